@@ -1,0 +1,95 @@
+// The contract every channel keeps. A channel turns a platform's events into `InboundMessage`s and sends `OutboundPart`s;
+// it knows nothing about groups, runs or the store.
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import type { Clock } from '../clock.js';
+
+export interface InboundMedia {
+  kind: 'image' | 'document' | 'voice' | 'audio' | 'video';
+  /** A safe base name, no directories. */
+  fileName: string;
+  mimeType: string;
+  /** 0 when the platform does not say. */
+  sizeBytes: number;
+  /** The channel's own handle; given back to `fetchMedia`. */
+  ref: string;
+}
+
+export interface InboundMessage {
+  chat: { address: string; kind: 'direct' | 'group'; title: string };
+  sender: { address: string; name: string; username?: string };
+  /** The platform's id of the message, unique within the chat. */
+  platformId: string;
+  text: string;
+  /** Epoch ms, the platform's time; for display only, never for order. */
+  sentAt: number;
+  /** A native mention of the assistant, or a reply to one of its messages. The `@Name` text rule is intake's. */
+  addressesAssistant: boolean;
+  replyTo?: { platformId: string; sender: string; text: string };
+  /** True for a new version of a message that was received before (same platformId). */
+  edited: boolean;
+  media: InboundMedia[];
+}
+
+export interface OutboundPart {
+  address: string;
+  /** Markdown, already within the channel's length limit (a result of `split`). */
+  text: string;
+  /** Stable name of this part: `<outbox row id>.<part number>`. Sending the same key again must not duplicate where the platform allows. */
+  key: string;
+}
+
+/** What went wrong with a send or a fetch. `network`: keep trying for days; `retry`: back off, give up after some attempts; `permanent`: never try again. */
+export class ChannelError extends Error {
+  readonly kind: 'network' | 'retry' | 'permanent';
+  readonly retryAfterMs: number | undefined;
+  constructor(kind: ChannelError['kind'], message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'ChannelError';
+    this.kind = kind;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+export interface ChannelState {
+  /** `blocked` needs a person (wrong token, second instance…); `detail` then says what to do. */
+  state: 'connecting' | 'open' | 'reconnecting' | 'blocked' | 'stopped';
+  detail: string;
+}
+
+export interface Channel {
+  /** Begins to receive. Returns at once; connecting and reconnecting happen behind it, reported by `deps.onState`. */
+  start(): void;
+  /** Ends receiving and sending; resolves when no event can arrive any more. A second call is harmless. */
+  stop(): Promise<void>;
+  /** Splits Markdown into parts that are each valid and within the platform's limit. Pure. */
+  split(text: string): string[];
+  /** Resolves once the provider accepted the part. Throws `ChannelError`. */
+  send(part: OutboundPart): Promise<{ platformId: string }>;
+  /** Shows "typing…" for a few seconds; failures are the channel's to swallow. */
+  typing(address: string): void;
+  /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
+  fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
+}
+
+export interface ChannelDeps {
+  /** Commits the message to the store before it returns; throws when it could not (the platform must then not be acknowledged). */
+  onMessage(message: InboundMessage): void;
+  onState(state: ChannelState): void;
+  assistantName: string;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface ChannelDefinition<Env = unknown> {
+  name: string;
+  /** The channel's own environment variables; unknown ones are ignored. */
+  env: z.ZodType<Env>;
+  /** Returns undefined when the environment leaves the channel off. Connects nothing yet. */
+  create(env: Env, deps: ChannelDeps): Channel | undefined;
+}
+
+/** Identity function that gives a channel file its types; see channels/index.ts for the one line that adds a channel. */
+export function defineChannel<Env>(definition: ChannelDefinition<Env>): ChannelDefinition<Env> {
+  return definition;
+}

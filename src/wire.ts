@@ -1,0 +1,131 @@
+// What the host and the agent runner say to each other over the link (HTTP on 127.0.0.1:8080 inside the container).
+// Both sides import this file: the host to check what the untrusted container sends, the runner to check what it reads.
+// It knows nothing about Docker, SQL or models.
+import { z } from 'zod';
+
+/** Why an attempt failed; decides back-off, attempts and whether the group is parked (decide/retry.ts). */
+export const errorClass = z.enum([
+  'network',
+  'overloaded',
+  'rate_limit',
+  'auth',
+  'budget',
+  'invalid_request',
+  'timeout',
+  'crash',
+  'sandbox',
+  'unknown',
+]);
+export type ErrorClass = z.infer<typeof errorClass>;
+
+export const promptMedia = z.object({
+  /** Position within the message; the bytes are at `GET /media/<message id>/<index>`. */
+  index: z.number().int(),
+  kind: z.enum(['image', 'document', 'voice', 'audio', 'video']),
+  /** A safe base name, no directories. */
+  fileName: z.string(),
+  mimeType: z.string(),
+  sizeBytes: z.number().int(),
+  /** Set when the bytes could not be fetched: a text for the model, e.g. "larger than 20 MB". */
+  error: z.string().optional(),
+});
+export type PromptMedia = z.infer<typeof promptMedia>;
+
+export const promptMessage = z.object({
+  /** Row id in `messages`; the runner writes it into the session history so that no message reaches the model twice. */
+  id: z.number().int(),
+  sender: z.string(),
+  /** Epoch ms, the platform's time. */
+  sentAt: z.number().int(),
+  text: z.string(),
+  replyTo: z.object({ sender: z.string(), text: z.string() }).optional(),
+  edited: z.boolean().optional(),
+  media: z.array(promptMedia),
+});
+export type PromptMessage = z.infer<typeof promptMessage>;
+
+export const runSpec = z.object({
+  id: z.number().int(),
+  attempt: z.number().int(),
+  kind: z.enum(['message', 'task', 'hook', 'replay']),
+  /** Base name of the history file: /sessions/<session>.jsonl */
+  session: z.string(),
+  group: z.object({ folder: z.string(), isMain: z.boolean() }),
+  chat: z.object({
+    id: z.number().int(),
+    channel: z.string(),
+    kind: z.enum(['direct', 'group']),
+    title: z.string(),
+  }),
+  assistantName: z.string(),
+  model: z.string(),
+  timeZone: z.string(),
+  /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
+  messages: z.array(promptMessage),
+  limits: z.object({
+    maxTokens: z.number().int(),
+    maxModelCalls: z.number().int(),
+    wallClockMs: z.number().int(),
+  }),
+});
+export type RunSpec = z.infer<typeof runSpec>;
+
+/** One line of the `GET /work` stream, host to runner. */
+export const workLine = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('run'), run: runSpec }),
+  z.object({ type: z.literal('steer'), runId: z.number().int(), messages: z.array(promptMessage) }),
+  z.object({ type: z.literal('abort'), runId: z.number().int(), reason: z.string() }),
+  z.object({ type: z.literal('stop') }),
+]);
+export type WorkLine = z.infer<typeof workLine>;
+
+/** `POST /runs/:id/events`: what the runner adds to the run's timeline. */
+export const runnerEvent = z.object({
+  kind: z.enum(['tool_started', 'tool_finished', 'interrupted', 'model_retry', 'note']),
+  at: z.number().int(),
+  detail: z.record(z.string(), z.union([z.string().max(4_000), z.number(), z.boolean()])),
+});
+export type RunnerEvent = z.infer<typeof runnerEvent>;
+export const runnerEvents = z.object({ events: z.array(runnerEvent).max(100) });
+
+/** `POST /runs/:id/finish`: how the attempt ended. `handledMessageIds` = message ids now in the session history. */
+export const finishReport = z.discriminatedUnion('outcome', [
+  z.object({ outcome: z.literal('done'), text: z.string(), handledMessageIds: z.array(z.number().int()) }),
+  z.object({
+    outcome: z.literal('failed'),
+    errorClass,
+    message: z.string().max(4_000),
+    retryAfterMs: z.number().int().nonnegative().optional(),
+    handledMessageIds: z.array(z.number().int()),
+  }),
+  z.object({ outcome: z.literal('cancelled'), text: z.string(), handledMessageIds: z.array(z.number().int()) }),
+]);
+export type FinishReport = z.infer<typeof finishReport>;
+
+/** `POST /send`: a message to the run's chat, or to another chat of the same group (`<channel>:<address>` or row id). */
+export const sendRequest = z.object({
+  runId: z.number().int(),
+  /** Idempotency key: the tool_use id. The same key twice sends once. */
+  key: z.string().regex(/^[a-zA-Z0-9_-]{1,128}$/),
+  text: z.string().min(1).max(100_000),
+  chat: z.string().max(200).optional(),
+});
+export type SendRequest = z.infer<typeof sendRequest>;
+
+/** `POST /history`: full-text search in the group's own chats. */
+export const historyRequest = z.object({
+  query: z.string().min(1).max(500),
+  limit: z.number().int().min(1).max(50).optional(),
+});
+export const historyResponse = z.object({
+  results: z.array(z.object({ chat: z.string(), sender: z.string(), sentAt: z.number().int(), text: z.string() })),
+});
+export type HistoryResponse = z.infer<typeof historyResponse>;
+
+/** Error body of every host API refusal. */
+export const refusal = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+
+/** Header by which the runner names the run a model call belongs to; the gateway checks it against the link's group. */
+export const RUN_HEADER = 'x-pinch-run';
+/** Where the gateway is reached inside the container. */
+export const GATEWAY_PORT = 8080;
