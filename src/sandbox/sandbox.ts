@@ -1,0 +1,46 @@
+// The sandbox contract: something that can start an isolated agent runner for a group and hand over its connections.
+// `docker.ts` and `process.ts` keep it; the pool (pool.ts) is the only caller.
+import type { Duplex } from 'node:stream';
+
+export interface Mount {
+  /** Absolute path on the host. */
+  source: string;
+  /** Absolute path inside the container. */
+  target: string;
+  readOnly: boolean;
+}
+
+export interface SandboxSpec {
+  /** Group folder; becomes part of the container's name and a label. */
+  folder: string;
+  mounts: Mount[];
+}
+
+export interface SandboxExit {
+  /** One sentence for logs and the owner. */
+  reason: string;
+  exitCode: number | undefined;
+  outOfMemory: boolean;
+}
+
+export interface SandboxInstance {
+  /** Container id or process id, for events and logs. */
+  id: string;
+  /** Resolves once, when the runner or its link is gone. Never rejects. */
+  closed: Promise<SandboxExit>;
+  /** Ends the runner: closes its stdin, waits up to `graceMs`, then kills. Resolves when it is gone. Harmless twice. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface Sandbox {
+  /**
+   * Starts the runner; resolves once the link is up (hello seen on both sides).
+   * `onConnection` gets one plain duplex per TCP connection made inside to 127.0.0.1:8080: feed it to an HTTP/1.1 server.
+   * Throws PinchError: `sandbox_unavailable` (retryable; the engine does not answer) or `container_start_failed`.
+   */
+  start(spec: SandboxSpec, onConnection: (connection: Duplex) => void): Promise<SandboxInstance>;
+  /** Throws PinchError `sandbox_unavailable` with a hint when the engine does not answer within a few seconds. */
+  ping(): Promise<void>;
+  /** Removes every container left by an earlier process on this home; returns how many. */
+  reap(): Promise<number>;
+}
