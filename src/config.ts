@@ -1,0 +1,138 @@
+// Reads the environment and `.env` once, at start. Every problem names the variable and the fix; nothing else reads process.env
+// but the channels' own schemas, which get the same record.
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { PinchError } from './errors.js';
+
+export type Env = Record<string, string | undefined>;
+
+const flag = z
+  .enum(['1', 'true', '0', 'false'], { error: 'use 1 or true, 0 or false' })
+  .transform((value) => value === '1' || value === 'true');
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, { error: `use a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error: `use a whole number from ${min} to ${max}` });
+const usd = z
+  .string()
+  .regex(/^\d+(\.\d+)?$/, { error: 'use an amount in US dollars such as 10 or 2.50' })
+  .transform((value) => Math.round(Number(value) * 1_000_000));
+const httpUrl = z.string().refine(isHttpUrl, { error: 'use a URL such as https://api.anthropic.com' });
+
+const schema = z.object({
+  ASSISTANT_NAME: z
+    .string()
+    .regex(/^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u, { error: 'use one word of letters, digits, - and _ (at most 40)' })
+    .default('Pinch'),
+  ANTHROPIC_API_KEY: z.string().optional(),
+  ANTHROPIC_AUTH_TOKEN: z.string().optional(),
+  ANTHROPIC_BASE_URL: httpUrl.optional(),
+  PINCH_MODEL: z
+    .string()
+    .regex(/^[\w.:/@-]{1,200}$/, { error: 'use a model id such as claude-sonnet-5-5' })
+    .default('claude-sonnet-5-5'),
+  PINCH_OWNER: z
+    .string()
+    .regex(/^(telegram:-?\d+|whatsapp:\+?[\d@.a-z]+|[a-z]+:\S+)$/, {
+      error: 'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
+    })
+    .optional(),
+  PINCH_PORT: whole(0, 65_535).default(7462),
+  PINCH_RUNTIME: z.enum(['docker', 'process'], { error: 'use docker (or process, for development)' }).default('docker'),
+  PINCH_UNSAFE: flag.default(false),
+  PINCH_MAX_CONTAINERS: whole(1, 100).default(5),
+  PINCH_IDLE_MS: whole(0, 86_400_000).default(600_000),
+  PINCH_BUDGET_USD_DAY: usd.default(10_000_000),
+  PINCH_BUDGET_USD_GROUP_DAY: usd.default(5_000_000),
+  PINCH_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
+    .default('info'),
+  TZ: z.string().refine(isTimeZone, { error: 'use a zone name such as Europe/Berlin' }).optional(),
+});
+
+export type Config = ReturnType<typeof loadConfig>;
+export type Backend =
+  | { kind: 'demo' }
+  | { kind: 'http'; baseUrl: string; apiKey: string | undefined; authToken: string | undefined };
+
+/**
+ * Home directory and checked settings. `.env` lies in the home; the process environment wins over it; empty values count as unset.
+ * Throws PinchError `config_invalid` whose message lists each wrong variable with its fix.
+ */
+export function loadConfig(environment: Env, repository: string) {
+  const home = resolve(environment.PINCH_HOME || repository);
+  const env = readEnv(environment, home);
+  const parsed = schema.safeParse(env);
+  if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const value = parsed.data;
+  if (value.PINCH_RUNTIME === 'process' && !value.PINCH_UNSAFE) {
+    throw invalid([
+      'PINCH_RUNTIME: `process` runs agents without a sandbox; set PINCH_UNSAFE=1 as well to accept that',
+    ]);
+  }
+  return {
+    home,
+    repository,
+    groupsDir: join(home, 'groups'),
+    dataDir: join(home, 'data'),
+    env,
+    assistantName: value.ASSISTANT_NAME,
+    model: value.PINCH_MODEL,
+    owner: value.PINCH_OWNER ? ownerAddress(value.PINCH_OWNER) : undefined,
+    port: value.PINCH_PORT,
+    runtime: value.PINCH_RUNTIME,
+    maxContainers: value.PINCH_MAX_CONTAINERS,
+    idleMs: value.PINCH_IDLE_MS,
+    budgetDayMicroUsd: value.PINCH_BUDGET_USD_DAY,
+    budgetGroupDayMicroUsd: value.PINCH_BUDGET_USD_GROUP_DAY,
+    logLevel: value.PINCH_LOG_LEVEL,
+    timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    backend: backendOf(value),
+  };
+}
+
+/** The process environment over the home's `.env`; empty strings dropped. */
+export function readEnv(environment: Env, home: string): Env {
+  const file = join(home, '.env');
+  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
+  const merged: Env = { ...fromFile };
+  for (const [name, value] of Object.entries(environment))
+    if (value !== undefined && value !== '') merged[name] = value;
+  for (const [name, value] of Object.entries(merged)) if (value === '') delete merged[name];
+  return merged;
+}
+
+function backendOf(
+  value: Pick<z.infer<typeof schema>, 'ANTHROPIC_API_KEY' | 'ANTHROPIC_AUTH_TOKEN' | 'ANTHROPIC_BASE_URL'>,
+): Backend {
+  const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_AUTH_TOKEN: authToken, ANTHROPIC_BASE_URL: baseUrl } = value;
+  if (!apiKey && !authToken && !baseUrl) return { kind: 'demo' };
+  return { kind: 'http', baseUrl: baseUrl ?? 'https://api.anthropic.com', apiKey, authToken };
+}
+
+function ownerAddress(owner: string): { channel: string; address: string } {
+  const at = owner.indexOf(':');
+  return { channel: owner.slice(0, at), address: owner.slice(at + 1).replace(/^\+/, '') };
+}
+
+function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}
+
+function isTimeZone(value: string): boolean {
+  try {
+    return Intl.DateTimeFormat('en', { timeZone: value.replace(/^:/, '') }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+export function invalid(problems: string[]): PinchError {
+  return new PinchError('config_invalid', `the settings cannot be used:\n  - ${problems.join('\n  - ')}`, {
+    hint: 'correct them in .env or the environment and start again',
+  });
+}

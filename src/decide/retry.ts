@@ -1,0 +1,57 @@
+// What a failed attempt leads to, by error class: wait and try again, park the group, or give up. Pure.
+import type { ErrorClass } from '../wire.js';
+
+export type FailureDecision =
+  | { kind: 'retry'; delayMs: number; counted: boolean }
+  /** All runs of the group wait; a person has to act (or the day has to end). The attempt is refunded. */
+  | { kind: 'park'; delayMs: number }
+  | { kind: 'bury' };
+
+/**
+ * Attempts before a run is dead. `network`, `overloaded` and `rate_limit` last longer than a 30-minute outage:
+ * 5 s doubling to 30 min is more than 6 hours for 20 attempts.
+ */
+const MAX_ATTEMPTS: Record<ErrorClass, number> = {
+  network: 20,
+  overloaded: 20,
+  rate_limit: 20,
+  auth: Number.POSITIVE_INFINITY,
+  budget: Number.POSITIVE_INFINITY,
+  sandbox: Number.POSITIVE_INFINITY,
+  invalid_request: 2,
+  timeout: 2,
+  crash: 4,
+  unknown: 4,
+};
+
+const FIRST_DELAY_MS = 5_000;
+const MAX_DELAY_MS = 30 * 60_000;
+const FIRST_PARK_MS = 15_000;
+const MAX_PARK_MS = 10 * 60_000;
+
+/** Delay before the next attempt, ms. `attempt` starts at 1; `jitter` is 0..1, passed in so tests can pin it. Never throws. */
+export function backoffMs(attempt: number, jitter: number): number {
+  const base = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
+  return Math.round(base * (0.75 + jitter * 0.25));
+}
+
+export interface Failure {
+  errorClass: ErrorClass;
+  /** The attempt that failed, from 1. */
+  attempt: number;
+  /** What the other side asked for, ms. */
+  retryAfterMs: number | undefined;
+  /** How often the group was parked in a row. */
+  parkCount: number;
+  jitter: number;
+}
+
+export function decideFailure(failure: Failure): FailureDecision {
+  const { errorClass, attempt, jitter } = failure;
+  if (errorClass === 'auth' || errorClass === 'budget') {
+    return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS) };
+  }
+  if (attempt >= MAX_ATTEMPTS[errorClass]) return { kind: 'bury' };
+  const delayMs = Math.max(backoffMs(attempt, jitter), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
+  return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
+}

@@ -1,0 +1,98 @@
+// What a container may ask of the host, checked: the group comes from the link, a run must be leased and of that group.
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
+import type { Clock } from '../clock.js';
+import { PinchError } from '../errors.js';
+import type { Store } from '../store/index.js';
+import type { Chat, Run } from '../types.js';
+import type { Wake } from '../wake.js';
+import { type FinishReport, finishReport, historyRequest, runnerEvents, sendRequest } from '../wire.js';
+import type { Link } from './server.js';
+
+export interface HostApiDeps {
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  /** Hands a report to the queue, which owns the run's outcome; false when it no longer waits for this run. */
+  onFinish(runId: number, report: FinishReport): boolean;
+  mediaFile(messageId: number, index: number): string;
+}
+
+export type HostApi = ReturnType<typeof createHostApi>;
+
+export function createHostApi(deps: HostApiDeps) {
+  const { store } = deps;
+  return {
+    events(link: Link, runId: number, body: unknown) {
+      const run = leasedRun(store, link, runId);
+      const { events } = parse(runnerEvents, body);
+      store.transaction(() => {
+        for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
+      });
+      deps.wake.emit('changed');
+      return {};
+    },
+    finish(link: Link, runId: number, body: unknown) {
+      const run = leasedRun(store, link, runId);
+      return { accepted: deps.onFinish(run.id, parse(finishReport, body)) };
+    },
+    send(link: Link, body: unknown) {
+      const request = parse(sendRequest, body);
+      const run = leasedRun(store, link, request.runId);
+      const chat = targetChat(store, link, run, request.chat);
+      const now = deps.clock.now();
+      const key = `${run.id}:${request.key}`;
+      store.transaction(() => {
+        const added = store.outbox.add({ key, chatId: chat.id, runId: run.id, text: request.text, now });
+        if (added) store.events.add(run.id, now, 'message_queued', { chat: chat.title, key: request.key });
+      });
+      deps.wake.emit('outbox');
+      return { queued: true, chat: chat.title };
+    },
+    history(link: Link, body: unknown) {
+      const { query, limit } = parse(historyRequest, body);
+      return { results: store.messages.search(link.groupId, query, limit ?? 10) };
+    },
+    async media(link: Link, which: { messageId: number; index: number }, response: ServerResponse): Promise<void> {
+      const message = store.messages.get(which.messageId);
+      const chat = message && store.groups.chat(message.chatId);
+      if (chat?.groupId !== link.groupId || !message?.media[which.index]?.fetched) throw unknownThing('media');
+      const file = deps.mediaFile(which.messageId, which.index);
+      const { size } = await stat(file);
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
+      createReadStream(file)
+        .on('error', () => response.destroy())
+        .pipe(response);
+    },
+  };
+}
+
+function leasedRun(store: Store, link: Link, runId: number): Run {
+  const run = store.runs.get(runId);
+  if (run?.groupId !== link.groupId || run.state !== 'leased') throw unknownThing('run');
+  return run;
+}
+
+function targetChat(store: Store, link: Link, run: Run, name: string | undefined): Chat {
+  const chat = name === undefined ? store.groups.chat(run.chatId) : findChat(store, name);
+  if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name ?? run.chatId}`);
+  return chat;
+}
+
+/** A chat by row id or `<channel>:<address>` (design §8). */
+export function findChat(store: Store, name: string): Chat | undefined {
+  if (/^\d+$/.test(name)) return store.groups.chat(Number(name));
+  const at = name.indexOf(':');
+  return at < 0 ? undefined : store.groups.chatByAddress(name.slice(0, at), name.slice(at + 1));
+}
+
+// The same text for "not yours" and "not there": a group learns nothing about the others.
+const unknownThing = (what: string) => new PinchError('forbidden', `there is no such ${what} for this group`);
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new PinchError('bad_request', z.prettifyError(parsed.error));
+}

@@ -1,0 +1,187 @@
+// Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
+// Knows the store and the pure rules; never a container, never the network.
+import { randomUUID } from 'node:crypto';
+import type { InboundMessage } from './channels/channel.js';
+import { answerCommand, type CommandContext } from './commands.js';
+import { helpText } from './decide/commands.js';
+import { decideRoute, type Route } from './decide/router.js';
+import { type Chat, sessionName } from './types.js';
+
+export interface IntakeDeps extends CommandContext {
+  owner: { channel: string; address: string } | undefined;
+}
+
+export interface Received {
+  messageId: number | undefined;
+  runId: number | undefined;
+}
+
+/** Which channels' senders are the owner by themselves (the local web page behind its token). */
+const OWNER_CHANNELS = new Set(['web']);
+
+export function createIntake(deps: IntakeDeps) {
+  const { store, wake } = deps;
+
+  /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
+  function receive(channel: string, inbound: InboundMessage): Received {
+    const after: (() => void)[] = [];
+    const received = store.transaction(() => {
+      const seen = recordPeople(deps, channel, inbound);
+      const route = decideRoute({ ...inbound, ...seen, assistantName: deps.assistantName });
+      deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
+      return apply(deps, { channel, inbound, ...seen, route }, after);
+    });
+    for (const ring of after) ring();
+    if (received.messageId !== undefined) wake.emit('changed');
+    return received;
+  }
+
+  return {
+    receive,
+    /** A message typed on the local page; `platformId` makes a repeated POST harmless. */
+    receiveFromPage: (text: string, platformId: string = randomUUID()): Received =>
+      receive('web', {
+        chat: { address: 'owner', kind: 'direct', title: 'Web chat' },
+        sender: { address: 'owner', name: 'Owner' },
+        platformId,
+        text,
+        sentAt: deps.clock.now(),
+        addressesAssistant: true,
+        edited: false,
+        media: [],
+      }),
+    chatMoved: (channel: string, from: string, to: string): void => store.groups.moveChat(channel, from, to),
+  };
+}
+
+export type Intake = ReturnType<typeof createIntake>;
+
+interface Seen {
+  chat: Chat;
+  sender: { id: number; address: string; name: string; username: string | null; isOwner: boolean };
+}
+
+function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage): Seen {
+  const { store } = deps;
+  const now = deps.clock.now();
+  const { address, name } = inbound.sender;
+  const username = inbound.sender.username ?? null;
+  const row = store.groups.seenSender({ channel, address, name, username });
+  const isOwner =
+    row.isOwner || OWNER_CHANNELS.has(channel) || (deps.owner?.channel === channel && deps.owner.address === address);
+  let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
+  if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
+    const main = store.groups.ensure('main', true, now);
+    store.groups.assignChat(chat.id, main.id);
+    chat = { ...chat, groupId: main.id };
+  }
+  return { chat, sender: { id: row.id, address, name, username, isOwner } };
+}
+
+interface Routed extends Seen {
+  channel: string;
+  inbound: InboundMessage;
+  route: Route;
+}
+
+function apply(deps: IntakeDeps, routed: Routed, after: (() => void)[]): Received {
+  const { route, chat } = routed;
+  if (route.kind === 'ignore') return { messageId: undefined, runId: undefined };
+  if (route.kind === 'pair') return pair(deps, routed, route.code, after);
+  const stored = storeMessage(deps, routed);
+  if (!stored) return { messageId: undefined, runId: undefined };
+  const { messageId } = stored;
+  after.push(() => deps.wake.emit('message', chat.id));
+  if (route.kind === 'command') {
+    const { reply, rings } = answerCommand(deps, { command: route.command, chat, messageId });
+    say(deps, chat.id, `command:${messageId}`, reply, after);
+    after.push(...rings);
+  }
+  if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
+  return { messageId, runId: startOrSteer(deps, chat, messageId, after) };
+}
+
+function say(deps: IntakeDeps, chatId: number, key: string, text: string, after: (() => void)[]): void {
+  deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
+  after.push(() => deps.wake.emit('outbox'));
+}
+
+/** Undefined for a repetition. An edit the model may have read before its change becomes a message of its own. */
+function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; mayTrigger: boolean } | undefined {
+  const { inbound, chat, sender, route } = routed;
+  const { messages, runs } = deps.store;
+  const row = {
+    chatId: chat.id,
+    direction: 'in' as const,
+    platformId: inbound.platformId,
+    senderId: sender.id,
+    senderName: sender.name,
+    text: inbound.text,
+    replyTo: inbound.replyTo ?? null,
+    media: inbound.media,
+    sentAt: inbound.sentAt,
+    now: deps.clock.now(),
+    command: route.kind === 'command',
+  };
+  const before = inbound.edited ? messages.find(chat.id, inbound.platformId) : undefined;
+  if (!before) return asStored(messages.add(row), true);
+  if (before.text === inbound.text || route.kind === 'command') return undefined;
+  if (!before.assigned) {
+    messages.rewrite(before.id, inbound.text);
+    return asStored(before.id, true);
+  }
+  // It steers a run that is working now; on its own a correction starts nothing, it is context for the next run.
+  const working = runs.openMessageRun(sessionName(chat))?.state === 'leased';
+  const version = `${inbound.platformId}#${deps.clock.now()}`;
+  return asStored(messages.add({ ...row, platformId: version, edited: true }), working);
+}
+
+function asStored(messageId: number | undefined, mayTrigger: boolean) {
+  return messageId === undefined ? undefined : { messageId, mayTrigger };
+}
+
+/** One open message run per session takes everything: waiting, it absorbs the message; working, it is steered. */
+function startOrSteer(deps: IntakeDeps, chat: Chat, messageId: number, after: (() => void)[]): number | undefined {
+  if (chat.groupId === null) return undefined;
+  const { runs } = deps.store;
+  const now = deps.clock.now();
+  const session = sessionName(chat);
+  const open = runs.openMessageRun(session);
+  const runId =
+    open?.id ??
+    runs.enqueue({
+      key: `msg:${chat.id}:${messageId}`,
+      kind: 'message',
+      groupId: chat.groupId,
+      chatId: chat.id,
+      session,
+      runAt: now,
+      now,
+    });
+  if (runId === undefined) return undefined;
+  runs.attachMessages(runId, chat.id, messageId);
+  if (open?.state === 'leased') after.push(() => deps.wake.emit('steer', runId));
+  else {
+    runs.bringForward(runId, now);
+    after.push(() => deps.wake.emit('runs'));
+  }
+  return runId;
+}
+
+/** Wrong codes get no answer: to a stranger the assistant does not exist. After five the code is replaced. */
+function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string, after: (() => void)[]): Received {
+  if (deps.pairing.redeem(channel, code)) {
+    const main = deps.store.groups.ensure('main', true, deps.clock.now());
+    deps.store.groups.makeOwner(channel, sender.address);
+    deps.store.groups.assignChat(chat.id, main.id);
+    deps.log.info({ channel }, 'owner paired');
+    say(
+      deps,
+      chat.id,
+      `paired:${chat.id}:${deps.clock.now()}`,
+      `You are my owner now. ${helpText(deps.assistantName)}`,
+      after,
+    );
+  }
+  return { messageId: undefined, runId: undefined };
+}

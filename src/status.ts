@@ -1,0 +1,94 @@
+// What is going on, gathered in one place for `/status`, the API, the page and the command line.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { ChannelState } from './channels/channel.js';
+import type { Clock } from './clock.js';
+import type { Config } from './config.js';
+import { startOfDay } from './decide/day.js';
+import type { Store } from './store/index.js';
+import type { RunState } from './types.js';
+
+export interface StatusSnapshot {
+  version: string;
+  startedAt: number;
+  assistantName: string;
+  model: string;
+  /** `demo`: no account is configured, the scripted demo model answers. */
+  backend: 'demo' | 'http';
+  /** Emergency stop: nothing is started until it is resumed. */
+  stopped: boolean;
+  engine: { state: 'up' | 'down'; detail: string };
+  channels: { name: string; state: ChannelState['state']; detail: string }[];
+  containers: { group: string; id: string | null; runs: number }[];
+  groups: { folder: string; chats: number; parked: string | null }[];
+  runs: Partial<Record<RunState, number>>;
+  outboxQueued: number;
+  costTodayMicroUsd: number;
+  budgetDayMicroUsd: number;
+}
+
+export interface StatusDeps {
+  config: Config;
+  store: Store;
+  clock: Clock;
+  startedAt: number;
+  stopped(): boolean;
+  engine(): StatusSnapshot['engine'];
+  channels(): StatusSnapshot['channels'];
+  containers(): StatusSnapshot['containers'];
+}
+
+export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
+  const { config, store } = deps;
+  return {
+    version: packageVersion(config.repository),
+    startedAt: deps.startedAt,
+    assistantName: config.assistantName,
+    model: config.model,
+    backend: config.backend.kind,
+    stopped: deps.stopped(),
+    engine: deps.engine(),
+    channels: deps.channels(),
+    containers: deps.containers(),
+    groups: store.groups.all().map((group) => ({
+      folder: group.folder,
+      chats: store.groups.chatsOf(group.id).length,
+      parked: group.parkedClass,
+    })),
+    runs: store.runs.counts(),
+    outboxQueued: store.outbox.queued(),
+    costTodayMicroUsd: store.usage.spent(startOfDay(deps.clock.now(), config.timeZone), null),
+    budgetDayMicroUsd: config.budgetDayMicroUsd,
+  };
+}
+
+/** The lines of `/status` as Markdown. */
+export function statusText(status: StatusSnapshot, now: number): string {
+  const lines = [
+    `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
+    ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
+    ...(status.engine.state === 'down' ? [`Docker: ${status.engine.detail}`] : []),
+    ...status.channels.map(
+      (channel) => `- ${channel.name}: ${channel.state}${channel.detail ? ` (${channel.detail})` : ''}`,
+    ),
+    `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
+    `- containers: ${status.containers.map((container) => container.group).join(', ') || 'none'}`,
+    ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
+    `- messages to send: ${status.outboxQueued}`,
+    `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
+  ];
+  return lines.join('\n');
+}
+
+function duration(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
+function packageVersion(repository: string): string {
+  const file = z.object({ version: z.string() });
+  return file.parse(JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))).version;
+}

@@ -1,0 +1,106 @@
+// Opens the SQLite file, brings the schema up to date and bundles the tables. All SQL of Pinch lives in this folder.
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { PinchError } from '../errors.js';
+import { createEvents, type Events } from './events.js';
+import { createGroups, type Groups } from './groups.js';
+import { createMessages, type Messages } from './messages.js';
+import { migrations } from './migrations.js';
+import { createOutbox, type Outbox } from './outbox.js';
+import { createRuns, type Runs } from './runs.js';
+import { createSettings, type Settings } from './settings.js';
+import { createUsage, type Usage } from './usage.js';
+
+export type Db = Database.Database;
+
+export interface Store {
+  groups: Groups;
+  messages: Messages;
+  runs: Runs;
+  events: Events;
+  outbox: Outbox;
+  usage: Usage;
+  settings: Settings;
+  /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
+  transaction<T>(work: () => T): T;
+  /** Writes a consistent copy to `file` while the store is in use. */
+  backup(file: string): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Opens (or creates) the store. Throws PinchError `database_corrupt` (names the newest backup) or `database_too_new`.
+ * `file` may be ':memory:' in unit tests.
+ */
+export function openStore(file: string): Store {
+  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const db = openDatabase(file);
+  return {
+    groups: createGroups(db),
+    messages: createMessages(db),
+    runs: createRuns(db),
+    events: createEvents(db),
+    outbox: createOutbox(db),
+    usage: createUsage(db),
+    settings: createSettings(db),
+    transaction: (work) => (db.inTransaction ? work() : db.transaction(work).immediate()),
+    backup: async (target) => {
+      await db.backup(target);
+    },
+    close: () => db.close(),
+  };
+}
+
+function openDatabase(file: string): Db {
+  let db: Db | undefined;
+  try {
+    db = new Database(file);
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    db.pragma('busy_timeout = 5000');
+    const check = db.pragma('quick_check(1)', { simple: true });
+    if (check !== 'ok') throw new Error(String(check));
+    migrate(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    if (error instanceof PinchError) throw error;
+    throw new PinchError('database_corrupt', `the database ${file} cannot be opened: ${errorText(error)}`, {
+      hint: restoreHint(file),
+      cause: error,
+    });
+  }
+}
+
+function migrate(db: Db): void {
+  const version = Number(db.pragma('user_version', { simple: true }));
+  if (version > migrations.length) {
+    throw new PinchError('database_too_new', `the database is of a newer Pinch (schema ${version})`, {
+      hint: 'update this checkout, or restore a backup made with it',
+    });
+  }
+  migrations.slice(version).forEach((sql, index) => {
+    db.transaction(() => {
+      db.exec(sql);
+      db.pragma(`user_version = ${version + index + 1}`);
+    }).immediate();
+  });
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function restoreHint(file: string): string {
+  const folder = join(dirname(file), 'backups');
+  const newest = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith('.db'))
+        .sort()
+        .at(-1)
+    : undefined;
+  if (!newest) return `there is no backup yet; move ${file} away to start empty`;
+  return `the newest backup is ${join(folder, newest)}: stop Pinch, move ${file}* away and copy the backup to ${file}`;
+}
