@@ -1,0 +1,169 @@
+// For tests: the host as the runner sees it on 127.0.0.1: work stream, events, finish, send, history, media; model calls go on to a fake.
+import { once } from 'node:events';
+import http from 'node:http';
+import type { z } from 'zod';
+import type {
+  FinishReport,
+  HistoryResponse,
+  RunnerEvent,
+  RunSpec,
+  SendRequest,
+  WorkLine,
+} from '../../../../src/wire.js';
+import { finishReport, historyRequest, RUN_HEADER, runnerEvents, sendRequest } from '../../../../src/wire.js';
+
+export interface TestHost {
+  port: number;
+  /** Writes a line to the runner's work stream, or keeps it until one is open. */
+  push(line: WorkLine): void;
+  /** Ends the work stream as a host that dies would. */
+  dropWork(): void;
+  /** The next report of the run that nobody has waited for yet. */
+  finished(runId: number): Promise<FinishReport>;
+  /** Resolves when an event for which `matches` holds has arrived, now or later. */
+  event(matches: (event: RunnerEvent) => boolean): Promise<RunnerEvent>;
+  reports: { runId: number; report: FinishReport }[];
+  events: RunnerEvent[];
+  sends: SendRequest[];
+  history: HistoryResponse['results'];
+  /** Bytes by `<message id>/<index>`. */
+  media: Map<string, Buffer>;
+  /** Run header of each model call. */
+  modelRuns: string[];
+  close(): Promise<void>;
+}
+
+async function body<T>(request: http.IncomingMessage, schema: z.ZodType<T>): Promise<T> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(Buffer.from(chunk));
+  return schema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+}
+
+function forward(modelUrl: string, request: http.IncomingMessage, response: http.ServerResponse): void {
+  const target = new URL(request.url ?? '/', modelUrl);
+  const { host: _host, ...headers } = request.headers;
+  const out = http.request(target, { method: request.method ?? 'POST', headers }, (reply) => {
+    response.writeHead(reply.statusCode ?? 502, reply.headers);
+    reply.pipe(response);
+    reply.on('aborted', () => response.destroy());
+  });
+  out.on('error', () => response.destroy());
+  response.on('close', () => out.destroy());
+  request.pipe(out);
+}
+
+/** Starts the host; model calls are passed on to `modelUrl`. */
+export async function startTestHost(modelUrl: string): Promise<TestHost> {
+  const waiting: WorkLine[] = [];
+  const wakes = new Set<() => void>();
+  const taken = new Map<number, number>();
+  let work: http.ServerResponse | undefined;
+  const state = {
+    reports: [] as TestHost['reports'],
+    events: [] as RunnerEvent[],
+    sends: [] as SendRequest[],
+    history: [] as HistoryResponse['results'],
+    media: new Map<string, Buffer>(),
+    modelRuns: [] as string[],
+  };
+  const changed = () => {
+    for (const wake of [...wakes]) wake();
+  };
+  const push = (line: WorkLine) => {
+    if (work) work.write(`${JSON.stringify(line)}\n`);
+    else waiting.push(line);
+  };
+  function until<T>(look: () => T | undefined): Promise<T> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        const found = look();
+        if (found === undefined) return;
+        wakes.delete(wake);
+        resolve(found);
+      };
+      wakes.add(wake);
+      wake();
+    });
+  }
+
+  async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const url = request.url ?? '/';
+    const [, , id, action] = url.split('/');
+    if (url.startsWith('/v1/')) {
+      state.modelRuns.push(String(request.headers[RUN_HEADER]));
+      return forward(modelUrl, request, response);
+    }
+    if (url === '/work') {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
+      work = response;
+      response.on('close', () => {
+        if (work === response) work = undefined;
+      });
+      for (const line of waiting.splice(0)) push(line);
+      return;
+    }
+    if (url.startsWith('/media/')) {
+      const bytes = state.media.get(url.slice('/media/'.length));
+      response.writeHead(bytes ? 200 : 404).end(bytes);
+      return;
+    }
+    let answer: object = {};
+    if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
+    else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
+    else if (url === '/send') state.sends.push(await body(request, sendRequest));
+    else if (url === '/history') {
+      await body(request, historyRequest);
+      answer = { results: state.history };
+    }
+    response.end(JSON.stringify(answer));
+    changed();
+  }
+
+  const server = http.createServer((request, response) => {
+    handle(request, response).catch((error) => response.writeHead(400).end(JSON.stringify({ error: String(error) })));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    ...state,
+    port: typeof address === 'object' && address ? address.port : 0,
+    push,
+    dropWork: () => work?.destroy(),
+    finished: (runId) =>
+      until(() => {
+        const reports = state.reports.filter((r) => r.runId === runId);
+        const at = taken.get(runId) ?? 0;
+        if (reports[at]) taken.set(runId, at + 1);
+        return reports[at]?.report;
+      }),
+    event: (matches) => until(() => state.events.find(matches)),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** A run with defaults; message ids count from 1. */
+export function testRun(changes: Partial<RunSpec> = {}): RunSpec {
+  return {
+    id: 1,
+    attempt: 1,
+    kind: 'message',
+    session: 'main-1',
+    group: { folder: 'main', isMain: true },
+    chat: { id: 1, channel: 'web', kind: 'direct', title: 'Ann' },
+    assistantName: 'Pinch',
+    model: 'claude-sonnet-5-5',
+    timeZone: 'Europe/Berlin',
+    messages: [testMessage(1, 'hello')],
+    limits: { maxTokens: 4_000, maxModelCalls: 50, wallClockMs: 900_000 },
+    ...changes,
+  };
+}
+
+export function testMessage(id: number, text: string, changes: Partial<RunSpec['messages'][number]> = {}) {
+  return { id, sender: 'Ann', sentAt: Date.UTC(2026, 10, 21, 9, 5), text, media: [], ...changes };
+}

@@ -1,0 +1,59 @@
+// Text on its way to the model: cleaning, escaping, shortening. Pure; knows nothing about files, tools or messages.
+
+/** Lone surrogates make the API answer 400; `\p{Surrogate}` with the u flag matches only unpaired ones. */
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+/** C0 (except tab and line feed), DEL and C1. */
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+/** CSI, OSC and two-byte escape sequences of terminals. */
+const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+
+/** The text with unpaired surrogates replaced by U+FFFD, so that it is valid UTF-8. */
+export function wellFormed(text: string): string {
+  return text.replace(LONE_SURROGATE, '\ufffd');
+}
+
+/** Program output as a person would read it: no terminal codes, no NUL or other control characters, valid UTF-8. */
+export function cleanOutput(text: string): string {
+  return wellFormed(text.replace(ANSI, '').replace(/\r\n/g, '\n').replace(/\r/g, '\n').replace(CONTROL, ''));
+}
+
+const ENTITY: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+/** Text for XML content or a double-quoted attribute: nothing in it can open, close or add an element. */
+export function escapeXml(text: string): string {
+  return wellFormed(text)
+    .replace(/[&<>"]/g, (char) => ENTITY[char] ?? char)
+    .replace(CONTROL, (char) => `&#${char.charCodeAt(0)};`);
+}
+
+/** Like `escapeXml`, also for line breaks and tabs, which an attribute would fold into spaces. */
+export function escapeAttribute(text: string): string {
+  return escapeXml(text).replace(/[\n\t]/g, (char) => `&#${char.charCodeAt(0)};`);
+}
+
+function splitsPair(text: string, at: number): boolean {
+  const before = text.charCodeAt(at - 1);
+  const after = text.charCodeAt(at);
+  return before >= 0xd800 && before <= 0xdbff && after >= 0xdc00 && after <= 0xdfff;
+}
+
+/** At most `max` UTF-16 units from the start, never half a character. */
+export function head(text: string, max: number): string {
+  if (text.length <= max) return text;
+  return text.slice(0, splitsPair(text, max) ? max - 1 : max);
+}
+
+/** At most `max` UTF-16 units from the end, never half a character. */
+export function tail(text: string, max: number): string {
+  if (text.length <= max) return text;
+  const at = text.length - max;
+  return text.slice(splitsPair(text, at) ? at + 1 : at);
+}
+
+/** The middle replaced by a note when `text` is longer than `max`; `where` says where the whole text is. */
+export function cutMiddle(text: string, max: number, where: string): string {
+  if (text.length <= max) return text;
+  const first = head(text, Math.floor(max / 2));
+  const last = tail(text, Math.floor(max / 2));
+  return `${first}\n[${text.length - first.length - last.length} characters omitted, ${where}]\n${last}`;
+}
