@@ -1,0 +1,158 @@
+// Builds the agent image through the engine's API (no docker command needed): on the registry's Node image, or on the offline base
+// where no registry answers. Loaded only when there is something to build. Knows nothing about the daemon.
+import { copyFileSync, createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { isDebian } from './debian.mjs';
+import { hasImage } from './engine.mjs';
+import { dockerfile, offlineScript } from './image.mjs';
+import { removeOldImages } from './image-prune.mjs';
+import { runnerBundle } from './paths.mjs';
+import { runQuietly, SetupError, say } from './progress.mjs';
+import { hashOf } from './stamp.mjs';
+
+/**
+ * @typedef {import('./engine.mjs').Engine} Engine
+ * @typedef {{ tag: string, uid: number, authorities: string[], settings: import('./engine.mjs').Settings }} ImagePlan
+ */
+
+const registryBase = 'node:24-bookworm-slim';
+const REGISTRY_ANSWER_MS = 15_000;
+
+/**
+ * Builds `plan.tag`; a second call is harmless. Throws SetupError with the build's last lines.
+ * @param {Engine} engine
+ * @param {ImagePlan} plan
+ */
+export async function buildImage(engine, plan) {
+  const docker = new Docker(engine);
+  const base = await ensureBase(engine, docker);
+  say(`Building the agent image on ${base}…`);
+  const folder = mkdtempSync(join(tmpdir(), 'pinch-image-'));
+  try {
+    fillContext(folder, plan.authorities);
+    const body = await docker.buildImage(
+      { context: folder, src: ['Dockerfile', 'runner.cjs', 'ca'] },
+      buildOptions(base, plan),
+    );
+    await finished(docker, body, 'The agent image could not be built');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  await removeOldImages(docker, plan.tag);
+}
+
+/**
+ * @param {string} folder
+ * @param {string[]} authorities
+ */
+function fillContext(folder, authorities) {
+  copyFileSync(dockerfile, join(folder, 'Dockerfile'));
+  copyFileSync(runnerBundle, join(folder, 'runner.cjs'));
+  mkdirSync(join(folder, 'ca'));
+  // update-ca-certificates takes one certificate a file, Node takes one file with all of them.
+  for (const [index, pem] of authorities.entries()) writeFileSync(join(folder, 'ca', `${index}.crt`), `${pem}\n`);
+  writeFileSync(join(folder, 'ca', 'all.pem'), `${authorities.join('\n')}\n`);
+}
+
+/**
+ * @param {string} base
+ * @param {ImagePlan} plan
+ */
+function buildOptions(base, { tag, uid, authorities, settings }) {
+  const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'];
+  const buildargs = {
+    BASE: base,
+    AGENT_UID: String(uid),
+    EXTRA_CA: authorities.length > 0 ? '/usr/local/share/ca-certificates/pinch/all.pem' : '',
+    ...Object.fromEntries(proxies.flatMap((name) => (settings[name] ? [[name, settings[name]]] : []))),
+  };
+  return { t: tag, buildargs, rm: true, forcerm: true };
+}
+
+/**
+ * The base image's name, once the engine has it: what is there already comes before the registry, so that a changed runner costs seconds.
+ * @param {Engine} engine
+ * @param {Docker} docker
+ */
+async function ensureBase(engine, docker) {
+  const offline = `pinch-base:${hashOf([offlineScript]).slice(0, 12)}`;
+  for (const base of [registryBase, offline]) if (await hasImage(engine, base)) return base;
+  const problem = await pull(docker);
+  if (problem === undefined) return registryBase;
+  if (!isDebian()) {
+    throw new SetupError(
+      `The base image ${registryBase} could not be downloaded (${problem}): connect to the internet once, or \`docker load\` it.`,
+    );
+  }
+  say('No registry answers: making the base image from Debian packages (about half a minute)…');
+  await importOfflineBase(docker, offline);
+  return offline;
+}
+
+/**
+ * @param {Docker} docker
+ * @returns {Promise<string | undefined>} why it failed
+ */
+async function pull(docker) {
+  say(`Downloading the base image ${registryBase}…`);
+  const abort = new AbortController();
+  // The engine sends its first byte when the registry has answered; how long the download then takes is the line's matter.
+  const timer = setTimeout(() => abort.abort(), REGISTRY_ANSWER_MS);
+  try {
+    const body = await docker.pull(registryBase, { abortSignal: abort.signal });
+    clearTimeout(timer);
+    await finished(docker, body, 'download failed');
+    return undefined;
+  } catch (error) {
+    return abort.signal.aborted
+      ? 'the registry does not answer'
+      : String(error instanceof Error ? error.message : error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * @param {Docker} docker
+ * @param {string} tag
+ */
+async function importOfflineBase(docker, tag) {
+  const folder = mkdtempSync(join(tmpdir(), 'pinch-base-'));
+  try {
+    await runQuietly('bash', [offlineScript, folder], {
+      failure: 'The base image could not be made from Debian packages: see the lines above.',
+    });
+    const [repo, version] = tag.split(':');
+    const changes = ['ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'CMD ["node"]'];
+    const options = { repo, tag: version, changes };
+    const body = await docker.importImage(createReadStream(join(folder, 'rootfs.tar')), options);
+    await finished(docker, body, 'The base image could not be imported');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Waits for the end of the engine's progress stream. Throws SetupError with its last lines when it reports an error.
+ * @param {Docker} docker
+ * @param {NodeJS.ReadableStream} body
+ * @param {string} failure
+ */
+async function finished(docker, body, failure) {
+  /** @type {string[]} */
+  const lines = [];
+  await new Promise((resolve, reject) => {
+    docker.modem.followProgress(
+      body,
+      (error) =>
+        error
+          ? reject(new SetupError(`${failure}: ${error.message}`, lines.slice(-20).join('').trimEnd()))
+          : resolve(undefined),
+      (event) => {
+        if (typeof event.stream === 'string') lines.push(event.stream);
+      },
+    );
+  });
+}

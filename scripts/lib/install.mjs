@@ -1,0 +1,70 @@
+// Installs the packages of the lock file when they are not there. Knows nothing about what they are for.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { canInstallPackages, findProgram, installPackages } from './debian.mjs';
+import { inRoot, root } from './paths.mjs';
+import { runQuietly, SetupError, say } from './progress.mjs';
+import { hashOf, isStamped, stamp } from './stamp.mjs';
+
+const inputs = ['package.json', 'package-lock.json', 'container/agent-runner/package.json'].map((name) => inRoot(name));
+const stampFile = inRoot('node_modules', '.pinch-install');
+
+/** Compares a stamp and runs `npm ci` when it differs. Throws SetupError with the end of npm's output. */
+export async function ensureInstalled() {
+  // Compiled packages fit one ABI of Node only.
+  const abi = ` abi-${process.versions.modules}`;
+  const now = hashOf(inputs) + abi;
+  if (isStamped(stampFile, now)) return;
+  const otherNode = existsSync(stampFile) && !readFileSync(stampFile, 'utf8').trim().endsWith(abi);
+  if (otherNode || !installedByHand()) await install();
+  stamp(stampFile, now);
+}
+
+/** True when a person's own `npm install` or `npm ci` already made exactly the tree of the lock file. */
+function installedByHand() {
+  const wanted = packagesOf(inRoot('package-lock.json'));
+  const present = packagesOf(inRoot('node_modules', '.package-lock.json'));
+  const required = Object.entries(wanted).filter(
+    ([path, entry]) => path.startsWith('node_modules/') && !entry.optional && !entry.link,
+  );
+  return required.every(([path, entry]) => present[path]?.version === entry.version);
+}
+
+/**
+ * @param {string} file
+ * @returns {Record<string, { version?: string, optional?: boolean, link?: boolean }>}
+ */
+function packagesOf(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : {};
+}
+
+async function install() {
+  say('Installing packages (first start and after updates, about a minute)…');
+  try {
+    await npmCi();
+  } catch (error) {
+    // better-sqlite3 is compiled where its ready-made file cannot be fetched.
+    const missing = ['make', 'g++', 'python3'].filter((program) => !findProgram(program));
+    if (missing.length === 0 || !(error instanceof SetupError)) throw error;
+    if (!canInstallPackages())
+      throw new SetupError(`${error.message} It may need a compiler: install ${missing.join(', ')}.`, error.details);
+    say(`Installing a compiler (${missing.join(', ')}) and trying again…`);
+    await installPackages(missing);
+    await npmCi();
+  }
+}
+
+async function npmCi() {
+  const headers = dirname(dirname(process.execPath));
+  const env = { ...process.env };
+  // Compiling against the headers that came with this Node needs no download.
+  if (existsSync(join(headers, 'include', 'node', 'node.h'))) env.npm_config_nodedir ??= headers;
+  // `npm start` sets this for its scripts; a production install would leave out the compiler.
+  delete env.NODE_ENV;
+  await runQuietly('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    env,
+    failure:
+      '`npm ci` failed: see the lines above. A proxy or a lost connection is the usual cause; `npm start` tries again.',
+  });
+}

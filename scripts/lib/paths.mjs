@@ -1,0 +1,17 @@
+// Where things are in the repository. Knows nothing about what is in them.
+import { join, resolve } from 'node:path';
+
+/** The repository. */
+export const root = resolve(import.meta.dirname, '../..');
+
+/** @param {string[]} parts below the repository */
+export const inRoot = (...parts) => join(root, ...parts);
+
+/** What the build makes; never in version control. */
+export const dist = inRoot('dist');
+
+/** The runner as one file; goes into the image. */
+export const runnerBundle = inRoot('dist', 'runner.cjs');
+
+/** `{"tag":"pinch-agent:<hash>"}`: the daemon reads from it which image to start. */
+export const imageFile = inRoot('dist', 'agent-image.json');

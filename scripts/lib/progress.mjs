@@ -1,0 +1,93 @@
+// Progress a person can follow, on stderr (stdout belongs to the daemon's log), and child processes that are silent unless they fail.
+// Knows nothing about the steps themselves.
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A step that cannot go on; `message` says what happened and what to do, in a line or two. */
+export class SetupError extends Error {
+  name = 'SetupError';
+  /**
+   * @param {string} message
+   * @param {string} [details] output of the program that failed, shown above the message
+   * @param {ErrorOptions} [options]
+   */
+  constructor(message, details = '', options = undefined) {
+    super(message, options);
+    this.details = details;
+  }
+}
+
+/** One line on stderr. @param {string} text */
+export function say(text) {
+  process.stderr.write(`● ${text}\n`);
+}
+
+/**
+ * Runs the body of a command. A SetupError ends it with its own words and exit code 1; anything else is a defect and keeps its stack.
+ * @param {() => Promise<void>} body
+ */
+export async function runCommand(body) {
+  try {
+    await body();
+  } catch (error) {
+    report(error);
+    process.exit(1);
+  }
+}
+
+/** @param {unknown} error anything thrown */
+export function report(error) {
+  if (!(error instanceof SetupError)) {
+    process.stderr.write(`✗ ${error instanceof Error ? error.stack : String(error)}\n`);
+    return;
+  }
+  if (error.details) process.stderr.write(`${error.details}\n`);
+  process.stderr.write(`✗ ${error.message}\n`);
+}
+
+/**
+ * Runs a program with its output in a temporary file. Throws SetupError with `failure` and the output's end when it fails.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {{ failure: string, cwd?: string, env?: Record<string, string | undefined> }} options
+ */
+export async function runQuietly(program, args, { failure, cwd, env }) {
+  const folder = mkdtempSync(join(tmpdir(), 'pinch-log-'));
+  const file = join(folder, 'output.log');
+  const log = openSync(file, 'w');
+  try {
+    const code = await exitCodeOf(spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] }));
+    if (code !== 0) throw new SetupError(failure, lastLines(readFileSync(file, 'utf8'), 30));
+  } finally {
+    closeSync(log);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Runs a program in the foreground. Its exit code; 1 when a signal ended it or it could not start.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: Record<string, string | undefined> }} [options]
+ */
+export function runLoudly(program, args, { cwd, env } = {}) {
+  return exitCodeOf(spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'inherit', 'inherit'] }));
+}
+
+/**
+ * @param {import('node:child_process').ChildProcess} child
+ * @returns {Promise<number>} never rejects; 127 when the program is not there
+ */
+function exitCodeOf(child) {
+  return new Promise((resolve) => {
+    child.on('error', () => resolve(127));
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** @param {string} text @param {number} count */
+export function lastLines(text, count) {
+  return text.trimEnd().split('\n').slice(-count).join('\n');
+}
