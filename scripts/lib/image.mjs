@@ -1,9 +1,10 @@
 // The agent image: its name follows from its inputs, and it is built when the engine has none of that name. This file decides;
 // image-build.mjs talks to the engine about building. Knows nothing about containers.
-import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasImage } from './engine.mjs';
 import { imageFile, inRoot, runnerBundle } from './paths.mjs';
+import { SetupError } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
 /** @typedef {import('./engine.mjs').Engine} Engine @typedef {import('./engine.mjs').Settings} Settings */
@@ -21,6 +22,7 @@ export const agentUid = () => process.getuid?.() || 1000;
  * @returns {Promise<string>} the tag
  */
 export async function ensureImage(engine, settings) {
+  if (!existsSync(runnerBundle)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
   const uid = agentUid();
   const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, runnerBundle], [`${uid}`, ...authorities]).slice(0, 12)}`;

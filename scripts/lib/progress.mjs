@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 /** A step that cannot go on; `message` says what happened and what to do, in a line or two. */
 export class SetupError extends Error {
+  /** @override */
   name = 'SetupError';
   /**
    * @param {string} message
@@ -67,13 +68,21 @@ export async function runQuietly(program, args, { failure, cwd, env }) {
 }
 
 /**
- * Runs a program in the foreground. Its exit code; 1 when a signal ended it or it could not start.
+ * Runs a program in the foreground; a signal that ends this process ends it too. Its exit code, 1 when a signal ended it.
  * @param {string} program
  * @param {string[]} args
  * @param {{ cwd?: string, env?: Record<string, string | undefined> }} [options]
  */
-export function runLoudly(program, args, { cwd, env } = {}) {
-  return exitCodeOf(spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'inherit', 'inherit'] }));
+export async function runLoudly(program, args, { cwd, env } = {}) {
+  const child = spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'inherit', 'inherit'] });
+  /** @param {NodeJS.Signals} signal */
+  const forward = (signal) => child.kill(signal);
+  process.on('SIGTERM', forward).on('SIGINT', forward);
+  try {
+    return await exitCodeOf(child);
+  } finally {
+    process.off('SIGTERM', forward).off('SIGINT', forward);
+  }
 }
 
 /**

@@ -1,0 +1,27 @@
+// `npm start`: everything a fresh machine lacks, then the daemon in this same process, so that signals reach it directly.
+// Up to date, it compares stamps and asks the engine for one image, nothing more.
+import { runCommand, SetupError } from './lib/progress.mjs';
+import { readSettings } from './lib/settings.mjs';
+import { prepareCode, prepareImage } from './lib/setup.mjs';
+
+await runCommand(async () => {
+  await prepareCode();
+  await checkSettings();
+  if (readSettings().PINCH_RUNTIME !== 'process') await prepareImage();
+  const { main } = await import('../dist/main.js');
+  await main();
+});
+
+/** A wrong `.env` is told before Docker and the image take their time. Throws SetupError. */
+async function checkSettings() {
+  const [{ loadConfig }, { describeError }, { root }] = await Promise.all([
+    import('../dist/config.js'),
+    import('../dist/errors.js'),
+    import('./lib/paths.mjs'),
+  ]);
+  try {
+    loadConfig(process.env, root);
+  } catch (error) {
+    throw new SetupError(describeError(error), '', { cause: error });
+  }
+}

@@ -1,0 +1,84 @@
+// `npm test [-- what vitest takes]`: the set-up of `npm start`, then lint, types and all tests; with arguments, those tests alone.
+// The last line is always `N passed, N failed`.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureBrowser } from './lib/browser.mjs';
+import { ensureBuilt } from './lib/compile.mjs';
+import { ensureInstalled } from './lib/install.mjs';
+import { inRoot, root } from './lib/paths.mjs';
+import { report, runLoudly, say } from './lib/progress.mjs';
+import { checkNode } from './lib/settings.mjs';
+import { prepareImage } from './lib/setup.mjs';
+import { countResults } from './lib/test-results.mjs';
+
+const args = process.argv.slice(2);
+const total = { passed: 0, failed: 0 };
+
+try {
+  checkNode();
+  await ensureInstalled();
+  const compiles = await builds();
+  await prepareImage();
+  const browser = await ensureBrowser();
+  if (args.length === 0) await runChecks(compiles);
+  await runTests(browser);
+} catch (error) {
+  fail(error);
+}
+process.exitCode = total.failed === 0 ? 0 : 1;
+process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
+
+/** @param {unknown} error */
+function fail(error) {
+  report(error);
+  total.failed += 1;
+}
+
+/** A failed build is a failure, but most tests read the sources and can still tell something. */
+async function builds() {
+  try {
+    await ensureBuilt();
+    return true;
+  } catch (error) {
+    fail(error);
+    return false;
+  }
+}
+
+/**
+ * Lint and types; each counts as one failure at most.
+ * @param {boolean} compiles without it the types have failed already
+ */
+async function runChecks(compiles) {
+  say('Lint…');
+  if ((await runPackage('@biomejs/biome/bin/biome', ['check', '.'])) !== 0) total.failed += 1;
+  if (!compiles) return;
+  say('Types…');
+  if ((await runPackage('typescript/bin/tsc', ['-p', 'tsconfig.json'])) !== 0) total.failed += 1;
+}
+
+/** @param {string} browser */
+async function runTests(browser) {
+  const folder = mkdtempSync(join(tmpdir(), 'pinch-test-'));
+  const file = join(folder, 'results.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    const code = await runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], { PINCH_TEST_BROWSER: browser });
+    const results = countResults(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined, code);
+    total.passed += results.passed;
+    total.failed += results.failed;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} program below node_modules
+ * @param {string[]} programArgs
+ * @param {Record<string, string>} [env]
+ */
+function runPackage(program, programArgs, env = {}) {
+  const path = inRoot('node_modules', ...program.split('/'));
+  return runLoudly(process.execPath, [path, ...programArgs], { cwd: root, env: { ...process.env, ...env } });
+}
