@@ -26,6 +26,8 @@ export interface StatusSnapshot {
   outboxQueued: number;
   costTodayMicroUsd: number;
   budgetDayMicroUsd: number;
+  /** The same as Markdown lines, as `/status` shows it. */
+  text: string;
 }
 
 export interface StatusDeps {
@@ -41,7 +43,7 @@ export interface StatusDeps {
 
 export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
   const { config, store } = deps;
-  return {
+  const facts = {
     version: packageVersion(config.repository),
     startedAt: deps.startedAt,
     assistantName: config.assistantName,
@@ -61,10 +63,10 @@ export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
     costTodayMicroUsd: store.usage.spent(startOfDay(deps.clock.now(), config.timeZone), null),
     budgetDayMicroUsd: config.budgetDayMicroUsd,
   };
+  return { ...facts, text: statusText(facts, deps.clock.now()) };
 }
 
-/** The lines of `/status` as Markdown. */
-export function statusText(status: StatusSnapshot, now: number): string {
+function statusText(status: Omit<StatusSnapshot, 'text'>, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),

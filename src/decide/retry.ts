@@ -27,7 +27,7 @@ const MAX_ATTEMPTS: Record<ErrorClass, number> = {
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 30 * 60_000;
 const FIRST_PARK_MS = 15_000;
-const MAX_PARK_MS = 10 * 60_000;
+const MAX_PARK_MS = { auth: 2 * 60_000, budget: 30 * 60_000 };
 
 /** Delay before the next attempt, ms. `attempt` starts at 1; `jitter` is 0..1, passed in so tests can pin it. Never throws. */
 export function backoffMs(attempt: number, jitter: number): number {
@@ -49,7 +49,7 @@ export interface Failure {
 export function decideFailure(failure: Failure): FailureDecision {
   const { errorClass, attempt, jitter } = failure;
   if (errorClass === 'auth' || errorClass === 'budget') {
-    return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS) };
+    return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]) };
   }
   if (attempt >= MAX_ATTEMPTS[errorClass]) return { kind: 'bury' };
   const delayMs = Math.max(backoffMs(attempt, jitter), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));

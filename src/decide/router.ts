@@ -66,9 +66,9 @@ function stripLeadingTrigger(text: string, assistantName: string): string {
 }
 
 function triggerPattern(assistantName: string, flags: string): RegExp {
-  const name = assistantName.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+  const name = assistantName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return new RegExp(
-    `(?<![\\p{L}\\p{N}\\p{M}_@./+-])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-/][\\p{L}\\p{N}_])`,
+    `(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`,
     flags,
   );
 }

@@ -25,6 +25,11 @@ export type HostApi = ReturnType<typeof createHostApi>;
 export function createHostApi(deps: HostApiDeps) {
   const { store } = deps;
   return {
+    /** The only runs a link may speak for are leased ones of its group. */
+    isLeasedRun(link: Link, runId: number): boolean {
+      const run = store.runs.get(runId);
+      return run?.groupId === link.groupId && run.state === 'leased';
+    },
     events(link: Link, runId: number, body: unknown) {
       const run = leasedRun(store, link, runId);
       const { events } = parse(runnerEvents, body);

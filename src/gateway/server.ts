@@ -23,8 +23,6 @@ export interface GatewayDeps {
     response: ServerResponse,
     caller: { groupId: number; folder: string; runId: number | null },
   ): Promise<void>;
-  /** The run if it is leased and of this group: the only runs a link may speak for. */
-  runOfLink(runId: number, groupId: number): boolean;
   log: Logger;
 }
 
@@ -68,7 +66,7 @@ async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, re
   const call = `${request.method} ${path}`;
   if (path === '/v1/messages' || path === '/v1/messages/count_tokens') {
     const runId = Number(request.headers[RUN_HEADER]);
-    const known = Number.isSafeInteger(runId) && deps.runOfLink(runId, link.groupId);
+    const known = Number.isSafeInteger(runId) && deps.hostApi.isLeasedRun(link, runId);
     return deps.model(request, response, { groupId: link.groupId, folder: link.folder, runId: known ? runId : null });
   }
   if (call === 'GET /work') return link.onWork(response);

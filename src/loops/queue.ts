@@ -1,10 +1,11 @@
 // The queue: claims due runs and has each worked on in its group's container. Woken by `runs`; one timer for the next run
 // that is not due yet. How an attempt ended is recorded in outcome.ts.
+import { ChannelError } from '../channels/channel.js';
 import { describeError, PinchError } from '../errors.js';
 import type { Pool, Worker } from '../sandbox/pool.js';
 import type { Run } from '../types.js';
 import type { Wake } from '../wake.js';
-import type { FinishReport, PromptMessage, RunSpec } from '../wire.js';
+import type { ErrorClass, FinishReport, PromptMessage, RunSpec } from '../wire.js';
 import { type AttemptEnd, type OutcomeDeps, recordOutcome } from './outcome.js';
 
 export interface QueueDeps extends OutcomeDeps {
@@ -13,7 +14,9 @@ export interface QueueDeps extends OutcomeDeps {
   /** True while no run may start (emergency stop, engine down). */
   paused(): boolean;
   /** The engine did not answer; the supervisor finds out when it does again and rings `runs`. */
-  onSandboxDown(error: PinchError): void;
+  onSandboxDown(error: unknown): void;
+  /** The run is over for good: what was fetched for it can go. */
+  onRunDone(runId: number): Promise<void>;
   /** What the runner needs; media are fetched first. */
   buildSpec(run: Run): Promise<RunSpec>;
   promptMessages(runId: number): Promise<PromptMessage[]>;
@@ -78,7 +81,12 @@ export function startQueue(deps: QueueDeps) {
       entry?.settle(report);
       return entry !== undefined;
     },
-    activeRuns: (): number => floor.active.size,
+    /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
+    cancelAll(): void {
+      deps.store.runs.requestCancelAll();
+      for (const entry of floor.active.values())
+        entry.settle({ outcome: 'cancelled', text: '', handledMessageIds: [] });
+    },
     /** Claims nothing more and gives running work back uncounted. The containers are the pool's to end. */
     async stop(): Promise<void> {
       stopped = true;
@@ -139,6 +147,7 @@ async function workOn(floor: Floor, run: Run): Promise<void> {
   const handedOver = handOver(floor, entry, over.signal);
   try {
     recordOutcome(deps, run, await ended);
+    if (store.runs.get(run.id)?.state === 'done') await deps.onRunDone(run.id);
   } finally {
     over.abort();
     active.delete(run.id);
@@ -170,15 +179,15 @@ async function handOver(floor: Floor, entry: Active, over: AbortSignal): Promise
     void steer(floor, run.id);
     void killOverdue(floor, entry, spec.limits.wallClockMs + OVERDUE_MS, over);
   } catch (error) {
-    const down = error instanceof PinchError && error.code === 'sandbox_unavailable';
-    if (down) floor.deps.onSandboxDown(error);
-    entry.settle({
-      outcome: 'failed',
-      errorClass: down ? 'sandbox' : 'crash',
-      message: describeError(error),
-      handledMessageIds: [],
-    });
+    const errorClass = classify(error);
+    if (errorClass === 'sandbox') floor.deps.onSandboxDown(error);
+    entry.settle({ outcome: 'failed', errorClass, message: describeError(error), handledMessageIds: [] });
   }
+}
+
+function classify(error: unknown): ErrorClass {
+  if (error instanceof PinchError && error.code === 'sandbox_unavailable') return 'sandbox';
+  return error instanceof ChannelError ? 'network' : 'crash';
 }
 
 async function killOverdue({ deps }: Floor, entry: Active, afterMs: number, over: AbortSignal): Promise<void> {

@@ -62,6 +62,9 @@ export function createMessages(db: Db) {
   const latest = db.prepare<[number, number, number], MessageRow>(
     `SELECT ${MESSAGE} FROM messages m WHERE m.chat_id = ? AND m.id > ? ORDER BY m.id DESC LIMIT ?`,
   );
+  const after = db.prepare<[number, number, number], MessageRow>(
+    `SELECT ${MESSAGE} FROM messages m WHERE m.chat_id = ? AND m.id > ? ORDER BY m.id LIMIT ?`,
+  );
   return {
     ...createSearch(db),
     /** Returns the new row's id, or undefined when this message was stored before. */
@@ -89,6 +92,9 @@ export function createMessages(db: Db) {
     /** Oldest first, only rows after `afterId`. */
     latest: (chatId: number, limit: number, afterId = 0): StoredMessage[] =>
       latest.all(chatId, afterId, limit).map(toMessage).reverse(),
+    /** The next rows after `afterId`, oldest first: for a reader that must not skip any. */
+    after: (chatId: number, afterId: number, limit: number): StoredMessage[] =>
+      after.all(chatId, afterId, limit).map(toMessage),
   };
 }
 

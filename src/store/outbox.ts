@@ -33,6 +33,7 @@ export function createOutbox(db: Db) {
     `UPDATE outbox SET state = 'dead', error = @error WHERE id = @id`,
   );
   const list = db.prepare<[number], Row>(`SELECT ${ROW} FROM outbox ORDER BY id DESC LIMIT ?`);
+  const ofRun = db.prepare<[number], Row>(`SELECT ${ROW} FROM outbox WHERE run_id = ? ORDER BY id`);
   const queued = db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM outbox WHERE state = 'queued'`);
   return {
     queued: (): number => queued.get()?.n ?? 0,
@@ -49,5 +50,6 @@ export function createOutbox(db: Db) {
       void retry.run({ id, nextAt, counted: counted ? 1 : 0, error }),
     dead: (id: number, error: string): void => void dead.run({ id, error }),
     list: (limit: number): OutboxRow[] => list.all(limit).map(toRow),
+    ofRun: (runId: number): OutboxRow[] => ofRun.all(runId).map(toRow),
   };
 }

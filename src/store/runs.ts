@@ -141,7 +141,10 @@ function createCancel(db: Db) {
   const requestCancel = db.prepare<{ scope: string }, { id: number }>(
     `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND session = @scope RETURNING id`,
   );
+  const requestCancelAll = db.prepare<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`);
   return {
+    /** Nothing that works now may be tried again. */
+    requestCancelAll: (): void => void requestCancelAll.run(),
     /** Cancels what waits in the session and marks what runs; returns the ids that run and must now be aborted, and how many waited. */
     cancelSession(session: string, now: number): { running: number[]; waiting: number } {
       const waiting = cancelReady.run({ scope: session, now }).changes;
@@ -158,6 +161,10 @@ function createRunQueries(db: Db) {
   const open = db.prepare<[string], Run>(
     `SELECT ${RUN} FROM runs WHERE session = ? AND kind = 'message' AND state IN ('ready', 'leased') ORDER BY id LIMIT 1`,
   );
+  const active = db.prepare<[string], { working: number; waiting: number }>(
+    `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
+     FROM runs WHERE session = ? AND state IN ('ready', 'leased')`,
+  );
   const due = db.prepare<[number], { groupId: number }>(
     `SELECT DISTINCT group_id AS groupId FROM runs WHERE state = 'ready' AND run_at <= ?`,
   );
@@ -172,6 +179,8 @@ function createRunQueries(db: Db) {
     list: (state: RunState | null, limit: number): Run[] => list.all({ state, limit }),
     /** The message run of this session that waits or works: it takes later messages in. */
     openMessageRun: (session: string): Run | undefined => open.get(session),
+    activeOfSession: (session: string): { working: number; waiting: number } =>
+      active.get(session) ?? { working: 0, waiting: 0 },
     groupsWithDueRuns: (now: number): number[] => due.all(now).map((row) => row.groupId),
     /** When the next run that is not due yet becomes due; undefined when there is none. */
     nextDueAt: (now: number): number | undefined => next.get({ now })?.at ?? undefined,

@@ -1,0 +1,110 @@
+// The folders of a home: made, checked, locked against a second instance, and which of them a container sees.
+
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { Config } from './config.js';
+import { describeError, PinchError } from './errors.js';
+import type { Mount, SandboxSpec } from './sandbox/sandbox.js';
+import type { Group } from './types.js';
+
+/** Creates groups/ and data/ with the templates of a new home. Throws PinchError `home_unwritable`. */
+export function prepareHome(config: Config): void {
+  try {
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+    mkdirSync(config.groupsDir, { recursive: true });
+    for (const name of ['main', 'global']) prepareGroupFolder(config, name);
+    for (const folder of [config.dataDir, config.groupsDir]) accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new PinchError('home_unwritable', `cannot write below ${config.home}: ${describeError(error)}`, {
+      hint: `make ${config.groupsDir} and ${config.dataDir} belong to the user who runs Pinch, or set PINCH_HOME to another folder`,
+      cause: error,
+    });
+  }
+}
+
+function prepareGroupFolder(config: Config, name: string): void {
+  const folder = join(config.groupsDir, name);
+  mkdirSync(folder, { recursive: true });
+  const template = join(config.repository, 'groups', name, 'CLAUDE.template.md');
+  const memory = join(folder, 'CLAUDE.md');
+  if (existsSync(template) && !existsSync(memory)) copyFileSync(template, memory);
+}
+
+/** Held until the process ends, however it ends: an exclusive SQLite lock is the kernel's to release. */
+export function lockHome(config: Config): { release(): void } {
+  const db = new Database(join(config.dataDir, 'lock.db'), { timeout: 0 });
+  try {
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.exec('BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS holder (pid INTEGER); DELETE FROM holder;');
+    db.prepare('INSERT INTO holder VALUES (?)').run(process.pid);
+    db.exec('COMMIT');
+    return { release: () => db.close() };
+  } catch (error) {
+    db.close();
+    throw new PinchError('already_running', `another Pinch is running on ${config.home}`, {
+      hint: 'stop it first (`npm run -s pinch -- status` shows it), or set PINCH_HOME to another folder',
+      cause: error,
+    });
+  }
+}
+
+/** Names this home in container labels: containers of another checkout on the same machine are not ours to touch. */
+export function homeId(home: string): string {
+  return createHash('sha256').update(home).digest('hex').slice(0, 16);
+}
+
+/** The container's user: ours, or 1000 when we are root (which then gives it the mounted folders). */
+export function containerUser(): { uid: number; gid: number } {
+  const [uid, gid] = [process.getuid?.() ?? 1000, process.getgid?.() ?? 1000];
+  return uid === 0 ? { uid: 1000, gid: 1000 } : { uid, gid };
+}
+
+/** What the group's container sees; its folders exist and belong to it afterwards. Throws PinchError `group_folder`. */
+export function sandboxSpec(config: Config, group: Group): SandboxSpec {
+  const sessions = join(config.dataDir, 'sessions', group.folder);
+  const workspace = join(config.groupsDir, group.folder);
+  const shared = join(config.groupsDir, 'global');
+  try {
+    for (const folder of [workspace, sessions]) ensureOwned(folder);
+    if (group.isMain) ensureOwned(shared);
+  } catch (error) {
+    throw new PinchError(
+      'group_folder',
+      `the folders of group ${group.folder} cannot be prepared: ${describeError(error)}`,
+      {
+        hint: `check the permissions of ${workspace} and ${sessions}`,
+        cause: error,
+      },
+    );
+  }
+  const mounts: Mount[] = [
+    { source: workspace, target: '/workspace', readOnly: false },
+    { source: sessions, target: '/sessions', readOnly: false },
+    { source: shared, target: '/global', readOnly: !group.isMain },
+  ];
+  return { folder: group.folder, mounts };
+}
+
+/** Root only: hands a folder and what lies in it to the container's user. Symbolic links are never followed. */
+function ensureOwned(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is not a directory`);
+  accessSync(folder, constants.W_OK | constants.X_OK);
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = containerUser();
+  // What the owner put there as root by hand must stay usable for the agent: the folder and its first level.
+  for (const path of [folder, ...readdirSync(folder).map((name) => join(folder, name))]) {
+    if (lstatSync(path).uid !== uid) lchownSync(path, uid, gid);
+  }
+}

@@ -1,0 +1,260 @@
+// The daemon on one page: what is started in which order, and how it ends.
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ChannelState } from './channels/channel.js';
+import * as definitions from './channels/index.js';
+import { createChannels, type RunningChannels } from './channels/start.js';
+import { systemClock } from './clock.js';
+import { type Config, type Env, loadConfig } from './config.js';
+import { loadDashboardToken } from './dashboard/auth.js';
+import { type DashboardControl, startDashboard } from './dashboard/server.js';
+import { markdownToSafeHtml } from './decide/format.js';
+import { describeError, PinchError } from './errors.js';
+import { createBackends } from './gateway/backends.js';
+import { createHostApi } from './gateway/host-api.js';
+import { createLedger } from './gateway/ledger.js';
+import { createModelProxy } from './gateway/model.js';
+import { createGateway } from './gateway/server.js';
+import { lockHome, prepareHome, sandboxSpec } from './home.js';
+import { createIntake } from './intake.js';
+import { createLog, type Logger } from './log.js';
+import { startDelivery } from './loops/delivery.js';
+import { createOwnerNotices } from './loops/notices.js';
+import { type Queue, startQueue } from './loops/queue.js';
+import { createSupervisor } from './loops/supervisor.js';
+import { createWorkOrders } from './loops/work-order.js';
+import { startBackups } from './ops/backup.js';
+import { createPairing } from './pairing.js';
+import { createSandbox } from './sandbox/choose.js';
+import { createPool } from './sandbox/pool.js';
+import { statusSnapshot } from './status.js';
+import { createStopSwitch } from './stop-switch.js';
+import { openStore } from './store/index.js';
+import { createWake } from './wake.js';
+
+const STOP_TIMEOUT_MS = 9_000;
+
+interface Daemon {
+  stop(): Promise<void>;
+}
+
+type Home = ReturnType<typeof openHome>;
+type Engine = Awaited<ReturnType<typeof startEngine>>;
+
+/** Runs until SIGTERM or SIGINT. A start that fails prints what to do and exits 1; so does an unknown error later. */
+export async function main(environment: Env = process.env): Promise<void> {
+  const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
+  try {
+    const config = loadConfig(environment, repository);
+    const log = createLog(config.logLevel);
+    endOnSignals(await startDaemon(config, environment, log), log);
+  } catch (error) {
+    const text = error instanceof Error && !(error instanceof PinchError) ? error.stack : describeError(error);
+    process.stderr.write(`✗ ${text}\n`);
+    process.exit(1);
+  }
+}
+
+/** What every stage is built from: settings, the store and the few things all of them share. */
+function openHome(config: Config, environment: Env, log: Logger) {
+  prepareHome(config);
+  const lock = lockHome(config);
+  const store = openStore(join(config.dataDir, 'pinch.db'));
+  const wake = createWake();
+  const clock = systemClock;
+  const stopSwitch = createStopSwitch(config.dataDir, clock.now);
+  store.groups.ensure('main', true, clock.now());
+  store.groups.retryParked(clock.now());
+  return {
+    config,
+    environment,
+    log,
+    lock,
+    store,
+    wake,
+    clock,
+    startedAt: clock.now(),
+    stopped: stopSwitch.stopped,
+    assistantName: config.assistantName,
+    dataDir: config.dataDir,
+    pairing: createPairing(store),
+    stopSwitch,
+    notifyOwner: createOwnerNotices({ store, wake, clock }),
+  };
+}
+
+/** Asks the engine for containers left by an earlier process; an engine that is down is the supervisor's to watch. */
+async function startEngine(home: Home) {
+  const sandbox = createSandbox(home.config, home.environment, home);
+  const supervisor = createSupervisor({ ...home, sandbox });
+  try {
+    const reaped = await sandbox.reap();
+    if (reaped > 0) home.log.info({ containers: reaped }, 'containers of an earlier process removed');
+  } catch (error) {
+    supervisor.reportDown(error);
+  }
+  return { sandbox, supervisor };
+}
+
+/** The path of a run: queue → pool → sandbox, and the gateway that the containers talk to. */
+function startWork(home: Home, engine: Engine, channels: RunningChannels) {
+  const { config, store, clock, log, wake } = home;
+  const orders = createWorkOrders({ store, config, channel: channels.get });
+  const hostApi = createHostApi({
+    ...home,
+    mediaFile: orders.mediaFile,
+    onFinish: (id, report) => queue.onFinish(id, report),
+  });
+  const model = createModelProxy({
+    backend: createBackends(config, home.environment, log),
+    ledger: createLedger({ store, clock, config }),
+    clock,
+    log,
+  });
+  const gateway = createGateway({ hostApi, model: model.handle, log });
+  const pool = createPool({
+    ...home,
+    sandbox: engine.sandbox,
+    gateway,
+    maxContainers: config.maxContainers,
+    idleMs: config.idleMs,
+    specFor: (group) => sandboxSpec(config, group),
+    onFree: () => wake.emit('runs'),
+  });
+  const queue: Queue = startQueue({
+    ...home,
+    pool,
+    leaseOwner: randomUUID(),
+    paused: () => home.stopSwitch.stopped() || engine.supervisor.engineDown(),
+    onSandboxDown: engine.supervisor.reportDown,
+    onRunDone: orders.dropMedia,
+    buildSpec: orders.buildSpec,
+    promptMessages: orders.promptMessages,
+    typing: (chatId) => {
+      const chat = store.groups.chat(chatId);
+      if (chat) channels.get(chat.channel)?.typing(chat.address);
+    },
+  });
+  return { gateway, pool, queue };
+}
+
+async function startDaemon(config: Config, environment: Env, log: Logger): Promise<Daemon> {
+  const home = openHome(config, environment, log);
+  const { store, stopSwitch, wake } = home;
+  const engine = await startEngine(home);
+  let ready = false;
+
+  const emergencyStop = (reason: string) => {
+    log.warn({ reason }, 'emergency stop');
+    stopSwitch.stop(reason);
+    work.queue.cancelAll();
+    void work.pool.stopAll('emergency stop');
+    wake.emit('changed');
+  };
+  const resume = () => {
+    stopSwitch.resume();
+    work.pool.reopen();
+    wake.emit('runs');
+    wake.emit('changed');
+  };
+  const status = () =>
+    statusSnapshot({
+      ...home,
+      engine: engine.supervisor.engineState,
+      channels: channels.states,
+      containers: work.pool.containers,
+    });
+  const intake = createIntake({
+    ...home,
+    owner: config.owner,
+    statusText: () => status().text,
+    emergencyStop,
+  });
+  const channels = createChannels({
+    ...home,
+    definitions: Object.values(definitions),
+    env: config.env,
+    receive: intake.receive,
+    chatMoved: intake.chatMoved,
+    onState: (channel, state) => reportChannel(home, channel, state),
+  });
+  const work = startWork(home, engine, channels);
+  const delivery = startDelivery({ ...home, channel: channels.get });
+  const dashboard = await openDashboard(home, { intake, status, emergencyStop, resume, ready: () => ready });
+  channels.start();
+  const backups = startBackups(home);
+  ready = true;
+  log.info({ page: dashboard?.url, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
+  greet(home, channels, dashboard);
+
+  return {
+    async stop() {
+      ready = false;
+      await channels.stop();
+      engine.supervisor.stop();
+      await work.queue.stop();
+      await work.pool.stopAll('Pinch is stopping');
+      await delivery.stop();
+      await dashboard?.close();
+      await backups.stop();
+      work.gateway.close();
+      store.close();
+      home.lock.release();
+    },
+  };
+}
+
+async function openDashboard(
+  home: Home,
+  control: DashboardControl,
+): Promise<{ url: string; close(): Promise<void> } | undefined> {
+  if (home.config.port === 0) return undefined;
+  const token = loadDashboardToken(home.dataDir);
+  const dashboard = await startDashboard({ ...home, ...control, port: home.config.port, token, markdownToSafeHtml });
+  return { url: `${dashboard.url}/?token=${token}`, close: dashboard.close };
+}
+
+function reportChannel(home: Home, channel: string, state: ChannelState): void {
+  home.log[state.state === 'blocked' ? 'error' : 'info'](
+    { channel, state: state.state, detail: state.detail },
+    'channel state',
+  );
+  home.wake.emit('changed');
+  if (state.state === 'blocked')
+    home.notifyOwner(`channel:${channel}:${home.clock.now()}`, `The channel ${channel} needs you: ${state.detail}`);
+}
+
+/** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */
+function greet(home: Home, channels: RunningChannels, dashboard: { url: string } | undefined): void {
+  const { config, store, pairing } = home;
+  const lines = dashboard ? [`Open ${dashboard.url}`] : [];
+  for (const name of channels.names().filter((channel) => channel !== 'web')) {
+    if (config.owner?.channel === name || store.groups.hasOwner(name)) continue;
+    lines.push(`To be the owner on ${name}, send the assistant this direct message: /pair ${pairing.code(name)}`);
+  }
+  if (config.backend.kind === 'demo')
+    lines.push('No account is configured: the demo model answers. Set ANTHROPIC_API_KEY in .env for real answers.');
+  process.stderr.write(`\n🦞 ${config.assistantName} is ready.\n${lines.map((line) => `   ${line}\n`).join('')}\n`);
+}
+
+function endOnSignals(daemon: Daemon, log: Logger): void {
+  let ending = false;
+  const end = async (signal: string) => {
+    if (ending) return;
+    ending = true;
+    log.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+    await daemon.stop();
+    log.info('stopped');
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void end('SIGTERM'));
+  process.on('SIGINT', () => void end('SIGINT'));
+  const crash = (error: unknown) => {
+    log.fatal({ err: error }, 'unknown error, exiting; leases are taken back at the next start');
+    process.exit(1);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+}
