@@ -1,0 +1,200 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '../test/fakes/clock.js';
+import type { InboundMessage } from './channels/channel.js';
+import { createIntake, type Intake } from './intake.js';
+import { createPairing } from './pairing.js';
+import { openStore, type Store } from './store/index.js';
+import { createWake } from './wake.js';
+
+let store: Store;
+let clock: FakeClock;
+let intake: Intake;
+let rung: string[];
+let stopped: string[];
+
+beforeEach(() => {
+  store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-intake-')), 'pinch.db'));
+  clock = createFakeClock();
+  rung = [];
+  stopped = [];
+  const wake = createWake();
+  wake.on('runs', () => rung.push('runs'));
+  wake.on('steer', (runId) => rung.push(`steer ${runId}`));
+  wake.on('abort', (runId) => rung.push(`abort ${runId}`));
+  intake = createIntake({
+    store,
+    wake,
+    clock,
+    log: pino({ level: 'silent' }),
+    pairing: createPairing(store),
+    assistantName: 'Pinch',
+    statusText: () => 'all is well',
+    emergencyStop: (reason) => stopped.push(reason),
+    owner: { channel: 'telegram', address: '1' },
+  });
+});
+
+let nextId = 100;
+function message(
+  text: string,
+  change: Partial<InboundMessage> & { from?: string; direct?: boolean } = {},
+): InboundMessage {
+  const { from = '1', direct = true, ...rest } = change;
+  return {
+    chat: direct
+      ? { address: from, kind: 'direct', title: `chat ${from}` }
+      : { address: '-5', kind: 'group', title: 'Family' },
+    sender: { address: from, name: from === '1' ? 'Olga' : `Person ${from}` },
+    platformId: String(nextId++),
+    text,
+    sentAt: clock.now(),
+    addressesAssistant: false,
+    edited: false,
+    media: [],
+    ...rest,
+  };
+}
+const receive = (inbound: InboundMessage) => intake.receive('telegram', inbound);
+const texts = (runId: number | undefined) => store.messages.ofRun(runId ?? 0).map((row) => row.text);
+const replies = () => store.outbox.list(50).map((row) => row.text);
+const claim = () => store.runs.claim({ owner: 'w', now: clock.now(), leaseMs: 1_000, excludeGroups: [] });
+
+describe('who is answered', () => {
+  test("the owner's direct chat is the main group", () => {
+    const { runId } = receive(message('hi'));
+    expect(store.groups.get(store.runs.get(runId ?? 0)?.groupId ?? 0)).toMatchObject({ folder: 'main', isMain: true });
+    expect(rung).toEqual(['runs']);
+  });
+
+  test('a stranger leaves a name behind, no text, no run, no answer', () => {
+    expect(receive(message('let me in', { from: '66' }))).toEqual({ messageId: undefined, runId: undefined });
+    const chat = store.groups.chatByAddress('telegram', '66');
+    expect(chat?.groupId).toBeNull();
+    expect(store.messages.latest(chat?.id ?? 0, 10)).toEqual([]);
+    expect([store.runs.list(null, 9), replies(), rung]).toEqual([[], [], []]);
+  });
+
+  test('a registered group: untriggered talk is context of the next run, each message once, in order', () => {
+    receive(message('/register family', { direct: false }));
+    receive(message('one', { from: '2', direct: false }));
+    receive(message('two', { from: '3', direct: false }));
+    const first = receive(message('@Pinch three', { from: '2', direct: false }));
+    expect(texts(first.runId)).toEqual(['one', 'two', '@Pinch three']);
+    expect(replies()[0]).toContain('`family`');
+  });
+});
+
+describe('while a run of the chat is open', () => {
+  test('waiting, it absorbs what comes; working, it is steered; done, a new one starts', () => {
+    const first = receive(message('a'));
+    expect(receive(message('b')).runId).toBe(first.runId);
+    expect(texts(first.runId)).toEqual(['a', 'b']);
+    const claimed = claim();
+    expect(receive(message('c')).runId).toBe(first.runId);
+    expect(rung.at(-1)).toBe(`steer ${first.runId}`);
+    store.runs.finish({ id: claimed?.id ?? 0, owner: 'w', attempt: 1 }, 'done', clock.now());
+    const next = receive(message('d'));
+    expect(next.runId).not.toBe(first.runId);
+    expect(texts(next.runId)).toEqual(['d']);
+  });
+
+  test('a message brings a waiting retry forward', () => {
+    receive(message('a'));
+    const claimed = claim();
+    const later = clock.now() + 1_000_000;
+    store.runs.giveBack(
+      { id: claimed?.id ?? 0, owner: 'w', attempt: 1 },
+      { runAt: later, counted: true, errorClass: 'network', error: 'x' },
+    );
+    receive(message('are you there?'));
+    expect(store.runs.get(claimed?.id ?? 0)?.runAt).toBe(clock.now());
+  });
+});
+
+describe('repetitions and edits', () => {
+  test('the same update twice is one message and one run', () => {
+    const update = message('hi');
+    const first = receive(update);
+    expect(receive(update)).toEqual({ messageId: undefined, runId: undefined });
+    expect(texts(first.runId)).toEqual(['hi']);
+  });
+
+  test('an edit before the run starts changes the words', () => {
+    const original = message('2+2?');
+    const { runId } = receive(original);
+    receive({ ...original, text: '2+3?', edited: true });
+    expect(texts(runId)).toEqual(['2+3?']);
+  });
+
+  test('an edit that adds the name triggers; one of a working run steers it; one after the answer is context', () => {
+    receive(message('/register family', { direct: false }));
+    const original = message('what is 2+2', { direct: false });
+    expect(receive(original).runId).toBeUndefined();
+    const { runId } = receive({ ...original, text: '@Pinch what is 2+2', edited: true });
+    expect(texts(runId)).toEqual(['@Pinch what is 2+2']);
+    const claimed = claim();
+    expect(receive({ ...original, text: '@Pinch what is 2+3', edited: true }).runId).toBe(runId);
+    store.runs.finish({ id: claimed?.id ?? 0, owner: 'w', attempt: 1 }, 'done', clock.now());
+    void clock.advance(1_000);
+    expect(receive({ ...original, text: '@Pinch what is 2+4', edited: true }).runId).toBeUndefined();
+    expect(store.runs.list('ready', 9)).toEqual([]);
+  });
+});
+
+describe('commands', () => {
+  test('/stop cancels what waits and aborts what works; a second one has nothing to do', () => {
+    const { runId } = receive(message('work'));
+    claim();
+    receive(message('/stop'));
+    expect(rung.at(-1)).toBe(`abort ${runId}`);
+    expect(replies()[0]).toBe('Stopped.');
+    expect(store.runs.get(runId ?? 0)?.cancelRequested).toBe(1);
+  });
+
+  test('/new: what was said before is no context, the session is another', () => {
+    const first = receive(message('a'));
+    receive(message('/new'));
+    const second = receive(message('b'));
+    expect(store.runs.get(first.runId ?? 0)?.state).toBe('cancelled');
+    expect(store.runs.get(second.runId ?? 0)?.session).not.toBe(store.runs.get(first.runId ?? 0)?.session);
+    expect(texts(second.runId)).toEqual(['b']);
+  });
+
+  test('commands never reach the model and are answered once', () => {
+    const update = message('/status');
+    receive(update);
+    receive(update);
+    expect(replies()).toEqual(['all is well']);
+    expect(texts(receive(message('hi')).runId)).toEqual(['hi']);
+  });
+
+  test('/stop all stops everything', () => {
+    receive(message('/stop all'));
+    expect(stopped).toEqual(['/stop all']);
+  });
+
+  test('a member may not register, stop or start anew', () => {
+    receive(message('/register family', { direct: false }));
+    for (const text of ['/register other', '/stop', '/new']) receive(message(text, { from: '2', direct: false }));
+    expect(replies()).toHaveLength(1);
+  });
+});
+
+describe('pairing', () => {
+  const code = () => createPairing(store).code('telegram');
+  test('the right code makes the sender the owner; wrong codes are met with silence and after five the code is another', () => {
+    const first = code();
+    for (let i = 0; i < 5; i++) receive(message('/pair WRONGONE', { from: '9' }));
+    expect(replies()).toEqual([]);
+    expect(code()).not.toBe(first);
+    receive(message(`/pair ${first}`, { from: '9' }));
+    expect(replies()).toEqual([]);
+    receive(message(`/pair ${code()}`, { from: '9' }));
+    expect(replies()[0]).toContain('You are my owner now');
+    expect(receive(message('hi', { from: '9' })).runId).toBeDefined();
+  });
+});
