@@ -1,0 +1,137 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { beforeEach, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
+import { openStore, type Store } from '../store/index.js';
+import { createWake, type Wake } from '../wake.js';
+import { startDelivery } from './delivery.js';
+
+let store: Store;
+let clock: FakeClock;
+let wake: Wake;
+let sent: string[];
+let answers: ((part: OutboundPart) => Promise<{ platformId: string }>)[];
+let notices: string[];
+let chats: number[];
+let stop: () => Promise<void>;
+
+const accept = async (part: OutboundPart) => ({ platformId: `p${part.key}` });
+const fail = (kind: ChannelError['kind'], retryAfterMs?: number) => async () => {
+  throw new ChannelError(kind, `${kind} failure`, retryAfterMs === undefined ? {} : { retryAfterMs });
+};
+
+const channel: Channel = {
+  start: () => undefined,
+  stop: async () => undefined,
+  split: (text) => text.split('|'),
+  async send(part) {
+    const result = await (answers.shift() ?? accept)(part);
+    sent.push(`${part.address} ${part.text}`);
+    return result;
+  },
+  typing: () => undefined,
+  fetchMedia: async () => new Uint8Array(),
+};
+
+beforeEach(() => {
+  store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-delivery-')), 'pinch.db'));
+  clock = createFakeClock();
+  wake = createWake();
+  [sent, answers, notices] = [[], [], []];
+  chats = ['a', 'b'].map(
+    (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
+  );
+  start();
+});
+
+function start(): void {
+  stop = startDelivery({
+    store,
+    wake,
+    clock,
+    log: pino({ level: 'silent' }),
+    assistantName: 'Pinch',
+    channel: (name) => (name === 'telegram' ? channel : undefined),
+    notifyOwner: (key) => notices.push(key),
+  }).stop;
+}
+
+async function queue(key: string, text: string, chat = 0): Promise<void> {
+  store.outbox.add({ key, chatId: chats[chat] ?? 0, runId: null, text, now: clock.now() });
+  wake.emit('outbox');
+  await clock.advance(0);
+}
+
+test('what was sent joins the history', async () => {
+  await queue('1:final', 'hello');
+  expect(sent).toEqual(['a hello']);
+  expect(store.messages.latest(chats[0] ?? 0, 5)).toMatchObject([
+    { direction: 'out', platformId: 'p1.0', text: 'hello' },
+  ]);
+  expect(store.outbox.list(5)[0]).toMatchObject({ state: 'sent' });
+});
+
+test('a failed message holds back those behind it in its chat, not other chats', async () => {
+  answers = [fail('network')];
+  await queue('1', 'first');
+  await queue('2', 'second');
+  await queue('3', 'other', 1);
+  expect(sent).toEqual(['b other']);
+  await clock.advance(60_000);
+  expect(sent).toEqual(['b other', 'a first', 'a second']);
+});
+
+test('a retry goes on at the part that failed and cuts the text as before', async () => {
+  answers = [accept, fail('retry')];
+  await queue('1', 'one|two|three');
+  expect(sent).toEqual(['a one']);
+  await stop();
+  start();
+  await clock.advance(60_000);
+  expect(sent).toEqual(['a one', 'a two', 'a three']);
+});
+
+test('retry_after is kept to the millisecond', async () => {
+  answers = [fail('retry', 300_000)];
+  await queue('1', 'x');
+  await clock.advance(299_999);
+  expect(sent).toEqual([]);
+  await clock.advance(1);
+  expect(sent).toEqual(['a x']);
+});
+
+test('half an hour without network loses nothing and counts as no attempt', async () => {
+  answers = Array.from({ length: 25 }, () => fail('network'));
+  await queue('1', 'x');
+  await clock.advance(3 * 3_600_000);
+  expect([sent, notices]).toEqual([['a x'], []]);
+});
+
+test('a refused message is dead, the owner is told once and the next one goes out', async () => {
+  answers = [fail('permanent')];
+  await queue('1', 'x');
+  await queue('2', 'y');
+  expect(sent).toEqual(['a y']);
+  expect(store.outbox.list(5).find((row) => row.key === '1')).toMatchObject({
+    state: 'dead',
+    error: 'permanent failure',
+  });
+  expect(notices).toEqual(['outbox:1']);
+});
+
+test('a notice that cannot be sent begets no other notice', async () => {
+  answers = [fail('permanent')];
+  await queue('notice:x', 'x');
+  expect(notices).toEqual([]);
+});
+
+test('a passing refusal is given up after twelve tries', async () => {
+  answers = Array.from({ length: 50 }, () => fail('retry'));
+  await queue('1', 'x');
+  await clock.advance(3_600_000);
+  expect(store.outbox.list(5)[0]).toMatchObject({ state: 'dead' });
+  expect(answers).toHaveLength(38);
+});
