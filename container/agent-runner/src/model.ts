@@ -8,33 +8,28 @@ import { describeError } from '../../../src/errors.js';
 import type { ErrorClass } from '../../../src/wire.js';
 import { RUN_HEADER } from '../../../src/wire.js';
 import { Stopped, untilAborted } from './abort.js';
-import type { Block, Message, ToolResult } from './records.js';
+import type { RunContext, Tool } from './context.js';
+import type { Message, ToolResult } from './records.js';
 import { textOf } from './records.js';
 import { wellFormed } from './text.js';
-import type { Tool } from './tools/context.js';
 
-/** A stream that sends nothing for so long, not even a ping, is dead. */
-const STALL_MS = 90_000;
 /** A back end that asks for a longer wait gets it from the host's queue, not from a container that sits and waits. */
 const LONGEST_WAIT_S = 30;
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
-export interface ModelOptions {
-  port: number;
-  stallMs?: number;
-}
-
 async function withoutLongWaits(...args: Parameters<typeof fetch>): Promise<Response> {
   const response = await fetch(...args);
-  const seconds = Number(response.headers.get('retry-after'));
-  if (response.ok || !(seconds > LONGEST_WAIT_S)) return response;
+  if (response.ok || !(Number(response.headers.get('retry-after')) > LONGEST_WAIT_S)) return response;
   const headers = new Headers(response.headers);
   headers.set('x-should-retry', 'false');
   return new Response(response.body, { status: response.status, headers });
 }
 
-/** The SDK client; its only way out is the link, so its token is a placeholder. */
-export function createClient({ port, stallMs = STALL_MS }: ModelOptions): Anthropic {
+/**
+ * The SDK client; its only way out is the link at `port`, so its token is a placeholder. A stream that sends nothing
+ * for `stallMs`, not even a ping, is dead.
+ */
+export function createClient(port: number, stallMs = 90_000): Anthropic {
   return new Anthropic({
     baseURL: `http://127.0.0.1:${port}`,
     authToken: 'link',
@@ -50,30 +45,58 @@ export function createClient({ port, stallMs = STALL_MS }: ModelOptions): Anthro
 }
 
 export interface ModelCall {
-  runId: number;
-  model: string;
-  maxTokens: number;
   system: string;
-  messages: Message[];
   tools: Tool[];
-  signal: AbortSignal;
-  onRetry(why: string): void;
+  messages: Message[];
+  maxTokens: number;
 }
 
-export interface Reply {
-  content: Block[];
-  stopReason: string;
-  usage: { input: number; output: number; cacheRead: number; cacheWrite: number };
-  /** Runs the reply's tool calls, once, all together; never rejects because of a tool. */
-  runTools(): Promise<ToolResult[]>;
-}
+export type Reply = Awaited<ReturnType<typeof callOnce>>;
 
 /** The call was stopped while the reply streamed; `partialText` is what had arrived. */
 export class StoppedReply extends Stopped {
-  readonly partialText: string;
-  constructor(partialText: string) {
+  constructor(readonly partialText: string) {
     super();
-    this.partialText = partialText;
+  }
+}
+
+async function callOnce({ client, run, signal }: RunContext, { system, tools, messages, maxTokens }: ModelCall) {
+  const runner = client.beta.messages.toolRunner(
+    {
+      model: run.model,
+      max_tokens: maxTokens,
+      system: [{ type: 'text', text: system, cache_control: { type: 'ephemeral', ttl: '1h' } }],
+      messages,
+      tools,
+      cache_control: { type: 'ephemeral' },
+      stream: true,
+      // Threads are kept by one provider only. One reply per runner: it must be on disk before its tools run.
+      thread: false,
+      max_iterations: 1,
+    },
+    { signal, headers: { [RUN_HEADER]: String(run.id) } },
+  );
+  const step = await runner[Symbol.asyncIterator]().next();
+  if (step.done) throw new Error('the SDK ended without a reply');
+  const stream = step.value;
+  try {
+    const { content, stop_reason, usage } = await untilAborted(stream.finalMessage(), signal);
+    // Back ends other than Anthropic's leave the cache fields out.
+    const cached = (usage.cache_read_input_tokens ?? 0) + (usage.cache_creation_input_tokens ?? 0);
+    return {
+      content,
+      stopReason: stop_reason ?? 'end_turn',
+      tokens: usage.input_tokens + usage.output_tokens + cached,
+      /** Runs the reply's tool calls, all together; never rejects because of a tool. */
+      async runTools(): Promise<ToolResult[]> {
+        const parts = (await runner.generateToolResponse(signal))?.content ?? [];
+        return typeof parts === 'string' ? [] : parts.filter((part) => part.type === 'tool_result');
+      },
+    };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    stream.abort();
+    throw new StoppedReply(textOf(stream.currentMessage?.content ?? []));
   }
 }
 
@@ -85,126 +108,52 @@ function mayAskAgain(error: unknown): boolean {
   );
 }
 
-function request(client: Anthropic, call: ModelCall) {
-  const { model, maxTokens, messages, tools, signal } = call;
-  return client.beta.messages.toolRunner(
-    {
-      model,
-      max_tokens: maxTokens,
-      system: [{ type: 'text', text: call.system, cache_control: { type: 'ephemeral', ttl: '1h' } }],
-      messages,
-      tools,
-      cache_control: { type: 'ephemeral' },
-      stream: true,
-      // Threads would be kept by one provider only, and replies here must not run tools before they are on disk.
-      thread: false,
-      max_iterations: 1,
-    },
-    { signal, headers: { [RUN_HEADER]: String(call.runId) } },
-  );
-}
-
-async function callOnce(client: Anthropic, call: ModelCall): Promise<Reply> {
-  const runner = request(client, call);
-  const step = await runner[Symbol.asyncIterator]().next();
-  if (step.done) throw new Error('the SDK ended without a reply');
-  const stream = step.value;
-  try {
-    const message = await untilAborted(stream.finalMessage(), call.signal);
-    const { usage } = message;
-    return {
-      content: message.content,
-      stopReason: message.stop_reason ?? 'end_turn',
-      usage: {
-        // Back ends other than Anthropic's leave the cache fields out.
-        input: usage.input_tokens,
-        output: usage.output_tokens,
-        cacheRead: usage.cache_read_input_tokens ?? 0,
-        cacheWrite: usage.cache_creation_input_tokens ?? 0,
-      },
-      runTools: async () => {
-        const answer = await runner.generateToolResponse(call.signal);
-        const parts = typeof answer?.content === 'object' ? answer.content : [];
-        return parts.filter((part) => part.type === 'tool_result');
-      },
-    };
-  } catch (error) {
-    if (!call.signal.aborted) throw error;
-    stream.abort();
-    throw new StoppedReply(textOf(stream.currentMessage?.content ?? []));
-  }
-}
-
 /** One reply of the model. Throws `StoppedReply` when stopped, else the SDK's error after its retries and ours. */
-export async function callModel(client: Anthropic, call: ModelCall): Promise<Reply> {
+export async function callModel(context: RunContext, call: ModelCall): Promise<Reply> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await callOnce(client, call);
+      return await callOnce(context, call);
     } catch (error) {
       const delay = RETRY_DELAYS_MS[attempt];
       if (delay === undefined || !mayAskAgain(error)) throw error;
-      call.onRetry(describeError(error));
-      await systemClock.sleep(delay, call.signal);
+      context.host.event(context.run.id, 'model_retry', { why: describeError(error) });
+      await systemClock.sleep(delay, context.signal);
     }
   }
 }
 
-export interface Failure {
-  errorClass: ErrorClass;
-  /** For people, one line. */
-  message: string;
-  retryAfterMs?: number;
+function retryAfter(headers: Headers | undefined): { retryAfterMs?: number } {
+  const ms = headers?.get('retry-after-ms') ?? Number(headers?.get('retry-after') ?? Number.NaN) * 1000;
+  return Number(ms) >= 0 ? { retryAfterMs: Math.ceil(Number(ms)) } : {};
 }
 
-function retryAfterMs(headers: Headers | undefined): number | undefined {
-  const ms = Number(headers?.get('retry-after-ms') ?? Number.NaN);
-  const seconds = Number(headers?.get('retry-after') ?? Number.NaN);
-  const wait = Number.isFinite(ms) ? ms : seconds * 1000;
-  return wait >= 0 && Number.isFinite(wait) ? Math.ceil(wait) : undefined;
-}
-
-function statusClass(error: APIError): [ErrorClass, string] {
-  const { status, type } = error;
+function apiFault({ status = 0, type }: APIError): [ErrorClass, string] {
   if (status === 429 || type === 'rate_limit_error') return ['rate_limit', 'the model back end is limiting our rate'];
   if (status === 401 || status === 403) return ['auth', 'the model back end refused the credential'];
   if (status === 402 || type === 'billing_error') return ['budget', 'the budget is used up'];
-  if (status === 400 || status === 404 || status === 413 || status === 422 || type === 'invalid_request_error') {
+  if ([400, 404, 413, 422].includes(status) || type === 'invalid_request_error')
     return ['invalid_request', 'the model back end refused the request'];
-  }
-  if ((status ?? 0) >= 500 || type === 'overloaded_error' || type === 'api_error') {
+  if (status >= 500 || type === 'overloaded_error' || type === 'api_error')
     return ['overloaded', 'the model back end is overloaded or broken'];
-  }
   return ['unknown', 'the model back end failed'];
 }
 
-/** Any thrown value of a model call as a class that decides what the host does next. Never throws. */
-export function classifyError(error: unknown): Failure {
-  if (error instanceof APIConnectionError) {
-    return { errorClass: 'network', message: `no connection to the model back end: ${describeError(error)}` };
-  }
+/** Any thrown value as a class that decides what the host does next, and a line for people. Never throws. */
+export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
+  const why = wellFormed(describeError(error)).slice(0, 2_000);
+  if (error instanceof APIConnectionError) return { errorClass: 'network', message: `no way to the model: ${why}` };
   if (error instanceof APIError) {
-    const [errorClass, what] = statusClass(error);
-    const wait = retryAfterMs(error.headers);
-    const status = error.status === undefined ? '' : ` (${error.status})`;
-    const message = wellFormed(`${what}${status}: ${error.apiMessage ?? error.type ?? 'no reason given'}`).slice(
-      0,
-      2_000,
-    );
-    return { errorClass, message, ...(wait !== undefined && { retryAfterMs: wait }) };
+    const [errorClass, what] = apiFault(error);
+    const reason = wellFormed(error.apiMessage ?? error.type ?? 'no reason given').slice(0, 2_000);
+    return { errorClass, message: `${what} (${error.status ?? error.type}): ${reason}`, ...retryAfter(error.headers) };
   }
-  if (error instanceof AnthropicError) {
-    return { errorClass: 'network', message: `the model's reply was cut off: ${describeError(error)}` };
-  }
-  return {
-    errorClass: 'crash',
-    message: `the agent runner failed: ${wellFormed(describeError(error)).slice(0, 2_000)}`,
-  };
+  if (error instanceof AnthropicError) return { errorClass: 'network', message: `the reply was cut off: ${why}` };
+  return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
 }
 
 /** True when the back end says that the conversation does not fit. */
 export function isTooLong(error: unknown): boolean {
   if (!(error instanceof APIError)) return false;
-  if (error.status === 413) return true;
   const text = error.apiMessage ?? error.message;
-  return error.status === 400 && /prompt is too long|context (length|window|size)|too many tokens/i.test(text);
+  return error.status === 413 || /prompt is too long|context (length|window|size)|too many tokens/i.test(text);
 }

@@ -14,43 +14,15 @@ export interface Exit {
   signal: string | null;
 }
 
-export interface Job {
-  /** Standard output and error in the order written, cleaned; grows until `done`. */
-  output(): string;
-  /** What the process wrote to file descriptor 3. */
-  side(): string;
-  exit(): Exit | undefined;
-  /** Resolves when the process ended; never rejects. */
-  done: Promise<Exit>;
-  /** SIGKILL to the whole group, at once. Harmless when it is gone. */
-  kill(): void;
-  /** SIGTERM to the group, SIGKILL after 2 s. */
-  stop(): Promise<Exit>;
-}
-
-export interface StartOptions {
-  file: string;
-  args: string[];
-  cwd: string;
-  env: Record<string, string>;
-}
-
-export interface Processes {
-  start(options: StartOptions): Job;
-  /** SIGKILL to every group that may still have a member. */
-  killAll(): void;
-}
-
 function createBuffer() {
   const chunks: Buffer[] = [];
-  let kept = 0;
+  let room = MAX_OUTPUT_BYTES;
   let dropped = 0;
   return {
     add(chunk: Buffer): void {
-      const room = MAX_OUTPUT_BYTES - kept;
       if (room > 0) chunks.push(chunk.subarray(0, room));
-      kept += Math.min(room, chunk.length);
       dropped += Math.max(0, chunk.length - room);
+      room = Math.max(0, room - chunk.length);
     },
     text(): string {
       const note = dropped > 0 ? `\n[${dropped} more bytes were not kept]` : '';
@@ -59,50 +31,60 @@ function createBuffer() {
   };
 }
 
+/** False when nobody of the group is left. */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boolean {
-  if (pid === undefined) return false;
   try {
-    process.kill(-pid, signal);
-    return true;
+    return pid !== undefined && process.kill(-pid, signal);
   } catch {
-    // ESRCH: nobody of the group is left.
     return false;
   }
 }
 
-function startJob({ file, args, cwd, env }: StartOptions, groups: Set<number>): Job {
+interface StartOptions {
+  file: string;
+  args: string[];
+  cwd: string;
+  env: Record<string, string>;
+}
+
+function startJob({ file, args, cwd, env }: StartOptions, groups: Set<number>) {
   const out = createBuffer();
   const side = createBuffer();
   // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
   const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
   const { pid } = child;
   if (pid !== undefined) groups.add(pid);
-  // After the end the pipes are still read, and dropped: a closed pipe would kill children left running with `&`.
-  child.stdout?.on('data', (chunk: Buffer) => out.add(chunk));
-  child.stderr?.on('data', (chunk: Buffer) => out.add(chunk));
-  child.stdio[3]?.on('data', (chunk: Buffer) => side.add(chunk));
+  // The pipes are read to their end, however late: a closed pipe would kill children left running with `&`.
+  child.stdout?.on('data', out.add);
+  child.stderr?.on('data', out.add);
+  child.stdio[3]?.on('data', side.add);
   let exit: Exit | undefined;
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const closed = new Promise((resolve) => child.once('close', resolve));
   const done = new Promise<Exit>((resolve) => {
     child.once('error', (error) => {
       out.add(Buffer.from(`${file}: ${error.message}\n`));
-      exit = { code: 127, signal: null };
-      resolve(exit);
+      resolve({ code: 127, signal: null });
     });
-    child.once('exit', async (code, signal) => {
-      await Promise.race([closed, systemClock.sleep(DRAIN_MS)]);
-      exit = { code, signal };
-      if (pid !== undefined && !signalGroup(pid, 0)) groups.delete(pid);
-      resolve(exit);
+    child.once('exit', (code, signal) => {
+      Promise.race([closed, systemClock.sleep(DRAIN_MS)]).then(() => resolve({ code, signal }));
     });
+  }).then((ended) => {
+    if (pid !== undefined && !signalGroup(pid, 0)) groups.delete(pid);
+    exit = ended;
+    return ended;
   });
   return {
-    output: () => out.text(),
-    side: () => side.text(),
+    /** Standard output and error, cleaned; grows until `done`. */
+    output: out.text,
+    /** What the process wrote to file descriptor 3. */
+    side: side.text,
     exit: () => exit,
+    /** Resolves when the process ended; never rejects. */
     done,
+    /** SIGKILL to the whole group, at once. Harmless when it is gone. */
     kill: () => void signalGroup(pid, 'SIGKILL'),
-    async stop() {
+    /** SIGTERM to the group, SIGKILL after 2 s. */
+    async stop(): Promise<Exit> {
       signalGroup(pid, 'SIGTERM');
       await Promise.race([done, systemClock.sleep(TERM_GRACE_MS)]);
       signalGroup(pid, 'SIGKILL');
@@ -111,12 +93,15 @@ function startJob({ file, args, cwd, env }: StartOptions, groups: Set<number>): 
   };
 }
 
-/** All processes of the runner; one per runner. */
-export function createProcesses(): Processes {
+export type Job = ReturnType<typeof startJob>;
+export type Processes = ReturnType<typeof createProcesses>;
+
+/** All processes of the runner; `killAll` sends SIGKILL to every group that may still have a member. */
+export function createProcesses() {
   const groups = new Set<number>();
   return {
-    start: (options) => startJob(options, groups),
-    killAll() {
+    start: (options: StartOptions) => startJob(options, groups),
+    killAll: () => {
       for (const pid of groups) signalGroup(pid, 'SIGKILL');
     },
   };

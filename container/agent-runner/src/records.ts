@@ -10,14 +10,13 @@ export type Message = { role: 'user' | 'assistant'; content: Block[] };
 
 // The blocks are the API's own; only what this code relies on is checked, the rest must come back byte for byte.
 const block = z.custom<Block>((value) => z.looseObject({ type: z.string() }).safeParse(value).success);
-const toolResult = z.custom<ToolResult>(
-  (value) => z.looseObject({ type: z.literal('tool_result'), tool_use_id: z.string() }).safeParse(value).success,
-);
+const resultShape = z.looseObject({ type: z.literal('tool_result'), tool_use_id: z.string() });
+const toolResult = z.custom<ToolResult>((value) => resultShape.safeParse(value).success);
 
 export const todoItem = z.object({ text: z.string().min(1), status: z.enum(['pending', 'in_progress', 'done']) });
 export type TodoItem = z.infer<typeof todoItem>;
 
-export const entry = z.discriminatedUnion('kind', [
+const entry = z.discriminatedUnion('kind', [
   /** `origin` says why it was written; `messageIds` are the host's ids it carries. */
   z.object({
     kind: z.literal('user'),
@@ -41,27 +40,43 @@ export const entry = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('job'), id: z.string(), state: z.enum(['started', 'ended']) }),
 ]);
 export type Entry = z.infer<typeof entry>;
-
-export const historyRecord = z.intersection(
-  z.object({ seq: z.number().int(), ts: z.number().int(), runId: z.number().int() }),
-  entry,
-);
+const place = z.object({ seq: z.number().int(), ts: z.number().int(), runId: z.number().int() });
+export const historyRecord = z.intersection(place, entry);
 export type HistoryRecord = z.infer<typeof historyRecord>;
 
 export const INTERRUPTED = 'Interrupted: this call was cut off. It may have taken effect; check before repeating it.';
 
-export function toolUses(content: readonly Block[]): ToolUse[] {
-  return content.filter((part) => part.type === 'tool_use');
-}
+export const toolUses = (content: readonly Block[]): ToolUse[] => content.filter((part) => part.type === 'tool_use');
+
+export const textBlock = (text: string): Block => ({ type: 'text', text });
 
 export function errorResult(toolUseId: string, text: string): ToolResult {
   return { type: 'tool_result', tool_use_id: toolUseId, is_error: true, content: text };
 }
 
-/** All text of a reply, blocks joined, without leading or trailing white space. */
+/** All text of a message, blocks joined, without leading or trailing white space. */
 export function textOf(content: readonly Block[]): string {
-  const texts = content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
-  return texts.join('').trim();
+  return content
+    .map((part) => (part.type === 'text' ? part.text : ''))
+    .join('')
+    .trim();
+}
+
+/** The last record that is part of the conversation. */
+export function lastSpoken(records: readonly HistoryRecord[]) {
+  return records.findLast((r) => r.kind === 'assistant' || r.kind === 'user' || r.kind === 'compact');
+}
+
+/** How each call recorded as ended did end, by tool_use id. */
+export function recordedResults(records: readonly HistoryRecord[]): Map<string, ToolResult> {
+  return new Map(records.flatMap((r) => (r.kind === 'tool_done' ? [[r.result.tool_use_id, r.result]] : [])));
+}
+
+/** Every call answered exactly once: as given in `content`, else as recorded, else as interrupted. Results come first. */
+export function answerCalls(calls: ToolUse[], content: Block[], done: Map<string, ToolResult>): Block[] {
+  const given = new Map(content.flatMap((part) => (part.type === 'tool_result' ? [[part.tool_use_id, part]] : [])));
+  const results = calls.map(({ id }) => given.get(id) ?? done.get(id) ?? errorResult(id, INTERRUPTED));
+  return [...results, ...content.filter((part) => part.type !== 'tool_result')];
 }
 
 function shownToModel(content: readonly Block[], sameModel: boolean): Block[] {
@@ -72,63 +87,28 @@ function shownToModel(content: readonly Block[], sameModel: boolean): Block[] {
   });
 }
 
-/** Every tool call answered exactly once, results first, nothing answered that was not asked. */
-function answerCalls(calls: ToolUse[], content: Block[], done: Map<string, ToolResult>): Block[] {
-  const given = new Map(content.flatMap((part) => (part.type === 'tool_result' ? [[part.tool_use_id, part]] : [])));
-  const results = calls.map(({ id }) => given.get(id) ?? done.get(id) ?? errorResult(id, INTERRUPTED));
-  return [...results, ...content.filter((part) => part.type !== 'tool_result')];
-}
-
-function recordedResults(records: readonly HistoryRecord[]): Map<string, ToolResult> {
-  return new Map(records.flatMap((r) => (r.kind === 'tool_done' ? [[r.result.tool_use_id, r.result]] : [])));
-}
-
 /** The conversation as the API wants it, whatever a crash left behind: user first, roles alternate, calls answered. */
 export function toMessages(records: readonly HistoryRecord[], model: string): Message[] {
   const done = recordedResults(records);
   const messages: Message[] = [];
   const add = (role: Message['role'], content: Block[]) => {
     const last = messages.at(-1);
-    const calls = last?.role === 'assistant' ? toolUses(last.content) : [];
-    if (role === 'user' && last?.role !== 'user') content = answerCalls(calls, content, done);
-    else if (role === 'user') content = content.filter((part) => part.type !== 'tool_result');
-    if (role === 'assistant' && calls.length > 0)
-      messages.push({ role: 'user', content: answerCalls(calls, [], done) });
-    if (content.length === 0 || (role === 'assistant' && messages.length === 0)) return;
-    const previous = messages.at(-1);
-    if (previous?.role === role) previous.content.push(...content);
+    if (content.length === 0 || (role === 'assistant' && !last)) return;
+    if (last?.role === role) last.content.push(...content);
     else messages.push({ role, content: [...content] });
+  };
+  const addUser = (content: Block[]) => {
+    const last = messages.at(-1);
+    add('user', answerCalls(last?.role === 'assistant' ? toolUses(last.content) : [], content, done));
   };
   for (const record of records) {
     if (record.kind === 'compact') messages.length = 0;
-    if (record.kind === 'user' || record.kind === 'compact') add('user', record.content);
-    if (record.kind === 'assistant') add('assistant', shownToModel(record.content, record.model === model));
+    if (record.kind === 'user' || record.kind === 'compact') addUser(record.content);
+    if (record.kind !== 'assistant') continue;
+    addUser([]);
+    add('assistant', shownToModel(record.content, record.model === model));
   }
   return messages;
-}
-
-/** Results for the calls of the last reply when the history ends before they were written; undefined when none is open. */
-export function openCalls(
-  records: readonly HistoryRecord[],
-): { results: ToolResult[]; interrupted: ToolUse[] } | undefined {
-  const last = records.findLastIndex((r) => r.kind === 'assistant' || r.kind === 'user' || r.kind === 'compact');
-  const record = records[last];
-  if (record?.kind !== 'assistant') return undefined;
-  const calls = toolUses(record.content);
-  if (calls.length === 0) return undefined;
-  const done = recordedResults(records);
-  const results = calls.map(({ id }) => done.get(id) ?? errorResult(id, INTERRUPTED));
-  return { results, interrupted: calls.filter(({ id }) => !done.has(id)) };
-}
-
-const ENDED = new Set(['end_turn', 'stop_sequence']);
-
-/** The answer a run already gave, when the history ends with it; replies cut by a limit and continued are joined. */
-export function finishedAnswer(records: readonly HistoryRecord[], runId: number): string | undefined {
-  const spoken = records.filter((r) => r.kind === 'assistant' || r.kind === 'user' || r.kind === 'compact');
-  const last = spoken.at(-1);
-  if (last?.kind !== 'assistant' || last.runId !== runId || !ENDED.has(last.stopReason)) return undefined;
-  return continuedText(records);
 }
 
 /** Text of the last reply together with the parts it continues. */

@@ -1,36 +1,17 @@
 // One session's history file: append-only JSONL, on disk before anything relies on it. Knows nothing about the host or the model.
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Entry, HistoryRecord, TodoItem } from './records.js';
+import { systemClock } from '../../../src/clock.js';
+import type { Entry, HistoryRecord } from './records.js';
 import { historyRecord } from './records.js';
 
-export interface Session {
-  readonly records: readonly HistoryRecord[];
-  /** Writes one record and returns when it is on disk. Throws when it cannot be. */
-  append(entry: Entry): void;
-  /** True when the host's message is in the history already. */
-  knows(messageId: number): boolean;
-  todo(): TodoItem[];
-  close(): void;
-}
-
-function parseLine(line: string): HistoryRecord | undefined {
+function parseLine(line: string): HistoryRecord[] {
   try {
-    return historyRecord.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
+    return [historyRecord.parse(JSON.parse(line))];
+  } catch (error) {
+    console.error('unreadable line in the history', error);
+    return [];
   }
-}
-
-/** Complete lines of the file, and the length in bytes they take; what follows is a write that a crash cut off. */
-function readLines(file: string): { records: HistoryRecord[]; bytes: number } {
-  if (!fs.existsSync(file)) return { records: [], bytes: 0 };
-  const content = fs.readFileSync(file);
-  const bytes = content.lastIndexOf(0x0a) + 1;
-  const lines = content.subarray(0, bytes).toString('utf8').split('\n').filter(Boolean);
-  const records = lines.flatMap((line) => parseLine(line) ?? []);
-  if (records.length < lines.length) console.error(`${lines.length - records.length} unreadable lines in ${file}`);
-  return { records, bytes };
 }
 
 function syncDirectory(dir: string): void {
@@ -39,26 +20,33 @@ function syncDirectory(dir: string): void {
   fs.closeSync(fd);
 }
 
-/** Opens (or creates) `<dir>/<name>.jsonl` for one run; a torn last line is cut off. */
-export function openSession(options: { dir: string; name: string; runId: number; now: () => number }): Session {
-  const file = path.join(options.dir, `${path.basename(options.name)}.jsonl`);
-  const { records, bytes } = readLines(file);
+export type Session = ReturnType<typeof openSession>;
+
+/** Opens (or creates) `<dir>/<name>.jsonl` for one run; a last line that a crash cut off is removed. */
+export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
+  const file = path.join(dir, `${path.basename(name)}.jsonl`);
   const isNew = !fs.existsSync(file);
   const fd = fs.openSync(file, 'a', 0o600);
-  fs.ftruncateSync(fd, bytes);
-  if (isNew) syncDirectory(options.dir);
-  const known = new Set(records.flatMap((r) => (r.kind === 'user' ? r.messageIds : [])));
+  if (isNew) syncDirectory(dir);
+  const bytes = fs.readFileSync(file);
+  const whole = bytes.lastIndexOf('\n') + 1;
+  if (whole < bytes.length) fs.ftruncateSync(fd, whole);
+  const lines = bytes.toString('utf8', 0, whole).split('\n').filter(Boolean);
+  const records: HistoryRecord[] = lines.flatMap(parseLine);
+  const idsOf = (record: HistoryRecord) => (record.kind === 'user' ? record.messageIds : []);
+  const known = new Set(records.flatMap(idsOf));
   return {
     records,
-    append(entry) {
-      const seq = (records.at(-1)?.seq ?? 0) + 1;
-      const record = { seq, ts: options.now(), runId: options.runId, ...entry };
+    /** Writes one record and returns when it is on disk. Throws when it cannot be. */
+    append(entry: Entry): void {
+      const record = { seq: (records.at(-1)?.seq ?? 0) + 1, ts: systemClock.now(), runId, ...entry };
       fs.writeSync(fd, `${JSON.stringify(record)}\n`);
       fs.fsyncSync(fd);
       records.push(record);
-      if (record.kind === 'user') for (const id of record.messageIds) known.add(id);
+      for (const id of idsOf(record)) known.add(id);
     },
-    knows: (messageId) => known.has(messageId),
+    /** True when the host's message is in the history already. */
+    knows: (messageId: number) => known.has(messageId),
     todo: () => records.findLast((r) => r.kind === 'todo')?.items ?? [],
     close: () => fs.closeSync(fd),
   };

@@ -4,9 +4,10 @@ import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import { z } from 'zod';
 import { systemClock } from '../../../../src/clock.js';
+import { untilAborted } from '../abort.js';
+import type { RunContext, Tool } from '../context.js';
 import type { Exit, Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
-import type { Tool, ToolContext } from './context.js';
 
 const MAX_CHARS = 30_000;
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -17,100 +18,93 @@ const ENV_ALLOWED =
 // One stream for both outputs keeps their order; the directory is told on descriptor 3 however the command ends.
 const SCRIPT = 'exec 2>&1; trap \'pwd >&3\' EXIT; eval "$1"';
 
-/** The environment commands get: allow-listed names, no terminal, the run's time zone. */
-export function commandEnv(env: NodeJS.ProcessEnv, timeZone: string): Record<string, string> {
-  const allowed = Object.entries(env).flatMap(([name, value]) =>
-    value !== undefined && ENV_ALLOWED.test(name) ? [[name, value]] : [],
-  );
-  return { ...Object.fromEntries(allowed), TERM: 'dumb', TZ: timeZone };
+export type Shell = ReturnType<typeof createShell>;
+
+/** What a session's shell remembers between calls and runs; one per session, as long as the container lives. */
+export function createShell(cwd: string) {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    cwd,
+    jobs: new Map<string, { job: Job; runId: number; command: string }>(),
+    /** Runs writers (bash, write, edit) one after the other, in the order they were called. */
+    inOrder<T>(work: () => Promise<T>): Promise<T> {
+      const next = last.then(work);
+      last = next.catch(() => undefined);
+      return next;
+    },
+  };
 }
 
-function start(context: ToolContext, command: string): Job {
-  const { shell, paths, run } = context;
+/** The environment commands get: allow-listed names, no terminal, the run's time zone. */
+export function commandEnv(timeZone: string): Record<string, string> {
+  const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
+  return Object.fromEntries([
+    ...allowed.map(([name, value = '']) => [name, value]),
+    ['TERM', 'dumb'],
+    ['TZ', timeZone],
+  ]);
+}
+
+function start({ shell, paths, run, processes }: RunContext, command: string): Job {
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
-  const env = commandEnv(process.env, run.timeZone);
-  return context.processes.start({ file: '/bin/bash', args: ['-c', SCRIPT, 'bash', command], cwd: shell.cwd, env });
+  const args = ['-c', SCRIPT, 'bash', command];
+  return processes.start({ file: '/bin/bash', args, cwd: shell.cwd, env: commandEnv(run.timeZone) });
 }
 
 /** Output for the model; when it is long, the whole text is kept in `<workspace>/.out/<id>.txt`. */
-function limited(context: ToolContext, text: string, id: string): string {
+function limited({ paths }: RunContext, text: string, id: string): string {
   if (text.length <= MAX_CHARS) return text;
-  const file = path.join(context.paths.workspace, '.out', `${id}.txt`);
+  const file = path.join(paths.workspace, '.out', `${id}.txt`);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, text);
   return cutMiddle(text, MAX_CHARS, `full output: ${file}`);
 }
 
-function endNote(exit: Exit): string {
-  if (exit.signal !== null) return `[killed by ${exit.signal}]`;
-  return exit.code === 0 ? '' : `[exit code ${exit.code}]`;
-}
+const endNote = ({ code, signal }: Exit) => (signal === null ? `[exit code ${code}]` : `[killed by ${signal}]`);
 
-function joined(output: string, note: string): string {
-  return [output.trimEnd() || '(no output)', note].filter(Boolean).join('\n');
-}
+const joined = (output: string, note: string) => [output.trimEnd() || '(no output)', note].filter(Boolean).join('\n');
 
-async function foreground(
-  context: ToolContext,
-  id: string,
-  { command, timeoutMs }: { command: string; timeoutMs: number },
-) {
-  if (context.signal.aborted) throw new Error('not run: the work was stopped');
-  const job = start(context, command);
-  const ended = new AbortController();
-  const stopped = new Promise<'aborted'>((resolve) =>
-    context.signal.addEventListener('abort', () => resolve('aborted'), { once: true, signal: ended.signal }),
-  );
-  const timedOut = systemClock.sleep(timeoutMs, ended.signal).then(() => 'timeout' as const);
-  const first = await Promise.race([job.done, stopped, timedOut]);
-  ended.abort();
-  if (first === 'aborted') job.kill();
-  const exit = first === 'timeout' ? await job.stop() : await job.done;
-  const directory = job.side().trim().split('\n').at(-1);
-  if (directory) context.shell.cwd = directory;
+async function foreground(context: RunContext, id: string, call: { command: string; timeoutMs: number }) {
+  const { shell, signal } = context;
+  signal.throwIfAborted();
+  const job = start(context, call.command);
+  const timer = new AbortController();
+  const timedOut = systemClock.sleep(call.timeoutMs, timer.signal).then(() => undefined);
+  const inTime = await untilAborted(Promise.race([job.done, timedOut]), signal).catch(() => job.kill());
+  timer.abort();
+  const exit = inTime ?? (await job.stop());
+  shell.cwd = job.side().trim().split('\n').at(-1) || shell.cwd;
   const output = limited(context, job.output(), id);
-  if (first === 'aborted') throw new Error(joined(output, '[stopped: the work was cancelled]'));
-  if (first === 'timeout') return joined(output, `[timed out after ${timeoutMs} ms and was killed]`);
-  return joined(output, endNote(exit));
+  if (signal.aborted) throw new Error(joined(output, '[stopped: the work was cancelled]'));
+  if (!inTime) return joined(output, `[timed out after ${call.timeoutMs} ms and was killed]`);
+  return joined(output, exit.code === 0 ? '' : endNote(exit));
 }
 
-function background(context: ToolContext, command: string): string {
-  const { jobs } = context.shell;
-  let number = jobs.size + 1;
-  while (jobs.has(`job${number}`) || jobKnown(context, `job${number}`)) number++;
-  const id = `job${number}`;
-  context.session.append({ kind: 'job', id, state: 'started' });
-  jobs.set(id, { job: start(context, command), runId: context.run.id, command: head(command, 200) });
+function background(context: RunContext, command: string): string {
+  const { session, shell, run } = context;
+  // Never a number of before: the model may still remember it.
+  const id = `job${session.records.filter((r) => r.kind === 'job' && r.state === 'started').length + 1}`;
+  session.append({ kind: 'job', id, state: 'started' });
+  shell.jobs.set(id, { job: start(context, command), runId: run.id, command: head(command, 200) });
   return `Started in the background as ${id}. Read it with bash_output, end it with bash_kill.`;
 }
 
-function jobKnown(context: ToolContext, id: string): boolean {
-  return context.session.records.some((r) => r.kind === 'job' && r.id === id);
-}
-
-function find(context: ToolContext, id: string): Job {
-  const found = context.shell.jobs.get(id);
+function find({ shell }: RunContext, id: string): Job {
+  const found = shell.jobs.get(id);
   if (!found) throw new Error(`There is no background job ${id}; it may have ended with its container.`);
   return found.job;
 }
 
-/**
- * What to tell the model about background jobs that ended since the last turn, and records that. Jobs that were
- * running when the container was replaced are told as lost.
- */
-export function endedJobs(context: Pick<ToolContext, 'session' | 'shell'>): string[] {
-  const running = new Set<string>();
-  for (const r of context.session.records) {
-    if (r.kind === 'job' && r.state === 'started') running.add(r.id);
-    else if (r.kind === 'job') running.delete(r.id);
-  }
-  return [...running].flatMap((id) => {
-    const found = context.shell.jobs.get(id);
+/** What to tell the model about background jobs that ended, or were lost with their container, since it was last told. */
+export function endedJobs({ session, shell }: RunContext): string[] {
+  const states = new Map(session.records.flatMap((r) => (r.kind === 'job' ? [[r.id, r.state]] : [])));
+  return [...states].flatMap(([id, state]) => {
+    const found = shell.jobs.get(id);
     const exit = found?.job.exit();
-    if (found && !exit) return [];
-    context.session.append({ kind: 'job', id, state: 'ended' });
+    if (state === 'ended' || (found && !exit)) return [];
+    session.append({ kind: 'job', id, state: 'ended' });
     if (!found || !exit) return [`[background job ${id} is gone: its container was stopped]`];
-    return [`[background job ${id} (${found.command}) ended: ${endNote(exit) || '[exit code 0]'}]`];
+    return [`[background job ${id} (${found.command}) ended: ${endNote(exit)}]`];
   });
 }
 
@@ -121,17 +115,16 @@ const bashInput = z.object({
 });
 
 /** bash, bash_output and bash_kill of one run. */
-export function bashTools(context: ToolContext): Tool[] {
+export function bashTools(context: RunContext): Tool[] {
   return [
     betaZodTool({
       name: 'bash',
       description:
         'Run a bash command in the container. The working directory is kept between calls, variables are not. Output over 30,000 characters is cut in the middle and kept whole in a file.',
       inputSchema: bashInput,
-      run: async ({ command, timeout_ms, background: inBackground }, call) => {
+      run: async ({ command, timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS, background: inBackground }, call) => {
         if (inBackground) return background(context, command);
-        const options = { command, timeoutMs: timeout_ms ?? DEFAULT_TIMEOUT_MS };
-        return context.shell.inOrder(() => foreground(context, call?.toolUse.id ?? 'bash', options));
+        return context.shell.inOrder(() => foreground(context, call?.toolUse.id ?? 'bash', { command, timeoutMs }));
       },
     }),
     betaZodTool({
@@ -145,19 +138,18 @@ export function bashTools(context: ToolContext): Tool[] {
         const job = find(context, id);
         const text = job.output();
         const exit = job.exit();
-        const state = exit ? `ended ${endNote(exit) || '[exit code 0]'}` : 'still running';
         const shown = limited(context, text.slice(offset), call?.toolUse.id ?? id);
-        return joined(shown, `[${id} ${state}; next offset ${text.length}]`);
+        return joined(
+          shown,
+          `[${id} ${exit ? `ended: ${endNote(exit)}` : 'still running'}; next offset ${text.length}]`,
+        );
       },
     }),
     betaZodTool({
       name: 'bash_kill',
       description: 'End a background job and everything it started.',
       inputSchema: z.object({ id: z.string() }),
-      run: async ({ id }) => {
-        const exit = await find(context, id).stop();
-        return `${id} ended ${endNote(exit) || '[exit code 0]'}`;
-      },
+      run: async ({ id }) => `${id} ended: ${endNote(await find(context, id).stop())}`,
     }),
   ];
 }

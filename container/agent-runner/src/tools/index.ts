@@ -2,16 +2,16 @@
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/clock.js';
 import { untilAborted } from '../abort.js';
+import type { RunContext, Tool } from '../context.js';
 import { errorResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import { bashTools } from './bash.js';
 import { chatTools } from './chat.js';
-import type { Tool, ToolContext } from './context.js';
 import { fileTools } from './files.js';
 import { searchTools } from './search.js';
 
 /** Writes how each call ended before its siblings end, and tells the timeline. */
-function recorded(tool: Tool, context: ToolContext): Tool {
+function recorded(tool: Tool, context: RunContext): Tool {
   const { host, run, session, signal } = context;
   return {
     ...tool,
@@ -44,7 +44,7 @@ function recorded(tool: Tool, context: ToolContext): Tool {
 }
 
 /** Every tool the model may call in this run. */
-export function createTools(context: ToolContext): Tool[] {
+export function createTools(context: RunContext): Tool[] {
   const tools = [...bashTools(context), ...chatTools(context), ...fileTools(context), ...searchTools(context)];
   const name = (tool: Tool) => ('name' in tool ? tool.name : '');
   return tools.map((tool) => recorded(tool, context)).sort((a, b) => (name(a) < name(b) ? -1 : 1));

@@ -3,99 +3,62 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import { z } from 'zod';
+import type { RunContext, Tool } from '../context.js';
 import { cutMiddle } from '../text.js';
 import { commandEnv } from './bash.js';
-import type { Tool, ToolContext } from './context.js';
 import { insidePath } from './files.js';
 
 const MAX_CHARS = 30_000;
-const MAX_FILES = 1_000;
-const SKIPPED = new Set(['node_modules', '.git', '.out']);
+const SKIPPED = /(^|\/)(node_modules|\.git|\.out)\//;
+const GLOB: Record<string, string> = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]', '{': '(?:', '}': ')' };
+const GREP = `if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
+else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
-/** A glob (`**`, `*`, `?`, `{a,b}`) over a path relative to the search folder. */
+/** A glob (`**`, `*`, `?`, `{a,b}`) over a path relative to the search folder. Throws on unbalanced braces. */
 export function globToRegExp(glob: string): RegExp {
-  let depth = 0;
-  const source = glob.replace(/\*\*\/|\*\*|[*?{},]|[.+^$()|[\]\\]/g, (token) => {
-    if (token === '**/') return '(?:[^/]+/)*';
-    if (token === '**') return '.*';
-    if (token === '*') return '[^/]*';
-    if (token === '?') return '[^/]';
-    if (token === '{') {
-      depth += 1;
-      return '(?:';
-    }
-    if (token === '}' && depth > 0) {
-      depth -= 1;
-      return ')';
-    }
-    return token === ',' && depth > 0 ? '|' : `\\${token}`;
-  });
-  return new RegExp(`^${source}${')'.repeat(depth)}$`);
+  const comma = glob.includes('{') ? '|' : ',';
+  const source = glob.replace(/\*\*\/|\*\*|[*?{},.+^$()|[\]\\]/g, (t) => GLOB[t] ?? (t === ',' ? comma : `\\${t}`));
+  return new RegExp(`^(?:${source})$`);
 }
 
-async function findFiles(folder: string, pattern: RegExp, signal: AbortSignal): Promise<string[]> {
-  const found: string[] = [];
-  const folders = [''];
-  for (let at = folders.pop(); at !== undefined && found.length < MAX_FILES; at = folders.pop()) {
-    signal.throwIfAborted();
-    const entries = await fs.readdir(path.join(folder, at), { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
-      const relative = path.join(at, entry.name);
-      if (entry.isDirectory() && !SKIPPED.has(entry.name)) folders.push(relative);
-      else if (pattern.test(relative)) found.push(relative);
-    }
-  }
-  return found.sort();
+async function findFiles(folder: string, pattern: RegExp): Promise<string> {
+  const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => !entry.isDirectory());
+  const paths = files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)));
+  const found = paths.filter((file) => pattern.test(file) && !SKIPPED.test(file)).sort();
+  return cutMiddle(found.join('\n'), MAX_CHARS, 'narrow the pattern') || 'No file matches.';
 }
 
-async function runSearch(context: ToolContext, file: string, args: string[], cwd: string) {
-  const job = context.processes.start({ file, args, cwd, env: commandEnv(process.env, context.run.timeZone) });
-  context.signal.addEventListener('abort', job.kill, { once: true });
-  const exit = await job.done;
-  context.signal.removeEventListener('abort', job.kill);
-  return { exit, output: job.output() };
-}
-
-async function grep(context: ToolContext, folder: string, query: { pattern: string; glob?: string | undefined }) {
-  const rg = ['-n', '--no-heading', '--color=never', '--max-columns=500', ...(query.glob ? ['-g', query.glob] : [])];
-  let result = await runSearch(context, 'rg', [...rg, '-e', query.pattern, '--', folder], context.paths.workspace);
-  if (result.exit.code === 127) {
-    const options = ['-rnIE', '--exclude-dir=.git', '--exclude-dir=node_modules'];
-    if (query.glob) options.push(`--include=${query.glob}`);
-    result = await runSearch(context, 'grep', [...options, '-e', query.pattern, '--', folder], context.paths.workspace);
-  }
-  if (result.exit.code === 1) return 'Nothing found.';
-  if (result.exit.code !== 0) throw new Error(result.output.trim() || 'the search failed');
-  return cutMiddle(result.output.trimEnd(), MAX_CHARS, 'narrow the search');
+async function grep({ processes, run, paths, signal }: RunContext, args: string[]): Promise<string> {
+  const env = commandEnv(run.timeZone);
+  const job = processes.start({ file: '/bin/bash', args: ['-c', GREP, 'grep', ...args], cwd: paths.workspace, env });
+  signal.addEventListener('abort', job.kill, { once: true });
+  const { code } = await job.done;
+  signal.removeEventListener('abort', job.kill);
+  if (code !== 0 && code !== 1) throw new Error(job.output().trim() || 'the search failed');
+  return cutMiddle(job.output().trimEnd(), MAX_CHARS, 'narrow the search') || 'Nothing found.';
 }
 
 /** glob and grep of one run. */
-export function searchTools(context: ToolContext): Tool[] {
-  const { paths, signal } = context;
+export function searchTools(context: RunContext): Tool[] {
+  const { paths } = context;
+  const folder = z.string().describe('Where to look; default: the workspace.').optional();
   return [
     betaZodTool({
       name: 'glob',
       description: 'Files whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',
-      inputSchema: z.object({
-        pattern: z.string().min(1),
-        path: z.string().describe('Folder; default: the workspace.').optional(),
-      }),
-      run: async ({ pattern, path: folder = '.' }) => {
-        const files = await findFiles(insidePath(paths, folder), globToRegExp(pattern), signal);
-        if (files.length === 0) return 'No file matches.';
-        const note = files.length >= MAX_FILES ? [`[only the first ${MAX_FILES}]`] : [];
-        return cutMiddle([...files, ...note].join('\n'), MAX_CHARS, 'narrow the pattern');
-      },
+      inputSchema: z.object({ pattern: z.string().min(1), path: folder }),
+      run: ({ pattern, path: where = '.' }) => findFiles(insidePath(paths, where), globToRegExp(pattern)),
     }),
     betaZodTool({
       name: 'grep',
       description: 'Lines matching a regular expression, as file:line:text.',
       inputSchema: z.object({
         pattern: z.string().min(1),
-        path: z.string().describe('File or folder; default: the workspace.').optional(),
+        path: folder,
         glob: z.string().describe('Only files with such a name, e.g. *.ts').optional(),
       }),
-      run: async ({ path: folder = '.', ...query }) => grep(context, insidePath(paths, folder), query),
+      run: ({ pattern, path: where = '.', glob = '' }) => grep(context, [pattern, glob, insidePath(paths, where)]),
     }),
   ];
 }
