@@ -1,0 +1,34 @@
+// What the dashboard is given: it starts nothing and stops nothing by itself.
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { Intake } from '../intake.js';
+import type { Logger } from '../log.js';
+import type { Pairing } from '../pairing.js';
+import type { StatusSnapshot } from '../status.js';
+import type { Store } from '../store/index.js';
+import type { Wake } from '../wake.js';
+
+/** What the dashboard may ask of the running daemon. */
+export interface DashboardControl {
+  intake: Pick<Intake, 'receiveFromPage'>;
+  status(): StatusSnapshot;
+  emergencyStop(reason: string): void;
+  resume(): void;
+  /** Whether everything that takes in and works on messages is up. */
+  ready(): boolean;
+}
+
+export interface DashboardDeps extends DashboardControl {
+  /** 0 takes any free one; leaving the dashboard off is the caller's. */
+  port: number;
+  config: Pick<Config, 'timeZone' | 'owner'>;
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  log: Logger;
+  /** From `loadDashboardToken`. */
+  token: string;
+  pairing: Pick<Pairing, 'code'>;
+  /** Markdown of a message as HTML that is safe to put into the page. */
+  markdownToSafeHtml(text: string): string;
+}
