@@ -37,6 +37,7 @@ const unsent = createUnsent({
       problem,
       onEdit: () => {
         conversation.dropWaiting(item.id);
+        unsent.discard(item);
         setText(text.value === '' ? item.text : `${text.value}\n${item.text}`);
         text.focus();
       },
@@ -114,11 +115,21 @@ async function stayConnected() {
       delay = Math.min(delay * 2, MAX_RETRY_MS);
     }
     view.setTrouble({ offline: true });
-    await new Promise((resolve) => {
-      setTimeout(resolve, delay);
-      window.addEventListener('online', resolve, { once: true });
-    });
+    await pause(delay);
   }
+}
+
+/** Waits `ms`, shorter when the network comes back before. */
+function pause(ms) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      window.removeEventListener('online', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    window.addEventListener('online', done);
+  });
 }
 
 function setText(value) {
@@ -159,4 +170,6 @@ setInterval(() => {
 }, STATUS_EVERY_MS);
 
 setText(draft.load());
+// On a touch screen this would open the keyboard over the page.
+if (window.matchMedia('(hover: hover)').matches) text.focus();
 void stayConnected();

@@ -133,7 +133,7 @@ function timeOf(at) {
 
 function problemOf(problem, onEdit) {
   const line = element('div', 'problem', `Not sent: ${problem}`);
-  const button = element('button', '', 'Edit');
+  const button = element('button', 'small', 'Edit');
   button.type = 'button';
   button.addEventListener('click', onEdit);
   line.append(button);

@@ -90,7 +90,7 @@ function bannerElement({ kind, text, resume }, onResume) {
   const line = element('p', `banner ${kind}`);
   line.append(element('span', '', text));
   if (resume) {
-    const button = element('button', '', 'Resume');
+    const button = element('button', 'small', 'Resume');
     button.type = 'button';
     button.addEventListener('click', onResume);
     line.append(button);

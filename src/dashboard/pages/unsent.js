@@ -19,10 +19,7 @@ export function createUnsent(on) {
   const items = loadAll();
   let sending = false;
 
-  function forget(item) {
-    items.splice(items.indexOf(item), 1);
-    localStorage.removeItem(UNSENT + item.id);
-  }
+  const discard = (item) => localStorage.removeItem(UNSENT + item.id);
 
   async function flush() {
     if (sending) return;
@@ -42,15 +39,20 @@ export function createUnsent(on) {
       on.signedOut();
       return false;
     }
-    forget(item);
-    if (answer.kind === 'stored') on.sent(item, answer.messageId);
-    else on.refused(item, answer.why);
+    items.splice(items.indexOf(item), 1);
+    if (answer.kind === 'refused') on.refused(item, answer.why);
+    else {
+      discard(item);
+      on.sent(item, answer.messageId);
+    }
     return true;
   }
 
   for (const item of items) on.waiting(item);
   return {
     flush,
+    /** Forgets a refused message; until then it is kept, and offered to the server again after a reload. */
+    discard,
     add(text) {
       const item = { id: crypto.randomUUID(), text, at: Date.now() };
       items.push(item);

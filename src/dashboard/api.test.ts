@@ -1,0 +1,238 @@
+// What the JSON API answers and which rows it changes, over real HTTP on a real store.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+
+let home: DashboardFixture;
+let clock: FakeClock;
+let rings: string[];
+beforeEach(async () => {
+  clock = createFakeClock();
+  home = await startDashboardFixture({ clock });
+  rings = [];
+  for (const name of ['runs', 'changed'] as const) home.wake.on(name, () => rings.push(name));
+});
+afterEach(() => home.close());
+
+const get = (path: string) => home.api('GET', path);
+const post = (path: string, body?: unknown) => home.api('POST', path, body);
+
+/** A message on the page whose run ended. Returns the run's id. */
+function endedRun(outcome: 'done' | 'cancelled' = 'done'): number {
+  home.intake.receiveFromPage(`question ${clock.now()}`);
+  const { run, end } = home.work();
+  end(outcome);
+  return run.id;
+}
+
+describe('runs', () => {
+  test('are listed newest first and by state', async () => {
+    const [first, second] = [endedRun(), endedRun('cancelled')];
+    expect(await get('/api/runs')).toMatchObject({ status: 200, body: { runs: [{ id: second }, { id: first }] } });
+    expect(await get('/api/runs?state=done')).toMatchObject({ body: { runs: [{ id: first }] } });
+    expect(await get('/api/runs?limit=1')).toMatchObject({ body: { runs: [{ id: second }] } });
+    expect((await get('/api/runs?state=asleep')).status).toBe(400);
+    expect((await get('/api/runs?limit=-1')).status).toBe(400);
+  });
+
+  test('one run shows its messages, timeline, model calls and answers', async () => {
+    const id = endedRun();
+    const { groupId } = home.store.runs.get(id) ?? { groupId: 0 };
+    home.store.events.add(id, clock.now(), 'tool_started', { tool: 'bash' });
+    home.store.outbox.add({ key: `${id}:final`, chatId: home.webChat().id, runId: id, text: 'done', now: 1 });
+    recordCall(groupId, id);
+    expect(await get(`/api/runs/${id}`)).toMatchObject({
+      status: 200,
+      body: {
+        run: { id, state: 'done', kind: 'message' },
+        messages: [{ direction: 'in', text: expect.stringContaining('question') }],
+        events: [{ kind: 'tool_started', detail: { tool: 'bash' } }],
+        modelCalls: [{ model: 'claude-sonnet-5-5', costMicroUsd: 1_500 }],
+        outbox: [{ key: `${id}:final`, text: 'done' }],
+      },
+    });
+  });
+
+  test.each(['/api/runs/999', '/api/runs/x', '/api/runs/1%20OR%201'])('%s is not there', async (path) => {
+    expect(await get(path)).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } });
+    expect((await post(`${path}/retry`)).status).toBe(404);
+    expect((await post(`${path}/replay`)).status).toBe(404);
+  });
+
+  test('retry starts a cancelled run over; a second retry is told why not', async () => {
+    const id = endedRun('cancelled');
+    rings = [];
+    expect(await post(`/api/runs/${id}/retry`)).toMatchObject({
+      status: 200,
+      body: { run: { state: 'ready', attempt: 0 } },
+    });
+    expect(rings).toContain('runs');
+    expect(home.store.events.ofRun(id).map((event) => event.kind)).toContain('retried');
+    expect(await post(`/api/runs/${id}/retry`)).toMatchObject({ status: 409, body: { error: { code: 'conflict' } } });
+  });
+
+  test('a done run cannot be retried', async () => {
+    expect((await post(`/api/runs/${endedRun()}/retry`)).status).toBe(409);
+  });
+
+  test('replay carries the same messages in sessions of their own, and leaves the first run as it was', async () => {
+    const id = endedRun();
+    rings = [];
+    const first = await post(`/api/runs/${id}/replay`);
+    const second = await post(`/api/runs/${id}/replay`);
+    expect(first.body).toMatchObject({
+      run: { kind: 'replay', key: `replay:${id}:1`, session: `replay-${id}-1`, state: 'ready' },
+    });
+    expect(second.body).toMatchObject({ run: { key: `replay:${id}:2`, session: `replay-${id}-2` } });
+    expect(rings).toContain('runs');
+    const [replay] = home.store.runs.list('ready', 1);
+    expect(home.store.messages.ofRun(replay?.id ?? 0)).toEqual(home.store.messages.ofRun(id));
+    expect(replay?.chatId).toBe(home.webChat().id);
+    expect(home.store.runs.get(id)?.state).toBe('done');
+  });
+
+  test('a run that waits or works cannot be replayed', async () => {
+    home.intake.receiveFromPage('wait');
+    const [run] = home.store.runs.list('ready', 1);
+    expect((await post(`/api/runs/${run?.id}/replay`)).status).toBe(409);
+  });
+});
+
+describe('registering chats', () => {
+  const seen = () =>
+    home.store.groups.seenChat({
+      channel: 'telegram',
+      address: '-100',
+      kind: 'group',
+      title: 'Family',
+      now: clock.now(),
+    });
+
+  test('an unknown chat that wrote is listed and can be registered by id', async () => {
+    const { id } = seen();
+    expect(await get('/api/chats')).toMatchObject({ body: { chats: [{ id, title: 'Family', folder: null }] } });
+    expect(await post(`/api/chats/${id}/register`, { folder: 'family' })).toMatchObject({
+      status: 200,
+      body: { chat: { id, folder: 'family', sendersPolicy: 'all' } },
+    });
+    expect(await get('/api/groups')).toMatchObject({
+      body: { groups: [{ folder: 'family', isMain: false, chats: [{ id, channel: 'telegram', kind: 'group' }] }] },
+    });
+  });
+
+  test('by its address, with the people who may ask', async () => {
+    const { id } = seen();
+    const path = `/api/chats/${encodeURIComponent('telegram:-100')}/register`;
+    expect((await post(path, { folder: 'family', senders: 'listed', listed: ['@anna'] })).status).toBe(200);
+    expect(home.store.groups.chat(id)).toMatchObject({ sendersPolicy: 'listed', listedSenders: ['@anna'] });
+  });
+
+  test.each([
+    ['telegram:-42', 'group'],
+    ['telegram:42', 'direct'],
+  ])('%s can be registered before its first message, as a %s chat', async (name, kind) => {
+    expect((await post(`/api/chats/${encodeURIComponent(name)}/register`, { folder: 'early' })).status).toBe(200);
+    expect(home.store.groups.chats()).toMatchObject([{ channel: 'telegram', kind }]);
+  });
+
+  test.each(['999', 'telegram:', 'telegarm:1', 'family'])('chat "%s" is not there', async (name) => {
+    const answer = await post(`/api/chats/${encodeURIComponent(name)}/register`, { folder: 'family' });
+    expect(answer).toMatchObject({ status: 404, body: { error: { code: 'not_found', hint: /\S/ } } });
+    expect(home.store.groups.all()).toEqual([]);
+  });
+
+  test.each(['', '../escape', 'Family', 'global', 'a'.repeat(41)])('folder "%s" is refused', async (folder) => {
+    const { id } = seen();
+    expect((await post(`/api/chats/${id}/register`, { folder })).status).toBe(400);
+    expect(home.store.groups.chat(id)?.groupId).toBeNull();
+  });
+
+  test('the main group is the main group also when it is named here first', async () => {
+    await post(`/api/chats/${seen().id}/register`, { folder: 'main' });
+    expect(home.store.groups.all()).toMatchObject([{ folder: 'main', isMain: true }]);
+  });
+});
+
+test('pairing codes are shown for channels nobody owns yet', async () => {
+  const code = home.deps.pairing.code('telegram');
+  expect(await get('/api/pairing')).toMatchObject({ body: { pairing: [{ channel: 'telegram', code }] } });
+  home.store.groups.seenSender({ channel: 'telegram', address: '7', name: 'Me', username: null });
+  home.store.groups.makeOwner('telegram', '7');
+  expect((await get('/api/pairing')).body).toEqual({ pairing: [] });
+});
+
+test('stop and resume reach the switch', async () => {
+  expect((await post('/api/stop')).body).toEqual({ stopped: true });
+  expect((await post('/api/stop', { reason: 'drill' })).body).toEqual({ stopped: true });
+  expect(home.state.stops).toEqual(['asked on the dashboard', 'drill']);
+  expect(await get('/api/status')).toMatchObject({ status: 200, body: { stopped: true, assistantName: 'Pinch' } });
+  expect((await post('/api/resume')).body).toEqual({ stopped: false });
+});
+
+test('the outbox is listed newest first', async () => {
+  home.intake.receiveFromPage('hello');
+  for (const n of [1, 2, 3])
+    home.store.outbox.add({ key: `k${n}`, chatId: home.webChat().id, runId: null, text: `t${n}`, now: n });
+  expect(await get('/api/outbox?limit=2')).toMatchObject({ body: { outbox: [{ key: 'k3' }, { key: 'k2' }] } });
+});
+
+test('costs are summed for today and for thirty days, by group and model', async () => {
+  const { id } = home.store.groups.ensure('main', true, clock.now());
+  recordCall(id, null);
+  recordCall(id, null);
+  recordCall(id, null, clock.now() - 5 * 86_400_000);
+  recordCall(id, null, clock.now() - 40 * 86_400_000);
+  expect(await get('/api/costs')).toMatchObject({
+    body: {
+      today: { calls: 2, costMicroUsd: 3_000, costUsd: 0.003, rows: [{ group: 'main', model: 'claude-sonnet-5-5' }] },
+      last30Days: { calls: 3, costMicroUsd: 4_500 },
+    },
+  });
+});
+
+test('figures come in the Prometheus text format', async () => {
+  const { id } = home.store.groups.ensure('main', true, clock.now());
+  recordCall(id, null);
+  const answer = await fetch(`${home.url}/metrics`, { headers: { authorization: `Bearer ${home.token}` } });
+  expect(answer.headers.get('content-type')).toContain('text/plain');
+  const lines = (await answer.text()).split('\n');
+  expect(lines).toContain('pinch_runs{state="done"} 2');
+  expect(lines).toContain('pinch_runs{state="dead"} 0');
+  expect(lines).toContain('pinch_outbox_queued 3');
+  expect(lines).toContain('pinch_containers 0');
+  expect(lines).toContain('pinch_model_calls_today{group="main",model="claude-sonnet-5-5"} 1');
+  expect(lines).toContain('pinch_model_cost_usd_today{group="main",model="claude-sonnet-5-5"} 0.0015');
+  expect(lines).toContain('pinch_up_seconds 90');
+  for (const line of lines.filter(Boolean))
+    expect(line).toMatch(/^(# (HELP|TYPE) pinch_\w+ .+|pinch_\w+(\{.+\})? [\d.e+-]+)$/);
+});
+
+test('a fault of ours is an error without inner details', async () => {
+  home.deps.status = () => {
+    throw new Error('/secret/path');
+  };
+  const answer = await get('/api/status');
+  expect(answer).toMatchObject({ status: 500, body: { error: { code: 'internal' } } });
+  expect(JSON.stringify(answer.body)).not.toContain('secret');
+});
+
+function recordCall(groupId: number, runId: number | null, at = clock.now()): void {
+  home.store.usage.record({
+    groupId,
+    runId,
+    at,
+    model: 'claude-sonnet-5-5',
+    inputTokens: 100,
+    outputTokens: 50,
+    cacheReadTokens: 0,
+    cacheWrite5mTokens: 0,
+    cacheWrite1hTokens: 0,
+    costMicroUsd: 1_500,
+    estimated: false,
+    status: 200,
+    stopReason: 'end_turn',
+    durationMs: 900,
+    firstByteMs: 200,
+    requestId: null,
+  });
+}

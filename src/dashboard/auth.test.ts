@@ -1,0 +1,90 @@
+// Who gets in: the token file, and a table of requests with what is decided about each.
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type AccessRequest, decideAccess, loadDashboardToken, sessionValue } from './auth.js';
+
+const token = 'a-token-of-at-least-sixteen-characters';
+const rules = { port: 7462, token, openPaths: new Set(['/healthz', '/chat.css']) };
+const bearer: AccessRequest = {
+  method: 'GET',
+  path: '/api/status',
+  host: '127.0.0.1:7462',
+  origin: undefined,
+  fetchSite: undefined,
+  authorization: `Bearer ${token}`,
+  cookie: undefined,
+};
+const browser: AccessRequest = { ...bearer, authorization: undefined, cookie: sessionValue(token) };
+const decide = (change: Partial<AccessRequest>, base = bearer) => {
+  const access = decideAccess({ ...base, ...change }, rules);
+  return access.kind === 'forbidden' ? access.code : access.kind;
+};
+
+describe('every request is decided before a route sees it', () => {
+  test.each<[string, Partial<AccessRequest>, AccessRequest, string]>([
+    ['bearer token', {}, bearer, 'allowed'],
+    ['localhost', { host: 'LOCALHOST:7462' }, bearer, 'allowed'],
+    ['IPv6 loopback', { host: '[::1]:7462' }, bearer, 'allowed'],
+    ['another name for this machine (DNS rebinding)', { host: 'evil.example:7462' }, bearer, 'wrong_host'],
+    ['another port', { host: '127.0.0.1:80' }, bearer, 'wrong_host'],
+    ['no port', { host: '127.0.0.1' }, bearer, 'wrong_host'],
+    ['no Host at all', { host: undefined }, bearer, 'wrong_host'],
+    ['a name that begins like ours', { host: '127.0.0.1:7462.evil.example' }, bearer, 'wrong_host'],
+    ['wrong Host on an open path', { host: 'evil.example', path: '/healthz' }, bearer, 'wrong_host'],
+    ['our own Origin', { origin: 'http://localhost:7462', method: 'POST' }, browser, 'allowed'],
+    ['foreign Origin', { origin: 'https://evil.example' }, bearer, 'foreign_origin'],
+    ['foreign Origin on an open path', { origin: 'https://evil.example', path: '/healthz' }, bearer, 'foreign_origin'],
+    ['Origin of another port here', { origin: 'http://127.0.0.1:3000' }, browser, 'foreign_origin'],
+    ['https Origin', { origin: 'https://127.0.0.1:7462' }, browser, 'foreign_origin'],
+    ['Origin null (sandboxed frame, file)', { origin: 'null' }, browser, 'foreign_origin'],
+    ['an image on another page', { fetchSite: 'cross-site' }, browser, 'foreign_origin'],
+    ['a script of another port here', { fetchSite: 'same-site' }, browser, 'foreign_origin'],
+    ['a followed link to the page', { fetchSite: 'cross-site', path: '/' }, browser, 'allowed'],
+    ['the cookie', {}, browser, 'allowed'],
+    ['a change by cookie without Origin', { method: 'POST' }, browser, 'foreign_origin'],
+    ['a change by cookie from our page', { method: 'POST', fetchSite: 'same-origin' }, browser, 'allowed'],
+    ['a change by bearer without Origin', { method: 'POST' }, bearer, 'allowed'],
+    ['no token', { authorization: undefined }, bearer, 'unauthorized'],
+    ['wrong token', { authorization: 'Bearer nope' }, bearer, 'unauthorized'],
+    ['wrong token beside a good cookie', { authorization: 'Bearer nope' }, browser, 'unauthorized'],
+    ['an empty bearer', { authorization: 'Bearer ' }, bearer, 'unauthorized'],
+    ['another scheme', { authorization: `Basic ${token}` }, bearer, 'unauthorized'],
+    ['the token itself as cookie', { cookie: token }, browser, 'unauthorized'],
+    ['an empty cookie', { cookie: '' }, browser, 'unauthorized'],
+    ['open path without token', { authorization: undefined, path: '/healthz' }, bearer, 'allowed'],
+    ['a path that begins like an open one', { authorization: undefined, path: '/healthz/x' }, bearer, 'unauthorized'],
+  ])('%s', (_name, change, base, expected) => {
+    expect(decide(change, base)).toBe(expected);
+  });
+});
+
+describe('the token file', () => {
+  const newDir = () => mkdtempSync(join(tmpdir(), 'pinch-token-'));
+
+  test('is made once, readable by its owner only, and reused', () => {
+    const dir = newDir();
+    const first = loadDashboardToken(dir);
+    expect(first).toMatch(/^[\w-]{43}$/);
+    expect(loadDashboardToken(dir)).toBe(first);
+    expect(statSync(join(dir, 'dashboard-token')).mode & 0o777).toBe(0o600);
+    expect(loadDashboardToken(newDir())).not.toBe(first);
+  });
+
+  test('is closed again when a copy made it readable for others', () => {
+    const dir = newDir();
+    const file = join(dir, 'dashboard-token');
+    writeFileSync(file, `${token}\n`, { mode: 0o644 });
+    expect(loadDashboardToken(dir)).toBe(token);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test('an empty one is refused and left alone, not replaced behind the back of scripts that use it', () => {
+    const dir = newDir();
+    const file = join(dir, 'dashboard-token');
+    writeFileSync(file, '\n');
+    expect(() => loadDashboardToken(dir)).toThrow(expect.objectContaining({ code: 'dashboard_token_invalid' }));
+    expect(readFileSync(file, 'utf8')).toBe('\n');
+  });
+});

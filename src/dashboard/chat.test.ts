@@ -1,0 +1,222 @@
+// The chat over HTTP and the web channel: sent once, read back, followed live without a gap.
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { ChannelError, type ChannelState } from '../channels/channel.js';
+import { web } from '../channels/web.js';
+
+let home: DashboardFixture;
+let clock: FakeClock;
+let open: AbortController;
+beforeEach(async () => {
+  clock = createFakeClock();
+  home = await startDashboardFixture({ clock });
+  open = new AbortController();
+});
+afterEach(async () => {
+  open.abort();
+  await home.close();
+});
+
+const send = (text: string, id?: string) => home.api('POST', '/api/chat', id === undefined ? { text } : { text, id });
+
+interface Frame {
+  event: string;
+  id: string;
+  data: string;
+}
+
+/** Follows the stream; `next` waits for the next event of that name, `comment` for the next comment. */
+async function follow(path = '/api/chat/stream', headers: Record<string, string> = {}) {
+  const answer = await fetch(home.url + path, {
+    headers: { authorization: `Bearer ${home.token}`, ...headers },
+    signal: open.signal,
+  });
+  expect(answer.headers.get('content-type')).toContain('text/event-stream');
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  async function block(): Promise<string> {
+    while (!text.includes('\n\n')) {
+      const piece = await reader?.read();
+      if (!piece || piece.done) throw new Error('the stream ended');
+      text += piece.value;
+    }
+    const end = text.indexOf('\n\n');
+    const whole = text.slice(0, end);
+    text = text.slice(end + 2);
+    return whole;
+  }
+  const field = (lines: string, name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(lines)?.[1] ?? '';
+  return {
+    async next(event: string): Promise<Frame> {
+      for (;;) {
+        const lines = await block();
+        if (field(lines, 'event') === event) return { event, id: field(lines, 'id'), data: field(lines, 'data') };
+      }
+    },
+    async comment(): Promise<string> {
+      for (;;) {
+        const lines = await block();
+        if (lines.startsWith(':')) return lines;
+      }
+    },
+    cancel: () => reader?.cancel(),
+  };
+}
+
+describe('sending', () => {
+  test('stores the message and starts a run', async () => {
+    const { status, body } = await send('hello');
+    expect(status).toBe(200);
+    const run = home.store.runs.list('ready', 1)[0];
+    expect(body).toEqual({ messageId: expect.any(Number), runId: run?.id });
+    expect(home.store.messages.ofRun(run?.id ?? 0)).toMatchObject([{ text: 'hello' }]);
+  });
+
+  test('again with the same id, after the answer was lost, stores it once', async () => {
+    const first = await send('hello', 'id-1');
+    const again = await send('hello', 'id-1');
+    expect(again).toMatchObject({ status: 200, body: { messageId: expect.any(Number) } });
+    expect(again.body).toMatchObject({ messageId: Object(first.body).messageId });
+    expect(home.store.messages.latest(home.webChat().id, 10)).toHaveLength(1);
+    expect(home.store.runs.list(null, 10)).toHaveLength(1);
+  });
+});
+
+test('the history gives replies as safe HTML and what the owner typed as text', async () => {
+  expect((await home.api('GET', '/api/chat/messages')).body).toEqual({ messages: [] });
+  await send('<b>hi</b>', 'mine');
+  const id = home.reply('<i>ho</i>');
+  const { body } = await home.api('GET', '/api/chat/messages');
+  expect(body).toMatchObject({
+    messages: [
+      { direction: 'in', sender: 'Owner', text: '<b>hi</b>', html: null, clientId: 'mine', at: clock.now() },
+      {
+        id,
+        direction: 'out',
+        sender: 'Pinch',
+        text: '<i>ho</i>',
+        html: '<p>&lt;i&gt;ho&lt;/i&gt;</p>',
+        clientId: null,
+      },
+    ],
+  });
+  expect((await home.api('GET', `/api/chat/messages?after=${id - 1}`)).body).toMatchObject({ messages: [{ id }] });
+});
+
+describe('following', () => {
+  test('shows messages of both sides as they are stored', async () => {
+    const stream = await follow();
+    await stream.next('runs');
+    await send('hello');
+    expect(JSON.parse((await stream.next('message')).data)).toMatchObject({ direction: 'in', text: 'hello' });
+    const id = home.reply('hi');
+    expect(await stream.next('message')).toMatchObject({ id: String(id), data: expect.stringContaining('<p>hi</p>') });
+  });
+
+  test('goes on where it was cut, in order, whatever happened in between', async () => {
+    await send('first');
+    const seen = home.reply('seen');
+    const missed = Array.from({ length: 300 }, (_, n) => {
+      home.intake.receiveFromPage(`missed ${n}`);
+      return `missed ${n}`;
+    });
+    const stream = await follow('/api/chat/stream?after=0', { 'last-event-id': String(seen) });
+    const got: string[] = [];
+    for (const _ of missed) got.push(JSON.parse((await stream.next('message')).data).text);
+    expect(got).toEqual(missed);
+  });
+
+  test('begins with what is new when it is not told where', async () => {
+    await send('old');
+    const stream = await follow();
+    await stream.next('runs');
+    await send('new');
+    expect(JSON.parse((await stream.next('message')).data).text).toBe('new');
+  });
+
+  test('says when a run waits, works and has ended', async () => {
+    const stream = await follow();
+    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 0, waiting: 0 });
+    await send('hello');
+    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 0, waiting: 1 });
+    const { end } = home.work();
+    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 1, waiting: 0 });
+    end('done');
+    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 0, waiting: 0 });
+  });
+
+  test('sends a sign of life every twenty seconds', async () => {
+    const stream = await follow();
+    await stream.next('runs');
+    let came = false;
+    const comment = stream.comment().finally(() => {
+      came = true;
+    });
+    while (!came) await clock.advance(20_000);
+    expect(await comment).toBe(': still here');
+  });
+
+  test('a page that left leaves nothing behind', async () => {
+    const before = home.wake.listenerCount('message');
+    const streams = await Promise.all([follow(), follow(), follow()]);
+    expect(home.wake.listenerCount('message')).toBe(before + 3);
+    for (const stream of streams) await stream.cancel();
+    open.abort();
+    await expect.poll(() => home.wake.listenerCount('message')).toBe(before);
+    expect(home.wake.listenerCount('changed')).toBe(0);
+  });
+
+  test('too many open pages are told so, and one that closes makes room', async () => {
+    const streams = await Promise.all(Array.from({ length: 32 }, () => follow()));
+    expect(await home.api('GET', '/api/chat/stream')).toMatchObject({ status: 429 });
+    await streams[0]?.cancel();
+    await expect.poll(() => home.wake.listenerCount('message')).toBe(31);
+    await follow();
+  });
+});
+
+describe('the web channel', () => {
+  const states: ChannelState[] = [];
+  const create = (env: Record<string, string>) =>
+    web.create(web.env.parse(env), {
+      assistantName: 'Pinch',
+      clock,
+      log: pino({ level: 'silent' }),
+      onMessage: () => undefined,
+      onChatMoved: () => undefined,
+      onState: (state) => states.push(state),
+    });
+
+  test('is on unless PINCH_PORT is 0', () => {
+    expect(create({ PINCH_PORT: '0' })).toBeUndefined();
+    expect(create({})).toBeDefined();
+    expect(create({ PINCH_PORT: '7462' })).toBeDefined();
+  });
+
+  test('accepts a part at once under the name of the part, so that a repeated send stores one message', async () => {
+    const channel = create({});
+    channel?.start();
+    expect(states.at(-1)?.state).toBe('open');
+    const part = { address: 'owner', text: 'hi', key: '7.0' };
+    expect(await channel?.send(part)).toEqual({ platformId: '7.0' });
+    await expect(channel?.fetchMedia('x', 1)).rejects.toThrow(ChannelError);
+  });
+
+  test.each([
+    ['', 0],
+    ['short', 1],
+    ['x'.repeat(100_000), 1],
+    ['line of text\n'.repeat(20_000), 3],
+    ['😀'.repeat(60_000), 2],
+  ])('splits without losing a character (%#)', (text, count) => {
+    const parts = create({})?.split(text) ?? [];
+    expect(parts).toHaveLength(count);
+    expect(parts.join('')).toBe(text);
+    for (const part of parts) {
+      expect(part.length).toBeLessThanOrEqual(100_000);
+      expect(Buffer.from(part).toString()).toBe(part);
+    }
+  });
+});

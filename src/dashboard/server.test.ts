@@ -1,0 +1,179 @@
+// The dashboard over real HTTP: who gets in, what is refused, how it starts and ends.
+import { request } from 'node:http';
+import { networkInterfaces } from 'node:os';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { startDashboard } from './server.js';
+
+let home: DashboardFixture;
+beforeEach(async () => {
+  home = await startDashboardFixture();
+});
+afterEach(() => home.close());
+
+interface RawAnswer {
+  status: number;
+  headers: Record<string, unknown>;
+  body: string;
+}
+
+/** fetch does not let anyone set Host. */
+function raw(path: string, headers: Record<string, string>, method = 'GET', body = ''): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port: home.port, path, method, headers }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (piece) => {
+        text += piece;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+const bearer = () => ({ authorization: `Bearer ${home.token}` });
+
+async function sessionCookie(): Promise<string> {
+  const answer = await fetch(`${home.url}/?token=${home.token}`, { redirect: 'manual' });
+  return (answer.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+}
+
+describe('refused before any route', () => {
+  test.each([
+    ['foreign Host', '/api/status', { host: 'evil.example' }, 403],
+    ['foreign Host, health check', '/healthz', { host: 'evil.example' }, 403],
+    ['foreign Host, page', '/', { host: 'evil.example:7462' }, 403],
+    ['foreign Origin', '/api/status', { origin: 'https://evil.example' }, 403],
+    ['foreign Origin, event stream', '/api/chat/stream', { origin: 'http://127.0.0.1:1' }, 403],
+    ['foreign Origin, page file', '/chat.js', { origin: 'https://evil.example' }, 403],
+    ['wrong token', '/api/status', { authorization: 'Bearer wrong' }, 401],
+    ['wrong token, unknown route', '/api/nothing', { authorization: 'Bearer wrong' }, 401],
+    ['wrong token, figures', '/metrics', { authorization: 'Bearer wrong' }, 401],
+  ])('%s', async (_name, path, headers, status) => {
+    const answer = await raw(path, { ...bearer(), ...headers });
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.body).error.message).not.toBe('');
+    expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+  });
+
+  test('no token: JSON for scripts, a page that says where the link is for people', async () => {
+    const api = await fetch(`${home.url}/api/status`);
+    expect(api.status).toBe(401);
+    expect(await api.json()).toMatchObject({ error: { code: 'unauthorized' } });
+    for (const path of ['/', '/index.html', '/?token=wrong', '/other']) {
+      const page = await fetch(home.url + path, { redirect: 'manual' });
+      expect(page.status).toBe(401);
+      expect(page.headers.get('set-cookie')).toBeNull();
+      expect(await page.text()).toContain('npm run -s pinch -- status');
+    }
+  });
+
+  test('the cookie alone does not carry a change in from elsewhere', async () => {
+    const cookie = await sessionCookie();
+    const post = (headers: Record<string, string>) =>
+      raw('/api/chat', { cookie, 'content-type': 'application/json', ...headers }, 'POST', '{"text":"hello"}');
+    expect((await post({})).status).toBe(403);
+    expect((await post({ origin: 'https://evil.example' })).status).toBe(403);
+    expect((await post({ 'sec-fetch-site': 'cross-site' })).status).toBe(403);
+    expect((await post({ origin: home.url })).status).toBe(200);
+    expect((await post({ 'sec-fetch-site': 'same-origin' })).status).toBe(200);
+  });
+});
+
+test('the printed link becomes a cookie and leaves the address bar', async () => {
+  const answer = await fetch(`${home.url}/?token=${home.token}`, { redirect: 'manual' });
+  expect(answer.status).toBe(303);
+  expect(answer.headers.get('location')).toBe('/');
+  const cookie = answer.headers.get('set-cookie') ?? '';
+  expect(cookie).toMatch(/^pinch_session=[\w-]{43};/);
+  for (const rule of ['HttpOnly', 'SameSite=Strict', 'Path=/']) expect(cookie).toContain(rule);
+  expect(cookie).not.toContain(home.token);
+  const page = await fetch(`${home.url}/`, { headers: { cookie: cookie.split(';')[0] ?? '' } });
+  expect(page.status).toBe(200);
+  expect(await page.text()).toContain('/chat.js');
+});
+
+test('the link does not help a page that reached us under another name', async () => {
+  const answer = await raw(`/?token=${home.token}`, { host: 'evil.example' });
+  expect(answer.status).toBe(403);
+  expect(answer.headers['set-cookie']).toBeUndefined();
+});
+
+test('every answer forbids foreign code, framing and caching of data', async () => {
+  for (const path of ['/', '/chat.js', '/api/status', '/api/nothing', '/healthz']) {
+    const { headers } = await fetch(home.url + path, { headers: bearer() });
+    const csp = headers.get('content-security-policy') ?? '';
+    expect(csp).toContain("default-src 'none'");
+    expect(csp).toContain("frame-ancestors 'none'");
+    expect(csp).not.toContain('unsafe');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(headers.get('cache-control')).toBe('no-store');
+  }
+});
+
+test('the health check needs no token and says whether everything is up', async () => {
+  home.state.ready = false;
+  expect((await fetch(`${home.url}/healthz`)).status).toBe(503);
+  home.state.ready = true;
+  const answer = await fetch(`${home.url}/healthz`);
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toEqual({ status: 'ok' });
+});
+
+describe('a bad body changes nothing and says why', () => {
+  const post = (body: string, contentType = 'application/json') =>
+    fetch(`${home.url}/api/chat`, { method: 'POST', headers: { ...bearer(), 'content-type': contentType }, body });
+
+  test.each([
+    ['malformed JSON', '{"text":', 400, 'bad_request'],
+    ['not an object', '"hello"', 400, 'bad_request'],
+    ['no text', '{}', 400, 'bad_request'],
+    ['blank text', '{"text":"  \\n"}', 400, 'bad_request'],
+    ['an id that is none', '{"text":"x","id":"../x"}', 400, 'bad_request'],
+    ['text above the limit', JSON.stringify({ text: 'x'.repeat(100_001) }), 400, 'bad_request'],
+    ['a body over 1 MiB', JSON.stringify({ text: 'x'.repeat(1_048_577) }), 413, 'too_large'],
+  ])('%s', async (_name, body, status, code) => {
+    const answer = await post(body);
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toMatchObject({ error: { code, message: expect.stringMatching(/\S/) } });
+    expect(home.store.groups.chatByAddress('web', 'owner')).toBeUndefined();
+  });
+
+  test('a body over 1 MiB whose length is not announced', async () => {
+    const headers = { ...bearer(), 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+    const answer = await raw('/api/chat', headers, 'POST', JSON.stringify({ text: 'x'.repeat(1_200_000) }));
+    expect(answer.status).toBe(413);
+  });
+
+  test('a content type that a plain form can send', async () => {
+    const answer = await post('{"text":"hello"}', 'text/plain');
+    expect(answer.status).toBe(415);
+  });
+});
+
+test('a taken port is named together with the setting that changes it', async () => {
+  await expect(startDashboard({ ...home.deps, port: home.port })).rejects.toMatchObject({
+    code: 'port_taken',
+    hint: expect.stringContaining('PINCH_PORT'),
+  });
+});
+
+test('closing ends open streams and frees the port', async () => {
+  const stream = await fetch(`${home.url}/api/chat/stream`, { headers: bearer() });
+  expect(stream.status).toBe(200);
+  await home.down();
+  await expect(stream.text().catch(() => 'cut')).resolves.toBeDefined();
+  await home.up();
+  expect((await fetch(`${home.url}/healthz`)).status).toBe(200);
+});
+
+test('only this machine can reach it', async () => {
+  const other = Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address && !address.internal && address.family === 'IPv4');
+  if (!other) return;
+  await expect(fetch(`http://${other.address}:${home.port}/healthz`)).rejects.toThrow();
+});

@@ -1,0 +1,166 @@
+// The dashboard on a real store and intake in a temporary home, with no container behind it: tests play the assistant.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { type Clock, systemClock } from '../../src/clock.js';
+import { loadDashboardToken } from '../../src/dashboard/auth.js';
+import { type DashboardDeps, startDashboard } from '../../src/dashboard/server.js';
+import { createIntake } from '../../src/intake.js';
+import { createPairing } from '../../src/pairing.js';
+import type { StatusSnapshot } from '../../src/status.js';
+import { openStore } from '../../src/store/index.js';
+import { sessionName } from '../../src/types.js';
+import { createWake } from '../../src/wake.js';
+
+export interface DashboardFixtureOptions {
+  clock?: Clock;
+  markdownToSafeHtml?: (text: string) => string;
+}
+
+export type DashboardFixture = Awaited<ReturnType<typeof startDashboardFixture>>;
+
+const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+export async function startDashboardFixture(options: DashboardFixtureOptions = {}) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pinch-dashboard-'));
+  const clock = options.clock ?? systemClock;
+  const store = openStore(join(dataDir, 'pinch.db'));
+  const wake = createWake();
+  const log = pino({ level: 'silent' });
+  const pairing = createPairing(store);
+  const token = loadDashboardToken(dataDir);
+  const state = { ready: true, stops: [] as string[], status: initialStatus(clock.now()) };
+  const emergencyStop = (reason: string) => {
+    state.stops.push(reason);
+    state.status.stopped = true;
+  };
+  const intake = createIntake({
+    store,
+    wake,
+    clock,
+    log,
+    pairing,
+    assistantName: 'Pinch',
+    owner: undefined,
+    statusText: () => 'all is well',
+    emergencyStop,
+  });
+  const deps: DashboardDeps = {
+    port: 0,
+    config: { timeZone: 'UTC', owner: undefined },
+    store,
+    wake,
+    clock,
+    log,
+    token,
+    pairing,
+    intake,
+    emergencyStop,
+    resume: () => {
+      state.status.stopped = false;
+    },
+    ready: () => state.ready,
+    status: () => state.status,
+    markdownToSafeHtml: options.markdownToSafeHtml ?? ((text) => `<p>${escapeHtml(text)}</p>`),
+  };
+  const running = { dashboard: await startDashboard(deps) };
+  const port = Number(new URL(running.dashboard.url).port);
+
+  const webChat = () => {
+    const chat = store.groups.chatByAddress('web', 'owner');
+    if (!chat) throw new Error('nobody wrote on the page yet');
+    return chat;
+  };
+  return {
+    deps,
+    store,
+    wake,
+    intake,
+    token,
+    dataDir,
+    state,
+    port,
+    url: running.dashboard.url,
+    webChat,
+    /** A request as the owner's scripts make it: with the bearer token, JSON in and out. */
+    async api(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+      const response = await fetch(running.dashboard.url + path, {
+        method,
+        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : jsonHeader) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { status: response.status, body: await response.json() };
+    },
+    /** What delivery does once the web channel took a message. */
+    reply(text: string): number {
+      const chat = webChat();
+      const now = clock.now();
+      const key = `reply:${store.messages.latest(chat.id, 1)[0]?.id ?? 0}:${text.length}`;
+      const id = store.messages.add({
+        chatId: chat.id,
+        direction: 'out',
+        platformId: key,
+        senderId: null,
+        senderName: 'Pinch',
+        text,
+        sentAt: now,
+        now,
+      });
+      wake.emit('message', chat.id);
+      if (id === undefined) throw new Error('the same reply twice');
+      return id;
+    },
+    /** What the queue does when it takes the chat's run. Returns how to end it. */
+    work() {
+      const now = clock.now();
+      const run = store.runs.claim({ owner: 'test', now, leaseMs: 600_000, excludeGroups: [] });
+      if (!run) throw new Error(`no run is ready in ${sessionName(webChat())}`);
+      wake.emit('changed');
+      return {
+        run,
+        end(outcome: 'done' | 'cancelled') {
+          store.runs.finish({ id: run.id, owner: 'test', attempt: run.attempt }, outcome, clock.now());
+          wake.emit('changed');
+        },
+      };
+    },
+    /** The daemon goes away and comes back on the same port. */
+    async down() {
+      await running.dashboard.close();
+    },
+    async up() {
+      running.dashboard = await startDashboard({ ...deps, port });
+    },
+    async close() {
+      await running.dashboard.close();
+      store.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const jsonHeader = { 'content-type': 'application/json' };
+
+function initialStatus(now: number): StatusSnapshot {
+  return {
+    version: '0.1.0',
+    startedAt: now - 90_000,
+    assistantName: 'Pinch',
+    model: 'claude-sonnet-5-5',
+    backend: 'http',
+    stopped: false,
+    engine: { state: 'up', detail: 'test' },
+    channels: [
+      { name: 'telegram', state: 'open', detail: '@pinch_bot' },
+      { name: 'web', state: 'open', detail: '' },
+    ],
+    containers: [],
+    groups: [{ folder: 'main', chats: 1, parked: null }],
+    runs: { ready: 1, done: 2 },
+    outboxQueued: 3,
+    costTodayMicroUsd: 0,
+    budgetDayMicroUsd: 10_000_000,
+    text: 'all is well',
+  };
+}
