@@ -153,7 +153,10 @@ const tappedMessage = z.object({
 const tappedEvent = z.object({
   type: z.string(),
   message: tappedMessage.optional().catch(undefined),
-  delta: z.object({ stop_reason: text }).optional().catch(undefined),
+  delta: z
+    .object({ stop_reason: text, text, thinking: text, partial_json: text, estimated_tokens: count })
+    .optional()
+    .catch(undefined),
   usage: rawUsage.nullish().catch(undefined),
   error: z.object({ type: text, message: text }).optional().catch(undefined),
 });
@@ -169,8 +172,13 @@ export interface Tapped {
   stopReason: string | null;
   /** Type of an `error` event in the stream. */
   errorType: string | null;
+  /** Bytes of the stream. */
   bytes: number;
+  /** Output tokens guessed from what was streamed, for a reply that was cut before its usage came. */
+  outputEstimate: number;
 }
+
+const BYTES_PER_TOKEN = 3.5;
 
 // A line longer than this is not an event whose usage we could need; do not let it fill the memory.
 const MAX_LINE_CHARS = 1024 * 1024;
@@ -181,7 +189,7 @@ const MAX_LINE_CHARS = 1024 * 1024;
  */
 export function createUsageTap(): { feed(chunk: Uint8Array): void; result(): Tapped } {
   const decoder = new StringDecoder('utf8');
-  const state = { raw: emptyRaw(), complete: false, started: false, bytes: 0 };
+  const state = { raw: emptyRaw(), complete: false, started: false, bytes: 0, outputBytes: 0, hiddenTokens: 0 };
   const seen: Pick<Tapped, 'model' | 'stopReason' | 'errorType'> = { model: null, stopReason: null, errorType: null };
   let line = '';
   let skipping = false;
@@ -197,6 +205,9 @@ export function createUsageTap(): { feed(chunk: Uint8Array): void; result(): Tap
     state.raw = overlay(overlay(state.raw, event.message?.usage), event.usage);
     if (event.type === 'message_delta' && event.usage) state.complete = true;
     seen.stopReason = event.delta?.stop_reason ?? seen.stopReason;
+    const { text, thinking, partial_json, estimated_tokens } = event.delta ?? {};
+    state.outputBytes += Buffer.byteLength(`${text ?? ''}${thinking ?? ''}${partial_json ?? ''}`);
+    state.hiddenTokens += estimated_tokens ?? 0;
     if (event.type === 'error') seen.errorType = event.error?.type ?? 'unknown';
   }
 
@@ -222,6 +233,7 @@ export function createUsageTap(): { feed(chunk: Uint8Array): void; result(): Tap
       complete: state.complete,
       started: state.started,
       bytes: state.bytes,
+      outputEstimate: Math.ceil(state.outputBytes / BYTES_PER_TOKEN) + state.hiddenTokens,
     }),
   };
 }
@@ -238,6 +250,7 @@ export function tapJson(body: Buffer): Tapped {
     stopReason: message?.stop_reason ?? null,
     errorType: null,
     bytes: body.length,
+    outputEstimate: usage?.output_tokens ?? 0,
   };
 }
 
