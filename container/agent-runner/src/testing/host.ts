@@ -18,6 +18,8 @@ export interface TestHost {
   push(line: WorkLine): void;
   /** Ends the work stream as a host that dies would. */
   dropWork(): void;
+  /** Resolves when no work stream is open: a line pushed now waits for the next runner. */
+  workEnded(): Promise<true>;
   /** The next report of the run that nobody has waited for yet. */
   finished(runId: number): Promise<FinishReport>;
   /** Resolves when an event for which `matches` holds has arrived, now or later. */
@@ -30,6 +32,8 @@ export interface TestHost {
   media: Map<string, Buffer>;
   /** Run header of each model call. */
   modelRuns: string[];
+  /** Resolves when so many bytes of model replies were passed on to the runner. */
+  modelBytes(atLeast: number): Promise<true>;
   close(): Promise<void>;
 }
 
@@ -39,12 +43,19 @@ async function body<T>(request: http.IncomingMessage, schema: z.ZodType<T>): Pro
   return schema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
 }
 
-function forward(modelUrl: string, request: http.IncomingMessage, response: http.ServerResponse): void {
+interface Forward {
+  request: http.IncomingMessage;
+  response: http.ServerResponse;
+  onBytes(count: number): void;
+}
+
+function forward(modelUrl: string, { request, response, onBytes }: Forward): void {
   const target = new URL(request.url ?? '/', modelUrl);
   const { host: _host, ...headers } = request.headers;
   const out = http.request(target, { method: request.method ?? 'POST', headers }, (reply) => {
     response.writeHead(reply.statusCode ?? 502, reply.headers);
     reply.pipe(response);
+    reply.on('data', (chunk: Buffer) => onBytes(chunk.length));
     reply.on('aborted', () => response.destroy());
   });
   out.on('error', () => response.destroy());
@@ -58,6 +69,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
   const wakes = new Set<() => void>();
   const taken = new Map<number, number>();
   let work: http.ServerResponse | undefined;
+  let modelBytes = 0;
   const state = {
     reports: [] as TestHost['reports'],
     events: [] as RunnerEvent[],
@@ -91,13 +103,18 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     const [, , id, action] = url.split('/');
     if (url.startsWith('/v1/')) {
       state.modelRuns.push(String(request.headers[RUN_HEADER]));
-      return forward(modelUrl, request, response);
+      const onBytes = (count: number) => {
+        modelBytes += count;
+        changed();
+      };
+      return forward(modelUrl, { request, response, onBytes });
     }
     if (url === '/work') {
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
       work = response;
       response.on('close', () => {
         if (work === response) work = undefined;
+        changed();
       });
       for (const line of waiting.splice(0)) push(line);
       return;
@@ -130,6 +147,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     port: typeof address === 'object' && address ? address.port : 0,
     push,
     dropWork: () => work?.destroy(),
+    workEnded: () => until(() => (work ? undefined : true)),
     finished: (runId) =>
       until(() => {
         const reports = state.reports.filter((r) => r.runId === runId);
@@ -137,6 +155,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
         if (reports[at]) taken.set(runId, at + 1);
         return reports[at]?.report;
       }),
+    modelBytes: (atLeast) => until(() => (modelBytes >= atLeast ? true : undefined)),
     event: (matches) => until(() => state.events.find(matches)),
     async close() {
       server.closeAllConnections();

@@ -1,0 +1,102 @@
+// The container's half of the link: every TCP connection to 127.0.0.1:<port> becomes one HTTP/2 stream over stdin and stdout.
+// Knows nothing about what is said on it.
+import http2 from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
+import { Duplex, type Readable, type Writable } from 'node:stream';
+
+export interface LinkOptions {
+  stdin: Readable;
+  stdout: Writable;
+  /** 0 lets the system choose. */
+  port: number;
+  /** The host is gone or the link broke: the runner must end. Called once. */
+  onClosed(): void;
+}
+
+const STREAM_WINDOW_BYTES = 256 * 1024;
+const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
+
+/** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
+export async function openLink(options: LinkOptions): Promise<{ port: number; close(): void }> {
+  const { stdin, stdout } = options;
+  const hello = await readHello(stdin);
+  stdout.write(`${hello}\n`);
+  const duplex = joinStreams(stdin, stdout);
+  const session = http2.connect('http://gateway.invalid', {
+    createConnection: () => duplex,
+    settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    maxSessionMemory: 64,
+  });
+  session.on('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
+  const server = createServer({ allowHalfOpen: true }, (socket) => tunnel(socket, session));
+  const port = await listen(server, options.port);
+  session.on('error', () => session.destroy());
+  session.on('close', () => {
+    server.close();
+    options.onClosed();
+  });
+  duplex.on('error', () => session.destroy());
+  duplex.on('close', () => session.destroy());
+  return { port, close: () => session.destroy() };
+}
+
+/** Drops everything up to the first `{"hello":…}` line (some engines put their own bytes in front) and returns that line. */
+function readHello(stdin: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0);
+    const onEnd = () => reject(new Error('stdin ended before the hello'));
+    const onData = (chunk: Buffer) => {
+      seen = Buffer.concat([seen, chunk]);
+      for (let newline = seen.indexOf(10); newline >= 0; newline = seen.indexOf(10)) {
+        const line = seen.subarray(0, newline).toString();
+        seen = seen.subarray(newline + 1);
+        if (!line.startsWith('{"hello":')) continue;
+        stdin.off('data', onData).off('end', onEnd).off('error', onEnd).pause();
+        if (seen.length > 0) stdin.unshift(seen);
+        return resolve(line);
+      }
+    };
+    stdin.on('data', onData).on('end', onEnd).on('error', onEnd);
+  });
+}
+
+function joinStreams(input: Readable, output: Writable): Duplex {
+  const duplex = new Duplex({
+    read: () => void input.resume(),
+    write: (chunk: Buffer, _encoding, done) => void output.write(chunk, done),
+  });
+  input.on('data', (chunk: Buffer) => {
+    if (!duplex.push(chunk)) input.pause();
+  });
+  for (const event of ['end', 'close', 'error']) input.on(event, () => duplex.destroy());
+  for (const event of ['close', 'error']) output.on(event, () => duplex.destroy());
+  return duplex;
+}
+
+/** Bytes both ways, half-closes kept; a side that breaks off breaks the other off. */
+function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
+  if (session.destroyed) return void socket.destroy();
+  const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
+  socket.setNoDelay(true);
+  socket.pipe(stream);
+  stream.pipe(socket);
+  socket.on('error', () => socket.destroy());
+  stream.on('error', () => socket.destroy());
+  socket.on('close', () =>
+    stream.close(stream.readableEnded ? http2.constants.NGHTTP2_NO_ERROR : http2.constants.NGHTTP2_CANCEL),
+  );
+  stream.on('close', () => {
+    if (stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) socket.destroy();
+    else socket.end();
+  });
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}

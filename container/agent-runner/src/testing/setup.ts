@@ -1,0 +1,73 @@
+// For tests: the agent in this process, between a test host and the strict fake of the Messages API, on folders of its own.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { FinishReport, RunSpec } from '../../../../src/wire.js';
+import type { Step } from '../../../../test/fakes/anthropic.js';
+import { startFakeAnthropic } from '../../../../test/fakes/anthropic.js';
+import { startAgent } from '../agent.js';
+import type { Paths } from '../context.js';
+import type { HistoryRecord } from '../records.js';
+import { historyRecord } from '../records.js';
+import { startTestHost, testRun } from './host.js';
+
+export function makePaths(): Paths & { root: string } {
+  const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'pinch-runner-')));
+  const at = (name: string) => {
+    fs.mkdirSync(path.join(root, name));
+    return path.join(root, name);
+  };
+  return { root, workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+}
+
+/** Every record of a session's file; throws when a line is not one. */
+export function readHistory(paths: Paths, session = 'main-1'): HistoryRecord[] {
+  const text = fs.readFileSync(path.join(paths.sessions, `${session}.jsonl`), 'utf8');
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => historyRecord.parse(JSON.parse(line)));
+}
+
+/** Starts all three; `steps` are what the model answers, in order. */
+export async function setUp(steps: Step[], options: { stallMs?: number } = {}) {
+  const fake = await startFakeAnthropic({ script: steps, key: 'link' });
+  const host = await startTestHost(fake.url);
+  const paths = makePaths();
+  const agent = startAgent({ port: host.port, paths, ...options });
+  return {
+    fake,
+    host,
+    paths,
+    agent,
+    start: (changes: Partial<RunSpec> = {}) => host.push({ type: 'run', run: testRun(changes) }),
+    /** Starts a run and waits for its report. */
+    run(changes: Partial<RunSpec> = {}): Promise<FinishReport> {
+      const run = testRun(changes);
+      host.push({ type: 'run', run });
+      return host.finished(run.id);
+    },
+    history: (session?: string) => readHistory(paths, session),
+    async close() {
+      host.push({ type: 'stop' });
+      await agent.ended;
+      agent.killAll();
+      await Promise.all([host.close(), fake.close()]);
+      fs.rmSync(paths.root, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Bench = Awaited<ReturnType<typeof setUp>>;
+
+/** The text of every user message of the last request the model got. */
+export function lastUserText(bench: Bench): string {
+  return JSON.stringify(bench.fake.requests.at(-1)?.body?.messages.filter((m) => m.role === 'user'));
+}
+
+export const use = (name: string, input: object, id?: string) => ({
+  type: 'tool_use' as const,
+  name,
+  input: { ...input },
+  ...(id !== undefined && { id }),
+});
