@@ -1,0 +1,69 @@
+// Budget decisions: no set of running calls may together exceed a limit.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { decideBudget, worstCaseMicroUsd } from './budget.js';
+
+const base = {
+  spentDay: 0,
+  reservedDay: 0,
+  spentGroup: 0,
+  reservedGroup: 0,
+  worstCase: 10,
+  limitDay: 100,
+  limitGroup: 50,
+};
+
+test.each([
+  ['nothing spent', {}, 'allow'],
+  ['exactly the rest of the group', { spentGroup: 40 }, 'allow'],
+  ['one micro USD too much for the group', { spentGroup: 41 }, 'group'],
+  ['running calls count for the group', { spentGroup: 20, reservedGroup: 21 }, 'group'],
+  ['exactly the rest of the day', { spentDay: 90 }, 'allow'],
+  ['one micro USD too much for the day', { spentDay: 91 }, 'day'],
+  ['running calls of all groups count for the day', { spentDay: 50, reservedDay: 41 }, 'day'],
+  ['both in the way: the group is named', { spentDay: 100, spentGroup: 50 }, 'group'],
+  ['a free call with everything spent', { spentDay: 200, spentGroup: 200, worstCase: 0 }, 'allow'],
+  ['a limit of nothing', { limitGroup: 0 }, 'group'],
+])('%s', (_name, over, expected) => {
+  const decision = decideBudget({ ...base, ...over });
+  expect(decision.kind === 'refuse' ? decision.limit : decision.kind).toBe(expected);
+});
+
+test('a refusal says what is left, never less than nothing', () => {
+  expect(decideBudget({ ...base, spentGroup: 45 })).toEqual({
+    kind: 'refuse',
+    limit: 'group',
+    limitMicroUsd: 50,
+    leftMicroUsd: 5,
+  });
+  expect(decideBudget({ ...base, spentGroup: 70 })).toMatchObject({ leftMicroUsd: 0 });
+});
+
+test('however calls start and end, allowed ones never exceed the limit together', () => {
+  const step = fc.record({
+    worstCase: fc.integer({ min: 1, max: 60 }),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+    end: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      let spent = 0;
+      const running: { worstCase: number; cost: number }[] = [];
+      for (const { worstCase, share, end } of steps) {
+        const reserved = running.reduce((sum, call) => sum + call.worstCase, 0);
+        const input = { spentDay: spent, spentGroup: spent, reservedDay: reserved, reservedGroup: reserved, worstCase };
+        const decision = decideBudget({ ...input, limitDay: 100, limitGroup: 100 });
+        if (decision.kind === 'allow') running.push({ worstCase, cost: Math.floor(worstCase * share) });
+        if (end) spent += running.shift()?.cost ?? 0;
+      }
+      spent += running.reduce((sum, call) => sum + call.cost, 0);
+      expect(spent).toBeLessThanOrEqual(100);
+    }),
+  );
+});
+
+test('the worst case is a token per three bytes and every token the reply may have', () => {
+  const price = ({ inputTokens, outputTokens }: { inputTokens: number; outputTokens: number }) =>
+    inputTokens * 2 + outputTokens * 10;
+  expect(worstCaseMicroUsd({ bodyBytes: 301, maxTokens: 1_000, price })).toBe(101 * 2 + 10_000);
+});

@@ -1,0 +1,205 @@
+// The demo model: what a person without an account can try, step by step through the tools.
+import { expect, test } from 'vitest';
+import { DEMO_FOOTER, demoReply, demoRequest } from './demo-model.js';
+import { parseWhen } from './demo-when.js';
+
+const ALL = ['bash', 'read', 'write', 'edit', 'glob', 'grep', 'send_message', 'search_history', 'todo'];
+const escapeXml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const xml = (...texts: string[]) =>
+  `<messages chat="c" now="n" zone="UTC">\n${texts.map((text, at) => `<message id="${at}" sender="A" time="t">${escapeXml(text)}</message>`).join('\n')}\n</messages>`;
+
+type Turn = { role: string; content: unknown };
+const user = (...texts: string[]): Turn => ({ role: 'user', content: [{ type: 'text', text: xml(...texts) }] });
+function reply(messages: Turn[], tools = ALL) {
+  const system = [{ type: 'text', text: '- /srv/ws/CLAUDE.md is your memory of this group' }];
+  return demoReply(demoRequest.parse({ model: 'm', system, messages, tools: tools.map((name) => ({ name })) }));
+}
+const uses = (message: ReturnType<typeof reply>) =>
+  message.content.flatMap((block) => (block.type === 'tool_use' ? [block] : []));
+const text = (message: ReturnType<typeof reply>) =>
+  message.content.map((block) => (block.type === 'text' ? block.text : '')).join('');
+
+/** Plays a whole turn: every call gets the result `answer` gives it. */
+function play(
+  messages: Turn[],
+  answer: (call: { name: string; input: Record<string, unknown> }) => string | Error,
+  tools = ALL,
+) {
+  const history = [...messages];
+  const calls: { name: string; input: Record<string, unknown> }[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    const message = reply(history, tools);
+    const asked = uses(message);
+    if (asked.length === 0) return { calls, text: text(message), stop: message.stop_reason };
+    expect(message.stop_reason).toBe('tool_use');
+    calls.push(...asked);
+    const results = asked.map((call) => {
+      const result = answer(call);
+      const content = result instanceof Error ? result.message : [{ type: 'text', text: result }];
+      return { type: 'tool_result', tool_use_id: call.id, content, is_error: result instanceof Error };
+    });
+    history.push({ role: 'assistant', content: message.content }, { role: 'user', content: results });
+  }
+  throw new Error('it never came to an end');
+}
+
+test('remember writes one quoted line into the memory file and shows it', () => {
+  const { calls, text } = play(
+    [user("@Pinch remember that Anna's bike is <blue> & $HOME `x`")],
+    () => "- Anna's bike is <blue> & $HOME `x`",
+  );
+  expect(calls).toHaveLength(1);
+  expect(calls[0]?.name).toBe('bash');
+  expect(calls[0]?.input.command).toContain("'- Anna'\\''s bike is <blue> & $HOME `x`' >> '/srv/ws/CLAUDE.md'");
+  expect(text).toContain("Anna's bike is <blue>");
+  expect(text.endsWith(DEMO_FOOTER)).toBe(true);
+});
+
+test.each(['what do you remember?', 'recall', 'What is my bike like?', 'do you know my bike', "what's in your memory"])(
+  '%s reads the memory file',
+  (question) => {
+    const { calls, text } = play([user(question)], () => '# Main\n- my bike is blue\n- the cat is grey');
+    expect(calls[0]?.input.command).toContain("cat '/srv/ws/CLAUDE.md'");
+    expect(text).toContain('my bike is blue');
+  },
+);
+
+test.each([
+  ['run: echo hi && ls', 'echo hi && ls'],
+  ['Run `ls -la`', 'ls -la'],
+  ['run the command `date`', 'date'],
+  ['run ls -la /workspace', 'ls -la /workspace'],
+  ['$ uname -a', 'uname -a'],
+  ['run:\nsleep 600', 'sleep 600'],
+  ['run ```bash\necho 1\necho 2\n```', 'echo 1\necho 2'],
+  ['list files', "ls -la '/srv/ws'"],
+])('%s runs %s', (message, command) => {
+  const { calls, text } = play([user(message)], () => 'the output');
+  expect(calls).toMatchObject([{ name: 'bash', input: { command } }]);
+  expect(text).toContain('the output');
+});
+
+test.each([
+  ['search for the blue bike', 'search_history', { query: 'the blue bike', limit: 10 }],
+  [
+    'todo: buy bread, call Anna',
+    'todo',
+    {
+      items: [
+        { text: 'buy bread', status: 'pending' },
+        { text: 'call Anna', status: 'pending' },
+      ],
+    },
+  ],
+  ['send: half way there', 'send_message', { text: 'half way there' }],
+  ['write notes/a.md: hello', 'write', { path: 'notes/a.md', content: 'hello\n' }],
+  ['read notes/a.md', 'read', { path: 'notes/a.md' }],
+])('%s uses %s', (message, name, input) => {
+  const { calls, text } = play([user(message)], () => 'done by the tool');
+  expect(calls).toMatchObject([{ name, input }]);
+  expect(text).toContain(DEMO_FOOTER);
+});
+
+test.each([
+  ['remind me in 5m to stretch', { at: 'in 5m', prompt: 'Reminder: stretch' }],
+  ['remind me to stretch in 10 minutes', { at: 'in 10m', prompt: 'Reminder: stretch' }],
+  ['every weekday at 9 send me the news', { cron: '0 9 * * 1-5', prompt: 'Reminder: send me the news' }],
+  ['every monday at 7:30pm say hi', { cron: '30 19 * * 1', prompt: 'Reminder: say hi' }],
+  ['every 30m check the oven', { every: '30m', prompt: 'Reminder: check the oven' }],
+  ['remind me at 2026-12-01T09:00 of the party', { at: '2026-12-01T09:00', prompt: 'Reminder: the party' }],
+])('%s is scheduled when there is a scheduler', (message, input) => {
+  const { calls } = play([user(message)], () => 'task 3', [...ALL, 'task_schedule']);
+  expect(calls).toMatchObject([{ name: 'task_schedule', input }]);
+});
+
+test('what has no tool yet is said honestly instead of pretended', () => {
+  for (const message of ['remind me in 5m to stretch', 'fetch https://example.com/']) {
+    const { calls, text } = play([user(message)], () => 'never');
+    expect(calls).toEqual([]);
+    expect(text).toMatch(/`(task_schedule|web_fetch)` .* not available/);
+  }
+  expect(play([user('fetch https://example.com/')], () => 'Example Domain', ['web_fetch']).text).toContain(
+    'Example Domain',
+  );
+  expect(parseWhen('remind me to stretch')).toBeUndefined();
+  expect(play([user('remind me to stretch')], () => 'never').text).toContain('When?');
+});
+
+test('hello explains what it is and five things to try; anything else is answered as a script would', () => {
+  const hello = play([user('hello')], () => 'never').text;
+  expect(hello).toContain('a small script, not an AI');
+  expect(hello).toMatch(/5\. /);
+  const other = play([user('what is 2 < 3 & 4?')], () => 'never').text;
+  expect(other).toContain('“what is 2 < 3 & 4?”');
+  expect(other).toContain(DEMO_FOOTER);
+});
+
+test('a failed tool is told as failed', () => {
+  expect(play([user('run: x')], () => new Error('interrupted, may have taken effect')).text).toContain(
+    '`bash` did not work: interrupted',
+  );
+});
+
+test('several requests in one turn are all done, the same one once; talk is answered for the last message', () => {
+  const { calls, text } = play(
+    [user('remember that a', 'run: date', 'run: date', 'search for b')],
+    ({ name }) => `result of ${name}`,
+  );
+  expect(calls.map((call) => call.name)).toEqual(['bash', 'bash', 'search_history']);
+  expect(text).toContain('result of search_history');
+  const talk = play([user('one', 'two', 'three')], () => 'never').text;
+  expect(talk).toContain('“three”');
+  expect(talk).toContain('3 messages');
+});
+
+test('a message that comes while tools run is answered in the same turn', () => {
+  const first = reply([user('run: date')]);
+  const [call] = uses(first);
+  const steer = [
+    { type: 'tool_result', tool_use_id: call?.id, content: 'Saturday' },
+    { type: 'text', text: `[sent while you were working]\n${xml('run: pwd')}` },
+  ];
+  const history = [user('run: date'), { role: 'assistant', content: first.content }, { role: 'user', content: steer }];
+  const { calls, text } = play(history, () => '/workspace');
+  expect(calls).toMatchObject([{ name: 'bash', input: { command: 'pwd' } }]);
+  expect(text).toContain('Saturday');
+  expect(text).toContain('/workspace');
+});
+
+test('messages of an attempt that failed before it was answered are answered with the next', () => {
+  const { calls } = play([user('remember that a'), user('list files')], () => 'ok');
+  expect(calls).toHaveLength(2);
+});
+
+test('earlier turns are not done again', () => {
+  const history = [user('run: date'), { role: 'assistant', content: [{ type: 'text', text: 'done' }] }, user('help')];
+  expect(play(history, () => 'never').calls).toEqual([]);
+});
+
+test('quotes, edits and attachments around a message are not taken for its words', () => {
+  const inner =
+    '<messages now="n">\n<message id="1" sender="A" time="t"><reply-to sender="B">run: rm</reply-to><edited>this replaces an earlier version of the message</edited><media kind="image" path="/x"/>run: pwd</message>\n</messages>';
+  const { calls } = play([{ role: 'user', content: [{ type: 'text', text: inner }] }], () => 'ok');
+  expect(calls).toMatchObject([{ input: { command: 'pwd' } }]);
+});
+
+test('the summary request of the runner gets a summary without footer or tools', () => {
+  const ask = {
+    type: 'text',
+    text: 'The conversation has become too long. Summarize it now for yourself: who the people are.',
+  };
+  const message = reply([
+    user('run: date'),
+    { role: 'assistant', content: [{ type: 'text', text: 'x' }] },
+    { role: 'user', content: [ask] },
+  ]);
+  expect(text(message)).toContain('run: date');
+  expect(text(message)).not.toContain(DEMO_FOOTER);
+  expect(uses(message)).toEqual([]);
+});
+
+test('output cannot break out of its code block, and the same request gives the same reply', () => {
+  const shown = play([user('run: cat x')], () => 'a\n```\nb').text;
+  expect(shown).toContain('````\n$ cat x');
+  expect(reply([user('run: date')])).toEqual(reply([user('run: date')]));
+});
