@@ -86,7 +86,7 @@ function openHome(config: Config, environment: Env, log: Logger) {
 
 /** Asks the engine for containers left by an earlier process; an engine that is down is the supervisor's to watch. */
 async function startEngine(home: Home) {
-  const sandbox = createSandbox(home.config, home.environment, home);
+  const sandbox = createSandbox(home.config, home);
   const supervisor = createSupervisor({ ...home, sandbox });
   try {
     const reaped = await sandbox.reap();

@@ -1,0 +1,59 @@
+// The money: what was spent today (rows), what running calls may still cost (memory: they die with the process), the caps.
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import { decideBudget } from '../decide/budget.js';
+import { startOfDay } from '../decide/day.js';
+import type { Store } from '../store/index.js';
+import type { ModelLedger } from './model.js';
+
+export interface LedgerDeps {
+  store: Store;
+  clock: Clock;
+  config: Pick<Config, 'timeZone' | 'budgetDayMicroUsd' | 'budgetGroupDayMicroUsd'>;
+}
+
+export function createLedger({ store, clock, config }: LedgerDeps): ModelLedger {
+  const reserved = new Map<number, number>();
+  const hold = (groupId: number, microUsd: number) => reserved.set(groupId, (reserved.get(groupId) ?? 0) + microUsd);
+  return {
+    reserve(groupId, microUsd) {
+      const since = startOfDay(clock.now(), config.timeZone);
+      const decision = decideBudget({
+        spentDay: store.usage.spent(since, null),
+        reservedDay: [...reserved.values()].reduce((sum, value) => sum + value, 0),
+        spentGroup: store.usage.spent(since, groupId),
+        reservedGroup: reserved.get(groupId) ?? 0,
+        worstCase: microUsd,
+        limitDay: config.budgetDayMicroUsd,
+        limitGroup: config.budgetGroupDayMicroUsd,
+      });
+      if (decision.kind === 'refuse') return { ok: false, message: refusal(decision) };
+      hold(groupId, microUsd);
+      return {
+        ok: true,
+        settle(actual) {
+          hold(groupId, -microUsd);
+          store.usage.record(actual);
+        },
+      };
+    },
+  };
+}
+
+function refusal({
+  limit,
+  limitMicroUsd,
+  leftMicroUsd,
+}: {
+  limit: 'day' | 'group';
+  limitMicroUsd: number;
+  leftMicroUsd: number;
+}): string {
+  const whose =
+    limit === 'day'
+      ? 'the daily budget (PINCH_BUDGET_USD_DAY)'
+      : 'the daily budget of this group (PINCH_BUDGET_USD_GROUP_DAY)';
+  return `${whose} of $${dollars(limitMicroUsd)} has $${dollars(leftMicroUsd)} left, this call could cost more`;
+}
+
+const dollars = (microUsd: number) => (microUsd / 1e6).toFixed(2);
