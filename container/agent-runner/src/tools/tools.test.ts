@@ -1,0 +1,190 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { testMessage } from '../testing/host.js';
+import { type Bench, lastUserText, setUp, use } from '../testing/setup.js';
+import { globToRegExp } from './search.js';
+
+let bench: Bench;
+let runs = 0;
+beforeEach(async () => {
+  runs = 0;
+  bench = await setUp([]);
+});
+afterEach(() => bench.close());
+
+const inWorkspace = (...names: string[]) => path.join(bench.paths.workspace, ...names);
+
+/** Has the model make these calls in one reply; returns what it is told, in order. */
+async function results(...calls: [name: string, input: object][]): Promise<{ text: string; isError: boolean }[]> {
+  runs += 1;
+  bench.fake.push({ content: calls.map(([name, input]) => use(name, input)) }, { text: 'ok' });
+  await bench.run({ id: runs, messages: [testMessage(runs, 'go')] });
+  expect(bench.fake.rejections()).toEqual([]);
+  const last = bench.history().findLast((r) => r.kind === 'user' && r.origin === 'results');
+  const content = last?.kind === 'user' ? last.content : [];
+  return content.flatMap((b) =>
+    b.type === 'tool_result' ? [{ text: String(b.content), isError: b.is_error === true }] : [],
+  );
+}
+
+async function result(name: string, input: object): Promise<{ text: string; isError: boolean }> {
+  return (await results([name, input]))[0] ?? { text: 'no result', isError: true };
+}
+
+test('a timed out command returns its output so far, and its children are dead', async () => {
+  const command = 'echo begun; sleep 600 & echo $! > pid; wait';
+  const { text } = await result('bash', { command, timeout_ms: 300 });
+  expect(text).toBe('begun\n[timed out after 300 ms and was killed]');
+  const pid = Number(fs.readFileSync(inWorkspace('pid'), 'utf8'));
+  expect(isAlive(pid)).toBe(false);
+});
+
+function isAlive(pid: number): boolean {
+  const stat = `/proc/${pid}/stat`;
+  // A killed process that nobody has waited for yet is a zombie, and dead.
+  return fs.existsSync(stat) && !/\) Z /.test(fs.readFileSync(stat, 'utf8'));
+}
+
+test('the directory is kept between calls and runs, even when the command exits or the directory vanishes', async () => {
+  await result('bash', { command: 'mkdir -p sub && cd sub && exit 4' });
+  expect((await result('bash', { command: 'pwd' })).text).toBe(inWorkspace('sub'));
+  await result('bash', { command: 'rmdir ../sub' });
+  expect((await result('bash', { command: 'pwd' })).text).toBe(bench.paths.workspace);
+});
+
+test('both outputs come in the order they were written, with the exit code', async () => {
+  const { text } = await result('bash', { command: 'echo 1; echo 2 >&2; echo 3; exit 9' });
+  expect(text).toBe('1\n2\n3\n[exit code 9]');
+});
+
+test('commands see an allow-listed environment and an empty input', async () => {
+  process.env.PINCH_TEST_SECRET = 'hidden';
+  const { text } = await result('bash', { command: 'env; cat; echo end' });
+  delete process.env.PINCH_TEST_SECRET;
+  expect(text).not.toContain('hidden');
+  expect(text).toContain('TZ=Europe/Berlin');
+  expect(text).toContain('PATH=');
+  expect(text.endsWith('end')).toBe(true);
+});
+
+test('a big output is cut in the middle and kept whole on file', async () => {
+  const { text } = await result('bash', { command: 'seq 1 20000' });
+  expect(text.length).toBeLessThan(30_300);
+  expect(text).toMatch(/^1\n2\n/);
+  expect(text).toMatch(/20000$/);
+  const file = /full output: (\S+)\]/.exec(text)?.[1] ?? '';
+  expect(fs.readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(20_000);
+});
+
+test('output without end neither fills memory nor hangs', async () => {
+  const { text } = await result('bash', { command: 'yes | head -c 30000000' });
+  expect(text).toContain('more bytes were not kept');
+  expect(text.length).toBeLessThan(30_300);
+});
+
+test('binary output does not reach the model as such', async () => {
+  const { text } = await result('bash', { command: `printf 'a\\033[1mb\\000c\\xff\\xed\\xa0\\xbd'` });
+  expect(text).toMatch(/^abc\ufffd+$/);
+});
+
+test('a child left running with & does not hold the call and goes on', async () => {
+  const { text } = await result('bash', { command: '(sleep 0.3; echo late > late) & echo now' });
+  expect(text).toBe('now');
+  await result('bash', { command: 'while [ ! -e late ]; do sleep 0.05; done' });
+});
+
+test('commands of one reply run one after the other', async () => {
+  await results(
+    ['bash', { command: 'sleep 0.2; echo 1 >> log' }],
+    ['bash', { command: 'echo 2 >> log' }],
+    ['write', { path: 'done', content: '' }],
+  );
+  expect(fs.readFileSync(inWorkspace('log'), 'utf8')).toBe('1\n2\n');
+});
+
+test('a background job is read, announced when it ended, and killed', async () => {
+  const started = await result('bash', {
+    command: 'echo up; while [ ! -e go ]; do sleep 0.05; done',
+    background: true,
+  });
+  expect(started.text).toContain('job1');
+  expect((await result('bash_output', { id: 'job1' })).text).toContain('still running');
+  await result('bash', { command: 'touch go; sleep 0.4' });
+  const { text } = await result('bash_output', { id: 'job1', offset: 1 });
+  expect(text).toBe('p\n[job1 ended: [exit code 0]; next offset 3]');
+  expect(lastUserText(bench)).toContain('[background job job1 (');
+  await result('bash', { command: 'sleep 600', background: true });
+  expect((await result('bash_kill', { id: 'job2' })).text).toBe('job2 ended: [killed by SIGTERM]');
+  expect((await result('bash_output', { id: 'job9' })).isError).toBe(true);
+});
+
+test('a job that died with its container is announced as lost', async () => {
+  const record = { seq: 1, ts: 0, runId: 9, kind: 'job', id: 'job1', state: 'started' };
+  fs.writeFileSync(path.join(bench.paths.sessions, 'main-1.jsonl'), `${JSON.stringify(record)}\n`);
+  await result('todo', { items: [] });
+  expect(lastUserText(bench)).toContain('job job1 is gone');
+});
+
+test('files are read with line numbers, in parts, and binary ones are named as such', async () => {
+  fs.writeFileSync(inWorkspace('a.txt'), 'one\ntwo\nthree\n');
+  fs.writeFileSync(inWorkspace('b.bin'), Buffer.from([0, 1, 2, 255]));
+  expect((await result('read', { path: 'a.txt' })).text).toBe('     1\tone\n     2\ttwo\n     3\tthree');
+  const part = await result('read', { path: 'a.txt', offset: 2, limit: 1 });
+  expect(part.text).toBe('     2\ttwo\n[3 lines in all; go on with offset 3]');
+  expect(await result('read', { path: 'b.bin' })).toMatchObject({
+    isError: true,
+    text: expect.stringContaining('binary'),
+  });
+  expect(await result('read', { path: 'none' })).toMatchObject({ isError: true });
+  fs.writeFileSync(inWorkspace('big.txt'), 'x'.repeat(1_000).concat('\n').repeat(1_000));
+  const big = await result('read', { path: 'big.txt' });
+  expect(big.text.length).toBeLessThan(256 * 1024 + 100);
+  expect(big.text).toContain('go on with offset');
+});
+
+test('write and edit change files whole; an edit needs one exact place', async () => {
+  await result('write', { path: 'd/e.sh', content: 'a $& a' });
+  fs.chmodSync(inWorkspace('d/e.sh'), 0o755);
+  expect(await result('edit', { path: 'd/e.sh', old_string: 'a', new_string: 'b' })).toMatchObject({ isError: true });
+  await result('edit', { path: 'd/e.sh', old_string: 'a', new_string: '$1', replace_all: true });
+  expect(fs.readFileSync(inWorkspace('d/e.sh'), 'utf8')).toBe('$1 $& $1');
+  expect(fs.statSync(inWorkspace('d/e.sh')).mode & 0o777).toBe(0o755);
+  expect(fs.readdirSync(inWorkspace('d'))).toEqual(['e.sh']);
+});
+
+test('file tools stay in their folders, also through links', async () => {
+  fs.symlinkSync('/etc', inWorkspace('link'));
+  fs.symlinkSync(path.join(bench.paths.root, 'nowhere'), inWorkspace('dangling'));
+  for (const file of ['/etc/passwd', '../../../../etc/passwd', 'link/passwd', '../sessions/main-1.jsonl']) {
+    expect(await result('read', { path: file })).toMatchObject({
+      isError: true,
+      text: expect.stringContaining('outside'),
+    });
+  }
+  await result('write', { path: 'dangling', content: 'x' });
+  expect(fs.existsSync(path.join(bench.paths.root, 'nowhere'))).toBe(false);
+});
+
+test('glob and grep find by name and content', async () => {
+  for (const file of ['a.ts', 'src/b.ts', 'src/deep/c.tsx', 'node_modules/x/d.ts']) {
+    fs.mkdirSync(path.dirname(inWorkspace(file)), { recursive: true });
+    fs.writeFileSync(inWorkspace(file), `needle in ${file}\n`);
+  }
+  expect((await result('glob', { pattern: '**/*.{ts,tsx}' })).text).toBe('a.ts\nsrc/b.ts\nsrc/deep/c.tsx');
+  const found = await result('grep', { pattern: 'need.e', path: 'src', glob: '*.ts' });
+  expect(found.text).toBe(`${inWorkspace('src/b.ts')}:1:needle in src/b.ts`);
+  expect((await result('grep', { pattern: 'absent' })).text).toBe('Nothing found.');
+  expect((await result('grep', { pattern: '(' })).isError).toBe(true);
+  expect(await result('glob', { pattern: '*', path: '/etc' })).toMatchObject({ isError: true });
+});
+
+test.each([
+  ['*.md', ['a.md'], ['d/a.md', 'amd']],
+  ['**/*.md', ['a.md', 'd/e/a.md'], ['a.mdx']],
+  ['src/**', ['src/a', 'src/b/c'], ['lib/a']],
+  ['a?(1),b.txt', ['ax(1),b.txt'], ['b.txt']],
+])('glob %s', (glob, yes, no) => {
+  expect(yes.filter((file) => globToRegExp(glob).test(file))).toEqual(yes);
+  expect(no.filter((file) => globToRegExp(glob).test(file))).toEqual([]);
+});
