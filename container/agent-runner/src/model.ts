@@ -1,8 +1,9 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries after headers, errors as classes.
 // Knows nothing about history or chats.
 import { Console } from 'node:console';
+import http from 'node:http';
+import { Readable } from 'node:stream';
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
-import { Agent } from 'undici';
 import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
 import type { ErrorClass } from '../../../src/wire.js';
@@ -17,18 +18,28 @@ import { wellFormed } from './text.js';
 const LONGEST_WAIT_S = 30;
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
-async function withoutLongWaits(...args: Parameters<typeof fetch>): Promise<Response> {
-  const response = await fetch(...args);
-  if (response.ok || !(Number(response.headers.get('retry-after')) > LONGEST_WAIT_S)) return response;
-  const headers = new Headers(response.headers);
-  headers.set('x-should-retry', 'false');
-  return new Response(response.body, { status: response.status, headers });
+/**
+ * fetch over node:http. Before the headers there is no hidden time limit: a slow local model may need minutes to read the
+ * prompt. After them silence for `stallMs`, without even a ping, is a fault.
+ */
+function createFetch(stallMs: number) {
+  return (url: string | URL | Request, init: RequestInit = {}): Promise<Response> =>
+    new Promise((resolve, reject) => {
+      const { method = 'GET', signal, body } = init;
+      const headers = Object.fromEntries(new Headers(init.headers));
+      const options = { method, headers, ...(signal && { signal }) };
+      const request = http.request(String(url), options, (response) => {
+        response.setTimeout(stallMs, () => response.destroy(new Error(`no byte for ${stallMs} ms`)));
+        const replied = new Headers();
+        for (const [name, value] of Object.entries(response.headers)) replied.set(name, String(value));
+        if (Number(replied.get('retry-after')) > LONGEST_WAIT_S) replied.set('x-should-retry', 'false');
+        resolve(new Response(Readable.toWeb(response), { status: response.statusCode ?? 0, headers: replied }));
+      });
+      request.on('error', reject).end(typeof body === 'string' ? body : undefined);
+    });
 }
 
-/**
- * The SDK client; its only way out is the link at `port`, so its token is a placeholder. A stream that sends nothing
- * for `stallMs`, not even a ping, is dead.
- */
+/** The SDK client; its only way out is the link at `port`, so its token is a placeholder. */
 export function createClient(port: number, stallMs = 90_000): Anthropic {
   return new Anthropic({
     baseURL: `http://127.0.0.1:${port}`,
@@ -38,9 +49,7 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     timeout: 3_600_000,
     // Standard output is the link.
     logger: new Console(process.stderr, process.stderr),
-    fetch: withoutLongWaits,
-    // Headers may take as long as a slow local model needs to read the prompt; after them, silence is a fault.
-    fetchOptions: { dispatcher: new Agent({ bodyTimeout: stallMs, headersTimeout: 0 }) },
+    fetch: createFetch(stallMs),
   });
 }
 

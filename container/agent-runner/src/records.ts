@@ -1,7 +1,7 @@
 // The session history: what one line of /sessions/<session>.jsonl is, and what the model is shown of it.
 // Pure: knows nothing about files, the host or the SDK client.
 import type Anthropic from '@anthropic-ai/sdk';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export type Block = Anthropic.Beta.BetaContentBlockParam;
 export type ToolResult = Anthropic.Beta.BetaToolResultBlockParam;

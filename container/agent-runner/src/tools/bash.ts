@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemClock } from '../../../../src/clock.js';
 import { untilAborted } from '../abort.js';
 import type { RunContext, Tool } from '../context.js';

@@ -1,6 +1,6 @@
 // send_message, search_history and todo: what goes to chats, what comes from them, and the session's list.
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RunContext, Tool } from '../context.js';
 import { formatTime } from '../prompt.js';
 import type { TodoItem } from '../records.js';

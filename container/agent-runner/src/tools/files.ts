@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Paths, RunContext, Tool } from '../context.js';
 import { cleanOutput, head } from '../text.js';
 

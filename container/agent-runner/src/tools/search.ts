@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RunContext, Tool } from '../context.js';
 import { cutMiddle } from '../text.js';
 import { commandEnv } from './bash.js';
