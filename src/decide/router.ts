@@ -67,8 +67,5 @@ function stripLeadingTrigger(text: string, assistantName: string): string {
 
 function triggerPattern(assistantName: string, flags: string): RegExp {
   const name = assistantName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(
-    `(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`,
-    flags,
-  );
+  return new RegExp(`(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`, flags);
 }

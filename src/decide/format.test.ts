@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { markdownToSafeHtml, markdownToTelegramHtml, telegramLength } from './format.js';
+import { cutText, escapeMarkdown, splitMarkdown } from './split.js';
+
+describe('Telegram HTML', () => {
+  test.each([
+    ['plain <b> & "text"', 'plain &lt;b&gt; &amp; &quot;text&quot;'],
+    ['**bold** *it* ~~no~~ `a<b`', '<b>bold</b> <i>it</i> <s>no</s> <code>a&lt;b</code>'],
+    ['# Head **line**', '<b>Head line</b>'],
+    ['one\ntwo\n\nthree', 'one\ntwo\n\nthree'],
+    ['- a\n- b\n  - c', '• a\n• b\n   \n   • c'],
+    ['3. a\n4. b', '3. a\n4. b'],
+    ['- [x] done\n- [ ] open', '• ☑ done\n• ☐ open'],
+    ['```ts\nif (a < b) {}\n```', '<pre><code class="language-ts">if (a &lt; b) {}</code></pre>'],
+    ['> quote\n> > inner', '<blockquote>quote\n\ninner</blockquote>'],
+    ['[x](https://e.org/?a=1&b=2)', '<a href="https://e.org/?a=1&amp;b=2">x</a>'],
+    ['[x](javascript:alert(1))', 'x'],
+    ['![alt](https://e.org/i.png)', '<a href="https://e.org/i.png">alt</a>'],
+    ['<script>alert(1)</script>', '&lt;script&gt;alert(1)&lt;/script&gt;'],
+    ['| a | b |\n|---|---|\n| 1 | <2> |', '<pre>a | b\n--+----\n1 | &lt;2&gt;</pre>'],
+    ['a &amp; b', 'a &amp;amp; b'],
+  ])('%j', (markdown, html) => {
+    expect(markdownToTelegramHtml(markdown)).toBe(html);
+  });
+});
+
+describe('the page', () => {
+  test.each([
+    '<img src=x onerror=alert(1)>',
+    '[x](javascript:alert(1))',
+    '[x](data:text/html,<script>alert(1)</script>)',
+    '<a href="javascript:alert(1)">x</a>',
+    '![x](javascript:alert(1))',
+    '[x](https://e.org/"onmouseover="alert(1))',
+    '```"><script>\nx\n```',
+    '<svg/onload=alert(1)>',
+    '<!-- --><script>x</script>',
+  ])('%j executes nothing', (hostile) => {
+    const html = markdownToSafeHtml(hostile);
+    expect(html.replace(/<\/?(?:p|a|pre|code|strong|em|br)(?: (?:href|target|rel)="[^"<>]*")*>/g, '')).not.toMatch(
+      /[<>]/,
+    );
+    expect(html).not.toMatch(/href="(?!https?:|mailto:)/);
+  });
+});
+
+/** The words of a text, whatever joins them: what must survive every cut. */
+const words = (html: string) => html.replace(/<[^>]*>/g, '').replace(/[\s\u00a0•—☐☑]/g, '');
+const telegramOptions = (limit: number) => ({
+  limit,
+  measure: (part: string) => telegramLength(markdownToTelegramHtml(part)),
+});
+
+describe('splitting', () => {
+  const markdown = fc.array(
+    fc.oneof(
+      fc.lorem({ maxCount: 60 }),
+      fc.lorem({ maxCount: 30 }).map((text) => `**${text}**`),
+      fc.lorem({ maxCount: 20 }).map((text) => `- ${text}\n- [x] ${text}\n  1. ${text}`),
+      fc.lorem({ maxCount: 40 }).map((text) => `\`\`\`js\n${text.replaceAll(' ', '\n')}\n\`\`\``),
+      fc.lorem({ maxCount: 40 }).map((text) => `> ${text}`),
+      fc.lorem({ maxCount: 9 }).map((text) => `# ${text}`),
+      fc.string({ unit: 'grapheme', maxLength: 300 }).map(escapeMarkdown),
+    ),
+    { minLength: 1, maxLength: 12 },
+  );
+
+  test('every part is within the limit and no word is lost', () => {
+    fc.assert(
+      fc.property(markdown, fc.integer({ min: 60, max: 500 }), (blocks, limit) => {
+        const text = blocks.join('\n\n');
+        const parts = splitMarkdown(text, telegramOptions(limit));
+        for (const part of parts) expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(limit);
+        expect(parts.map((part) => words(markdownToTelegramHtml(part))).join('')).toBe(
+          words(markdownToTelegramHtml(text)),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('any text at all: within the limit, well-formed Unicode, nothing thrown', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 2_000 }), (text) => {
+        for (const part of splitMarkdown(text, telegramOptions(100))) {
+          expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(100);
+          expect(() => encodeURIComponent(part)).not.toThrow();
+        }
+      }),
+    );
+  });
+
+  test('a code fence that is cut is closed and opened again with its language', () => {
+    const code = Array.from({ length: 400 }, (_, i) => `const line${i} = ${i};`).join('\n');
+    const parts = splitMarkdown(`Look:\n\n\`\`\`ts\n${code}\n\`\`\`\n\nDone.`, telegramOptions(4096));
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts)
+      expect(markdownToTelegramHtml(part)).toMatch(/<pre><code class="language-ts">[\s\S]*<\/code><\/pre>/);
+  });
+
+  test('one endless line is cut between characters', () => {
+    const parts = splitMarkdown('👩‍👩‍👧‍👦'.repeat(2_000), telegramOptions(4096));
+    for (const part of parts) expect(part.replaceAll('👩‍👩‍👧‍👦', '')).toBe('');
+  });
+
+  test.each([
+    ['quotes', '>'.repeat(20_000)],
+    ['brackets', '['.repeat(20_000)],
+    ['stars', '**a'.repeat(10_000)],
+    ['backticks', '`a``b```c'.repeat(3_000)],
+    ['links', '[a]('.repeat(10_000)],
+    ['nested lists', Array.from({ length: 300 }, (_, i) => `${' '.repeat(i)}- x`).join('\n')],
+    ['one megabyte of words', 'word '.repeat(200_000)],
+    ['underscores', '_a'.repeat(20_000)],
+    ['emphasis', '*a_ '.repeat(10_000)],
+    ['table', `|a|b|\n|-|-|\n${'|1|2|\n'.repeat(5_000)}`],
+  ])('hostile %s neither hang nor throw', (_name, text) => {
+    const parts = splitMarkdown(text, telegramOptions(4096));
+    for (const part of parts) expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(4096);
+    expect(markdownToSafeHtml(text).length).toBeGreaterThan(0);
+  });
+
+  test('cuts keep every character', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 400 }), fc.integer({ min: 20, max: 80 }), (text, room) => {
+        const pieces = cutText(text, room);
+        expect(pieces.join('')).toBe(text);
+        for (const piece of pieces) expect(piece.length).toBeLessThanOrEqual(room);
+      }),
+    );
+  });
+});

@@ -1,0 +1,143 @@
+// Walks Markdown tokens once and lets a target say how each piece looks. Knows no target's rules.
+import { Lexer, type Token, type Tokens } from 'marked';
+
+/** How one output format writes the pieces. `inner` is already rendered; `text` is raw and must be escaped. */
+export interface MarkdownTarget {
+  text(text: string): string;
+  strong(inner: string): string;
+  emphasis(inner: string): string;
+  strike(inner: string): string;
+  code(text: string): string;
+  link(href: string, inner: string): string;
+  lineBreak(): string;
+  paragraph(inner: string): string;
+  heading(level: number, inner: string): string;
+  codeBlock(text: string, language: string): string;
+  quote(inner: string, depth: number): string;
+  list(items: { marker: string; inner: string }[], ordered: boolean, depth: number): string;
+  table(header: string[], rows: string[][]): string;
+  rule(): string;
+  /** Joins blocks that follow each other. */
+  join(blocks: string[]): string;
+}
+
+/** Longer input is not parsed: it is shown as plain text. */
+const MAX_CHARS = 200_000;
+const MAX_DEPTH = 20;
+/** Delimiters in one paragraph; the parser's time grows with the square of their number. */
+const MAX_DELIMITERS = 1_000;
+
+/** Block tokens, or undefined when the text would take too long or nest too deeply to parse. */
+export function parseBlocks(text: string): Token[] | undefined {
+  if (text.length > MAX_CHARS || isPathological(text)) return undefined;
+  try {
+    return new Lexer({ gfm: true, breaks: true }).lex(text);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** Lines of code fences are free; elsewhere a paragraph may hold so many delimiters, and a line so much nesting. */
+function isPathological(text: string): boolean {
+  let delimiters = 0;
+  let fenced = false;
+  for (const line of text.split('\n')) {
+    if (/^\s{0,3}(?:```|~~~)/.test(line)) fenced = !fenced;
+    if (fenced) continue;
+    if (/^(?:[ \t]*>){20}/.test(line) || /^[ \t]{80}/.test(line)) return true;
+    delimiters = line.trim() === '' ? 0 : delimiters + (line.match(/[*_~[\]`<]/g)?.length ?? 0);
+    if (delimiters > MAX_DELIMITERS) return true;
+  }
+  return false;
+}
+
+export function renderMarkdown(text: string, target: MarkdownTarget): string {
+  const blocks = parseBlocks(text);
+  return blocks ? renderBlocks(blocks, target, { list: 0, quote: 0 }) : target.text(text);
+}
+
+interface Depth {
+  list: number;
+  quote: number;
+}
+
+function renderBlocks(tokens: Token[], target: MarkdownTarget, depth: Depth): string {
+  if (depth.list + depth.quote > MAX_DEPTH) return target.text(tokens.map((token) => token.raw).join(''));
+  return target.join(tokens.map((token) => renderBlock(token, target, depth)).filter((block) => block !== ''));
+}
+
+function renderBlock(token: Token, target: MarkdownTarget, depth: Depth): string {
+  if (isToken(token, 'space') || isToken(token, 'def')) return '';
+  if (isToken(token, 'heading')) return target.heading(token.depth, inline(token.tokens, target));
+  if (isToken(token, 'paragraph')) return target.paragraph(inline(token.tokens, target));
+  if (isToken(token, 'code')) return target.codeBlock(token.text, (token.lang ?? '').split(/\s/)[0] ?? '');
+  if (isToken(token, 'blockquote'))
+    return target.quote(renderBlocks(token.tokens, target, { ...depth, quote: depth.quote + 1 }), depth.quote);
+  if (isToken(token, 'list')) return renderList(token, target, depth);
+  if (isToken(token, 'table')) return renderTable(token, target);
+  if (isToken(token, 'hr')) return target.rule();
+  if (isToken(token, 'html')) return target.paragraph(target.text(token.raw.trimEnd()));
+  return 'tokens' in token && token.tokens ? inline(token.tokens, target) : inline([token], target);
+}
+
+function renderList(list: Tokens.List, target: MarkdownTarget, depth: Depth): string {
+  const start = typeof list.start === 'number' ? list.start : 1;
+  const items = list.items.map((item, index) => {
+    const task = item.task ? (item.checked ? '☑ ' : '☐ ') : '';
+    const inner = renderBlocks(item.tokens, target, { ...depth, list: depth.list + 1 });
+    return { marker: list.ordered ? `${start + index}.` : '•', inner: task + inner };
+  });
+  return target.list(items, list.ordered, depth.list);
+}
+
+function renderTable(table: Tokens.Table, target: MarkdownTarget): string {
+  const cells = (row: Tokens.TableCell[]) => row.map((cell) => inline(cell.tokens, target));
+  return target.table(cells(table.header), table.rows.map(cells));
+}
+
+function inline(tokens: Token[], target: MarkdownTarget): string {
+  return tokens.map((token) => renderInline(token, target)).join('');
+}
+
+function renderInline(token: Token, target: MarkdownTarget): string {
+  if (isToken(token, 'strong')) return target.strong(inline(token.tokens, target));
+  if (isToken(token, 'em')) return target.emphasis(inline(token.tokens, target));
+  if (isToken(token, 'del')) return target.strike(inline(token.tokens, target));
+  if (isToken(token, 'codespan')) return target.code(token.text);
+  if (isToken(token, 'br')) return target.lineBreak();
+  // The list item shows its own box.
+  if (token.type === 'checkbox') return '';
+  if (isToken(token, 'link')) return target.link(token.href, inline(token.tokens, target));
+  if (isToken(token, 'image')) return target.link(token.href, target.text(token.text || token.href));
+  if (isToken(token, 'text') && 'tokens' in token && token.tokens) return inline(token.tokens, target);
+  if (isToken(token, 'text') || isToken(token, 'escape')) return target.text(token.text);
+  return target.text(token.raw);
+}
+
+interface TokenTypes {
+  space: Tokens.Space;
+  def: Tokens.Def;
+  heading: Tokens.Heading;
+  paragraph: Tokens.Paragraph;
+  code: Tokens.Code;
+  blockquote: Tokens.Blockquote;
+  list: Tokens.List;
+  table: Tokens.Table;
+  hr: Tokens.Hr;
+  html: Tokens.HTML | Tokens.Tag;
+  strong: Tokens.Strong;
+  em: Tokens.Em;
+  del: Tokens.Del;
+  codespan: Tokens.Codespan;
+  br: Tokens.Br;
+  link: Tokens.Link;
+  image: Tokens.Image;
+  text: Tokens.Text | Tokens.Tag;
+  escape: Tokens.Escape;
+}
+
+/** marked's own type for a token cannot be narrowed by its `type` (extensions may add any). */
+export function isToken<T extends keyof TokenTypes>(token: Token, type: T): token is TokenTypes[T] & Token {
+  return token.type === type;
+}

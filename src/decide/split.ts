@@ -1,0 +1,170 @@
+// Splits Markdown into parts that are each valid by themselves and within a channel's limit; nothing of the text is lost. Pure.
+import type { Token } from 'marked';
+import { isToken, parseBlocks } from './markdown-walk.js';
+
+export interface SplitOptions {
+  /** The most one part may measure. */
+  limit: number;
+  /** How long a part of Markdown is in the channel's own count. Must not shrink when text is added. */
+  measure(markdown: string): number;
+}
+
+/** Parts in order; one part when it fits; none for blank text. A code fence that is cut is closed and opened again. */
+export function splitMarkdown(text: string, options: SplitOptions): string[] {
+  if (text.trim() === '') return [];
+  if (options.measure(text) <= options.limit) return [text];
+  const blocks = parseBlocks(text);
+  const pieces = blocks ? blocks.flatMap((block) => splitBlock(block, options)) : plainPieces(text, options);
+  return pack(pieces, options)
+    .flatMap((part) => (options.measure(part) <= options.limit ? [part] : plainPieces(part, options)))
+    .map((part) => part.replace(/^\n+/, '').trimEnd())
+    .filter((part) => part !== '');
+}
+
+/** Fills parts with whole pieces as long as they fit. */
+function pack(pieces: string[], { limit, measure }: SplitOptions): string[] {
+  const parts: string[] = [];
+  let part = '';
+  let size = 0;
+  for (const piece of pieces) {
+    // Two more for the blank line that stands between blocks.
+    const added = measure(piece) + 2;
+    if (part !== '' && size + added > limit) {
+      parts.push(part);
+      part = '';
+      size = 0;
+    }
+    part += piece;
+    size += added;
+  }
+  if (part !== '') parts.push(part);
+  return parts;
+}
+
+function splitBlock(block: Token, options: SplitOptions): string[] {
+  if (options.measure(block.raw) + 2 <= options.limit) return [block.raw];
+  if (isToken(block, 'code')) return splitFence(block.text, block.lang ?? '', options);
+  if (isToken(block, 'list')) return block.items.flatMap((item) => splitItem(item.raw, item.tokens, options));
+  if (isToken(block, 'blockquote')) {
+    const inner = splitMarkdown(block.text, { ...options, measure: (part) => options.measure(quoted(part)) + 2 });
+    return inner.map((part) => `${quoted(part)}\n\n`);
+  }
+  if (isToken(block, 'paragraph') || isToken(block, 'heading'))
+    return [...packLines(splitInline(block.tokens, options), options), '\n\n'];
+  return plainPieces(block.raw, options);
+}
+
+const quoted = (text: string) => text.trimEnd().replace(/^/gm, '> ');
+
+function splitItem(raw: string, tokens: Token[], options: SplitOptions): string[] {
+  const whole = raw.endsWith('\n') ? raw : `${raw}\n`;
+  if (options.measure(whole) + 2 <= options.limit) return [whole];
+  const marker = /^\s*(?:[-*+]|\d+[.)])\s+(?:\[[ xX]\]\s+)?/.exec(raw)?.[0] ?? '';
+  const [first, ...rest] = tokens
+    .filter((token) => token.type !== 'checkbox')
+    .flatMap((token) =>
+      isToken(token, 'text') && 'tokens' in token && token.tokens
+        ? packLines(splitInline(token.tokens, options), options)
+        : splitBlock(token, options),
+    );
+  return [`\n${marker}${(first ?? '').replace(/^\[[ xX]\]\s+/, '')}\n`, ...rest.map((piece) => `\n${piece}\n`)];
+}
+
+function splitFence(code: string, language: string, options: SplitOptions): string[] {
+  const ticks = '`'.repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map((match) => match[0].length + 1)));
+  const fence = (lines: string) => `\n${ticks}${language}\n${lines}\n${ticks}\n\n`;
+  const room = options.limit - 4;
+  const lines = code
+    .split('\n')
+    .flatMap((line) => (line.length > room / 2 ? cutText(line, Math.floor(room / 2)) : [line]));
+  const chunks: string[] = [];
+  let chunk: string[] = [];
+  let size = 0;
+  for (const line of lines) {
+    if (chunk.length > 0 && size + line.length + 1 > room) {
+      chunks.push(chunk.join('\n'));
+      [chunk, size] = [[], 0];
+    }
+    chunk.push(line);
+    size += line.length + 1;
+  }
+  return [...chunks, chunk.join('\n')].map(fence);
+}
+
+/** Inline pieces that each stand alone: text is cut between sentences or words, a span that is cut is closed and opened again. */
+function splitInline(tokens: Token[], options: SplitOptions): string[] {
+  const room = Math.floor(options.limit / 4);
+  return tokens.flatMap((token) => {
+    if (token.type === 'checkbox') return [];
+    if (options.measure(token.raw) <= room) return [token.raw];
+    const wrap = isToken(token, 'strong')
+      ? '**'
+      : isToken(token, 'em')
+        ? '*'
+        : isToken(token, 'del')
+          ? '~~'
+          : undefined;
+    if (wrap && 'text' in token)
+      return cutText(token.text, room).map((piece) => `${wrap}${escapeMarkdown(piece.trim())}${wrap} `);
+    if (isToken(token, 'text')) return cutText(token.raw, room);
+    return cutText(token.raw, room).map(escapeMarkdown);
+  });
+}
+
+/** Joins inline pieces to paragraphs of at most the limit; a piece that would begin a list or heading by accident is escaped. */
+function packLines(pieces: string[], options: SplitOptions): string[] {
+  return pack(pieces, options).map((part) => `${part.replace(/^(\s*)([-+*>#=|~]|\d+(?=[.)]))/, escapeStart)}\n\n`);
+}
+
+function escapeStart(_match: string, space: string, start: string): string {
+  return /^\d/.test(start) ? `${space}${start}\\` : `${space}\\${start}`;
+}
+
+function plainPieces(text: string, options: SplitOptions, room = Math.floor(options.limit / 2)): string[] {
+  return cutText(text, room).flatMap((piece) => {
+    const escaped = escapeMarkdown(piece);
+    if (options.measure(escaped) <= options.limit || room < 16) return [escaped];
+    return plainPieces(piece, options, Math.floor(room / 2));
+  });
+}
+
+/** Makes every character of a text mean itself in Markdown. */
+export function escapeMarkdown(text: string): string {
+  return text
+    .replace(/[\\`*_{}[\]()#+\-.!|~>&<"':;,/=?@%^$]/g, '\\$&')
+    .replace(/^( {4,}|\t)/gm, (indent) => '\u00a0'.repeat(indent.length));
+}
+
+/**
+ * Cuts text into pieces of at most `room` UTF-16 units, at the last line end, sentence end or space that leaves a piece at least half
+ * full, else between characters as people see them (never inside a surrogate pair).
+ */
+export function cutText(text: string, room: number): string[] {
+  const pieces: string[] = [];
+  let rest = text;
+  while (rest.length > room) {
+    const at = cutPoint(rest.slice(0, room), room / 2);
+    pieces.push(rest.slice(0, at));
+    rest = rest.slice(at);
+  }
+  if (rest !== '') pieces.push(rest);
+  return pieces;
+}
+
+function cutPoint(head: string, least: number): number {
+  for (const pattern of [/\n(?=[^\n]*$)/, /[.!?…]\s(?=[^.!?…]*$)/, /\s(?=\S*$)/]) {
+    const match = pattern.exec(head);
+    if (match && match.index + match[0].length >= least) return match.index + match[0].length;
+  }
+  // Only the last few characters matter for where a character ends.
+  const tail = Math.max(0, head.length - 40);
+  const start = isLowSurrogate(head.charCodeAt(tail)) ? tail + 1 : tail;
+  const segments = [...new Intl.Segmenter().segment(head.slice(start))];
+  const last = segments.at(-1);
+  return last && segments.length > 1
+    ? start + last.index
+    : head.length - (isHighSurrogate(head.charCodeAt(head.length - 1)) ? 1 : 0);
+}
+
+const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit < 0xdc00;
+const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit < 0xe000;
