@@ -46,8 +46,8 @@ export function createUpstream(): Upstream {
         return await once(backend, call, from);
       } catch (error) {
         // The server closed an idle connection just as we took it: nothing was read, a fresh one will do.
-        const stale = error instanceof UpstreamError && error.reused && !from.signal.aborted;
-        if (!stale) throw error;
+        const stale = error instanceof UpstreamError && error.reused && /^(ECONNRESET|EPIPE)$/.test(error.message);
+        if (!stale || from.signal.aborted) throw error;
         return await once(backend, call, from);
       }
     },

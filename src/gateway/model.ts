@@ -89,7 +89,7 @@ async function handle(context: Context, exchange: Exchange): Promise<void> {
   const startedAt = context.clock.now();
   const call = await readCall(request, context.allowedModels);
   // The caller left while sending: nobody to answer, nothing spent.
-  if (!call) return void response.destroy();
+  if (!call || response.destroyed) return void response.destroy();
   if ('status' in call) return refuse(response, call);
   const backend = context.backend();
   const progress = newProgress();
