@@ -113,7 +113,7 @@ function splitInline(tokens: Token[], options: SplitOptions): string[] {
 
 /** Joins inline pieces to paragraphs of at most the limit; a piece that would begin a list or heading by accident is escaped. */
 function packLines(pieces: string[], options: SplitOptions): string[] {
-  return pack(pieces, options).map((part) => `${part.replace(/^(\s*)([-+*>#=|~]|\d+(?=[.)]))/, escapeStart)}\n\n`);
+  return pack(pieces, options).map((part) => `${part.replace(/^(\s*)([-+*](?=\s)|#(?=#{0,5}\s)|>|~(?=~~)|\d+(?=[.)]\s))/, escapeStart)}\n\n`);
 }
 
 function escapeStart(_match: string, space: string, start: string): string {
