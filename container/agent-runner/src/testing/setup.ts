@@ -71,3 +71,10 @@ export const use = (name: string, input: object, id?: string) => ({
   input: { ...input },
   ...(id !== undefined && { id }),
 });
+
+/** Whether the process runs (Linux). */
+export function isAlive(pid: number): boolean {
+  const stat = `/proc/${pid}/stat`;
+  // A killed process that nobody has waited for yet is a zombie, and dead.
+  return fs.existsSync(stat) && !/\) Z /.test(fs.readFileSync(stat, 'utf8'));
+}

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { testMessage } from '../testing/host.js';
-import { type Bench, lastUserText, setUp, use } from '../testing/setup.js';
+import { type Bench, isAlive, lastUserText, setUp, use } from '../testing/setup.js';
 import { globToRegExp } from './search.js';
 
 let bench: Bench;
@@ -37,14 +37,8 @@ test('a timed out command returns its output so far, and its children are dead',
   const { text } = await result('bash', { command, timeout_ms: 300 });
   expect(text).toBe('begun\n[timed out after 300 ms and was killed]');
   const pid = Number(fs.readFileSync(inWorkspace('pid'), 'utf8'));
-  expect(isAlive(pid)).toBe(false);
+  await expect.poll(() => isAlive(pid)).toBe(false);
 });
-
-function isAlive(pid: number): boolean {
-  const stat = `/proc/${pid}/stat`;
-  // A killed process that nobody has waited for yet is a zombie, and dead.
-  return fs.existsSync(stat) && !/\) Z /.test(fs.readFileSync(stat, 'utf8'));
-}
 
 test('the directory is kept between calls and runs, even when the command exits or the directory vanishes', async () => {
   await result('bash', { command: 'mkdir -p sub && cd sub && exit 4' });

@@ -1,0 +1,71 @@
+// The bundle as it is shipped, behind the real link, without a container.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../../src/clock.js';
+import { openHostLink } from '../../../src/sandbox/link.js';
+import { startFakeAnthropic } from '../../../test/fakes/anthropic.js';
+import { startTestHost, testMessage, testRun } from './testing/host.js';
+import { isAlive, makePaths, use } from './testing/setup.js';
+
+const paths = makePaths();
+const bundle = path.join(paths.root, 'runner.cjs');
+
+beforeAll(async () => {
+  const entryPoints = [path.join(import.meta.dirname, 'main.ts')];
+  await build({ entryPoints, bundle: true, minify: true, platform: 'node', format: 'cjs', outfile: bundle });
+});
+afterAll(() => fs.rmSync(paths.root, { recursive: true, force: true }));
+
+async function startBundle() {
+  const fake = await startFakeAnthropic({ key: 'link' });
+  const host = await startTestHost(fake.url);
+  const env = {
+    PATH: process.env.PATH,
+    PINCH_RUNNER_PORT: '0',
+    PINCH_RUNNER_WORKSPACE: paths.workspace,
+    PINCH_RUNNER_GLOBAL: paths.global,
+    PINCH_RUNNER_SESSIONS: paths.sessions,
+    PINCH_RUNNER_SKILLS: paths.skills,
+  };
+  const child = spawn(process.execPath, [bundle], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  const exit = once(child, 'exit');
+  const onConnection = (connection: Duplex) => {
+    const socket = net.connect(host.port, '127.0.0.1');
+    connection.pipe(socket).pipe(connection);
+    for (const end of [connection, socket]) end.on('error', () => [connection, socket].map((s) => s.destroy()));
+  };
+  const { stdin, stdout } = child;
+  const link = await openHostLink({ stdin, stdout, clock: systemClock, helloTimeoutMs: 20_000, onConnection });
+  return { fake, host, link, exit };
+}
+
+test('a run goes through the link, and the end of the link ends the runner with every child', async () => {
+  const { fake, host, link, exit } = await startBundle();
+  fake.push({ content: [use('bash', { command: 'sleep 600 & echo $! > pid; echo started' })] }, { text: 'fine' });
+  host.push({ type: 'run', run: testRun() });
+  expect(await host.finished(1)).toEqual({ outcome: 'done', text: 'fine', handledMessageIds: [1] });
+  fake.push({ content: [use('bash', { command: 'echo $$ > shell; sleep 600' })] });
+  host.push({ type: 'run', run: testRun({ id: 2, messages: [testMessage(2, 'wait')] }) });
+  await host.event((event) => event.kind === 'tool_started' && String(event.detail.input).includes('shell'));
+  link.close();
+  expect(await exit).toEqual([0, null]);
+  for (const file of ['pid', 'shell'].map((name) => path.join(paths.workspace, name)).filter(fs.existsSync)) {
+    // A killed process is gone as soon as the kernel gets to it.
+    await expect.poll(() => isAlive(Number(fs.readFileSync(file, 'utf8')))).toBe(false);
+  }
+  expect(fake.rejections()).toEqual([]);
+  await Promise.all([host.close(), fake.close()]);
+});
+
+test('told to stop, the runner ends by itself', async () => {
+  const { fake, host, exit } = await startBundle();
+  host.push({ type: 'stop' });
+  expect(await exit).toEqual([0, null]);
+  await Promise.all([host.close(), fake.close()]);
+});
