@@ -5,8 +5,7 @@ import { createHost } from './host.js';
 import { createClient } from './model.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
-import type { Shell } from './tools/bash.js';
-import { createShell } from './tools/bash.js';
+import { createShell, type Shell } from './tools/bash.js';
 
 export interface AgentOptions {
   /** Where the gateway listens on 127.0.0.1. */

@@ -1,9 +1,7 @@
 // Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
 import type { RunContext } from './context.js';
-import type { ModelCall } from './model.js';
-import { callModel } from './model.js';
-import type { Block, HistoryRecord, Message } from './records.js';
-import { textBlock, textOf, toMessages } from './records.js';
+import { callModel, type ModelCall } from './model.js';
+import { type Block, type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
 import { todoText } from './tools/chat.js';
 

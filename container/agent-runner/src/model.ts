@@ -6,12 +6,10 @@ import { Readable } from 'node:stream';
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
-import type { ErrorClass } from '../../../src/wire.js';
-import { RUN_HEADER } from '../../../src/wire.js';
+import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
 import { Stopped, untilAborted } from './abort.js';
 import type { RunContext, Tool } from './context.js';
-import type { Message, ToolResult } from './records.js';
-import { textOf } from './records.js';
+import { type Message, type ToolResult, textOf } from './records.js';
 import { wellFormed } from './text.js';
 
 /** A back end that asks for a longer wait gets it from the host's queue, not from a container that sits and waits. */

@@ -2,8 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/clock.js';
-import type { Entry, HistoryRecord } from './records.js';
-import { historyRecord } from './records.js';
+import { type Entry, type HistoryRecord, historyRecord } from './records.js';
 
 function parseLine(line: string): HistoryRecord[] {
   try {

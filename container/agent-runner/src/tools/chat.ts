@@ -3,8 +3,7 @@ import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import type { RunContext, Tool } from '../context.js';
 import { formatTime } from '../prompt.js';
-import type { TodoItem } from '../records.js';
-import { todoItem } from '../records.js';
+import { type TodoItem, todoItem } from '../records.js';
 import { escapeAttribute, escapeXml } from '../text.js';
 
 const MARK = { pending: ' ', in_progress: '~', done: 'x' } as const;
