@@ -69,7 +69,7 @@ function replaceDist(next) {
 
 /** @param {string} outfile */
 async function bundleRunner(outfile) {
-  const { build: bundle } = await import('esbuild');
+  const { build: bundle, stop } = await import('esbuild');
   const temporary = `${outfile}.${process.pid}`;
   await bundle({
     entryPoints: [join(runnerSource, 'main.ts')],
@@ -86,5 +86,7 @@ async function bundleRunner(outfile) {
     // esbuild has printed the lines itself.
     throw new SetupError('The agent runner could not be bundled: see the lines above.', '', { cause: error });
   });
+  // Its helper process would live on beside the daemon.
+  await stop();
   renameSync(temporary, outfile);
 }

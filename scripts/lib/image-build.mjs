@@ -40,7 +40,11 @@ export async function buildImage(engine, plan) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  await removeOldImages(docker, plan.tag);
+  try {
+    await removeOldImages(docker, [plan.tag, base], Date.now());
+  } catch (error) {
+    say(`Images of earlier versions could not be removed: ${String(error)}`);
+  }
 }
 
 /**

@@ -1,32 +1,36 @@
-// Removes agent images no checkout on this machine uses any more, so that the disk does not fill over the years. Touches only pinch's own.
+// Removes images of earlier versions, so that the disk does not fill over the years. Touches only pinch's own.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './paths.mjs';
 
-const repository = 'pinch-agent';
+const repositories = ['pinch-agent', 'pinch-base'];
+/** A daemon that was not restarted after an update still starts containers of the image it began with. */
+const KEEP_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
- * Removes the `pinch-agent` tags named neither by `current` nor by another checkout. Best effort: what a container uses stays, and an
- * engine that refuses is no reason not to start.
+ * Removes pinch's images made more than a month before `now` that neither `current` nor another checkout on this machine names.
+ * What a container uses stays. Throws when the engine or a file cannot be read; that is no reason not to start.
  * @param {import('dockerode')} docker
- * @param {string} current
+ * @param {string[]} current names
+ * @param {number} now epoch ms
  */
-export async function removeOldImages(docker, current) {
-  const kept = new Set([current, ...tagsOf(rememberCheckout())]);
-  const images = await docker.listImages({ filters: { reference: [repository] } }).catch(() => []);
-  const tags = images.flatMap((image) => image.RepoTags ?? []);
-  for (const tag of tags.filter((name) => name.startsWith(`${repository}:`) && !kept.has(name))) {
+export async function removeOldImages(docker, current, now) {
+  const kept = new Set([...current, ...rememberCheckouts().flatMap(tagOf)]);
+  const images = await docker.listImages({ filters: { reference: repositories } });
+  const old = images.filter((image) => image.Created * 1000 < now - KEEP_MS).flatMap((image) => image.RepoTags ?? []);
+  const ours = old.filter((name) => repositories.some((repository) => name.startsWith(`${repository}:`)));
+  for (const name of ours.filter((candidate) => !kept.has(candidate))) {
     // Without force the engine answers 409 for an image in use.
     await docker
-      .getImage(tag)
+      .getImage(name)
       .remove()
       .catch(() => undefined);
   }
 }
 
 /** Adds this checkout to the list of those on this machine. @returns {string[]} all that still exist */
-function rememberCheckout() {
+function rememberCheckouts() {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'pinch');
   const file = join(folder, 'checkouts');
   const before = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
@@ -36,10 +40,8 @@ function rememberCheckout() {
   return checkouts;
 }
 
-/** @param {string[]} checkouts @returns {string[]} */
-function tagsOf(checkouts) {
-  return checkouts.flatMap((checkout) => {
-    const file = join(checkout, 'dist', 'agent-image.json');
-    return checkout !== root && existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8')).tag] : [];
-  });
+/** @param {string} checkout @returns {string[]} the image its daemon uses */
+function tagOf(checkout) {
+  const file = join(checkout, 'dist', 'agent-image.json');
+  return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8')).tag] : [];
 }
