@@ -11,7 +11,7 @@ const xml = (...texts: string[]) =>
 type Turn = { role: string; content: unknown };
 const user = (...texts: string[]): Turn => ({ role: 'user', content: [{ type: 'text', text: xml(...texts) }] });
 function reply(messages: Turn[], tools = ALL) {
-  const system = [{ type: 'text', text: '- /srv/ws/CLAUDE.md is your memory of this group' }];
+  const system = [{ type: 'text', text: '- /srv/my ws/CLAUDE.md is your memory of this group' }];
   return demoReply(demoRequest.parse({ model: 'm', system, messages, tools: tools.map((name) => ({ name })) }));
 }
 const uses = (message: ReturnType<typeof reply>) =>
@@ -50,7 +50,7 @@ test('remember writes one quoted line into the memory file and shows it', () => 
   );
   expect(calls).toHaveLength(1);
   expect(calls[0]?.name).toBe('bash');
-  expect(calls[0]?.input.command).toContain("'- Anna'\\''s bike is <blue> & $HOME `x`' >> '/srv/ws/CLAUDE.md'");
+  expect(calls[0]?.input.command).toContain("'- Anna'\\''s bike is <blue> & $HOME `x`' >> '/srv/my ws/CLAUDE.md'");
   expect(text).toContain("Anna's bike is <blue>");
   expect(text.endsWith(DEMO_FOOTER)).toBe(true);
 });
@@ -59,7 +59,7 @@ test.each(['what do you remember?', 'recall', 'What is my bike like?', 'do you k
   '%s reads the memory file',
   (question) => {
     const { calls, text } = play([user(question)], () => '# Main\n- my bike is blue\n- the cat is grey');
-    expect(calls[0]?.input.command).toContain("cat '/srv/ws/CLAUDE.md'");
+    expect(calls[0]?.input.command).toContain("cat '/srv/my ws/CLAUDE.md'");
     expect(text).toContain('my bike is blue');
   },
 );
@@ -72,7 +72,7 @@ test.each([
   ['$ uname -a', 'uname -a'],
   ['run:\nsleep 600', 'sleep 600'],
   ['run ```bash\necho 1\necho 2\n```', 'echo 1\necho 2'],
-  ['list files', "ls -la '/srv/ws'"],
+  ['list files', "ls -la '/srv/my ws'"],
 ])('%s runs %s', (message, command) => {
   const { calls, text } = play([user(message)], () => 'the output');
   expect(calls).toMatchObject([{ name: 'bash', input: { command } }]);

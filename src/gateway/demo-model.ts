@@ -66,7 +66,7 @@ function withoutRepeats(plans: Plan[]): Plan[] {
 function contextOf(request: DemoRequest): PlanContext {
   const system = JSON.stringify(request.system ?? '');
   // The runner's prompt names the memory file by its full path; outside a container that is not /workspace.
-  const workspace = /(\/[^\s"\\]*)\/CLAUDE\.md is your memory/.exec(system)?.[1] ?? '/workspace';
+  const workspace = /- (\/[^"\\]*?)\/CLAUDE\.md is your memory/.exec(system)?.[1] ?? '/workspace';
   return { workspace, tools: new Set((request.tools ?? []).map((tool) => tool.name)) };
 }
 

@@ -50,18 +50,25 @@ export async function readCall(
   if (body === 'left') return undefined;
   if (body === 'too large')
     return refuse(413, 'request_too_large', `the request is larger than ${BODY_LIMIT_BYTES} bytes`);
-  const parsed = parse(body);
+  const value = parseJson(body);
+  const parsed = callBody.safeParse(value);
   if (!parsed.success) return refuse(400, 'invalid_request_error', z.prettifyError(parsed.error));
   const json = parsed.data;
   if (path === '/v1/messages' && json.max_tokens === undefined) {
     return refuse(400, 'invalid_request_error', 'max_tokens: Field required');
   }
   if (allowedModels && !allowedModels.has(json.model)) {
-    return refuse(403, 'permission_error', `the model ${json.model} is not allowed for this group`);
+    return refuse(400, 'invalid_request_error', `the model ${json.model} is not allowed for this group`);
   }
   const reach = outsideReach(json);
-  if (reach) return refuse(403, 'permission_error', `${reach}: not available through this gateway`);
-  return { path, query: new URLSearchParams(query).get('beta') === 'true' ? '?beta=true' : '', body, json };
+  if (reach) return refuse(400, 'invalid_request_error', `${reach}: not available through this gateway`);
+  return {
+    path,
+    query: new URLSearchParams(query).get('beta') === 'true' ? '?beta=true' : '',
+    // Written anew: a second key of the same name would reach the back end without having been checked.
+    body: Buffer.from(JSON.stringify(value)),
+    json,
+  };
 }
 
 function refuse(status: number, type: string, message: string): Refusal {
@@ -86,11 +93,12 @@ async function readBody(request: IncomingMessage): Promise<Buffer | 'too large' 
   return size > BODY_LIMIT_BYTES ? 'too large' : Buffer.concat(chunks);
 }
 
-function parse(body: Buffer): z.ZodSafeParseResult<z.infer<typeof callBody>> {
+/** Undefined when it is not JSON. */
+function parseJson(body: Buffer): unknown {
   try {
-    return callBody.safeParse(JSON.parse(body.toString('utf8')));
+    return JSON.parse(body.toString('utf8'));
   } catch {
-    return callBody.safeParse('not JSON');
+    return undefined;
   }
 }
 

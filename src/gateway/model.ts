@@ -132,12 +132,15 @@ const BYTES_PER_TOKEN = 3;
 
 function worstCaseOf({ prices }: Context, call: ModelCall, backend: HttpBackend): number {
   const freeUnknown = !isAnthropic(backend);
-  return worstCaseMicroUsd({
+  // A compaction on the provider's side reads and writes once more, outside max_tokens.
+  const passes = 'compaction' in call.json || 'context_management' in call.json ? 2 : 1;
+  const once = worstCaseMicroUsd({
     bodyBytes: billableBytes(call, BYTES_PER_TOKEN),
     maxTokens: call.json.max_tokens ?? 0,
     price: ({ inputTokens, outputTokens }) =>
       prices.cost(call.json.model, { ...dearestInput(call, inputTokens), outputTokens }, { freeUnknown }).microUsd,
   });
+  return passes * once;
 }
 
 function answerDemo({ call, response, progress }: Omit<Answering, 'backend'>): void {

@@ -1,0 +1,105 @@
+// A model proxy on a port of its own between the real SDK and the strict fake, with books in memory. For tests.
+import http from 'node:http';
+import Anthropic from '@anthropic-ai/sdk';
+import { pino } from 'pino';
+import { systemClock } from '../../src/clock.js';
+import { decideBudget } from '../../src/decide/budget.js';
+import { type Backend, type CallRecord, createModelProxy, type ModelLedger } from '../../src/gateway/model.js';
+import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
+
+/** The credential only the fake may see. */
+export const KEY = 'sk-ant-real-key-of-the-owner';
+
+function memoryLedger(limitMicroUsd: number) {
+  const calls: CallRecord[] = [];
+  const watchers = new Set<() => void>();
+  const state = { reserved: 0, mostReserved: 0 };
+  const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
+  const ledger: ModelLedger = {
+    reserve(_groupId, worstCase) {
+      const limits = { limitDay: 1e12, limitGroup: limitMicroUsd, spentDay: 0, reservedDay: 0 };
+      const decision = decideBudget({ ...limits, spentGroup: spent(), reservedGroup: state.reserved, worstCase });
+      if (decision.kind === 'refuse') return { ok: false, message: 'the budget of this group for today is used up' };
+      state.reserved += worstCase;
+      state.mostReserved = Math.max(state.mostReserved, state.reserved);
+      return {
+        ok: true,
+        settle(actual) {
+          state.reserved -= worstCase;
+          calls.push(actual);
+          for (const watcher of [...watchers]) watcher();
+        },
+      };
+    },
+  };
+  const recorded = (count: number) =>
+    new Promise<CallRecord[]>((resolve) => {
+      const check = () => calls.length >= count && resolve(calls);
+      watchers.add(check);
+      check();
+    });
+  return { ledger, calls, state, spent, recorded };
+}
+
+export interface ProxySetup {
+  backend?: (fake: FakeAnthropic) => Backend;
+  limitMicroUsd?: number;
+}
+
+/** Starts the three; what must be ended goes into `closers`. */
+export async function startProxy(closers: Closer[], { backend, limitMicroUsd = 5_000_000 }: ProxySetup = {}) {
+  const fake = await startFakeAnthropic({ key: KEY });
+  const book = memoryLedger(limitMicroUsd);
+  const lines: string[] = [];
+  const proxy = createModelProxy({
+    backend: () => backend?.(fake) ?? { kind: 'http', baseUrl: fake.url, apiKey: KEY },
+    ledger: book.ledger,
+    clock: systemClock,
+    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
+  });
+  const server = http.createServer((request, response) => {
+    response.on('error', () => response.destroy());
+    void proxy.handle(request, response, { groupId: 7, folder: 'main', runId: 42 });
+  });
+  const url = await listen(server, closers);
+  closers.push(fake.close);
+  const client = new Anthropic({ baseURL: url, authToken: 'link', apiKey: null, maxRetries: 0 });
+  return { ...book, fake, url, client, lines };
+}
+
+export type Closer = () => Promise<void>;
+
+/** Ends everything, the last started first. */
+export async function closeAll(closers: Closer[]): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
+}
+
+/** Listens on a free port of 127.0.0.1 and gives the URL. */
+export async function listen(server: http.Server, closers: Closer[]): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(
+    () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+}
+
+/** The smallest valid call. */
+export const hello: Anthropic.MessageCreateParamsNonStreaming = {
+  model: 'claude-sonnet-5-5',
+  max_tokens: 1_000,
+  messages: [{ role: 'user', content: 'Grüße 🐧' }],
+};
+/** What a promise rejects with; undefined when it does not. */
+export const caught = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+/** The text of a reply. */
+export const textOf = (message: Anthropic.Message) =>
+  message.content.map((block) => (block.type === 'text' ? block.text : '')).join('');
