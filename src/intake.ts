@@ -132,7 +132,7 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
   }
   // It steers a run that is working now; on its own a correction starts nothing, it is context for the next run.
   const working = runs.openMessageRun(sessionName(chat))?.state === 'leased';
-  const version = `${inbound.platformId}#${deps.clock.now()}`;
+  const version = `${inbound.platformId}#${inbound.sentAt}`;
   return asStored(messages.add({ ...row, platformId: version, edited: true }), working);
 }
 

@@ -185,7 +185,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
   channels.start();
   const backups = startBackups(home);
   ready = true;
-  log.info({ page: dashboard?.url, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
+  log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
   greet(home, channels, dashboard);
 
   return {

@@ -76,6 +76,8 @@ export interface ChannelDeps {
   /** Commits the message to the store before it returns; throws when it could not (the platform must then not be acknowledged). */
   onMessage(message: InboundMessage): void;
   onState(state: ChannelState): void;
+  /** The platform gave a chat another address. */
+  onChatMoved(from: string, to: string): void;
   assistantName: string;
   clock: Clock;
   log: Logger;

@@ -1,0 +1,154 @@
+// Telegram updates as inbound messages: who, where, which words, which files. Pure; knows no network.
+import type { Message, MessageEntity, Update, User } from 'grammy/types';
+import type { InboundMedia, InboundMessage } from './channel.js';
+
+export interface BotIdentity {
+  id: number;
+  username: string;
+}
+
+export type Mapped =
+  | { kind: 'message'; message: InboundMessage }
+  /** A group became a supergroup: its chat has a new address. */
+  | { kind: 'moved'; from: string; to: string }
+  | { kind: 'ignore' };
+
+const MAX_QUOTE_CHARS = 500;
+
+/** Never throws for an update the Bot API can send; what is no message of a person is ignored. */
+export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
+  const source = update.message ?? update.edited_message;
+  if (!source) return { kind: 'ignore' };
+  if (source.migrate_to_chat_id !== undefined) {
+    return { kind: 'moved', from: String(source.chat.id), to: String(source.migrate_to_chat_id) };
+  }
+  if (source.from?.is_bot && !source.sender_chat) return { kind: 'ignore' };
+  const media = mediaOf(source);
+  const text = textOf(source, bot);
+  if (text === '' && media.length === 0) return { kind: 'ignore' };
+  return {
+    kind: 'message',
+    message: { ...describe(source, bot), text, media, edited: update.edited_message !== undefined },
+  };
+}
+
+function describe(source: Message, bot: BotIdentity): Omit<InboundMessage, 'text' | 'media' | 'edited'> {
+  const { chat, from, sender_chat: senderChat, reply_to_message: replied } = source;
+  const direct = chat.type === 'private';
+  const asChat = senderChat && !direct;
+  const username = asChat ? undefined : from?.username;
+  return {
+    chat: { address: String(chat.id), kind: direct ? 'direct' : 'group', title: chat.title ?? nameOf(from) },
+    sender: {
+      address: String(asChat ? senderChat.id : (from?.id ?? chat.id)),
+      name: asChat ? (senderChat.title ?? 'Anonymous') : nameOf(from),
+      ...(username === undefined ? {} : { username }),
+    },
+    platformId: String(source.message_id),
+    sentAt: (source.edit_date ?? source.date) * 1_000,
+    addressesAssistant: mentions(source, bot) || (replied?.from?.id === bot.id && !replied.forum_topic_created),
+    ...(replied && !replied.forum_topic_created ? { replyTo: quoteOf(replied, source, bot) } : {}),
+  };
+}
+
+function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullable<InboundMessage['replyTo']> {
+  const words = source.quote?.text ?? textOf(replied, bot);
+  const characters = [...words];
+  return {
+    platformId: String(replied.message_id),
+    sender: nameOf(replied.from),
+    text: characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : words,
+  };
+}
+
+const nameOf = (user: User | undefined): string =>
+  [user?.first_name, user?.last_name].filter(Boolean).join(' ') || 'Someone';
+
+const entitiesOf = (source: Message): MessageEntity[] => source.entities ?? source.caption_entities ?? [];
+const wordsOf = (source: Message): string => source.text ?? source.caption ?? '';
+
+/** Offsets count UTF-16 units, as JavaScript strings do. */
+const entityText = (source: Message, entity: MessageEntity): string =>
+  wordsOf(source).slice(entity.offset, entity.offset + entity.length);
+
+function mentions(source: Message, bot: BotIdentity): boolean {
+  const own = `@${bot.username}`.toLowerCase();
+  return entitiesOf(source).some((entity) => {
+    if (entity.type === 'text_mention') return entity.user.id === bot.id;
+    if (entity.type === 'mention') return entityText(source, entity).toLowerCase() === own;
+    return entity.type === 'bot_command' && entityText(source, entity).toLowerCase().endsWith(own);
+  });
+}
+
+/** The words; a command addressed to us loses the address; what has no words is named in one line. */
+function textOf(source: Message, bot: BotIdentity): string {
+  const own = new RegExp(`^(/[a-z0-9_]+)@${bot.username}\\b`, 'i');
+  const words = wordsOf(source).replace(own, '$1');
+  const forwarded = source.forward_origin ? '[forwarded] ' : '';
+  return `${forwarded}${words || wordless(source)}`.trim();
+}
+
+function wordless(source: Message): string {
+  if (source.venue) return `[place: ${source.venue.title}, ${source.venue.address}]`;
+  if (source.location) return `[location: ${source.location.latitude}, ${source.location.longitude}]`;
+  if (source.contact)
+    return `[contact: ${nameOf({ ...source.contact, id: 0, is_bot: false })} ${source.contact.phone_number}]`;
+  if (source.poll)
+    return `[poll: ${source.poll.question} — ${source.poll.options.map((option) => option.text).join(' / ')}]`;
+  if (source.dice) return `[dice ${source.dice.emoji}: ${source.dice.value}]`;
+  if (source.sticker) return `[sticker ${source.sticker.emoji ?? ''}]`;
+  return '';
+}
+
+function mediaOf(source: Message): InboundMedia[] {
+  const { photo, document, voice, audio, video, video_note: videoNote, animation, sticker } = source;
+  const largest = photo?.at(-1);
+  const one = (
+    kind: InboundMedia['kind'],
+    file: TelegramFile,
+    fallback: { name: string; type: string },
+  ): InboundMedia[] => [
+    {
+      kind,
+      fileName: safeFileName(file.file_name ?? fallback.name),
+      mimeType: file.mime_type ?? fallback.type,
+      sizeBytes: file.file_size ?? 0,
+      ref: file.file_id,
+    },
+  ];
+  if (largest) return one('image', largest, { name: 'photo.jpg', type: 'image/jpeg' });
+  // An animation comes with a document that is the same file.
+  if (animation) return one('video', animation, { name: 'animation.mp4', type: 'video/mp4' });
+  if (document)
+    return one(document.mime_type?.startsWith('image/') ? 'image' : 'document', document, {
+      name: 'file',
+      type: 'application/octet-stream',
+    });
+  if (voice) return one('voice', voice, { name: 'voice.ogg', type: 'audio/ogg' });
+  if (audio) return one('audio', audio, { name: 'audio.mp3', type: 'audio/mpeg' });
+  if (video) return one('video', video, { name: 'video.mp4', type: 'video/mp4' });
+  if (videoNote) return one('video', videoNote, { name: 'video-note.mp4', type: 'video/mp4' });
+  if (sticker && !sticker.is_animated && !sticker.is_video)
+    return one('image', sticker, { name: 'sticker.webp', type: 'image/webp' });
+  return [];
+}
+
+interface TelegramFile {
+  file_id: string;
+  file_size?: number | undefined;
+  file_name?: string | undefined;
+  mime_type?: string | undefined;
+}
+
+/** A base name that is harmless in any folder: no separators, no control characters, no leading dots, at most 100 characters. */
+export function safeFileName(name: string): string {
+  const base = name.split(/[/\\]/).at(-1) ?? '';
+  const clean = base
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}:*?"<>|]/gu, '_')
+    .replace(/^[.\s]+/, '')
+    .trim();
+  const characters = [...clean];
+  if (characters.length <= 100) return clean || 'file';
+  const extension = /\.[\w]{1,10}$/.exec(clean)?.[0] ?? '';
+  return characters.slice(0, 100 - extension.length).join('') + extension;
+}
