@@ -1,5 +1,5 @@
 // The runner apart from the link: reads the work stream and starts, steers and aborts runs. Knows nothing about how the host is reached.
-import type { WorkLine } from '../../../src/wire.js';
+import type { RunSpec, WorkLine } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { createHost } from './host.js';
 import { createClient } from './model.js';
@@ -25,25 +25,28 @@ export function startAgent({ port, paths, stallMs }: AgentOptions): { ended: Pro
   const processes = createProcesses();
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
+  const start = (run: RunSpec): void => {
+    const shell = shells.get(run.session) ?? createShell(paths.workspace);
+    shells.set(run.session, shell);
+    const active = startRun(run, { host, client, paths, processes, shell });
+    runs.set(run.id, active);
+    void active.done.then((report) => {
+      runs.delete(run.id);
+      return host.finish(run.id, report);
+    });
+  };
   const ended = new Promise<void>((resolve) => {
-    const end = (error: unknown) => {
-      console.error('the host is gone', error);
-      resolve();
-    };
     const onLine = (line: WorkLine) => {
-      if (line.type === 'stop') resolve();
-      else if (line.type === 'steer') runs.get(line.runId)?.steer(line.messages);
-      else if (line.type === 'abort') runs.get(line.runId)?.abort();
-      else if (!runs.has(line.run.id)) {
-        const { id, session } = line.run;
-        const shell = shells.get(session) ?? createShell(paths.workspace);
-        shells.set(session, shell);
-        const active = startRun(line.run, { host, client, paths, processes, shell });
-        runs.set(id, active);
-        active.done.then(() => runs.delete(id), end);
-      }
+      if (line.type === 'stop') return resolve();
+      if (line.type === 'steer') return runs.get(line.runId)?.steer(line.messages);
+      if (line.type === 'abort') return runs.get(line.runId)?.abort();
+      // A new attempt waits until the one before has let go of the history.
+      const previous = runs.get(line.run.id);
+      if (previous) void previous.done.then(() => start(line.run));
+      else start(line.run);
     };
-    host.readWork(onLine).then(resolve, end);
+    const onBroken = (error: unknown) => console.error('the work stream broke', error);
+    host.readWork(onLine).catch(onBroken).then(resolve);
   });
   return { ended, killAll: processes.killAll };
 }

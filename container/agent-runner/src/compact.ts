@@ -1,4 +1,5 @@
 // Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
+import { Stopped } from './abort.js';
 import type { RunContext } from './context.js';
 import { callModel, type ModelCall } from './model.js';
 import { type Block, type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
@@ -57,8 +58,13 @@ function transcript(messages: Message[]): Message[] {
 export async function compact(context: RunContext, call: Omit<ModelCall, 'messages'>, tooLong: boolean): Promise<void> {
   const { session, run } = context;
   const messages = toMessages(session.records, run.model);
-  const summarize = async (asked: Message[]) =>
-    textOf((await callModel(context, { ...call, messages: asked })).content);
+  const summarize = async (asked: Message[]) => {
+    const reply = await callModel(context, { ...call, messages: asked }).catch((error) => {
+      // Half a summary is nothing that a person should be shown.
+      throw error instanceof Stopped ? new Stopped() : error;
+    });
+    return textOf(reply.content);
+  };
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
   const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(ASK)] };
   let summary = tooLong ? '' : await summarize([...messages.slice(0, -1), question]);

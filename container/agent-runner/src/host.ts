@@ -79,11 +79,11 @@ async function readWork(port: number, onLine: (line: WorkLine) => void): Promise
 }
 
 async function finish(port: number, runId: number, body: FinishReport): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; attempt <= FINISH_TRIES; attempt++) {
     try {
       return void (await call(port, { path: `/runs/${runId}/finish`, body }));
     } catch (error) {
-      if (attempt >= FINISH_TRIES) throw error;
+      console.error(`the report of run ${runId} was not taken`, error);
       await systemClock.sleep(200 * 2 ** attempt);
     }
   }
@@ -108,7 +108,7 @@ export function createHost(port: number) {
       events.add(runId, { kind, at: systemClock.now(), detail: limited(detail) }),
     /** Resolves when all events so far were delivered or given up. */
     flush: events.flush,
-    /** Delivers the report, with some patience; rejects when the host cannot be reached. */
+    /** Delivers the report, with some patience. Never rejects: a host that no longer wants it lets the lease run out. */
     finish: (runId: number, report: FinishReport) => finish(port, runId, report),
     /** Queues a message; throws the host's reason when it refuses. */
     send: (body: SendRequest, signal: AbortSignal) => call(port, { path: '/send', body, signal }),

@@ -315,3 +315,28 @@ test('send_message carries the id of its call as key; search_history escapes wha
   expect(bench.host.sends).toEqual([{ runId: 1, key: 'toolu_x1', text: 'half done' }]);
   expect(lastUserText(bench)).toContain('&lt;/message&gt;');
 });
+
+test('a report the host refuses ends neither the agent nor other runs', async () => {
+  await withScript([{ text: 'a' }, { text: 'b' }]);
+  bench.host.refuseFinish.add(1);
+  bench.start();
+  await bench.fake.waitForRequests(1);
+  expect(await bench.run({ id: 2, session: 'b', messages: [testMessage(2, 'x')] })).toMatchObject({ outcome: 'done' });
+});
+
+test('a back end that counts no tokens leaves a history that can be read again', async () => {
+  await withScript([{ text: 'a', noCacheFields: true, usage: { input_tokens: Number.NaN } }, { text: 'b' }]);
+  await bench.run();
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'x')] })).toMatchObject({ text: 'b' });
+  expect(bench.fake.requests[1]?.body?.messages).toHaveLength(3);
+});
+
+test('abort while a conversation is summarized shows nobody half a summary', async () => {
+  const full = { content: [use('todo', { items: [] })], usage: { input_tokens: 160_000 } };
+  await withScript([full, { text: 'secret '.repeat(400), deltaChars: 5, delayMs: 5 }]);
+  bench.start();
+  await bench.fake.waitForRequests(2);
+  await bench.host.modelBytes(8_000);
+  bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
+  expect(await bench.host.finished(1)).toMatchObject({ outcome: 'cancelled', text: '' });
+});

@@ -88,12 +88,13 @@ async function callOnce({ client, run, signal }: RunContext, { system, tools, me
   const stream = step.value;
   try {
     const { content, stop_reason, usage } = await untilAborted(stream.finalMessage(), signal);
-    // Back ends other than Anthropic's leave the cache fields out.
-    const cached = (usage.cache_read_input_tokens ?? 0) + (usage.cache_creation_input_tokens ?? 0);
+    const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = usage;
+    // Back ends other than Anthropic's leave some of them out, whatever the types say.
+    const counts = [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens];
     return {
       content,
       stopReason: stop_reason ?? 'end_turn',
-      tokens: usage.input_tokens + usage.output_tokens + cached,
+      tokens: counts.reduce<number>((sum, count) => sum + (count || 0), 0),
       /** Runs the reply's tool calls, all together; never rejects because of a tool. */
       async runTools(): Promise<ToolResult[]> {
         const parts = (await runner.generateToolResponse(signal))?.content ?? [];

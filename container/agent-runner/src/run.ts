@@ -28,7 +28,8 @@ function repair({ session, run, host }: RunContext): void {
   const last = lastSpoken(session.records);
   const calls = last?.kind === 'assistant' ? toolUses(last.content) : [];
   if (calls.length === 0) return;
-  const done = recordedResults(session.records);
+  // Only what followed the reply: some back ends use the same ids again and again.
+  const done = recordedResults(session.records.slice(last ? session.records.lastIndexOf(last) : 0));
   for (const { id, name } of calls) if (!done.has(id)) host.event(run.id, 'interrupted', { tool: name, id });
   session.append({ kind: 'user', origin: 'results', messageIds: [], content: answerCalls(calls, [], done) });
 }
@@ -69,7 +70,7 @@ async function work(context: RunContext, takeSteered: () => PromptMessage[]): Pr
 
 export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal'>;
 
-/** Starts the run; its end is reported to the host exactly once. `done` rejects when the host cannot be reached. */
+/** Starts the run; `done` resolves with its report and never rejects. */
 export function startRun(run: RunSpec, deps: RunDeps) {
   const queue: PromptMessage[] = [];
   const aborted = new AbortController();
@@ -106,6 +107,6 @@ export function startRun(run: RunSpec, deps: RunDeps) {
       aborted.abort();
       for (const { job, runId } of deps.shell.jobs.values()) if (runId === run.id) job.kill();
     },
-    done: perform().then((report) => deps.host.finish(run.id, report)),
+    done: perform(),
   };
 }

@@ -30,6 +30,8 @@ export interface TestHost {
   history: HistoryResponse['results'];
   /** Bytes by `<message id>/<index>`. */
   media: Map<string, Buffer>;
+  /** Runs whose report is refused. */
+  refuseFinish: Set<number>;
   /** Run header of each model call. */
   modelRuns: string[];
   /** Resolves when so many bytes of model replies were passed on to the runner. */
@@ -77,6 +79,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     history: [] as HistoryResponse['results'],
     media: new Map<string, Buffer>(),
     modelRuns: [] as string[],
+    refuseFinish: new Set<number>(),
   };
   const changed = () => {
     for (const wake of [...wakes]) wake();
@@ -122,6 +125,10 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     if (url.startsWith('/media/')) {
       const bytes = state.media.get(url.slice('/media/'.length));
       response.writeHead(bytes ? 200 : 404).end(bytes);
+      return;
+    }
+    if (action === 'finish' && state.refuseFinish.has(Number(id))) {
+      response.writeHead(403).end(JSON.stringify({ error: { code: 'forbidden', message: 'not yours' } }));
       return;
     }
     let answer: object = {};

@@ -54,7 +54,7 @@ function start({ shell, paths, run, processes }: RunContext, command: string): J
 /** Output for the model; when it is long, the whole text is kept in `<workspace>/.out/<id>.txt`. */
 function limited({ paths }: RunContext, text: string, id: string): string {
   if (text.length <= MAX_CHARS) return text;
-  const file = path.join(paths.workspace, '.out', `${id}.txt`);
+  const file = path.join(paths.workspace, '.out', `${id.replace(/[^\w-]/g, '_')}.txt`);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, text);
   return cutMiddle(text, MAX_CHARS, `full output: ${file}`);

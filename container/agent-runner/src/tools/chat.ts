@@ -24,7 +24,10 @@ function sendMessage({ host, run, signal }: RunContext): Tool {
     }),
     run: async ({ text, chat }, call) => {
       if (!call) throw new Error('this tool needs the id of its call');
-      await host.send({ runId: run.id, key: call.toolUse.id, text, ...(chat !== undefined && { chat }) }, signal);
+      await host.send(
+        { runId: run.id, key: call.toolUse.id.replace(/[^\w-]/g, '_'), text, ...(chat !== undefined && { chat }) },
+        signal,
+      );
       return 'Queued for delivery.';
     },
   });
