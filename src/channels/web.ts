@@ -1,6 +1,7 @@
 // The chat page as a channel. The page itself is the dashboard's; a message counts as delivered once it is a row in
 // `messages`, because the page reads its chat from there and misses nothing while it is closed.
 import { z } from 'zod';
+import { splitMarkdown } from '../decide/split.js';
 import { type Channel, ChannelError, defineChannel } from './channel.js';
 
 /** Chat text has no platform limit here; this only keeps one bubble within what a browser lays out quickly. */
@@ -17,7 +18,7 @@ export const web = defineChannel({
       async stop() {
         deps.onState({ state: 'stopped', detail: '' });
       },
-      split: splitForPage,
+      split: (text) => splitMarkdown(text, { limit: MAX_PART_CHARS, measure: (part) => part.length }),
       send: async (part) => ({ platformId: part.key }),
       // The page shows "working…" from the run's state, which also survives a reload.
       typing: () => undefined,
@@ -27,20 +28,3 @@ export const web = defineChannel({
     };
   },
 });
-
-/** One part up to 100,000 characters; longer texts are cut at a line end where there is one, never inside a surrogate pair. */
-function splitForPage(text: string): string[] {
-  if (text.trim() === '') return [];
-  const parts: string[] = [];
-  let rest = text;
-  while (rest.length > MAX_PART_CHARS) {
-    const lineEnd = rest.lastIndexOf('\n', MAX_PART_CHARS - 1) + 1;
-    const atLine = lineEnd > MAX_PART_CHARS / 2 ? lineEnd : MAX_PART_CHARS;
-    const cut = isHighSurrogate(rest.charCodeAt(atLine - 1)) ? atLine - 1 : atLine;
-    parts.push(rest.slice(0, cut));
-    rest = rest.slice(cut);
-  }
-  return rest.trim() === '' ? parts : [...parts, rest];
-}
-
-const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;

@@ -8,6 +8,8 @@ const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 10_000;
 
 const $ = (id) => document.getElementById(id);
+let version;
+let loaded = false;
 const text = $('text');
 const conversation = createConversation({
   scroller: $('scroller'),
@@ -44,8 +46,6 @@ const unsent = createUnsent({
     }),
   signedOut: () => view.setTrouble({ signedOut: true }),
 });
-let version;
-let loaded = false;
 
 /** The JSON of a GET. Throws when the server cannot be reached or refuses. */
 async function get(path) {

@@ -101,10 +101,6 @@ function replyBubble({ sender, html, text }) {
   const bubble = element('article', 'message out');
   const body = element('div', 'text', html === null ? text : undefined);
   if (html !== null) body.innerHTML = html;
-  for (const link of body.querySelectorAll('a')) {
-    link.target = '_blank';
-    link.rel = 'noopener noreferrer';
-  }
   for (const block of body.querySelectorAll('pre')) addCopyButton(block);
   bubble.append(element('span', 'unseen', `${sender}:`), body);
   return bubble;

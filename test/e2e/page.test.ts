@@ -1,0 +1,304 @@
+// The chat page in a real browser (Chromium), on a real server, store and intake. The test plays the assistant.
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { markdownToSafeHtml } from '../../src/decide/format.js';
+import { type DashboardFixture, startDashboardFixture } from './dashboard.js';
+
+const candidates = [
+  process.env.PINCH_TEST_BROWSER,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
+const executablePath = candidates.find((path) => path !== undefined && existsSync(path));
+if (!executablePath) {
+  console.warn('The page was not tested: no Chromium or Chrome found. Install one, or name it in PINCH_TEST_BROWSER.');
+}
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+describe.skipIf(!executablePath)('the chat page', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let home: DashboardFixture;
+  let page: Page;
+  /** What must never happen: code of a message ran, or the page itself broke. */
+  let faults: string[];
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: executablePath ?? '', args: flags });
+  });
+  afterAll(() => browser?.close());
+  beforeEach(async () => {
+    faults = [];
+    home = await startDashboardFixture({ markdownToSafeHtml });
+    context = await browser.newContext();
+    context.setDefaultTimeout(10_000);
+    page = await newPage();
+  });
+  afterEach(async () => {
+    await context.close();
+    await home.close();
+    expect(faults).toEqual([]);
+  });
+
+  async function newPage(): Promise<Page> {
+    const made = await context.newPage();
+    made.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
+    made.on('dialog', (dialog) => {
+      faults.push(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    return made;
+  }
+
+  async function logIn(): Promise<void> {
+    await page.goto(`${home.url}/?token=${home.token}`);
+    await page.locator('#conversation:not([aria-busy])').waitFor({ state: 'attached' });
+  }
+
+  const bubbles = () => page.locator('.message .text');
+  const texts = () => bubbles().allInnerTexts();
+  const input = () => page.getByLabel('Message', { exact: true });
+  async function write(text: string): Promise<void> {
+    await input().fill(text);
+    await input().press('Enter');
+  }
+  const shows = (...expected: string[]) => expect.poll(texts).toEqual(expected);
+  const stored = () => home.store.messages.latest(home.webChat().id, 100).map((message) => message.text);
+
+  test('the printed link signs in, leaves the address bar and is not needed again', async () => {
+    await logIn();
+    expect(page.url()).toBe(`${home.url}/`);
+    await expect.poll(() => page.title()).toBe('Pinch');
+    expect(await page.evaluate('document.cookie')).toBe('');
+    await page.goto(home.url);
+    await page.locator('#conversation:not([aria-busy])').waitFor({ state: 'attached' });
+  });
+
+  test.each(['/', '/?token=wrong'])('without the right token (%s) it says where the link is', async (path) => {
+    const answer = await page.goto(home.url + path);
+    expect(answer?.status()).toBe(401);
+    await page.getByRole('heading', { name: 'This page needs its link' }).waitFor();
+    expect(await page.getByText('npm run -s pinch -- status').count()).toBe(1);
+    expect(await input().count()).toBe(0);
+  });
+
+  test('a message is shown once, its reply arrives by itself, and a reload keeps both', async () => {
+    await logIn();
+    await write('What is the time?');
+    await shows('What is the time?');
+    expect(await input().inputValue()).toBe('');
+    await expect.poll(() => page.locator('#pending .message').count()).toBe(0);
+    home.reply('It is **noon**.');
+    await shows('What is the time?', 'It is noon.');
+    await page.reload();
+    await shows('What is the time?', 'It is noon.');
+    expect(await page.locator('.message.out strong').textContent()).toBe('noon');
+    expect(stored()).toEqual(['What is the time?', 'It is **noon**.']);
+  });
+
+  test('two open pages show the same conversation', async () => {
+    await logIn();
+    const other = await context.newPage();
+    await other.goto(home.url);
+    await other.locator('#conversation:not([aria-busy])').waitFor({ state: 'attached' });
+    await write('hello from the first');
+    await expect.poll(() => other.locator('.message .text').allInnerTexts()).toEqual(['hello from the first']);
+    await shows('hello from the first');
+  });
+
+  test('Shift+Enter starts a line; the text is sent as it was typed', async () => {
+    await logIn();
+    await input().pressSequentially('one');
+    await input().press('Shift+Enter');
+    await input().pressSequentially('<b>two</b>');
+    await input().press('Enter');
+    await expect.poll(() => home.store.groups.chatByAddress('web', 'owner')).toBeDefined();
+    await expect.poll(stored).toEqual(['one\n<b>two</b>']);
+    await shows('one\n<b>two</b>');
+    expect(await page.locator('.message.in b').count()).toBe(0);
+  });
+
+  test('an empty page offers examples, and one click sends one', async () => {
+    await logIn();
+    expect(await page.locator('#examples button').allInnerTexts()).toEqual([
+      'Remember that my favourite tea is Assam',
+      'What do you remember?',
+      'Run: ls -la',
+      'help',
+    ]);
+    await page.getByRole('button', { name: 'What do you remember?' }).click();
+    await shows('What do you remember?');
+    expect(await page.locator('#empty').isVisible()).toBe(false);
+    await expect.poll(stored).toEqual(['What do you remember?']);
+  });
+
+  test('while a run works it says so, and Stop asks to end it', async () => {
+    await logIn();
+    await write('sleep a while');
+    await page.getByText('Waiting to start…').waitFor();
+    const { run } = home.work();
+    await page.getByText('Pinch is working…').waitFor();
+    const aborted = new Promise((resolve) => home.wake.once('abort', resolve));
+    await page.getByRole('button', { name: 'Stop' }).click();
+    expect(await aborted).toBe(run.id);
+  });
+
+  test('the line disappears when the run has ended, also for a page that was reloaded meanwhile', async () => {
+    await logIn();
+    await write('work');
+    await page.getByText('Waiting to start…').waitFor();
+    const { end } = home.work();
+    await page.reload();
+    await page.getByText('Pinch is working…').waitFor();
+    end('done');
+    await page.locator('#working').waitFor({ state: 'hidden' });
+  });
+
+  test('nothing typed is lost while the connection is: the draft stays, messages are sent once it is back, missed ones appear', async () => {
+    await logIn();
+    await write('before');
+    await expect.poll(() => page.locator('#pending .message').count()).toBe(0);
+    await home.down();
+    await page.getByText('Connection lost.').waitFor();
+    await write('typed offline 1');
+    await write('typed offline 2');
+    await input().fill('half a thou');
+    await shows('before', 'typed offline 1', 'typed offline 2');
+    const missed = home.reply('said meanwhile');
+    await home.up();
+    await shows('before', 'said meanwhile', 'typed offline 1', 'typed offline 2');
+    await page.getByText('Connection lost.').waitFor({ state: 'hidden' });
+    expect(stored()).toEqual(['before', 'said meanwhile', 'typed offline 1', 'typed offline 2']);
+    expect(home.store.messages.get(missed)?.text).toBe('said meanwhile');
+    await page.reload();
+    await shows('before', 'said meanwhile', 'typed offline 1', 'typed offline 2');
+    expect(await input().inputValue()).toBe('half a thou');
+  });
+
+  test('a message whose answer was lost on the way is stored once, also after closing the page', async () => {
+    await logIn();
+    // It reaches the server; the browser never learns of it.
+    let reached = 0;
+    await page.route('**/api/chat', async (route) => {
+      await route.fetch();
+      reached += 1;
+      await route.abort();
+    });
+    await write('only once');
+    await expect.poll(() => reached).toBe(1);
+    await page.close();
+    page = await newPage();
+    await page.goto(home.url);
+    await shows('only once');
+    await expect
+      .poll(() => page.evaluate('Object.keys(localStorage).filter((k) => k.includes("unsent")).length'))
+      .toBe(0);
+    expect(stored()).toEqual(['only once']);
+  });
+
+  test('a message that is refused can be edited, and is not lost by a reload', async () => {
+    await logIn();
+    const long = 'x'.repeat(100_001);
+    await write(long);
+    await page.getByText('Not sent:').waitFor();
+    await page.reload();
+    await page.getByText('Not sent:').waitFor();
+    await page.getByRole('button', { name: 'Edit' }).click();
+    expect(await input().inputValue()).toBe(long);
+    await write('shorter');
+    await shows('shorter');
+    await page.reload();
+    await shows('shorter');
+  });
+
+  test('new messages are followed only by a reader who is at the end', async () => {
+    await logIn();
+    await write('go');
+    await expect.poll(stored).toEqual(['go']);
+    const atEnd = () => page.evaluate('scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 5');
+    for (let n = 0; n < 40; n += 1) home.reply(`${'line '.repeat(200)}${'!'.repeat(n)}`);
+    await expect.poll(() => bubbles().count()).toBe(41);
+    await expect.poll(atEnd).toBe(true);
+    await page.locator('#scroller').evaluate((element) => element.scrollTo(0, 0));
+    await expect.poll(atEnd).toBe(false);
+    home.reply('the newest');
+    await page.getByRole('button', { name: 'New messages' }).click();
+    await expect.poll(atEnd).toBe(true);
+    expect(await page.getByRole('button', { name: 'New messages' }).isVisible()).toBe(false);
+  });
+
+  test('what keeps messages from being answered is said, and the emergency stop can be ended here', async () => {
+    home.state.status.stopped = true;
+    home.state.status.engine = { state: 'down', detail: 'cannot connect to /var/run/docker.sock' };
+    home.state.status.backend = 'demo';
+    home.state.status.channels = [{ name: 'telegram', state: 'blocked', detail: 'the token is wrong' }];
+    await logIn();
+    const banners = page.locator('#banners');
+    await banners.getByText('Emergency stop').waitFor();
+    const text = await banners.textContent();
+    for (const part of ['Docker is not available', 'Demo model', 'the token is wrong']) expect(text).toContain(part);
+    expect(await page.locator('#model').textContent()).toBe('demo model');
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await banners.getByText('Emergency stop').waitFor({ state: 'hidden' });
+    expect(home.state.status.stopped).toBe(false);
+  });
+
+  const hostile = [
+    '<img src="x" onerror="alert(1)">',
+    '<script>alert(2)</script>',
+    '<a href="javascript:alert(3)">plain link</a>',
+    '[Markdown link](javascript:alert(4))',
+    '<svg onload="alert(5)"></svg><iframe srcdoc="<script>alert(6)</script>"></iframe>',
+    '<form action="https://evil.example"><button>press</button></form>',
+    '<style>body { display: none }</style><base href="https://evil.example/">',
+    '<details open ontoggle="alert(7)">x</details>',
+  ].join('\n\n');
+
+  /** Clicks whatever a reply offers; a link opens a tab, which must not run code either. */
+  async function poke(): Promise<void> {
+    context.on('page', (tab) => tab.on('dialog', (dialog) => faults.push(`dialog in a new tab: ${dialog.message()}`)));
+    for (const target of await page.locator('.message.out a, .message.out form button').all()) {
+      await target.click({ timeout: 2_000, noWaitAfter: true });
+    }
+    await page.evaluate('new Promise((done) => setTimeout(done, 300))');
+  }
+
+  test('a hostile reply is shown as text: nothing of it runs, and no link leads to code', async () => {
+    await logIn();
+    await write('show me');
+    await shows('show me');
+    home.reply(hostile);
+    await expect.poll(() => page.locator('.message.out').count()).toBe(1);
+    await poke();
+    const text = await page.locator('.message.out').textContent();
+    for (const part of ['<img src="x"', '<script>', 'Markdown link']) expect(text).toContain(part);
+    const planted = '.message.out :is(img, script, svg, iframe, form, style, base, details, a)';
+    expect(await page.locator(planted).count()).toBe(0);
+  });
+
+  test('even a reply that came through unescaped runs nothing and sends nothing out', async () => {
+    await home.close();
+    home = await startDashboardFixture({ markdownToSafeHtml: (text) => text });
+    await logIn();
+    await write('show me');
+    await shows('show me');
+    home.reply(hostile);
+    await expect.poll(() => page.locator('.message.out').count()).toBe(1);
+    await poke();
+    expect(page.url()).toBe(`${home.url}/`);
+    expect(await page.locator('body').isVisible()).toBe(true);
+  });
+});
