@@ -1,0 +1,247 @@
+// What people do in the fake Telegram: write, edit, send files, add, block and remove the bot. Knows nothing about HTTP.
+import type { Chat, ChatMember, MessageEntity, User } from 'grammy/types';
+import { findEntities } from './telegram-entities.js';
+import type { BotState } from './telegram-state.js';
+import {
+  asReplied,
+  type ChatRoom,
+  type FakeChat,
+  type FakeMessage,
+  type MessageContent,
+  unixNow,
+} from './telegram-world.js';
+
+export interface UserFile {
+  bytes: Uint8Array;
+  fileName?: string;
+  mimeType?: string;
+  /** What the API claims, without that many bytes being there. */
+  sizeBytes?: number;
+  durationSeconds?: number;
+  width?: number;
+  height?: number;
+}
+
+export interface UserMessage {
+  text?: string;
+  caption?: string;
+  /** Replaces the entities found in the text (mentions, commands, links). */
+  entities?: MessageEntity[];
+  photo?: UserFile;
+  document?: UserFile;
+  voice?: UserFile;
+  audio?: UserFile;
+  video?: UserFile;
+  /** Id of the message answered. */
+  reply_to?: number;
+  /** Id of the user's own message that this is a new version of. */
+  edit_of?: number;
+}
+
+export interface GroupInit {
+  /** Below -1,000,000,000,000 it is a supergroup, as in Telegram. */
+  id: number;
+  title: string;
+  members: User[];
+  /** False: the bot is not there yet; see `addBot`. */
+  withBot?: boolean;
+}
+
+export interface People {
+  user(init: { id: number; first_name: string; last_name?: string; username?: string; is_bot?: boolean }): User;
+  /** A group with the bot in it. */
+  group(init: GroupInit): Chat.GroupChat | Chat.SupergroupChat;
+  /** The direct chat of a user with the bot; the same one each time. */
+  privateChat(user: User): Chat.PrivateChat;
+  /** Puts a message into the chat and, when the bot may see it, an update into its queue. */
+  userSends(chat: FakeChat, user: User, what: string | UserMessage): FakeMessage;
+  /** A member puts the bot into the group. */
+  addBot(chat: FakeChat, by: User): void;
+  /** A member throws the bot out. */
+  kick(chat: FakeChat, by: User): void;
+  block(user: User): void;
+  unblock(user: User): void;
+  /** The group becomes a supergroup with a new id, which is returned. */
+  migrate(chat: FakeChat): Chat.SupergroupChat;
+}
+
+export function createPeople(state: BotState): People {
+  const { world } = state;
+  const roomOf = (chat: FakeChat): ChatRoom => {
+    const room = world.rooms.get(chat.id);
+    if (!room) throw new Error(`no chat ${chat.id} in the fake Telegram`);
+    return room;
+  };
+  const people: People = {
+    user(init) {
+      const user: User = { is_bot: false, language_code: 'en', ...init };
+      world.users.set(user.id, user);
+      return user;
+    },
+    group({ id, title, members, withBot = true }) {
+      const chat: Chat.GroupChat | Chat.SupergroupChat =
+        id < -1_000_000_000_000 ? { id, type: 'supergroup', title } : { id, type: 'group', title };
+      const room = world.addRoom(chat, members);
+      if (!withBot) leave(room, state, 'left');
+      return chat;
+    },
+    privateChat(user) {
+      const known = world.rooms.get(user.id)?.chat;
+      if (known?.type === 'private') return known;
+      const { id, first_name, last_name, username } = user;
+      const chat: Chat.PrivateChat = {
+        id,
+        type: 'private',
+        first_name,
+        ...(last_name !== undefined && { last_name }),
+        ...(username !== undefined && { username }),
+      };
+      world.addRoom(chat, [user]);
+      return chat;
+    },
+    userSends: (chat, user, what) =>
+      userSends(state, roomOf(chat), user, typeof what === 'string' ? { text: what } : what),
+    addBot(chat, by) {
+      const room = roomOf(chat);
+      const old = botMember(room, state);
+      room.bot = 'member';
+      room.members.set(state.me.id, world.bot);
+      announce(state, room, by, old);
+      pushMessage(state, room, world.addMessage(room, by, { new_chat_members: [world.bot] }));
+    },
+    kick: (chat, by) => removeBot(state, roomOf(chat), by, 'kicked'),
+    block: (user) => removeBot(state, roomOf(people.privateChat(user)), user, 'blocked'),
+    unblock(user) {
+      const room = roomOf(people.privateChat(user));
+      const old = botMember(room, state);
+      room.bot = 'member';
+      announce(state, room, user, old);
+    },
+    migrate: (chat) => migrate(state, roomOf(chat)),
+  };
+  return people;
+}
+
+function userSends(state: BotState, room: ChatRoom, user: User, what: UserMessage): FakeMessage {
+  if (!room.members.has(user.id)) throw new Error(`user ${user.id} is not in chat ${room.chat.id}`);
+  if (what.edit_of !== undefined) return userEdits(state, room, what, what.edit_of);
+  const reply = what.reply_to === undefined ? undefined : room.messages.get(what.reply_to);
+  if (what.reply_to !== undefined && !reply) throw new Error(`no message ${what.reply_to} in chat ${room.chat.id}`);
+  const content: MessageContent = {
+    ...textContent(what),
+    ...mediaContent(state, what),
+    ...(reply && { reply_to_message: asReplied(reply) }),
+  };
+  const message = state.world.addMessage(room, user, content);
+  pushMessage(state, room, message);
+  return message;
+}
+
+function userEdits(state: BotState, room: ChatRoom, what: UserMessage, id: number): FakeMessage {
+  const before = room.messages.get(id);
+  if (!before) throw new Error(`no message ${id} in chat ${room.chat.id}`);
+  const { entities: _entities, caption_entities: _captionEntities, ...kept } = before;
+  const edited = { ...kept, ...textContent(what), ...mediaContent(state, what), edit_date: unixNow() };
+  room.messages.set(id, edited);
+  if (canSee(state, room, edited)) state.updates.push({ edited_message: edited });
+  return edited;
+}
+
+function textContent({ text, caption, entities }: UserMessage): MessageContent {
+  const shown = text ?? caption;
+  if (shown === undefined) return {};
+  const found = entities ?? findEntities(shown);
+  if (text !== undefined) return { text, ...(found.length > 0 && { entities: found }) };
+  return { caption: shown, ...(found.length > 0 && { caption_entities: found }) };
+}
+
+function mediaContent(state: BotState, what: UserMessage): MessageContent {
+  const store = (folder: string, extension: string, { bytes, sizeBytes }: UserFile) => {
+    const file = state.world.addFile(folder, extension, Buffer.from(bytes), sizeBytes);
+    return { file_id: file.id, file_unique_id: file.uniqueId, file_size: file.sizeBytes };
+  };
+  const named = (file: UserFile) => ({
+    ...(file.fileName !== undefined && { file_name: file.fileName }),
+    ...(file.mimeType !== undefined && { mime_type: file.mimeType }),
+  });
+  const { photo, document, voice, audio, video } = what;
+  const size = (file: UserFile) => ({ width: file.width ?? 1280, height: file.height ?? 960 });
+  const duration = (file: UserFile) => ({ duration: file.durationSeconds ?? 1 });
+  return {
+    // Telegram lists sizes from small to large; the last one is the picture.
+    ...(photo && {
+      photo: [
+        { ...store('thumbnails', '.jpg', { bytes: photo.bytes.slice(0, 64) }), width: 90, height: 68 },
+        { ...store('photos', '.jpg', photo), ...size(photo) },
+      ],
+    }),
+    ...(document && { document: { ...store('documents', '', document), ...named(document) } }),
+    ...(voice && {
+      voice: { ...store('voice', '.oga', voice), mime_type: voice.mimeType ?? 'audio/ogg', ...duration(voice) },
+    }),
+    ...(audio && { audio: { ...store('music', '.mp3', audio), ...named(audio), ...duration(audio) } }),
+    ...(video && { video: { ...store('videos', '.mp4', video), ...named(video), ...size(video), ...duration(video) } }),
+  };
+}
+
+function pushMessage(state: BotState, room: ChatRoom, message: FakeMessage): void {
+  if (canSee(state, room, message)) state.updates.push({ message });
+}
+
+/** In privacy mode a bot sees service messages, commands, mentions of itself and replies to itself. */
+function canSee(state: BotState, room: ChatRoom, message: FakeMessage): boolean {
+  if (room.bot !== 'member') return false;
+  if (state.me.can_read_all_group_messages || room.chat.type === 'private') return true;
+  const text = message.text ?? message.caption;
+  const hasContent =
+    text !== undefined || message.photo || message.document || message.voice || message.audio || message.video;
+  if (!hasContent || message.reply_to_message?.from?.id === state.me.id) return true;
+  const name = `@${state.me.username}`.toLowerCase();
+  return [...(message.entities ?? []), ...(message.caption_entities ?? [])].some((entity) => {
+    const part = (text ?? '').slice(entity.offset, entity.offset + entity.length).toLowerCase();
+    if (entity.type === 'mention') return part === name;
+    return entity.type === 'bot_command' && (!part.includes('@') || part.endsWith(name));
+  });
+}
+
+function botMember(room: ChatRoom, state: BotState): ChatMember {
+  const user = state.world.bot;
+  if (room.bot === 'member') return { status: 'member', user };
+  return room.bot === 'left' ? { status: 'left', user } : { status: 'kicked', user, until_date: 0 };
+}
+
+function leave(room: ChatRoom, state: BotState, as: 'left' | 'kicked' | 'blocked'): void {
+  room.bot = as;
+  room.members.delete(state.me.id);
+}
+
+function removeBot(state: BotState, room: ChatRoom, by: User, as: 'kicked' | 'blocked'): void {
+  const old = botMember(room, state);
+  leave(room, state, as);
+  announce(state, room, by, old);
+}
+
+function announce(state: BotState, room: ChatRoom, from: User, old: ChatMember): void {
+  state.updates.push({
+    my_chat_member: {
+      chat: room.chat,
+      from,
+      date: unixNow(),
+      old_chat_member: old,
+      new_chat_member: botMember(room, state),
+    },
+  });
+}
+
+function migrate(state: BotState, room: ChatRoom): Chat.SupergroupChat {
+  const { chat } = room;
+  if (chat.type !== 'group') throw new Error(`chat ${chat.id} is no basic group`);
+  const upgraded: Chat.SupergroupChat = { id: -1_000_000_000_000 + chat.id, type: 'supergroup', title: chat.title };
+  const members = [...room.members.values()].filter((user) => user.id !== state.me.id);
+  const by = members[0] ?? state.world.bot;
+  const next = state.world.addRoom(upgraded, members);
+  pushMessage(state, room, state.world.addMessage(room, by, { migrate_to_chat_id: upgraded.id }));
+  room.migratedTo = upgraded.id;
+  pushMessage(state, next, state.world.addMessage(next, by, { migrate_from_chat_id: chat.id }));
+  return upgraded;
+}
