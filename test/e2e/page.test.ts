@@ -188,6 +188,18 @@ describe.skipIf(!executablePath)('the chat page', () => {
     expect(await input().inputValue()).toBe('half a thou');
   });
 
+  test('after a backup was restored the page shows what the restored history holds', async () => {
+    await logIn();
+    await write('younger than the backup');
+    await expect.poll(() => page.locator('#pending .message').count()).toBe(0);
+    await home.down();
+    await page.getByText('Connection lost.').waitFor();
+    await page.route('**/api/chat/messages', (route) => route.fulfill({ json: { messages: [] } }));
+    await page.route('**/api/chat/stream*', (route) => route.abort());
+    await home.up();
+    await shows();
+  });
+
   test('a message whose answer was lost on the way is stored once, also after closing the page', async () => {
     await logIn();
     // It reaches the server; the browser never learns of it.
