@@ -13,7 +13,7 @@ let loaded = false;
 const text = $('text');
 const conversation = createConversation({
   scroller: $('scroller'),
-  conversation: $('conversation'),
+  content: $('content'),
   messages: $('messages'),
   pending: $('pending'),
   jump: $('jump'),
@@ -64,8 +64,12 @@ async function refreshStatus() {
   text.placeholder = `Message ${status.assistantName}`;
 }
 
+/** Fills the page once. Later it only looks whether a backup was restored, which knows fewer messages than were shown. */
 async function loadHistory() {
   const { messages } = await get('/api/chat/messages');
+  const restored = (messages.at(-1)?.id ?? 0) < conversation.lastId();
+  if (restored) conversation.clear();
+  else if (loaded) return;
   for (const message of messages) conversation.add(message);
   conversation.followNow();
   $('conversation').removeAttribute('aria-busy');
@@ -108,7 +112,7 @@ async function stayConnected() {
   for (;;) {
     try {
       await refreshStatus();
-      if (!loaded) await loadHistory();
+      await loadHistory();
       delay = FIRST_RETRY_MS;
       await followStream();
     } catch {

@@ -6,7 +6,7 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute:
 /** Within this many pixels of the end, new messages are followed. */
 const AT_END_PX = 80;
 
-/** Builds the list on `elements` ({scroller, conversation, messages, pending, jump}). */
+/** Builds the list on `elements` ({scroller, content, messages, pending, jump}). */
 export function createConversation(elements) {
   const shown = new Map();
   const waiting = new Map();
@@ -62,7 +62,7 @@ export function createConversation(elements) {
 }
 
 /** Scrolls to the end as long as the reader is there; else offers the way with a button. */
-function followEnd({ scroller, conversation, jump }) {
+function followEnd({ scroller, content, jump }) {
   let atEnd = true;
   const now = () => {
     scroller.scrollTop = scroller.scrollHeight;
@@ -74,12 +74,12 @@ function followEnd({ scroller, conversation, jump }) {
     if (atEnd) jump.hidden = true;
   });
   jump.addEventListener('click', now);
-  // A keyboard that opens, a picture that loads: the end moves without a message.
+  // A keyboard that opens, the working line that appears: the end moves without a message.
   const observer = new ResizeObserver(() => {
     if (atEnd) now();
   });
   observer.observe(scroller);
-  observer.observe(conversation);
+  observer.observe(content);
   return {
     now,
     during(change) {

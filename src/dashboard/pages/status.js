@@ -44,9 +44,9 @@ function drawHeader(elements, status) {
   elements.model.classList.toggle('demo', demo);
   elements.channels.replaceChildren(
     ...status.channels.map((channel) => {
-      const item = element('li', channel.state, channel.name);
+      const item = element('li', channel.state);
       item.title = channel.detail ? `${channel.state}: ${channel.detail}` : channel.state;
-      item.append(element('span', 'unseen', `: ${channel.state}`));
+      item.append(element('span', 'label', channel.name), element('span', 'unseen', `: ${channel.state}`));
       return item;
     }),
   );
@@ -66,7 +66,7 @@ function statusBanners({ stopped, engine, groups, channels, backend }) {
   const parked = groups.filter((group) => group.parked);
   return [
     ...(stopped ? [{ ...banner('error', 'Emergency stop: nothing is started until you resume.'), resume: true }] : []),
-    ...(engine.state === 'down' ? [banner('error', `Docker is not available, messages wait. ${engine.detail}`)] : []),
+    ...(engine.state === 'down' ? [banner('error', `Docker is not available, messages wait (${engine.detail})`)] : []),
     ...parked.map((group) =>
       banner('warn', parkedTexts[group.parked] ?? `Group ${group.folder} waits: ${group.parked}`),
     ),
