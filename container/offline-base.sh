@@ -15,7 +15,7 @@ case $(dpkg --print-architecture) in
 esac
 npm=npm@11.21.2
 packages=(base-files base-passwd bash bzip2 ca-certificates coreutils curl dash debianutils diffutils findutils git grep gzip hostname jq less libc-bin
-  libstdc++6 mawk openssl patch procps python3 ripgrep sed tar unzip util-linux xz-utils zip)
+  libstdc++6 mawk openssl patch procps python3 ripgrep sed tar unzip util-linux xz-utils)
 
 mkdir -p "$work"/{state/lists/partial,cache/archives/partial,sources,npm} "$root"
 : >"$work/state/status" # an empty system: every dependency is fetched

@@ -49,7 +49,7 @@ export function report(error) {
 }
 
 /**
- * Runs a program with its output in a temporary file. Throws SetupError with `failure` and the output's end when it fails.
+ * Runs a program with its output in a temporary file. Throws SetupError with `failure` and the output's ends when it fails.
  * @param {string} program
  * @param {string[]} args
  * @param {{ failure: string, cwd?: string, env?: Record<string, string | undefined> }} options
@@ -60,7 +60,7 @@ export async function runQuietly(program, args, { failure, cwd, env }) {
   const log = openSync(file, 'w');
   try {
     const code = await exitCodeOf(spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] }));
-    if (code !== 0) throw new SetupError(failure, lastLines(readFileSync(file, 'utf8'), 30));
+    if (code !== 0) throw new SetupError(failure, bothEnds(readFileSync(file, 'utf8')));
   } finally {
     closeSync(log);
     rmSync(folder, { recursive: true, force: true });
@@ -99,4 +99,11 @@ function exitCodeOf(child) {
 /** @param {string} text @param {number} count */
 export function lastLines(text, count) {
   return text.trimEnd().split('\n').slice(-count).join('\n');
+}
+
+/** The cause of a failure is in the first lines of some programs and in the last ones of others. @param {string} text */
+function bothEnds(text) {
+  const lines = text.trimEnd().split('\n');
+  if (lines.length <= 40) return lines.join('\n');
+  return [...lines.slice(0, 15), '…', ...lines.slice(-25)].join('\n');
 }
