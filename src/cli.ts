@@ -95,10 +95,10 @@ const commands: Record<string, Command> = {
   pair: {
     ask: (call) => call('GET', '/api/pairing'),
     show: (answer) => {
-      const { channels } = z
-        .object({ channels: z.array(z.object({ channel: z.string(), code: z.string() })) })
+      const { pairing } = z
+        .object({ pairing: z.array(z.object({ channel: z.string(), code: z.string() })) })
         .parse(answer);
-      const lines = channels.map(
+      const lines = pairing.map(
         ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
       );
       return lines.join('\n') || 'Every channel that is on has its owner.';

@@ -23,6 +23,8 @@ export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
     return { kind: 'moved', from: String(source.chat.id), to: String(source.migrate_to_chat_id) };
   }
   if (source.from?.is_bot && !source.sender_chat) return { kind: 'ignore' };
+  // A channel's post in its discussion group, and a live location that moves: nobody says anything to us.
+  if (source.is_automatic_forward || (update.edited_message && source.location)) return { kind: 'ignore' };
   const media = mediaOf(source);
   const text = textOf(source, bot);
   if (text === '' && media.length === 0) return { kind: 'ignore' };

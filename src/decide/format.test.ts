@@ -9,7 +9,8 @@ describe('Telegram HTML', () => {
     ['**bold** *it* ~~no~~ `a<b`', '<b>bold</b> <i>it</i> <s>no</s> <code>a&lt;b</code>'],
     ['# Head **line**', '<b>Head line</b>'],
     ['one\ntwo\n\nthree', 'one\ntwo\n\nthree'],
-    ['- a\n- b\n  - c', '• a\n• b\n   \n   • c'],
+    ['- a\n- b\n  - c', '• a\n• b\n   • c'],
+    ['1. run\n\n   ```sh\n   a\n\n     b\n   ```', '1. run\n<pre><code class="language-sh">a\n\n  b</code></pre>'],
     ['3. a\n4. b', '3. a\n4. b'],
     ['- [x] done\n- [ ] open', '• ☑ done\n• ☐ open'],
     ['```ts\nif (a < b) {}\n```', '<pre><code class="language-ts">if (a &lt; b) {}</code></pre>'],
@@ -19,7 +20,11 @@ describe('Telegram HTML', () => {
     ['![alt](https://e.org/i.png)', '<a href="https://e.org/i.png">alt</a>'],
     ['<script>alert(1)</script>', '&lt;script&gt;alert(1)&lt;/script&gt;'],
     ['| a | b |\n|---|---|\n| 1 | <2> |', '<pre>a | b\n--+----\n1 | &lt;2&gt;</pre>'],
-    ['a &amp; b', 'a &amp;amp; b'],
+    ['a &amp; b &lt;i&gt; &#8364; &unknown; `&amp;`', 'a &amp; b &lt;i&gt; € &amp;unknown; <code>&amp;amp;</code>'],
+    ['| a |\n|---|\n| x<br>y |', '<pre>a\n---\nx y</pre>'],
+    ['[![alt](https://e.org/i.png)](https://e.org/)', '<a href="https://e.org/">alt</a>'],
+    ['[write](mailto:a@b.org) or c@d.org', 'write (a@b.org) or c@d.org'],
+    ['half \ud83d', 'half \uFFFD'],
   ])('%j', (markdown, html) => {
     expect(markdownToTelegramHtml(markdown)).toBe(html);
   });
@@ -99,6 +104,19 @@ describe('splitting', () => {
       expect(markdownToTelegramHtml(part)).toMatch(/<pre><code class="language-ts">[\s\S]*<\/code><\/pre>/);
   });
 
+  test('a list that is cut counts on, and a link keeps its address in another part than its definition', () => {
+    const items = Array.from({ length: 60 }, (_, i) => `1. item ${i} [x][Ref]`).join('\n');
+    const parts = splitMarkdown(`${items}\n\n[Ref]: https://e.org/`, telegramOptions(300)).map(markdownToTelegramHtml);
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.join('\n').match(/^\d+\. item \d+ <a href="https:\/\/e\.org\/">x<\/a>$/gm)).toHaveLength(60);
+    expect(parts.join('\n').match(/^\d+/gm)).toEqual(Array.from({ length: 60 }, (_, i) => String(i + 1)));
+  });
+
+  test('text that had to be escaped is shown without backslashes', () => {
+    const parts = splitMarkdown('**a'.repeat(10_000), telegramOptions(4096)).map(markdownToTelegramHtml);
+    expect(parts.join('')).toBe('**a'.repeat(10_000));
+  });
+
   test('one endless line is cut between characters', () => {
     const parts = splitMarkdown('👩‍👩‍👧‍👦'.repeat(2_000), telegramOptions(4096));
     for (const part of parts) expect(part.replaceAll('👩‍👩‍👧‍👦', '')).toBe('');
@@ -114,6 +132,7 @@ describe('splitting', () => {
     ['one megabyte of words', 'word '.repeat(200_000)],
     ['underscores', '_a'.repeat(20_000)],
     ['emphasis', '*a_ '.repeat(10_000)],
+    ['dotted run', 'a.'.repeat(90_000)],
     ['table', `|a|b|\n|-|-|\n${'|1|2|\n'.repeat(5_000)}`],
   ])('hostile %s neither hang nor throw', (_name, text) => {
     const parts = splitMarkdown(text, telegramOptions(4096));

@@ -6,10 +6,14 @@ export function markdownToTelegramHtml(text: string): string {
   return renderMarkdown(text, telegram).trim();
 }
 
-/** Length of Telegram HTML as Telegram counts it: UTF-16 units after tags and entities are resolved. */
-export function telegramLength(html: string): number {
-  return html.replace(/<[^>]*>/g, '').replace(/&(?:lt|gt|amp|quot);/g, '_').length;
+/** What a person reads of Telegram HTML written here: tags and entities resolved. */
+export function telegramPlainText(html: string): string {
+  const chars: Record<string, string> = { '&lt;': '<', '&gt;': '>', '&amp;': '&', '&quot;': '"' };
+  return stripTags(html).replace(/&(?:lt|gt|amp|quot);/g, (entity) => chars[entity] ?? entity);
 }
+
+/** Length of Telegram HTML as Telegram counts it: UTF-16 units after tags and entities are resolved. */
+export const telegramLength = (html: string): number => telegramPlainText(html).length;
 
 /** HTML from an allow-list of tags, everything else escaped: safe to put into our page. */
 export function markdownToSafeHtml(text: string): string {
@@ -36,9 +40,12 @@ const telegram: MarkdownTarget = {
   strike: (inner) => `<s>${inner}</s>`,
   code: (text) => `<code>${escapeHtml(text)}</code>`,
   link(href, inner) {
-    const safe = safeHref(href, /^(https?|tg|mailto):$/);
+    const mail = /^mailto:([^?]+)/i.exec(href)?.[1];
+    // Telegram links addresses that it finds in the text, and no others.
+    if (mail !== undefined) return inner === escapeHtml(mail) ? inner : `${inner} (${escapeHtml(mail)})`;
+    const safe = safeHref(href, /^(https?|tg):$/);
     if (!safe || inner === '') return inner || escapeHtml(href);
-    return `<a href="${escapeHtml(safe)}">${inner}</a>`;
+    return `<a href="${escapeHtml(safe)}">${withoutLinks(inner)}</a>`;
   },
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
@@ -51,8 +58,10 @@ const telegram: MarkdownTarget = {
   },
   // Telegram's quotes cannot be nested.
   quote: (inner, depth) => (depth === 0 ? `<blockquote>${inner}</blockquote>` : inner),
-  list: (items) => items.map(({ marker, inner }) => `${marker} ${inner.replaceAll('\n', '\n   ')}`).join('\n'),
-  table: (header, rows) => `<pre>${alignTable([header, ...rows].map((row) => row.map(stripTags)))}</pre>`,
+  // Only the lines of inner lists are set in: spaces before the lines of a code block would become part of the code.
+  list: (items, _ordered, depth) =>
+    items.map(({ marker, blocks }) => `${'   '.repeat(depth)}${marker} ${blocks.join('\n')}`).join('\n'),
+  table: (header, rows) => `<pre>${alignTable([header, ...rows].map((row) => row.map(cellText)))}</pre>`,
   rule: () => '———',
   join: (blocks) => blocks.join('\n\n'),
 };
@@ -66,7 +75,7 @@ const page: MarkdownTarget = {
   link(href, inner) {
     const safe = safeHref(href, /^(https?|mailto):$/);
     if (!safe) return inner || escapeHtml(href);
-    return `<a href="${escapeHtml(safe)}" target="_blank" rel="noopener noreferrer nofollow">${inner || escapeHtml(href)}</a>`;
+    return `<a href="${escapeHtml(safe)}" target="_blank" rel="noopener noreferrer nofollow">${withoutLinks(inner) || escapeHtml(href)}</a>`;
   },
   lineBreak: () => '<br>',
   paragraph: (inner) => `<p>${inner}</p>`,
@@ -76,7 +85,7 @@ const page: MarkdownTarget = {
   list(items, ordered) {
     const tag = ordered ? 'ol' : 'ul';
     const start = ordered ? ` start="${Number.parseInt(items[0]?.marker ?? '1', 10)}"` : '';
-    return `<${tag}${start}>${items.map(({ inner }) => `<li>${inner}</li>`).join('')}</${tag}>`;
+    return `<${tag}${start}>${items.map(({ blocks }) => `<li>${blocks.join('\n')}</li>`).join('')}</${tag}>`;
   },
   table(header, rows) {
     const row = (cells: string[], tag: string) =>
@@ -87,7 +96,12 @@ const page: MarkdownTarget = {
   join: (blocks) => blocks.join('\n'),
 };
 
+/** An image inside a link is a link inside a link. */
+const withoutLinks = (html: string) => html.replace(/<\/?a\b[^>]*>/g, '');
+
 const stripTags = (html: string) => html.replace(/<[^>]*>/g, '');
+
+const cellText = (html: string) => stripTags(html).replace(/\s+/g, ' ').trim();
 
 /** Rows of escaped cells as monospaced lines. Widths count characters, so an entity counts as the character it shows. */
 function alignTable(rows: string[][]): string {

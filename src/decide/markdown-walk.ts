@@ -14,7 +14,7 @@ export interface MarkdownTarget {
   heading(level: number, inner: string): string;
   codeBlock(text: string, language: string): string;
   quote(inner: string, depth: number): string;
-  list(items: { marker: string; inner: string }[], ordered: boolean, depth: number): string;
+  list(items: { marker: string; blocks: string[] }[], ordered: boolean, depth: number): string;
   table(header: string[], rows: string[][]): string;
   rule(): string;
   /** Joins blocks that follow each other. */
@@ -46,15 +46,24 @@ function isPathological(text: string): boolean {
     if (/^\s{0,3}(?:```|~~~)/.test(line)) fenced = !fenced;
     if (fenced) continue;
     if (/^(?:[ \t]*>){20}/.test(line) || /^[ \t]{80}/.test(line)) return true;
-    delimiters = line.trim() === '' ? 0 : delimiters + (line.match(/[*_~[\]`<]/g)?.length ?? 0);
-    if (delimiters > MAX_DELIMITERS) return true;
+    // Escaped ones cost nothing, and counting them would show the backslashes of a text that we escaped ourselves.
+    delimiters = line.trim() === '' ? 0 : delimiters + (line.match(/(?<!\\)[*_~[\]`<]/g)?.length ?? 0);
+    if (delimiters > MAX_DELIMITERS || hasAddressRun(line)) return true;
   }
   return false;
 }
 
-export function renderMarkdown(text: string, target: MarkdownTarget): string {
+/** A long run without spaces such as `a.a.a.…`: at each of its characters the parser looks for an e-mail address again. */
+function hasAddressRun(line: string): boolean {
+  const run = /[\w.!#$%&'*+/=?^`{|}~-]{2000,}/.exec(line);
+  return run !== null && /[^a-z\d]/i.test(run[0].slice(1));
+}
+
+export function renderMarkdown(markdown: string, target: MarkdownTarget): string {
+  // Half a character is no text: servers refuse it.
+  const text = markdown.replace(/\p{Surrogate}/gu, '\uFFFD');
   const blocks = parseBlocks(text);
-  return blocks ? renderBlocks(blocks, target, { list: 0, quote: 0 }) : target.text(text);
+  return blocks ? target.join(renderBlocks(blocks, target, { list: 0, quote: 0 })) : target.text(text);
 }
 
 interface Depth {
@@ -62,9 +71,9 @@ interface Depth {
   quote: number;
 }
 
-function renderBlocks(tokens: Token[], target: MarkdownTarget, depth: Depth): string {
-  if (depth.list + depth.quote > MAX_DEPTH) return target.text(tokens.map((token) => token.raw).join(''));
-  return target.join(tokens.map((token) => renderBlock(token, target, depth)).filter((block) => block !== ''));
+function renderBlocks(tokens: Token[], target: MarkdownTarget, depth: Depth): string[] {
+  if (depth.list + depth.quote > MAX_DEPTH) return [target.text(tokens.map((token) => token.raw).join(''))];
+  return tokens.map((token) => renderBlock(token, target, depth)).filter((block) => block !== '');
 }
 
 function renderBlock(token: Token, target: MarkdownTarget, depth: Depth): string {
@@ -72,8 +81,10 @@ function renderBlock(token: Token, target: MarkdownTarget, depth: Depth): string
   if (isToken(token, 'heading')) return target.heading(token.depth, inline(token.tokens, target));
   if (isToken(token, 'paragraph')) return target.paragraph(inline(token.tokens, target));
   if (isToken(token, 'code')) return target.codeBlock(token.text, (token.lang ?? '').split(/\s/)[0] ?? '');
-  if (isToken(token, 'blockquote'))
-    return target.quote(renderBlocks(token.tokens, target, { ...depth, quote: depth.quote + 1 }), depth.quote);
+  if (isToken(token, 'blockquote')) {
+    const inner = renderBlocks(token.tokens, target, { ...depth, quote: depth.quote + 1 });
+    return target.quote(target.join(inner), depth.quote);
+  }
   if (isToken(token, 'list')) return renderList(token, target, depth);
   if (isToken(token, 'table')) return renderTable(token, target);
   if (isToken(token, 'hr')) return target.rule();
@@ -85,8 +96,8 @@ function renderList(list: Tokens.List, target: MarkdownTarget, depth: Depth): st
   const start = typeof list.start === 'number' ? list.start : 1;
   const items = list.items.map((item, index) => {
     const task = item.task ? (item.checked ? '☑ ' : '☐ ') : '';
-    const inner = renderBlocks(item.tokens, target, { ...depth, list: depth.list + 1 });
-    return { marker: list.ordered ? `${start + index}.` : '•', inner: task + inner };
+    const [first = '', ...rest] = renderBlocks(item.tokens, target, { ...depth, list: depth.list + 1 });
+    return { marker: list.ordered ? `${start + index}.` : '•', blocks: [task + first, ...rest] };
   });
   return target.list(items, list.ordered, depth.list);
 }
@@ -111,8 +122,21 @@ function renderInline(token: Token, target: MarkdownTarget): string {
   if (isToken(token, 'link')) return target.link(token.href, inline(token.tokens, target));
   if (isToken(token, 'image')) return target.link(token.href, target.text(token.text || token.href));
   if (isToken(token, 'text') && 'tokens' in token && token.tokens) return inline(token.tokens, target);
-  if (isToken(token, 'text') || isToken(token, 'escape')) return target.text(token.text);
+  if (isToken(token, 'text')) return target.text(decodeEntities(token.text));
+  if (isToken(token, 'escape')) return target.text(token.text);
+  // The only tag that models write on purpose, in table cells.
+  if (/^<br\s*\/?>$/i.test(token.raw)) return target.lineBreak();
   return target.text(token.raw);
+}
+
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+
+/** The character references that models write, as Markdown reads them; unknown ones stay as they are. */
+function decodeEntities(text: string): string {
+  return text.replace(/&(?:#(\d{1,6})|([a-z]{2,4}));/g, (whole, code, name) => {
+    if (name !== undefined) return ENTITIES[name] ?? whole;
+    return /\p{Cc}|\p{Cs}/u.test(String.fromCodePoint(Number(code))) ? whole : String.fromCodePoint(Number(code));
+  });
 }
 
 interface TokenTypes {

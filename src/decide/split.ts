@@ -14,11 +14,20 @@ export function splitMarkdown(text: string, options: SplitOptions): string[] {
   if (text.trim() === '') return [];
   if (options.measure(text) <= options.limit) return [text];
   const blocks = parseBlocks(text);
-  const pieces = blocks ? blocks.flatMap((block) => splitBlock(block, options)) : plainPieces(text, options);
+  const shown = blocks?.filter((block) => block.type !== 'def');
+  const pieces = shown ? shown.flatMap((block) => splitBlock(block, options)) : plainPieces(text, options);
   return pack(pieces, options)
     .flatMap((part) => (options.measure(part) <= options.limit ? [part] : plainPieces(part, options)))
     .map((part) => part.replace(/^\n+/, '').trimEnd())
-    .filter((part) => part !== '');
+    .filter((part) => part !== '')
+    .map((part) => withDefinitions(part, blocks ?? []));
+}
+
+/** `[x][1]` needs its `[1]: https://…` in the same part; definitions are not shown, so they do not count. */
+function withDefinitions(part: string, blocks: Token[]): string {
+  const lower = part.toLowerCase();
+  const needed = blocks.filter((block) => isToken(block, 'def') && lower.includes(`[${block.tag}]`));
+  return [part, ...needed.map((block) => block.raw.trim())].join('\n\n');
 }
 
 /** Fills parts with whole pieces as long as they fit. */
@@ -44,7 +53,10 @@ function pack(pieces: string[], { limit, measure }: SplitOptions): string[] {
 function splitBlock(block: Token, options: SplitOptions): string[] {
   if (options.measure(block.raw) + 2 <= options.limit) return [block.raw];
   if (isToken(block, 'code')) return splitFence(block.text, block.lang ?? '', options);
-  if (isToken(block, 'list')) return block.items.flatMap((item) => splitItem(item.raw, item.tokens, options));
+  if (isToken(block, 'list'))
+    return block.items.flatMap((item, index) =>
+      splitItem(numbered(item.raw, block.start, index), item.tokens, options),
+    );
   if (isToken(block, 'blockquote')) {
     const inner = splitMarkdown(block.text, { ...options, measure: (part) => options.measure(quoted(part)) + 2 });
     return inner.map((part) => `${quoted(part)}\n\n`);
@@ -55,6 +67,11 @@ function splitBlock(block: Token, options: SplitOptions): string[] {
 }
 
 const quoted = (text: string) => text.trimEnd().replace(/^/gm, '> ');
+
+/** A list written `1. 1. 1.` counts on by itself; cut, each item needs its own number. */
+function numbered(raw: string, start: number | '', index: number): string {
+  return start === '' ? raw : raw.replace(/^(\s*)\d+/, (_number, space) => `${space}${start + index}`);
+}
 
 function splitItem(raw: string, tokens: Token[], options: SplitOptions): string[] {
   const whole = raw.endsWith('\n') ? raw : `${raw}\n`;
@@ -113,7 +130,9 @@ function splitInline(tokens: Token[], options: SplitOptions): string[] {
 
 /** Joins inline pieces to paragraphs of at most the limit; a piece that would begin a list or heading by accident is escaped. */
 function packLines(pieces: string[], options: SplitOptions): string[] {
-  return pack(pieces, options).map((part) => `${part.replace(/^(\s*)([-+*](?=\s)|#(?=#{0,5}\s)|>|~(?=~~)|\d+(?=[.)]\s))/, escapeStart)}\n\n`);
+  return pack(pieces, options).map(
+    (part) => `${part.replace(/^(\s*)([-+*](?=\s)|#(?=#{0,5}\s)|>|~(?=~~)|\d+(?=[.)]\s))/, escapeStart)}\n\n`,
+  );
 }
 
 function escapeStart(_match: string, space: string, start: string): string {

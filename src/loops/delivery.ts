@@ -121,7 +121,7 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, error: un
   if (!hopeless) {
     const asked = error instanceof ChannelError ? (error.retryAfterMs ?? 0) : 0;
     const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), MAX_DELAY_MS) * (0.75 + clock.random() * 0.25);
-    return store.outbox.retry(row.id, now + Math.max(delay, asked), kind === 'retry', reason);
+    return store.outbox.retry(row.id, now + Math.round(Math.max(delay, asked)), kind === 'retry', reason);
   }
   store.transaction(() => {
     store.outbox.dead(row.id, reason);

@@ -106,7 +106,7 @@ function observe(child: ChildProcess, home: string, port: number): DaemonProcess
           if (!line && !over) return;
           waiters.delete(look);
           if (line) resolve(line);
-          else reject(new Error(`the daemon ended first: ${errors}\n${JSON.stringify(logs.slice(-5))}`));
+          else reject(new Error(`the daemon ended first: ${errors}\n${JSON.stringify(logs.slice(-3))}`));
         };
         waiters.add(look);
         look();

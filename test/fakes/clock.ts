@@ -11,7 +11,7 @@ export function createFakeClock(start = Date.UTC(2026, 10, 21, 9)): FakeClock {
   let timers: { at: number; fire: () => void }[] = [];
   const clock: FakeClock = {
     now: () => now,
-    random: () => 0.5,
+    random: () => 0.7654321,
     at(at, fire) {
       const timer = { at, fire };
       timers.push(timer);

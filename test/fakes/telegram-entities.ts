@@ -93,22 +93,18 @@ function cutOut(range: Range, hole: Range): Range[] {
   return pieces;
 }
 
-/** White space at both ends goes, except inside code. */
+/** White space goes at the end, and at the start up to the first entity; entities of nothing but white space go too. */
 function trimText(text: string, ranges: Range[]): { text: string; ranges: Range[] } {
-  const codes = ranges.filter(isCode);
-  const lead = text.length - text.trimStart().length;
-  const start = Math.min(lead, ...codes.map((code) => code.offset));
-  const end = Math.max(text.trimEnd().length, start, ...codes.map((code) => code.offset + code.length));
+  const end = text.trimEnd().length;
+  const lead = /^[ \n]*/.exec(text)?.[0].length ?? 0;
+  const start = Math.min(lead, end, ...ranges.map((range) => range.offset));
   const moved = ranges.map((range) => {
-    const from = Math.max(range.offset, start);
     const to = Math.min(range.offset + range.length, end);
-    return { ...range, offset: from - start, length: to - from };
+    return { ...range, offset: range.offset - start, length: to - range.offset };
   });
-  // Code of nothing but blanks is an empty message, as everywhere.
   const kept = text.slice(start, end);
-  return kept.trim() === ''
-    ? { text: '', ranges: [] }
-    : { text: kept, ranges: moved.filter((range) => range.length > 0) };
+  const isVisible = (range: Range) => kept.slice(range.offset, range.offset + range.length).trim() !== '';
+  return { text: kept, ranges: moved.filter((range) => range.length > 0 && isVisible(range)) };
 }
 
 function toEntity({ kind, argument, offset, length }: Range): MessageEntity {

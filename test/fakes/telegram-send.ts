@@ -24,14 +24,13 @@ import {
 
 const MAX_TEXT = 4096;
 const MAX_CAPTION = 1024;
+const MAX_RAW_BYTES = 35_000;
 const MAX_UPLOAD_BYTES = 50 * 1024 * 1024;
 const MAX_PHOTO_BYTES = 10 * 1024 * 1024;
 
 export function sendMessage(state: BotState, params: CallParams): FakeMessage {
   const room = state.world.findWritableRoom(params.fields.get('chat_id'));
-  const parsed = readText(params, 'text', 'entities');
-  if (parsed.text === '') throw badRequest('message text is empty');
-  if (parsed.text.length > MAX_TEXT) throw badRequest('message is too long');
+  const parsed = readMessageText(params);
   const content = { text: parsed.text, ...(parsed.entities.length > 0 && { entities: parsed.entities }) };
   return deliver(state, room, params, { method: 'sendMessage', parsed, content, file: undefined });
 }
@@ -81,9 +80,7 @@ export function editMessageText(state: BotState, params: CallParams): FakeMessag
   const message = room.messages.get(messageId);
   if (!message) throw badRequest('message to edit not found');
   if (message.from.id !== state.me.id || message.text === undefined) throw badRequest("message can't be edited");
-  const parsed = readText(params, 'text', 'entities');
-  if (parsed.text === '') throw badRequest('message text is empty');
-  if (parsed.text.length > MAX_TEXT) throw badRequest('message is too long');
+  const parsed = readMessageText(params);
   const isSame =
     JSON.stringify([parsed.text, parsed.entities]) === JSON.stringify([message.text, message.entities ?? []]);
   if (isSame) {
@@ -144,6 +141,14 @@ function record(state: BotState, params: CallParams, { method, parsed, message, 
   state.waiters.notify();
 }
 
+function readMessageText(params: CallParams): ParsedText {
+  if ((params.fields.get('text') ?? '') === '') throw badRequest('message text is empty');
+  const parsed = readText(params, 'text', 'entities');
+  if (parsed.text === '') throw badRequest('text must be non-empty');
+  if (parsed.text.length > MAX_TEXT) throw badRequest('message is too long');
+  return parsed;
+}
+
 function readCaption(params: CallParams): ParsedText {
   const parsed = readText(params, 'caption', 'caption_entities');
   if (parsed.text.length > MAX_CAPTION) throw badRequest('message caption is too long');
@@ -157,8 +162,10 @@ function captionOf(parsed: ParsedText): MessageContent {
 
 /** Text with its entities, from a parse mode or from a list. Throws 400 as the server does. */
 function readText(params: CallParams, textField: string, entitiesField: string): ParsedText {
-  // The server drops carriage returns and turns other control characters into spaces.
-  const raw = (params.fields.get(textField) ?? '').replaceAll('\r', '').replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, ' ');
+  // The server drops carriage returns and turns all other control characters but the line feed into spaces, tabs too.
+  const raw = (params.fields.get(textField) ?? '').replaceAll('\r', '').replace(/[\0-\x09\x0b-\x1f]/g, ' ');
+  // The real server cuts here, in the middle of a tag if need be.
+  if (Buffer.byteLength(raw) > MAX_RAW_BYTES) throw badRequest('message is too long');
   const mode = params.fields.get('parse_mode')?.toLowerCase() ?? '';
   if (mode === 'html') return parseHtml(raw);
   // Pinch writes HTML only; the other two modes of the real server are not modelled.

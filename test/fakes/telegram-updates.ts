@@ -36,6 +36,8 @@ export interface UpdateQueue {
 }
 
 const CONFLICT = 'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running';
+/** How far beyond the next id an offset may be; further ones are ignored. */
+const FUTURE_SLACK = 10;
 /** Served only when asked for by name. */
 const OPT_IN_KINDS = ['chat_member', 'message_reaction', 'message_reaction_count'];
 
@@ -59,7 +61,8 @@ export function createUpdateQueue(firstId: number, onChange: () => void): Update
   const confirm = (offset: number) => {
     if (offset === 0) return;
     const first = offset < 0 ? queue.at(Math.max(offset, -queue.length))?.update_id : offset;
-    if (first === undefined) return;
+    // An offset from the future confirms nothing: the server then serves from the start of the queue.
+    if (first === undefined || first > nextId + FUTURE_SLACK) return;
     queue = queue.filter((update) => update.update_id >= first);
     confirmed = Math.max(confirmed, first);
   };
@@ -89,7 +92,8 @@ export function createUpdateQueue(firstId: number, onChange: () => void): Update
       if (!isAllowed(body)) return undefined;
       const update: FakeUpdate = { update_id: nextId++, ...body };
       queue.push(update);
-      if (held) held.settle(queue.slice(0, held.request.limit));
+      // Updates that come in one breath leave in one answer, as on the real server.
+      queueMicrotask(() => held?.settle(queue.slice(0, held.request.limit)));
       onChange();
       return update;
     },

@@ -38,6 +38,8 @@ export interface FakeTelegram extends People {
   pendingUpdates(): FakeUpdate[];
   /** One more than the highest confirmed update id; 0 before the first. */
   confirmedOffset(): number;
+  /** `getUpdates` calls held open now: 0 or 1. */
+  heldPolls(): number;
   /** True: every connection is cut, open ones and new ones, until false. */
   offline(isOffline: boolean): void;
   /** Resolves with `sent` once it holds `count` messages; rejects after `timeoutMs` (5,000). */
@@ -96,6 +98,7 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     commands: () => state.commands,
     pendingUpdates: state.updates.pending,
     confirmedOffset: state.updates.confirmedOffset,
+    heldPolls: state.updates.held,
     offline: server.offline,
     waitForSent,
     waitForRequest(fits, timeoutMs = WAIT_MS) {
