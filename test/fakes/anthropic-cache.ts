@@ -1,7 +1,7 @@
 // The prompt cache of the fake: usage counted from the prefixes it has really seen, and a report of what broke a prefix.
 // Entries never expire and there is no minimum length; everything else follows the API (order tools, system, messages; marks; look-back).
 import { createHash } from 'node:crypto';
-import type { ReplyUsage } from '../../src/gateway/sse.js';
+import type { ReplyUsage } from './anthropic-events.js';
 import { flatten } from './anthropic-history.js';
 import { blocksOf, type MessagesBody } from './anthropic-shape.js';
 

@@ -1,6 +1,7 @@
 // Makes a complete reply out of a scripted step: ids, signed thinking, simulated usage. And the default answer, an echo.
-import type { ReplyBlock, ReplyMessage } from '../../src/gateway/sse.js';
+
 import type { PromptCache } from './anthropic-cache.js';
+import type { ReplyBlock, ReplyMessage } from './anthropic-events.js';
 import { flatten, signThinking } from './anthropic-history.js';
 import type { ReplyStep, ScriptBlock } from './anthropic-serve.js';
 import { blocksOf, type MessagesBody } from './anthropic-shape.js';

@@ -1,6 +1,7 @@
 // Writes one scripted step as an HTTP response: whole JSON or an event stream, with every way it can go wrong half-way.
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RecordedRequest } from './anthropic.js';
 import {
   encodeEvent,
   messageEvents,
@@ -8,8 +9,7 @@ import {
   type ReplyMessage,
   type ReplyUsage,
   type SseEvent,
-} from '../../src/gateway/sse.js';
-import type { RecordedRequest } from './anthropic.js';
+} from './anthropic-events.js';
 
 /** A block of a scripted reply: ids and signatures are filled in when absent; `rawInput` is sent as the tool call's JSON, however broken. */
 export type ScriptBlock =

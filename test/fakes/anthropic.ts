@@ -1,9 +1,9 @@
 // The Anthropic Messages API on 127.0.0.1, as strict as the real one and scripted: every request is checked before its step is served.
 // Knows nothing about Pinch. The rules are in anthropic-rules.ts, the shapes in anthropic-shape.ts, the ways to answer in anthropic-serve.ts.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { ReplyUsage } from '../../src/gateway/sse.js';
 import { createPromptCache, findPrefixChanges, type PrefixChange, type PromptCache } from './anthropic-cache.js';
 import { checkRequest } from './anthropic-check.js';
+import type { ReplyUsage } from './anthropic-events.js';
 import { estimateTokens } from './anthropic-history.js';
 import { echo, replyMessage } from './anthropic-reply.js';
 import { type FaultStep, type ReplyStep, type Step, sendFault, sendReply } from './anthropic-serve.js';
