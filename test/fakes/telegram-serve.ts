@@ -86,30 +86,12 @@ function portOf(address: AddressInfo | string | null): number {
 async function handle(deps: ServeDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const gone = new AbortController();
   res.once('close', () => gone.abort());
-  const body = await readAll(req);
-  const url = new URL(req.url ?? '/', 'http://127.0.0.1');
-  const path = decodeURIComponent(url.pathname);
-  const [, isFile, token, rest] = /^\/(file\/)?bot([^/]+)\/(.+)$/.exec(path) ?? [];
-  const method = isFile === undefined ? (rest ?? path) : 'file';
-  const entry: LoggedRequest = {
-    method,
-    fields: {},
-    files: [],
-    at: Date.now(),
-    status: undefined,
-    description: undefined,
-  };
+  const call = readCall(req, await readAll(req));
+  const { entry } = call;
   deps.requests.push(entry);
   deps.state.waiters.notify();
-  const perform = async (): Promise<Answer> => {
-    checkToken(deps.token, token);
-    if (isFile !== undefined) return download(deps.state, rest ?? '');
-    const params = readParams(req.headers['content-type'] ?? '', body, url.searchParams);
-    entry.fields = Object.fromEntries(params.fields);
-    entry.files = [...params.files.values()].map((file) => file.fileName);
-    return call(deps.state, method, params, gone.signal);
-  };
-  const answer = await answerWithFault(deps.faults.take(method), perform, gone.signal);
+  const fault = deps.faults.take(entry.method);
+  const answer = await answerWithFault(fault, () => perform(deps, call, gone.signal), gone.signal);
   if (!answer || gone.signal.aborted) {
     req.socket.destroy();
     return;
@@ -121,18 +103,61 @@ async function handle(deps: ServeDeps, req: IncomingMessage, res: ServerResponse
   deps.state.waiters.notify();
 }
 
+interface Call {
+  entry: LoggedRequest;
+  token: string | undefined;
+  /** Set for a download. */
+  filePath: string | undefined;
+  params: CallParams | ApiError;
+}
+
+/** Reads everything before the call shows in the log, so that whoever waits for it finds its fields. */
+function readCall(req: IncomingMessage, body: Buffer): Call {
+  const url = new URL(req.url ?? '/', 'http://127.0.0.1');
+  const path = decodeURIComponent(url.pathname);
+  const [, isFile, token, rest] = /^\/(file\/)?bot([^/]+)\/(.+)$/.exec(path) ?? [];
+  const params = attempt(() => readParams(req.headers['content-type'] ?? '', body, url.searchParams));
+  const isRead = !(params instanceof ApiError);
+  const entry: LoggedRequest = {
+    method: isFile === undefined ? (rest ?? path) : 'file',
+    fields: isRead ? Object.fromEntries(params.fields) : {},
+    files: isRead ? [...params.files.values()].map((file) => file.fileName) : [],
+    at: Date.now(),
+    status: undefined,
+    description: undefined,
+  };
+  return { entry, token, filePath: isFile === undefined ? undefined : rest, params };
+}
+
+function attempt<T>(read: () => T): T | ApiError {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ApiError) return error;
+    throw error;
+  }
+}
+
+async function perform(
+  { token, state }: ServeDeps,
+  { entry, token: given, filePath, params }: Call,
+  signal: AbortSignal,
+): Promise<Answer> {
+  checkToken(token, given);
+  if (filePath !== undefined) return download(state, filePath);
+  const name = entry.method.toLowerCase();
+  const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
+  if (!method) throw new ApiError(404, 'Not Found');
+  if (params instanceof ApiError) throw params;
+  const result = await method(state, params, signal);
+  return { status: 200, type: 'application/json', body: JSON.stringify({ ok: true, result }) };
+}
+
 function checkToken(token: string, given: string | undefined): void {
   if (given === token) return;
   // What is no token at all is not routed to any bot.
   if (given === undefined || !/^\d+:[\w-]+$/.test(given)) throw new ApiError(404, 'Not Found');
   throw new ApiError(401, 'Unauthorized');
-}
-
-async function call(state: BotState, method: string, params: CallParams, signal: AbortSignal): Promise<Answer> {
-  const perform = Object.hasOwn(METHODS, method.toLowerCase()) ? METHODS[method.toLowerCase()] : undefined;
-  if (!perform) throw new ApiError(404, 'Not Found');
-  const result = await perform(state, params, signal);
-  return { status: 200, type: 'application/json', body: JSON.stringify({ ok: true, result }) };
 }
 
 function download(state: BotState, path: string): Answer {
@@ -144,7 +169,7 @@ function download(state: BotState, path: string): Answer {
 /** Undefined: cut the connection. */
 async function answerWithFault(
   fault: Fault | undefined,
-  perform: () => Promise<Answer>,
+  run: () => Promise<Answer>,
   signal: AbortSignal,
 ): Promise<Answer | undefined> {
   const refused = (error: unknown): Answer => {
@@ -152,15 +177,15 @@ async function answerWithFault(
     const body = errorBody(error.status, error.description, error.parameters);
     return { status: error.status, type: 'application/json', body, description: error.description };
   };
-  if (!fault) return perform().catch(refused);
-  const accepted = fault.after === 'accepted' ? await perform().catch(refused) : undefined;
+  if (!fault) return run().catch(refused);
+  const accepted = fault.after === 'accepted' ? await run().catch(refused) : undefined;
   // A call the server refuses was not accepted: the client hears why.
   if (accepted && accepted.status !== 200) return accepted;
   if (fault.hangMs !== undefined) await hang(fault.hangMs, signal);
   if (fault.dropConnection) return undefined;
   if (fault.status !== undefined) return faultAnswer(fault, fault.status);
   if (fault.body !== undefined) return { status: 200, type: 'text/html', body: fault.body };
-  return accepted ? undefined : perform().catch(refused);
+  return accepted ? undefined : run().catch(refused);
 }
 
 function faultAnswer(fault: Fault, status: number): Answer {
