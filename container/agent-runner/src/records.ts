@@ -44,7 +44,7 @@ const place = z.object({ seq: z.number().int(), ts: z.number().int(), runId: z.n
 export const historyRecord = z.intersection(place, entry);
 export type HistoryRecord = z.infer<typeof historyRecord>;
 
-export const INTERRUPTED = 'Interrupted: this call was cut off. It may have taken effect; check before repeating it.';
+export const INTERRUPTED = 'This call was interrupted: it may have taken effect, check before repeating it.';
 
 export const toolUses = (content: readonly Block[]): ToolUse[] => content.filter((part) => part.type === 'tool_use');
 
