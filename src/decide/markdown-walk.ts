@@ -25,7 +25,7 @@ export interface MarkdownTarget {
 const MAX_CHARS = 200_000;
 const MAX_DEPTH = 20;
 /** Delimiters in one paragraph; the parser's time grows with the square of their number. */
-const MAX_DELIMITERS = 1_000;
+const MAX_DELIMITERS = 5_000;
 
 /** Block tokens, or undefined when the text would take too long or nest too deeply to parse. */
 export function parseBlocks(text: string): Token[] | undefined {

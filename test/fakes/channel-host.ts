@@ -1,0 +1,80 @@
+// What the daemon is to a channel, for tests: takes its messages, keeps its states and its log, and makes back-off short.
+import { pino } from 'pino';
+import type { ChannelDeps, ChannelState, InboundMessage } from '../../src/channels/channel.js';
+import { type Clock, systemClock } from '../../src/clock.js';
+import { createWaiters } from './telegram-wait.js';
+
+export interface ChannelHost {
+  deps: ChannelDeps;
+  /** Every call of `onMessage`, refused ones too. */
+  offered: InboundMessage[];
+  /** What `onMessage` returned for: the committed ones. */
+  messages: InboundMessage[];
+  states: ChannelState[];
+  moves: { from: string; to: string }[];
+  /** Pauses the channel asked for, ms; they take a hundredth of that. */
+  pauses: number[];
+  /** Every log line at every level. */
+  logLines: string[];
+  /** Called inside `onMessage` before the message is committed; throw to refuse it. */
+  beforeCommit: (message: InboundMessage) => void;
+  /** Resolves once `look` is true; rejects after 10 s. */
+  until(look: () => boolean): Promise<void>;
+  untilState(state: ChannelState['state']): Promise<void>;
+  texts(): string[];
+}
+
+const SPEED_UP = 100;
+
+export function createChannelHost(): ChannelHost {
+  const waiters = createWaiters();
+  const pauses: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    random: () => 0.5,
+    sleep(ms, signal) {
+      pauses.push(ms);
+      return systemClock.sleep(ms / SPEED_UP, signal);
+    },
+  };
+  const logLines: string[] = [];
+  const host: ChannelHost = {
+    offered: [],
+    messages: [],
+    states: [],
+    moves: [],
+    pauses,
+    logLines,
+    beforeCommit: () => undefined,
+    deps: {
+      assistantName: 'Pinch',
+      clock,
+      log: pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) }),
+      onMessage(message) {
+        host.offered.push(message);
+        try {
+          host.beforeCommit(message);
+          host.messages.push(message);
+        } finally {
+          waiters.notify();
+        }
+      },
+      onState(state) {
+        host.states.push(state);
+        waiters.notify();
+      },
+      onChatMoved(from, to) {
+        host.moves.push({ from, to });
+        waiters.notify();
+      },
+    },
+    until: async (look) => {
+      const progress = () =>
+        `${host.messages.length} messages, states ${host.states.map(({ state }) => state).join(' ')}`;
+      await waiters.until(() => look() || undefined, 10_000, progress);
+    },
+    untilState: (state) => host.until(() => host.states.at(-1)?.state === state),
+    texts: () => host.messages.map((message) => message.text),
+  };
+  return host;
+}
