@@ -32,6 +32,8 @@ export function afterPollError(error: unknown, failures: number, jitter: number)
   return waiting(Math.max(backoff, retryAfterMs(error) ?? 0));
 }
 
+export const isConflict = (error: unknown): boolean => error instanceof GrammyError && error.error_code === 409;
+
 /** A webhook set for this token keeps `getUpdates` from working. */
 export const isWebhookConflict = (error: unknown): boolean =>
   error instanceof GrammyError && error.error_code === 409 && error.description.includes('webhook');

@@ -4,11 +4,12 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api } from 'grammy';
 import { z } from 'zod';
-import { markdownToTelegramHtml, telegramLength, telegramPlainText } from '../decide/format.js';
-import { splitMarkdown } from '../decide/split.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
+import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
+import { splitMarkdown } from './split.js';
 import {
   afterPollError,
+  isConflict,
   isMarkupRefusal,
   isWebhookConflict,
   movedTo,
@@ -146,7 +147,7 @@ async function poll(connection: Connection): Promise<void> {
       deps.onState(state);
       if (isWebhookConflict(error)) await removeWebhook(connection);
       await deps.clock.sleep(ms, over.signal);
-      atOnce = state.state !== 'blocked';
+      atOnce = !isConflict(error);
     }
   }
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { markdownToSafeHtml } from '../../src/decide/format.js';
+import { markdownToSafeHtml } from '../../src/channels/format.js';
 import { type DashboardFixture, startDashboardFixture } from './dashboard.js';
 
 const candidates = [

@@ -8,6 +8,8 @@ describe('Telegram HTML', () => {
     ['plain <b> & "text"', 'plain &lt;b&gt; &amp; &quot;text&quot;'],
     ['**bold** *it* ~~no~~ `a<b`', '<b>bold</b> <i>it</i> <s>no</s> <code>a&lt;b</code>'],
     ['# Head **line**', '<b>Head line</b>'],
+    ['**a `x` _b `y`_ c**', '<b>a </b><code>x</code><b> <i>b </i></b><code>y</code><b> c</b>'],
+    ['[a `x`](https://e.org/)', '<a href="https://e.org/">a x</a>'],
     ['one\ntwo\n\nthree', 'one\ntwo\n\nthree'],
     ['- a\n- b\n  - c', '• a\n• b\n   • c'],
     ['1. run\n\n   ```sh\n   a\n\n     b\n   ```', '1. run\n<pre><code class="language-sh">a\n\n  b</code></pre>'],

@@ -35,9 +35,9 @@ function safeHref(href: string, schemes: RegExp): string | undefined {
 
 const telegram: MarkdownTarget = {
   text: escapeHtml,
-  strong: (inner) => `<b>${inner}</b>`,
-  emphasis: (inner) => `<i>${inner}</i>`,
-  strike: (inner) => `<s>${inner}</s>`,
+  strong: (inner) => around('b', inner),
+  emphasis: (inner) => around('i', inner),
+  strike: (inner) => around('s', inner),
   code: (text) => `<code>${escapeHtml(text)}</code>`,
   link(href, inner) {
     const mail = /^mailto:([^?]+)/i.exec(href)?.[1];
@@ -45,11 +45,11 @@ const telegram: MarkdownTarget = {
     if (mail !== undefined) return inner === escapeHtml(mail) ? inner : `${inner} (${escapeHtml(mail)})`;
     const safe = safeHref(href, /^(https?|tg):$/);
     if (!safe || inner === '') return inner || escapeHtml(href);
-    return `<a href="${escapeHtml(safe)}">${withoutLinks(inner)}</a>`;
+    return `<a href="${escapeHtml(safe)}">${withoutLinks(inner).replace(/<\/?code>/g, '')}</a>`;
   },
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
-  heading: (_level, inner) => `<b>${inner.replace(/<\/?b>/g, '')}</b>`,
+  heading: (_level, inner) => around('b', inner),
   codeBlock(text, name) {
     const label = language(name);
     return label
@@ -95,6 +95,13 @@ const page: MarkdownTarget = {
   rule: () => '<hr>',
   join: (blocks) => blocks.join('\n'),
 };
+
+/** Telegram's styles can neither hold code nor repeat themselves: the tag stands around what is between. */
+function around(tag: string, inner: string): string {
+  const flat = inner.replaceAll(`<${tag}>`, '').replaceAll(`</${tag}>`, '');
+  const pieces = flat.split(/(<code>[^<]*<\/code>)/);
+  return pieces.map((piece, index) => (index % 2 === 1 || piece === '' ? piece : `<${tag}>${piece}</${tag}>`)).join('');
+}
 
 /** An image inside a link is a link inside a link. */
 const withoutLinks = (html: string) => html.replace(/<\/?a\b[^>]*>/g, '');

@@ -1,0 +1,478 @@
+import type { Update } from 'grammy/types';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type ChannelHost, createChannelHost } from '../../test/fakes/channel-host.js';
+import { type FakeTelegram, startFakeTelegram } from '../../test/fakes/telegram.js';
+import { ChannelError } from './channel.js';
+import { telegram } from './telegram.js';
+import { type Mapped, mapUpdate, safeFileName } from './telegram-inbound.js';
+
+const bot = { id: 77, username: 'Pinch_Bot' };
+const anna = { id: 11, is_bot: false, first_name: 'Anna', last_name: 'Bell', username: 'annab' };
+const family = { id: -100_500, type: 'supergroup', title: 'Family' };
+
+/** An update as it comes over the wire, with these fields of a message. */
+function wire(message: Record<string, unknown>, kind = 'message'): Update {
+  const whole = { message_id: 5, date: 1_700_000_000, chat: family, from: anna, ...message };
+  return JSON.parse(JSON.stringify({ update_id: 9, [kind]: whole }));
+}
+
+const mapped = (message: Record<string, unknown>, kind?: string): Mapped => mapUpdate(wire(message, kind), bot);
+
+function messageOf(message: Record<string, unknown>, kind?: string) {
+  const result = mapped(message, kind);
+  if (result.kind !== 'message') throw new Error(`mapped to ${result.kind}`);
+  return result.message;
+}
+
+describe('updates as messages', () => {
+  test('who, where and when', () => {
+    expect(messageOf({ text: 'hello' })).toEqual({
+      chat: { address: '-100500', kind: 'group', title: 'Family' },
+      sender: { address: '11', name: 'Anna Bell', username: 'annab' },
+      platformId: '5',
+      text: 'hello',
+      sentAt: 1_700_000_000_000,
+      addressesAssistant: false,
+      edited: false,
+      media: [],
+    });
+    const direct = messageOf({ text: 'hi', chat: { id: 11, type: 'private', first_name: 'Anna' } });
+    expect(direct.chat).toEqual({ address: '11', kind: 'direct', title: 'Anna Bell' });
+  });
+
+  test('an administrator who writes as the group is the group, not the bot that Telegram puts in its place', () => {
+    const from = { id: 1_087_968_824, is_bot: true, first_name: 'Group', username: 'GroupAnonymousBot' };
+    expect(messageOf({ text: 'x', from, sender_chat: family }).sender).toEqual({ address: '-100500', name: 'Family' });
+  });
+
+  test.each([
+    ['a bot', { text: 'x', from: { ...anna, is_bot: true } }],
+    ['somebody joined', { new_chat_members: [anna] }],
+    ['a pinned message', { pinned_message: { message_id: 1, date: 1, chat: family } }],
+    ['a channel post in its discussion group', { text: 'x', sender_chat: family, is_automatic_forward: true }],
+  ])('%s is no message', (_name, message) => {
+    expect(mapped(message)).toEqual({ kind: 'ignore' });
+  });
+
+  test('a channel post and an unknown kind of update are ignored', () => {
+    expect(mapped({ text: 'x' }, 'channel_post')).toEqual({ kind: 'ignore' });
+    expect(mapped({ text: 'x' }, 'some_new_kind')).toEqual({ kind: 'ignore' });
+  });
+
+  const entity = (type: string, offset: number, length: number, more = {}) => ({ type, offset, length, ...more });
+
+  test.each([
+    ['a mention', '@Pinch_Bot hi', [entity('mention', 0, 10)], true],
+    ['a mention in other case', 'hi @pinch_bot', [entity('mention', 3, 10)], true],
+    ['a mention behind emoji, which count two', '🎉👩‍👩‍👧‍👦 @Pinch_Bot', [entity('mention', 14, 10)], true],
+    ['a mention of somebody else', '@Pinch_Bot2 hi', [entity('mention', 0, 11)], false],
+    ['the name without an entity (code, an address)', 'a@Pinch_Bot', [], false],
+    ['a mention by id', 'Pinch hi', [entity('text_mention', 0, 5, { user: { ...anna, id: 77 } })], true],
+    ['a mention of another by id', 'Ben hi', [entity('text_mention', 0, 3, { user: anna })], false],
+    ['a command to us', '/status@Pinch_Bot', [entity('bot_command', 0, 17)], true],
+    ['a command to another bot', '/status@OtherBot', [entity('bot_command', 0, 16)], false],
+  ])('%s: does it address us?', (_name, text, entities, addressed) => {
+    expect(messageOf({ text, entities }).addressesAssistant).toBe(addressed);
+    expect(messageOf({ caption: text, caption_entities: entities, photo: [{ file_id: 'f' }] }).addressesAssistant).toBe(
+      addressed,
+    );
+  });
+
+  test.each([
+    ['/status@Pinch_Bot', '/status'],
+    ['/stop@pinch_bot all', '/stop all'],
+    ['/status@OtherBot', '/status@OtherBot'],
+    ['/status@Pinch_Bot2', '/status@Pinch_Bot2'],
+    ['/status', '/status'],
+  ])('the command %j reads %j', (text, plain) => {
+    expect(messageOf({ text }).text).toBe(plain);
+  });
+
+  test('a reply carries what it answers, at most 500 characters; a reply to us addresses us', () => {
+    const own = { message_id: 3, date: 1, chat: family, from: { id: 77, is_bot: true, first_name: 'Pinch' } };
+    const reply = messageOf({ text: 'why?', reply_to_message: { ...own, text: '😀'.repeat(600) } });
+    expect(reply.addressesAssistant).toBe(true);
+    expect(reply.replyTo).toEqual({ platformId: '3', sender: 'Pinch', text: `${'😀'.repeat(500)}…` });
+    const quoted = messageOf({
+      text: 'why?',
+      quote: { text: 'this' },
+      reply_to_message: { ...own, text: 'this, that' },
+    });
+    expect(quoted.replyTo?.text).toBe('this');
+    const other = messageOf({ text: 'why?', reply_to_message: { ...own, from: anna, text: 'x' } });
+    expect(other).toMatchObject({ addressesAssistant: false, replyTo: { sender: 'Anna Bell', text: 'x' } });
+  });
+
+  test('in a forum topic that we opened not every message counts as a reply to us', () => {
+    const opened = {
+      message_id: 3,
+      date: 1,
+      chat: family,
+      from: { ...anna, id: 77 },
+      forum_topic_created: { name: 'T' },
+    };
+    const said = messageOf({ text: 'hi', reply_to_message: opened });
+    expect(said.addressesAssistant).toBe(false);
+    expect(said.replyTo).toBeUndefined();
+  });
+
+  test('an edit is the same message with new words; a live location that moves is not', () => {
+    const edit = messageOf({ text: 'fixed', edit_date: 1_700_000_060 }, 'edited_message');
+    expect(edit).toMatchObject({ platformId: '5', edited: true, text: 'fixed', sentAt: 1_700_000_060_000 });
+    expect(mapped({ location: { latitude: 1, longitude: 2 } }, 'edited_message')).toEqual({ kind: 'ignore' });
+  });
+
+  test.each([
+    [{ location: { latitude: 52.5, longitude: 13.4 } }, '52.5, 13.4'],
+    [{ venue: { title: 'Café', address: 'Main St 1' }, location: { latitude: 1, longitude: 2 } }, 'Café, Main St 1'],
+    [{ contact: { first_name: 'Bo', last_name: 'Li', phone_number: '+491' } }, 'Bo Li +491'],
+    [{ poll: { question: 'When?', options: [{ text: 'Mon' }, { text: 'Tue' }] } }, 'When? — Mon / Tue'],
+    [{ dice: { emoji: '🎲', value: 5 } }, '🎲: 5'],
+    [{ sticker: { file_id: 's', is_animated: true, is_video: false, emoji: '😀' } }, '😀'],
+    [{ text: 'news', forward_origin: { type: 'hidden_user', date: 1, sender_user_name: 'X' } }, '[forwarded] news'],
+  ])('%j is told in words', (message, words) => {
+    expect(messageOf(message).text).toContain(words);
+  });
+
+  test.each([
+    ['photo', [{ file_id: 'small' }, { file_id: 'big', file_size: 9 }], 'image', 'photo.jpg', 'image/jpeg', 'big', 9],
+    [
+      'document',
+      { file_id: 'd', file_name: '../../etc/pass wd' },
+      'document',
+      'pass wd',
+      'application/octet-stream',
+      'd',
+      0,
+    ],
+    ['document', { file_id: 'd', file_name: 'x.PNG', mime_type: 'image/png' }, 'image', 'x.PNG', 'image/png', 'd', 0],
+    ['voice', { file_id: 'v', mime_type: 'audio/ogg' }, 'voice', 'voice.ogg', 'audio/ogg', 'v', 0],
+    ['audio', { file_id: 'a', file_name: 'song.mp3' }, 'audio', 'song.mp3', 'audio/mpeg', 'a', 0],
+    ['video', { file_id: 'v' }, 'video', 'video.mp4', 'video/mp4', 'v', 0],
+    ['video_note', { file_id: 'n' }, 'video', 'video-note.mp4', 'video/mp4', 'n', 0],
+    ['sticker', { file_id: 's', is_animated: false, is_video: false }, 'image', 'sticker.webp', 'image/webp', 's', 0],
+  ])('%s as a file', (kind, file, as, fileName, mimeType, ref, sizeBytes) => {
+    const { media, text } = messageOf({ [kind]: file, caption: kind === 'sticker' ? undefined : 'look' });
+    expect(media).toEqual([{ kind: as, fileName, mimeType, ref, sizeBytes }]);
+    if (kind !== 'sticker') expect(text).toBe('look');
+  });
+
+  test('an animation is one file, not two', () => {
+    const gif = { file_id: 'g', file_name: 'cat.mp4', mime_type: 'video/mp4' };
+    expect(messageOf({ animation: gif, document: gif }).media).toHaveLength(1);
+  });
+
+  test.each([
+    ['report.pdf', 'report.pdf'],
+    ['C:\\Users\\x\\evil.exe', 'evil.exe'],
+    ['/etc/passwd', 'passwd'],
+    ['..', 'file'],
+    ['.bashrc', 'bashrc'],
+    ['', 'file'],
+    ['a/', 'file'],
+    ['a\u202egpj.exe', 'a_gpj.exe'],
+    ['a\nb\0c', 'a_b_c'],
+    [`${'é'.repeat(300)}.pdf`, `${'é'.repeat(96)}.pdf`],
+  ])('the file name %j becomes %j', (name, safe) => {
+    expect(safeFileName(name)).toBe(safe);
+  });
+});
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function openTelegram(prepare: (fake: FakeTelegram) => void = () => undefined) {
+  const fake = await startFakeTelegram();
+  closing.push(fake.close);
+  prepare(fake);
+  const host: ChannelHost = createChannelHost();
+  const channel = telegram.create({ TELEGRAM_BOT_TOKEN: fake.token, TELEGRAM_API_ROOT: `${fake.url}/` }, host.deps);
+  if (!channel) throw new Error('the channel is off');
+  closing.push(() => channel.stop());
+  const user = fake.user({ id: 11, first_name: 'Anna' });
+  const chat = fake.privateChat(user);
+  const send = (text: string, address = '11') => channel.send({ address, text, key: '1.0' });
+  const failure = (text: string, address?: string) =>
+    send(text, address).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  channel.start();
+  return { fake, host, channel, user, chat, send, failure };
+}
+
+describe('settings', () => {
+  test('no token: the channel is off', () => {
+    expect(telegram.create({}, createChannelHost().deps)).toBeUndefined();
+  });
+
+  test.each([
+    [{ TELEGRAM_BOT_TOKEN: 'hello' }, 'BotFather'],
+    [{ TELEGRAM_BOT_TOKEN: '12345:short' }, 'BotFather'],
+    [{ TELEGRAM_API_ROOT: 'not a url' }, 'https://api.telegram.org'],
+    [{ TELEGRAM_API_ROOT: 'file:///etc' }, 'https://api.telegram.org'],
+  ])('%j is refused with the fix', (env, fix) => {
+    expect(telegram.env.safeParse(env).error?.issues[0]?.message).toContain(fix);
+  });
+});
+
+describe('receiving', () => {
+  test('it is open at once, without waiting for a first message, and shows its commands', async () => {
+    const { fake, host } = await openTelegram();
+    await host.untilState('open');
+    expect(host.states.at(-1)?.detail).toBe(`@${fake.bot.username}`);
+    await fake.waitFor(() => fake.commands().length > 0);
+    expect(fake.commands().map(({ command }) => command)).toEqual(['help', 'status', 'stop', 'new']);
+  });
+
+  test('a wrong token blocks, names the variable, and heals when the token works again', async () => {
+    const { fake, host } = await openTelegram((tg) => tg.faults.always('getMe', { status: 401 }));
+    await host.untilState('blocked');
+    expect(host.states.at(-1)?.detail).toContain('TELEGRAM_BOT_TOKEN');
+    await host.until(() => host.pauses.length >= 2);
+    expect(host.pauses).toEqual(host.pauses.map(() => 60_000));
+    fake.faults.clear();
+    await host.untilState('open');
+  });
+
+  test('a token that is revoked while running blocks too', async () => {
+    const { fake, host, chat, user } = await openTelegram();
+    await fake.waitForPoll();
+    fake.faults.always('getUpdates', { status: 401 });
+    fake.userSends(chat, user, 'last words');
+    await host.untilState('blocked');
+    expect(host.texts()).toEqual(['last words']);
+  });
+
+  test('a second program on the same token blocks with what to do, without flapping', async () => {
+    const { fake, host } = await openTelegram();
+    await fake.waitForPoll();
+    fake.faults.always('getUpdates', { status: 409 });
+    fake.userSends(
+      fake.privateChat(fake.user({ id: 12, first_name: 'Ben' })),
+      { id: 12, is_bot: false, first_name: 'Ben' },
+      'x',
+    );
+    await host.until(() => host.pauses.length >= 3);
+    expect(host.states.at(-1)?.state).toBe('blocked');
+    expect(host.states.at(-1)?.detail).toContain('another program');
+    expect(host.pauses.slice(1, 3)).toEqual([30_000, 30_000]);
+    const blockedAt = host.states.findIndex(({ state }) => state === 'blocked');
+    expect(host.states.slice(blockedAt).every(({ state }) => state === 'blocked')).toBe(true);
+    fake.faults.clear();
+    await fake.waitForPoll();
+    fake.userSends(
+      fake.privateChat(fake.user({ id: 12, first_name: 'Ben' })),
+      { id: 12, is_bot: false, first_name: 'Ben' },
+      'y',
+    );
+    await host.untilState('open');
+  });
+
+  test('a webhook left by another program is removed instead of blocking for ever', async () => {
+    const { fake, host } = await openTelegram((tg) =>
+      tg.faults.next('getUpdates', {
+        status: 409,
+        description: "Conflict: can't use getUpdates method while webhook is active",
+      }),
+    );
+    await fake.waitForRequest('deleteWebhook');
+    await fake.waitForPoll();
+    fake.userSends(
+      fake.privateChat(fake.user({ id: 12, first_name: 'Ben' })),
+      { id: 12, is_bot: false, first_name: 'Ben' },
+      'y',
+    );
+    await host.untilState('open');
+  });
+
+  test('429 on a poll is obeyed', async () => {
+    const { host } = await openTelegram((tg) =>
+      tg.faults.next('getUpdates', { status: 429, parameters: { retry_after: 17 } }),
+    );
+    await host.untilState('open');
+    expect(host.pauses).toEqual([17_000]);
+  });
+
+  test.each([
+    ['a bad gateway', { status: 502 }],
+    ['a proxy page', { body: '<html>Sign in to the hotel network</html>' }],
+    ['a cut connection', { dropConnection: true }],
+  ])('%s is waited out', async (_name, fault) => {
+    const { host, fake, chat, user } = await openTelegram((tg) => tg.faults.next('getUpdates', fault, 3));
+    await host.untilState('open');
+    expect(host.pauses).toEqual([875, 1_750, 3_500]);
+    fake.userSends(chat, user, 'still here?');
+    await host.until(() => host.messages.length === 1);
+  });
+
+  test('an update that makes no sense is skipped, logged without its text, and does not block those behind it', async () => {
+    const { fake, host, chat, user } = await openTelegram();
+    await fake.waitForPoll();
+    const broken = { text: 'secret words', entities: [{ type: 'text_mention' as const, offset: 0, length: 1, user }] };
+    fake.userSends(chat, user, { ...broken, entities: JSON.parse('[{"type":"text_mention","offset":0,"length":1}]') });
+    fake.userSends(chat, user, 'fine');
+    await host.until(() => host.messages.length === 1);
+    expect(host.texts()).toEqual(['fine']);
+    expect(host.logLines.filter((line) => line.includes('not understood'))).toHaveLength(1);
+    expect(host.logLines.join('')).not.toContain('secret words');
+    await fake.waitForConfirmed();
+  });
+
+  test('a group that becomes a supergroup moves with its chat', async () => {
+    const { fake, host, user } = await openTelegram();
+    await fake.waitForPoll();
+    const group = fake.group({ id: -500, title: 'Family', members: [user] });
+    const upgraded = fake.migrate(group);
+    await host.until(() => host.moves.length > 0);
+    expect(host.moves).toEqual([{ from: '-500', to: String(upgraded.id) }]);
+    await fake.waitForConfirmed();
+  });
+});
+
+describe('sending', () => {
+  test('Markdown arrives formatted, without a preview, and without anything Telegram would have to repair', async () => {
+    const { fake, send } = await openTelegram();
+    const text =
+      '## Title `x`\n\n**Bold _both_** and [link](https://e.org/?a=1&b=2)\n\n1. one\n   - two\n\n   ```py\n   a < b\n   ```\n\n> quote\n\n| a | b |\n|---|---|\n| 1 | <2> |';
+    const { platformId } = await send(text);
+    expect(fake.sent).toHaveLength(1);
+    expect(fake.sent[0]).toMatchObject({
+      chat_id: 11,
+      parse_mode: 'HTML',
+      warnings: [],
+      message_id: Number(platformId),
+    });
+    expect(fake.requests.find(({ method }) => method === 'sendMessage')?.fields.link_preview_options).toContain('true');
+    expect(fake.sent[0]?.plain).toContain('a < b');
+  });
+
+  test('markup that Telegram refuses is sent once more as plain text', async () => {
+    const { fake, send } = await openTelegram((tg) =>
+      tg.faults.next('sendMessage', { status: 400, description: "Bad Request: can't parse entities: unexpected" }),
+    );
+    await send('**bold** & <tag>');
+    expect(fake.sent[0]).toMatchObject({ plain: 'bold & <tag>', parse_mode: undefined });
+  });
+
+  test('text that Markdown hides is sent as it is', async () => {
+    const { fake, send } = await openTelegram();
+    await send('[only]: https://e.org/');
+    expect(fake.sent[0]?.plain).toBe('[only]: https://e.org/');
+  });
+
+  test.each([
+    ['429', { status: 429, parameters: { retry_after: 7 } }, { kind: 'retry', retryAfterMs: 7_000 }],
+    ['500', { status: 500 }, { kind: 'retry' }],
+    ['a proxy page', { status: 502, body: '<html>' }, { kind: 'network' }],
+    ['a cut connection', { dropConnection: true }, { kind: 'network' }],
+    ['a revoked token', { status: 401 }, { kind: 'network' }],
+    ['another refusal', { status: 400, description: 'Bad Request: message is too long' }, { kind: 'permanent' }],
+  ])('%s on a send', async (_name, fault, wanted) => {
+    const { fake, failure } = await openTelegram((tg) => tg.faults.next('sendMessage', fault));
+    const error = await failure('hello');
+    expect(error).toBeInstanceOf(ChannelError);
+    expect(error).toMatchObject(wanted);
+    expect(fake.requests.filter(({ method }) => method === 'sendMessage')).toHaveLength(1);
+  });
+
+  test.each([
+    ['a person who blocked the bot', 'bot was blocked by the user', '12'],
+    ['a chat that does not exist', 'chat not found', '999'],
+    ['an address that is none', 'chat', 'nobody'],
+  ])('%s: given up with a reason', async (_name, reason, address) => {
+    const { fake, failure } = await openTelegram();
+    fake.block(fake.user({ id: 12, first_name: 'Ben' }));
+    expect(await failure('hello', address)).toMatchObject({
+      kind: 'permanent',
+      message: expect.stringContaining(reason),
+    });
+  });
+
+  test('a send to a group that became a supergroup reports the move and may be repeated at once', async () => {
+    const { fake, host, user, failure, send } = await openTelegram();
+    const upgraded = fake.migrate(fake.group({ id: -500, title: 'Family', members: [user] }));
+    expect(await failure('hello', '-500')).toMatchObject({ kind: 'retry', retryAfterMs: 0 });
+    expect(host.moves).toContainEqual({ from: '-500', to: String(upgraded.id) });
+    await send('hello', String(upgraded.id));
+    expect(fake.sent.map((sent) => sent.chat_id)).toEqual([upgraded.id]);
+  });
+
+  test('typing is shown; that it could not be shown troubles nobody', async () => {
+    const { fake, channel } = await openTelegram();
+    channel.typing('11');
+    await fake.waitFor(() => fake.actions.length === 1);
+    expect(fake.actions[0]).toMatchObject({ chat_id: 11, action: 'typing' });
+    channel.typing('999');
+    channel.typing('nobody');
+    await fake.waitForRequest((request) => request.method === 'sendChatAction' && request.status === 400);
+  });
+});
+
+describe('files', () => {
+  async function withFile(bytes: Uint8Array, sizeBytes?: number) {
+    const opened = await openTelegram();
+    const document = { bytes, fileName: 'a.bin', ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+    opened.fake.userSends(opened.chat, opened.user, { document });
+    await opened.host.until(() => opened.host.messages.length === 1);
+    const ref = opened.host.messages[0]?.media[0]?.ref ?? '';
+    const fetched = (maxBytes: number) => opened.channel.fetchMedia(ref, maxBytes).catch((error: unknown) => error);
+    return { ...opened, fetched };
+  }
+
+  test('a file comes whole', async () => {
+    const bytes = new Uint8Array(300_000).map((_, index) => index % 251);
+    const { fetched } = await withFile(bytes);
+    expect(
+      Buffer.from(bytes).equals(
+        Buffer.from(
+          String(
+            await fetched(300_000).then((got) =>
+              got instanceof Uint8Array ? Buffer.from(got).toString('latin1') : got,
+            ),
+          ),
+          'latin1',
+        ),
+      ),
+    ).toBe(true);
+  });
+
+  test('a file that is larger, or larger than Telegram said, is refused for good', async () => {
+    const honest = await withFile(new Uint8Array(2_000));
+    expect(await honest.fetched(1_999)).toMatchObject({ kind: 'permanent' });
+    expect(honest.fake.requests.some(({ method }) => method === 'file')).toBe(false);
+    const lying = await withFile(new Uint8Array(2_000_000), 10);
+    expect(await lying.fetched(1_000_000)).toMatchObject({
+      kind: 'permanent',
+      message: expect.stringContaining('larger'),
+    });
+    const tooBigForBots = await withFile(new Uint8Array(1), 30 * 1024 * 1024);
+    expect(await tooBigForBots.fetched(1e9)).toMatchObject({ kind: 'permanent' });
+  });
+
+  test('a download that is cut off may be tried again', async () => {
+    const { fake, fetched } = await withFile(new Uint8Array(10));
+    fake.faults.next('file', { dropConnection: true });
+    expect(await fetched(100)).toMatchObject({ kind: 'network' });
+    expect(await fetched(100)).toHaveLength(10);
+  });
+
+  test('a path that leads elsewhere is not followed', async () => {
+    const { fake, fetched } = await withFile(new Uint8Array(10));
+    for (const path of [
+      '/etc/passwd',
+      '../../admin',
+      'http://169.254.169.254/',
+      'a/../../b',
+      '@evil.example/x',
+      'a?b',
+    ]) {
+      const body = JSON.stringify({ ok: true, result: { file_id: 'f', file_unique_id: 'u', file_path: path } });
+      fake.faults.next('getFile', { body });
+      expect(await fetched(100)).toMatchObject({ kind: 'permanent' });
+    }
+    expect(fake.requests.some(({ method }) => method === 'file')).toBe(false);
+  });
+});
