@@ -160,6 +160,8 @@ describe('answers, edits, reactions, actions', () => {
     const answer = await api.sendMessage(11, 'so', { reply_parameters: { message_id: question.message_id } });
     expect(answer.reply_to_message).toMatchObject({ message_id: question.message_id, text: 'why?' });
     expect(telegram.sent[0]?.reply_to).toBe(question.message_id);
+    const chained = await api.sendMessage(11, 'also', { reply_parameters: { message_id: answer.message_id } });
+    expect(chained.reply_to_message).not.toHaveProperty('reply_to_message');
     expect(await refusal(api.sendMessage(11, 'x', { reply_parameters: { message_id: 77 } }))).toEqual(
       bad('message to be replied not found'),
     );
