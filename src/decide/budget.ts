@@ -1,20 +1,5 @@
 // Whether a model call may start: spent, plus what running calls may still cost, plus this call's worst case, against the limits. Pure.
 
-export interface WorstCaseInput {
-  bodyBytes: number;
-  maxTokens: number;
-  /** Cost in micro USD of so many input and output tokens at the model's highest price. */
-  price(tokens: { inputTokens: number; outputTokens: number }): number;
-}
-
-// Text has about four bytes a token, dense code and other scripts about three: three is on the safe side.
-const BYTES_PER_TOKEN = 3;
-
-/** The most a call can cost, micro USD: a token per three bytes of body, and all of `max_tokens`. */
-export function worstCaseMicroUsd({ bodyBytes, maxTokens, price }: WorstCaseInput): number {
-  return price({ inputTokens: Math.ceil(bodyBytes / BYTES_PER_TOKEN), outputTokens: maxTokens });
-}
-
 /** All in micro USD; `reserved` is the worst case of the calls that run now. */
 export interface BudgetInput {
   spentDay: number;

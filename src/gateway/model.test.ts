@@ -7,6 +7,7 @@ import {
   caught,
   closeAll,
   hello,
+  httpBackend,
   KEY,
   type ProxySetup,
   startProxy,
@@ -140,7 +141,7 @@ test('no budget: 402 as the SDK knows it, one attempt, nothing sent', async () =
 });
 
 test('calls in parallel cannot together spend more than the budget', async () => {
-  // Worst case of one call: 1,000 tokens out at 10 and a small prompt at 2 micro USD.
+  // Worst case of one call: 1,000 tokens out at 10 and a small prompt at 4 micro USD.
   const { client, fake, calls, state, spent } = await start({ limitMicroUsd: 35_000 });
   const answer = { text: 'x'.repeat(100), usage: { output_tokens: 1_000 }, delayMs: 5 };
   fake.push(...Array.from({ length: 12 }, () => answer));
@@ -156,7 +157,7 @@ test('calls in parallel cannot together spend more than the budget', async () =>
 
 test('a wrong key stays a 401, costs nothing and is not shown to the container', async () => {
   const { client, fake, recorded } = await start({
-    backend: ({ url }) => ({ kind: 'http', baseUrl: url, apiKey: 'sk-ant-wrong' }),
+    backend: ({ url }) => httpBackend(url, 'sk-ant-wrong'),
   });
   expect(await caught(client.messages.create(hello))).toBeInstanceOf(AuthenticationError);
   expect((await recorded(1))[0]).toMatchObject({ status: 401, costMicroUsd: 0, estimated: false });
@@ -168,11 +169,13 @@ test('a wrong key stays a 401, costs nothing and is not shown to the container',
 });
 
 test('an auth token goes out as a bearer token, and no credential at all as none', async () => {
-  const bearer = await start({ backend: ({ url }) => ({ kind: 'http', baseUrl: url, authToken: KEY }) });
+  const bearer = await start({
+    backend: ({ url }) => ({ kind: 'http', baseUrl: url, apiKey: undefined, authToken: KEY }),
+  });
   await bearer.client.messages.create(hello);
   expect(bearer.fake.requests[0]?.headers.authorization).toBe(`Bearer ${KEY}`);
   expect(bearer.fake.requests[0]?.headers['x-api-key']).toBeUndefined();
-  const none = await start({ backend: ({ url }) => ({ kind: 'http', baseUrl: url }) });
+  const none = await start({ backend: ({ url }) => httpBackend(url) });
   expect(await caught(none.client.messages.create(hello))).toBeInstanceOf(AuthenticationError);
   expect(none.fake.requests[0]?.headers.authorization).toBeUndefined();
 });

@@ -1,49 +1,22 @@
-// The model behind the gateway: reserves the worst case, sends the call with the owner's credential, streams the answer through, and
+// The model behind the gateway: reserves the worst case, has the call answered with the owner's credential or by the demo model, and
 // records what it cost, whatever happens. Knows nothing about links or runs beyond their ids.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../clock.js';
-import { worstCaseMicroUsd } from '../decide/budget.js';
+import type { Backend } from '../config.js';
 import type { Logger } from '../log.js';
-import { demoReply, demoRequest, demoTokens } from './demo-model.js';
-import { newProgress, type Progress, refuse, relay } from './model-relay.js';
-import { billableBytes, dearestInput, type ModelCall, readCall } from './model-request.js';
-import { type Backend, createUpstream, type HttpBackend, isAnthropic, type Upstream } from './model-upstream.js';
+import type { ModelCallRow } from '../store/usage.js';
+import { demoReply, demoTokens } from './demo-model.js';
+import { type ModelCall, readCall } from './model-request.js';
+import { type Exchange, forward, isAnthropic, refuse } from './model-upstream.js';
 import { loadPrices, type Prices } from './prices.js';
-import { encodeMessage, type ReplyMessage, type TokenUsage, tapJson } from './sse.js';
-
-export type { Backend } from './model-upstream.js';
-
-/** One finished model call, as the ledger keeps it. */
-export interface CallRecord {
-  runId: number | null;
-  groupId: number;
-  /** Epoch ms when the call came. */
-  at: number;
-  /** As the caller named it; `demo` for the demo model. */
-  model: string;
-  inputTokens: number;
-  outputTokens: number;
-  cacheReadTokens: number;
-  cacheWrite5mTokens: number;
-  cacheWrite1hTokens: number;
-  costMicroUsd: number;
-  /** The figures are ours: the price is unknown, or the reply was cut before its usage came. */
-  estimated: boolean;
-  /** HTTP status the back end gave; 499 when the caller left before it did, 502 when it could not be reached. */
-  status: number;
-  stopReason: string | null;
-  durationMs: number;
-  /** From the call to the first byte of the reply; null when there was none. */
-  firstByteMs: number | null;
-  requestId: string | null;
-}
+import { createUsageTap, encodeMessage, type TokenUsage, tokensOf } from './sse.js';
 
 /** Who may spend how much. `reserve` holds the worst case until `settle`, which is called exactly once with what it came to. */
 export interface ModelLedger {
   reserve(
     groupId: number,
     microUsd: number,
-  ): { ok: true; settle(actual: CallRecord): void } | { ok: false; message: string };
+  ): { ok: true; settle(actual: ModelCallRow): void } | { ok: false; message: string };
 }
 
 export interface Caller {
@@ -59,10 +32,6 @@ export interface ModelProxyDeps {
   ledger: ModelLedger;
   clock: Pick<Clock, 'now'>;
   log: Logger;
-  /** When given, other models are refused. */
-  allowedModels?: ReadonlySet<string>;
-  /** The price list; read from prices.json unless given. */
-  prices?: Prices;
 }
 
 export interface ModelProxy {
@@ -72,119 +41,103 @@ export interface ModelProxy {
 
 /** Builds the proxy. Throws PinchError `prices_invalid` when the price list cannot be read. */
 export function createModelProxy(deps: ModelProxyDeps): ModelProxy {
-  const context = { ...deps, prices: deps.prices ?? loadPrices(), upstream: createUpstream() };
+  const context = { ...deps, prices: loadPrices() };
   return { handle: (request, response, caller) => handle(context, { request, response, caller }) };
 }
 
-type Context = ModelProxyDeps & { prices: Prices; upstream: Upstream };
+type Context = ModelProxyDeps & { prices: Prices };
 
-interface Exchange {
-  request: IncomingMessage;
-  response: ServerResponse;
+interface Booking extends Exchange {
   caller: Caller;
+  backend: Backend;
+  startedAt: number;
 }
 
-async function handle(context: Context, exchange: Exchange): Promise<void> {
-  const { request, response, caller } = exchange;
+type Arrival = Pick<Booking, 'request' | 'response' | 'caller'>;
+
+async function handle(context: Context, arrival: Arrival): Promise<void> {
+  const { request, response, caller } = arrival;
   const startedAt = context.clock.now();
-  const call = await readCall(request, context.allowedModels);
+  const call = await readCall(request);
   // The caller left while sending: nobody to answer, nothing spent.
   if (!call || response.destroyed) return void response.destroy();
   if ('status' in call) return refuse(response, call);
-  const backend = context.backend();
-  const progress = newProgress();
+  const progress = { status: 499, firstByteAt: null, requestId: null, tap: createUsageTap() };
+  const booking = { ...arrival, call, backend: context.backend(), startedAt, progress };
   if (call.path === '/v1/messages/count_tokens') {
-    await answer(context, { ...exchange, call, backend, progress });
-    return end(response);
+    await answer(context, booking);
+    return void response.end();
   }
-  const worstCase = backend.kind === 'demo' ? 0 : worstCaseOf(context, call, backend);
-  const reserved = context.ledger.reserve(caller.groupId, worstCase);
+  const reserved = context.ledger.reserve(caller.groupId, costOf(context, booking, mostTokens(call)).microUsd);
   if (!reserved.ok) {
     const code = 'gateway_budget_exceeded';
     return refuse(response, { status: 402, type: 'billing_error', message: reserved.message, code });
   }
   try {
-    await answer(context, { ...exchange, call, backend, progress });
+    await answer(context, booking);
   } finally {
-    reserved.settle(recordOf(context, { caller, call, backend, progress, startedAt }));
+    reserved.settle(rowOf(context, booking));
     // Only now: a caller that has the whole reply finds it in the books.
-    end(response);
+    response.end();
   }
 }
 
-function end(response: ServerResponse): void {
-  if (!response.writableEnded) response.end();
-}
-
-interface Answering extends Exchange {
-  call: ModelCall;
-  backend: Backend;
-  progress: Progress;
-}
-
-async function answer(context: Context, { backend, ...exchange }: Answering): Promise<void> {
+async function answer({ clock, log }: Context, { backend, ...exchange }: Booking): Promise<void> {
+  const { response, progress } = exchange;
   if (backend.kind === 'demo') return answerDemo(exchange);
-  const { upstream, log, clock } = context;
-  await relay({ ...exchange, backend, upstream, log, now: clock.now });
+  try {
+    await forward(exchange, backend, clock.now);
+  } catch (error) {
+    // Cut off in the middle: the caller must see a cut too, not a clean end.
+    if (response.headersSent || response.destroyed) return void response.destroy();
+    progress.status = 502;
+    // Only the host and the error's code: a base URL may carry a password.
+    const { host } = new URL(backend.baseUrl);
+    const why = error instanceof Error && 'code' in error ? error.code : 'the connection failed';
+    log.warn({ host, why }, 'model server could not be reached');
+    const message = `the model server ${host} could not be reached: ${why}`;
+    refuse(response, { status: 502, type: 'api_error', message });
+  }
+}
+
+function answerDemo({ call, response, progress }: Exchange): void {
+  progress.status = 200;
+  const message = demoReply(call.json);
+  const whole = JSON.stringify(call.path === '/v1/messages' ? message : { input_tokens: demoTokens(call.json) });
+  progress.tap.feedWhole(whole);
+  response.writeHead(200, { 'content-type': call.json.stream ? 'text/event-stream' : 'application/json' });
+  response.write(call.json.stream ? encodeMessage(message) : whole);
 }
 
 const BYTES_PER_TOKEN = 3;
+const NO_TOKENS = tokensOf({});
 
-function worstCaseOf({ prices }: Context, call: ModelCall, backend: HttpBackend): number {
-  const freeUnknown = !isAnthropic(backend);
-  // A compaction on the provider's side reads and writes once more, outside max_tokens.
-  const passes = 'compaction' in call.json || 'context_management' in call.json ? 2 : 1;
-  const once = worstCaseMicroUsd({
-    bodyBytes: billableBytes(call, BYTES_PER_TOKEN),
-    maxTokens: call.json.max_tokens ?? 0,
-    price: ({ inputTokens, outputTokens }) =>
-      prices.cost(call.json.model, { ...dearestInput(call, inputTokens), outputTokens }, { freeUnknown }).microUsd,
-  });
-  return passes * once;
+/** The most a call can come to: all of its prompt written to the cache for an hour, which is the dearest, and all of `max_tokens`. */
+function mostTokens({ billableBytes, json }: ModelCall): TokenUsage {
+  const cacheWrite1hTokens = Math.ceil(billableBytes / BYTES_PER_TOKEN);
+  return { ...NO_TOKENS, cacheWrite1hTokens, outputTokens: json.max_tokens ?? 0 };
 }
 
-function answerDemo({ call, response, progress }: Omit<Answering, 'backend'>): void {
-  const parsed = demoRequest.safeParse(call.json);
-  if (!parsed.success) {
-    progress.status = 400;
-    const message = 'messages: not as the Messages API wants them';
-    refuse(response, { status: 400, type: 'invalid_request_error', message });
-    return;
-  }
-  progress.status = 200;
-  if (call.path === '/v1/messages/count_tokens') {
-    sendJson(response, { input_tokens: demoTokens(parsed.data) });
-    return;
-  }
-  const message = demoReply(parsed.data);
-  progress.tapped = tapJson(Buffer.from(JSON.stringify(message)));
-  if (call.json.stream) sendEvents(response, message);
-  else sendJson(response, message);
+function costOf({ prices }: Context, { backend, call }: Booking, usage: TokenUsage) {
+  if (backend.kind === 'demo') return { microUsd: 0, estimated: false };
+  return prices.cost(call.json.model, usage, { freeUnknown: !isAnthropic(backend) });
 }
 
-function sendEvents(response: ServerResponse, message: ReplyMessage): void {
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
-  for (const bytes of encodeMessage(message)) response.write(bytes);
+/** The back end's figures as far as they came, ours for the rest; errors cost nothing. */
+function usageOf({ call, progress }: Exchange): { usage: TokenUsage; estimated: boolean } {
+  const { usage, started, complete, outputEstimate } = progress.tap.result();
+  if (progress.status !== 200 && progress.status !== 499) return { usage: NO_TOKENS, estimated: false };
+  if (complete) return { usage, estimated: false };
+  const most = mostTokens(call);
+  // A reply that was not streamed is made to its end, whoever still listens.
+  const outputTokens = call.json.stream ? Math.max(usage.outputTokens, outputEstimate) : most.outputTokens;
+  return { usage: { ...(started ? usage : most), outputTokens }, estimated: true };
 }
 
-function sendJson(response: ServerResponse, body: object): void {
-  response.writeHead(200, { 'content-type': 'application/json' }).write(JSON.stringify(body));
-}
-
-interface Finished {
-  caller: Caller;
-  call: ModelCall;
-  backend: Backend;
-  progress: Progress;
-  startedAt: number;
-}
-
-function recordOf({ prices, clock }: Context, { caller, call, backend, progress, startedAt }: Finished): CallRecord {
-  const { usage, estimated } = usageOf(call, progress);
-  const cost =
-    backend.kind === 'demo'
-      ? { microUsd: 0, estimated: false }
-      : prices.cost(call.json.model, usage, { freeUnknown: !isAnthropic(backend) });
+function rowOf(context: Context, booking: Booking): ModelCallRow {
+  const { caller, call, backend, progress, startedAt } = booking;
+  const { usage, estimated } = usageOf(booking);
+  const cost = costOf(context, booking, usage);
   return {
     runId: caller.runId,
     groupId: caller.groupId,
@@ -194,30 +147,9 @@ function recordOf({ prices, clock }: Context, { caller, call, backend, progress,
     costMicroUsd: cost.microUsd,
     estimated: estimated || (cost.estimated && cost.microUsd > 0),
     status: progress.status,
-    stopReason: progress.tapped?.stopReason ?? null,
-    durationMs: clock.now() - startedAt,
+    stopReason: progress.tap.result().stopReason,
+    durationMs: context.clock.now() - startedAt,
     firstByteMs: progress.firstByteAt === null ? null : progress.firstByteAt - startedAt,
     requestId: progress.requestId,
   };
-}
-
-const NOTHING: TokenUsage = {
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWrite5mTokens: 0,
-  cacheWrite1hTokens: 0,
-};
-
-/** The back end's figures as far as they came, ours for the rest; errors cost nothing. */
-function usageOf(call: ModelCall, { status, tapped }: Progress): { usage: TokenUsage; estimated: boolean } {
-  if (status >= 400 && status !== 499) return { usage: NOTHING, estimated: false };
-  if (tapped?.complete) return { usage: tapped.usage, estimated: false };
-  const input = tapped?.started
-    ? tapped.usage
-    : dearestInput(call, Math.ceil(billableBytes(call, BYTES_PER_TOKEN) / BYTES_PER_TOKEN));
-  // A reply that was not streamed is made to its end, whoever still listens.
-  const unseen = call.json.stream ? 0 : (call.json.max_tokens ?? 0);
-  const outputTokens = tapped ? Math.max(tapped.usage.outputTokens, tapped.outputEstimate) : unseen;
-  return { usage: { ...input, outputTokens }, estimated: true };
 }

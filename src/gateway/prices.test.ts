@@ -40,11 +40,7 @@ test('on a server of one’s own an unknown model is free and a known one is not
   expect(cost('claude-sonnet-5-5', { ...none, outputTokens: 100 }, { freeUnknown: true }).microUsd).toBe(1_000);
 });
 
-test('the file says where its prices come from and when, and a broken one is refused by name', () => {
-  expect(loadPrices()).toMatchObject({
-    date: expect.stringMatching(/^\d{4}-\d\d-\d\d$/),
-    source: expect.stringContaining('Anthropic'),
-  });
+test('a broken price list is refused by name', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'prices-')), 'prices.json');
   writeFileSync(file, '{"models": {"x": {"input": "1"}}}');
   expect(() => loadPrices(file)).toThrow(/prices\.json cannot be used/);

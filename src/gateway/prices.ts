@@ -5,23 +5,12 @@ import { z } from 'zod';
 import { PinchError } from '../errors.js';
 import type { TokenUsage } from './sse.js';
 
-const rate = z.object({
-  input: z.number().nonnegative(),
-  output: z.number().nonnegative(),
-  cacheRead: z.number().nonnegative(),
-  cacheWrite5m: z.number().nonnegative(),
-  cacheWrite1h: z.number().nonnegative(),
-});
+const usd = z.number().nonnegative();
 /** USD per million tokens, which is the same number as micro USD per token. */
-export type Rate = z.infer<typeof rate>;
-
-const priceFile = z.object({
-  source: z.string().min(1),
-  date: z.iso.date(),
-  unit: z.literal('USD per million tokens'),
-  models: z.record(z.string(), rate.extend({ above: rate.extend({ promptTokens: z.int().positive() }).optional() })),
-});
-type ModelPrice = z.infer<typeof priceFile>['models'][string];
+const rate = z.object({ input: usd, output: usd, cacheRead: usd, cacheWrite5m: usd, cacheWrite1h: usd });
+const price = rate.extend({ above: rate.extend({ promptTokens: z.int().positive() }).optional() });
+const priceFile = z.object({ models: z.record(z.string(), price) });
+type Price = z.infer<typeof price>;
 
 export interface Prices {
   /**
@@ -29,50 +18,34 @@ export interface Prices {
    * expensive known one, so that a budget still holds; `estimated` is then true.
    */
   cost(model: string, usage: TokenUsage, options: { freeUnknown: boolean }): { microUsd: number; estimated: boolean };
-  source: string;
-  date: string;
 }
 
-// Beside this file; the build copies it along.
-const PRICE_FILE = new URL('./prices.json', import.meta.url);
-
-/** Reads the price file. Throws PinchError `prices_invalid`. */
-export function loadPrices(file: string | URL = PRICE_FILE): Prices {
-  const { models, source, date } = readPrices(file);
-  const highest = Object.values(models).reduce((a, b) => (b.output > a.output ? b : a));
-  const priceOf = (model: string) => {
-    const names = Object.keys(models).filter((name) => model === name || model.startsWith(`${name}-`));
-    const name = names.sort((a, b) => b.length - a.length)[0];
-    return name === undefined ? undefined : models[name];
-  };
+/** Reads the price list, by default the one beside this file. Throws PinchError `prices_invalid`. */
+export function loadPrices(file: string | URL = new URL('./prices.json', import.meta.url)): Prices {
+  const models = Object.entries(readPrices(file)).sort(([a], [b]) => b.length - a.length);
+  const dearest = models.map(([, known]) => known).reduce((a, b) => (b.output > a.output ? b : a));
   return {
-    source,
-    date,
     cost(model, usage, { freeUnknown }) {
-      const known = priceOf(model);
+      // A dated name is the model it begins with, the longest that fits.
+      const known = models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
       if (known) return { microUsd: costMicroUsd(known, usage), estimated: false };
-      return freeUnknown
-        ? { microUsd: 0, estimated: false }
-        : { microUsd: costMicroUsd(highest, usage), estimated: true };
+      return { microUsd: freeUnknown ? 0 : costMicroUsd(dearest, usage), estimated: !freeUnknown };
     },
   };
 }
 
-function readPrices(file: string | URL): z.infer<typeof priceFile> {
+function readPrices(file: string | URL): Record<string, Price> {
   try {
-    const parsed = priceFile.parse(JSON.parse(readFileSync(file, 'utf8')));
-    if (Object.keys(parsed.models).length === 0) throw new Error('it has no models');
-    return parsed;
+    return priceFile.parse(JSON.parse(readFileSync(file, 'utf8'))).models;
   } catch (cause) {
     const hint = 'restore it with git, or correct the entry you changed';
     throw new PinchError('prices_invalid', `the price file ${file} cannot be used: ${cause}`, { hint, cause });
   }
 }
 
-function costMicroUsd(price: ModelPrice, usage: TokenUsage): number {
+function costMicroUsd(price: Price, usage: TokenUsage): number {
   const prompt = usage.inputTokens + usage.cacheReadTokens + usage.cacheWrite5mTokens + usage.cacheWrite1hTokens;
-  const { above } = price;
-  const paid = above && prompt > above.promptTokens ? above : price;
+  const paid = price.above && prompt > price.above.promptTokens ? price.above : price;
   const microUsd =
     usage.inputTokens * paid.input +
     usage.outputTokens * paid.output +

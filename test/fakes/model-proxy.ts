@@ -3,15 +3,17 @@ import http from 'node:http';
 import Anthropic from '@anthropic-ai/sdk';
 import { pino } from 'pino';
 import { systemClock } from '../../src/clock.js';
+import type { Backend } from '../../src/config.js';
 import { decideBudget } from '../../src/decide/budget.js';
-import { type Backend, type CallRecord, createModelProxy, type ModelLedger } from '../../src/gateway/model.js';
+import { createModelProxy, type ModelLedger } from '../../src/gateway/model.js';
+import type { ModelCallRow } from '../../src/store/usage.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
 /** The credential only the fake may see. */
 export const KEY = 'sk-ant-real-key-of-the-owner';
 
 function memoryLedger(limitMicroUsd: number) {
-  const calls: CallRecord[] = [];
+  const calls: ModelCallRow[] = [];
   const watchers = new Set<() => void>();
   const state = { reserved: 0, mostReserved: 0 };
   const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
@@ -33,13 +35,21 @@ function memoryLedger(limitMicroUsd: number) {
     },
   };
   const recorded = (count: number) =>
-    new Promise<CallRecord[]>((resolve) => {
+    new Promise<ModelCallRow[]>((resolve) => {
       const check = () => calls.length >= count && resolve(calls);
       watchers.add(check);
       check();
     });
   return { ledger, calls, state, spent, recorded };
 }
+
+/** A back end at a URL, with an API key or none. */
+export const httpBackend = (baseUrl: string, apiKey?: string): Backend => ({
+  kind: 'http',
+  baseUrl,
+  apiKey,
+  authToken: undefined,
+});
 
 export interface ProxySetup {
   backend?: (fake: FakeAnthropic) => Backend;
@@ -52,7 +62,7 @@ export async function startProxy(closers: Closer[], { backend, limitMicroUsd = 5
   const book = memoryLedger(limitMicroUsd);
   const lines: string[] = [];
   const proxy = createModelProxy({
-    backend: () => backend?.(fake) ?? { kind: 'http', baseUrl: fake.url, apiKey: KEY },
+    backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     ledger: book.ledger,
     clock: systemClock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
