@@ -92,12 +92,20 @@ describe('commands', () => {
   test.each(['status', '/statusx', '/', '//help', '/unknown'])('%j is no command', (text) => {
     expect(parseCommand(text)).toBeUndefined();
   });
-  test.each(['', '..', '../x', 'a/b', 'Family', '.x', 'global', 'x'.repeat(41), 'ä', 'a b/..'])(
-    'folder %j is refused',
-    (folder) => {
-      expect(folderProblem(folder)).toBeTypeOf('string');
-    },
-  );
+  test.each([
+    '',
+    '..',
+    '../x',
+    'a/b',
+    'Family',
+    '.x',
+    'global',
+    'x'.repeat(41),
+    'ä',
+    'a b/..',
+  ])('folder %j is refused', (folder) => {
+    expect(folderProblem(folder)).toBeTypeOf('string');
+  });
   test('a registration may list people', () => {
     expect(parseRegistration('family listed Anna @ben')).toEqual({
       ok: true,
