@@ -66,16 +66,8 @@ const ABILITIES: Ability[] = [
   },
   shell(/^(?:please )?remember(?: that)?:? (.+)/is, remember, (line) => `I wrote it down in \`CLAUDE.md\`:\n\n${line}`),
   shell(/\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i, recall, tellMemory),
-  shell(
-    /^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is,
-    ([, , command = '']) => command,
-    told('I ran this in my container:'),
-  ),
-  shell(
-    /\b(list|show|which|what)\b.{0,20}\bfiles\b/i,
-    (_match, folder) => `ls -la ${quote(folder)}`,
-    told('My files:'),
-  ),
+  shell(/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, ([, , command = '']) => command, told('My container says:')),
+  shell(/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, (_, folder) => `ls -la ${quote(folder)}`, told('My files:')),
   {
     pattern: /^search(?: for)?:? (.+)/is,
     tool: 'search_history',
@@ -86,7 +78,7 @@ const ABILITIES: Ability[] = [
     pattern: /^to-?do:? (.+)/is,
     tool: 'todo',
     input: ([, list = '']) => ({
-      items: list.split(/[,;\n]/).map((text) => ({ text: text.trim(), status: 'pending' })),
+      items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })),
     }),
     answer: (result) => `My list now:\n\n${result}`,
   },
@@ -95,11 +87,6 @@ const ABILITIES: Ability[] = [
     tool: 'web_fetch',
     input: ([, url]) => ({ url }),
     answer: told('The page says (text from the web, not checked):'),
-  },
-  {
-    pattern: /^/,
-    say: ({ input }) =>
-      `You said: “${input.slice(0, 300)}”. I am only the demo model and follow a script, so I have no real answer to that. Say \`help\` to see what I can do.`,
   },
 ];
 
@@ -130,7 +117,12 @@ const MAX_SHOWN_CHARS = 3_000;
 function fence(text: string): string {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((ticks) => ticks.length));
   const ticks = '`'.repeat(longest + 1);
-  return `${ticks}\n${text.slice(0, MAX_SHOWN_CHARS)}\n${ticks}`;
+  return `${ticks}\n${head(text, MAX_SHOWN_CHARS)}\n${ticks}`;
+}
+
+/** At most so many characters, never half of one. */
+function head(text: string, max: number): string {
+  return Array.from(text).slice(0, max).join('');
 }
 
 function told(intro: string): (result: string) => string {
@@ -184,11 +176,8 @@ export function demoTokens(value: object): number {
 function nextStep(request: DemoRequest, id: string): ReplyBlock {
   const { texts, asked, result } = readTurn(request);
   if (/\bsummarize it now\b/i.test(texts.at(-1) ?? '')) {
-    const wrote = texts.slice(0, -1).map((xml) => `- ${wordsOf(xml).slice(0, 200)}`);
-    return {
-      type: 'text',
-      text: `Summary by the demo model. The people wrote lately:\n${wrote.slice(-20).join('\n')}`,
-    };
+    const wrote = texts.slice(-21, -1).map((xml) => `- ${head(wordsOf(xml), 200)}`);
+    return { type: 'text', text: `Summary by the demo model. The people wrote lately:\n${wrote.join('\n')}` };
   }
   const say = (text: string): ReplyBlock => ({ type: 'text', text: `${text}\n\n${DEMO_FOOTER}` });
   for (const ability of ABILITIES) {
@@ -198,17 +187,13 @@ function nextStep(request: DemoRequest, id: string): ReplyBlock {
     const { tool } = ability;
     if (!request.tools.some(({ name }) => name === tool))
       return say(`I would use the tool \`${tool}\` for that, but it is not available in this version of Pinch yet.`);
-    if (!result)
-      return {
-        type: 'tool_use',
-        id: `toolu_demo_${id}`,
-        name: tool,
-        input: ability.input(match, workspaceOf(request)),
-      };
+    const input = ability.input(match, workspaceOf(request));
+    if (!result) return { type: 'tool_use', id: `toolu_demo_${id}`, name: tool, input };
     const failed = result.is_error || /\[exit code \d+\]$/.test(result.content);
     return say(failed ? `\`${tool}\` did not work:\n${fence(result.content)}` : ability.answer(result.content.trim()));
   }
-  return say(HELP);
+  const heard = `You said: “${head(asked, 300)}”.`;
+  return say(`${heard} I am only the demo model and follow a script: say \`help\` to see what I can do.`);
 }
 
 /** The last message with the tool result that came after it. Knows the runner's XML (container/agent-runner/src/prompt.ts). */

@@ -49,12 +49,13 @@ export async function forward(exchange: Exchange, backend: HttpBackend, now: () 
   progress.firstByteAt = now();
   progress.requestId = String(answer.headers['request-id'] ?? '') || null;
   const headers = returnedHeaders(answer.headers);
-  if (headers['content-type']?.startsWith('text/event-stream')) {
-    response.writeHead(progress.status, headers).flushHeaders();
+  if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
+    response.writeHead(200, headers).flushHeaders();
     return pipeline(answer, tapped(progress.tap), response, { end: false });
   }
-  const body = redact(await text(answer), backend);
-  progress.tap.feedWhole(body);
+  const whole = await text(answer);
+  progress.tap.feedWhole(whole);
+  const body = progress.status === 200 ? whole : redact(whole, backend);
   response.writeHead(progress.status, headers).write(body);
 }
 
@@ -78,7 +79,7 @@ function send({ call, request, response }: Exchange, backend: HttpBackend): Prom
     // A connection of its own: an idle one might be closed by the server just as we take it.
     const options = { method: 'POST', headers, agent: false, signal: gone.signal };
     const client = url.protocol === 'https:' ? https : http;
-    client.request(url, options).once('response', resolve).once('error', reject).end(call.body);
+    client.request(url, options).once('response', resolve).on('error', reject).end(call.body);
   });
 }
 
@@ -113,7 +114,7 @@ function pick(headers: IncomingHttpHeaders, names: RegExp): Record<string, strin
   return Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
 }
 
-/** Takes the owner's credential out of a text that goes to the container, should the back end have repeated it. */
+/** Takes the owner's credential out of an error that goes to the container, should the back end have repeated it. */
 function redact(body: string, { apiKey, authToken }: HttpBackend): string {
   const secret = apiKey || authToken;
   return secret ? body.replaceAll(secret, '[redacted]') : body;

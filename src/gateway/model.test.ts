@@ -168,6 +168,14 @@ test('a wrong key stays a 401, costs nothing and is not shown to the container',
   expect(String(error)).toContain('the key [redacted] may not do this');
 });
 
+test('a key such as local servers are given does not vanish from their answers', async () => {
+  const { client, fake } = await start({ backend: ({ url }) => httpBackend(url, 'none') });
+  fake.setKey('none');
+  fake.push({ text: 'none of them' }, { text: 'none of them' });
+  expect(textOf(await client.messages.create(hello))).toBe('none of them');
+  expect(textOf(await client.messages.stream(hello).finalMessage())).toBe('none of them');
+});
+
 test('an auth token goes out as a bearer token, and no credential at all as none', async () => {
   const bearer = await start({
     backend: ({ url }) => ({ kind: 'http', baseUrl: url, apiKey: undefined, authToken: KEY }),
