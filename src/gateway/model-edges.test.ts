@@ -111,6 +111,26 @@ test('only ?beta=true of a query goes on, below the path of the base URL', async
   expect(seen).toEqual(['/api/v1/messages?beta=true', '/api/v1/messages', '/v1/messages']);
 });
 
+test('a whole reply that is cut half-way is a 502 for the caller, and booked as what it may have cost', async () => {
+  const cutting = await rawServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 });
+    response.write('{"a', () => response.socket?.destroy());
+  });
+  const { url, recorded } = await start({ backend: () => httpBackend(cutting) });
+  const answer = await fetch(`${url}/v1/messages`, { method: 'POST', body: JSON.stringify(hello) });
+  expect(answer.status).toBe(502);
+  expect((await recorded(1))[0]).toMatchObject({ status: 200, estimated: true, outputTokens: hello.max_tokens });
+});
+
+test('an error is stripped of the key whatever it is sent as', async () => {
+  const leaking = await rawServer((_request, response) => {
+    response.writeHead(500, { 'content-type': 'text/event-stream' }).end('data: secret-key\n\n');
+  });
+  const { url } = await start({ backend: () => httpBackend(leaking, 'secret-key') });
+  const answer = await fetch(`${url}/v1/messages`, { method: 'POST', body: JSON.stringify(hello) });
+  expect(await answer.text()).toBe('data: [redacted]\n\n');
+});
+
 test('a slow reader slows the back end down instead of filling the memory', async () => {
   const megabyte = Buffer.alloc(1024 * 1024, 'x');
   let written = 0;

@@ -90,7 +90,8 @@ async function answer({ clock, log }: Context, { backend, ...exchange }: Booking
   } catch (error) {
     // Cut off in the middle: the caller must see a cut too, not a clean end.
     if (response.headersSent || response.destroyed) return void response.destroy();
-    progress.status = 502;
+    // A reply that was cut half-way is billed all the same.
+    if (progress.status === 499) progress.status = 502;
     // Only the host and the error's code: a base URL may carry a password.
     const { host } = new URL(backend.baseUrl);
     const why = error instanceof Error && 'code' in error ? error.code : 'the connection failed';
