@@ -203,6 +203,27 @@ async function openTelegram(prepare: (fake: FakeTelegram) => void = () => undefi
   return { fake, host, channel, user, chat, send, failure };
 }
 
+/** Another program with the same token: it asks again whenever it was cut off. */
+function startRival(fake: FakeTelegram): { stop(): Promise<void> } {
+  const over = new AbortController();
+  const poll = async () => {
+    while (!over.signal.aborted) {
+      const url = `${fake.url}/bot${fake.token}/getUpdates?timeout=30`;
+      await fetch(url, { signal: over.signal }).then(
+        (response) => response.arrayBuffer(),
+        () => undefined,
+      );
+    }
+  };
+  const polling = poll();
+  return {
+    async stop() {
+      over.abort();
+      await polling;
+    },
+  };
+}
+
 describe('settings', () => {
   test('no token: the channel is off', () => {
     expect(telegram.create({}, createChannelHost().deps)).toBeUndefined();
@@ -246,45 +267,31 @@ describe('receiving', () => {
     expect(host.texts()).toEqual(['last words']);
   });
 
-  test('a second program on the same token blocks with what to do, without flapping', async () => {
+  test('a second program on the same token blocks with what to do, without flapping, until it is gone', async () => {
     const { fake, host } = await openTelegram();
     await fake.waitForPoll();
-    fake.faults.always('getUpdates', { status: 409 });
-    fake.userSends(
-      fake.privateChat(fake.user({ id: 12, first_name: 'Ben' })),
-      { id: 12, is_bot: false, first_name: 'Ben' },
-      'x',
-    );
-    await host.until(() => host.pauses.length >= 3);
-    expect(host.states.at(-1)?.state).toBe('blocked');
+    const rival = startRival(fake);
+    await host.until(() => host.pauses.length >= 4);
     expect(host.states.at(-1)?.detail).toContain('another program');
-    expect(host.pauses.slice(1, 3)).toEqual([30_000, 30_000]);
+    expect(host.pauses.slice(1, 4)).toEqual([30_000, 30_000, 30_000]);
     const blockedAt = host.states.findIndex(({ state }) => state === 'blocked');
     expect(host.states.slice(blockedAt).every(({ state }) => state === 'blocked')).toBe(true);
-    fake.faults.clear();
+    await rival.stop();
     await fake.waitForPoll();
-    fake.userSends(
-      fake.privateChat(fake.user({ id: 12, first_name: 'Ben' })),
-      { id: 12, is_bot: false, first_name: 'Ben' },
-      'y',
-    );
+    const ben = fake.user({ id: 12, first_name: 'Ben' });
+    fake.userSends(fake.privateChat(ben), ben, 'hello');
     await host.untilState('open');
+    expect(host.texts()).toEqual(['hello']);
   });
 
   test('a webhook left by another program is removed instead of blocking for ever', async () => {
-    const { fake, host } = await openTelegram((tg) =>
-      tg.faults.next('getUpdates', {
-        status: 409,
-        description: "Conflict: can't use getUpdates method while webhook is active",
-      }),
+    const description = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook";
+    const { fake, host, chat, user } = await openTelegram((tg) =>
+      tg.faults.next('getUpdates', { status: 409, description }),
     );
     await fake.waitForRequest('deleteWebhook');
     await fake.waitForPoll();
-    fake.userSends(
-      fake.privateChat(fake.user({ id: 12, first_name: 'Ben' })),
-      { id: 12, is_bot: false, first_name: 'Ben' },
-      'y',
-    );
+    fake.userSends(chat, user, 'hello');
     await host.untilState('open');
   });
 
@@ -461,7 +468,7 @@ describe('files', () => {
     ]) {
       const body = JSON.stringify({ ok: true, result: { file_id: 'f', file_unique_id: 'u', file_path: path } });
       fake.faults.next('getFile', { body });
-      expect(await fetched(100)).toMatchObject({ kind: 'permanent' });
+      expect(await fetched(100)).toMatchObject({ kind: 'permanent', message: 'Telegram does not offer the file' });
     }
     expect(fake.requests.some(({ method }) => method === 'file')).toBe(false);
   });
