@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseHtml } from '../../test/fakes/telegram-html.js';
 import { markdownToSafeHtml, markdownToTelegramHtml, telegramLength } from './format.js';
 import { cutText, escapeMarkdown, splitMarkdown } from './split.js';
 
@@ -29,6 +30,62 @@ describe('Telegram HTML', () => {
     ['half \ud83d', 'half \uFFFD'],
   ])('%j', (markdown, html) => {
     expect(markdownToTelegramHtml(markdown)).toBe(html);
+  });
+});
+
+describe('Telegram takes what we write', () => {
+  const bits = fc.constantFrom(
+    ...[
+      '**',
+      '*',
+      '_',
+      '~~',
+      '`',
+      '```',
+      '\n',
+      '\n\n',
+      '> ',
+      '- ',
+      '1. ',
+      '# ',
+      '[',
+      '](',
+      ')',
+      '](https://e.org/)',
+      '![',
+      '|',
+      '|-|',
+    ],
+    ...[
+      '<b>',
+      '</b>',
+      '<br>',
+      '&amp;',
+      '&lt;',
+      '&',
+      '<',
+      '"',
+      'a',
+      'word ',
+      '👩‍👩‍👧',
+      '    ',
+      '- [x] ',
+      '---',
+      '\\',
+      'https://e.org/?a=1&b=2',
+    ],
+  );
+
+  test('any Markdown: no refusal, nothing to repair, and the length we count is the length it counts', () => {
+    fc.assert(
+      fc.property(fc.array(bits, { maxLength: 40 }), (parts) => {
+        const html = markdownToTelegramHtml(parts.join(''));
+        const parsed = parseHtml(html);
+        expect(parsed.warnings).toEqual([]);
+        expect(telegramLength(html)).toBeGreaterThanOrEqual(parsed.text.length);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });
 
