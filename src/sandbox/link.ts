@@ -24,11 +24,15 @@ export interface HostLinkDeps {
 const MAX_PREAMBLE_BYTES = 64 * 1024;
 const MAX_STREAMS = 64;
 const STREAM_WINDOW_BYTES = 256 * 1024;
+const FRAME_HEADER_BYTES = 9;
+const GOAWAY = 7;
 
 /** Resolves when the runner has answered the hello. Throws PinchError `link_failed`; the caller then kills the container. */
 export async function openHostLink(deps: HostLinkDeps): Promise<HostLink> {
   const { stdin, stdout } = deps;
   stdin.on('error', () => stdout.destroy());
+  // Whatever else listens comes and goes; an error in between must not end this process.
+  stdout.on('error', () => stdout.destroy());
   const nonce = randomUUID();
   // Podman puts the attach options in front of stdin; the newline ends them, and the runner drops all lines before its hello.
   stdin.write(`\n${JSON.stringify({ hello: nonce })}\n`);
@@ -68,9 +72,10 @@ function dropUntilHello({ stdout, clock, helloTimeoutMs }: HostLinkDeps, hello: 
   });
 }
 
-function serve(duplex: Duplex, onConnection: (connection: Duplex) => void): HostLink {
+function serve(duplex: StdioDuplex, onConnection: (connection: Duplex) => void): HostLink {
   const session = http2.performServerHandshake(duplex, {
     maxSessionMemory: 64,
+    maxHeaderListPairs: 16,
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
       initialWindowSize: STREAM_WINDOW_BYTES,
@@ -80,11 +85,7 @@ function serve(duplex: Duplex, onConnection: (connection: Duplex) => void): Host
   });
   // Room for every stream's window: a stream nobody reads must not hold up the others.
   session.setLocalWindowSize(MAX_STREAMS * STREAM_WINDOW_BYTES);
-  session.on('stream', (stream: http2.ServerHttp2Stream) => {
-    stream.on('error', () => stream.destroy());
-    stream.respond({ ':status': 200 });
-    onConnection(new TunnelConnection(stream));
-  });
+  session.on('stream', (stream, headers) => acceptStream(stream, headers, onConnection));
   let reason = 'the link was closed';
   const closed = new Promise<string>((resolve) => {
     session.on('error', (error) => {
@@ -94,16 +95,39 @@ function serve(duplex: Duplex, onConnection: (connection: Duplex) => void): Host
       duplex.destroy();
       resolve(reason);
     });
+    // The runner opens no more streams: for us that is its end.
+    session.on('goaway', () => session.destroy());
     duplex.on('error', () => session.destroy());
     duplex.on('close', () => session.destroy());
   });
+  duplex.onGoaway = () => {
+    if (session.destroyed) return;
+    reason = 'the link broke: the runner did not speak HTTP/2';
+    session.destroy();
+  };
   return { closed, close: () => session.destroy() };
+}
+
+function acceptStream(
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  onConnection: (connection: Duplex) => void,
+): void {
+  stream.on('error', () => stream.destroy());
+  // Reset in the same breath as it was opened: the event comes after the end, and an answer would throw.
+  if (stream.destroyed || stream.closed) return;
+  if (headers[':method'] !== 'POST') return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+  stream.respond({ ':status': 200 });
+  onConnection(new TunnelConnection(stream));
 }
 
 /** Stdout and stdin of a container as one stream with back-pressure both ways. */
 class StdioDuplex extends Duplex {
   readonly #input: Readable;
   readonly #output: Writable;
+  readonly #sent = new FrameWatch();
+  /** Our session gave the other side up. Node does not say so: after a protocol error it sends GOAWAY and stays open, deaf. */
+  onGoaway: () => void = () => undefined;
 
   constructor(input: Readable, output: Writable) {
     super();
@@ -124,6 +148,8 @@ class StdioDuplex extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#output.write(chunk, done);
+    // Not inside the session's own write.
+    if (this.#sent.sees(chunk, GOAWAY)) setImmediate(() => this.onGoaway());
   }
 
   override _final(done: () => void): void {
@@ -132,7 +158,33 @@ class StdioDuplex extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#output.end();
+    // What a runner still says is thrown away; held back it would block the end of its stderr.
+    this.#input.destroy();
     done(error);
+  }
+}
+
+/** Follows the frames in our own output, which comes in pieces that know no frame borders. */
+class FrameWatch {
+  #header = Buffer.alloc(0);
+  #payloadLeft = 0;
+
+  /** True when a frame of `type` has its header completed in this piece. */
+  sees(piece: Buffer, type: number): boolean {
+    let found = false;
+    let rest = piece;
+    while (rest.length > 0) {
+      const skipped = Math.min(this.#payloadLeft, rest.length);
+      this.#payloadLeft -= skipped;
+      const wanted = FRAME_HEADER_BYTES - this.#header.length;
+      this.#header = Buffer.concat([this.#header, rest.subarray(skipped, skipped + wanted)]);
+      rest = rest.subarray(skipped + wanted);
+      if (this.#header.length < FRAME_HEADER_BYTES) continue;
+      found ||= this.#header[3] === type;
+      this.#payloadLeft = this.#header.readUIntBE(0, 3);
+      this.#header = Buffer.alloc(0);
+    }
+    return found;
   }
 }
 
@@ -178,6 +230,13 @@ class TunnelConnection extends Duplex {
     done(null);
   }
 
+  /** As a socket's: what was written arrives, then both directions end, also when the other side is still sending. */
+  destroySoon(): void {
+    if (this.writableFinished) return void this.destroy();
+    this.once('finish', () => this.destroy());
+    this.end();
+  }
+  /** No idle time-out: the container only fills up its own streams, and node:http's request time-outs do not need it. */
   setTimeout(): this {
     return this;
   }

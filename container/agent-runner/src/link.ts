@@ -15,6 +15,8 @@ export interface LinkOptions {
 
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** The host takes 64 streams at a time, more wait for their turn; beyond this a script's flood is refused, not held open. */
+const MAX_CONNECTIONS = 512;
 
 /** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
 export async function openLink(options: LinkOptions): Promise<{ port: number; close(): void }> {
@@ -29,6 +31,7 @@ export async function openLink(options: LinkOptions): Promise<{ port: number; cl
   });
   session.on('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
   const server = createServer({ allowHalfOpen: true }, (socket) => tunnel(socket, session));
+  server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, options.port);
   session.on('error', () => session.destroy());
   session.on('close', () => {
@@ -75,7 +78,7 @@ function joinStreams(input: Readable, output: Writable): Duplex {
 
 /** Bytes both ways, half-closes kept; a side that breaks off breaks the other off. */
 function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
-  if (session.destroyed) return void socket.destroy();
+  if (session.closed || session.destroyed) return void socket.destroy();
   const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
   socket.setNoDelay(true);
   socket.pipe(stream);
@@ -87,7 +90,8 @@ function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
   );
   stream.on('close', () => {
     if (stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) socket.destroy();
-    else socket.end();
+    // Read on, or the client's own end is never seen and the socket stays for good.
+    else socket.end().resume();
   });
 }
 
