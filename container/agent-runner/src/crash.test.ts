@@ -68,11 +68,11 @@ test.each([1, 2, 3, 4, 5, 6, 7])('killed after fsync %i: one answer, valid histo
   expect(results).toHaveLength(2);
   for (const [at, name] of ['a', 'b'].entries()) {
     const times = effects.split('\n').filter((line) => line === name).length;
-    const interrupted = JSON.stringify(results[at]).includes('Interrupted');
+    const interrupted = JSON.stringify(results[at]).includes('was interrupted');
     expect(interrupted ? times <= 1 : times === 1).toBe(true);
   }
   const reported = host.events.filter((e) => e.kind === 'interrupted').length;
   host.events.length = 0;
-  expect(reported).toBe(results.filter((r) => JSON.stringify(r).includes('Interrupted')).length);
+  expect(reported).toBe(results.filter((r) => JSON.stringify(r).includes('was interrupted')).length);
   fs.rmSync(paths.root, { recursive: true });
 });

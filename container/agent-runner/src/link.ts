@@ -17,6 +17,7 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** The host takes 64 streams at a time, more wait for their turn; beyond this a script's flood is refused, not held open. */
 const MAX_CONNECTIONS = 512;
+const HELLO_TIMEOUT_MS = 8_000;
 
 /** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
 export async function openLink(options: LinkOptions): Promise<{ port: number; close(): void }> {
@@ -47,6 +48,8 @@ export async function openLink(options: LinkOptions): Promise<{ port: number; cl
 function readHello(stdin: Readable): Promise<string> {
   return new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0);
+    // A host that died while it was starting us leaves a stdin that never ends.
+    const timeout = setTimeout(() => reject(new Error('no hello from the host')), HELLO_TIMEOUT_MS);
     const onEnd = () => reject(new Error('stdin ended before the hello'));
     const onData = (chunk: Buffer) => {
       seen = Buffer.concat([seen, chunk]);
@@ -55,6 +58,7 @@ function readHello(stdin: Readable): Promise<string> {
         seen = seen.subarray(newline + 1);
         if (!line.startsWith('{"hello":')) continue;
         stdin.off('data', onData).off('end', onEnd).off('error', onEnd).pause();
+        clearTimeout(timeout);
         if (seen.length > 0) stdin.unshift(seen);
         return resolve(line);
       }
