@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseHtml } from '../../test/fakes/telegram-html.js';
-import { markdownToSafeHtml, markdownToTelegramHtml, telegramLength } from './format.js';
+import { markdownToSafeHtml, markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { cutText, escapeMarkdown, splitMarkdown } from './split.js';
 
 describe('Telegram HTML', () => {
@@ -141,6 +141,52 @@ describe('splitting', () => {
         );
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test('whatever the Markdown, no letter is lost, also where a cut makes a fence or a list begin', () => {
+    const bits = fc.constantFrom(
+      ...[
+        '**',
+        '*',
+        '_',
+        '`',
+        '```',
+        '\n',
+        '\n\n',
+        '> ',
+        '- ',
+        '1. ',
+        '# ',
+        '[x](https://e.org/)',
+        '|',
+        '    ',
+        '- [x] ',
+        '---',
+        '&amp;',
+      ],
+      ...[
+        'a',
+        'word ',
+        'long sentence here. ',
+        '👩‍👩‍👧',
+        'https://e.org/?a=1&b=2',
+        '<b>',
+        '~~~',
+        '\n===\n',
+        '[r]: https://e.org/ ',
+      ],
+    );
+    // Counted, not compared: a span that had to be cut shows its marks and address as well.
+    const shown = (markdown: string) =>
+      telegramPlainText(markdownToTelegramHtml(markdown)).match(/[a-z👩]/gu)?.length ?? 0;
+    fc.assert(
+      fc.property(fc.array(bits, { minLength: 10, maxLength: 60 }), fc.integer({ min: 60, max: 120 }), (all, limit) => {
+        const parts = splitMarkdown(all.join(''), telegramOptions(limit));
+        expect(parts.reduce((sum, part) => sum + shown(part), 0)).toBeGreaterThanOrEqual(shown(all.join('')));
+        for (const part of parts) expect(telegramOptions(limit).measure(part)).toBeLessThanOrEqual(limit);
+      }),
+      { numRuns: 3_000 },
     );
   });
 

@@ -1,5 +1,6 @@
 // Splits Markdown into parts that are each valid by themselves and within a channel's limit; nothing of the text is lost. Pure.
 import type { Token } from 'marked';
+import { markdownToTelegramHtml, telegramPlainText } from './format.js';
 import { isToken, parseBlocks } from './markdown-walk.js';
 
 export interface SplitOptions {
@@ -13,40 +14,60 @@ export interface SplitOptions {
 export function splitMarkdown(text: string, options: SplitOptions): string[] {
   if (text.trim() === '') return [];
   if (options.measure(text) <= options.limit) return [text];
+  const parts = splitBlocks(text, options);
+  // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
+  const complete = parts.reduce((sum, part) => sum + letters(part), 0) >= letters(text);
+  return complete ? parts : plainPieces(text, options).filter((part) => part.trim() !== '');
+}
+
+const letters = (markdown: string) => shown(markdown).replace(/[^\p{L}\p{N}]/gu, '').length;
+
+function splitBlocks(text: string, options: SplitOptions): string[] {
   const blocks = parseBlocks(text);
   const shown = blocks?.filter((block) => block.type !== 'def');
   const pieces = shown ? shown.flatMap((block) => splitBlock(block, options)) : plainPieces(text, options);
   return pack(pieces, options)
+    .flatMap(joinWhenUnchanged)
     .flatMap((part) => (options.measure(part) <= options.limit ? [part] : plainPieces(part, options)))
     .map((part) => part.replace(/^\n+/, '').trimEnd())
     .filter((part) => part !== '')
-    .map((part) => withDefinitions(part, blocks ?? []));
+    .map((part) => withDefinitions(part, blocks ?? [], options));
+}
+
+/** What a reader sees of Markdown, without the spaces: what must be the same before and after a cut. */
+const shown = (markdown: string) => telegramPlainText(markdownToTelegramHtml(markdown)).replace(/\s+/g, '');
+
+/** Pieces that would mean something else side by side (one ends in an open fence) stay apart. */
+function joinWhenUnchanged(pieces: string[]): string[] {
+  const joined = pieces.join('');
+  return shown(joined) === pieces.map(shown).join('') ? [joined] : pieces;
 }
 
 /** `[x][1]` needs its `[1]: https://…` in the same part; definitions are not shown, so they do not count. */
-function withDefinitions(part: string, blocks: Token[]): string {
+function withDefinitions(part: string, blocks: Token[], { limit, measure }: SplitOptions): string {
   const lower = part.toLowerCase();
   const needed = blocks.filter((block) => isToken(block, 'def') && lower.includes(`[${block.tag}]`));
-  return [part, ...needed.map((block) => block.raw.trim())].join('\n\n');
+  const whole = [part, ...needed.map((block) => block.raw.trim())].join('\n\n');
+  return measure(whole) <= limit ? whole : part;
 }
 
-/** Fills parts with whole pieces as long as they fit. */
-function pack(pieces: string[], { limit, measure }: SplitOptions): string[] {
-  const parts: string[] = [];
-  let part = '';
+/** Groups pieces as long as they fit into one part. */
+function pack(pieces: string[], { limit, measure }: SplitOptions): string[][] {
+  const parts: string[][] = [];
+  let part: string[] = [];
   let size = 0;
   for (const piece of pieces) {
     // Two more for the blank line that stands between blocks.
     const added = measure(piece) + 2;
-    if (part !== '' && size + added > limit) {
+    if (part.length > 0 && size + added > limit) {
       parts.push(part);
-      part = '';
+      part = [];
       size = 0;
     }
-    part += piece;
+    part.push(piece);
     size += added;
   }
-  if (part !== '') parts.push(part);
+  if (part.length > 0) parts.push(part);
   return parts;
 }
 
@@ -89,7 +110,8 @@ function splitItem(raw: string, tokens: Token[], options: SplitOptions): string[
 
 function splitFence(code: string, language: string, options: SplitOptions): string[] {
   const ticks = '`'.repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map((match) => match[0].length + 1)));
-  const fence = (lines: string) => `\n${ticks}${language}\n${lines}\n${ticks}\n\n`;
+  // A `~~~` fence may have backticks behind it, this one may not.
+  const fence = (lines: string) => `\n${ticks}${language.replaceAll('`', '')}\n${lines}\n${ticks}\n\n`;
   const room = options.limit - 4;
   const lines = code
     .split('\n')
@@ -128,15 +150,17 @@ function splitInline(tokens: Token[], options: SplitOptions): string[] {
   });
 }
 
-/** Joins inline pieces to paragraphs of at most the limit; a piece that would begin a list or heading by accident is escaped. */
+/** Joins inline pieces to paragraphs of at most the limit. */
 function packLines(pieces: string[], options: SplitOptions): string[] {
-  return pack(pieces, options).map(
-    (part) => `${part.replace(/^(\s*)([-+*](?=\s)|#(?=#{0,5}\s)|>|~(?=~~)|\d+(?=[.)]\s))/, escapeStart)}\n\n`,
-  );
+  return pack(pieces, options).map((group) => `${asParagraph(group.join('').trim())}\n\n`);
 }
 
-function escapeStart(_match: string, space: string, start: string): string {
-  return /^\d/.test(start) ? `${space}${start}\\` : `${space}\\${start}`;
+/** The same words at the start of a paragraph: what would begin a list, a fence, a definition… there is escaped. */
+function asParagraph(text: string): string {
+  const wanted = shown(`x ${text}`).slice(1);
+  const escaped = text.replace(/^\d+(?=[.)])|^(?=[!-/:-@[-`{-~])/, (start) => `${start}\\`);
+  const same = [text, escaped].find((candidate) => shown(candidate) === wanted);
+  return same ?? escapeMarkdown(telegramPlainText(markdownToTelegramHtml(`x ${text}`)).slice(2));
 }
 
 function plainPieces(text: string, options: SplitOptions, room = Math.floor(options.limit / 2)): string[] {
