@@ -1,7 +1,7 @@
 // Runs the agent runner as a plain child process, WITHOUT a sandbox: for development on a machine without Docker.
 import { spawn } from 'node:child_process';
 import type { Clock } from '../clock.js';
-import { PinchError } from '../errors.js';
+import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { openHostLink } from './link.js';
 import { logRunnerLines } from './runner-log.js';
@@ -15,6 +15,7 @@ export interface ProcessSandboxDeps {
 }
 
 const HELLO_TIMEOUT_MS = 20_000;
+const EXIT_WAIT_MS = 500;
 const folderVariables: Record<string, string> = {
   '/workspace': 'PINCH_RUNNER_WORKSPACE',
   '/global': 'PINCH_RUNNER_GLOBAL',
@@ -43,12 +44,14 @@ async function startProcess(
     detached: true,
   });
   logRunnerLines(child.stderr, deps.log.child({ group: spec.folder }));
-  let stopping = false;
+  /** Set when it is we who end it. */
+  let ending: string | undefined;
   const exit = new Promise<SandboxExit>((resolve) => {
     child.once('error', (error) => resolve({ reason: error.message, exitCode: undefined, outOfMemory: false }));
     child.once('exit', (code, signal) => {
-      const reason = stopping ? 'it was stopped' : `exit ${code ?? signal}`;
-      resolve({ reason, exitCode: code ?? undefined, outOfMemory: false });
+      // What it started in the background must not outlive it.
+      killGroup(child.pid);
+      resolve({ reason: ending ?? `exit ${code ?? signal}`, exitCode: code ?? undefined, outOfMemory: false });
     });
   });
   try {
@@ -59,8 +62,8 @@ async function startProcess(
       helloTimeoutMs: HELLO_TIMEOUT_MS,
       onConnection,
     });
-    const stop = async (graceMs: number): Promise<void> => {
-      stopping = true;
+    const end = async (why: string, graceMs: number): Promise<void> => {
+      ending ??= why;
       link.close();
       const waited = new AbortController();
       await Promise.race([exit, deps.clock.sleep(graceMs, waited.signal)]);
@@ -68,14 +71,23 @@ async function startProcess(
       killGroup(child.pid);
       await exit;
     };
-    const linkLost = link.closed.then(() => stop(0).then(() => exit));
-    return { id: `process-${child.pid}`, closed: Promise.race([exit, linkLost]), stop };
+    void link.closed.then(async (reason) => {
+      // Its own exit says more than the end of its link, so that may come first.
+      await Promise.race([exit, deps.clock.sleep(EXIT_WAIT_MS)]);
+      await end(reason, 0);
+    });
+    return { id: `process-${child.pid}`, closed: exit, stop: (graceMs) => end('it was stopped', graceMs) };
   } catch (error) {
     killGroup(child.pid);
-    throw new PinchError('container_start_failed', `the agent runner for group ${spec.folder} did not start`, {
-      retryable: true,
-      cause: error,
-    });
+    throw new PinchError(
+      'container_start_failed',
+      `the agent runner for group ${spec.folder}: ${describeError(error)}`,
+      {
+        retryable: true,
+        hint: `is ${deps.bundle} built? \`npm start\` builds it; PINCH_LOG_LEVEL=debug shows what it printed`,
+        cause: error,
+      },
+    );
   }
 }
 
