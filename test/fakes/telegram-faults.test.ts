@@ -120,6 +120,22 @@ describe('waiting', () => {
   });
 });
 
+describe('a wait that fails by itself', () => {
+  const boom = () => {
+    throw new Error('no such thing');
+  };
+  test('fails its own test, while the client gets its answer: no lost acceptance nobody ordered', async () => {
+    const waiting = thrown(telegram.waitForSent(boom));
+    expect((await api.sendMessage(11, 'x')).message_id).toBe(1);
+    expect(await waiting).toMatchObject({ message: 'no such thing' });
+  });
+
+  test('at its first look too', async () => {
+    await api.sendMessage(11, 'x');
+    expect(await thrown(telegram.waitForSent(boom))).toMatchObject({ message: 'no such thing' });
+  });
+});
+
 describe('groups', () => {
   test('in privacy mode only what is meant for the bot reaches it', async () => {
     const shy = await startFakeTelegram({ botUsername: 'pinch_bot', canReadAllGroupMessages: false });

@@ -3,7 +3,10 @@
 export interface Waiters {
   /** Something changed: every waiter looks again. */
   notify(): void;
-  /** Resolves with the first value `look` gives that is not undefined; rejects after `timeoutMs`, saying `what` was awaited. */
+  /**
+   * Resolves with the first value `look` gives that is not undefined. Rejects with what `look` throws, or after
+   * `timeoutMs`, saying `what` was awaited.
+   */
   until<T>(look: () => T | undefined, timeoutMs: number, what: () => string): Promise<T>;
 }
 
@@ -13,19 +16,25 @@ export function createWaiters(): Waiters {
     notify() {
       for (const look of [...looks]) look();
     },
-    until(look, timeoutMs, what) {
+    async until(look, timeoutMs, what) {
       const first = look();
-      if (first !== undefined) return Promise.resolve(first);
+      if (first !== undefined) return first;
       return new Promise((resolve, reject) => {
         const end = () => {
           clearTimeout(timer);
           looks.delete(again);
         };
         const again = () => {
-          const value = look();
-          if (value === undefined) return;
-          end();
-          resolve(value);
+          try {
+            const value = look();
+            if (value === undefined) return;
+            end();
+            resolve(value);
+          } catch (error) {
+            // It belongs to who waits: thrown on from here it would cut the call that woke us.
+            end();
+            reject(error);
+          }
         };
         const timer = setTimeout(() => {
           end();
