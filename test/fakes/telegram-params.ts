@@ -36,8 +36,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** Reads query string and body. Throws `ApiError` 400 for text that is not UTF-8, lone surrogates and broken bodies. */
-export function readParams(contentType: string, body: Buffer, query: URLSearchParams): CallParams {
-  const params: CallParams = { fields: new Map(query), files: new Map() };
+export function readParams(contentType: string, body: Buffer, query: string): CallParams {
+  const params: CallParams = { fields: new Map(), files: new Map() };
+  readForm(params, query);
   if (body.length > 0) readBody(params, contentType, body);
   for (const value of params.fields.values()) checkText(value);
   return params;
@@ -46,15 +47,25 @@ export function readParams(contentType: string, body: Buffer, query: URLSearchPa
 function readBody(params: CallParams, contentType: string, body: Buffer): void {
   const kind = contentType.split(';')[0]?.trim().toLowerCase();
   if (kind === 'application/json') readJson(params, decodeUtf8(body));
-  else if (kind === 'application/x-www-form-urlencoded') readForm(params, decodeUtf8(body));
+  else if (kind === 'application/x-www-form-urlencoded') readForm(params, body.toString('latin1'));
   else if (kind === 'multipart/form-data') {
     const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType);
     readMultipart(params, body, boundary?.[1] ?? boundary?.[2] ?? '');
   } else throw badRequest(`unsupported content type ${contentType}`);
 }
 
-function readForm(params: CallParams, text: string): void {
-  for (const [name, value] of new URLSearchParams(text)) params.fields.set(name, value);
+/** `form` holds one character a byte. Escapes are bytes first: the URL classes would repair broken UTF-8 in silence. */
+function readForm(params: CallParams, form: string): void {
+  for (const pair of form.split('&')) {
+    const [name = '', ...value] = pair.replaceAll('+', ' ').split('=');
+    if (name !== '') params.fields.set(decodeUtf8(unescapeBytes(name)), decodeUtf8(unescapeBytes(value.join('='))));
+  }
+}
+
+/** Percent escapes as bytes; what is no escape stays as it is. `text` holds one character a byte. */
+export function unescapeBytes(text: string): Buffer {
+  const bytes = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1');
 }
 
 function readJson(params: CallParams, text: string): void {

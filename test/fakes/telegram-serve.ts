@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { errorBody, type Fault, type Faults } from './telegram-faults.js';
 import { METHODS } from './telegram-methods.js';
-import { ApiError, type CallParams, readParams } from './telegram-params.js';
+import { ApiError, type CallParams, readParams, unescapeBytes } from './telegram-params.js';
 import type { BotState } from './telegram-state.js';
 import { DOWNLOAD_LIMIT_BYTES } from './telegram-world.js';
 
@@ -113,10 +113,11 @@ interface Call {
 
 /** Reads everything before the call shows in the log, so that whoever waits for it finds its fields. */
 function readCall(req: IncomingMessage, body: Buffer): Call {
-  const url = new URL(req.url ?? '/', 'http://127.0.0.1');
-  const path = decodeURIComponent(url.pathname);
+  // By hand: the URL class takes `//bot…` for a host, and tidies `..` up.
+  const [rawPath = '/', ...query] = (req.url ?? '/').split('?');
+  const path = unescapeBytes(rawPath).toString();
   const [, isFile, token, rest] = /^\/(file\/)?bot([^/]+)\/(.+)$/.exec(path) ?? [];
-  const params = attempt(() => readParams(req.headers['content-type'] ?? '', body, url.searchParams));
+  const params = attempt(() => readParams(req.headers['content-type'] ?? '', body, query.join('?')));
   const isRead = !(params instanceof ApiError);
   const entry: LoggedRequest = {
     method: isFile === undefined ? (rest ?? path) : 'file',

@@ -1,4 +1,5 @@
 // The fake Bot API held against the real grammY: updates, polls, calls. If the two disagree, tests of the channel prove nothing.
+import { get } from 'node:http';
 import { Api, Bot, GrammyError } from 'grammy';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeTelegram, startFakeTelegram } from './telegram.js';
@@ -216,6 +217,35 @@ describe('calls', () => {
     expect(await body('/bot99:wrong/getMe')).toEqual({ ok: false, error_code: 401, description: 'Unauthorized' });
     expect(await body('/botwrong/getMe')).toEqual({ ok: false, error_code: 404, description: 'Not Found' });
     expect(telegram.requests.map((request) => request.status)).toEqual([404, 401, 404]);
+  });
+
+  test('a path that leads nowhere is a 404, never a cut connection', async () => {
+    const bot = `bot${telegram.token}`;
+    for (const path of [`//${bot}/getMe`, `/${bot}/%ZZ`, `/${bot}/%FF`, `/${bot}/`, '/', `/file/${bot}/../x`]) {
+      const { hostname, port } = new URL(telegram.url);
+      // fetch would tidy such a path up before it sends it.
+      const status = await new Promise((resolve, reject) => {
+        get({ hostname, port, path }, (answer) => resolve(answer.resume().statusCode)).once('error', reject);
+      });
+      expect([path, status]).toEqual([path, 404]);
+    }
+  });
+
+  test('escapes are read byte by byte: what is no escape is text, what is no UTF-8 is refused', async () => {
+    annWrites('hi');
+    const path = `/bot${telegram.token}/sendMessage`;
+    const form = 'application/x-www-form-urlencoded';
+    await post(path, form, 'chat_id=11&text=100%+%zz+%2B+a=b');
+    expect(telegram.sent[0]?.plain).toBe('100% %zz + a=b');
+    const refusals = await Promise.all([
+      post(path, form, 'chat_id=11&text=%FF'),
+      post(path, form, 'chat_id=11&text=%ED%A0%BD'),
+      fetch(`${telegram.url}${path}?chat_id=11&text=%ED%A0%BD`),
+    ]);
+    for (const answer of refusals) {
+      expect(await answer.json()).toMatchObject({ description: 'Bad Request: strings must be encoded in UTF-8' });
+    }
+    expect(telegram.sent).toHaveLength(1);
   });
 
   test('broken JSON and bytes that are not UTF-8 are refused', async () => {
