@@ -33,6 +33,22 @@ export interface Range {
 }
 
 const MAX_ENTITIES = 100;
+/** Of two ranges over the same text the server lists the earlier of these first, and keeps it where both cannot be. */
+const OUTER_FIRST: readonly EntityKind[] = [
+  'blockquote',
+  'expandable_blockquote',
+  'pre',
+  'code',
+  'text_link',
+  'text_mention',
+  'bold',
+  'italic',
+  'underline',
+  'strikethrough',
+  'spoiler',
+  'custom_emoji',
+];
+const rank = (range: Range) => OUTER_FIRST.indexOf(range.kind);
 const isCode = (range: Range) => range.kind === 'code' || range.kind === 'pre';
 const isQuote = (range: Range) => range.kind === 'blockquote' || range.kind === 'expandable_blockquote';
 
@@ -47,7 +63,7 @@ export function finishText(text: string, found: Range[], warnings: string[] = []
 }
 
 function sorted(ranges: Range[]): Range[] {
-  return [...ranges].sort((a, b) => a.offset - b.offset || b.length - a.length);
+  return [...ranges].sort((a, b) => a.offset - b.offset || b.length - a.length || rank(a) - rank(b));
 }
 
 function dropNestedQuotes(ranges: Range[], notes: string[]): Range[] {

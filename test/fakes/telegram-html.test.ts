@@ -12,6 +12,9 @@ const entity = (type: string, offset: number, length: number, extra: object = {}
   ...extra,
 });
 
+const SURROGATES =
+  'Text contains invalid Unicode characters after decoding HTML entities, check for unmatched surrogate code units';
+
 describe('what is understood', () => {
   const cases: [string, string, object[]][] = [
     ['plain', 'plain', []],
@@ -55,6 +58,12 @@ describe('what is understood', () => {
       [entity('blockquote', 0, 5), entity('bold', 2, 1), entity('code', 4, 1)],
     ],
     ['<b>a<i>b</i></b>', 'ab', [entity('bold', 0, 2), entity('italic', 1, 1)]],
+    ['<b><i>x</i></b>', 'x', [entity('bold', 0, 1), entity('italic', 0, 1)]],
+    [
+      '<a href="http://example.com/"><b>x</b></a>',
+      'x',
+      [entity('text_link', 0, 1, { url: 'http://example.com/' }), entity('bold', 0, 1)],
+    ],
     ['<B >x</B >', 'x', [entity('bold', 0, 1)]],
     ['&lt;b&gt; &amp;amp; &quot;', '<b> &amp; "', []],
     ['&#65;&#x1F600;', 'A😀', []],
@@ -89,10 +98,9 @@ describe('what is refused', () => {
     ['<a href=http://example.com>x</a>', 'Unexpected end of name token at byte offset 8'],
     ['<a href=', 'Unclosed start tag "a" at byte offset 0'],
     ['<tg-emoji emoji-id="x">y</tg-emoji>', 'Invalid custom emoji identifier specified'],
-    [
-      '&#xD800;',
-      'Text contains invalid Unicode characters after decoding HTML entities, check for unmatched surrogate code units',
-    ],
+    ['&#xD800;', SURROGATES],
+    ['&#xD83D;&#xDE00;', SURROGATES],
+    ['<b>&#55357;</b>&#56832;', SURROGATES],
   ];
   for (const [html, why] of cases) {
     test(JSON.stringify(html), () => {
@@ -119,7 +127,9 @@ describe('what the server repairs in silence is a warning here', () => {
       /bold cannot/,
     ],
     ['<blockquote>a<blockquote>b</blockquote></blockquote>', 'ab', [entity('blockquote', 0, 2)], /nested blockquote/],
+    ['<pre><code>x</code></pre>', 'x', [entity('pre', 0, 1)], /code inside code/],
     ['<a href="/docs">x</a>', 'x', [], /link dropped/],
+    ['<a>example.com </a>.', 'example.com .', [], /link dropped/],
     ['<a href="javascript:alert(1)">x</a>', 'x', [], /link dropped/],
   ];
   for (const [html, text, entities, warning] of cases) {

@@ -16,6 +16,8 @@ interface Cursor {
   open: OpenTag[];
   ranges: Range[];
   warnings: string[];
+  /** Half a surrogate pair was written as a reference; two halves do not make a whole, the server reads UTF-8. */
+  hasSurrogate: boolean;
 }
 
 const STYLE_TAGS: Record<string, EntityKind> = {
@@ -40,7 +42,7 @@ const NAMED: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '"' };
 
 /** Throws `ApiError` 400 `Bad Request: can't parse entities: …` exactly where the real server does. */
 export function parseHtml(html: string): ParsedText {
-  const cursor: Cursor = { html, at: 0, text: '', open: [], ranges: [], warnings: [] };
+  const cursor: Cursor = { html, at: 0, text: '', open: [], ranges: [], warnings: [], hasSurrogate: false };
   while (cursor.at < html.length) {
     const char = html[cursor.at];
     if (char === '<') {
@@ -49,12 +51,18 @@ export function parseHtml(html: string): ParsedText {
       continue;
     }
     if (char === '>') cursor.warnings.push(`bare ">" at byte offset ${byteOffset(html, cursor.at)}`);
-    cursor.text += char === '&' ? readReference(cursor) : char;
-    if (char !== '&') cursor.at += 1;
+    if (char === '&') {
+      const decoded = readReference(cursor);
+      cursor.hasSurrogate ||= /\p{Surrogate}/u.test(decoded);
+      cursor.text += decoded;
+      continue;
+    }
+    cursor.text += char;
+    cursor.at += 1;
   }
   const unclosed = cursor.open.at(-1);
   if (unclosed) throw cannotParse(`Can't find end tag corresponding to start tag "${unclosed.name}"`);
-  if (/\p{Surrogate}/u.test(cursor.text)) {
+  if (cursor.hasSurrogate) {
     throw cannotParse(
       'Text contains invalid Unicode characters after decoding HTML entities, check for unmatched surrogate code units',
     );
@@ -239,7 +247,8 @@ function resolveLink(cursor: Cursor, range: Range): boolean {
 function checkLink(url: string): string | undefined {
   const hasScheme = /^[a-z][a-z0-9+.-]*:/i.test(url) && !/^[^/]*:\d+(\/|$)/.test(url);
   const address = hasScheme ? url : `http://${url}`;
-  if (!URL.canParse(address)) return undefined;
+  // The URL class would trim white space at the end of a host name; the server takes no such host.
+  if (!URL.canParse(address) || /^[^:]*:\/*[^/?#]*\s/.test(address)) return undefined;
   const { protocol, hostname } = new URL(address);
   if (protocol === 'tg:' || protocol === 'ton:') return address;
   if (protocol !== 'http:' && protocol !== 'https:') return undefined;
