@@ -1,4 +1,5 @@
-// A host that is there to be killed: starts one container whose runner is in argv[2], under the home id argv[3], says its id, waits.
+// A host that is there to be killed: starts one container with the arguments it was given, says when its runner works, and waits.
+import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { systemClock } from '../../clock.js';
 import { containerUser } from '../../home.js';
@@ -6,23 +7,20 @@ import { createDockerSandbox } from '../docker.js';
 import { connectEngine } from '../engine.js';
 
 const [, , program = '', homeId = '', image = '', script = ''] = process.argv;
-const server = import('node:http').then(({ createServer }) =>
-  createServer((req, res) => {
-    if (req.url === '/ready') process.stdout.write('ready\n');
-    res.end(script);
-  }),
-);
 
 async function main(): Promise<void> {
-  const sandbox = createDockerSandbox({
-    ...{ engine: connectEngine(process.env), image, homeId, user: containerUser(), clock: systemClock },
-    log: pino({ enabled: false }),
+  const server = createServer((req, res) => {
+    if (req.url === '/ready') process.stdout.write('ready\n');
+    res.end(script);
   });
-  const http = await server;
+  const engine = connectEngine(process.env);
+  const log = pino({ enabled: false });
+  const sandbox = createDockerSandbox({ engine, image, homeId, user: containerUser(), clock: systemClock, log });
   const mounts = [{ source: program, target: '/opt/pinch', readOnly: true }];
-  await sandbox.start({ folder: 'main', mounts }, (connection) => http.emit('connection', connection));
+  process.stdout.write('starting\n');
+  await sandbox.start({ folder: 'main', mounts }, (connection) => server.emit('connection', connection));
 }
-process.stdout.write('starting\n');
+
 main().catch((error) => {
   console.error(error);
   process.exit(1);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { build } from 'esbuild';
 import { pino } from 'pino';
 import { z } from 'zod';
@@ -48,6 +48,7 @@ export async function createWorld() {
     run: (script: string, handler?: Handler, extra: Partial<SandboxSpec> = {}) =>
       startScene(sandbox, { folder: 'main', mounts: [programMount(program)], ...extra }, script, handler),
     containers: (home = homeId) => containersOf(engine, home),
+    running: () => containersOf(engine, homeId, false),
     async close() {
       await sandbox.reap();
       rmSync(folder, { recursive: true, force: true });
@@ -94,9 +95,7 @@ export async function startScene(
   return { instance, result, connections };
 }
 
-export async function containersOf(engine: Docker, homeId: string): Promise<string[]> {
+async function containersOf(engine: Docker, homeId: string, all = true): Promise<string[]> {
   const filters = { label: [`pinch.home=${homeId}`] };
-  return (await engine.listContainers({ all: true, filters })).map(({ Id }) => Id);
+  return (await engine.listContainers({ all, filters })).map(({ Id }) => Id);
 }
-
-export { Docker };
