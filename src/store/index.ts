@@ -1,12 +1,11 @@
 // Opens the SQLite file, brings the schema up to date and bundles the tables. All SQL of Pinch lives in this folder.
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PinchError } from '../errors.js';
 import { createEvents, type Events } from './events.js';
 import { createGroups, type Groups } from './groups.js';
 import { createMessages, type Messages } from './messages.js';
-import { migrations } from './migrations.js';
 import { createOutbox, type Outbox } from './outbox.js';
 import { createRuns, type Runs } from './runs.js';
 import { createSettings, type Settings } from './settings.js';
@@ -74,16 +73,19 @@ function openDatabase(file: string): Db {
   }
 }
 
+/** Applies the files of migrations/ that are new to this database, in the order of their names, one transaction each. */
 function migrate(db: Db): void {
+  const folder = new URL('migrations/', import.meta.url);
+  const migrations = readdirSync(folder).sort();
   const version = Number(db.pragma('user_version', { simple: true }));
   if (version > migrations.length) {
     throw new PinchError('database_too_new', `the database is of a newer Pinch (schema ${version})`, {
       hint: 'update this checkout, or restore a backup made with it',
     });
   }
-  migrations.slice(version).forEach((sql, index) => {
+  migrations.slice(version).forEach((name, index) => {
     db.transaction(() => {
-      db.exec(sql);
+      db.exec(readFileSync(new URL(name, folder), 'utf8'));
       db.pragma(`user_version = ${version + index + 1}`);
     }).immediate();
   });
