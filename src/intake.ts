@@ -50,7 +50,7 @@ export function createIntake(deps: IntakeDeps) {
         edited: false,
         media: [],
       }),
-    chatMoved: (channel: string, from: string, to: string): void => store.groups.moveChat(channel, from, to),
+    chatMoved: store.groups.moveChat,
   };
 }
 

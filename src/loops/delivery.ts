@@ -1,22 +1,14 @@
 // Delivery: sends the outbox. Per chat strictly in order (a message that fails holds back those behind it until it is sent or
 // dead), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
-import type { Clock } from '../clock.js';
 import { describeError } from '../errors.js';
-import type { Logger } from '../log.js';
-import type { Store } from '../store/index.js';
 import type { Chat, OutboxRow } from '../types.js';
-import type { Wake } from '../wake.js';
+import type { LoopDeps } from './deps.js';
 
-export interface DeliveryDeps {
-  store: Store;
-  wake: Wake;
-  clock: Clock;
-  log: Logger;
+export interface DeliveryDeps extends LoopDeps {
   assistantName: string;
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
-  notifyOwner(key: string, text: string): void;
 }
 
 const FIRST_DELAY_MS = 1_000;
@@ -55,79 +47,61 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
     async stop() {
       stopped = true;
       timer?.cancel();
-      wake.off('outbox', pump);
       await Promise.all(sending.values());
     },
   };
 }
 
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
-  const { store, clock } = deps;
+  const { store, clock, wake, assistantName } = deps;
   const chat = store.groups.chat(row.chatId);
   const channel = chat && deps.channel(chat.channel);
   if (!chat || !channel)
-    return store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
+    return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
   try {
-    await sendParts(deps, { row, chat, channel });
+    const parts = row.parts ?? channel.split(row.text);
+    // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
+    if (row.parts === null) store.outbox.setParts(row.id, parts);
+    for (const [index, text] of parts.entries()) {
+      if (index < row.partsSent) continue;
+      const { platformId } = await channel.send({ address: chat.address, text, key: `${row.id}.${index}` });
+      const now = clock.now();
+      const message = { chatId: chat.id, direction: 'out' as const, platformId, text, sentAt: now, now };
+      store.transaction(() => {
+        store.outbox.partSent(row.id);
+        store.messages.add({ ...message, senderId: null, senderName: assistantName });
+      });
+      wake.emit('message', chat.id);
+    }
+    store.transaction(() => {
+      store.outbox.sent(row.id, clock.now());
+      addEvent(deps, row, 'message_sent', { parts: parts.length });
+    });
   } catch (error) {
     recordFailure(deps, row, chat, error);
   }
 }
 
-async function sendParts(
-  deps: DeliveryDeps,
-  { row, chat, channel }: { row: OutboxRow; chat: Chat; channel: Channel },
-): Promise<void> {
-  const { store, clock } = deps;
-  const parts = row.parts ?? channel.split(row.text);
-  // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
-  if (row.parts === null) store.outbox.setParts(row.id, parts);
-  for (const [index, text] of parts.entries()) {
-    if (index < row.partsSent) continue;
-    const { platformId } = await channel.send({ address: chat.address, text, key: `${row.id}.${index}` });
-    store.transaction(() => {
-      const now = clock.now();
-      store.outbox.partSent(row.id);
-      store.messages.add({
-        chatId: chat.id,
-        direction: 'out',
-        platformId,
-        senderId: null,
-        senderName: deps.assistantName,
-        text,
-        sentAt: now,
-        now,
-      });
-      if (index < parts.length - 1) return;
-      store.outbox.sent(row.id, now);
-      if (row.runId !== null) store.events.add(row.runId, now, 'message_sent', { key: row.key, parts: parts.length });
-    });
-    deps.wake.emit('message', chat.id);
-  }
-  if (parts.length === 0) store.outbox.sent(row.id, clock.now());
+function addEvent({ store, clock }: DeliveryDeps, row: OutboxRow, kind: string, detail: Record<string, unknown>): void {
+  if (row.runId !== null) store.events.add(row.runId, clock.now(), kind, { key: row.key, ...detail });
 }
 
-function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, error: unknown): void {
-  const { store, clock, log } = deps;
+function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: unknown): void {
+  const { store, clock, log, notifyOwner } = deps;
   const now = clock.now();
-  const kind = error instanceof ChannelError ? error.kind : 'retry';
-  const reason = describeError(error);
+  const { kind, retryAfterMs = 0 } = thrown instanceof ChannelError ? thrown : { kind: 'retry' as const };
+  const error = describeError(thrown);
   const attempt = row.attempt + (kind === 'retry' ? 1 : 0);
-  const hopeless = kind === 'permanent' || attempt >= MAX_ATTEMPTS || now - row.createdAt > MAX_AGE_MS;
-  log.warn(
-    { outboxId: row.id, chatId: chat.id, channel: chat.channel, attempt, kind, error: reason },
-    'message not sent',
-  );
-  if (!hopeless) {
-    const asked = error instanceof ChannelError ? (error.retryAfterMs ?? 0) : 0;
+  log.warn({ outboxId: row.id, chatId: chat.id, channel: chat.channel, attempt, kind, error }, 'message not sent');
+  if (kind !== 'permanent' && attempt < MAX_ATTEMPTS && now - row.createdAt <= MAX_AGE_MS) {
     const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), MAX_DELAY_MS) * (0.75 + clock.random() * 0.25);
-    return store.outbox.retry(row.id, now + Math.round(Math.max(delay, asked)), kind === 'retry', reason);
+    return void store.outbox.retry(row.id, now + Math.round(Math.max(delay, retryAfterMs)), kind === 'retry', error);
   }
   store.transaction(() => {
-    store.outbox.dead(row.id, reason);
-    if (row.runId !== null) store.events.add(row.runId, now, 'message_dead', { key: row.key, error: reason });
+    store.outbox.dead(row.id, error);
+    addEvent(deps, row, 'message_dead', { error });
     // A notice that cannot be sent must not beget another.
     if (row.key.startsWith('notice:')) return;
-    deps.notifyOwner(`outbox:${row.id}`, `A message to ${chat.title} could not be sent: ${reason}`);
+    notifyOwner(`outbox:${row.id}`, `A message to ${chat.title} could not be sent: ${error}`);
   });
 }

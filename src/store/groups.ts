@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Chat, Group, SendersPolicy } from '../types.js';
 import type { ErrorClass } from '../wire.js';
-import type { Db } from './index.js';
+import type { Statements } from './statements.js';
 
 export type Groups = ReturnType<typeof createGroups>;
 
@@ -33,120 +33,100 @@ export interface SeenSender {
   username: string | null;
 }
 
-export function createGroups(db: Db) {
-  const parking = createParking(db);
-  const byId = db.prepare<[number], GroupRow>(`SELECT ${GROUP} FROM groups WHERE id = ?`);
-  const byFolder = db.prepare<[string], GroupRow>(`SELECT ${GROUP} FROM groups WHERE folder = ?`);
-  const all = db.prepare<[], GroupRow>(`SELECT ${GROUP} FROM groups ORDER BY id`);
-  const insert = db.prepare<{ folder: string; isMain: number; now: number }>(
-    'INSERT INTO groups (folder, is_main, created_at) VALUES (@folder, @isMain, @now) ON CONFLICT (folder) DO NOTHING',
+export function createGroups(statements: Statements) {
+  const { run, get, all } = statements;
+  const byId = get<[id: number], GroupRow>(`SELECT ${GROUP} FROM groups WHERE id = ?1`);
+  const list = all<[], GroupRow>(`SELECT ${GROUP} FROM groups ORDER BY id`);
+  const ensure = get<[folder: string, isMain: boolean, now: number], GroupRow>(
+    `INSERT INTO groups (folder, is_main, created_at) VALUES (?1, ?2, ?3)
+     ON CONFLICT (folder) DO UPDATE SET folder = excluded.folder RETURNING ${GROUP}`,
   );
-  const get = (id: number): Group | undefined => {
-    const row = byId.get(id);
-    return row && toGroup(row);
-  };
   return {
-    ...parking,
-    ...createChats(db),
-    ...createSenders(db),
-    get,
-    all: (): Group[] => all.all().map(toGroup),
-    /** Returns the group of this folder, made if it is new. */
-    ensure(folder: string, isMain: boolean, now: number): Group {
-      insert.run({ folder, isMain: isMain ? 1 : 0, now });
-      const row = byFolder.get(folder);
-      if (!row) throw new Error(`group ${folder} vanished`);
-      return toGroup(row);
+    ...createChats(statements),
+    ...createSenders(statements),
+    get(id: number): Group | undefined {
+      const row = byId(id);
+      return row && toGroup(row);
     },
-  };
-}
-
-function createParking(db: Db) {
-  const park = db.prepare<{ id: number; parkedClass: ErrorClass; until: number }>(
-    'UPDATE groups SET parked_class = @parkedClass, parked_until = @until, park_count = park_count + 1 WHERE id = @id',
-  );
-  const unpark = db.prepare<{ id: number }>(
-    'UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = @id AND parked_class IS NOT NULL',
-  );
-  const retryParked = db.prepare<{ now: number }>(
-    'UPDATE groups SET parked_until = @now WHERE parked_class IS NOT NULL',
-  );
-  return {
+    all: (): Group[] => list().map(toGroup),
+    /** Returns the group of this folder, made if it is new. */
+    ensure: (folder: string, isMain: boolean, now: number): Group => toGroup(required(ensure(folder, isMain, now))),
     /** Runs of the group wait until `until`; then one is tried, and a success unparks. */
-    park: (id: number, parkedClass: ErrorClass, until: number): void => void park.run({ id, parkedClass, until }),
+    park: run<[id: number, parkedClass: ErrorClass, until: number]>(
+      'UPDATE groups SET parked_class = ?2, parked_until = ?3, park_count = park_count + 1 WHERE id = ?1',
+    ),
     /** Returns whether the group was parked. */
-    unpark: (id: number): boolean => unpark.run({ id }).changes > 0,
-    /** Lets every parked group try again at once (after a restart or a settings change). */
-    retryParked: (now: number): void => void retryParked.run({ now }),
+    unpark: run<[id: number]>(
+      `UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = ?1 AND parked_class IS NOT NULL`,
+    ),
+    /** Lets every parked group try again at once (after a restart). */
+    retryParked: run<[now: number]>('UPDATE groups SET parked_until = ?1 WHERE parked_class IS NOT NULL'),
   };
 }
 
-function createChats(db: Db) {
-  const upsert = db.prepare<SeenChat, ChatRow>(
+function createChats({ run, get, all }: Statements) {
+  const upsert = get<[seen: SeenChat], ChatRow>(
     `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at) VALUES (@channel, @address, @kind, @title, @now, @now)
      ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING ${CHAT}`,
   );
-  const byId = db.prepare<[number], ChatRow>(`SELECT ${CHAT} FROM chats WHERE id = ?`);
-  const byAddress = db.prepare<[string, string], ChatRow>(
-    `SELECT ${CHAT} FROM chats WHERE channel = ? AND address = ?`,
+  const byId = get<[id: number], ChatRow>(`SELECT ${CHAT} FROM chats WHERE id = ?1`);
+  const byAddress = get<[channel: string, address: string], ChatRow>(
+    `SELECT ${CHAT} FROM chats WHERE channel = ?1 AND address = ?2`,
   );
-  const all = db.prepare<[], ChatRow>(`SELECT ${CHAT} FROM chats ORDER BY id`);
-  const ofGroup = db.prepare<[number], ChatRow>(
-    `SELECT ${CHAT} FROM chats WHERE group_id = ? ORDER BY last_seen_at DESC`,
+  const list = all<[], ChatRow>(`SELECT ${CHAT} FROM chats ORDER BY id`);
+  const ofGroup = all<[groupId: number], ChatRow>(
+    `SELECT ${CHAT} FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
   );
-  const assign = db.prepare<{ id: number; groupId: number }>('UPDATE chats SET group_id = @groupId WHERE id = @id');
-  const policy = db.prepare<{ id: number; policy: SendersPolicy; listed: string }>(
-    'UPDATE chats SET senders_policy = @policy, listed_senders = @listed WHERE id = @id',
-  );
-  const nextSession = db.prepare<{ id: number; after: number }>(
-    'UPDATE chats SET session_number = session_number + 1, context_after = @after WHERE id = @id',
-  );
-  const move = db.prepare<{ channel: string; from: string; to: string }>(
-    'UPDATE OR IGNORE chats SET address = @to WHERE channel = @channel AND address = @from',
+  const setSenders = run<[id: number, policy: SendersPolicy, listed: string]>(
+    'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
   );
   const chatOf = (row: ChatRow | undefined): Chat | undefined => row && toChat(row);
   return {
     /** Records that the chat exists; its text is not stored here. */
-    seenChat(seen: SeenChat): Chat {
-      const row = upsert.get(seen);
-      if (!row) throw new Error('chat upsert returned no row');
-      return toChat(row);
-    },
-    chat: (id: number): Chat | undefined => chatOf(byId.get(id)),
-    chatByAddress: (channel: string, address: string): Chat | undefined => chatOf(byAddress.get(channel, address)),
-    chats: (): Chat[] => all.all().map(toChat),
+    seenChat: (seen: SeenChat): Chat => toChat(required(upsert(seen))),
+    chat: (id: number): Chat | undefined => chatOf(byId(id)),
+    chatByAddress: (channel: string, address: string): Chat | undefined => chatOf(byAddress(channel, address)),
+    chats: (): Chat[] => list().map(toChat),
     /** Most recently used first. */
-    chatsOf: (groupId: number): Chat[] => ofGroup.all(groupId).map(toChat),
-    assignChat: (id: number, groupId: number): void => void assign.run({ id, groupId }),
-    setSenders: (id: number, sendersPolicy: SendersPolicy, listed: string[]): void =>
-      void policy.run({ id, policy: sendersPolicy, listed: JSON.stringify(listed) }),
+    chatsOf: (groupId: number): Chat[] => ofGroup(groupId).map(toChat),
+    assignChat: run<[id: number, groupId: number]>('UPDATE chats SET group_id = ?2 WHERE id = ?1'),
+    setSenders: (id: number, policy: SendersPolicy, listed: string[]): boolean =>
+      setSenders(id, policy, JSON.stringify(listed)),
     /** Starts a new session; messages up to `after` no longer become context. */
-    newSession: (id: number, after: number): void => void nextSession.run({ id, after }),
+    newSession: run<[id: number, after: number]>(
+      'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',
+    ),
     /** The platform gave the chat another address (e.g. a Telegram group became a supergroup). */
-    moveChat: (channel: string, from: string, to: string): void => void move.run({ channel, from, to }),
+    moveChat: run<[channel: string, from: string, to: string]>(
+      'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
+    ),
   };
 }
 
-function createSenders(db: Db) {
-  const upsert = db.prepare<SeenSender, { id: number; isOwner: number }>(
+function createSenders({ run, get }: Statements) {
+  const upsert = get<[seen: SeenSender], { id: number; isOwner: number }>(
     `INSERT INTO senders (channel, address, name, username) VALUES (@channel, @address, @name, @username)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username
      RETURNING id, is_owner AS isOwner`,
   );
-  const makeOwner = db.prepare<{ channel: string; address: string }>(
-    'UPDATE senders SET is_owner = (address = @address) WHERE channel = @channel',
-  );
-  const hasOwner = db.prepare<[string], { n: number }>(
-    'SELECT count(*) AS n FROM senders WHERE channel = ? AND is_owner = 1',
+  const owners = get<[channel: string], { n: number }>(
+    'SELECT count(*) AS n FROM senders WHERE channel = ?1 AND is_owner = 1',
   );
   return {
     seenSender(seen: SeenSender): { id: number; isOwner: boolean } {
-      const row = upsert.get(seen);
-      if (!row) throw new Error('sender upsert returned no row');
+      const row = required(upsert(seen));
       return { id: row.id, isOwner: row.isOwner === 1 };
     },
     /** Makes this sender the only owner on the channel. */
-    makeOwner: (channel: string, address: string): void => void makeOwner.run({ channel, address }),
-    hasOwner: (channel: string): boolean => (hasOwner.get(channel)?.n ?? 0) > 0,
+    makeOwner: run<[channel: string, address: string]>(
+      'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',
+    ),
+    hasOwner: (channel: string): boolean => (owners(channel)?.n ?? 0) > 0,
   };
+}
+
+/** An upsert with RETURNING always gives its row. */
+function required<T>(row: T | undefined): T {
+  if (row === undefined) throw new Error('an upsert returned no row');
+  return row;
 }

@@ -9,6 +9,7 @@ import { createMessages, type Messages } from './messages.js';
 import { createOutbox, type Outbox } from './outbox.js';
 import { createRuns, type Runs } from './runs.js';
 import { createSettings, type Settings } from './settings.js';
+import { createStatements } from './statements.js';
 import { createUsage, type Usage } from './usage.js';
 
 export type Db = Database.Database;
@@ -35,14 +36,15 @@ export interface Store {
 export function openStore(file: string): Store {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
+  const statements = createStatements(db);
   return {
-    groups: createGroups(db),
-    messages: createMessages(db),
-    runs: createRuns(db),
-    events: createEvents(db),
-    outbox: createOutbox(db),
-    usage: createUsage(db),
-    settings: createSettings(db),
+    groups: createGroups(statements),
+    messages: createMessages(statements),
+    runs: createRuns(statements),
+    events: createEvents(statements),
+    outbox: createOutbox(statements),
+    usage: createUsage(statements),
+    settings: createSettings(statements),
     transaction: (work) => (db.inTransaction ? work() : db.transaction(work).immediate()),
     backup: async (target) => {
       await db.backup(target);

@@ -1,7 +1,7 @@
 // Outgoing messages: one row per message, sent in order per chat, each part of a long one counted.
 import { z } from 'zod';
 import type { OutboxRow } from '../types.js';
-import type { Db } from './index.js';
+import type { Statements } from './statements.js';
 
 export type Outbox = ReturnType<typeof createOutbox>;
 
@@ -13,43 +13,32 @@ const toRow = (row: Row): OutboxRow => ({
   parts: row.parts === null ? null : z.array(z.string()).parse(JSON.parse(row.parts)),
 });
 
-export function createOutbox(db: Db) {
-  const insert = db.prepare<{ key: string; chatId: number; runId: number | null; text: string; now: number }>(
-    `INSERT INTO outbox (key, chat_id, run_id, text, next_at, created_at) VALUES (@key, @chatId, @runId, @text, @now, @now)
-     ON CONFLICT (key) DO NOTHING`,
-  );
-  const heads = db.prepare<[], Row>(
+export function createOutbox({ run, get, all }: Statements) {
+  const heads = all<[], Row>(
     `SELECT ${ROW} FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,
   );
-  const setParts = db.prepare<[string, number]>('UPDATE outbox SET parts = ? WHERE id = ?');
-  const partSent = db.prepare<[number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?');
-  const sent = db.prepare<{ id: number; now: number }>(
-    `UPDATE outbox SET state = 'sent', sent_at = @now, error = NULL WHERE id = @id`,
-  );
-  const retry = db.prepare<{ id: number; nextAt: number; counted: number; error: string }>(
-    'UPDATE outbox SET attempt = attempt + @counted, next_at = @nextAt, error = @error WHERE id = @id',
-  );
-  const dead = db.prepare<{ id: number; error: string }>(
-    `UPDATE outbox SET state = 'dead', error = @error WHERE id = @id`,
-  );
-  const list = db.prepare<[number], Row>(`SELECT ${ROW} FROM outbox ORDER BY id DESC LIMIT ?`);
-  const ofRun = db.prepare<[number], Row>(`SELECT ${ROW} FROM outbox WHERE run_id = ? ORDER BY id`);
-  const queued = db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM outbox WHERE state = 'queued'`);
+  const setParts = run<[id: number, parts: string]>('UPDATE outbox SET parts = ?2 WHERE id = ?1');
+  const list = all<[limit: number], Row>(`SELECT ${ROW} FROM outbox ORDER BY id DESC LIMIT ?1`);
+  const ofRun = all<[runId: number], Row>(`SELECT ${ROW} FROM outbox WHERE run_id = ?1 ORDER BY id`);
+  const queued = get<[], { n: number }>(`SELECT count(*) AS n FROM outbox WHERE state = 'queued'`);
   return {
-    queued: (): number => queued.get()?.n ?? 0,
+    queued: (): number => queued()?.n ?? 0,
     /** Queues a message; false when this key was queued before. */
-    add: (row: { key: string; chatId: number; runId: number | null; text: string; now: number }): boolean =>
-      insert.run(row).changes > 0,
+    add: run<[row: { key: string; chatId: number; runId: number | null; text: string; now: number }]>(
+      `INSERT INTO outbox (key, chat_id, run_id, text, next_at, created_at) VALUES (@key, @chatId, @runId, @text, @now, @now)
+       ON CONFLICT (key) DO NOTHING`,
+    ),
     /** The first unsent message of every chat: the only ones that may be sent now. */
-    heads: (): OutboxRow[] => heads.all().map(toRow),
-    setParts: (id: number, parts: string[]): void => void setParts.run(JSON.stringify(parts), id),
-    partSent: (id: number): void => void partSent.run(id),
-    sent: (id: number, now: number): void => void sent.run({ id, now }),
+    heads: (): OutboxRow[] => heads().map(toRow),
+    setParts: (id: number, parts: string[]): boolean => setParts(id, JSON.stringify(parts)),
+    partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
+    sent: run<[id: number, now: number]>(`UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1`),
     /** `counted`: whether this try counts towards giving up. */
-    retry: (id: number, nextAt: number, counted: boolean, error: string): void =>
-      void retry.run({ id, nextAt, counted: counted ? 1 : 0, error }),
-    dead: (id: number, error: string): void => void dead.run({ id, error }),
-    list: (limit: number): OutboxRow[] => list.all(limit).map(toRow),
-    ofRun: (runId: number): OutboxRow[] => ofRun.all(runId).map(toRow),
+    retry: run<[id: number, nextAt: number, counted: boolean, error: string]>(
+      'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
+    ),
+    dead: run<[id: number, error: string]>(`UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1`),
+    list: (limit: number): OutboxRow[] => list(limit).map(toRow),
+    ofRun: (runId: number): OutboxRow[] => ofRun(runId).map(toRow),
   };
 }
