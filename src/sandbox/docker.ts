@@ -29,6 +29,8 @@ const CALL_TIMEOUT_MS = 30_000;
 const PING_TIMEOUT_MS = 3_000;
 /** How long a container whose link is gone, or that never spoke, may take to end with an exit code of its own. */
 const EXIT_WAIT_MS = 500;
+/** How long an end waits for the engine to remove the container; a sick engine must not hold up our own end. */
+const REMOVE_WAIT_MS = 5_000;
 const KILLED = 137;
 
 export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
@@ -174,9 +176,10 @@ function createInstance(deps: DockerSandboxDeps, { id, container, link, exited }
     ending ??= why;
     link.close();
     await settled(exit, deps.clock, graceMs);
-    await removeContainer(deps, container).catch((error: unknown) => {
+    const removed = removeContainer(deps, container).catch((error: unknown) => {
       deps.log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
     });
+    await settled(removed, deps.clock, REMOVE_WAIT_MS);
   };
   // Without its link it cannot be reached, and one the engine lost sight of may live on: neither must stay.
   // Its own exit says more than the link's end, so that comes first.

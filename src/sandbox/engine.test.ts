@@ -88,7 +88,9 @@ describe('no engine', () => {
   test('one that says it is dying is down; one that refuses a container is not', async () => {
     const answer = (message: string) =>
       listen(createHttpServer((_req, res) => res.writeHead(500).end(JSON.stringify({ message }))));
-    const dying = await answer('rpc error: code = Unavailable desc = transport is closing: unknown');
+    const dying = await answer(
+      'connection error: desc = "transport: Error while dialing dial unix /run/containerd/containerd.sock: connect: connection refused": unavailable',
+    );
     await expect(sandboxOn(dying).start(spec(), () => undefined)).rejects.toMatchObject(down);
     const full = await answer('write /var/lib/docker: no space left on device');
     await expect(sandboxOn(full).start(spec(), () => undefined)).rejects.toMatchObject({
@@ -139,27 +141,48 @@ describe('a refused start leaves no container and says what to do', () => {
   });
 });
 
-test('an engine that is cut off while a container runs: its end is known, and it is gone', async () => {
-  const sockets = new Set<Socket>();
-  const relay = createServer({ allowHalfOpen: true }, (socket) => {
-    const engine = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
-    socket.pipe(engine).pipe(socket);
-    for (const end of [socket, engine]) {
-      sockets.add(end);
-      end.on('error', () => end.destroy());
-    }
+describe('while a container runs', () => {
+  const FOREVER = 'await new Promise(() => setInterval(() => undefined, 1000));';
+  let sockets: Set<Socket>;
+  let hangs: boolean;
+
+  /** A way to the real engine that can be cut, or go on taking bytes and passing none. */
+  async function startRelay(): Promise<string> {
+    sockets = new Set();
+    hangs = false;
+    const relay = createServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket.on('error', () => socket.destroy()));
+      if (hangs) return;
+      const engine = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
+      sockets.add(engine.on('error', () => engine.destroy()));
+      socket.pipe(engine).pipe(socket);
+    });
+    return listen(relay);
+  }
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+
+  test('the engine is cut off: its end is known, and it is gone', async () => {
+    const { instance } = await startScene(sandboxOn(await startRelay()), spec(), FOREVER);
+    hangs = true;
+    cut();
+    expect(await instance.closed).toMatchObject({ exitCode: undefined, outOfMemory: false });
+    // Its stdin was ours alone, so it ends without us.
+    await expect.poll(() => world.containers(), { timeout: 10_000 }).toEqual([]);
   });
-  const path = await listen(relay);
-  const { instance } = await startScene(
-    sandboxOn(path),
-    spec(),
-    'await new Promise(() => setInterval(() => undefined, 1000));',
-  );
-  relay.close();
-  for (const socket of sockets) socket.destroy();
-  expect(await instance.closed).toMatchObject({ exitCode: undefined, outOfMemory: false });
-  // Its stdin was ours alone, so it ends without us.
-  await expect.poll(() => world.containers(), { timeout: 10_000 }).toEqual([]);
+
+  test('the engine hangs: stop gives up in time for us to end', async () => {
+    const { instance } = await startScene(sandboxOn(await startRelay()), spec(), FOREVER);
+    hangs = true;
+    for (const socket of sockets) socket.unpipe();
+    const began = performance.now();
+    await instance.stop(2_000);
+    expect(await instance.closed).toMatchObject({ reason: 'it was stopped' });
+    expect(performance.now() - began).toBeLessThan(9_000);
+    cut();
+    await expect.poll(() => world.containers(), { timeout: 10_000 }).toEqual([]);
+  });
 });
 
 describe('which engine', () => {

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openLink } from '../../container/agent-runner/src/link.js';
 import { systemClock } from '../clock.js';
@@ -140,5 +142,34 @@ describe('the link', () => {
     await closed;
     await host.closed;
     expect(runnerClosed()).toBe(1);
+  });
+
+  test('a side that has said all it has to say still hears the answer', async () => {
+    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const inside = openLink({ stdin, stdout, port: 0, onClosed: () => undefined });
+    const host = await openHostLink({
+      ...{ stdin, stdout, clock: systemClock, helloTimeoutMs: 5_000 },
+      onConnection: (connection) => {
+        let heard = 0;
+        connection.on('data', (chunk: Buffer) => {
+          heard += chunk.length;
+        });
+        connection.on('end', () => connection.end(`${heard} heard`));
+      },
+    });
+    const { port, close } = await inside;
+    closers.push(close, host.close);
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end('x'.repeat(1_000_000));
+    expect(await text(socket)).toBe('1000000 heard');
+  });
+
+  test('a script that opens a thousand connections inside loses some, the link goes on', async () => {
+    const { port } = await pair(createServer((_req, res) => res.end('ok')));
+    const sockets = Array.from({ length: 1_000 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+    await Promise.all(sockets.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])));
+    await Promise.race(sockets.map((socket) => once(socket, 'close')));
+    for (const socket of sockets) socket.destroy();
+    expect(await (await fetch(base(port))).text()).toBe('ok');
   });
 });

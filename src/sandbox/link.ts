@@ -237,19 +237,9 @@ class TunnelConnection extends Duplex {
     this.end();
   }
   /** No idle time-out: the container only fills up its own streams, and node:http's request time-outs do not need it. */
-  setTimeout(): this {
-    return this;
-  }
-  setNoDelay(): this {
-    return this;
-  }
-  setKeepAlive(): this {
-    return this;
-  }
-  ref(): this {
-    return this;
-  }
-  unref(): this {
-    return this;
-  }
+  setTimeout = () => this;
+  setNoDelay = () => this;
+  setKeepAlive = () => this;
+  ref = () => this;
+  unref = () => this;
 }
