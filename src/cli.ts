@@ -27,14 +27,14 @@ export async function runCli(args: string[]): Promise<number> {
       allowPositionals: true,
       options: { json: { type: 'boolean' }, help: { type: 'boolean' } },
     });
-    const [name = 'help', ...rest] = positionals;
+    const [name = 'help', argument] = positionals;
     if (values.help || name === 'help') return print(USAGE);
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
-    if (name === 'config') return print(describeConfig(config, values.json ?? false));
+    if (name === 'config') return print(describeConfig(config));
     const command = commands[name];
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
-    const answer = await command.ask(caller(config), rest);
-    return print(values.json ? `${JSON.stringify(answer, null, 2)}` : command.show(answer, config));
+    const answer = await ask(config, command, argument);
+    return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));
   } catch (error) {
     process.stderr.write(`✗ ${describeError(error)}\n`);
     return 1;
@@ -46,11 +46,11 @@ function print(text: string): number {
   return 0;
 }
 
-type Call = (method: 'GET' | 'POST', path: string) => Promise<unknown>;
-
 interface Command {
-  ask(call: Call, args: string[]): Promise<unknown>;
-  show(answer: unknown, config: Config): string;
+  method: 'GET' | 'POST';
+  path(argument: string | undefined): string;
+  /** What a person reads; JSON when there is none. */
+  show?(answer: unknown, config: Config): string;
 }
 
 const runRow = z.object({
@@ -64,56 +64,49 @@ const runRow = z.object({
 
 const commands: Record<string, Command> = {
   status: {
-    ask: (call) => call('GET', '/api/status'),
+    method: 'GET',
+    path: () => '/api/status',
     show: (answer, config) => {
       const { text } = z.object({ text: z.string() }).parse(answer);
       return `${text.replaceAll('**', '')}\n\nPage: http://127.0.0.1:${config.port}/?token=${readToken(config)}`;
     },
   },
   runs: {
-    ask: (call, [state]) => call('GET', `/api/runs${state ? `?state=${encodeURIComponent(state)}` : ''}`),
-    show: (answer) => {
-      const { runs } = z.object({ runs: z.array(runRow) }).parse(answer);
-      return runs.map(runLine).join('\n') || 'no runs';
-    },
+    method: 'GET',
+    path: (state) => `/api/runs${state ? `?state=${encodeURIComponent(state)}` : ''}`,
+    show: (answer) =>
+      z
+        .object({ runs: z.array(runRow) })
+        .parse(answer)
+        .runs.map(runLine)
+        .join('\n') || 'no runs',
   },
-  run: {
-    ask: (call, [id]) => call('GET', `/api/runs/${numberArgument(id)}`),
-    show: (answer) => {
-      const timeline = z.object({ at: z.number(), kind: z.string(), detail: z.record(z.string(), z.unknown()) });
-      const { run, events } = z.object({ run: runRow, events: z.array(timeline) }).parse(answer);
-      return [
-        runLine(run),
-        ...events.map((event) => `  ${time(event.at)}  ${event.kind}  ${JSON.stringify(event.detail)}`),
-      ].join('\n');
-    },
-  },
+  run: { method: 'GET', path: (id) => `/api/runs/${numberArgument(id)}` },
   retry: {
-    ask: (call, [id]) => call('POST', `/api/runs/${numberArgument(id)}/retry`),
+    method: 'POST',
+    path: (id) => `/api/runs/${numberArgument(id)}/retry`,
     show: () => 'The run is ready again.',
   },
   pair: {
-    ask: (call) => call('GET', '/api/pairing'),
+    method: 'GET',
+    path: () => '/api/pairing',
     show: (answer) => {
-      const { pairing } = z
+      const open = z
         .object({ pairing: z.array(z.object({ channel: z.string(), code: z.string() })) })
-        .parse(answer);
-      const lines = pairing.map(
+        .parse(answer).pairing;
+      const lines = open.map(
         ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
       );
       return lines.join('\n') || 'Every channel that is on has its owner.';
     },
   },
-  stop: { ask: (call) => call('POST', '/api/stop'), show: () => 'Everything is stopped. `resume` ends that.' },
-  resume: { ask: (call) => call('POST', '/api/resume'), show: () => 'Working again.' },
+  stop: { method: 'POST', path: () => '/api/stop', show: () => 'Everything is stopped. `resume` ends that.' },
+  resume: { method: 'POST', path: () => '/api/resume', show: () => 'Working again.' },
 };
 
 function runLine(run: z.infer<typeof runRow>): string {
-  return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time(run.createdAt)}  ${run.error ?? ''}`.trimEnd();
-}
-
-function time(at: number): string {
-  return new Date(at).toLocaleString('sv-SE');
+  const time = new Date(run.createdAt).toLocaleString('sv-SE');
+  return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${run.error ?? ''}`.trimEnd();
 }
 
 function numberArgument(value: string | undefined): number {
@@ -127,44 +120,29 @@ function readToken(config: Config): string {
   throw new PinchError('not_started', `Pinch was never started on ${config.home}`, { hint: 'npm start' });
 }
 
-function caller(config: Config): Call {
+async function ask(config: Config, { method, path }: Command, argument: string | undefined): Promise<unknown> {
   if (config.port === 0)
     throw new PinchError('no_port', 'PINCH_PORT=0 turns the API off', { hint: 'set PINCH_PORT to use this command' });
-  const token = readToken(config);
-  return async (method, path) => {
-    const response = await request(`http://127.0.0.1:${config.port}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}` },
-    });
-    const body: unknown = await response.json();
-    if (response.ok) return body;
-    const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(body);
-    throw new PinchError('refused', error.message, error.hint === undefined ? {} : { hint: error.hint });
-  };
-}
-
-async function request(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init);
-  } catch (error) {
-    throw new PinchError('not_running', `nothing answers at ${new URL(url).origin}`, {
+  const origin = `http://127.0.0.1:${config.port}`;
+  const headers = { authorization: `Bearer ${readToken(config)}` };
+  const response = await fetch(origin + path(argument), { method, headers }).catch((error: unknown) => {
+    throw new PinchError('not_running', `nothing answers at ${origin}`, {
       hint: 'start Pinch with `npm start`',
       cause: error,
     });
-  }
+  });
+  const body: unknown = await response.json();
+  if (response.ok) return body;
+  const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(body);
+  throw new PinchError('refused', error.message, error.hint === undefined ? {} : { hint: error.hint });
 }
 
-function describeConfig(config: Config, json: boolean): string {
+function describeConfig(config: Config): string {
   const { env: _env, backend, ...rest } = config;
-  const shown = {
-    ...rest,
-    backend:
-      backend.kind === 'demo'
-        ? 'demo'
-        : { baseUrl: backend.baseUrl, key: backend.apiKey || backend.authToken ? 'set' : 'none' },
-  };
-  if (json) return JSON.stringify(shown, null, 2);
-  return Object.entries(shown)
-    .map(([name, value]) => `${name.padEnd(24)} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
-    .join('\n');
+  const key = backend.kind === 'http' && (backend.apiKey || backend.authToken) ? 'set' : 'none';
+  return JSON.stringify(
+    { ...rest, backend: backend.kind === 'http' ? { baseUrl: backend.baseUrl, key } : 'demo' },
+    null,
+    2,
+  );
 }

@@ -179,9 +179,10 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
     chatMoved: intake.chatMoved,
     onState: (channel, state) => reportChannel(home, channel, state),
   });
+  // Before any work starts: a port that is taken must not cost a run an attempt.
+  const dashboard = await openDashboard(home, { intake, status, emergencyStop, resume, ready: () => ready });
   const work = startWork(home, engine, channels);
   const delivery = startDelivery({ ...home, channel: channels.get });
-  const dashboard = await openDashboard(home, { intake, status, emergencyStop, resume, ready: () => ready });
   channels.start();
   const backups = startBackups(home);
   ready = true;
