@@ -8,39 +8,30 @@ import { PinchError } from './errors.js';
 
 export type Env = Record<string, string | undefined>;
 
+const matching = (pattern: RegExp, error: string) => z.string().regex(pattern, { error });
 const flag = z
   .enum(['1', 'true', '0', 'false'], { error: 'use 1 or true, 0 or false' })
   .transform((value) => value === '1' || value === 'true');
-const whole = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, { error: `use a whole number from ${min} to ${max}` })
+const whole = (min: number, max: number) => {
+  const error = `use a whole number from ${min} to ${max}`;
+  return matching(/^\d{1,9}$/, error)
     .transform(Number)
-    .refine((value) => value >= min && value <= max, { error: `use a whole number from ${min} to ${max}` });
-const usd = z
-  .string()
-  .regex(/^\d+(\.\d+)?$/, { error: 'use an amount in US dollars such as 10 or 2.50' })
-  .transform((value) => Math.round(Number(value) * 1_000_000));
-const httpUrl = z.string().refine(isHttpUrl, { error: 'use a URL such as https://api.anthropic.com' });
+    .refine((value) => value >= min && value <= max, { error });
+};
+const usd = matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or 2.50').transform((value) =>
+  Math.round(Number(value) * 1_000_000),
+);
+const owner = /^[a-z]+:\S+$/;
 
 const schema = z.object({
-  ASSISTANT_NAME: z
-    .string()
-    .regex(/^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u, { error: 'use one word of letters, digits, - and _ (at most 40)' })
-    .default('Pinch'),
+  ASSISTANT_NAME: matching(/^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u, 'use one word of letters, digits, - and _').default(
+    'Pinch',
+  ),
   ANTHROPIC_API_KEY: z.string().optional(),
   ANTHROPIC_AUTH_TOKEN: z.string().optional(),
-  ANTHROPIC_BASE_URL: httpUrl.optional(),
-  PINCH_MODEL: z
-    .string()
-    .regex(/^[\w.:/@-]{1,200}$/, { error: 'use a model id such as claude-sonnet-5-5' })
-    .default('claude-sonnet-5-5'),
-  PINCH_OWNER: z
-    .string()
-    .regex(/^(telegram:-?\d+|whatsapp:\+?[\d@.a-z]+|[a-z]+:\S+)$/, {
-      error: 'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
-    })
-    .optional(),
+  ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.anthropic.com' }).optional(),
+  PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
+  PINCH_OWNER: matching(owner, 'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567').optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
   PINCH_RUNTIME: z.enum(['docker', 'process'], { error: 'use docker (or process, for development)' }).default('docker'),
   PINCH_UNSAFE: flag.default(false),
@@ -99,16 +90,11 @@ export function loadConfig(environment: Env, repository: string) {
 export function readEnv(environment: Env, home: string): Env {
   const file = join(home, '.env');
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
-  const merged: Env = { ...fromFile };
-  for (const [name, value] of Object.entries(environment))
-    if (value !== undefined && value !== '') merged[name] = value;
-  for (const [name, value] of Object.entries(merged)) if (value === '') delete merged[name];
-  return merged;
+  const set = (values: Env) => Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
+  return Object.fromEntries([...set(fromFile), ...set(environment)]);
 }
 
-function backendOf(
-  value: Pick<z.infer<typeof schema>, 'ANTHROPIC_API_KEY' | 'ANTHROPIC_AUTH_TOKEN' | 'ANTHROPIC_BASE_URL'>,
-): Backend {
+function backendOf(value: z.infer<typeof schema>): Backend {
   const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_AUTH_TOKEN: authToken, ANTHROPIC_BASE_URL: baseUrl } = value;
   if (!apiKey && !authToken && !baseUrl) return { kind: 'demo' };
   return { kind: 'http', baseUrl: baseUrl ?? 'https://api.anthropic.com', apiKey, authToken };
@@ -117,10 +103,6 @@ function backendOf(
 function ownerAddress(owner: string): { channel: string; address: string } {
   const at = owner.indexOf(':');
   return { channel: owner.slice(0, at), address: owner.slice(at + 1).replace(/^\+/, '') };
-}
-
-function isHttpUrl(value: string): boolean {
-  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
 
 function isTimeZone(value: string): boolean {

@@ -72,35 +72,28 @@ export function containerUser(): { uid: number; gid: number } {
 
 /** What the group's container sees; its folders exist and belong to it afterwards. Throws PinchError `group_folder`. */
 export function sandboxSpec(config: Config, group: Group): SandboxSpec {
-  const sessions = join(config.dataDir, 'sessions', group.folder);
-  const workspace = join(config.groupsDir, group.folder);
-  const shared = join(config.groupsDir, 'global');
-  try {
-    for (const folder of [workspace, sessions]) ensureOwned(folder);
-    if (group.isMain) ensureOwned(shared);
-  } catch (error) {
-    throw new PinchError(
-      'group_folder',
-      `the folders of group ${group.folder} cannot be prepared: ${describeError(error)}`,
-      {
-        hint: `check the permissions of ${workspace} and ${sessions}`,
-        cause: error,
-      },
-    );
-  }
   const mounts: Mount[] = [
-    { source: workspace, target: '/workspace', readOnly: false },
-    { source: sessions, target: '/sessions', readOnly: false },
-    { source: shared, target: '/global', readOnly: !group.isMain },
+    { source: join(config.groupsDir, group.folder), target: '/workspace', readOnly: false },
+    { source: join(config.dataDir, 'sessions', group.folder), target: '/sessions', readOnly: false },
+    { source: join(config.groupsDir, 'global'), target: '/global', readOnly: !group.isMain },
   ];
+  for (const { source } of mounts.filter((mount) => !mount.readOnly)) ensureOwned(source);
   return { folder: group.folder, mounts };
 }
 
 /** Root only: hands a folder and what lies in it to the container's user. Symbolic links are never followed. */
 function ensureOwned(folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is not a directory`);
-  accessSync(folder, constants.W_OK | constants.X_OK);
+  try {
+    mkdirSync(folder, { recursive: true });
+    if (!lstatSync(folder).isDirectory()) throw new Error('it is not a directory');
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const hint = `check the permissions of ${folder}`;
+    throw new PinchError('group_folder', `the folder ${folder} cannot be used: ${describeError(error)}`, {
+      hint,
+      cause: error,
+    });
+  }
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = containerUser();
   // What the owner put there as root by hand must stay usable for the agent: the folder and its first level.

@@ -165,12 +165,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
       channels: channels.states,
       containers: work.pool.containers,
     });
-  const intake = createIntake({
-    ...home,
-    owner: config.owner,
-    statusText: () => status().text,
-    emergencyStop,
-  });
+  const intake = createIntake({ ...home, owner: config.owner, statusText: () => status().text, emergencyStop });
   const channels = createChannels({
     ...home,
     definitions: Object.values(definitions),
@@ -206,24 +201,22 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
   };
 }
 
-async function openDashboard(
-  home: Home,
-  control: DashboardControl,
-): Promise<{ url: string; close(): Promise<void> } | undefined> {
+async function openDashboard(home: Home, control: DashboardControl) {
   if (home.config.port === 0) return undefined;
   const token = loadDashboardToken(home.dataDir);
   const dashboard = await startDashboard({ ...home, ...control, port: home.config.port, token, markdownToSafeHtml });
   return { url: `${dashboard.url}/?token=${token}`, close: dashboard.close };
 }
 
-function reportChannel(home: Home, channel: string, state: ChannelState): void {
-  home.log[state.state === 'blocked' ? 'error' : 'info'](
-    { channel, state: state.state, detail: state.detail },
-    'channel state',
-  );
-  home.wake.emit('changed');
-  if (state.state === 'blocked')
-    home.notifyOwner(`channel:${channel}:${home.clock.now()}`, `The channel ${channel} needs you: ${state.detail}`);
+function reportChannel(
+  { log, wake, notifyOwner, clock }: Home,
+  channel: string,
+  { state, detail }: ChannelState,
+): void {
+  log[state === 'blocked' ? 'error' : 'info']({ channel, state, detail }, 'channel state');
+  wake.emit('changed');
+  if (state === 'blocked')
+    notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${detail}`);
 }
 
 /** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */
@@ -250,12 +243,11 @@ function endOnSignals(daemon: Daemon, log: Logger): void {
     log.info('stopped');
     process.exit(0);
   };
-  process.on('SIGTERM', () => void end('SIGTERM'));
-  process.on('SIGINT', () => void end('SIGINT'));
-  const crash = (error: unknown) => {
-    log.fatal({ err: error }, 'unknown error, exiting; leases are taken back at the next start');
-    process.exit(1);
-  };
-  process.on('uncaughtException', crash);
-  process.on('unhandledRejection', crash);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => void end(signal));
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error: unknown) => {
+      log.fatal({ err: error }, 'unknown error, exiting; leases are taken back at the next start');
+      process.exit(1);
+    });
+  }
 }

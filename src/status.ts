@@ -7,28 +7,6 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { startOfDay } from './decide/day.js';
 import type { Store } from './store/index.js';
-import type { RunState } from './types.js';
-
-export interface StatusSnapshot {
-  version: string;
-  startedAt: number;
-  assistantName: string;
-  model: string;
-  /** `demo`: no account is configured, the scripted demo model answers. */
-  backend: 'demo' | 'http';
-  /** Emergency stop: nothing is started until it is resumed. */
-  stopped: boolean;
-  engine: { state: 'up' | 'down'; detail: string };
-  channels: { name: string; state: ChannelState['state']; detail: string }[];
-  containers: { group: string; id: string | null; runs: number }[];
-  groups: { folder: string; chats: number; parked: string | null }[];
-  runs: Partial<Record<RunState, number>>;
-  outboxQueued: number;
-  costTodayMicroUsd: number;
-  budgetDayMicroUsd: number;
-  /** The same as Markdown lines, as `/status` shows it. */
-  text: string;
-}
 
 export interface StatusDeps {
   config: Config;
@@ -36,19 +14,29 @@ export interface StatusDeps {
   clock: Clock;
   startedAt: number;
   stopped(): boolean;
-  engine(): StatusSnapshot['engine'];
-  channels(): StatusSnapshot['channels'];
-  containers(): StatusSnapshot['containers'];
+  engine(): { state: 'up' | 'down'; detail: string };
+  channels(): { name: string; state: ChannelState['state']; detail: string }[];
+  containers(): { group: string; id: string | null; runs: number }[];
 }
 
+type Facts = ReturnType<typeof gatherFacts>;
+/** The facts, and the same as Markdown lines as `/status` shows them. */
+export type StatusSnapshot = Facts & { text: string };
+
 export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
-  const { config, store } = deps;
-  const facts = {
+  const facts = gatherFacts(deps);
+  return { ...facts, text: statusText(facts, deps.clock.now()) };
+}
+
+function gatherFacts({ config, store, ...deps }: StatusDeps) {
+  return {
     version: packageVersion(config.repository),
     startedAt: deps.startedAt,
     assistantName: config.assistantName,
     model: config.model,
+    // `demo`: no account is configured, the scripted demo model answers.
     backend: config.backend.kind,
+    // Emergency stop: nothing is started until it is resumed.
     stopped: deps.stopped(),
     engine: deps.engine(),
     channels: deps.channels(),
@@ -63,10 +51,9 @@ export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
     costTodayMicroUsd: store.usage.spent(startOfDay(deps.clock.now(), config.timeZone), null),
     budgetDayMicroUsd: config.budgetDayMicroUsd,
   };
-  return { ...facts, text: statusText(facts, deps.clock.now()) };
 }
 
-function statusText(status: Omit<StatusSnapshot, 'text'>, now: number): string {
+function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
