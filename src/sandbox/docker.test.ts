@@ -1,7 +1,7 @@
 // The walls, the traffic and the end of real containers of the real agent image.
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { agentImage, createWorld, programMount, startScene, type World } from './testing/world.js';
+import { agentImage, createWorld, programMount, startScene, type World } from '../../test/sandbox/world.js';
 
 let world: World;
 beforeAll(async () => {

@@ -8,11 +8,11 @@ import Docker from 'dockerode';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
+import { agentImage, createWorld, programMount, startScene, type World } from '../../test/sandbox/world.js';
 import { systemClock } from '../clock.js';
 import { containerUser } from '../home.js';
 import { createDockerSandbox } from './docker.js';
 import { connectEngine, engineOptions, isEngineDown, socketCandidates, within } from './engine.js';
-import { agentImage, createWorld, programMount, startScene, type World } from './testing/world.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pinch-engine-'));
 const log = pino({ enabled: false });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { agentImage, bundle, createWorld, type World } from './testing/world.js';
+import { agentImage, bundle, createWorld, type World } from '../../test/sandbox/world.js';
 
 let world: World;
 let host: string;

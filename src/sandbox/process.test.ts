@@ -6,9 +6,9 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { isAlive } from '../../container/agent-runner/src/testing/setup.js';
+import { bundle, startScene } from '../../test/sandbox/world.js';
 import { systemClock } from '../clock.js';
 import { createProcessSandbox } from './process.js';
-import { bundle, startScene } from './testing/world.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pinch-process-'));
 const program = join(folder, 'runner.cjs');

@@ -9,13 +9,13 @@ import type Docker from 'dockerode';
 import { build } from 'esbuild';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { systemClock } from '../../clock.js';
-import { containerUser } from '../../home.js';
-import { createDockerSandbox } from '../docker.js';
-import { connectEngine } from '../engine.js';
-import type { Sandbox, SandboxInstance, SandboxSpec } from '../sandbox.js';
+import { systemClock } from '../../src/clock.js';
+import { containerUser } from '../../src/home.js';
+import { createDockerSandbox } from '../../src/sandbox/docker.js';
+import { connectEngine } from '../../src/sandbox/engine.js';
+import type { Sandbox, SandboxInstance, SandboxSpec } from '../../src/sandbox/sandbox.js';
 
-const repository = join(import.meta.dirname, '../../..');
+const repository = join(import.meta.dirname, '../..');
 
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 

@@ -1,10 +1,10 @@
 // A host that is there to be killed: starts one container with the arguments it was given, says when its runner works, and waits.
 import { createServer } from 'node:http';
 import { pino } from 'pino';
-import { systemClock } from '../../clock.js';
-import { containerUser } from '../../home.js';
-import { createDockerSandbox } from '../docker.js';
-import { connectEngine } from '../engine.js';
+import { systemClock } from '../../src/clock.js';
+import { containerUser } from '../../src/home.js';
+import { createDockerSandbox } from '../../src/sandbox/docker.js';
+import { connectEngine } from '../../src/sandbox/engine.js';
 
 const [, , program = '', homeId = '', image = '', script = ''] = process.argv;
 

@@ -1,7 +1,7 @@
 // The program that plays the agent runner in sandbox tests: opens the link as the real one does, asks the host for a script, runs
 // it and reports what it returned. Takes the runner's place in the container by a mount over /opt/pinch.
 import { createRequire } from 'node:module';
-import { openLink } from '../../../container/agent-runner/src/link.js';
+import { openLink } from '../../container/agent-runner/src/link.js';
 
 async function main(): Promise<void> {
   const port = Number(process.env.PINCH_RUNNER_PORT ?? 8080);
