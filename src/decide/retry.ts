@@ -40,7 +40,7 @@ export interface Failure {
   /** The attempt that failed, from 1. */
   attempt: number;
   /** What the other side asked for, ms. */
-  retryAfterMs: number | undefined;
+  retryAfterMs?: number | undefined;
   /** How often the group was parked in a row. */
   parkCount: number;
   jitter: number;

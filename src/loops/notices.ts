@@ -1,29 +1,19 @@
 // Telling the owner: where to, and in which words. What happened, and what to do next.
-import type { Clock } from '../clock.js';
-import type { Store } from '../store/index.js';
 import type { Group, Run } from '../types.js';
-import type { Wake } from '../wake.js';
 import type { ErrorClass } from '../wire.js';
+import type { LoopDeps } from './deps.js';
 
-/**
- * Queues a message to the owner: to the direct chat of the main group used last, else to the web chat. Once per `key`.
- * Joins a transaction of the caller.
- */
-export function createOwnerNotices({ store, wake, clock }: { store: Store; wake: Wake; clock: Clock }) {
+/** Tells the owner in the direct chat of the main group used last, else in the web chat. */
+export function createOwnerNotices({ store, wake, clock }: Pick<LoopDeps, 'store' | 'wake' | 'clock'>) {
   return (key: string, text: string): void => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
-    const direct = store.groups.chatsOf(main.id).find((chat) => chat.kind === 'direct');
-    const chat = direct ?? webChat(store, main, now);
+    const web = { channel: 'web', address: 'owner', kind: 'direct' as const, title: 'Web chat', now };
+    const chat = store.groups.chatsOf(main.id).find(({ kind }) => kind === 'direct') ?? store.groups.seenChat(web);
+    if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
     queueMicrotask(() => wake.emit('outbox'));
   };
-}
-
-function webChat(store: Store, main: Group, now: number) {
-  const chat = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web chat', now });
-  store.groups.assignChat(chat.id, main.id);
-  return chat;
 }
 
 export const runNotices = {

@@ -1,11 +1,12 @@
 // Turns a claimed run into what the runner gets: its messages in order, media fetched into data/media, limits and names.
+import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Channel, ChannelError } from '../channels/channel.js';
 import type { Config } from '../config.js';
 import { describeError } from '../errors.js';
 import type { Store } from '../store/index.js';
-import type { Run, StoredMedia, StoredMessage } from '../types.js';
+import type { Group, Run, StoredMedia, StoredMessage } from '../types.js';
 import type { PromptMessage, RunSpec } from '../wire.js';
 
 export interface WorkOrderDeps {
@@ -20,26 +21,32 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders(deps: WorkOrderDeps) {
-  const { store, config } = deps;
-  const mediaFile = (messageId: number, index: number): string =>
-    join(config.dataDir, 'media', `${messageId}-${index}`);
+export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
+  const folder = join(config.dataDir, 'media');
+  const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
+  const fetching = new Map<number, Promise<StoredMedia[]>>();
 
-  async function fetchMedia(message: StoredMessage): Promise<StoredMedia[]> {
-    if (message.media.every((media) => media.fetched || media.error)) return message.media;
-    const chat = store.groups.chat(message.chatId);
-    const channel = chat && deps.channel(chat.channel);
-    await mkdir(join(config.dataDir, 'media'), { recursive: true, mode: 0o700 });
-    const media = await Promise.all(
-      message.media.map((item, index) =>
-        item.fetched || item.error ? item : fetchOne(channel, item, mediaFile(message.id, index)),
-      ),
-    );
-    store.messages.setMedia(message.id, media);
-    return media;
+  /** Two who ask at the same time (a run and what steers it) share one fetch. */
+  function fetchMedia(message: StoredMessage): Promise<StoredMedia[]> {
+    const fetched = fetching.get(message.id) ?? fetchMissing(message).finally(() => fetching.delete(message.id));
+    fetching.set(message.id, fetched);
+    return fetched;
   }
 
-  /** Everything the run carries, oldest first, media at hand. */
+  async function fetchMissing({ id, chatId, media }: StoredMessage): Promise<StoredMedia[]> {
+    // By the file, not by the row: a replay finds that the copies of the finished run are gone.
+    const atHand = (item: StoredMedia, index: number) => item.error !== undefined || existsSync(mediaFile(id, index));
+    if (media.every(atHand)) return media;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const from = channel(store.groups.chat(chatId)?.channel ?? '');
+    const fetched = await Promise.all(
+      media.map((item, index) => (atHand(item, index) ? item : fetchOne(from, item, mediaFile(id, index)))),
+    );
+    store.messages.setMedia(id, fetched);
+    return fetched;
+  }
+
+  /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
     const rows = store.messages.ofRun(runId);
     return Promise.all(rows.map(async (row) => toPromptMessage(row, await fetchMedia(row))));
@@ -48,10 +55,9 @@ export function createWorkOrders(deps: WorkOrderDeps) {
   return {
     mediaFile,
     promptMessages,
-    async buildSpec(run: Run): Promise<RunSpec> {
-      const group = store.groups.get(run.groupId);
+    async buildSpec(run: Run, group: Group): Promise<RunSpec> {
       const chat = store.groups.chat(run.chatId);
-      if (!group || !chat) throw new Error(`run ${run.id} has no group or chat`);
+      if (!chat) throw new Error(`run ${run.id} has no chat`);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -76,22 +82,11 @@ export function createWorkOrders(deps: WorkOrderDeps) {
 }
 
 function toPromptMessage(row: StoredMessage, media: StoredMedia[]): PromptMessage {
-  return {
-    id: row.id,
-    sender: row.senderName,
-    sentAt: row.sentAt,
-    text: row.text,
-    ...(row.replyTo ? { replyTo: { sender: row.replyTo.sender, text: row.replyTo.text } } : {}),
-    ...(row.edited ? { edited: true } : {}),
-    media: media.map(({ kind, fileName, mimeType, sizeBytes, error }, index) => ({
-      index,
-      kind,
-      fileName,
-      mimeType,
-      sizeBytes,
-      ...(error === undefined ? {} : { error }),
-    })),
-  };
+  const { id, senderName: sender, sentAt, text, edited } = row;
+  const replyTo = row.replyTo ? { sender: row.replyTo.sender, text: row.replyTo.text } : undefined;
+  // Not the whole row: how the channel names the file is nobody's business inside.
+  const files = media.map(({ ref: _, fetched: __, ...file }, index) => ({ ...file, index }));
+  return { id, sender, sentAt, text, edited, replyTo, media: files };
 }
 
 /** A file that cannot be had becomes a text for the model; it never holds the message back. */

@@ -1,0 +1,14 @@
+// What every loop works with.
+import type { Clock } from '../clock.js';
+import type { Logger } from '../log.js';
+import type { Store } from '../store/index.js';
+import type { Wake } from '../wake.js';
+
+export interface LoopDeps {
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  log: Logger;
+  /** Queues a message to the owner; once per `key`, joins a transaction of the caller. */
+  notifyOwner(key: string, text: string): void;
+}

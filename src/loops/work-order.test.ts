@@ -1,0 +1,82 @@
+// What a run is handed over with: above all, its files are fetched when they are needed and only once.
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { type Channel, ChannelError } from '../channels/channel.js';
+import { openStore, type Store } from '../store/index.js';
+import { createWorkOrders, type WorkOrders } from './work-order.js';
+
+let store: Store;
+let orders: WorkOrders;
+let fetches: number;
+let fetchMedia: Channel['fetchMedia'];
+let runId: number;
+let messageId: number;
+
+beforeEach(() => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pinch-orders-'));
+  store = openStore(join(dataDir, 'pinch.db'));
+  fetches = 0;
+  fetchMedia = async () => Buffer.from('bytes');
+  const channel: Channel = {
+    start: () => undefined,
+    stop: async () => undefined,
+    split: (text) => [text],
+    send: async () => ({ platformId: 'p' }),
+    typing: () => undefined,
+    fetchMedia: (ref, maxBytes) => {
+      fetches += 1;
+      return fetchMedia(ref, maxBytes);
+    },
+  };
+  const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir };
+  orders = createWorkOrders({ store, config, channel: () => channel });
+  const group = store.groups.ensure('main', true, 1);
+  const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });
+  const media = [{ kind: 'image' as const, fileName: 'a.png', mimeType: 'image/png', sizeBytes: 0, ref: 'secret-ref' }];
+  const row = {
+    chatId: chat.id,
+    direction: 'in' as const,
+    platformId: '1',
+    senderId: null,
+    senderName: 'Ann',
+    text: '',
+  };
+  messageId = store.messages.add({ ...row, media, sentAt: 1, now: 1 }) ?? 0;
+  const ids = { groupId: group.id, chatId: chat.id };
+  runId = store.runs.enqueue({ ...ids, key: 'k', kind: 'message', session: 's', runAt: 1, now: 1 }) ?? 0;
+  store.runs.attachMessages(runId, chat.id, messageId);
+});
+
+test('two who ask at the same time share one fetch, and both get the file', async () => {
+  const [first, second] = await Promise.all([orders.promptMessages(runId), orders.promptMessages(runId)]);
+  expect(fetches).toBe(1);
+  expect(first).toEqual(second);
+  expect(first).toMatchObject([{ media: [{ index: 0, fileName: 'a.png', sizeBytes: 5 }] }]);
+  expect(JSON.stringify(first)).not.toContain('secret-ref');
+  expect(readFileSync(orders.mediaFile(messageId, 0), 'utf8')).toBe('bytes');
+});
+
+test('a replay of a finished run fetches again what was dropped', async () => {
+  await orders.promptMessages(runId);
+  await orders.dropMedia(runId);
+  expect(existsSync(orders.mediaFile(messageId, 0))).toBe(false);
+  await orders.promptMessages(runId);
+  expect([fetches, existsSync(orders.mediaFile(messageId, 0))]).toEqual([2, true]);
+});
+
+test('the run waits while the network is away; any other failure is told to the model, once', async () => {
+  fetchMedia = async () => {
+    throw new ChannelError('network', 'away');
+  };
+  await expect(orders.promptMessages(runId)).rejects.toThrow('away');
+  fetchMedia = async () => {
+    throw new ChannelError('permanent', 'larger than 20 MB');
+  };
+  for (const _ of [1, 2])
+    expect(await orders.promptMessages(runId)).toMatchObject([
+      { media: [{ error: 'could not be fetched: larger than 20 MB' }] },
+    ]);
+  expect(fetches).toBe(2);
+});

@@ -1,0 +1,147 @@
+// Warm containers: who gets one, how long it stays, and that none is left over. The sandbox is played by the test.
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { pino } from 'pino';
+import { beforeEach, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import type { Link } from '../gateway/server.js';
+import type { Group } from '../types.js';
+import { createPool, type Pool } from './pool.js';
+import type { SandboxExit } from './sandbox.js';
+
+interface Container {
+  id: string;
+  folder: string;
+  stops: number[];
+  /** Ends it; `stop` waits for that. */
+  end(reason: string): void;
+}
+
+let clock: FakeClock;
+let pool: Pool;
+let containers: Container[];
+let asksForWork: boolean;
+let freed: number;
+
+const group = (id: number): Group => ({
+  ...{ id, folder: `g${id}`, isMain: false, model: null, parkedClass: null, parkedUntil: null, parkCount: 0 },
+});
+
+beforeEach(() => {
+  clock = createFakeClock();
+  [containers, asksForWork, freed] = [[], true, 0];
+  const links = new Map<string, Link>();
+  pool = createPool({
+    ...{ clock, log: pino({ enabled: false }), maxContainers: 2, idleMs: 60_000 },
+    gateway: { connect: (link) => void links.set(link.folder, link) },
+    specFor: ({ folder }) => ({ folder, mounts: [] }),
+    onFree: () => {
+      freed += 1;
+    },
+    sandbox: {
+      ping: async () => undefined,
+      reap: async () => 0,
+      async start({ folder }, onConnection) {
+        let end: (exit: SandboxExit) => void = () => undefined;
+        const closed = new Promise<SandboxExit>((resolve) => {
+          end = resolve;
+        });
+        const container: Container = {
+          ...{ id: `c${containers.length + 1}`, folder, stops: [] },
+          end: (reason) => end({ reason, exitCode: undefined, outOfMemory: false }),
+        };
+        containers.push(container);
+        onConnection(new Socket());
+        if (asksForWork) links.get(folder)?.onWork(new ServerResponse(new IncomingMessage(new Socket())));
+        const stop = async (graceMs: number) => {
+          container.stops.push(graceMs);
+          await closed;
+        };
+        return { id: container.id, closed, stop };
+      },
+    },
+  });
+});
+
+const settled = () => clock.advance(0);
+
+test('three runs share the container of their group, a fourth waits; the place of each comes back once', async () => {
+  const workers = await Promise.all([1, 2, 3].map(() => pool.acquire(group(1))));
+  expect(containers).toHaveLength(1);
+  expect(pool.canHost(1)).toBe(false);
+  for (const worker of workers) pool.release(worker);
+  expect([pool.canHost(1), freed, pool.containers()]).toEqual([true, 3, [{ group: 'g1', id: 'c1', runs: 0 }]]);
+});
+
+test('a container without work goes after its time, not before; new work keeps it', async () => {
+  pool.release(await pool.acquire(group(1)));
+  await clock.advance(59_000);
+  pool.release(await pool.acquire(group(1)));
+  await clock.advance(59_999);
+  expect(containers[0]?.stops).toEqual([]);
+  await clock.advance(1);
+  expect(containers[0]?.stops).toEqual([2_000]);
+});
+
+test('the one without work for longest makes room, and the new one starts when it is gone', async () => {
+  const first = await pool.acquire(group(1));
+  const second = await pool.acquire(group(2));
+  expect(pool.canHost(3)).toBe(false);
+  pool.release(first);
+  await clock.advance(10);
+  pool.release(second);
+  const third = pool.acquire(group(3));
+  await settled();
+  expect(containers.map(({ stops }) => stops.length)).toEqual([1, 0]);
+  containers[0]?.end('it was stopped');
+  expect((await third).containerId).toBe('c3');
+});
+
+test('after a kill the next run of the group gets a new container, not the dying one', async () => {
+  const worker = await pool.acquire(group(1));
+  const killed = pool.kill(worker);
+  expect((await pool.acquire(group(1))).containerId).toBe('c2');
+  containers[0]?.end('it was stopped');
+  await killed;
+  // Counted out of a container that is gone: the new one keeps its run.
+  pool.release(worker);
+  expect(pool.containers()).toEqual([{ group: 'g1', id: 'c2', runs: 1 }]);
+  await pool.kill(worker);
+  expect(containers[1]?.stops).toEqual([]);
+});
+
+test('stopping waits for those that were being stopped already', async () => {
+  pool.release(await pool.acquire(group(1)));
+  await clock.advance(60_000);
+  let stopped = false;
+  const stopping = pool.stopAll('Pinch is stopping').then(() => {
+    stopped = true;
+  });
+  await settled();
+  expect([stopped, pool.canHost(1)]).toEqual([false, false]);
+  containers[0]?.end('it was stopped');
+  await stopping;
+  pool.reopen();
+  expect(pool.canHost(1)).toBe(true);
+});
+
+test('a runner that does not ask for work is ended, and its place is free', async () => {
+  asksForWork = false;
+  const refused = expect(pool.acquire(group(1))).rejects.toMatchObject({ code: 'container_start_failed' });
+  await settled();
+  await clock.advance(20_000);
+  expect(containers[0]?.stops).toEqual([0]);
+  containers[0]?.end('it was stopped');
+  await refused;
+  expect(pool.containers()).toEqual([]);
+});
+
+test('a container that waits for its runner is stopped at once', async () => {
+  asksForWork = false;
+  const refused = expect(pool.acquire(group(1))).rejects.toMatchObject({ message: expect.stringContaining('stopped') });
+  await settled();
+  const stopping = pool.stopAll('emergency stop');
+  expect(containers[0]?.stops).toEqual([2_000]);
+  containers[0]?.end('it was stopped');
+  await Promise.all([stopping, refused]);
+});
