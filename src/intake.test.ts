@@ -102,6 +102,16 @@ describe('while a run of the chat is open', () => {
     expect(texts(next.runId)).toEqual(['d']);
   });
 
+  test('a message sent while /stop still takes effect is not lost with the stopped run', () => {
+    const stopped = receive(message('work'));
+    claim();
+    receive(message('/stop'));
+    const { runId } = receive(message('do this instead'));
+    expect(runId).not.toBe(stopped.runId);
+    store.runs.finish({ id: stopped.runId ?? 0, owner: 'w', attempt: 1 }, 'cancelled', clock.now());
+    expect(texts(claim()?.id)).toEqual(['do this instead']);
+  });
+
   test('a message brings a waiting retry forward', () => {
     receive(message('a'));
     const claimed = claim();

@@ -169,9 +169,10 @@ function createRunQueries({ get, all }: Statements) {
     list: all<[state: RunState | null, limit: number], Run>(
       `SELECT ${RUN} FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2`,
     ),
-    /** The message run of this session that waits or works: it takes later messages in. */
+    /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: get<[session: string], Run>(
-      `SELECT ${RUN} FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased') ORDER BY id LIMIT 1`,
+      `SELECT ${RUN} FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
+         AND cancel_requested = 0 ORDER BY id LIMIT 1`,
     ),
     activeOfSession: (session: string): { working: number; waiting: number } =>
       active(session) ?? { working: 0, waiting: 0 },
