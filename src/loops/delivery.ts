@@ -61,7 +61,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
   try {
     const parts = row.parts ?? channel.split(row.text);
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
-    if (row.parts === null) store.outbox.setParts(row.id, parts);
+    if (row.parts === null && parts.length > 1) store.outbox.setParts(row.id, parts);
     for (const [index, text] of parts.entries()) {
       if (index < row.partsSent) continue;
       const { platformId } = await channel.send({ address: chat.address, text, key: `${row.id}.${index}` });

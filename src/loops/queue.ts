@@ -105,16 +105,20 @@ function* claimDue({ store, clock, pool, leaseOwner, paused }: Floor): Generator
   const now = clock.now();
   while (!paused()) {
     const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
-    const run = store.runs.claim({ owner: leaseOwner, now, leaseMs: LEASE_MS, excludeGroups });
+    // One transaction, one fsync: this stands before every reply.
+    const run = store.transaction(() => {
+      const claimed = store.runs.claim({ owner: leaseOwner, now, leaseMs: LEASE_MS, excludeGroups });
+      if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
+      return claimed;
+    });
     if (!run) return;
     yield run;
   }
 }
 
 async function workOn(floor: Floor, run: Run): Promise<void> {
-  const { store, clock, log, wake, pool, active } = floor;
+  const { store, log, wake, pool, active } = floor;
   const over = new AbortController();
-  store.events.add(run.id, clock.now(), 'claimed', { attempt: run.attempt });
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
   const entry: Active = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
   const ended = new Promise<AttemptEnd>((resolve) => {
@@ -148,7 +152,6 @@ async function attend(
     entry.acquiring = pool.acquire(group);
     const [worker, spec] = await Promise.all([entry.acquiring, floor.buildSpec(run, group)]);
     if (over.aborted) return;
-    store.events.add(run.id, clock.now(), 'container_ready', { container: worker.containerId.slice(0, 12) });
     entry.worker = worker;
     entry.given = new Set(spec.messages.map((message) => message.id));
     void worker.closed.then(({ outOfMemory, reason }) => {
@@ -157,6 +160,7 @@ async function attend(
     });
     // One that reads no work is of no use to anybody.
     if (!worker.send({ type: 'run', run: spec })) return await pool.kill(worker);
+    store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
     void steer(floor, run.id);
     await clock.sleep(spec.limits.wallClockMs + OVERDUE_MS, over);
     if (over.aborted) return;
