@@ -88,6 +88,18 @@ describe('who is answered', () => {
   });
 });
 
+describe('a chat that got another address', () => {
+  test('stays registered, also when somebody wrote at the new address before the news came', () => {
+    receive(message('/register family', { direct: false }));
+    const before = store.groups.chatByAddress('telegram', '-5');
+    receive({ ...message('hello', { from: '2' }), chat: { address: '-1005', kind: 'group', title: 'Family' } });
+    for (let news = 0; news < 2; news++) intake.chatMoved('telegram', '-5', '-1005');
+    const after = store.groups.chatByAddress('telegram', '-1005');
+    expect(after).toEqual({ ...before, address: '-1005' });
+    expect(store.groups.chatByAddress('telegram', '-5')).toBeUndefined();
+  });
+});
+
 describe('while a run of the chat is open', () => {
   test('waiting, it absorbs what comes; working, it is steered; done, a new one starts', () => {
     const first = receive(message('a'));

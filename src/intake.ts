@@ -50,7 +50,8 @@ export function createIntake(deps: IntakeDeps) {
         edited: false,
         media: [],
       }),
-    chatMoved: store.groups.moveChat,
+    chatMoved: (channel: string, from: string, to: string): void =>
+      store.transaction(() => store.groups.moveChat(channel, from, to)),
   };
 }
 

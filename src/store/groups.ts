@@ -80,6 +80,14 @@ function createChats({ run, get, all }: Statements) {
   const setSenders = run<[id: number, policy: SendersPolicy, listed: string]>(
     'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
   );
+  const move = run<[channel: string, from: string, to: string]>(
+    'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
+  );
+  const dropStub = run<[channel: string, address: string]>(
+    `DELETE FROM chats WHERE channel = ?1 AND address = ?2 AND group_id IS NULL
+       AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE chat_id = chats.id)`,
+  );
   const chatOf = (row: ChatRow | undefined): Chat | undefined => row && toChat(row);
   return {
     /** Records that the chat exists; its text is not stored here. */
@@ -96,10 +104,12 @@ function createChats({ run, get, all }: Statements) {
     newSession: run<[id: number, after: number]>(
       'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',
     ),
-    /** The platform gave the chat another address (e.g. a Telegram group became a supergroup). */
-    moveChat: run<[channel: string, from: string, to: string]>(
-      'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
-    ),
+    /** The platform gave the chat another address (e.g. a Telegram group became a supergroup). Call it in a transaction. */
+    moveChat(channel: string, from: string, to: string): void {
+      // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
+      if (byAddress(channel, from)) dropStub(channel, to);
+      move(channel, from, to);
+    },
   };
 }
 
