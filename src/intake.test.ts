@@ -152,6 +152,18 @@ describe('repetitions and edits', () => {
     expect(texts(runId)).toEqual(['2+3?']);
   });
 
+  test('an edit between two attempts reaches the model, which may have read the first words already', () => {
+    const original = message('2+2?');
+    const { runId } = receive(original);
+    const claimed = claim();
+    store.runs.giveBack(
+      { id: claimed?.id ?? 0, owner: 'w', attempt: 1 },
+      { runAt: clock.now() + 1_000, counted: true, errorClass: 'network', error: 'x' },
+    );
+    expect(receive({ ...original, text: '2+3?', edited: true }).runId).toBe(runId);
+    expect(texts(runId)).toEqual(['2+2?', '2+3?']);
+  });
+
   test('an edit that adds the name triggers; one of a working run steers it; one after the answer is context', () => {
     receive(message('/register family', { direct: false }));
     const original = message('what is 2+2', { direct: false });

@@ -131,10 +131,10 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
     messages.rewrite(before.id, inbound.text);
     return asStored(before.id, true);
   }
-  // It steers a run that is working now; on its own a correction starts nothing, it is context for the next run.
-  const working = runs.openMessageRun(sessionName(chat))?.state === 'leased';
+  // An open run takes it in; on its own a correction starts nothing, it is context for the next run.
+  const taken = runs.openMessageRun(sessionName(chat)) !== undefined;
   const version = `${inbound.platformId}#${inbound.sentAt}`;
-  return asStored(messages.add({ ...row, platformId: version, edited: true }), working);
+  return asStored(messages.add({ ...row, platformId: version, edited: true }), taken);
 }
 
 function asStored(messageId: number | undefined, mayTrigger: boolean) {

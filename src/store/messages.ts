@@ -51,7 +51,7 @@ export function createMessages(statements: Statements) {
   );
   const find = get<[chatId: number, platformId: string], MessageRow & { assigned: number }>(
     `SELECT ${MESSAGE}, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
-       WHERE r.message_id = m.id AND runs.state <> 'ready') AS assigned
+       WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
      FROM messages m WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'in'`,
   );
   const setMedia = run<[id: number, media: string]>('UPDATE messages SET media = ?2 WHERE id = ?1');
