@@ -7,7 +7,7 @@ import type { Clock } from '../clock.js';
 import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
-import { type HostLink, openHostLink } from './link.js';
+import { earlyExit, openInstance, settled } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
@@ -24,39 +24,40 @@ export interface DockerSandboxDeps {
 
 const MIB = 1024 * 1024;
 const MEMORY_BYTES = 1024 * MIB;
-const HELLO_TIMEOUT_MS = 20_000;
 const CALL_TIMEOUT_MS = 30_000;
 const PING_TIMEOUT_MS = 3_000;
-/** How long a container whose link is gone, or that never spoke, may take to end with an exit code of its own. */
-const EXIT_WAIT_MS = 500;
 /** How long an end waits for the engine to remove the container; a sick engine must not hold up our own end. */
 const REMOVE_WAIT_MS = 5_000;
 const KILLED = 137;
 
+/** `held`: names of the containers this process starts or has; they are not left over. */
+type Host = DockerSandboxDeps & { held: Set<string> };
+
 export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
-  const { engine, homeId, clock } = deps;
+  const host: Host = { ...deps, held: new Set() };
+  const { engine, clock, held } = host;
+  const list = (ms: number, options: Docker.ContainerListOptions) =>
+    within(clock, ms, (abortSignal) => engine.listContainers({ ...options, abortSignal }));
   return {
-    start: (spec, onConnection) => startContainer(deps, spec, onConnection),
+    start: (spec, onConnection) => startContainer(host, spec, onConnection),
     async ping() {
-      try {
-        await within(clock, PING_TIMEOUT_MS, (abortSignal) => engine.listContainers({ limit: 1, abortSignal }));
-      } catch (error) {
-        throw engineUnavailable(error);
-      }
+      await list(PING_TIMEOUT_MS, { limit: 1 }).catch(throwUnavailable);
     },
     async reap() {
       try {
-        const filters = { label: [`pinch.home=${homeId}`] };
-        const left = await within(clock, CALL_TIMEOUT_MS, (abortSignal) =>
-          engine.listContainers({ all: true, filters, abortSignal }),
-        );
-        await Promise.all(left.map(({ Id }) => removeContainer(deps, engine.getContainer(Id))));
+        const all = await list(CALL_TIMEOUT_MS, { all: true, filters: { label: [`pinch.home=${deps.homeId}`] } });
+        const left = all.filter(({ Names }) => !Names.some((name) => held.has(name.slice(1))));
+        await Promise.all(left.map(({ Id }) => removeContainer(clock, engine.getContainer(Id))));
         return left.length;
       } catch (error) {
-        throw engineUnavailable(error);
+        return throwUnavailable(error);
       }
     },
   };
+}
+
+function throwUnavailable(error: unknown): never {
+  throw engineUnavailable(error);
 }
 
 /** Every line is a wall: see docs/security.md for what each one stops. */
@@ -110,32 +111,50 @@ function bindMount({ source, target, readOnly }: Mount): Docker.MountSettings {
 }
 
 async function startContainer(
-  deps: DockerSandboxDeps,
+  host: Host,
   spec: SandboxSpec,
   onConnection: Parameters<Sandbox['start']>[1],
 ): Promise<SandboxInstance> {
-  const { engine, clock } = deps;
-  const options = containerOptions(deps, spec);
+  const { engine, clock, held, log } = host;
+  const options = containerOptions(host, spec);
   // By name: a create whose answer never came may have made it all the same.
   const container = engine.getContainer(options.name);
-  let exited: Promise<{ StatusCode: number }> | undefined;
+  held.add(options.name);
+  let exit: Promise<SandboxExit> | undefined;
   try {
     const { id } = await within(clock, CALL_TIMEOUT_MS, (abortSignal) =>
       engine.createContainer({ ...options, abortSignal }),
     );
-    const { io, stdout } = await attach(deps, container, spec);
-    exited = container.wait({ condition: 'next-exit' });
-    exited.catch(() => undefined);
+    const io = await attach(host, container, spec);
+    exit = exitOf(container);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
-    const link = await openHostLink({ stdin: io, stdout, clock, helloTimeoutMs: HELLO_TIMEOUT_MS, onConnection });
-    return createInstance(deps, { id, container, link, exited });
+    const kill = () => {
+      const removed = removeContainer(clock, container).catch((error: unknown) => {
+        log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
+      });
+      return settled(removed, clock, REMOVE_WAIT_MS);
+    };
+    const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill });
+    void instance.closed.then(() => held.delete(options.name));
+    return instance;
   } catch (error) {
-    const failure = await startError(deps, spec, error, exited);
-    const removed = removeContainer(deps, container).catch(() => undefined);
+    const failure = await startError(host, spec, error, exit);
+    const removed = removeContainer(clock, container).catch(() => undefined);
     // An engine that hangs would hang here once more.
     if (failure.code !== 'sandbox_unavailable') await removed;
+    held.delete(options.name);
     throw failure;
   }
+}
+
+function exitOf(container: Docker.Container): Promise<SandboxExit> {
+  return container.wait({ condition: 'next-exit' }).then(
+    ({ StatusCode: exitCode }) => ({ reason: describeExit(exitCode), exitCode, outOfMemory: exitCode === KILLED }),
+    (error: unknown) => {
+      const reason = `the engine lost it: ${describeError(error)}`;
+      return { reason, exitCode: undefined, outOfMemory: false };
+    },
+  );
 }
 
 /** Before the start: with the log driver off, output that nobody reads is lost. */
@@ -147,61 +166,11 @@ async function attach(deps: DockerSandboxDeps, container: Docker.Container, spec
   io.on('error', () => io.destroy());
   void splitOutput(io, stdout, stderr);
   logRunnerLines(stderr, deps.log.child({ group: spec.folder }));
-  return { io, stdout };
-}
-
-interface Running {
-  id: string;
-  container: Docker.Container;
-  link: HostLink;
-  exited: Promise<{ StatusCode: number }>;
-}
-
-function createInstance(deps: DockerSandboxDeps, { id, container, link, exited }: Running): SandboxInstance {
-  /** Set when it is we who end it. */
-  let ending: string | undefined;
-  const exit = exited.then(
-    ({ StatusCode: exitCode }): SandboxExit => ({
-      reason: ending ?? describeExit(exitCode),
-      exitCode,
-      outOfMemory: exitCode === KILLED && ending === undefined,
-    }),
-    (error: unknown): SandboxExit => ({
-      reason: ending ?? `the engine lost it: ${describeError(error)}`,
-      exitCode: undefined,
-      outOfMemory: false,
-    }),
-  );
-  const end = async (why: string, graceMs: number): Promise<void> => {
-    ending ??= why;
-    link.close();
-    await settled(exit, deps.clock, graceMs);
-    const removed = removeContainer(deps, container).catch((error: unknown) => {
-      deps.log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
-    });
-    await settled(removed, deps.clock, REMOVE_WAIT_MS);
-  };
-  // Without its link it cannot be reached, and one the engine lost sight of may live on: neither must stay.
-  // Its own exit says more than the link's end, so that comes first.
-  const linkLost = link.closed.then(async (reason): Promise<SandboxExit> => {
-    const own = await settled(exit, deps.clock, EXIT_WAIT_MS);
-    if (own?.exitCode === undefined) await end(own?.reason ?? reason, 0);
-    return own ?? { reason: ending ?? reason, exitCode: undefined, outOfMemory: false };
-  });
-  void exit.then(() => link.close());
-  return { id, closed: Promise.race([exit, linkLost]), stop: (graceMs) => end('it was stopped', graceMs) };
+  return { stdin: io, stdout };
 }
 
 const describeExit = (code: number) =>
   code === KILLED ? 'exit code 137: out of memory, or killed from outside' : `exit code ${code}`;
-
-/** What `promise` resolved with; undefined when that takes longer than `ms`. */
-async function settled<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
-  const waiting = new AbortController();
-  const result = await Promise.race([promise, clock.sleep(ms, waiting.signal).then(() => undefined)]);
-  waiting.abort();
-  return result;
-}
 
 /** Docker's attach stream: frames of 8 header bytes (stream number, 3 zeros, length) and payload. Back-pressure reaches the container. */
 async function splitOutput(io: Readable, stdout: Writable, stderr: Writable): Promise<void> {
@@ -246,7 +215,7 @@ function drained(target: Writable): Promise<void> {
 }
 
 /** Resolves when it is gone. Harmless when it is gone already or on its way. */
-async function removeContainer({ clock }: DockerSandboxDeps, container: Docker.Container): Promise<void> {
+async function removeContainer(clock: Clock, container: Docker.Container): Promise<void> {
   const call = <T>(make: (abortSignal: AbortSignal) => Promise<T>) => within(clock, CALL_TIMEOUT_MS, make);
   try {
     await call((abortSignal) => container.remove({ force: true, abortSignal }));
@@ -264,29 +233,23 @@ async function removeContainer({ clock }: DockerSandboxDeps, container: Docker.C
 async function startError(
   { clock, image }: DockerSandboxDeps,
   spec: SandboxSpec,
-  error: unknown,
-  exited: Promise<{ StatusCode: number }> | undefined,
+  cause: unknown,
+  exit: Promise<SandboxExit> | undefined,
 ): Promise<PinchError> {
   const failed = (what: string, hint: string) =>
     new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, {
       retryable: true,
       hint,
-      cause: error,
+      cause,
     });
-  if (error instanceof PinchError) {
-    const exit =
-      exited &&
-      (await settled(
-        exited.catch(() => undefined),
-        clock,
-        EXIT_WAIT_MS,
-      ));
-    const how = exit ? ` (${describeExit(exit.StatusCode)})` : '';
-    return failed(`${error.message}${how}`, 'PINCH_LOG_LEVEL=debug shows what it printed');
+  if (cause instanceof PinchError) {
+    const own = exit && (await earlyExit(exit, clock));
+    const how = own ? ` (${own.reason})` : '';
+    return failed(`${cause.message}${how}`, 'PINCH_LOG_LEVEL=debug shows what it printed');
   }
-  if (isEngineDown(error)) return engineUnavailable(error);
-  const text = describeError(error);
-  if (statusOf(error) === 404 && /no such image/i.test(text))
+  if (isEngineDown(cause)) return engineUnavailable(cause);
+  const text = describeError(cause);
+  if (statusOf(cause) === 404 && /no such image/i.test(text))
     return failed(`the image ${image} is missing`, 'run npm start again: it builds the image');
   const gone = spec.mounts.find(({ source }) => !existsSync(source));
   if (gone) return failed(`the folder ${gone.source} is missing`, `create it, or take the mount ${gone.target} away`);

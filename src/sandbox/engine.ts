@@ -1,6 +1,6 @@
 // Finds the container engine (DOCKER_HOST, else the first socket of the engines people use), bounds each call to it in time and
 // says what its errors mean. Knows nothing about agents.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
@@ -24,34 +24,22 @@ export function socketCandidates(env: Env): string[] {
 
 /**
  * A client; connects nothing yet. Without any socket it points at the usual one, whose absence every call then reports.
- * Throws PinchError `config_invalid` when DOCKER_HOST or DOCKER_CERT_PATH cannot be used.
+ * Throws PinchError `config_invalid` when DOCKER_HOST cannot be used.
  */
 export function connectEngine(env: Env): Docker {
-  if (env.DOCKER_HOST) return new Docker(engineOptions(env.DOCKER_HOST, env));
+  if (env.DOCKER_HOST) return new Docker(engineOptions(env.DOCKER_HOST));
   return new Docker({ socketPath: socketCandidates(env).find((path) => existsSync(path)) ?? '/var/run/docker.sock' });
 }
 
 /** dockerode reads DOCKER_HOST from the process environment only; here it may come from `.env` as well. */
-export function engineOptions(dockerHost: string, env: Env): Docker.DockerOptions {
-  if (dockerHost.startsWith('unix://')) return { socketPath: dockerHost.slice('unix://'.length) };
-  try {
-    const { protocol, hostname: host, port, username } = new URL(dockerHost);
-    if (protocol === 'ssh:') {
-      const agent = env.SSH_AUTH_SOCK;
-      return { protocol: 'ssh', host, port: port || 22, username, sshOptions: agent ? { agent } : {} };
-    }
-    if (protocol !== 'tcp:' && protocol !== 'http:' && protocol !== 'https:') throw new Error(`not ${protocol}`);
-    if (env.DOCKER_TLS_VERIFY !== '1' && protocol !== 'https:' && port !== '2376')
-      return { protocol: 'http', host, port: port || 2375 };
-    const folder = env.DOCKER_CERT_PATH ?? join(env.HOME ?? homedir(), '.docker');
-    const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readFileSync(join(folder, name)));
-    return { protocol: 'https', host, port: port || 2376, ca, cert, key };
-  } catch (cause) {
-    throw new PinchError('config_invalid', `DOCKER_HOST: ${dockerHost} cannot be used: ${describeError(cause)}`, {
-      hint: 'use unix:///path/to/docker.sock, tcp://host:2375, or ssh://user@host; TLS needs DOCKER_CERT_PATH',
-      cause,
-    });
-  }
+export function engineOptions(dockerHost: string): Docker.DockerOptions {
+  const [, socketPath] = /^unix:\/\/(\/.+)$/.exec(dockerHost) ?? [];
+  if (socketPath) return { socketPath };
+  const [, host, port = '2375'] = /^tcp:\/\/([^:/@]+)(?::(\d+))?\/?$/.exec(dockerHost) ?? [];
+  if (host) return { protocol: 'http', host, port };
+  throw new PinchError('config_invalid', `DOCKER_HOST: ${dockerHost} cannot be used`, {
+    hint: "use unix:///path/to/docker.sock or tcp://host:2375; an engine on another machine does not see this one's folders",
+  });
 }
 
 /** One call, aborted when it takes longer than `ms`. An engine that hangs (a paused VM) must not hang us. */

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import type { Clock } from '../clock.js';
 import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { openHostLink } from './link.js';
+import { openInstance } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
-import type { Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
+import type { Sandbox, SandboxExit, SandboxSpec } from './sandbox.js';
 
 export interface ProcessSandboxDeps {
   /** Path of the bundled runner. */
@@ -14,8 +14,6 @@ export interface ProcessSandboxDeps {
   log: Logger;
 }
 
-const HELLO_TIMEOUT_MS = 20_000;
-const EXIT_WAIT_MS = 500;
 const folderVariables: Record<string, string> = {
   '/workspace': 'PINCH_RUNNER_WORKSPACE',
   '/global': 'PINCH_RUNNER_GLOBAL',
@@ -36,7 +34,7 @@ async function startProcess(
   deps: ProcessSandboxDeps,
   spec: SandboxSpec,
   onConnection: Parameters<Sandbox['start']>[1],
-): Promise<SandboxInstance> {
+) {
   const child = spawn(process.execPath, [deps.bundle], {
     cwd: spec.mounts.find((mount) => mount.target === '/workspace')?.source,
     env: runnerEnv(spec),
@@ -44,50 +42,34 @@ async function startProcess(
     detached: true,
   });
   logRunnerLines(child.stderr, deps.log.child({ group: spec.folder }));
-  /** Set when it is we who end it. */
-  let ending: string | undefined;
   const exit = new Promise<SandboxExit>((resolve) => {
     child.once('error', (error) => resolve({ reason: error.message, exitCode: undefined, outOfMemory: false }));
     child.once('exit', (code, signal) => {
       // What it started in the background must not outlive it.
       killGroup(child.pid);
-      resolve({ reason: ending ?? `exit ${code ?? signal}`, exitCode: code ?? undefined, outOfMemory: false });
+      resolve({ reason: `exit ${code ?? signal}`, exitCode: code ?? undefined, outOfMemory: false });
     });
   });
-  try {
-    const link = await openHostLink({
-      stdin: child.stdin,
-      stdout: child.stdout,
-      clock: deps.clock,
-      helloTimeoutMs: HELLO_TIMEOUT_MS,
-      onConnection,
-    });
-    const end = async (why: string, graceMs: number): Promise<void> => {
-      ending ??= why;
-      link.close();
-      const waited = new AbortController();
-      await Promise.race([exit, deps.clock.sleep(graceMs, waited.signal)]);
-      waited.abort();
-      killGroup(child.pid);
-      await exit;
-    };
-    void link.closed.then(async (reason) => {
-      // Its own exit says more than the end of its link, so that may come first.
-      await Promise.race([exit, deps.clock.sleep(EXIT_WAIT_MS)]);
-      await end(reason, 0);
-    });
-    return { id: `process-${child.pid}`, closed: exit, stop: (graceMs) => end('it was stopped', graceMs) };
-  } catch (error) {
+  const kill = () => {
     killGroup(child.pid);
-    throw new PinchError(
-      'container_start_failed',
-      `the agent runner for group ${spec.folder}: ${describeError(error)}`,
-      {
-        retryable: true,
-        hint: `is ${deps.bundle} built? \`npm start\` builds it; PINCH_LOG_LEVEL=debug shows what it printed`,
-        cause: error,
-      },
-    );
+    return exit;
+  };
+  try {
+    const { stdin, stdout } = child;
+    return await openInstance({
+      id: `process-${child.pid}`,
+      stdin,
+      stdout,
+      clock: deps.clock,
+      onConnection,
+      exit,
+      kill,
+    });
+  } catch (cause) {
+    killGroup(child.pid);
+    const hint = `is ${deps.bundle} built? \`npm start\` builds it; PINCH_LOG_LEVEL=debug shows what it printed`;
+    const message = `the agent runner for group ${spec.folder}: ${describeError(cause)}`;
+    throw new PinchError('container_start_failed', message, { retryable: true, hint, cause });
   }
 }
 

@@ -50,7 +50,8 @@ export async function createWorld() {
     containers: (home = homeId) => containersOf(engine, home),
     running: () => containersOf(engine, homeId, false),
     async close() {
-      await sandbox.reap();
+      // Another process to it: what the tests left running is left over.
+      await sandboxOf(homeId).reap();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,0 +1,53 @@
+// How a runner with a link lives and ends, wherever it runs: what docker.ts and process.ts share.
+import type { Clock } from '../clock.js';
+import { type HostLinkDeps, openHostLink } from './link.js';
+import type { SandboxExit, SandboxInstance } from './sandbox.js';
+
+export interface Runner extends Omit<HostLinkDeps, 'helloTimeoutMs'> {
+  id: string;
+  /** Its own end; never rejects. Without an exit code it may live on somewhere. */
+  exit: Promise<SandboxExit>;
+  /** Ends it at once; resolves when it is gone, never rejects. */
+  kill(): Promise<unknown>;
+}
+
+const HELLO_TIMEOUT_MS = 20_000;
+/** How long a runner whose link is gone, or that never spoke, may take to end by itself, with all it started. */
+const EXIT_WAIT_MS = 500;
+
+/** Resolves once the link is up. Throws PinchError `link_failed`; the caller then ends the runner. */
+export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<SandboxInstance> {
+  const { clock } = io;
+  const link = await openHostLink({ ...io, helloTimeoutMs: HELLO_TIMEOUT_MS });
+  /** Set when it is we who end it. */
+  let ending: string | undefined;
+  const end = async (why: string, graceMs: number): Promise<void> => {
+    ending ??= why;
+    link.close();
+    await settled(exit, clock, graceMs);
+    await kill();
+  };
+  // Without its link it cannot be reached, and one the engine lost sight of may live on: neither must stay.
+  // Its own exit says more than the link's end, so that comes first.
+  const linkLost = link.closed.then(async (reason): Promise<SandboxExit> => {
+    const own = await settled(exit, clock, EXIT_WAIT_MS);
+    if (own?.exitCode === undefined) await end(own?.reason ?? reason, 0);
+    return own ?? { reason, exitCode: undefined, outOfMemory: false };
+  });
+  void exit.then(() => link.close());
+  const closed = Promise.race([exit, linkLost]).then((own) =>
+    ending === undefined ? own : { ...own, reason: ending, outOfMemory: false },
+  );
+  return { id, closed, stop: (graceMs) => end('it was stopped', graceMs) };
+}
+
+/** How a runner ended that never spoke; undefined when it did not end. */
+export const earlyExit = (exit: Promise<SandboxExit>, clock: Clock) => settled(exit, clock, EXIT_WAIT_MS);
+
+/** What `promise` resolved with; undefined when that takes longer than `ms`. */
+export async function settled<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
+  const waiting = new AbortController();
+  const result = await Promise.race([promise, clock.sleep(ms, waiting.signal).then(() => undefined)]);
+  waiting.abort();
+  return result;
+}
