@@ -17,7 +17,7 @@ export interface CommandContext {
   assistantName: string;
   /** The lines of `/status`. */
   statusText(): string;
-  /** Stops everything until it is resumed; see stop.ts. */
+  /** Stops everything until it is resumed. Durable when it returns. */
   emergencyStop(reason: string): void;
 }
 
@@ -59,11 +59,11 @@ function stopChat({ store, wake, clock }: CommandContext, chat: Chat): CommandAn
 }
 
 function stopAll(context: CommandContext): CommandAnswer {
-  return {
-    reply:
-      'Everything is stopped. I start nothing until you resume: on the page, or with `npm run -s pinch -- resume`.',
-    rings: [() => context.emergencyStop('/stop all')],
-  };
+  // Not a ring: were we killed between the commit and the ring, the answer would go out and nothing would be stopped.
+  context.emergencyStop('/stop all');
+  return say(
+    'Everything is stopped. I start nothing until you resume: on the page, or with `npm run -s pinch -- resume`.',
+  );
 }
 
 function startNewSession({ store, wake, clock }: CommandContext, { chat, messageId }: CommandCall): CommandAnswer {

@@ -33,7 +33,7 @@ beforeEach(() => {
     pairing: createPairing(store),
     assistantName: 'Pinch',
     statusText: () => 'all is well',
-    emergencyStop: (reason) => stopped.push(reason),
+    emergencyStop: (reason) => stopped.push(`${reason} with ${replies().length} answers`),
     owner: { channel: 'telegram', address: '1' },
   });
 });
@@ -206,9 +206,10 @@ describe('commands', () => {
     expect(texts(receive(message('hi')).runId)).toEqual(['hi']);
   });
 
-  test('/stop all stops everything', () => {
+  test('/stop all stops everything before its answer is committed', () => {
     receive(message('/stop all'));
-    expect(stopped).toEqual(['/stop all']);
+    expect(stopped).toEqual(['/stop all with 0 answers']);
+    expect(replies()).toHaveLength(1);
   });
 
   test('a member may not register, stop or start anew', () => {

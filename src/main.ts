@@ -147,9 +147,10 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
 
   const emergencyStop = (reason: string) => {
     log.warn({ reason }, 'emergency stop');
+    // First of all, and even when the disk is full: the containers end and none starts.
+    void work.pool.stopAll('emergency stop');
     stopSwitch.stop(reason);
     work.queue.cancelAll();
-    void work.pool.stopAll('emergency stop');
     wake.emit('changed');
   };
   const resume = () => {
