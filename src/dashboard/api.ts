@@ -106,15 +106,8 @@ function replay({ store, clock }: DashboardDeps, run: Run): number {
   const now = clock.now();
   return store.transaction(() => {
     for (let n = 1; ; n += 1) {
-      const id = store.runs.enqueue({
-        key: `replay:${run.id}:${n}`,
-        kind: 'replay',
-        groupId,
-        chatId,
-        session: `replay-${run.id}-${n}`,
-        runAt: now,
-        now,
-      });
+      const names = { key: `replay:${run.id}:${n}`, session: `replay-${run.id}-${n}` };
+      const id = store.runs.enqueue({ ...names, kind: 'replay', groupId, chatId, runAt: now, now });
       if (id === undefined) continue;
       store.runs.copyMessages(run.id, id);
       store.events.add(id, now, 'replay_of', { runId: run.id });
@@ -132,18 +125,7 @@ const registration = z.object({
 function addChats(app: Hono, deps: DashboardDeps): void {
   const { store } = deps;
   app.get('/api/groups', (c) =>
-    c.json({
-      groups: store.groups.all().map((group) => ({
-        ...group,
-        chats: store.groups.chatsOf(group.id).map(({ id, channel, address, kind, title }) => ({
-          id,
-          channel,
-          address,
-          kind,
-          title,
-        })),
-      })),
-    }),
+    c.json({ groups: store.groups.all().map((group) => ({ ...group, chats: store.groups.chatsOf(group.id) })) }),
   );
   app.get('/api/chats', (c) => {
     const folders = new Map(store.groups.all().map((group) => [group.id, group.folder]));

@@ -72,16 +72,12 @@ function portOf(server: ServerType): number {
 }
 
 function listenError(error: NodeJS.ErrnoException, port: number): PinchError {
-  if (error.code === 'EADDRINUSE') {
-    return new PinchError('port_taken', `port ${port} on 127.0.0.1 is in use by another program`, {
-      hint: 'stop that program, or set PINCH_PORT to another port (0 turns the page off)',
-      cause: error,
-    });
-  }
-  return new PinchError('dashboard_failed', `cannot listen on 127.0.0.1:${port}: ${error.message}`, {
-    hint: 'set PINCH_PORT to a port above 1023 that this user may open',
-    cause: error,
-  });
+  const taken = error.code === 'EADDRINUSE';
+  const message = taken
+    ? `port ${port} on 127.0.0.1 is in use by another program`
+    : `cannot listen on 127.0.0.1:${port}: ${error.message}`;
+  const hint = 'set PINCH_PORT to a free port above 1023 (0 turns the page off), or stop the program that uses it';
+  return new PinchError(taken ? 'port_taken' : 'dashboard_failed', message, { hint, cause: error });
 }
 
 function closeServer(server: ServerType): Promise<void> {
