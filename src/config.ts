@@ -21,7 +21,8 @@ const whole = (min: number, max: number) => {
 const usd = matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or 2.50').transform((value) =>
   Math.round(Number(value) * 1_000_000),
 );
-const owner = /^[a-z]+:\S+$/;
+// Those of the built-in channels are checked to the end: an id that never matches would leave the owner a stranger.
+const owner = /^(telegram:\d+|whatsapp:\+?\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/;
 
 const schema = z.object({
   ASSISTANT_NAME: matching(/^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u, 'use one word of letters, digits, - and _').default(
@@ -42,7 +43,12 @@ const schema = z.object({
   PINCH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
     .default('info'),
-  TZ: z.string().refine(isTimeZone, { error: 'use a zone name such as Europe/Berlin' }).optional(),
+  // POSIX writes a zone name with a colon before it.
+  TZ: z
+    .string()
+    .transform((zone) => zone.replace(/^:/, ''))
+    .refine(isTimeZone, { error: 'use a zone name such as Europe/Berlin' })
+    .optional(),
 });
 
 export type Config = ReturnType<typeof loadConfig>;
@@ -107,7 +113,7 @@ function ownerAddress(owner: string): { channel: string; address: string } {
 
 function isTimeZone(value: string): boolean {
   try {
-    return Intl.DateTimeFormat('en', { timeZone: value.replace(/^:/, '') }) !== undefined;
+    return Intl.DateTimeFormat('en', { timeZone: value }) !== undefined;
   } catch {
     return false;
   }

@@ -1,0 +1,42 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { loadConfig } from './config.js';
+
+const load = (environment: Record<string, string>) => loadConfig({ PINCH_HOME: '/nowhere', ...environment }, '/repo');
+
+test.each([
+  ['PINCH_OWNER', 'telegram:@olga'],
+  ['PINCH_OWNER', 'whatsapp:Olga'],
+  ['PINCH_OWNER', '123'],
+  ['PINCH_PORT', '65536'],
+  ['PINCH_MAX_CONTAINERS', '0'],
+  ['PINCH_IDLE_MS', '-1'],
+  ['PINCH_BUDGET_USD_DAY', 'ten'],
+  ['PINCH_UNSAFE', 'yes'],
+  ['ASSISTANT_NAME', 'two words'],
+  ['ANTHROPIC_BASE_URL', 'ftp://example.org'],
+  ['TZ', 'Europe/Nowhere'],
+])('%s=%s is refused by its name', (name, value) => {
+  expect(() => load({ [name]: value })).toThrow(`${name}: use`);
+});
+
+test.each([
+  ['telegram:42', { channel: 'telegram', address: '42' }],
+  ['whatsapp:+491701234567', { channel: 'whatsapp', address: '491701234567' }],
+  ['signal:abc', { channel: 'signal', address: 'abc' }],
+])('PINCH_OWNER=%s', (value, owner) => {
+  expect(load({ PINCH_OWNER: value }).owner).toEqual(owner);
+});
+
+test('a zone in the POSIX spelling is one that dates can be made with', () => {
+  expect(load({ TZ: ':Europe/Berlin' }).timeZone).toBe('Europe/Berlin');
+});
+
+test('the environment wins over .env, and what is empty counts as unset', () => {
+  const home = mkdtempSync(join(tmpdir(), 'pinch-config-'));
+  writeFileSync(join(home, '.env'), 'PINCH_MODEL=from-file\nASSISTANT_NAME=File\nPINCH_PORT=\n');
+  const config = load({ PINCH_HOME: home, ASSISTANT_NAME: 'Shell', PINCH_MODEL: '' });
+  expect(config).toMatchObject({ model: 'from-file', assistantName: 'Shell', port: 7462 });
+});
