@@ -41,17 +41,18 @@ function prepareGroupFolder(config: Config, name: string): void {
   if (existsSync(template) && !existsSync(memory)) copyFileSync(template, memory);
 }
 
-/** Held until the process ends, however it ends: an exclusive SQLite lock is the kernel's to release. */
+/**
+ * Held until the process ends, however it ends: the lock of an open exclusive SQLite transaction is the kernel's to release.
+ * Throws PinchError `already_running`.
+ */
 export function lockHome(config: Config): { release(): void } {
   const db = new Database(join(config.dataDir, 'lock.db'), { timeout: 0 });
   try {
-    db.pragma('locking_mode = EXCLUSIVE');
-    db.exec('BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS holder (pid INTEGER); DELETE FROM holder;');
-    db.prepare('INSERT INTO holder VALUES (?)').run(process.pid);
-    db.exec('COMMIT');
+    db.exec('BEGIN EXCLUSIVE');
     return { release: () => db.close() };
   } catch (error) {
     db.close();
+    if (!(error instanceof Database.SqliteError && error.code === 'SQLITE_BUSY')) throw error;
     throw new PinchError('already_running', `another Pinch is running on ${config.home}`, {
       hint: 'stop it first (`npm run -s pinch -- status` shows it), or set PINCH_HOME to another folder',
       cause: error,

@@ -78,7 +78,9 @@ function openDatabase(file: string): Db {
 /** Applies the files of migrations/ that are new to this database, in the order of their names, one transaction each. */
 function migrate(db: Db): void {
   const folder = new URL('migrations/', import.meta.url);
-  const migrations = readdirSync(folder).sort();
+  const migrations = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .sort();
   const version = Number(db.pragma('user_version', { simple: true }));
   if (version > migrations.length) {
     throw new PinchError('database_too_new', `the database is of a newer Pinch (schema ${version})`, {
