@@ -52,20 +52,16 @@ function mayTrigger({ sender, chat }: RouteInput): boolean {
  * not it (design §8). A dot or dash followed by a word character continues the word; ending a sentence is fine.
  */
 export function mentionsName(text: string, assistantName: string): boolean {
-  return triggerPattern(assistantName, 'iu').test(text);
+  return triggerPattern(assistantName).test(text);
 }
 
 function stripLeadingTrigger(text: string, assistantName: string): string {
-  const match = triggerPattern(assistantName, 'iu').exec(text.trimStart());
-  return match?.index === 0
-    ? text
-        .trimStart()
-        .slice(match[0].length)
-        .replace(/^[\s,:]+/u, '')
-    : text.trimStart();
+  const trimmed = text.trimStart();
+  const match = triggerPattern(assistantName).exec(trimmed);
+  return match?.index === 0 ? trimmed.slice(match[0].length).replace(/^[\s,:]+/u, '') : trimmed;
 }
 
-function triggerPattern(assistantName: string, flags: string): RegExp {
+function triggerPattern(assistantName: string): RegExp {
   const name = assistantName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`, flags);
+  return new RegExp(`(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`, 'iu');
 }

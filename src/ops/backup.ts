@@ -40,7 +40,9 @@ async function backUpOnce({ store, dataDir, clock, log }: BackupDeps): Promise<v
   const name = `pinch-${new Date(clock.now()).toISOString().slice(0, 10)}.db`;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const known = readdirSync(folder).filter((file) => /^pinch-[\d-]+\.db$/.test(file)).sort();
+    const known = readdirSync(folder)
+      .filter((file) => /^pinch-[\d-]+\.db$/.test(file))
+      .sort();
     if (known.includes(name)) return;
     // Written beside and renamed: a torn copy must never look like a backup.
     await store.backup(join(folder, `${name}.part`));

@@ -29,6 +29,7 @@ const PING_TIMEOUT_MS = 3_000;
 /** How long an end waits for the engine to remove the container; a sick engine must not hold up our own end. */
 const REMOVE_WAIT_MS = 5_000;
 const KILLED = 137;
+const FRAME_HEADER_BYTES = 8;
 
 /** `held`: names of the containers this process starts or has; they are not left over. */
 type Host = DockerSandboxDeps & { held: Set<string> };
@@ -174,26 +175,14 @@ const describeExit = (code: number) =>
 
 /** Docker's attach stream: frames of 8 header bytes (stream number, 3 zeros, length) and payload. Back-pressure reaches the container. */
 async function splitOutput(io: Readable, stdout: Writable, stderr: Writable): Promise<void> {
-  let header = Buffer.alloc(0);
-  let left = 0;
-  let target = stdout;
+  let rest = Buffer.alloc(0);
   try {
     for await (const chunk of io) {
-      let rest: Buffer = chunk;
-      while (rest.length > 0) {
-        if (left === 0) {
-          const wanted = 8 - header.length;
-          header = Buffer.concat([header, rest.subarray(0, wanted)]);
-          rest = rest.subarray(wanted);
-          if (header.length < 8) continue;
-          target = header[0] === 2 ? stderr : stdout;
-          left = header.readUInt32BE(4);
-          header = Buffer.alloc(0);
-          continue;
-        }
-        const payload = rest.subarray(0, left);
-        rest = rest.subarray(payload.length);
-        left -= payload.length;
+      rest = Buffer.concat([rest, chunk]);
+      for (let end = frameEnd(rest); end <= rest.length; end = frameEnd(rest)) {
+        const target = rest[0] === 2 ? stderr : stdout;
+        const payload = rest.subarray(FRAME_HEADER_BYTES, end);
+        rest = rest.subarray(end);
         if (!target.destroyed && !target.write(payload)) await drained(target);
       }
     }
@@ -203,6 +192,10 @@ async function splitOutput(io: Readable, stdout: Writable, stderr: Writable): Pr
   stdout.end();
   stderr.end();
 }
+
+/** Where the first frame in `bytes` ends. The engine writes small ones, so a whole frame may be waited for. */
+const frameEnd = (bytes: Buffer) =>
+  bytes.length < FRAME_HEADER_BYTES ? Number.POSITIVE_INFINITY : FRAME_HEADER_BYTES + bytes.readUInt32BE(4);
 
 function drained(target: Writable): Promise<void> {
   return new Promise((resolve) => {
