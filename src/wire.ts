@@ -93,7 +93,8 @@ export const finishReport = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('done'), text: z.string(), handledMessageIds: z.array(z.number().int()) }),
   z.object({
     outcome: z.literal('failed'),
-    errorClass,
+    // `sandbox` failures cost no attempt: they are the host's to tell.
+    errorClass: errorClass.transform((value): ErrorClass => (value === 'sandbox' ? 'unknown' : value)),
     message: z.string().max(4_000),
     retryAfterMs: z.number().int().nonnegative().optional(),
     handledMessageIds: z.array(z.number().int()),

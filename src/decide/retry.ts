@@ -20,7 +20,8 @@ const MAX_ATTEMPTS: Record<ErrorClass, number> = {
   sandbox: Number.POSITIVE_INFINITY,
   invalid_request: 2,
   timeout: 2,
-  crash: 4,
+  // A full disk or a missing image also ends here: give the owner ten minutes.
+  crash: 8,
   unknown: 4,
 };
 

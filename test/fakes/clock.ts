@@ -24,11 +24,13 @@ export function createFakeClock(start = Date.UTC(2026, 10, 21, 9)): FakeClock {
     sleep(ms, signal) {
       return new Promise((resolve) => {
         if (signal?.aborted) return resolve();
-        const handle = clock.at(now + ms, resolve);
-        signal?.addEventListener('abort', () => {
+        const done = () => {
           handle.cancel();
+          signal?.removeEventListener('abort', done);
           resolve();
-        });
+        };
+        const handle = clock.at(now + ms, done);
+        signal?.addEventListener('abort', done);
       });
     },
     async advance(ms) {
