@@ -1,6 +1,5 @@
 // Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
-import { Stopped } from './abort.js';
-import type { RunContext } from './context.js';
+import { type RunContext, Stopped } from './context.js';
 import { callModel, type ModelCall } from './model.js';
 import { type Block, type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
 import { cutMiddle } from './text.js';

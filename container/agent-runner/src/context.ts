@@ -1,4 +1,4 @@
-// What one run works with; passed to the loop and to every tool.
+// What one run works with, passed to the loop and to every tool; and waiting that ends at once when the run is stopped.
 import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import type { RunSpec } from '../../../src/wire.js';
@@ -7,12 +7,7 @@ import type { Processes } from './processes.js';
 import type { Session } from './session.js';
 import type { Shell } from './tools/bash.js';
 
-export interface Paths {
-  workspace: string;
-  global: string;
-  sessions: string;
-  skills: string;
-}
+export type Paths = Record<'workspace' | 'global' | 'sessions' | 'skills', string>;
 
 export interface RunContext {
   run: RunSpec;
@@ -29,3 +24,20 @@ export interface RunContext {
 
 /** Made with `betaZodTool`: its input is checked before `run`, a thrown Error becomes an error result for the model. */
 export type Tool = BetaRunnableTool;
+
+/** The run was stopped from outside or by its time limit; `partialText` is what had arrived of a reply. */
+export class Stopped extends Error {
+  constructor(readonly partialText = '') {
+    super('stopped: the work was cancelled');
+  }
+}
+
+/** `work`, or a rejection with `Stopped` as soon as `signal` aborts; what `work` does later is ignored. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new Stopped());
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -1,29 +1,20 @@
 // The agent loop of one run: model, tools, steering, limits; every step is on disk before the next. Knows nothing about HTTP or files.
 import type { PromptMessage } from '../../../src/wire.js';
-import { Stopped } from './abort.js';
 import { compact, modelLimits, needsCompaction } from './compact.js';
-import type { RunContext, Tool } from './context.js';
-import type { Reply } from './model.js';
-import { callModel, classifyError, isTooLong, StoppedReply } from './model.js';
+import { type RunContext, Stopped, type Tool } from './context.js';
+import { present } from './media.js';
+import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { Block, ToolResult, ToolUse } from './records.js';
 import { continuedText, errorResult, textBlock, textOf, toMessages, toolUses } from './records.js';
 
-const MAX_CONTINUES = 2;
-const MAX_CUT_CALLS = 2;
+const MAX_CUT_REPLIES = 2;
 const SAME_CALL_LIMIT = 3;
-
-export interface Turn {
-  messageIds: number[];
-  content: Block[];
-}
 
 export interface LoopDeps extends RunContext {
   system: string;
   tools: Tool[];
   /** Takes the messages that arrived meanwhile out of the queue. */
   takeSteered(): PromptMessage[];
-  /** Messages as content for the model; downloads their media. */
-  present(messages: PromptMessage[]): Promise<Turn>;
 }
 
 /** Handled message ids are added by the caller, who knows what was steered in. */
@@ -31,39 +22,33 @@ export type Outcome =
   | { outcome: 'done' | 'cancelled'; text: string }
   | ({ outcome: 'failed' } & ReturnType<typeof classifyError>);
 
-interface Progress {
-  calls: number;
-  continues: number;
-  maxTokens: number;
-  cutCalls: number;
-  shrunk: boolean;
-  /** The last tool call with its result, and how often in a row it was the same. */
-  lastCall: string;
-  sameCalls: number;
-}
+/** `lastCall` is the last tool call with its result, `sameCalls` how often in a row it was the same. */
+const newProgress = (maxTokens: number) => ({ maxTokens, cutReplies: 0, shrunk: false, lastCall: '', sameCalls: 0 });
+type Progress = ReturnType<typeof newProgress>;
 
-/** A reply in our own words, in the history as well, so that the model knows and a second attempt finds it. */
-function say({ session, run }: RunContext, stopReason: 'end_turn' | 'aborted', text: string): Outcome {
-  session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content: [textBlock(text)] });
-  return { outcome: 'done', text };
-}
-
-function append({ session, run }: RunContext, { content, stopReason, tokens }: Reply): void {
+function append(
+  { session, run }: RunContext,
+  { content, stopReason, tokens }: { content: Block[]; stopReason: string; tokens: number },
+): void {
   session.append({ kind: 'assistant', model: run.model, stopReason, tokens, content });
 }
 
-async function steered(deps: LoopDeps): Promise<Turn> {
-  // Once the run was stopped, what people wrote stays with the host for the next run.
-  const fresh = deps.signal.aborted ? [] : deps.takeSteered().filter(({ id }) => !deps.session.knows(id));
-  if (fresh.length === 0) return { messageIds: [], content: [] };
-  const { messageIds, content } = await deps.present(fresh);
-  return { messageIds, content: [textBlock('[sent while you were working]'), ...content] };
+/** A reply in our own words, in the history as well, so that the model knows and a second attempt finds it. */
+function say(context: RunContext, text: string, stopReason = 'end_turn'): Outcome {
+  append(context, { stopReason, tokens: 0, content: [textBlock(text)] });
+  return { outcome: 'done', text };
 }
 
-/** Results and what people wrote meanwhile, as one user message: results first. */
-async function answer(deps: LoopDeps, results: ToolResult[]): Promise<void> {
-  const { messageIds, content } = await steered(deps);
-  deps.session.append({ kind: 'user', origin: 'results', messageIds, content: [...results, ...content] });
+/** Appends results and what people wrote meanwhile as one user message, results first. False when there is neither. */
+async function answer(deps: LoopDeps, results: ToolResult[]): Promise<boolean> {
+  // Once the run was stopped, what people wrote stays with the host for the next run.
+  const fresh = deps.signal.aborted ? [] : deps.takeSteered().filter(({ id }) => !deps.session.knows(id));
+  if (results.length + fresh.length === 0) return false;
+  const steered = fresh.length > 0 ? [textBlock('[sent while you were working]'), ...(await present(deps, fresh))] : [];
+  const origin = results.length > 0 ? 'results' : 'messages';
+  const messageIds = fresh.map(({ id }) => id);
+  deps.session.append({ kind: 'user', origin, messageIds, content: [...results, ...steered] });
+  return true;
 }
 
 function repeats(progress: Progress, calls: ToolUse[], results: ToolResult[]): boolean {
@@ -79,44 +64,37 @@ function repeats(progress: Progress, calls: ToolUse[], results: ToolResult[]): b
 
 async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   const calls = toolUses(reply.content);
-  append(deps, reply);
   if (reply.stopReason === 'max_tokens') {
     // The input of the last call may be cut off and still look whole.
     const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
-    await answer(
-      deps,
-      calls.map(({ id }) => errorResult(id, note)),
-    );
+    const refused = calls.map(({ id }) => errorResult(id, note));
+    await answer(deps, refused);
     const most = Math.max(progress.maxTokens, modelLimits(deps.run.model).maxOutput);
     progress.maxTokens = Math.min(progress.maxTokens * 2, most);
-    progress.cutCalls += 1;
-    if (progress.cutCalls < MAX_CUT_CALLS) return undefined;
-    return say(deps, 'end_turn', 'I stopped: my replies kept running into the length limit.');
+    progress.cutReplies += 1;
+    if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
+    return say(deps, 'I stopped: my replies kept running into the length limit.');
   }
   const results = await reply.runTools();
   await answer(deps, results);
   if (!repeats(progress, calls, results)) return undefined;
-  const name = calls.at(-1)?.name;
-  return say(deps, 'end_turn', `I stopped because I repeated the same step (${name}) without getting further.`);
+  return say(deps, `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`);
 }
 
 async function afterText(deps: LoopDeps, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
-  append(deps, reply);
   // A paused reply must go back last, with nothing behind it.
   if (reply.stopReason === 'pause_turn') return undefined;
-  if (reply.stopReason === 'max_tokens' && progress.continues < MAX_CONTINUES && textOf(reply.content) !== '') {
-    progress.continues += 1;
-    askToContinue(deps);
-    return undefined;
+  const isCut = reply.stopReason === 'max_tokens' && textOf(reply.content) !== '';
+  if (isCut && progress.cutReplies < MAX_CUT_REPLIES) {
+    progress.cutReplies += 1;
+    return askToContinue(deps);
   }
-  const turn = await steered(deps);
-  if (turn.messageIds.length === 0) return { outcome: 'done', text: continuedText(deps.session.records) };
-  deps.session.append({ kind: 'user', origin: 'messages', ...turn });
-  return undefined;
+  if (await answer(deps, [])) return undefined;
+  return { outcome: 'done', text: continuedText(deps.session.records) };
 }
 
 /** Has the model finish a reply that was cut off. */
-export function askToContinue({ session }: Pick<RunContext, 'session'>): void {
+export function askToContinue({ session }: RunContext): undefined {
   const content = [textBlock('Your reply was cut off. Continue exactly where it ended.')];
   session.append({ kind: 'user', origin: 'continue', messageIds: [], content });
 }
@@ -125,52 +103,50 @@ export function askToContinue({ session }: Pick<RunContext, 'session'>): void {
 async function step(deps: LoopDeps, progress: Progress): Promise<Outcome | undefined> {
   const { run, session, system, tools, host } = deps;
   const call = { system, tools, maxTokens: progress.maxTokens };
-  progress.calls += 1;
-  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) {
-    host.event(run.id, 'note', { text: 'the conversation is long: summarizing it' });
-    await compact(deps, call, false);
-  }
+  const shrink = (isTooLong: boolean) => {
+    host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
+    return compact(deps, call, isTooLong);
+  };
+  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await shrink(false);
   const reply = await callModel(deps, { ...call, messages: toMessages(session.records, run.model) }).catch((error) => {
     if (progress.shrunk || !isTooLong(error)) throw error;
     return undefined;
   });
   if (!reply || reply.stopReason === 'model_context_window_exceeded') {
-    if (progress.shrunk)
-      return say(deps, 'end_turn', 'This conversation does not fit the model. Start over with /new.');
+    if (progress.shrunk) return say(deps, 'This conversation does not fit the model. Start over with /new.');
     progress.shrunk = true;
-    host.event(run.id, 'note', { text: 'the conversation does not fit the model: summarizing it' });
-    await compact(deps, call, true);
-    return undefined;
+    return void (await shrink(true));
   }
   if (reply.stopReason === 'refusal') {
-    return say(deps, 'end_turn', 'The model declined to answer this. Ask differently, or start over with /new.');
+    return say(deps, 'The model declined to answer this. Ask differently, or start over with /new.');
   }
+  append(deps, reply);
   return toolUses(reply.content).length > 0 ? afterToolCalls(deps, progress, reply) : afterText(deps, progress, reply);
 }
 
-function stopped(deps: LoopDeps, error: unknown): Outcome {
-  const partial = error instanceof StoppedReply ? error.partialText : '';
+function stopped(deps: LoopDeps, partial: string): Outcome {
+  const ended = (why: string, reason?: string) => say(deps, [partial, why].filter(Boolean).join('\n\n'), reason);
   const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
-  const inTime = deps.signal.reason?.name !== 'TimeoutError';
-  const why = inTime
-    ? '[stopped by the user]'
-    : `I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`;
-  const said = say(deps, inTime ? 'aborted' : 'end_turn', [partial, why].filter(Boolean).join('\n\n'));
-  return inTime ? { outcome: 'cancelled', text: partial } : said;
+  if (deps.signal.reason?.name === 'TimeoutError') {
+    return ended(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`);
+  }
+  ended('[stopped by the user]', 'aborted');
+  return { outcome: 'cancelled', text: partial };
 }
 
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
 export async function runLoop(deps: LoopDeps): Promise<Outcome> {
   const { maxTokens, maxModelCalls } = deps.run.limits;
-  const progress = { calls: 0, continues: 0, maxTokens, cutCalls: 0, shrunk: false, lastCall: '', sameCalls: 0 };
+  const progress = newProgress(maxTokens);
   try {
-    while (progress.calls < maxModelCalls) {
+    for (let calls = 0; calls < maxModelCalls; calls++) {
       if (deps.signal.aborted) throw new Stopped();
       const outcome = await step(deps, progress);
       if (outcome) return outcome;
     }
-    return say(deps, 'end_turn', `I stopped after ${maxModelCalls} steps and am not done. Say "go on" if I should.`);
+    return say(deps, `I stopped after ${maxModelCalls} steps and am not done. Say "go on" if I should.`);
   } catch (error) {
-    return deps.signal.aborted ? stopped(deps, error) : { outcome: 'failed', ...classifyError(error) };
+    if (deps.signal.aborted) return stopped(deps, error instanceof Stopped ? error.partialText : '');
+    return { outcome: 'failed', ...classifyError(error) };
   }
 }

@@ -1,20 +1,21 @@
-// Media of messages: bytes from the host into <workspace>/inbox, and images as blocks for the model. Knows nothing about tools.
+// Messages as content for the model: media saved in <workspace>/inbox, images as blocks, texts as XML. Knows nothing about tools.
 import fs from 'node:fs';
 import path from 'node:path';
+import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
 import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
-import type { Host } from './host.js';
+import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
-import type { Attachment } from './prompt.js';
-import type { Block, HistoryRecord } from './records.js';
+import { type Attachment, messagesXml } from './prompt.js';
+import { type Block, textBlock } from './records.js';
+import { endedJobs } from './tools/bash.js';
 
 // Above 20 images the API allows only 2,000 px a side, for the old ones as well; a request may have 32 MB in all.
 const MAX_IMAGES = 20;
 const MAX_IMAGE_CHARS = 20_000_000;
 
-type Files = { host: Host; inbox: string };
-
-async function save({ host, inbox }: Files, messageId: number, media: PromptMedia): Promise<string> {
+async function save({ host, paths }: RunContext, messageId: number, media: PromptMedia): Promise<string> {
+  const inbox = path.join(paths.workspace, 'inbox');
   const name = path.basename(media.fileName).replace(/[^\p{L}\p{N}._ -]/gu, '_');
   const file = path.join(inbox, `${messageId}-${media.index}-${name.slice(-100)}`);
   if (fs.existsSync(file)) return file;
@@ -26,42 +27,41 @@ async function save({ host, inbox }: Files, messageId: number, media: PromptMedi
   return file;
 }
 
-/** The file as an image block, or why the model is not shown it. */
-function toImage(file: string, shown: Block[]): Block | string {
-  if (fs.statSync(file).size > 6_000_000) return 'not shown: larger than 5 MB';
+/** Adds the file to the images shown, or says why not. */
+function show(file: string, images: Block[]): { note?: string } {
   const bytes = fs.readFileSync(file);
   const check = checkImage(bytes);
-  if (!check.ok) return check.why;
+  if ('why' in check) return { note: check.why };
   const data = bytes.toString('base64');
-  const chars = shown.reduce((sum, image) => sum + JSON.stringify(image).length, data.length);
-  if (shown.length >= MAX_IMAGES || chars > MAX_IMAGE_CHARS) return 'not shown: too many images in this conversation';
-  return { type: 'image', source: { type: 'base64', media_type: check.type, data } };
+  const full = images.length >= MAX_IMAGES || JSON.stringify(images).length + data.length > MAX_IMAGE_CHARS;
+  if (full) return { note: 'not shown: too many images in this conversation' };
+  images.push({ type: 'image', source: { type: 'base64', media_type: check.type, data } });
+  return {};
 }
 
-/** Saves all media of the messages; a file that cannot be had becomes a note, never an error. Safe to repeat. */
-export async function fetchMedia(files: Files & { records: readonly HistoryRecord[] }, messages: PromptMessage[]) {
-  const current = files.records.slice(
+/** The content of one user message; a file that cannot be had becomes a note, never an error. Safe to repeat. */
+export async function present(context: RunContext, messages: PromptMessage[]): Promise<Block[]> {
+  const { records } = context.session;
+  const current = records.slice(
     Math.max(
       0,
-      files.records.findLastIndex((r) => r.kind === 'compact'),
+      records.findLastIndex((r) => r.kind === 'compact'),
     ),
   );
-  const shown = current.flatMap((r) => (r.kind === 'user' ? r.content : [])).filter((block) => block.type === 'image');
-  const images: Block[] = [];
+  const images = current.flatMap((r) => (r.kind === 'user' ? r.content.filter((part) => part.type === 'image') : []));
+  const shown = images.length;
   const attachments: Attachment[] = [];
   for (const { id, media } of messages.flatMap((m) => m.media.map((media) => ({ id: m.id, media })))) {
     const item: Attachment = { messageId: id, kind: media.kind };
     attachments.push(item);
     try {
       if (media.error !== undefined) throw new Error(media.error);
-      item.path = await save(files, id, media);
-      if (media.kind !== 'image' && !media.mimeType.startsWith('image/')) continue;
-      const image = toImage(item.path, [...shown, ...images]);
-      if (typeof image === 'string') item.note = image;
-      else images.push(image);
+      item.path = await save(context, id, media);
+      if (media.kind === 'image' || media.mimeType.startsWith('image/')) Object.assign(item, show(item.path, images));
     } catch (error) {
       item.note = `could not be fetched: ${describeError(error)}`;
     }
   }
-  return { attachments, images };
+  const xml = messagesXml(context.run, { messages, attachments, now: systemClock.now() });
+  return [...[...endedJobs(context), xml].map(textBlock), ...images.slice(shown)];
 }

@@ -1,14 +1,12 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries after headers, errors as classes.
 // Knows nothing about history or chats.
 import { Console } from 'node:console';
-import http from 'node:http';
-import { Readable } from 'node:stream';
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
 import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
-import { Stopped, untilAborted } from './abort.js';
-import type { RunContext, Tool } from './context.js';
+import { type RunContext, Stopped, type Tool, untilAborted } from './context.js';
+import { createFetch } from './fetch.js';
 import { type Message, type ToolResult, textOf } from './records.js';
 import { wellFormed } from './text.js';
 
@@ -16,29 +14,9 @@ import { wellFormed } from './text.js';
 const LONGEST_WAIT_S = 30;
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
-/**
- * fetch over node:http. Before the headers there is no hidden time limit: a slow local model may need minutes to read the
- * prompt. After them silence for `stallMs`, without even a ping, is a fault.
- */
-function createFetch(stallMs: number) {
-  return (url: string | URL | Request, init: RequestInit = {}): Promise<Response> =>
-    new Promise((resolve, reject) => {
-      const { method = 'GET', signal, body } = init;
-      const headers = Object.fromEntries(new Headers(init.headers));
-      const options = { method, headers, ...(signal && { signal }) };
-      const request = http.request(String(url), options, (response) => {
-        response.setTimeout(stallMs, () => response.destroy(new Error(`no byte for ${stallMs} ms`)));
-        const replied = new Headers();
-        for (const [name, value] of Object.entries(response.headers)) replied.set(name, String(value));
-        if (Number(replied.get('retry-after')) > LONGEST_WAIT_S) replied.set('x-should-retry', 'false');
-        resolve(new Response(Readable.toWeb(response), { status: response.statusCode ?? 0, headers: replied }));
-      });
-      request.on('error', reject).end(typeof body === 'string' ? body : undefined);
-    });
-}
-
 /** The SDK client; its only way out is the link at `port`, so its token is a placeholder. */
 export function createClient(port: number, stallMs = 90_000): Anthropic {
+  const fetch = createFetch(stallMs);
   return new Anthropic({
     baseURL: `http://127.0.0.1:${port}`,
     authToken: 'link',
@@ -47,7 +25,11 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     timeout: 3_600_000,
     // Standard output is the link.
     logger: new Console(process.stderr, process.stderr),
-    fetch: createFetch(stallMs),
+    fetch: async (url, init) => {
+      const response = await fetch(url, init);
+      if (Number(response.headers.get('retry-after')) > LONGEST_WAIT_S) response.headers.set('x-should-retry', 'false');
+      return response;
+    },
   });
 }
 
@@ -59,13 +41,6 @@ export interface ModelCall {
 }
 
 export type Reply = Awaited<ReturnType<typeof callOnce>>;
-
-/** The call was stopped while the reply streamed; `partialText` is what had arrived. */
-export class StoppedReply extends Stopped {
-  constructor(readonly partialText: string) {
-    super();
-  }
-}
 
 async function callOnce({ client, run, signal }: RunContext, { system, tools, messages, maxTokens }: ModelCall) {
   const runner = client.beta.messages.toolRunner(
@@ -88,9 +63,9 @@ async function callOnce({ client, run, signal }: RunContext, { system, tools, me
   const stream = step.value;
   try {
     const { content, stop_reason, usage } = await untilAborted(stream.finalMessage(), signal);
-    const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = usage;
     // Back ends other than Anthropic's leave some of them out, whatever the types say.
-    const counts = [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens];
+    const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = usage;
+    const counts = [usage.input_tokens, usage.output_tokens, read, written];
     return {
       content,
       stopReason: stop_reason ?? 'end_turn',
@@ -104,19 +79,18 @@ async function callOnce({ client, run, signal }: RunContext, { system, tools, me
   } catch (error) {
     if (!signal.aborted) throw error;
     stream.abort();
-    throw new StoppedReply(textOf(stream.currentMessage?.content ?? []));
+    throw new Stopped(textOf(stream.currentMessage?.content ?? []));
   }
 }
 
 /** Faults after the headers, which the SDK does not retry: nothing of that reply was used, so asking again is safe. */
 function mayAskAgain(error: unknown): boolean {
-  if (!(error instanceof AnthropicError) || error instanceof APIConnectionError) return false;
-  return (
-    !(error instanceof APIError) || (error.status === undefined && classifyError(error).errorClass === 'overloaded')
-  );
+  if (!(error instanceof APIError)) return error instanceof AnthropicError;
+  if (error instanceof APIConnectionError || error.status !== undefined) return false;
+  return classifyError(error).errorClass === 'overloaded';
 }
 
-/** One reply of the model. Throws `StoppedReply` when stopped, else the SDK's error after its retries and ours. */
+/** One reply of the model. Throws `Stopped` when stopped, else the SDK's error after its retries and ours. */
 export async function callModel(context: RunContext, call: ModelCall): Promise<Reply> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -130,38 +104,32 @@ export async function callModel(context: RunContext, call: ModelCall): Promise<R
   }
 }
 
-function retryAfter(headers: Headers | undefined): { retryAfterMs?: number } {
-  const ms = headers?.get('retry-after-ms') ?? Number(headers?.get('retry-after') ?? Number.NaN) * 1000;
-  return Number(ms) >= 0 ? { retryAfterMs: Math.ceil(Number(ms)) } : {};
-}
-
-function apiFault({ status = 0, type }: APIError): [ErrorClass, string] {
-  if (status === 429 || type === 'rate_limit_error') return ['rate_limit', 'the model back end is limiting our rate'];
-  if (status === 401 || status === 403) return ['auth', 'the model back end refused the credential'];
-  if (status === 402 || type === 'billing_error') return ['budget', 'the budget is used up'];
-  if ([400, 404, 413, 422].includes(status) || type === 'invalid_request_error')
-    return ['invalid_request', 'the model back end refused the request'];
-  if (status >= 500 || type === 'overloaded_error' || type === 'api_error')
-    return ['overloaded', 'the model back end is overloaded or broken'];
-  return ['unknown', 'the model back end failed'];
-}
+const FAULTS: [status: RegExp, ErrorClass, what: string][] = [
+  [/^429|rate_limit_error/, 'rate_limit', 'the model back end is limiting our rate'],
+  [/^40[13]/, 'auth', 'the model back end refused the credential'],
+  [/^402|billing_error/, 'budget', 'the budget is used up'],
+  [/^4(00|04|13|22)|invalid_request_error/, 'invalid_request', 'the model back end refused the request'],
+  [/^5|overloaded_error|api_error/, 'overloaded', 'the model back end is overloaded or broken'],
+  [/^/, 'unknown', 'the model back end failed'],
+];
 
 /** Any thrown value as a class that decides what the host does next, and a line for people. Never throws. */
 export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
-  const why = wellFormed(describeError(error)).slice(0, 2_000);
-  if (error instanceof APIConnectionError) return { errorClass: 'network', message: `no way to the model: ${why}` };
-  if (error instanceof APIError) {
-    const [errorClass, what] = apiFault(error);
-    const reason = wellFormed(error.apiMessage ?? error.type ?? 'no reason given').slice(0, 2_000);
-    return { errorClass, message: `${what} (${error.status ?? error.type}): ${reason}`, ...retryAfter(error.headers) };
+  const apiError = error instanceof APIError && !(error instanceof APIConnectionError) ? error : undefined;
+  const why = wellFormed(apiError?.apiMessage ?? describeError(error)).slice(0, 2_000);
+  for (const [pattern, errorClass, what] of apiError ? FAULTS : []) {
+    if (!pattern.test(`${apiError?.status} ${apiError?.type}`)) continue;
+    const waitMs = Math.ceil(Number(apiError?.headers?.get('retry-after') ?? Number.NaN) * 1_000);
+    const message = `${what} (${apiError?.status ?? apiError?.type}): ${why}`;
+    return { errorClass, message, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
   }
-  if (error instanceof AnthropicError) return { errorClass: 'network', message: `the reply was cut off: ${why}` };
+  if (error instanceof AnthropicError)
+    return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
   return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
 }
 
 /** True when the back end says that the conversation does not fit. */
 export function isTooLong(error: unknown): boolean {
-  if (!(error instanceof APIError)) return false;
-  const text = error.apiMessage ?? error.message;
-  return error.status === 413 || /prompt is too long|context (length|window|size)|too many tokens/i.test(text);
+  const text = /prompt is too long|context (length|window|size)|too many tokens/i;
+  return error instanceof APIError && (error.status === 413 || text.test(error.message));
 }

@@ -14,18 +14,18 @@ export interface Exit {
   signal: string | null;
 }
 
+type Place = { cwd: string; env: Record<string, string> };
+
 function createBuffer() {
   const chunks: Buffer[] = [];
   let room = MAX_OUTPUT_BYTES;
-  let dropped = 0;
   return {
     add(chunk: Buffer): void {
       if (room > 0) chunks.push(chunk.subarray(0, room));
-      dropped += Math.max(0, chunk.length - room);
-      room = Math.max(0, room - chunk.length);
+      room -= chunk.length;
     },
     text(): string {
-      const note = dropped > 0 ? `\n[${dropped} more bytes were not kept]` : '';
+      const note = room < 0 ? `\n[${-room} more bytes were not kept]` : '';
       return cleanOutput(Buffer.concat(chunks).toString('utf8')) + note;
     },
   };
@@ -40,18 +40,11 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boole
   }
 }
 
-interface StartOptions {
-  file: string;
-  args: string[];
-  cwd: string;
-  env: Record<string, string>;
-}
-
-function startJob({ file, args, cwd, env }: StartOptions, groups: Set<number>) {
+function startJob(args: string[], { cwd, env }: Place, groups: Set<number>) {
   const out = createBuffer();
   const side = createBuffer();
   // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
-  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
   const { pid } = child;
   if (pid !== undefined) groups.add(pid);
   // The pipes are read to their end, however late: a closed pipe would kill children left running with `&`.
@@ -62,7 +55,7 @@ function startJob({ file, args, cwd, env }: StartOptions, groups: Set<number>) {
   const closed = new Promise((resolve) => child.once('close', resolve));
   const done = new Promise<Exit>((resolve) => {
     child.once('error', (error) => {
-      out.add(Buffer.from(`${file}: ${error.message}\n`));
+      out.add(Buffer.from(`bash: ${error.message}\n`));
       resolve({ code: 127, signal: null });
     });
     child.once('exit', (code, signal) => {
@@ -100,7 +93,8 @@ export type Processes = ReturnType<typeof createProcesses>;
 export function createProcesses() {
   const groups = new Set<number>();
   return {
-    start: (options: StartOptions) => startJob(options, groups),
+    /** Starts bash with these arguments. */
+    start: (args: string[], place: Place) => startJob(args, place, groups),
     killAll: () => {
       for (const pid of groups) signalGroup(pid, 'SIGKILL');
     },

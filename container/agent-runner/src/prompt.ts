@@ -44,15 +44,16 @@ export function systemPrompt(run: RunSpec, workspace: string, memories: Memory[]
 
 /** `2026-11-21 10:05 Sat` in the zone; UTC when the zone is unknown. */
 export function formatTime(at: number, zone: string, withDay = true): string {
-  let format: Intl.DateTimeFormat;
-  const options = { dateStyle: 'short', timeStyle: 'short' } as const;
   try {
-    format = new Intl.DateTimeFormat('sv-SE', { ...options, timeZone: zone });
+    const date = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone: zone }).format(
+      at,
+    );
+    return withDay
+      ? `${date} ${new Intl.DateTimeFormat('en-GB', { weekday: 'short', timeZone: zone }).format(at)}`
+      : date;
   } catch {
     return formatTime(at, 'UTC', withDay);
   }
-  const day = new Intl.DateTimeFormat('en-GB', { weekday: 'short', timeZone: zone }).format(at);
-  return withDay ? `${format.format(at)} ${day}` : format.format(at);
 }
 
 /** One attachment as the model is told about it. */
@@ -65,30 +66,29 @@ export interface Attachment {
   note?: string;
 }
 
-function attachmentXml(item: Attachment): string {
-  const where = item.path === undefined ? '' : ` path="${escapeAttribute(item.path)}"`;
-  const note = item.note === undefined ? '' : ` note="${escapeAttribute(item.note)}"`;
-  return `<media kind="${escapeAttribute(item.kind)}"${where}${note}/>`;
+/** ` name="value"` for each value there is. */
+export function attributes(values: Record<string, string | undefined>): string {
+  const present = Object.entries(values).filter(([, value]) => value !== undefined);
+  return present.map(([name, value = '']) => ` ${name}="${escapeAttribute(value)}"`).join('');
 }
 
 function messageXml(message: PromptMessage, attachments: Attachment[], zone: string): string {
   const { id, sender, sentAt, replyTo } = message;
+  const of = attachments.filter((item) => item.messageId === id);
   const parts = [
-    ...(replyTo ? [`<reply-to sender="${escapeAttribute(replyTo.sender)}">${escapeXml(replyTo.text)}</reply-to>`] : []),
-    ...(message.edited ? ['<edited>this replaces an earlier version of the message</edited>'] : []),
-    ...attachments.filter((item) => item.messageId === id).map(attachmentXml),
+    replyTo ? `<reply-to${attributes({ sender: replyTo.sender })}>${escapeXml(replyTo.text)}</reply-to>` : '',
+    message.edited ? '<edited>this replaces an earlier version of the message</edited>' : '',
+    ...of.map(({ kind, path, note }) => `<media${attributes({ kind, path, note })}/>`),
+    escapeXml(message.text),
   ];
-  const time = formatTime(sentAt, zone, false);
-  return `<message id="${id}" sender="${escapeAttribute(sender)}" time="${time}">${parts.join('')}${escapeXml(message.text)}</message>`;
+  return `<message${attributes({ id: `${id}`, sender, time: formatTime(sentAt, zone, false) })}>${parts.join('')}</message>`;
 }
 
+type Turn = { messages: PromptMessage[]; attachments: Attachment[]; now: number };
+
 /** The messages of one turn as XML; nothing a person wrote can leave its element. `now` is epoch ms. */
-export function messagesXml(
-  run: RunSpec,
-  turn: { messages: PromptMessage[]; attachments: Attachment[]; now: number },
-): string {
-  const zone = run.timeZone;
-  const open = `<messages chat="${escapeAttribute(run.chat.title)}" now="${formatTime(turn.now, zone)}" zone="${escapeAttribute(zone)}">`;
-  const lines = turn.messages.map((message) => messageXml(message, turn.attachments, zone));
+export function messagesXml({ timeZone: zone, chat }: RunSpec, { messages, attachments, now }: Turn): string {
+  const lines = messages.map((message) => messageXml(message, attachments, zone));
+  const open = `<messages${attributes({ chat: chat.title, now: formatTime(now, zone), zone })}>`;
   return [open, ...lines, '</messages>'].join('\n');
 }

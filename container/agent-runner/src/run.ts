@@ -1,26 +1,22 @@
 // One run from its line on the work stream to its report: opens the history, repairs it, prompts, loops, finishes.
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../../../src/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Paths, RunContext } from './context.js';
-import { askToContinue, type Outcome, runLoop, type Turn } from './loop.js';
-import { fetchMedia } from './media.js';
+import { askToContinue, type Outcome, runLoop } from './loop.js';
+import { present } from './media.js';
 import { classifyError } from './model.js';
-import { messagesXml, systemPrompt } from './prompt.js';
-import { answerCalls, continuedText, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
+import { systemPrompt } from './prompt.js';
+import { answerCalls, continuedText, lastSpoken, recordedResults, toolUses } from './records.js';
 import { openSession } from './session.js';
-import { endedJobs } from './tools/bash.js';
 import { createTools } from './tools/index.js';
 
-function loadPrompt(run: RunSpec, paths: Paths): string {
-  const files = [path.join(paths.global, 'CLAUDE.md'), path.join(paths.workspace, 'CLAUDE.md')];
-  const memories = files.filter((file) => fs.existsSync(file));
-  return systemPrompt(
-    run,
-    paths.workspace,
-    memories.map((file) => ({ path: file, text: fs.readFileSync(file, 'utf8') })),
-  );
+function loadPrompt(run: RunSpec, { global, workspace }: Paths): string {
+  const files = [global, workspace]
+    .map((folder) => path.join(folder, 'CLAUDE.md'))
+    .filter((file) => fs.existsSync(file));
+  const memories = files.map((file) => ({ path: file, text: fs.readFileSync(file, 'utf8') }));
+  return systemPrompt(run, workspace, memories);
 }
 
 /** Answers calls that a crash left open; each one that has no recorded end is told to the model and to the timeline. */
@@ -34,29 +30,20 @@ function repair({ session, run, host }: RunContext): void {
   session.append({ kind: 'user', origin: 'results', messageIds: [], content: answerCalls(calls, [], done) });
 }
 
-async function present(context: RunContext, messages: PromptMessage[]): Promise<Turn> {
-  const { host, session, paths, run } = context;
-  const inbox = path.join(paths.workspace, 'inbox');
-  const { attachments, images } = await fetchMedia({ host, inbox, records: session.records }, messages);
-  const xml = messagesXml(run, { messages, attachments, now: systemClock.now() });
-  const content = [...[...endedJobs(context), xml].map(textBlock), ...images];
-  return { messageIds: messages.map(({ id }) => id), content };
-}
-
 /** Adds what the history does not have yet. Returns the answer when this work was done in an earlier attempt. */
 async function begin(context: RunContext): Promise<string | undefined> {
   const { session, run } = context;
   const fresh = run.messages.filter((message) => !session.knows(message.id));
   if (fresh.length > 0) {
-    session.append({ kind: 'user', origin: 'messages', ...(await present(context, fresh)) });
-    return undefined;
+    const content = await present(context, fresh);
+    const messageIds = fresh.map(({ id }) => id);
+    return void session.append({ kind: 'user', origin: 'messages', messageIds, content });
   }
   const last = lastSpoken(session.records);
   if (last?.kind !== 'assistant' || last.stopReason === 'pause_turn') return undefined;
   // Of another run: that one had these messages steered in, and has answered them.
   if (last.stopReason === 'end_turn') return last.runId === run.id ? continuedText(session.records) : '';
-  askToContinue(context);
-  return undefined;
+  return askToContinue(context);
 }
 
 async function work(context: RunContext, takeSteered: () => PromptMessage[]): Promise<Outcome> {
@@ -64,8 +51,7 @@ async function work(context: RunContext, takeSteered: () => PromptMessage[]): Pr
   const answered = await begin(context);
   if (answered !== undefined) return { outcome: 'done', text: answered };
   const system = loadPrompt(context.run, context.paths);
-  const tools = createTools(context);
-  return runLoop({ ...context, system, tools, takeSteered, present: (messages) => present(context, messages) });
+  return runLoop({ ...context, system, tools: createTools(context), takeSteered });
 }
 
 export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal'>;

@@ -14,7 +14,7 @@ export function wellFormed(text: string): string {
 
 /** Program output as a person would read it: no terminal codes, no NUL or other control characters, valid UTF-8. */
 export function cleanOutput(text: string): string {
-  return wellFormed(text.replace(ANSI, '').replace(/\r\n/g, '\n').replace(/\r/g, '\n').replace(CONTROL, ''));
+  return wellFormed(text.replace(ANSI, '').replace(/\r\n?/g, '\n').replace(CONTROL, ''));
 }
 
 const ENTITY: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
@@ -31,29 +31,15 @@ export function escapeAttribute(text: string): string {
   return escapeXml(text).replace(/[\n\t]/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-function splitsPair(text: string, at: number): boolean {
-  const before = text.charCodeAt(at - 1);
-  const after = text.charCodeAt(at);
-  return before >= 0xd800 && before <= 0xdbff && after >= 0xdc00 && after <= 0xdfff;
-}
-
 /** At most `max` UTF-16 units from the start, never half a character. */
 export function head(text: string, max: number): string {
-  if (text.length <= max) return text;
-  return text.slice(0, splitsPair(text, max) ? max - 1 : max);
-}
-
-/** At most `max` UTF-16 units from the end, never half a character. */
-export function tail(text: string, max: number): string {
-  if (text.length <= max) return text;
-  const at = text.length - max;
-  return text.slice(splitsPair(text, at) ? at + 1 : at);
+  return text.length > max ? text.slice(0, max).replace(/[\ud800-\udbff]$/, '') : text;
 }
 
 /** The middle replaced by a note when `text` is longer than `max`; `where` says where the whole text is. */
 export function cutMiddle(text: string, max: number, where: string): string {
   if (text.length <= max) return text;
   const first = head(text, Math.floor(max / 2));
-  const last = tail(text, Math.floor(max / 2));
+  const last = text.slice(-Math.floor(max / 2)).replace(/^[\udc00-\udfff]/, '');
   return `${first}\n[${text.length - first.length - last.length} characters omitted, ${where}]\n${last}`;
 }

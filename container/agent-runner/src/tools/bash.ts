@@ -4,8 +4,7 @@ import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { systemClock } from '../../../../src/clock.js';
-import { untilAborted } from '../abort.js';
-import type { RunContext, Tool } from '../context.js';
+import { type RunContext, type Tool, untilAborted } from '../context.js';
 import type { Exit, Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
@@ -38,17 +37,12 @@ export function createShell(cwd: string) {
 /** The environment commands get: allow-listed names, no terminal, the run's time zone. */
 export function commandEnv(timeZone: string): Record<string, string> {
   const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
-  return Object.fromEntries([
-    ...allowed.map(([name, value = '']) => [name, value]),
-    ['TERM', 'dumb'],
-    ['TZ', timeZone],
-  ]);
+  return { ...(Object.fromEntries(allowed) as Record<string, string>), TERM: 'dumb', TZ: timeZone };
 }
 
 function start({ shell, paths, run, processes }: RunContext, command: string): Job {
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
-  const args = ['-c', SCRIPT, 'bash', command];
-  return processes.start({ file: '/bin/bash', args, cwd: shell.cwd, env: commandEnv(run.timeZone) });
+  return processes.start(['-c', SCRIPT, 'bash', command], { cwd: shell.cwd, env: commandEnv(run.timeZone) });
 }
 
 /** Output for the model; when it is long, the whole text is kept in `<workspace>/.out/<id>.txt`. */
@@ -108,12 +102,6 @@ export function endedJobs({ session, shell }: RunContext): string[] {
   });
 }
 
-const bashInput = z.object({
-  command: z.string().min(1).describe('The bash command. Input is empty, there is no terminal.'),
-  timeout_ms: z.number().int().min(1).max(MAX_TIMEOUT_MS).describe('Default 120000, at most 600000.').optional(),
-  background: z.boolean().describe('Start it and return at once; for servers and long work.').optional(),
-});
-
 /** bash, bash_output and bash_kill of one run. */
 export function bashTools(context: RunContext): Tool[] {
   return [
@@ -121,8 +109,12 @@ export function bashTools(context: RunContext): Tool[] {
       name: 'bash',
       description:
         'Run a bash command in the container. The working directory is kept between calls, variables are not. Output over 30,000 characters is cut in the middle and kept whole in a file.',
-      inputSchema: bashInput,
-      run: async ({ command, timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS, background: inBackground }, call) => {
+      inputSchema: z.object({
+        command: z.string().min(1).describe('The bash command. Input is empty, there is no terminal.'),
+        timeout_ms: z.int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS),
+        background: z.boolean().describe('Start it and return at once; for servers and long work.').optional(),
+      }),
+      run: async ({ command, timeout_ms: timeoutMs, background: inBackground }, call) => {
         if (inBackground) return background(context, command);
         return context.shell.inOrder(() => foreground(context, call?.toolUse.id ?? 'bash', { command, timeoutMs }));
       },
@@ -138,11 +130,9 @@ export function bashTools(context: RunContext): Tool[] {
         const job = find(context, id);
         const text = job.output();
         const exit = job.exit();
+        const state = exit ? `ended: ${endNote(exit)}` : 'still running';
         const shown = limited(context, text.slice(offset), call?.toolUse.id ?? id);
-        return joined(
-          shown,
-          `[${id} ${exit ? `ended: ${endNote(exit)}` : 'still running'}; next offset ${text.length}]`,
-        );
+        return joined(shown, `[${id} ${state}; next offset ${text.length}]`);
       },
     }),
     betaZodTool({

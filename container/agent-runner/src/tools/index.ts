@@ -1,8 +1,7 @@
 // All tools of a run: one line per family, sorted by name so that the prompt's bytes never change, each call recorded.
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/clock.js';
-import { untilAborted } from '../abort.js';
-import type { RunContext, Tool } from '../context.js';
+import { type RunContext, type Tool, untilAborted } from '../context.js';
 import { errorResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import { bashTools } from './bash.js';

@@ -3,38 +3,28 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
-import type { RunContext, Tool } from '../context.js';
+import { type RunContext, type Tool, untilAborted } from '../context.js';
 import { cutMiddle } from '../text.js';
 import { commandEnv } from './bash.js';
 import { insidePath } from './files.js';
 
 const MAX_CHARS = 30_000;
 const SKIPPED = /(^|\/)(node_modules|\.git|\.out)\//;
-const GLOB: Record<string, string> = { '**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]', '{': '(?:', '}': ')' };
 const GREP = `if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
 else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
-/** A glob (`**`, `*`, `?`, `{a,b}`) over a path relative to the search folder. Throws on unbalanced braces. */
-export function globToRegExp(glob: string): RegExp {
-  const comma = glob.includes('{') ? '|' : ',';
-  const source = glob.replace(/\*\*\/|\*\*|[*?{},.+^$()|[\]\\]/g, (t) => GLOB[t] ?? (t === ',' ? comma : `\\${t}`));
-  return new RegExp(`^(?:${source})$`);
-}
-
-async function findFiles(folder: string, pattern: RegExp): Promise<string> {
+async function findFiles(folder: string, pattern: string): Promise<string> {
   const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory());
   const paths = files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)));
-  const found = paths.filter((file) => pattern.test(file) && !SKIPPED.test(file)).sort();
+  const found = paths.filter((file) => path.matchesGlob(file, pattern) && !SKIPPED.test(file)).sort();
   return cutMiddle(found.join('\n'), MAX_CHARS, 'narrow the pattern') || 'No file matches.';
 }
 
 async function grep({ processes, run, paths, signal }: RunContext, args: string[]): Promise<string> {
   const env = commandEnv(run.timeZone);
-  const job = processes.start({ file: '/bin/bash', args: ['-c', GREP, 'grep', ...args], cwd: paths.workspace, env });
-  signal.addEventListener('abort', job.kill, { once: true });
-  const { code } = await job.done;
-  signal.removeEventListener('abort', job.kill);
+  const job = processes.start(['-c', GREP, 'grep', ...args], { cwd: paths.workspace, env });
+  const { code } = await untilAborted(job.done, signal).finally(job.kill);
   if (code !== 0 && code !== 1) throw new Error(job.output().trim() || 'the search failed');
   return cutMiddle(job.output().trimEnd(), MAX_CHARS, 'narrow the search') || 'Nothing found.';
 }
@@ -48,7 +38,7 @@ export function searchTools(context: RunContext): Tool[] {
       name: 'glob',
       description: 'Files whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',
       inputSchema: z.object({ pattern: z.string().min(1), path: folder }),
-      run: ({ pattern, path: where = '.' }) => findFiles(insidePath(paths, where), globToRegExp(pattern)),
+      run: ({ pattern, path: where = '.' }) => findFiles(insidePath(paths, where), pattern),
     }),
     betaZodTool({
       name: 'grep',

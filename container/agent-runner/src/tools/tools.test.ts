@@ -3,7 +3,6 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { testMessage } from '../testing/host.js';
 import { type Bench, isAlive, lastUserText, setUp, use } from '../testing/setup.js';
-import { globToRegExp } from './search.js';
 
 let bench: Bench;
 let runs = 0;
@@ -171,14 +170,4 @@ test('glob and grep find by name and content', async () => {
   expect((await result('grep', { pattern: 'absent' })).text).toBe('Nothing found.');
   expect((await result('grep', { pattern: '(' })).isError).toBe(true);
   expect(await result('glob', { pattern: '*', path: '/etc' })).toMatchObject({ isError: true });
-});
-
-test.each([
-  ['*.md', ['a.md'], ['d/a.md', 'amd']],
-  ['**/*.md', ['a.md', 'd/e/a.md'], ['a.mdx']],
-  ['src/**', ['src/a', 'src/b/c'], ['lib/a']],
-  ['a?(1),b.txt', ['ax(1),b.txt'], ['b.txt']],
-])('glob %s', (glob, yes, no) => {
-  expect(yes.filter((file) => globToRegExp(glob).test(file))).toEqual(yes);
-  expect(no.filter((file) => globToRegExp(glob).test(file))).toEqual([]);
 });
