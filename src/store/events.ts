@@ -3,24 +3,19 @@ import { z } from 'zod';
 import type { RunEvent } from '../types.js';
 import type { Statements } from './statements.js';
 
-export type Events = ReturnType<typeof createEvents>;
-
 const detailColumn = z.record(z.string(), z.unknown());
 /** Runner events per run are capped so that a hostile container cannot fill the disk through its timeline. */
 const MAX_EVENTS_PER_RUN = 5_000;
 
 export function createEvents({ run, all }: Statements) {
-  const insert = run<[runId: number, at: number, kind: string, detail: string]>(
-    `INSERT INTO events (run_id, at, kind, detail) SELECT ?1, ?2, ?3, ?4
-     WHERE (SELECT count(*) FROM events WHERE run_id = ?1) < ${MAX_EVENTS_PER_RUN}`,
-  );
-  const ofRun = all<[runId: number], Omit<RunEvent, 'detail'> & { detail: string }>(
-    'SELECT id, run_id AS runId, at, kind, detail FROM events WHERE run_id = ?1 ORDER BY id',
-  );
   return {
-    add: (runId: number, at: number, kind: string, detail: Record<string, unknown> = {}): boolean =>
-      insert(runId, at, kind, JSON.stringify(detail)),
-    ofRun: (runId: number): RunEvent[] =>
-      ofRun(runId).map((row) => ({ ...row, detail: detailColumn.parse(JSON.parse(row.detail)) })),
+    add: run<[runId: number, at: number, kind: string, detail?: Record<string, unknown>]>(
+      `INSERT INTO events (run_id, at, kind, detail) SELECT ?1, ?2, ?3, coalesce(?4, '{}')
+       WHERE (SELECT count(*) FROM events WHERE run_id = ?1) < ${MAX_EVENTS_PER_RUN}`,
+    ),
+    ofRun: all<[runId: number], Omit<RunEvent, 'detail'> & { detail: string }, RunEvent>(
+      'SELECT id, run_id AS runId, at, kind, detail FROM events WHERE run_id = ?1 ORDER BY id',
+      (row) => ({ ...row, detail: detailColumn.parse(JSON.parse(row.detail)) }),
+    ),
   };
 }

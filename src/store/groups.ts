@@ -4,8 +4,6 @@ import type { Chat, Group, SendersPolicy } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
 
-export type Groups = ReturnType<typeof createGroups>;
-
 const GROUP = `id, folder, is_main AS isMain, model, parked_class AS parkedClass, parked_until AS parkedUntil,
   park_count AS parkCount`;
 const CHAT = `id, channel, address, kind, title, group_id AS groupId, session_number AS sessionNumber,
@@ -35,50 +33,41 @@ export interface SeenSender {
 
 export function createGroups(statements: Statements) {
   const { run, get, all } = statements;
-  const byId = get<[id: number], GroupRow>(`SELECT ${GROUP} FROM groups WHERE id = ?1`);
-  const list = all<[], GroupRow>(`SELECT ${GROUP} FROM groups ORDER BY id`);
-  const ensure = get<[folder: string, isMain: boolean, now: number], GroupRow>(
+  // The empty update makes the row that is there come back.
+  const ensure = get<[folder: string, isMain: boolean, now: number], GroupRow, Group>(
     `INSERT INTO groups (folder, is_main, created_at) VALUES (?1, ?2, ?3)
-     ON CONFLICT (folder) DO UPDATE SET folder = excluded.folder RETURNING ${GROUP}`,
+     ON CONFLICT (folder) DO UPDATE SET folder = folder RETURNING ${GROUP}`,
+    toGroup,
   );
   return {
     ...createChats(statements),
     ...createSenders(statements),
-    get(id: number): Group | undefined {
-      const row = byId(id);
-      return row && toGroup(row);
-    },
-    all: (): Group[] => list().map(toGroup),
+    get: get<[id: number], GroupRow, Group>(`SELECT ${GROUP} FROM groups WHERE id = ?1`, toGroup),
+    all: all<[], GroupRow, Group>(`SELECT ${GROUP} FROM groups ORDER BY id`, toGroup),
     /** Returns the group of this folder, made if it is new. */
-    ensure: (folder: string, isMain: boolean, now: number): Group => toGroup(required(ensure(folder, isMain, now))),
+    ensure: (folder: string, isMain: boolean, now: number): Group => returned(ensure(folder, isMain, now)),
     /** Runs of the group wait until `until`; then one is tried, and a success unparks. */
     park: run<[id: number, parkedClass: ErrorClass, until: number]>(
       'UPDATE groups SET parked_class = ?2, parked_until = ?3, park_count = park_count + 1 WHERE id = ?1',
     ),
     /** Returns whether the group was parked. */
     unpark: run<[id: number]>(
-      `UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = ?1 AND parked_class IS NOT NULL`,
+      'UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = ?1 AND parked_class IS NOT NULL',
     ),
-    /** Lets every parked group try again at once (after a restart). */
+    /** Lets every parked group try again at once (after a restart or a settings change). */
     retryParked: run<[now: number]>('UPDATE groups SET parked_until = ?1 WHERE parked_class IS NOT NULL'),
   };
 }
 
 function createChats({ run, get, all }: Statements) {
-  const upsert = get<[seen: SeenChat], ChatRow>(
+  const seen = get<[seen: SeenChat], ChatRow, Chat>(
     `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at) VALUES (@channel, @address, @kind, @title, @now, @now)
      ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING ${CHAT}`,
+    toChat,
   );
-  const byId = get<[id: number], ChatRow>(`SELECT ${CHAT} FROM chats WHERE id = ?1`);
-  const byAddress = get<[channel: string, address: string], ChatRow>(
+  const byAddress = get<[channel: string, address: string], ChatRow, Chat>(
     `SELECT ${CHAT} FROM chats WHERE channel = ?1 AND address = ?2`,
-  );
-  const list = all<[], ChatRow>(`SELECT ${CHAT} FROM chats ORDER BY id`);
-  const ofGroup = all<[groupId: number], ChatRow>(
-    `SELECT ${CHAT} FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
-  );
-  const setSenders = run<[id: number, policy: SendersPolicy, listed: string]>(
-    'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
+    toChat,
   );
   const move = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
@@ -88,18 +77,21 @@ function createChats({ run, get, all }: Statements) {
        AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
        AND NOT EXISTS (SELECT 1 FROM outbox WHERE chat_id = chats.id)`,
   );
-  const chatOf = (row: ChatRow | undefined): Chat | undefined => row && toChat(row);
   return {
     /** Records that the chat exists; its text is not stored here. */
-    seenChat: (seen: SeenChat): Chat => toChat(required(upsert(seen))),
-    chat: (id: number): Chat | undefined => chatOf(byId(id)),
-    chatByAddress: (channel: string, address: string): Chat | undefined => chatOf(byAddress(channel, address)),
-    chats: (): Chat[] => list().map(toChat),
+    seenChat: (chat: SeenChat): Chat => returned(seen(chat)),
+    chat: get<[id: number], ChatRow, Chat>(`SELECT ${CHAT} FROM chats WHERE id = ?1`, toChat),
+    chatByAddress: byAddress,
+    chats: all<[], ChatRow, Chat>(`SELECT ${CHAT} FROM chats ORDER BY id`, toChat),
     /** Most recently used first. */
-    chatsOf: (groupId: number): Chat[] => ofGroup(groupId).map(toChat),
+    chatsOf: all<[groupId: number], ChatRow, Chat>(
+      `SELECT ${CHAT} FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
+      toChat,
+    ),
     assignChat: run<[id: number, groupId: number]>('UPDATE chats SET group_id = ?2 WHERE id = ?1'),
-    setSenders: (id: number, policy: SendersPolicy, listed: string[]): boolean =>
-      setSenders(id, policy, JSON.stringify(listed)),
+    setSenders: run<[id: number, policy: SendersPolicy, listed: string[]]>(
+      'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
+    ),
     /** Starts a new session; messages up to `after` no longer become context. */
     newSession: run<[id: number, after: number]>(
       'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',
@@ -114,29 +106,25 @@ function createChats({ run, get, all }: Statements) {
 }
 
 function createSenders({ run, get }: Statements) {
-  const upsert = get<[seen: SeenSender], { id: number; isOwner: number }>(
+  const seen = get<[seen: SeenSender], { id: number; isOwner: number }, { id: number; isOwner: boolean }>(
     `INSERT INTO senders (channel, address, name, username) VALUES (@channel, @address, @name, @username)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username
      RETURNING id, is_owner AS isOwner`,
+    (row) => ({ id: row.id, isOwner: row.isOwner === 1 }),
   );
-  const owners = get<[channel: string], { n: number }>(
-    'SELECT count(*) AS n FROM senders WHERE channel = ?1 AND is_owner = 1',
-  );
+  const owner = get<[channel: string], { id: number }>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
   return {
-    seenSender(seen: SeenSender): { id: number; isOwner: boolean } {
-      const row = required(upsert(seen));
-      return { id: row.id, isOwner: row.isOwner === 1 };
-    },
+    seenSender: (sender: SeenSender) => returned(seen(sender)),
     /** Makes this sender the only owner on the channel. */
     makeOwner: run<[channel: string, address: string]>(
       'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',
     ),
-    hasOwner: (channel: string): boolean => (owners(channel)?.n ?? 0) > 0,
+    hasOwner: (channel: string): boolean => owner(channel) !== undefined,
   };
 }
 
 /** An upsert with RETURNING always gives its row. */
-function required<T>(row: T | undefined): T {
+function returned<T>(row: T | undefined): T {
   if (row === undefined) throw new Error('an upsert returned no row');
   return row;
 }

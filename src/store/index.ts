@@ -3,37 +3,24 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PinchError } from '../errors.js';
-import { createEvents, type Events } from './events.js';
-import { createGroups, type Groups } from './groups.js';
-import { createMessages, type Messages } from './messages.js';
-import { createOutbox, type Outbox } from './outbox.js';
-import { createRuns, type Runs } from './runs.js';
-import { createSettings, type Settings } from './settings.js';
+import { createEvents } from './events.js';
+import { createGroups } from './groups.js';
+import { createMessages } from './messages.js';
+import { createOutbox } from './outbox.js';
+import { createRuns } from './runs.js';
+import { createSettings } from './settings.js';
 import { createStatements } from './statements.js';
-import { createUsage, type Usage } from './usage.js';
+import { createUsage } from './usage.js';
 
-export type Db = Database.Database;
+type Db = Database.Database;
 
-export interface Store {
-  groups: Groups;
-  messages: Messages;
-  runs: Runs;
-  events: Events;
-  outbox: Outbox;
-  usage: Usage;
-  settings: Settings;
-  /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
-  transaction<T>(work: () => T): T;
-  /** Writes a consistent copy to `file` while the store is in use. */
-  backup(file: string): Promise<void>;
-  close(): void;
-}
+export type Store = ReturnType<typeof openStore>;
 
 /**
  * Opens (or creates) the store. Throws PinchError `database_corrupt` (names the newest backup) or `database_too_new`.
  * `file` may be ':memory:' in unit tests.
  */
-export function openStore(file: string): Store {
+export function openStore(file: string) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
   const statements = createStatements(db);
@@ -45,11 +32,11 @@ export function openStore(file: string): Store {
     outbox: createOutbox(statements),
     usage: createUsage(statements),
     settings: createSettings(statements),
-    transaction: (work) => (db.inTransaction ? work() : db.transaction(work).immediate()),
-    backup: async (target) => {
-      await db.backup(target);
-    },
-    close: () => db.close(),
+    /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
+    transaction: <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate()),
+    /** Writes a consistent copy to `target` while the store is in use. */
+    backup: (target: string) => db.backup(target),
+    close: () => void db.close(),
   };
 }
 

@@ -3,8 +3,6 @@ import { z } from 'zod';
 import type { OutboxRow } from '../types.js';
 import type { Statements } from './statements.js';
 
-export type Outbox = ReturnType<typeof createOutbox>;
-
 const ROW = `id, key, chat_id AS chatId, run_id AS runId, text, parts, parts_sent AS partsSent, state, attempt, next_at AS nextAt,
   error, created_at AS createdAt, sent_at AS sentAt`;
 type Row = Omit<OutboxRow, 'parts'> & { parts: string | null };
@@ -14,23 +12,19 @@ const toRow = (row: Row): OutboxRow => ({
 });
 
 export function createOutbox({ run, get, all }: Statements) {
-  const heads = all<[], Row>(
-    `SELECT ${ROW} FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,
-  );
-  const setParts = run<[id: number, parts: string]>('UPDATE outbox SET parts = ?2 WHERE id = ?1');
-  const list = all<[limit: number], Row>(`SELECT ${ROW} FROM outbox ORDER BY id DESC LIMIT ?1`);
-  const ofRun = all<[runId: number], Row>(`SELECT ${ROW} FROM outbox WHERE run_id = ?1 ORDER BY id`);
   const queued = get<[], { n: number }>(`SELECT count(*) AS n FROM outbox WHERE state = 'queued'`);
   return {
-    queued: (): number => queued()?.n ?? 0,
     /** Queues a message; false when this key was queued before. */
     add: run<[row: { key: string; chatId: number; runId: number | null; text: string; now: number }]>(
       `INSERT INTO outbox (key, chat_id, run_id, text, next_at, created_at) VALUES (@key, @chatId, @runId, @text, @now, @now)
        ON CONFLICT (key) DO NOTHING`,
     ),
     /** The first unsent message of every chat: the only ones that may be sent now. */
-    heads: (): OutboxRow[] => heads().map(toRow),
-    setParts: (id: number, parts: string[]): boolean => setParts(id, JSON.stringify(parts)),
+    heads: all<[], Row, OutboxRow>(
+      `SELECT ${ROW} FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,
+      toRow,
+    ),
+    setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
     partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
     sent: run<[id: number, now: number]>(`UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1`),
     /** `counted`: whether this try counts towards giving up. */
@@ -38,7 +32,8 @@ export function createOutbox({ run, get, all }: Statements) {
       'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
     ),
     dead: run<[id: number, error: string]>(`UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1`),
-    list: (limit: number): OutboxRow[] => list(limit).map(toRow),
-    ofRun: (runId: number): OutboxRow[] => ofRun(runId).map(toRow),
+    queued: (): number => queued()?.n ?? 0,
+    list: all<[limit: number], Row, OutboxRow>(`SELECT ${ROW} FROM outbox ORDER BY id DESC LIMIT ?1`, toRow),
+    ofRun: all<[runId: number], Row, OutboxRow>(`SELECT ${ROW} FROM outbox WHERE run_id = ?1 ORDER BY id`, toRow),
   };
 }

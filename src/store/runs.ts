@@ -5,8 +5,6 @@ import type { Run, RunState } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
 
-export type Runs = ReturnType<typeof createRuns>;
-
 const RUN = `id, key, kind, group_id AS groupId, chat_id AS chatId, session, state, attempt, run_at AS runAt,
   lease_owner AS leaseOwner, lease_expires_at AS leaseExpiresAt, cancel_requested AS cancelRequested,
   error_class AS errorClass, error, created_at AS createdAt, started_at AS startedAt, finished_at AS finishedAt`;
@@ -42,13 +40,13 @@ export function createRuns(statements: Statements) {
 }
 
 function createEnqueue({ run, get, count }: Statements) {
-  const insert = get<[row: NewRun], { id: number }>(
-    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at)
-     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now) ON CONFLICT (key) DO NOTHING RETURNING id`,
-  );
   return {
     /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
-    enqueue: (row: NewRun): number | undefined => insert(row)?.id,
+    enqueue: get<[row: NewRun], { id: number }, number>(
+      `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at)
+       VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now) ON CONFLICT (key) DO NOTHING RETURNING id`,
+      (row) => row.id,
+    ),
     /** Gives the run every message of the chat up to `upTo` that no run carries yet; returns how many. */
     attachMessages: count<[runId: number, chatId: number, upTo: number]>(
       `INSERT INTO run_messages (run_id, message_id)
@@ -74,46 +72,45 @@ function createEnqueue({ run, get, count }: Statements) {
 }
 
 function createClaim({ get }: Statements) {
-  // A parked group gets one run at a time once its waiting time is over: the try that finds out whether it is well again.
-  const claim = get<[owner: string, now: number, expires: number, exclude: string], Run>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = ?1, lease_expires_at = ?3, started_at = ?2
-     WHERE id = (
-       SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND r.run_at <= ?2
-         AND r.group_id NOT IN (SELECT value FROM json_each(?4))
-         AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
-         AND (g.parked_class IS NULL OR (g.parked_until <= ?2
-           AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
-       ORDER BY r.run_at, r.id LIMIT 1)
-     RETURNING ${RUN}`,
-  );
   return {
-    /** Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. */
-    claim: (args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }): Run | undefined =>
-      claim(args.owner, args.now, args.now + args.leaseMs, JSON.stringify(args.excludeGroups)),
+    /**
+     * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run
+     * at a time once its waiting time is over: the try that finds out whether it is well again.
+     */
+    claim: get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }], Run>(
+      `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, lease_expires_at = @now + @leaseMs,
+         started_at = @now
+       WHERE id = (
+         SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
+         WHERE r.state = 'ready' AND r.run_at <= @now
+           AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
+           AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
+           AND (g.parked_class IS NULL OR (g.parked_until <= @now
+             AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
+         ORDER BY r.run_at, r.id LIMIT 1)
+       RETURNING ${RUN}`,
+    ),
   };
 }
 
 function createLeases({ run, all }: Statements) {
   const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
-  const finish = run<[LeaseRef & { state: RunState; now: number }]>(
-    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, lease_expires_at = NULL, error_class = NULL, error = NULL ${mine}`,
+  const end = run<[LeaseRef & { state: RunState; now: number; errorClass: ErrorClass | null; error: string | null }]>(
+    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, lease_expires_at = NULL,
+       error_class = @errorClass, error = @error ${mine}`,
   );
   const giveBack = run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
     `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, lease_owner = NULL,
        lease_expires_at = NULL, error_class = @errorClass, error = @error ${mine}`,
   );
-  const bury = run<[LeaseRef & Failed & { now: number }]>(
-    `UPDATE runs SET state = 'dead', finished_at = @now, lease_owner = NULL, lease_expires_at = NULL,
-       error_class = @errorClass, error = @error ${mine}`,
-  );
   return {
-    finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean => finish({ ...lease, state, now }),
+    finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
+      end({ ...lease, state, now, errorClass: null, error: null }),
     /** Back to ready. `counted: false` refunds the attempt: the failure was not the run's. */
     giveBack: (lease: LeaseRef, how: Failed & { runAt: number; counted: boolean }): boolean =>
       giveBack({ ...lease, ...how }),
     /** Out of attempts. */
-    bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => bury({ ...lease, ...how }),
+    bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
     renewLeases: run<[owner: string, expires: number]>(
       `UPDATE runs SET lease_expires_at = ?2 WHERE state = 'leased' AND lease_owner = ?1`,
     ),
@@ -136,17 +133,18 @@ function createCancel({ run, all, count }: Statements) {
   const cancelReady = count<[session: string, now: number]>(
     `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND session = ?1`,
   );
-  const requestCancel = all<[session: string], { id: number }>(
+  const requestCancel = all<[session: string], { id: number }, number>(
     `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND session = ?1 RETURNING id`,
+    (row) => row.id,
   );
   return {
     /** Nothing that works now may be tried again. */
     requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
     /** Cancels what waits in the session and marks what runs; returns the ids that run and must now be aborted, and how many waited. */
-    cancelSession(session: string, now: number): { running: number[]; waiting: number } {
-      const waiting = cancelReady(session, now);
-      return { running: requestCancel(session).map((row) => row.id), waiting };
-    },
+    cancelSession: (session: string, now: number): { running: number[]; waiting: number } => ({
+      waiting: cancelReady(session, now),
+      running: requestCancel(session),
+    }),
   };
 }
 
@@ -154,9 +152,6 @@ function createRunQueries({ get, all }: Statements) {
   const active = get<[session: string], { working: number; waiting: number }>(
     `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
      FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
-  );
-  const due = all<[now: number], { groupId: number }>(
-    `SELECT DISTINCT group_id AS groupId FROM runs WHERE state = 'ready' AND run_at <= ?1`,
   );
   const next = get<[now: number], { at: number | null }>(
     `SELECT min(max(r.run_at, coalesce(g.parked_until, 0))) AS at FROM runs r JOIN groups g ON g.id = r.group_id
@@ -176,7 +171,10 @@ function createRunQueries({ get, all }: Statements) {
     ),
     activeOfSession: (session: string): { working: number; waiting: number } =>
       active(session) ?? { working: 0, waiting: 0 },
-    groupsWithDueRuns: (now: number): number[] => due(now).map((row) => row.groupId),
+    groupsWithDueRuns: all<[now: number], { groupId: number }, number>(
+      `SELECT DISTINCT group_id AS groupId FROM runs WHERE state = 'ready' AND run_at <= ?1`,
+      (row) => row.groupId,
+    ),
     /** When the next run that is not due yet becomes due; undefined when there is none. */
     nextDueAt: (now: number): number | undefined => next(now)?.at ?? undefined,
     counts: (): Partial<Record<RunState, number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
