@@ -1,5 +1,4 @@
-// What the chat commands do: each changes rows in the caller's transaction and returns its answer plus the wake-ups to ring
-// once that transaction is committed. Knows no channel.
+// What the chat commands do: each changes rows in the caller's transaction and returns its answer. Knows no channel.
 import type { Clock } from './clock.js';
 import { type Command, helpText, parseRegistration } from './decide/commands.js';
 import type { Logger } from './log.js';
@@ -27,18 +26,13 @@ export interface CommandCall {
   messageId: number;
 }
 
-export interface CommandAnswer {
-  reply: string;
-  rings: (() => void)[];
-}
-
-export function answerCommand(context: CommandContext, call: CommandCall): CommandAnswer {
+export function answerCommand(context: CommandContext, call: CommandCall): string {
   const { command, chat } = call;
   switch (command.name) {
     case 'help':
-      return say(helpText(context.assistantName));
+      return helpText(context.assistantName);
     case 'status':
-      return say(context.statusText());
+      return context.statusText();
     case 'stop':
       return command.argument.toLowerCase() === 'all' ? stopAll(context) : stopChat(context, chat);
     case 'new':
@@ -46,38 +40,36 @@ export function answerCommand(context: CommandContext, call: CommandCall): Comma
     case 'register':
       return registerChat(context, chat, command.argument);
     case 'pair':
-      return say('Send `/pair <code>` to me in a direct chat.');
+      return 'Send `/pair <code>` to me in a direct chat.';
   }
 }
 
-const say = (reply: string): CommandAnswer => ({ reply, rings: [] });
-
-function stopChat({ store, wake, clock }: CommandContext, chat: Chat): CommandAnswer {
-  const { running, waiting } = store.runs.cancelSession(sessionName(chat), clock.now());
-  if (running.length + waiting === 0) return say('Nothing is running here.');
-  return { reply: 'Stopped.', rings: running.map((runId) => () => void wake.emit('abort', runId)) };
+function stopChat(context: CommandContext, chat: Chat): string {
+  return cancelSession(context, chat) > 0 ? 'Stopped.' : 'Nothing is running here.';
 }
 
-function stopAll(context: CommandContext): CommandAnswer {
+/** Returns how many runs waited or worked. */
+function cancelSession({ store, wake, clock }: CommandContext, chat: Chat): number {
+  const { running, waiting } = store.runs.cancelSession(sessionName(chat), clock.now());
+  for (const runId of running) store.afterCommit(() => wake.emit('abort', runId));
+  return running.length + waiting;
+}
+
+function stopAll(context: CommandContext): string {
   // Not a ring: were we killed between the commit and the ring, the answer would go out and nothing would be stopped.
   context.emergencyStop('/stop all');
-  return say(
-    'Everything is stopped. I start nothing until you resume: on the page, or with `npm run -s pinch -- resume`.',
-  );
+  return 'Everything is stopped. I start nothing until you resume: on the page, or with `npm run -s pinch -- resume`.';
 }
 
-function startNewSession({ store, wake, clock }: CommandContext, { chat, messageId }: CommandCall): CommandAnswer {
-  const { running } = store.runs.cancelSession(sessionName(chat), clock.now());
-  store.groups.newSession(chat.id, messageId);
-  return {
-    reply: 'New conversation. I keep my memory files, not what we just talked about.',
-    rings: running.map((runId) => () => void wake.emit('abort', runId)),
-  };
+function startNewSession(context: CommandContext, { chat, messageId }: CommandCall): string {
+  cancelSession(context, chat);
+  context.store.groups.newSession(chat.id, messageId);
+  return 'New conversation. I keep my memory files, not what we just talked about.';
 }
 
-function registerChat({ store, clock, assistantName }: CommandContext, chat: Chat, argument: string): CommandAnswer {
+function registerChat({ store, clock, assistantName }: CommandContext, chat: Chat, argument: string): string {
   const wanted = parseRegistration(argument);
-  if (!wanted.ok) return say(wanted.problem);
+  if (!wanted.ok) return wanted.problem;
   const group = store.groups.ensure(wanted.folder, false, clock.now());
   store.groups.assignChat(chat.id, group.id);
   store.groups.setSenders(chat.id, wanted.sendersPolicy, wanted.listed);
@@ -86,5 +78,5 @@ function registerChat({ store, clock, assistantName }: CommandContext, chat: Cha
       ? 'Everyone here may ask me'
       : `You and ${wanted.listed.join(', ') || 'nobody else'} may ask me`;
   const how = chat.kind === 'group' ? `: say @${assistantName} or reply to me` : '';
-  return say(`This chat now belongs to the group \`${group.folder}\`. ${who}${how}.`);
+  return `This chat now belongs to the group \`${group.folder}\`. ${who}${how}.`;
 }

@@ -24,14 +24,12 @@ export function createIntake(deps: IntakeDeps) {
 
   /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
   function receive(channel: string, inbound: InboundMessage): Received {
-    const after: (() => void)[] = [];
     const received = store.transaction(() => {
       const seen = recordPeople(deps, channel, inbound);
       const route = decideRoute({ ...inbound, ...seen, assistantName: deps.assistantName });
       deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
-      return apply(deps, { channel, inbound, ...seen, route }, after);
+      return apply(deps, { channel, inbound, ...seen, route });
     });
-    for (const ring of after) ring();
     if (received.messageId !== undefined) wake.emit('changed');
     return received;
   }
@@ -85,26 +83,23 @@ interface Routed extends Seen {
   route: Route;
 }
 
-function apply(deps: IntakeDeps, routed: Routed, after: (() => void)[]): Received {
+function apply(deps: IntakeDeps, routed: Routed): Received {
   const { route, chat } = routed;
   if (route.kind === 'ignore') return { messageId: undefined, runId: undefined };
-  if (route.kind === 'pair') return pair(deps, routed, route.code, after);
+  if (route.kind === 'pair') return pair(deps, routed, route.code);
   const stored = storeMessage(deps, routed);
   if (!stored) return { messageId: undefined, runId: undefined };
   const { messageId } = stored;
-  after.push(() => deps.wake.emit('message', chat.id));
-  if (route.kind === 'command') {
-    const { reply, rings } = answerCommand(deps, { command: route.command, chat, messageId });
-    say(deps, chat.id, `command:${messageId}`, reply, after);
-    after.push(...rings);
-  }
+  deps.store.afterCommit(() => deps.wake.emit('message', chat.id));
+  if (route.kind === 'command')
+    say(deps, chat.id, `command:${messageId}`, answerCommand(deps, { command: route.command, chat, messageId }));
   if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
-  return { messageId, runId: startOrSteer(deps, chat, messageId, after) };
+  return { messageId, runId: startOrSteer(deps, chat, messageId) };
 }
 
-function say(deps: IntakeDeps, chatId: number, key: string, text: string, after: (() => void)[]): void {
+function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
   deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
-  after.push(() => deps.wake.emit('outbox'));
+  deps.store.afterCommit(() => deps.wake.emit('outbox'));
 }
 
 /** Undefined for a repetition. An edit the model may have read before its change becomes a message of its own. */
@@ -142,7 +137,7 @@ function asStored(messageId: number | undefined, mayTrigger: boolean) {
 }
 
 /** One open message run per session takes everything: waiting, it absorbs the message; working, it is steered. */
-function startOrSteer(deps: IntakeDeps, chat: Chat, messageId: number, after: (() => void)[]): number | undefined {
+function startOrSteer(deps: IntakeDeps, chat: Chat, messageId: number): number | undefined {
   if (chat.groupId === null) return undefined;
   const { runs } = deps.store;
   const now = deps.clock.now();
@@ -161,28 +156,20 @@ function startOrSteer(deps: IntakeDeps, chat: Chat, messageId: number, after: ((
     });
   if (runId === undefined) return undefined;
   runs.attachMessages(runId, chat.id, messageId);
-  if (open?.state === 'leased') after.push(() => deps.wake.emit('steer', runId));
-  else {
-    runs.bringForward(runId, now);
-    after.push(() => deps.wake.emit('runs'));
-  }
+  runs.bringForward(runId, now);
+  deps.store.afterCommit(() => (open?.state === 'leased' ? deps.wake.emit('steer', runId) : deps.wake.emit('runs')));
   return runId;
 }
 
 /** Wrong codes get no answer: to a stranger the assistant does not exist. After five the code is replaced. */
-function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string, after: (() => void)[]): Received {
+function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string): Received {
   if (deps.pairing.redeem(channel, code)) {
     const main = deps.store.groups.ensure('main', true, deps.clock.now());
     deps.store.groups.makeOwner(channel, sender.address);
     deps.store.groups.assignChat(chat.id, main.id);
     deps.log.info({ channel }, 'owner paired');
-    say(
-      deps,
-      chat.id,
-      `paired:${chat.id}:${deps.clock.now()}`,
-      `You are my owner now. ${helpText(deps.assistantName)}`,
-      after,
-    );
+    const welcome = `You are my owner now. ${helpText(deps.assistantName)}`;
+    say(deps, chat.id, `paired:${chat.id}:${deps.clock.now()}`, welcome);
   }
   return { messageId: undefined, runId: undefined };
 }

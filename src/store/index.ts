@@ -24,6 +24,7 @@ export function openStore(file: string) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
   const statements = createStatements(db);
+  const waiting: (() => void)[] = [];
   return {
     groups: createGroups(statements),
     messages: createMessages(statements),
@@ -33,7 +34,18 @@ export function openStore(file: string) {
     usage: createUsage(statements),
     settings: createSettings(statements),
     /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
-    transaction: <T>(work: () => T): T => (db.inTransaction ? work() : db.transaction(work).immediate()),
+    transaction<T>(work: () => T): T {
+      if (db.inTransaction) return work();
+      waiting.length = 0;
+      const result = db.transaction(work).immediate();
+      for (const act of waiting.splice(0)) act();
+      return result;
+    },
+    /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
+    afterCommit(act: () => void): void {
+      if (db.inTransaction) waiting.push(act);
+      else act();
+    },
     /** Writes a consistent copy to `target` while the store is in use. */
     backup: (target: string) => db.backup(target),
     close: () => void db.close(),

@@ -184,6 +184,25 @@ describe('outbox', () => {
   });
 });
 
+describe('transactions', () => {
+  test('what waits for the commit happens after it, once, and never after a failure', () => {
+    const seen: string[] = [];
+    const fail = () =>
+      store.transaction(() => {
+        store.afterCommit(() => seen.push('never'));
+        throw new Error('no');
+      });
+    expect(fail).toThrow('no');
+    store.transaction(() => {
+      store.transaction(() => store.afterCommit(() => seen.push(`after ${store.settings.get('k')}`)));
+      store.settings.set('k', 'v');
+      expect(seen).toEqual([]);
+    });
+    store.afterCommit(() => seen.push('at once'));
+    expect(seen).toEqual(['after v', 'at once']);
+  });
+});
+
 describe('the file', () => {
   test('commits survive kill -9 right after they return', () => {
     store.close();
