@@ -7,13 +7,8 @@ import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
 import { createShell, type Shell } from './tools/bash.js';
 
-export interface AgentOptions {
-  /** Where the gateway listens on 127.0.0.1. */
-  port: number;
-  paths: Paths;
-  /** Silence in a model stream after which it counts as dead, ms. */
-  stallMs?: number;
-}
+/** `port`: where the gateway listens on 127.0.0.1; `stallMs`: silence in a model stream after which it counts as dead. */
+export type AgentOptions = { port: number; paths: Paths; stallMs?: number };
 
 /**
  * Connects to the host and works. `ended` resolves when the host says stop or goes away; `killAll` then ends every

@@ -1,25 +1,21 @@
 // Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
 import { type RunContext, Stopped } from './context.js';
 import { callModel, type ModelCall } from './model.js';
-import { type Block, type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
+import { type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
 import { todoText } from './tools/chat.js';
 
-/** Limits in tokens by the beginning of the model's name; the last line is for models we do not know. */
+/** Limits in tokens by the model's name. */
 const MODELS = [
   // Above 100k tokens of prompt it costs five times as much.
-  { name: 'claude-haiku-5-5', window: 120_000, maxOutput: 128_000 },
-  { name: 'claude-opus-5-5', window: 1_000_000, maxOutput: 128_000 },
-  { name: 'claude-sonnet-5-5', window: 1_000_000, maxOutput: 128_000 },
-  { name: 'claude-fable-5', window: 1_000_000, maxOutput: 128_000 },
-  { name: 'claude-', window: 200_000, maxOutput: 64_000 },
-  { name: '', window: 128_000, maxOutput: 32_000 },
+  { name: /^claude-haiku-5-5/, compactAt: 90_000, maxOutput: 128_000 },
+  { name: /^claude-(opus-5-5|sonnet-5-5|fable-5)/, compactAt: 150_000, maxOutput: 128_000 },
+  { name: /^claude-/, compactAt: 150_000, maxOutput: 64_000 },
 ];
 
 /** `compactAt`: context size in tokens from which a conversation is summarized. */
 export function modelLimits(model: string): { compactAt: number; maxOutput: number } {
-  const { window, maxOutput } = MODELS.find(({ name }) => model.startsWith(name)) ?? { window: 0, maxOutput: 0 };
-  return { compactAt: Math.min(0.75 * window, 150_000), maxOutput };
+  return MODELS.find(({ name }) => name.test(model)) ?? { compactAt: 96_000, maxOutput: 32_000 };
 }
 
 /** True when the last reply filled the context that far, and the last compaction was not just now. Pure. */
@@ -35,17 +31,11 @@ const ASK =
 const TRANSCRIPT_CHARS = 120_000;
 const BLOCK_CHARS = 2_000;
 
-function blockText(block: Block): string {
-  if (block.type === 'text') return block.text;
-  if (block.type === 'tool_use') return `[${block.name} ${JSON.stringify(block.input)}]`;
-  return block.type === 'tool_result' ? `[result: ${JSON.stringify(block.content)}]` : `[${block.type}]`;
-}
-
 /** The conversation as one text that fits any window; for when the conversation itself does not. */
 function transcript(messages: Message[]): Message[] {
-  const lines = messages.flatMap(({ role, content }) =>
-    content.map((block) => `${role}: ${cutMiddle(blockText(block), BLOCK_CHARS, 'not kept')}`),
-  );
+  const parts = messages.flatMap(({ role, content }) => content.map((part) => ({ role, ...part })));
+  const kept = parts.filter(({ type }) => !/thinking|image/.test(type));
+  const lines = kept.map((part) => cutMiddle(JSON.stringify(part), BLOCK_CHARS, 'not kept'));
   const text = cutMiddle(lines.join('\n'), TRANSCRIPT_CHARS, 'not kept');
   return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${ASK}`)] }];
 }

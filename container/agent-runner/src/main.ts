@@ -6,13 +6,15 @@ import { openLink } from './link.js';
 
 async function main(): Promise<void> {
   const { env } = process;
-  let close: () => void = () => undefined;
-  const closed = new Promise<void>((resolve) => {
-    close = resolve;
-  });
+  const end = () => {
+    // Nothing may outlive the link: the host counts on it when it was killed.
+    agent?.killAll();
+    process.exit(0);
+  };
+  let agent: ReturnType<typeof startAgent> | undefined;
   const port = Number(env.PINCH_RUNNER_PORT ?? GATEWAY_PORT);
-  const link = await openLink({ stdin: process.stdin, stdout: process.stdout, port, onClosed: close });
-  const agent = startAgent({
+  const link = await openLink({ stdin: process.stdin, stdout: process.stdout, port, onClosed: end });
+  agent = startAgent({
     port: link.port,
     paths: {
       workspace: env.PINCH_RUNNER_WORKSPACE ?? '/workspace',
@@ -21,10 +23,8 @@ async function main(): Promise<void> {
       skills: env.PINCH_RUNNER_SKILLS ?? '/skills',
     },
   });
-  await Promise.race([agent.ended, closed]);
-  // Nothing may outlive the link: the host counts on it when it was killed.
-  agent.killAll();
-  process.exit(0);
+  await agent.ended;
+  end();
 }
 
 // Standard output is the link, so nothing else may write there.

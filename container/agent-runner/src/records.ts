@@ -16,26 +16,20 @@ const toolResult = z.custom<ToolResult>((value) => resultShape.safeParse(value).
 export const todoItem = z.object({ text: z.string().min(1), status: z.enum(['pending', 'in_progress', 'done']) });
 export type TodoItem = z.infer<typeof todoItem>;
 
+const spoken = z.object({ content: z.array(block) });
 const entry = z.discriminatedUnion('kind', [
   /** `origin` says why it was written; `messageIds` are the host's ids it carries. */
-  z.object({
+  spoken.extend({
     kind: z.literal('user'),
     origin: z.enum(['messages', 'results', 'continue']),
-    messageIds: z.array(z.number().int()),
-    content: z.array(block),
+    messageIds: z.array(z.int()),
   }),
   /** `tokens` is the context size after the reply, 0 when the back end reported none. */
-  z.object({
-    kind: z.literal('assistant'),
-    model: z.string(),
-    stopReason: z.string(),
-    tokens: z.number(),
-    content: z.array(block),
-  }),
+  spoken.extend({ kind: z.literal('assistant'), model: z.string(), stopReason: z.string(), tokens: z.number() }),
   /** One tool call ended; written before its siblings end, so that a crash does not lose it. */
   z.object({ kind: z.literal('tool_done'), result: toolResult }),
   /** Everything before is replaced by `content` (a user message) for the model. */
-  z.object({ kind: z.literal('compact'), content: z.array(block) }),
+  spoken.extend({ kind: z.literal('compact') }),
   z.object({ kind: z.literal('todo'), items: z.array(todoItem) }),
   z.object({ kind: z.literal('job'), id: z.string(), state: z.enum(['started', 'ended']) }),
 ]);
@@ -56,10 +50,8 @@ export function errorResult(toolUseId: string, text: string): ToolResult {
 
 /** All text of a message, blocks joined, without leading or trailing white space. */
 export function textOf(content: readonly Block[]): string {
-  return content
-    .map((part) => (part.type === 'text' ? part.text : ''))
-    .join('')
-    .trim();
+  const texts = content.map((part) => (part.type === 'text' ? part.text : ''));
+  return texts.join('').trim();
 }
 
 /** The last record that is part of the conversation. */

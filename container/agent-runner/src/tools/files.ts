@@ -61,25 +61,7 @@ function numberedLines(text: string, offset: number, limit: number): string {
   }
   const next = offset + shown.length;
   if (next <= lines.length) shown.push(`[${lines.length} lines in all; go on with offset ${next}]`);
-  return text === '' ? '(the file is empty)' : shown.join('\n') || `(the file has only ${lines.length} lines)`;
-}
-
-const editInput = z.object({
-  path: z.string(),
-  old_string: z.string().min(1),
-  new_string: z.string(),
-  replace_all: z.boolean().optional(),
-});
-
-function edit(file: string, change: z.infer<typeof editInput>): string {
-  const parts = readText(file).split(change.old_string);
-  const found = parts.length - 1;
-  if (found === 0) throw new Error('old_string was not found; it must match exactly, white space included');
-  if (found > 1 && !change.replace_all) {
-    throw new Error(`old_string was found ${found} times; make it longer, or set replace_all`);
-  }
-  writeText(file, parts.join(change.new_string));
-  return `Replaced ${found} ${found === 1 ? 'place' : 'places'} in ${file}.`;
+  return shown.join('\n') || `(the file has only ${lines.length} lines)`;
 }
 
 /** read, write and edit of one run. */
@@ -110,8 +92,22 @@ export function fileTools({ paths, shell }: RunContext): Tool[] {
     betaZodTool({
       name: 'edit',
       description: 'Replace exact text in a file. old_string must occur once, unless replace_all is set.',
-      inputSchema: editInput,
-      run: (change) => shell.inOrder(async () => edit(insidePath(paths, change.path), change)),
+      inputSchema: z.object({
+        path: z.string(),
+        old_string: z.string().min(1),
+        new_string: z.string(),
+        replace_all: z.boolean().optional(),
+      }),
+      run: (change) =>
+        shell.inOrder(async () => {
+          const file = insidePath(paths, change.path);
+          const parts = readText(file).split(change.old_string);
+          const found = parts.length - 1;
+          if (found === 0) throw new Error('old_string was not found; it must match exactly, white space included');
+          if (found > 1 && !change.replace_all) throw new Error(`old_string was found ${found} times, not once`);
+          writeText(file, parts.join(change.new_string));
+          return `Replaced ${found} in ${file}.`;
+        }),
     }),
   ];
 }
