@@ -7,15 +7,6 @@ import { head, wellFormed } from './text.js';
 
 const FINISH_TRIES = 5;
 
-function parseWork(text: string): WorkLine | undefined {
-  try {
-    return workLine.parse(JSON.parse(text));
-  } catch (error) {
-    console.error('ignored a work line', error);
-    return undefined;
-  }
-}
-
 export type Host = ReturnType<typeof createHost>;
 
 /** The host as reached through the link at 127.0.0.1:`port`. */
@@ -44,8 +35,9 @@ export function createHost(port: number) {
         const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
         rest = lines.pop() ?? '';
         for (const text of lines.filter((line) => line.trim() !== '')) {
-          const line = parseWork(text);
-          if (line) onLine(line);
+          const { success, data, error } = workLine.safeParse(JSON.parse(text));
+          if (success) onLine(data);
+          else console.error('ignored a work line', error.message);
         }
       }
     },

@@ -13,20 +13,16 @@ function parseLine(line: string): HistoryRecord[] {
   }
 }
 
-function syncDirectory(dir: string): void {
-  const fd = fs.openSync(dir, 'r');
-  fs.fsyncSync(fd);
-  fs.closeSync(fd);
-}
-
 export type Session = ReturnType<typeof openSession>;
 
 /** Opens (or creates) `<dir>/<name>.jsonl` for one run; a last line that a crash cut off is removed. */
 export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
   const file = path.join(dir, `${path.basename(name)}.jsonl`);
-  const isNew = !fs.existsSync(file);
   const fd = fs.openSync(file, 'a', 0o600);
-  if (isNew) syncDirectory(dir);
+  // The file's name must be on disk as well.
+  const folder = fs.openSync(dir, 'r');
+  fs.fsyncSync(folder);
+  fs.closeSync(folder);
   const bytes = fs.readFileSync(file);
   const whole = bytes.lastIndexOf('\n') + 1;
   if (whole < bytes.length) fs.ftruncateSync(fd, whole);
