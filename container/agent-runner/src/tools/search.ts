@@ -17,9 +17,12 @@ async function findFiles(folder: string, pattern: string): Promise<string> {
   const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory());
   const paths = files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)));
-  const found = paths.filter((file) => path.matchesGlob(file, pattern) && !SKIPPED.test(file)).sort();
+  const found = paths.filter((file) => path.matchesGlob(dotless(file), dotless(pattern)) && !SKIPPED.test(file)).sort();
   return cutMiddle(found.join('\n'), MAX_CHARS, 'narrow the pattern') || 'No file matches.';
 }
+
+/** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
+const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
 
 async function grep({ processes, run, paths, signal }: RunContext, args: string[]): Promise<string> {
   const env = commandEnv(run.timeZone);

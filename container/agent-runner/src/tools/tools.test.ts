@@ -160,11 +160,12 @@ test('file tools stay in their folders, also through links', async () => {
 });
 
 test('glob and grep find by name and content', async () => {
-  for (const file of ['a.ts', 'src/b.ts', 'src/deep/c.tsx', 'node_modules/x/d.ts']) {
+  for (const file of ['a.ts', 'src/b.ts', 'src/deep/c.tsx', 'node_modules/x/d.ts', '.github/e.md']) {
     fs.mkdirSync(path.dirname(inWorkspace(file)), { recursive: true });
     fs.writeFileSync(inWorkspace(file), `needle in ${file}\n`);
   }
   expect((await result('glob', { pattern: '**/*.{ts,tsx}' })).text).toBe('a.ts\nsrc/b.ts\nsrc/deep/c.tsx');
+  expect((await result('glob', { pattern: '**/*.md' })).text).toContain('.github/e.md');
   const found = await result('grep', { pattern: 'need.e', path: 'src', glob: '*.ts' });
   expect(found.text).toBe(`${inWorkspace('src/b.ts')}:1:needle in src/b.ts`);
   expect((await result('grep', { pattern: 'absent' })).text).toBe('Nothing found.');
