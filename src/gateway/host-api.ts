@@ -34,7 +34,7 @@ export function createHostApi(deps: HostApiDeps) {
       const run = leasedRun(store, link, runId);
       const { events } = parse(runnerEvents, body);
       store.transaction(() => {
-        for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
+        for (const event of events) store.events.addReported(run.id, event.at, event.kind, event.detail);
       });
       deps.wake.emit('changed');
       return {};

@@ -94,11 +94,13 @@ export function startQueue(deps: QueueDeps) {
 
 function releaseForeignLeases({ store, clock, leaseOwner, notifyOwner }: Floor): void {
   const now = clock.now();
-  for (const { id, state } of store.runs.releaseForeignLeases(leaseOwner, now)) {
-    store.events.add(id, now, 'lease_released', { why: 'Pinch was restarted', state });
-    if (state === 'dead')
-      notifyOwner(`dead:${id}:${now}`, `Run ${id} was cut off by restarts of Pinch too often; I gave up on it.`);
-  }
+  store.transaction(() => {
+    for (const { id, state } of store.runs.releaseForeignLeases(leaseOwner, now)) {
+      store.events.add(id, now, 'lease_released', { why: 'Pinch was restarted', state });
+      if (state === 'dead')
+        notifyOwner(`dead:${id}:${now}`, `Run ${id} was cut off by restarts of Pinch too often; I gave up on it.`);
+    }
+  });
 }
 
 function* claimDue({ store, clock, pool, leaseOwner, paused }: Floor): Generator<Run> {

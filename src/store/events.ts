@@ -7,12 +7,14 @@ const detailColumn = z.record(z.string(), z.unknown());
 /** Runner events per run are capped so that a hostile container cannot fill the disk through its timeline. */
 const MAX_EVENTS_PER_RUN = 5_000;
 
+type Event = [runId: number, at: number, kind: string, detail?: Record<string, unknown>];
+
 export function createEvents({ run, all }: Statements) {
+  const insert = `INSERT INTO events (run_id, at, kind, detail) SELECT ?1, ?2, ?3, coalesce(?4, '{}')`;
   return {
-    add: run<[runId: number, at: number, kind: string, detail?: Record<string, unknown>]>(
-      `INSERT INTO events (run_id, at, kind, detail) SELECT ?1, ?2, ?3, coalesce(?4, '{}')
-       WHERE (SELECT count(*) FROM events WHERE run_id = ?1) < ${MAX_EVENTS_PER_RUN}`,
-    ),
+    add: run<Event>(insert),
+    /** For what a runner reports; false once the run's timeline is full. */
+    addReported: run<Event>(`${insert} WHERE (SELECT count(*) FROM events WHERE run_id = ?1) < ${MAX_EVENTS_PER_RUN}`),
     ofRun: all<[runId: number], Omit<RunEvent, 'detail'> & { detail: string }, RunEvent>(
       'SELECT id, run_id AS runId, at, kind, detail FROM events WHERE run_id = ?1 ORDER BY id',
       (row) => ({ ...row, detail: detailColumn.parse(JSON.parse(row.detail)) }),
