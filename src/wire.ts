@@ -1,7 +1,7 @@
 // What the host and the agent runner say to each other over the link (HTTP on 127.0.0.1:8080 inside the container).
 // Both sides import this file: the host to check what the untrusted container sends, the runner to check what it reads.
 // It knows nothing about Docker, SQL or models.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Why an attempt failed; decides back-off, attempts and whether the group is parked (decide/retry.ts). */
 export const errorClass = z.enum([
