@@ -2,16 +2,15 @@
 import { expect, test } from 'vitest';
 import { DEMO_FOOTER, demoReply } from './demo-model.js';
 
-const ALL = ['bash', 'read', 'write', 'edit', 'glob', 'grep', 'send_message', 'search_history', 'todo'];
 const escapeXml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 const xml = (...texts: string[]) =>
   `<messages chat="c" now="n" zone="UTC">\n${texts.map((text, at) => `<message id="${at}" sender="A" time="t">${escapeXml(text)}</message>`).join('\n')}\n</messages>`;
 
 type Turn = { role: string; content: unknown };
 const user = (...texts: string[]): Turn => ({ role: 'user', content: [{ type: 'text', text: xml(...texts) }] });
-function reply(messages: Turn[], tools = ALL) {
+function reply(messages: Turn[]) {
   const system = [{ type: 'text', text: '- /srv/my ws/CLAUDE.md is your memory of this group' }];
-  return demoReply({ model: 'm', system, messages, tools: tools.map((name) => ({ name })) });
+  return demoReply({ model: 'm', system, messages });
 }
 const uses = (message: ReturnType<typeof reply>) =>
   message.content.flatMap((block) => (block.type === 'tool_use' ? [block] : []));
@@ -19,15 +18,11 @@ const text = (message: ReturnType<typeof reply>) =>
   message.content.map((block) => (block.type === 'text' ? block.text : '')).join('');
 
 /** Plays a whole turn: every call gets the result `answer` gives it. */
-function play(
-  messages: Turn[],
-  answer: (call: { name: string; input: Record<string, unknown> }) => string | Error,
-  tools = ALL,
-) {
+function play(messages: Turn[], answer: (call: { name: string; input: Record<string, unknown> }) => string | Error) {
   const history = [...messages];
   const calls: { name: string; input: Record<string, unknown> }[] = [];
   for (let round = 0; round < 5; round += 1) {
-    const message = reply(history, tools);
+    const message = reply(history);
     const asked = uses(message);
     if (asked.length === 0) return { calls, text: text(message), stop: message.stop_reason };
     expect(message.stop_reason).toBe('tool_use');
@@ -94,36 +89,6 @@ test.each([
   const { calls, text } = play([user(message)], () => 'done by the tool');
   expect(calls).toMatchObject([{ name, input }]);
   expect(text).toContain(DEMO_FOOTER);
-});
-
-test.each([
-  ['remind me in 5m to stretch', { at: 'in 5m', prompt: 'Reminder: stretch' }],
-  ['remind me to stretch in 10 minutes', { at: 'in 10m', prompt: 'Reminder: stretch' }],
-  ['every weekday at 9 send me the news', { cron: '0 9 * * 1-5', prompt: 'Reminder: send me the news' }],
-  ['remind me every day at 18 to rest', { cron: '0 18 * * *', prompt: 'Reminder: rest' }],
-  ['every 30m check the oven', { every: '30m', prompt: 'Reminder: check the oven' }],
-  ['remind me at 2026-12-01T09:00 of the party', { at: '2026-12-01T09:00', prompt: 'Reminder: the party' }],
-])('%s is scheduled when there is a scheduler', (message, input) => {
-  const { calls } = play([user(message)], () => 'task 3', [...ALL, 'task_schedule']);
-  expect(calls).toMatchObject([{ name: 'task_schedule', input }]);
-});
-
-test('what has no tool yet is said honestly instead of pretended', () => {
-  for (const message of ['remind me in 5m to stretch', 'fetch https://example.com/']) {
-    const { calls, text } = play([user(message)], () => 'never');
-    expect(calls).toEqual([]);
-    expect(text).toMatch(/`(task_schedule|web_fetch)` .* not available/);
-  }
-  expect(play([user('fetch https://example.com/')], () => 'Example Domain', ['web_fetch']).text).toContain(
-    'Example Domain',
-  );
-  for (const unclear of [
-    'remind me to stretch',
-    'remind me in 5 months of it',
-    'every monday at 7:30pm say hi',
-    'every day at 9pm rest',
-  ])
-    expect(play([user(unclear)], () => 'never', ['task_schedule']).text).toContain('When?');
 });
 
 test('hello explains what it is and five things to try; anything else is answered as a script would', () => {

@@ -13,61 +13,37 @@ Five things to try:
 2. \`run: uname -a && whoami\` (runs in this group's own container)
 3. \`list files\`
 4. \`search for bike\` (looks through this group's messages)
-5. \`todo: buy bread, call Anna\`
+5. \`todo: buy bread, call Anna\``;
 
-Also: \`remind me in 5m to stretch\`, \`every weekday at 9 read the news\`, \`fetch https://example.com\`.`;
+interface Ability {
+  pattern: RegExp;
+  tool: string;
+  input(match: RegExpExecArray, workspace: string): Record<string, unknown>;
+  answer(result: string): string;
+}
 
-type Ability =
-  | { pattern: RegExp; say(match: RegExpExecArray): string }
-  | {
-      pattern: RegExp;
-      tool: string;
-      input(match: RegExpExecArray, workspace: string): Record<string, unknown>;
-      answer(result: string): string;
-    };
-
-/** Runs a command in the container's shell. */
+/** Runs a command in the container's shell; `memory` is the path of the memory file, quoted. */
 function shell(
   pattern: RegExp,
-  command: (match: RegExpExecArray, workspace: string) => string,
-  answer: (result: string) => string,
+  command: (words: string, memory: string, folder: string) => string,
+  intro: string,
 ): Ability {
-  return { pattern, tool: 'bash', input: (match, workspace) => ({ command: command(match, workspace) }), answer };
+  const input: Ability['input'] = (match, folder) => ({
+    command: command(match.at(-1) ?? '', quote(`${folder}/CLAUDE.md`), quote(folder)),
+  });
+  return { pattern, tool: 'bash', input, answer: told(intro) };
 }
-
-/** Schedules a reminder; `time` is a pattern whose named groups `when` puts into the tool's own words. */
-function reminder(time: string, when: (groups: Record<string, string>) => object): Ability {
-  return {
-    pattern: new RegExp(`^(?:remind me (?<before>.*?))?\\b${time}\\b(?<after>.*)$`, 'is'),
-    tool: 'task_schedule',
-    input: ({ groups = {} }) => {
-      const what = `${groups.before ?? ''} ${groups.after}`.trim().replace(/^(to|that|of) /i, '');
-      return { prompt: `Reminder: ${what}`, ...when(groups) };
-    },
-    answer: (result) => `Scheduled.\n${fence(result)}`,
-  };
-}
-
-const LENGTH = '(?<count>\\d+) ?(?<unit>[smhd])(ec(ond)?s?|in(ute)?s?|(ou)?rs?|ays?)?';
 
 // The first that fits is done.
 const ABILITIES: Ability[] = [
-  { pattern: /^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i, say: () => HELP },
-  { pattern: /^reminder: /i, say: ({ input }) => `⏰ ${input}` },
-  reminder(`in ${LENGTH}`, ({ count, unit }) => ({ at: `in ${count}${unit?.toLowerCase()}` })),
-  reminder(`every ${LENGTH}`, ({ count, unit }) => ({ every: `${count}${unit?.toLowerCase()}` })),
-  reminder('every (?<week>week)?day at (?<hour>\\d\\d?)', ({ week, hour }) => ({
-    cron: `0 ${hour} * * ${week ? '1-5' : '*'}`,
-  })),
-  reminder('at (?<at>\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d)', ({ at }) => ({ at })),
-  {
-    pattern: /^(remind me|every)\b/i,
-    say: () => 'When? Try `remind me in 5m to stretch` or `every weekday at 9 read the news`.',
-  },
-  shell(/^(?:please )?remember(?: that)?:? (.+)/is, remember, (line) => `I wrote it down in \`CLAUDE.md\`:\n\n${line}`),
-  shell(/\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i, recall, tellMemory),
-  shell(/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, ([, , command = '']) => command, told('My container says:')),
-  shell(/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, (_, folder) => `ls -la ${quote(folder)}`, told('My files:')),
+  shell(/^(?:please )?remember(?: that)?:? (.+)/is, remember, 'I wrote it down in `CLAUDE.md`:'),
+  shell(
+    /\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i,
+    (_, memory) => `[ -s ${memory} ] && cat ${memory} || echo 'It is still empty. Try: remember that my bike is blue'`,
+    'This is in my memory file `CLAUDE.md`:',
+  ),
+  shell(/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, (command) => command, 'My container says:'),
+  shell(/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, (_, _memory, folder) => `ls -la ${folder}`, 'My files:'),
   {
     pattern: /^search(?: for)?:? (.+)/is,
     tool: 'search_history',
@@ -82,29 +58,12 @@ const ABILITIES: Ability[] = [
     }),
     answer: (result) => `My list now:\n\n${result}`,
   },
-  {
-    pattern: /^(?:fetch |open )?(https?:\/\/\S+)$/i,
-    tool: 'web_fetch',
-    input: ([, url]) => ({ url }),
-    answer: told('The page says (text from the web, not checked):'),
-  },
 ];
 
-function remember([, fact = '']: RegExpExecArray, workspace: string): string {
-  const file = quote(`${workspace}/CLAUDE.md`);
+function remember(fact: string, memory: string): string {
   const line = quote(`- ${fact.replace(/\s+/g, ' ')}`);
   // A file that does not end in a newline would swallow the new line.
-  return `[ -z "$(tail -c 1 ${file} 2>/dev/null)" ] || echo >> ${file}; printf '%s\\n' ${line} >> ${file} && tail -n 1 ${file}`;
-}
-
-function recall(_match: RegExpExecArray, workspace: string): string {
-  return `cat ${quote(`${workspace}/CLAUDE.md`)} 2>/dev/null || true`;
-}
-
-function tellMemory(memory: string): string {
-  const isEmpty = memory === '' || memory === '(no output)';
-  if (isEmpty) return 'My memory of this group is still empty. Try `remember that my bike is blue`.';
-  return `This is in my memory file \`CLAUDE.md\`:\n${fence(memory)}`;
+  return `[ -z "$(tail -c 1 ${memory} 2>/dev/null)" ] || echo >> ${memory}; printf '%s\\n' ${line} >> ${memory} && tail -n 1 ${memory}`;
 }
 
 function quote(text: string): string {
@@ -115,8 +74,8 @@ const MAX_SHOWN_CHARS = 3_000;
 
 /** A code block that its content cannot end early. */
 function fence(text: string): string {
-  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((ticks) => ticks.length));
-  const ticks = '`'.repeat(longest + 1);
+  let ticks = '```';
+  while (text.includes(ticks)) ticks += '`';
   return `${ticks}\n${head(text, MAX_SHOWN_CHARS)}\n${ticks}`;
 }
 
@@ -130,23 +89,16 @@ function told(intro: string): (result: string) => string {
 }
 
 const text = z.string().catch('');
-const part = z.object({
-  type: text,
-  text,
-  /** The result of a tool. */
-  content: z
-    .union([z.string(), z.array(z.object({ text })).transform((parts) => parts.map((one) => one.text).join('\n'))])
-    .catch(''),
-  is_error: z.boolean().catch(false),
-});
-const message = z.object({
-  role: text,
-  content: z.union([z.string().transform((text) => [part.parse({ type: 'text', text })]), z.array(part)]).catch([]),
-});
+/** The API takes a text wherever it takes a list of blocks; here it is always a list. */
+const listOf = <T extends z.ZodType>(block: T) => {
+  const wrap = (content: unknown) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content);
+  return z.preprocess(wrap, z.array(block)).catch([]);
+};
+/** `content` is the result of a tool. */
+const part = z.object({ type: text, text, content: listOf(z.object({ text })), is_error: z.boolean().catch(false) });
 const demoRequest = z.object({
   system: z.unknown().optional(),
-  tools: z.array(z.object({ name: text })).catch([]),
-  messages: z.array(message).catch([]),
+  messages: z.array(z.object({ role: text, content: listOf(part) })).catch([]),
 });
 type DemoRequest = z.infer<typeof demoRequest>;
 
@@ -180,20 +132,19 @@ function nextStep(request: DemoRequest, id: string): ReplyBlock {
     return { type: 'text', text: `Summary by the demo model. The people wrote lately:\n${wrote.join('\n')}` };
   }
   const say = (text: string): ReplyBlock => ({ type: 'text', text: `${text}\n\n${DEMO_FOOTER}` });
-  for (const ability of ABILITIES) {
-    const match = ability.pattern.exec(asked);
+  if (/^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i.test(asked)) return say(HELP);
+  for (const { pattern, tool, input, answer } of ABILITIES) {
+    const match = pattern.exec(asked);
     if (!match) continue;
-    if ('say' in ability) return say(ability.say(match));
-    const { tool } = ability;
-    if (!request.tools.some(({ name }) => name === tool))
-      return say(`I would use the tool \`${tool}\` for that, but it is not available in this version of Pinch yet.`);
-    const input = ability.input(match, workspaceOf(request));
-    if (!result) return { type: 'tool_use', id: `toolu_demo_${id}`, name: tool, input };
-    const failed = result.is_error || /\[exit code \d+\]$/.test(result.content);
-    return say(failed ? `\`${tool}\` did not work:\n${fence(result.content)}` : ability.answer(result.content.trim()));
+    if (!result)
+      return { type: 'tool_use', id: `toolu_demo_${id}`, name: tool, input: input(match, workspaceOf(request)) };
+    const output = result.content.map((one) => one.text).join('\n');
+    const failed = result.is_error || /\[exit code \d+\]$/.test(output);
+    return say(failed ? `\`${tool}\` did not work:\n${fence(output)}` : answer(output.trim()));
   }
-  const heard = `You said: “${head(asked, 300)}”.`;
-  return say(`${heard} I am only the demo model and follow a script: say \`help\` to see what I can do.`);
+  return say(
+    `You said: “${head(asked, 300)}”. I am only the demo model and follow a script: say \`help\` to see what I can do.`,
+  );
 }
 
 /** The last message with the tool result that came after it. Knows the runner's XML (container/agent-runner/src/prompt.ts). */
