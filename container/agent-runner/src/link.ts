@@ -1,7 +1,8 @@
 // The container's half of the link: every TCP connection to 127.0.0.1:<port> becomes one HTTP/2 stream over stdin and stdout.
 // Knows nothing about what is said on it.
+import { once } from 'node:events';
 import http2 from 'node:http2';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 
 export interface LinkOptions {
@@ -20,11 +21,14 @@ const MAX_CONNECTIONS = 512;
 const HELLO_TIMEOUT_MS = 8_000;
 
 /** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
-export async function openLink(options: LinkOptions): Promise<{ port: number; close(): void }> {
-  const { stdin, stdout } = options;
-  const hello = await readHello(stdin);
-  stdout.write(`${hello}\n`);
-  const duplex = joinStreams(stdin, stdout);
+export async function openLink({
+  stdin,
+  stdout,
+  port,
+  onClosed,
+}: LinkOptions): Promise<{ port: number; close(): void }> {
+  stdout.write(`${await readHello(stdin)}\n`);
+  const duplex = Duplex.from({ readable: stdin, writable: stdout });
   const session = http2.connect('http://gateway.invalid', {
     createConnection: () => duplex,
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
@@ -33,51 +37,35 @@ export async function openLink(options: LinkOptions): Promise<{ port: number; cl
   session.on('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
   const server = createServer({ allowHalfOpen: true }, (socket) => tunnel(socket, session));
   server.maxConnections = MAX_CONNECTIONS;
-  const port = await listen(server, options.port);
-  session.on('error', () => session.destroy());
-  session.on('close', () => {
+  await once(server.listen(port, '127.0.0.1'), 'listening');
+  const close = () => session.destroy();
+  session.on('error', close).on('close', () => {
     server.close();
-    options.onClosed();
+    onClosed();
   });
-  duplex.on('error', () => session.destroy());
-  duplex.on('close', () => session.destroy());
-  return { port, close: () => session.destroy() };
+  duplex.on('error', close).on('close', close);
+  stdin.on('end', close);
+  const address = server.address();
+  return { port: typeof address === 'object' && address ? address.port : port, close };
 }
 
 /** Drops everything up to the first `{"hello":…}` line (some engines put their own bytes in front) and returns that line. */
-function readHello(stdin: Readable): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let seen = Buffer.alloc(0);
-    // A host that died while it was starting us leaves a stdin that never ends.
-    const timeout = setTimeout(() => reject(new Error('no hello from the host')), HELLO_TIMEOUT_MS);
-    const onEnd = () => reject(new Error('stdin ended before the hello'));
-    const onData = (chunk: Buffer) => {
-      seen = Buffer.concat([seen, chunk]);
-      for (let newline = seen.indexOf(10); newline >= 0; newline = seen.indexOf(10)) {
-        const line = seen.subarray(0, newline).toString();
-        seen = seen.subarray(newline + 1);
-        if (!line.startsWith('{"hello":')) continue;
-        stdin.off('data', onData).off('end', onEnd).off('error', onEnd).pause();
-        clearTimeout(timeout);
-        if (seen.length > 0) stdin.unshift(seen);
-        return resolve(line);
-      }
-    };
-    stdin.on('data', onData).on('end', onEnd).on('error', onEnd);
-  });
-}
-
-function joinStreams(input: Readable, output: Writable): Duplex {
-  const duplex = new Duplex({
-    read: () => void input.resume(),
-    write: (chunk: Buffer, _encoding, done) => void output.write(chunk, done),
-  });
-  input.on('data', (chunk: Buffer) => {
-    if (!duplex.push(chunk)) input.pause();
-  });
-  for (const event of ['end', 'close', 'error']) input.on(event, () => duplex.destroy());
-  for (const event of ['close', 'error']) output.on(event, () => duplex.destroy());
-  return duplex;
+async function readHello(stdin: Readable): Promise<string> {
+  // A host that died while it was starting us leaves a stdin that never ends.
+  const timeout = setTimeout(() => stdin.destroy(new Error('no hello from the host')), HELLO_TIMEOUT_MS);
+  let seen = Buffer.alloc(0);
+  for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
+    seen = Buffer.concat([seen, chunk]);
+    for (let newline = seen.indexOf(10); newline >= 0; newline = seen.indexOf(10)) {
+      const line = seen.toString('utf8', 0, newline);
+      seen = seen.subarray(newline + 1);
+      if (!line.startsWith('{"hello":')) continue;
+      clearTimeout(timeout);
+      if (seen.length > 0) stdin.unshift(seen);
+      return line;
+    }
+  }
+  throw new Error('stdin ended before the hello');
 }
 
 /** Bytes both ways, half-closes kept; a side that breaks off breaks the other off. */
@@ -96,15 +84,5 @@ function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
     if (stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) socket.destroy();
     // Read on, or the client's own end is never seen and the socket stays for good.
     else socket.end().resume();
-  });
-}
-
-function listen(server: Server, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
   });
 }
