@@ -26,12 +26,9 @@ export function createHostApi(deps: HostApiDeps) {
   const { store } = deps;
   return {
     /** The only runs a link may speak for are leased ones of its group. */
-    isLeasedRun(link: Link, runId: number): boolean {
-      const run = store.runs.get(runId);
-      return run?.groupId === link.groupId && run.state === 'leased';
-    },
+    leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
     events(link: Link, runId: number, body: unknown) {
-      const run = leasedRun(store, link, runId);
+      const run = ownRun(store, link, runId);
       const { events } = parse(runnerEvents, body);
       store.transaction(() => {
         for (const event of events) store.events.addReported(run.id, event.at, event.kind, event.detail);
@@ -40,12 +37,12 @@ export function createHostApi(deps: HostApiDeps) {
       return {};
     },
     finish(link: Link, runId: number, body: unknown) {
-      const run = leasedRun(store, link, runId);
+      const run = ownRun(store, link, runId);
       return { accepted: deps.onFinish(run.id, parse(finishReport, body)) };
     },
     send(link: Link, body: unknown) {
       const request = parse(sendRequest, body);
-      const run = leasedRun(store, link, request.runId);
+      const run = ownRun(store, link, request.runId);
       const chat = targetChat(store, link, run, request.chat);
       const now = deps.clock.now();
       const key = `${run.id}:${request.key}`;
@@ -60,11 +57,11 @@ export function createHostApi(deps: HostApiDeps) {
       const { query, limit } = parse(historyRequest, body);
       return { results: store.messages.search(link.groupId, query, limit ?? 10) };
     },
-    async media(link: Link, which: { messageId: number; index: number }, response: ServerResponse): Promise<void> {
-      const message = store.messages.get(which.messageId);
+    async media(link: Link, messageId: number, index: number, response: ServerResponse): Promise<void> {
+      const message = store.messages.get(messageId);
       const chat = message && store.groups.chat(message.chatId);
-      if (chat?.groupId !== link.groupId || !message?.media[which.index]?.fetched) throw unknownThing('media');
-      const file = deps.mediaFile(which.messageId, which.index);
+      if (chat?.groupId !== link.groupId || !message?.media[index]?.fetched) throw unknownThing('media');
+      const file = deps.mediaFile(messageId, index);
       const { size } = await stat(file);
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
       createReadStream(file)
@@ -74,9 +71,14 @@ export function createHostApi(deps: HostApiDeps) {
   };
 }
 
-function leasedRun(store: Store, link: Link, runId: number): Run {
+function leasedRun(store: Store, link: Link, runId: number): Run | undefined {
   const run = store.runs.get(runId);
-  if (run?.groupId !== link.groupId || run.state !== 'leased') throw unknownThing('run');
+  return run?.groupId === link.groupId && run.state === 'leased' ? run : undefined;
+}
+
+function ownRun(store: Store, link: Link, runId: number): Run {
+  const run = leasedRun(store, link, runId);
+  if (!run) throw unknownThing('run');
   return run;
 }
 

@@ -1,7 +1,7 @@
 // The money: what was spent today (rows), what running calls may still cost (memory: they die with the process), the caps.
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
-import { decideBudget } from '../decide/budget.js';
+import { type BudgetDecision, decideBudget } from '../decide/budget.js';
 import { startOfDay } from '../decide/day.js';
 import type { Store } from '../store/index.js';
 import type { ModelLedger } from './model.js';
@@ -40,20 +40,9 @@ export function createLedger({ store, clock, config }: LedgerDeps): ModelLedger 
   };
 }
 
-function refusal({
-  limit,
-  limitMicroUsd,
-  leftMicroUsd,
-}: {
-  limit: 'day' | 'group';
-  limitMicroUsd: number;
-  leftMicroUsd: number;
-}): string {
-  const whose =
-    limit === 'day'
-      ? 'the daily budget (PINCH_BUDGET_USD_DAY)'
-      : 'the daily budget of this group (PINCH_BUDGET_USD_GROUP_DAY)';
-  return `${whose} of $${dollars(limitMicroUsd)} has $${dollars(leftMicroUsd)} left, this call could cost more`;
+function refusal({ limit, limitMicroUsd, leftMicroUsd }: Extract<BudgetDecision, { kind: 'refuse' }>): string {
+  const whose = limit === 'day' ? '(PINCH_BUDGET_USD_DAY)' : 'of this group (PINCH_BUDGET_USD_GROUP_DAY)';
+  return `the daily budget ${whose} of $${dollars(limitMicroUsd)} has $${dollars(leftMicroUsd)} left, this call could cost more`;
 }
 
 const dollars = (microUsd: number) => (microUsd / 1e6).toFixed(2);

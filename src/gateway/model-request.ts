@@ -2,7 +2,7 @@
 // is untrusted. Knows nothing about back ends or money.
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { parseJson } from './sse.js';
+import { parseJson, readBody } from './body.js';
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 
@@ -39,7 +39,7 @@ export async function readCall(request: IncomingMessage): Promise<ModelCall | Re
   if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens')
     return { status: 403, type: 'permission_error', message: `only the model's messages are available, not ${path}` };
   if (request.method !== 'POST') return invalid('only POST is available here', 405);
-  const bytes = await readBody(request);
+  const bytes = await readBody(request, BODY_LIMIT_BYTES);
   if (!bytes) return undefined;
   if (bytes.length > BODY_LIMIT_BYTES)
     return { status: 413, type: 'request_too_large', message: `the request is larger than ${BODY_LIMIT_BYTES} bytes` };
@@ -58,21 +58,6 @@ export async function readCall(request: IncomingMessage): Promise<ModelCall | Re
 }
 
 const invalid = (message: string, status = 400): Refusal => ({ status, type: 'invalid_request_error', message });
-
-/** The body; undefined when the caller left. One that is too large is read to its end, or else the answer would be lost, but not kept. */
-async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of request) {
-      if (size <= BODY_LIMIT_BYTES) chunks.push(chunk);
-      size += chunk.length;
-    }
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(chunks);
-}
 
 // A list of what is allowed, not of what is forbidden: the API grows, and each new field may call servers, run code or cost more.
 const ALLOWED_FIELDS =

@@ -5,7 +5,9 @@ import type { Duplex } from 'node:stream';
 import { PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { RUN_HEADER } from '../wire.js';
+import { parseJson, readBody } from './body.js';
 import type { HostApi } from './host-api.js';
+import type { ModelProxy } from './model.js';
 
 /** The caller's identity, fixed when its container was started. */
 export interface Link {
@@ -18,11 +20,7 @@ export interface Link {
 
 export interface GatewayDeps {
   hostApi: HostApi;
-  model(
-    request: IncomingMessage,
-    response: ServerResponse,
-    caller: { groupId: number; folder: string; runId: number | null },
-  ): Promise<void>;
+  model: ModelProxy['handle'];
   log: Logger;
 }
 
@@ -47,9 +45,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   });
   server.on('connect', (_request, socket: Duplex) => {
     const body = JSON.stringify({ error: { code: 'egress_refused', message: REFUSED } });
-    socket.end(
-      `HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    );
+    socket.end(`HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n${body}`);
   });
   server.on('clientError', (_error, socket) => void socket.destroy());
   return {
@@ -62,48 +58,36 @@ export function createGateway(deps: GatewayDeps): Gateway {
 }
 
 async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { hostApi } = deps;
   const path = (request.url ?? '').split('?')[0] ?? '';
   const call = `${request.method} ${path}`;
   if (path === '/v1/messages' || path === '/v1/messages/count_tokens') {
-    const runId = Number(request.headers[RUN_HEADER]);
-    const known = Number.isSafeInteger(runId) && deps.hostApi.isLeasedRun(link, runId);
-    return deps.model(request, response, { groupId: link.groupId, folder: link.folder, runId: known ? runId : null });
+    const run = hostApi.leasedRun(link, Number(request.headers[RUN_HEADER]));
+    return deps.model(request, response, { groupId: link.groupId, folder: link.folder, runId: run?.id ?? null });
   }
   if (call === 'GET /work') return link.onWork(response);
-  const media = /^GET \/media\/(\d{1,15})\/(\d{1,3})$/.exec(call);
-  if (media) return deps.hostApi.media(link, { messageId: Number(media[1]), index: Number(media[2]) }, response);
-  const ofRun = /^POST \/runs\/(\d{1,15})\/(events|finish)$/.exec(call);
-  if (ofRun) {
-    const body = await readJson(request);
-    const runId = Number(ofRun[1]);
-    return reply(
-      response,
-      200,
-      ofRun[2] === 'events' ? deps.hostApi.events(link, runId, body) : deps.hostApi.finish(link, runId, body),
-    );
-  }
-  if (call === 'POST /send') return reply(response, 200, deps.hostApi.send(link, await readJson(request)));
-  if (call === 'POST /history') return reply(response, 200, deps.hostApi.history(link, await readJson(request)));
+  const [id = 0, index = 0] = (path.match(/\d{1,15}/g) ?? []).map(Number);
+  if (call === `GET /media/${id}/${index}`) return hostApi.media(link, id, index, response);
+  const posts: Record<string, (body: unknown) => object> = {
+    [`POST /runs/${id}/events`]: (body) => hostApi.events(link, id, body),
+    [`POST /runs/${id}/finish`]: (body) => hostApi.finish(link, id, body),
+    'POST /send': (body) => hostApi.send(link, body),
+    'POST /history': (body) => hostApi.history(link, body),
+  };
+  const post = posts[call];
+  if (post) return reply(response, 200, post(await readJson(request)));
   request.resume();
   reply(response, 403, { error: { code: 'not_available', message: REFUSED } });
 }
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
-/** Reads a JSON body up to 1 MiB; longer or malformed ones throw PinchError. */
+/** Reads a JSON body up to 1 MiB; undefined when it is no JSON, which no schema takes. Throws PinchError `too_large`. */
 async function readJson(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new PinchError('too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (error) {
-    throw new PinchError('bad_json', 'the body is not JSON', { cause: error });
-  }
+  const bytes = await readBody(request, MAX_BODY_BYTES);
+  if (bytes && bytes.length > MAX_BODY_BYTES)
+    throw new PinchError('too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+  return parseJson(String(bytes));
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {
@@ -114,9 +98,7 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 /** What the container did wrong becomes text for it; what we did wrong is logged and stays vague outside. */
 function fail(deps: GatewayDeps, response: ServerResponse, error: unknown): void {
   if (error instanceof PinchError) {
-    const status =
-      error.code === 'too_large' ? 413 : error.code === 'not_found' || error.code === 'forbidden' ? 403 : 400;
-    if (status === 413) response.setHeader('connection', 'close');
+    const status = error.code === 'too_large' ? 413 : error.code === 'forbidden' ? 403 : 400;
     return reply(response, status, { error: { code: error.code, message: error.message } });
   }
   deps.log.error({ err: error }, 'gateway call failed');

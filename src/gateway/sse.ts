@@ -2,6 +2,7 @@
 // Knows nothing about HTTP, prices or back ends.
 import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
+import { parseJson } from './body.js';
 
 export type ReplyBlock =
   | { type: 'text'; text: string }
@@ -125,13 +126,4 @@ export function createUsageTap() {
       outputEstimate: Math.ceil(seen.chars / CHARS_PER_TOKEN),
     }),
   };
-}
-
-/** The value of a JSON text, undefined when it is none. */
-export function parseJson(source: string): unknown {
-  try {
-    return JSON.parse(source);
-  } catch {
-    return undefined;
-  }
 }
