@@ -7,9 +7,7 @@ const root = join(import.meta.dirname, '..');
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter(
-      (name) => /\.(ts|js)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'),
-    )
+    .filter((name) => /\.(ts|js)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
     .map((name) => join(folder, name));
 }
 
