@@ -1,6 +1,5 @@
 // For tests: the agent in this process, between a test host and the strict fake of the Messages API, on folders of its own.
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type { FinishReport, RunSpec } from '../../../../src/wire.js';
 import type { Step } from '../../../../test/fakes/anthropic.js';
@@ -12,7 +11,8 @@ import { historyRecord } from '../records.js';
 import { startTestHost, testRun } from './host.js';
 
 export function makePaths(): Paths & { root: string } {
-  const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'pinch-runner-')));
+  // Not in /tmp, which the file tools may use: the sessions must be outside, as they are in a container.
+  const root = fs.realpathSync(fs.mkdtempSync('/var/tmp/pinch-runner-'));
   const at = (name: string) => {
     fs.mkdirSync(path.join(root, name));
     return path.join(root, name);

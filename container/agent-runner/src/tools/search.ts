@@ -13,45 +13,37 @@ const SKIPPED = /(^|\/)(node_modules|\.git|\.out)\//;
 const GREP = `if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
 else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
-async function findFiles(folder: string, pattern: string): Promise<string> {
-  const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => !entry.isDirectory());
-  const paths = files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)));
-  const found = paths.filter((file) => path.matchesGlob(dotless(file), dotless(pattern)) && !SKIPPED.test(file)).sort();
-  return cutMiddle(found.join('\n'), MAX_CHARS, 'narrow the pattern') || 'No file matches.';
-}
+const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_CHARS, 'narrow the search') || 'Nothing found.';
 
 /** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
 const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
 
-async function grep({ processes, run, paths, signal }: RunContext, args: string[]): Promise<string> {
-  const env = commandEnv(run.timeZone);
-  const job = processes.start(['-c', GREP, 'grep', ...args], { cwd: paths.workspace, env });
-  const { code } = await untilAborted(job.done, signal).finally(job.kill);
-  if (code !== 0 && code !== 1) throw new Error(job.output().trim() || 'the search failed');
-  return cutMiddle(job.output().trimEnd(), MAX_CHARS, 'narrow the search') || 'Nothing found.';
-}
-
 /** glob and grep of one run. */
-export function searchTools(context: RunContext): Tool[] {
-  const { paths } = context;
-  const folder = z.string().describe('Where to look; default: the workspace.').optional();
+export function searchTools({ paths, run, processes, signal }: RunContext): Tool[] {
+  const folder = z.string().default('.').describe('Where to look; default: the workspace.');
   return [
     betaZodTool({
       name: 'glob',
-      description: 'Files whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',
+      description: 'Files and folders whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',
       inputSchema: z.object({ pattern: z.string().min(1), path: folder }),
-      run: ({ pattern, path: where = '.' }) => findFiles(insidePath(paths, where), pattern),
+      run: async (input) => {
+        const entries = await fs.readdir(await insidePath(paths, input.path), { recursive: true });
+        const matches = (name: string) => path.matchesGlob(dotless(name), dotless(input.pattern));
+        const files = entries.filter((name) => matches(name) && !SKIPPED.test(name));
+        return shown(files.sort().join('\n'));
+      },
     }),
     betaZodTool({
       name: 'grep',
-      description: 'Lines matching a regular expression, as file:line:text.',
-      inputSchema: z.object({
-        pattern: z.string().min(1),
-        path: folder,
-        glob: z.string().describe('Only files with such a name, e.g. *.ts').optional(),
-      }),
-      run: ({ pattern, path: where = '.', glob = '' }) => grep(context, [pattern, glob, insidePath(paths, where)]),
+      description: 'Lines matching a regular expression, as file:line:text; `glob` limits it to such file names.',
+      inputSchema: z.object({ pattern: z.string().min(1), path: folder, glob: z.string().default('') }),
+      run: async (input) => {
+        const args = ['-c', GREP, 'grep', input.pattern, input.glob, await insidePath(paths, input.path)];
+        const job = processes.start(args, { cwd: paths.workspace, env: commandEnv(run.timeZone) });
+        const { code } = await untilAborted(job.done, signal).finally(job.kill);
+        if (code !== 0 && code !== 1) throw new Error(job.output().trim() || 'the search failed');
+        return shown(job.output());
+      },
     }),
   ];
 }
