@@ -147,16 +147,14 @@ async function importOfflineBase(docker, tag) {
 async function finished(docker, body, failure) {
   /** @type {string[]} */
   const lines = [];
-  await new Promise((resolve, reject) => {
-    docker.modem.followProgress(
-      body,
-      (error) =>
-        error
-          ? reject(new SetupError(`${failure}: ${error.message}`, lines.slice(-20).join('').trimEnd()))
-          : resolve(undefined),
-      (event) => {
-        if (typeof event.stream === 'string') lines.push(event.stream);
-      },
-    );
+  // Some errors end the stream, others are only told in it.
+  let told = '';
+  const error = await new Promise((resolve) => {
+    docker.modem.followProgress(body, resolve, (event) => {
+      if (typeof event.stream === 'string') lines.push(event.stream);
+      if (typeof event.error === 'string') told = event.error;
+    });
   });
+  const reason = error?.message ?? told;
+  if (reason) throw new SetupError(`${failure}: ${reason}`, lines.slice(-20).join('').trimEnd());
 }
