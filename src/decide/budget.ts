@@ -21,14 +21,11 @@ export type BudgetDecision =
  * A call that can cost nothing is always allowed.
  */
 export function decideBudget(input: BudgetInput): BudgetDecision {
-  if (input.worstCase <= 0) return { kind: 'allow' };
-  const leftGroup = input.limitGroup - input.spentGroup - input.reservedGroup;
-  if (input.worstCase > leftGroup) return refuse('group', input.limitGroup, leftGroup);
-  const leftDay = input.limitDay - input.spentDay - input.reservedDay;
-  if (input.worstCase > leftDay) return refuse('day', input.limitDay, leftDay);
-  return { kind: 'allow' };
-}
-
-function refuse(limit: 'day' | 'group', limitMicroUsd: number, left: number): BudgetDecision {
-  return { kind: 'refuse', limit, limitMicroUsd, leftMicroUsd: Math.max(0, left) };
+  const { worstCase, limitDay, limitGroup } = input;
+  const leftGroup = limitGroup - input.spentGroup - input.reservedGroup;
+  const leftDay = limitDay - input.spentDay - input.reservedDay;
+  if (worstCase <= Math.min(leftGroup, leftDay) || worstCase <= 0) return { kind: 'allow' };
+  if (worstCase > leftGroup)
+    return { kind: 'refuse', limit: 'group', limitMicroUsd: limitGroup, leftMicroUsd: Math.max(0, leftGroup) };
+  return { kind: 'refuse', limit: 'day', limitMicroUsd: limitDay, leftMicroUsd: Math.max(0, leftDay) };
 }

@@ -18,56 +18,51 @@ Five things to try:
 interface Ability {
   pattern: RegExp;
   tool: string;
-  input(match: RegExpExecArray, workspace: string): Record<string, unknown>;
+  input(words: string, folder: string): Record<string, unknown>;
   answer(result: string): string;
 }
 
-/** Runs a command in the container's shell; `memory` is the path of the memory file, quoted. */
-function shell(
-  pattern: RegExp,
-  command: (words: string, memory: string, folder: string) => string,
-  intro: string,
-): Ability {
-  const input: Ability['input'] = (match, folder) => ({
-    command: command(match.at(-1) ?? '', quote(`${folder}/CLAUDE.md`), quote(folder)),
-  });
-  return { pattern, tool: 'bash', input, answer: told(intro) };
+/** Runs a command in the container's shell; an earlier one may have left it outside the group's folder. */
+function shell(pattern: RegExp, command: (words: string, folder: string) => string, intro: string): Ability {
+  return {
+    pattern,
+    tool: 'bash',
+    input: (words, folder) => ({ command: command(words, folder) }),
+    answer: told(intro),
+  };
 }
 
-// The first that fits is done.
+// The first that fits is done, with the words of its last bracket.
 const ABILITIES: Ability[] = [
   shell(/^(?:please )?remember(?: that)?:? (.+)/is, remember, 'I wrote it down in `CLAUDE.md`:'),
   shell(
     /\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i,
-    (_, memory) => `[ -s ${memory} ] && cat ${memory} || echo 'It is still empty. Try: remember that my bike is blue'`,
+    (_, folder) =>
+      `cd '${folder}'; [ -s CLAUDE.md ] && cat CLAUDE.md || echo 'It is still empty. Try: remember that my bike is blue'`,
     'This is in my memory file `CLAUDE.md`:',
   ),
   shell(/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, (command) => command, 'My container says:'),
-  shell(/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, (_, _memory, folder) => `ls -la ${folder}`, 'My files:'),
+  shell(/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, (_, folder) => `ls -la '${folder}'`, 'My files:'),
   {
     pattern: /^search(?: for)?:? (.+)/is,
     tool: 'search_history',
-    input: ([, query]) => ({ query, limit: 10 }),
+    input: (query) => ({ query, limit: 10 }),
     answer: told('The message history has this:'),
   },
   {
     pattern: /^to-?do:? (.+)/is,
     tool: 'todo',
-    input: ([, list = '']) => ({
+    input: (list) => ({
       items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })),
     }),
     answer: (result) => `My list now:\n\n${result}`,
   },
 ];
 
-function remember(fact: string, memory: string): string {
-  const line = quote(`- ${fact.replace(/\s+/g, ' ')}`);
+function remember(fact: string, folder: string): string {
+  const line = `- ${fact.replace(/\s+/g, ' ')}`.replaceAll("'", `'\\''`);
   // A file that does not end in a newline would swallow the new line.
-  return `[ -z "$(tail -c 1 ${memory} 2>/dev/null)" ] || echo >> ${memory}; printf '%s\\n' ${line} >> ${memory} && tail -n 1 ${memory}`;
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
+  return `cd '${folder}'; [ -z "$(tail -c 1 CLAUDE.md 2>/dev/null)" ] || echo >> CLAUDE.md; printf '%s\\n' '${line}' >> CLAUDE.md && tail -n 1 CLAUDE.md`;
 }
 
 const MAX_SHOWN_CHARS = 3_000;
@@ -137,7 +132,12 @@ function nextStep(request: DemoRequest, id: string): ReplyBlock {
     const match = pattern.exec(asked);
     if (!match) continue;
     if (!result)
-      return { type: 'tool_use', id: `toolu_demo_${id}`, name: tool, input: input(match, workspaceOf(request)) };
+      return {
+        type: 'tool_use',
+        id: `toolu_demo_${id}`,
+        name: tool,
+        input: input(match.at(-1) ?? '', folderOf(request)),
+      };
     const output = result.content.map((one) => one.text).join('\n');
     const failed = result.is_error || /\[exit code \d+\]$/.test(output);
     return say(failed ? `\`${tool}\` did not work:\n${fence(output)}` : answer(output.trim()));
@@ -170,6 +170,6 @@ function wordsOf(xml: string): string {
 }
 
 /** The group's folder; the runner's prompt names the memory file by its full path, outside a container not /workspace. */
-function workspaceOf({ system }: DemoRequest): string {
-  return /- (\/[^"\\]*?)\/CLAUDE\.md is your memory/.exec(JSON.stringify(system ?? ''))?.[1] ?? '/workspace';
+function folderOf({ system }: DemoRequest): string {
+  return /- (\/[^"'\\]*?)\/CLAUDE\.md is your memory/.exec(JSON.stringify(system ?? ''))?.[1] ?? '/workspace';
 }

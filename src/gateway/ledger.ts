@@ -6,11 +6,7 @@ import { startOfDay } from '../decide/day.js';
 import type { Store } from '../store/index.js';
 import type { ModelLedger } from './model.js';
 
-export interface LedgerDeps {
-  store: Store;
-  clock: Clock;
-  config: Pick<Config, 'timeZone' | 'budgetDayMicroUsd' | 'budgetGroupDayMicroUsd'>;
-}
+type LedgerDeps = { store: Store; clock: Clock; config: Config };
 
 export function createLedger({ store, clock, config }: LedgerDeps): ModelLedger {
   const reserved = new Map<number, number>();

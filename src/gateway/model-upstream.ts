@@ -10,11 +10,6 @@ import type { UsageTap } from './sse.js';
 
 export type HttpBackend = Extract<Backend, { kind: 'http' }>;
 
-/** Whether prices of unknown models must be assumed: only Anthropic is known to charge for everything. */
-export function isAnthropic({ baseUrl }: HttpBackend): boolean {
-  return new URL(baseUrl).hostname === 'api.anthropic.com';
-}
-
 /** What is known of an answer while it goes on. */
 export interface Progress {
   /** HTTP status the back end gave; 499 until it gave one, 502 when it could not be reached. */
@@ -48,7 +43,7 @@ export async function forward(exchange: Exchange, backend: HttpBackend, now: () 
   progress.status = answer.statusCode ?? 502;
   progress.firstByteAt = now();
   progress.requestId = String(answer.headers['request-id'] ?? '') || null;
-  const headers = returnedHeaders(answer.headers);
+  const headers = pick(answer.headers, RETURNED);
   if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
     response.writeHead(200, headers).flushHeaders();
     return pipeline(answer, tapped(progress.tap), response, { end: false });
@@ -70,7 +65,7 @@ function send({ call, request, response }: Exchange, backend: HttpBackend): Prom
     url.pathname = `${url.pathname.replace(/\/(v1\/?)?$/, '')}${call.path}`;
     url.search = call.query;
     const headers = {
-      ...forwardedHeaders(request.headers),
+      ...pick(request.headers, SENT),
       ...credential(backend),
       'content-length': call.body.length,
       // Compressed bytes could not be tapped for usage.
@@ -98,16 +93,8 @@ function credential({ apiKey, authToken }: HttpBackend): Record<string, string> 
 }
 
 // Only what the API reads: cookies, the caller's credentials, the run's name and everything hop-by-hop stay here.
-const forwardedHeaders = (headers: IncomingHttpHeaders) =>
-  pick(headers, /^(accept|content-type|user-agent|anthropic-.+)$/);
-
-const LONGEST_WAIT_S = 60;
-
-/** A wait longer than a minute is not for the SDK to sleep out inside the run: the queue does that better. */
-function returnedHeaders(headers: IncomingHttpHeaders): Record<string, string> {
-  const returned = pick(headers, /^(content-type|request-id|retry-after(-ms)?|x-should-retry|anthropic-.+)$/);
-  return Number(headers['retry-after']) > LONGEST_WAIT_S ? { ...returned, 'x-should-retry': 'false' } : returned;
-}
+const SENT = /^(accept|content-type|user-agent|anthropic-.+)$/;
+const RETURNED = /^(content-type|request-id|retry-after(-ms)?|x-should-retry|anthropic-.+)$/;
 
 function pick(headers: IncomingHttpHeaders, names: RegExp): Record<string, string> {
   const kept = Object.entries(headers).filter(([name]) => names.test(name));

@@ -7,7 +7,7 @@ import type { Logger } from '../log.js';
 import type { ModelCallRow } from '../store/usage.js';
 import { demoReply, demoTokens } from './demo-model.js';
 import { type ModelCall, readCall } from './model-request.js';
-import { type Exchange, forward, isAnthropic, refuse } from './model-upstream.js';
+import { type Exchange, forward, refuse } from './model-upstream.js';
 import { loadPrices, type Prices } from './prices.js';
 import { createUsageTap, encodeMessage, type TokenUsage, tokensOf } from './sse.js';
 
@@ -34,15 +34,16 @@ export interface ModelProxyDeps {
   log: Logger;
 }
 
-export interface ModelProxy {
-  /** Answers one `POST /v1/messages` or `/v1/messages/count_tokens`. Resolves when the response is over and the call is recorded. */
-  handle(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void>;
-}
+export type ModelProxy = ReturnType<typeof createModelProxy>;
 
 /** Builds the proxy. Throws PinchError `prices_invalid` when the price list cannot be read. */
-export function createModelProxy(deps: ModelProxyDeps): ModelProxy {
+export function createModelProxy(deps: ModelProxyDeps) {
   const context = { ...deps, prices: loadPrices() };
-  return { handle: (request, response, caller) => handle(context, { request, response, caller }) };
+  return {
+    /** Answers one `POST /v1/messages` or `/v1/messages/count_tokens`. Resolves when the response is over and the call is recorded. */
+    handle: (request: IncomingMessage, response: ServerResponse, caller: Caller) =>
+      handle(context, { request, response, caller }),
+  };
 }
 
 type Context = ModelProxyDeps & { prices: Prices };
@@ -51,6 +52,7 @@ interface Booking extends Exchange {
   caller: Caller;
   backend: Backend;
   startedAt: number;
+  model: string;
 }
 
 type Arrival = Pick<Booking, 'request' | 'response' | 'caller'>;
@@ -63,7 +65,9 @@ async function handle(context: Context, arrival: Arrival): Promise<void> {
   if (!call || response.destroyed) return void response.destroy();
   if ('status' in call) return refuse(response, call);
   const progress = { status: 499, firstByteAt: null, requestId: null, tap: createUsageTap() };
-  const booking = { ...arrival, call, backend: context.backend(), startedAt, progress };
+  const backend = context.backend();
+  const model = backend.kind === 'demo' ? 'demo' : call.json.model;
+  const booking = { ...arrival, call, backend, startedAt, model, progress };
   if (call.path === '/v1/messages/count_tokens') {
     await answer(context, booking);
     return void response.end();
@@ -119,9 +123,10 @@ function mostTokens({ billableBytes, json }: ModelCall): TokenUsage {
   return { ...NO_TOKENS, cacheWrite1hTokens, outputTokens: json.max_tokens ?? 0 };
 }
 
-function costOf({ prices }: Context, { backend, call }: Booking, usage: TokenUsage) {
-  if (backend.kind === 'demo') return { microUsd: 0, estimated: false };
-  return prices.cost(call.json.model, usage, { freeUnknown: !isAnthropic(backend) });
+/** Only Anthropic is known to charge for models whose price we do not know. */
+function costOf({ prices }: Context, { backend, model }: Booking, usage: TokenUsage) {
+  const charges = backend.kind === 'http' && new URL(backend.baseUrl).hostname === 'api.anthropic.com';
+  return prices.cost(model, usage, { freeUnknown: !charges });
 }
 
 /** The back end's figures as far as they came, ours for the rest; errors cost nothing. */
@@ -136,14 +141,14 @@ function usageOf({ call, progress }: Exchange): { usage: TokenUsage; estimated: 
 }
 
 function rowOf(context: Context, booking: Booking): ModelCallRow {
-  const { caller, call, backend, progress, startedAt } = booking;
+  const { caller, model, progress, startedAt } = booking;
   const { usage, estimated } = usageOf(booking);
   const cost = costOf(context, booking, usage);
   return {
     runId: caller.runId,
     groupId: caller.groupId,
     at: startedAt,
-    model: backend.kind === 'demo' ? 'demo' : call.json.model,
+    model,
     ...usage,
     costMicroUsd: cost.microUsd,
     estimated: estimated || (cost.estimated && cost.microUsd > 0),

@@ -12,20 +12,18 @@ const price = rate.extend({ above: rate.extend({ promptTokens: z.int().positive(
 const priceFile = z.object({ models: z.record(z.string(), price) });
 type Price = z.infer<typeof price>;
 
-export interface Prices {
-  /**
-   * Cost of one call. A model without a price costs nothing when `freeUnknown` (a server of one's own), else as much as the most
-   * expensive known one, so that a budget still holds; `estimated` is then true.
-   */
-  cost(model: string, usage: TokenUsage, options: { freeUnknown: boolean }): { microUsd: number; estimated: boolean };
-}
+export type Prices = ReturnType<typeof loadPrices>;
 
 /** Reads the price list, by default the one beside this file. Throws PinchError `prices_invalid`. */
-export function loadPrices(file: string | URL = new URL('./prices.json', import.meta.url)): Prices {
+export function loadPrices(file: string | URL = new URL('./prices.json', import.meta.url)) {
   const models = Object.entries(readPrices(file)).sort(([a], [b]) => b.length - a.length);
   const dearest = models.map(([, known]) => known).reduce((a, b) => (b.output > a.output ? b : a));
   return {
-    cost(model, usage, { freeUnknown }) {
+    /**
+     * Cost of one call. A model without a price costs nothing when `freeUnknown` (a server of one's own), else as much as the most
+     * expensive known one, so that a budget still holds; `estimated` is then true.
+     */
+    cost(model: string, usage: TokenUsage, { freeUnknown }: { freeUnknown: boolean }) {
       // A dated name is the model it begins with, the longest that fits.
       const known = models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
       if (known) return { microUsd: costMicroUsd(known, usage), estimated: false };

@@ -90,7 +90,7 @@ export type UsageTap = ReturnType<typeof createUsageTap>;
 
 export function createUsageTap() {
   const decoder = new StringDecoder('utf8');
-  const seen = { started: false, complete: false, stopReason: '', chars: 0 };
+  const seen = { complete: false, stopReason: '', chars: 0 };
   let raw: Record<string, unknown> = {};
   let line = '';
 
@@ -101,7 +101,6 @@ export function createUsageTap() {
     // Later counts replace earlier ones, but a null says nothing.
     const given = Object.entries({ ...message?.usage, ...event.usage }).filter(([, value]) => value !== null);
     raw = { ...raw, ...Object.fromEntries(given) };
-    seen.started ||= given.length > 0;
     seen.complete ||= event.usage !== undefined;
     seen.stopReason = delta?.stop_reason || event.stop_reason || seen.stopReason;
     if (delta) seen.chars += `${delta.text}${delta.thinking}${delta.partial_json}`.length;
@@ -118,7 +117,7 @@ export function createUsageTap() {
     result: () => ({
       usage: tokensOf(raw),
       /** The input counts are the provider's. */
-      started: seen.started,
+      started: Object.keys(raw).length > 0,
       /** All counts are: `message_delta`, or a whole reply, was read. */
       complete: seen.complete,
       stopReason: seen.stopReason || null,
