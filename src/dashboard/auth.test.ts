@@ -3,27 +3,38 @@ import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type AccessRequest, decideAccess, loadDashboardToken, sessionValue } from './auth.js';
+import { decideAccess, loadDashboardToken, sessionValue } from './auth.js';
 
 const token = 'a-token-of-at-least-sixteen-characters';
-const rules = { port: 7462, token, openPaths: new Set(['/healthz', '/chat.css']) };
-const bearer: AccessRequest = {
-  method: 'GET',
-  path: '/api/status',
-  host: '127.0.0.1:7462',
-  origin: undefined,
-  fetchSite: undefined,
-  authorization: `Bearer ${token}`,
-  cookie: undefined,
-};
-const browser: AccessRequest = { ...bearer, authorization: undefined, cookie: sessionValue(token) };
-const decide = (change: Partial<AccessRequest>, base = bearer) => {
-  const access = decideAccess({ ...base, ...change }, rules);
-  return access.kind === 'forbidden' ? access.code : access.kind;
-};
+
+/** A request: its method and path (with the query), and its headers by their names. */
+interface Asked {
+  method?: string;
+  path?: string;
+  host?: string | undefined;
+  origin?: string;
+  'sec-fetch-site'?: string;
+  authorization?: string | undefined;
+  cookie?: string;
+}
+
+const bearer: Asked = { path: '/api/status', host: '127.0.0.1:7462', authorization: `Bearer ${token}` };
+const browser: Asked = { ...bearer, authorization: undefined, cookie: `pinch_session=${sessionValue(token)}` };
+
+function decide(change: Asked, base: Asked): string {
+  const { method = 'GET', path = '/', ...headers } = { ...base, ...change };
+  const url = new URL(path, 'http://127.0.0.1:7462');
+  const request = {
+    method,
+    path: url.pathname,
+    header: (name: string) => new Map(Object.entries(headers)).get(name),
+    query: (name: string) => url.searchParams.get(name) ?? undefined,
+  };
+  return decideAccess(request, 7462, token);
+}
 
 describe('every request is decided before a route sees it', () => {
-  test.each<[string, Partial<AccessRequest>, AccessRequest, string]>([
+  test.each<[string, Asked, Asked, string]>([
     ['bearer token', {}, bearer, 'allowed'],
     ['localhost', { host: 'LOCALHOST:7462' }, bearer, 'allowed'],
     ['IPv6 loopback', { host: '[::1]:7462' }, bearer, 'allowed'],
@@ -39,21 +50,32 @@ describe('every request is decided before a route sees it', () => {
     ['Origin of another port here', { origin: 'http://127.0.0.1:3000' }, browser, 'foreign_origin'],
     ['https Origin', { origin: 'https://127.0.0.1:7462' }, browser, 'foreign_origin'],
     ['Origin null (sandboxed frame, file)', { origin: 'null' }, browser, 'foreign_origin'],
-    ['an image on another page', { fetchSite: 'cross-site' }, browser, 'foreign_origin'],
-    ['a script of another port here', { fetchSite: 'same-site' }, browser, 'foreign_origin'],
-    ['a followed link to the page', { fetchSite: 'cross-site', path: '/' }, browser, 'allowed'],
+    ['an image on another page', { 'sec-fetch-site': 'cross-site' }, browser, 'foreign_origin'],
+    ['a script of another port here', { 'sec-fetch-site': 'same-site' }, browser, 'foreign_origin'],
+    ['a followed link to the page', { 'sec-fetch-site': 'cross-site', path: '/' }, browser, 'allowed'],
     ['the cookie', {}, browser, 'allowed'],
     ['a change by cookie without Origin', { method: 'POST' }, browser, 'foreign_origin'],
-    ['a change by cookie from our page', { method: 'POST', fetchSite: 'same-origin' }, browser, 'allowed'],
+    ['a change by cookie from our page', { method: 'POST', 'sec-fetch-site': 'same-origin' }, browser, 'allowed'],
     ['a change by bearer without Origin', { method: 'POST' }, bearer, 'allowed'],
     ['no token', { authorization: undefined }, bearer, 'unauthorized'],
     ['wrong token', { authorization: 'Bearer nope' }, bearer, 'unauthorized'],
     ['wrong token beside a good cookie', { authorization: 'Bearer nope' }, browser, 'unauthorized'],
     ['an empty bearer', { authorization: 'Bearer ' }, bearer, 'unauthorized'],
     ['another scheme', { authorization: `Basic ${token}` }, bearer, 'unauthorized'],
-    ['the token itself as cookie', { cookie: token }, browser, 'unauthorized'],
-    ['an empty cookie', { cookie: '' }, browser, 'unauthorized'],
+    ['the token itself as cookie', { cookie: `pinch_session=${token}` }, browser, 'unauthorized'],
+    ['an empty cookie', { cookie: 'pinch_session=' }, browser, 'unauthorized'],
     ['open path without token', { authorization: undefined, path: '/healthz' }, bearer, 'allowed'],
+    ["the page's own files without token", { authorization: undefined, path: '/chat.css' }, bearer, 'allowed'],
+    ['the page itself without token', { authorization: undefined, path: '/index.html' }, bearer, 'unauthorized'],
+    ['the printed link', { authorization: undefined, path: `/?token=${token}` }, bearer, 'log_in'],
+    ['a printed link with another token', { authorization: undefined, path: '/?token=nope' }, bearer, 'unauthorized'],
+    ['the link under another name', { path: `/?token=${token}`, host: 'evil.example:7462' }, bearer, 'wrong_host'],
+    [
+      'the token in an address of the API',
+      { path: `/api/runs?token=${token}`, authorization: undefined },
+      bearer,
+      'unauthorized',
+    ],
     ['a path that begins like an open one', { authorization: undefined, path: '/healthz/x' }, bearer, 'unauthorized'],
   ])('%s', (_name, change, base, expected) => {
     expect(decide(change, base)).toBe(expected);

@@ -108,7 +108,7 @@ test('the history gives replies as safe HTML and what the owner typed as text', 
 describe('following', () => {
   test('shows messages of both sides as they are stored', async () => {
     const stream = await follow();
-    await stream.next('runs');
+    await stream.next('status');
     await send('hello');
     expect(JSON.parse((await stream.next('message')).data)).toMatchObject({ direction: 'in', text: 'hello' });
     const id = home.reply('hi');
@@ -128,28 +128,43 @@ describe('following', () => {
     expect(got).toEqual(missed);
   });
 
-  test('begins with what is new when it is not told where', async () => {
-    await send('old');
+  test('begins with the latest history when it is not told where', async () => {
+    for (let n = 0; n < 205; n += 1) home.intake.receiveFromPage(`old ${n}`);
     const stream = await follow();
-    await stream.next('runs');
+    for (let n = 5; n < 205; n += 1) expect(JSON.parse((await stream.next('message')).data).text).toBe(`old ${n}`);
+    await stream.next('status');
     await send('new');
     expect(JSON.parse((await stream.next('message')).data).text).toBe('new');
   });
 
   test('says when a run waits, works and has ended', async () => {
     const stream = await follow();
-    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 0, waiting: 0 });
+    const chat = async () => JSON.parse((await stream.next('status')).data).chat;
+    expect(await chat()).toEqual({ working: 0, waiting: 0 });
     await send('hello');
-    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 0, waiting: 1 });
+    expect(await chat()).toEqual({ working: 0, waiting: 1 });
     const { end } = home.work();
-    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 1, waiting: 0 });
+    expect(await chat()).toEqual({ working: 1, waiting: 0 });
     end('done');
-    expect(JSON.parse((await stream.next('runs')).data)).toEqual({ working: 0, waiting: 0 });
+    expect(await chat()).toEqual({ working: 0, waiting: 0 });
+  });
+
+  test('tells what changed without being asked, and nothing when nothing did', async () => {
+    const stream = await follow();
+    const status = async () => JSON.parse((await stream.next('status')).data);
+    expect(await status()).toMatchObject({ assistantName: 'Pinch', stopped: false });
+    home.state.status.engine = { state: 'down', detail: 'gone' };
+    home.wake.emit('changed');
+    expect(await status()).toMatchObject({ engine: { state: 'down', detail: 'gone' } });
+    home.state.status.text = 'up a minute more';
+    home.wake.emit('changed');
+    await send('the next change');
+    expect(await status()).toMatchObject({ chat: { waiting: 1 } });
   });
 
   test('sends a sign of life every twenty seconds', async () => {
     const stream = await follow();
-    await stream.next('runs');
+    await stream.next('status');
     let came = false;
     const comment = stream.comment().finally(() => {
       came = true;

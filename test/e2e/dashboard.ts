@@ -34,6 +34,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
   const emergencyStop = (reason: string) => {
     state.stops.push(reason);
     state.status.stopped = true;
+    wake.emit('changed');
   };
   const intake = createIntake({
     store,
@@ -59,6 +60,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     emergencyStop,
     resume: () => {
       state.status.stopped = false;
+      wake.emit('changed');
     },
     ready: () => state.ready,
     status: () => state.status,
@@ -125,12 +127,12 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
         },
       };
     },
-    /** The daemon goes away and comes back on the same port. */
+    /** The daemon goes away and comes back, on the same port or on that of another one. */
     async down() {
       await running.dashboard.close();
     },
-    async up() {
-      running.dashboard = await startDashboard({ ...deps, port });
+    async up(at = port) {
+      running.dashboard = await startDashboard({ ...deps, port: at });
     },
     async close() {
       await running.dashboard.close();

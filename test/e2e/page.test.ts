@@ -75,7 +75,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await input().fill(text);
     await input().press('Enter');
   }
-  const shows = (...expected: string[]) => expect.poll(texts).toEqual(expected);
+  const shows = (...expected: string[]) => expect.poll(texts, { timeout: 10_000 }).toEqual(expected);
   const stored = () => home.store.messages.latest(home.webChat().id, 100).map((message) => message.text);
 
   test('the printed link signs in, leaves the address bar and is not needed again', async () => {
@@ -188,16 +188,58 @@ describe.skipIf(!executablePath)('the chat page', () => {
     expect(await input().inputValue()).toBe('half a thou');
   });
 
+  test('when the token was replaced it becomes the page that tells how to sign in', async () => {
+    await logIn();
+    await home.down();
+    home.deps.token = 'another-token-of-the-owner';
+    await home.up();
+    await page.getByRole('heading', { name: 'This page needs its link' }).waitFor();
+  });
+
+  test('a message the server could not store is tried again until it can', async () => {
+    await logIn();
+    let tries = 0;
+    await page.route('**/api/chat', (route) => {
+      tries += 1;
+      return tries < 3 ? route.fulfill({ status: 500, json: {} }) : route.continue();
+    });
+    await write('the disk was full');
+    await expect.poll(() => page.locator('#pending .message').count(), { timeout: 10_000 }).toBe(0);
+    await shows('the disk was full');
+    expect(stored()).toEqual(['the disk was full']);
+  });
+
+  test('what changes is shown at once, without anybody asking', async () => {
+    await logIn();
+    await page.locator('#channels li.open', { hasText: 'telegram' }).waitFor();
+    home.state.status.channels = [{ name: 'telegram', state: 'blocked', detail: 'the token is wrong' }];
+    home.wake.emit('changed');
+    await page.getByText('telegram: the token is wrong').waitFor();
+    home.state.status.channels = [{ name: 'telegram', state: 'open', detail: '@pinch_bot' }];
+    home.wake.emit('changed');
+    await page.getByText('telegram: the token is wrong').waitFor({ state: 'hidden' });
+  });
+
   test('after a backup was restored the page shows what the restored history holds', async () => {
     await logIn();
     await write('younger than the backup');
     await expect.poll(() => page.locator('#pending .message').count()).toBe(0);
+    await input().fill('half a thou');
     await home.down();
     await page.getByText('Connection lost.').waitFor();
-    await page.route('**/api/chat/messages', (route) => route.fulfill({ json: { messages: [] } }));
-    await page.route('**/api/chat/stream*', (route) => route.abort());
-    await home.up();
-    await shows();
+    const restored = await startDashboardFixture({ markdownToSafeHtml });
+    try {
+      restored.intake.receiveFromPage('older than the backup');
+      // Another process on the same port and token, as a restart is; its store knows less.
+      restored.deps.token = home.token;
+      restored.deps.status = () => ({ ...restored.state.status, startedAt: home.state.status.startedAt + 60_000 });
+      await restored.down();
+      await restored.up(home.port);
+      await shows('older than the backup');
+      expect(await input().inputValue()).toBe('half a thou');
+    } finally {
+      await restored.close();
+    }
   });
 
   test('a message whose answer was lost on the way is stored once, also after closing the page', async () => {
@@ -260,7 +302,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await logIn();
     const banners = page.locator('#banners');
     await banners.getByText('Emergency stop').waitFor();
-    const text = await banners.textContent();
+    const text = await banners.innerText();
     for (const part of ['Docker is not available', 'Demo model', 'the token is wrong']) expect(text).toContain(part);
     expect(await page.locator('#model').textContent()).toBe('demo model');
     await page.getByRole('button', { name: 'Resume' }).click();

@@ -1,179 +1,119 @@
-// The chat page: loads the history, follows it live, sends what is typed. The parts are in messages.js, unsent.js, status.js.
-import { createConversation } from './messages.js';
-import { createStatusView } from './status.js';
-import { createUnsent, draft } from './unsent.js';
+// The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
+import { createConversation, element } from './messages.js';
+import { createUnsent } from './unsent.js';
 
-const STATUS_EVERY_MS = 10_000;
-const FIRST_RETRY_MS = 1_000;
-const MAX_RETRY_MS = 10_000;
+const RETRY_MS = 1_000;
+const DRAFT = 'pinch.draft';
+const parkedTexts = {
+  auth: 'The model provider refused the key. Correct it in .env and restart Pinch; your messages wait.',
+  budget: 'The budget for today is used up. Messages wait until tomorrow or until you raise it in .env.',
+};
 
 const $ = (id) => document.getElementById(id);
-let version;
-let loaded = false;
-const text = $('text');
-const conversation = createConversation({
-  scroller: $('scroller'),
-  content: $('content'),
-  messages: $('messages'),
-  pending: $('pending'),
-  jump: $('jump'),
-});
-const view = createStatusView(
-  { name: $('name'), model: $('model'), channels: $('channels'), banners: $('banners') },
-  async () => {
-    await fetch('/api/resume', { method: 'POST' });
-    await refreshStatus();
-  },
-);
+const input = $('text');
+const conversation = createConversation();
 const unsent = createUnsent({
-  waiting: (item) => {
-    conversation.showWaiting(item);
-    showEmpty();
-  },
+  waiting: (item) => conversation.showUnsent(item),
   // The stored message comes back on the stream and takes the place of its copy; one that is not kept has none.
-  sent: (item, messageId) => {
-    if (messageId === null) conversation.dropWaiting(item.id);
-  },
+  sent: (item, messageId) => messageId === null && conversation.dropUnsent(item.id),
   refused: (item, problem) =>
-    conversation.showWaiting(item, {
-      problem,
-      onEdit: () => {
-        conversation.dropWaiting(item.id);
-        unsent.discard(item);
-        setText(text.value === '' ? item.text : `${text.value}\n${item.text}`);
-        text.focus();
-      },
+    conversation.showUnsent(item, problem, () => {
+      unsent.discard(item);
+      conversation.dropUnsent(item.id);
+      setInput(input.value === '' ? item.text : `${input.value}\n${item.text}`);
+      input.focus();
     }),
-  signedOut: () => view.setTrouble({ signedOut: true }),
 });
+let startedAt;
 
-/** The JSON of a GET. Throws when the server cannot be reached or refuses. */
-async function get(path) {
-  const response = await fetch(path);
-  view.setTrouble({ signedOut: response.status === 401 });
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return response.json();
+/** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
+function follow() {
+  const lastId = conversation.lastId();
+  const source = new EventSource(lastId > 0 ? `/api/chat/stream?after=${lastId}` : '/api/chat/stream');
+  source.addEventListener('message', (event) => conversation.add(JSON.parse(event.data)));
+  source.addEventListener('status', (event) => showStatus(JSON.parse(event.data)));
+  source.addEventListener('error', async () => {
+    source.close();
+    $('offline').hidden = false;
+    // An EventSource does not say why. When we are signed out, the same address now tells how to sign in.
+    const answer = await fetch('/api/status').catch(() => undefined);
+    if (answer?.status === 401) location.reload();
+    else setTimeout(follow, RETRY_MS);
+  });
 }
 
-async function refreshStatus() {
-  const status = await get('/api/status');
-  // A new version of Pinch has a new page, too; drafts and unsent messages are kept.
-  if (version !== undefined && version !== status.version) location.reload();
-  version = status.version;
-  view.show(status);
-  text.placeholder = `Message ${status.assistantName}`;
-}
-
-/** Fills the page once. Later it only looks whether a backup was restored, which knows fewer messages than were shown. */
-async function loadHistory() {
-  const { messages } = await get('/api/chat/messages');
-  const restored = (messages.at(-1)?.id ?? 0) < conversation.lastId();
-  if (restored) conversation.clear();
-  else if (loaded) return;
-  for (const message of messages) conversation.add(message);
-  conversation.followNow();
+function showStatus(status) {
+  // Another process: its page may be newer, and after a restore it knows fewer messages than are shown. What was typed is kept.
+  startedAt ??= status.startedAt;
+  if (status.startedAt !== startedAt) location.reload();
+  const { assistantName, model, channels, chat } = status;
+  const demo = status.backend === 'demo';
+  document.title = assistantName;
+  input.placeholder = `Message ${assistantName}`;
+  setText('name', assistantName);
+  setText('model', demo ? 'demo model' : model);
+  $('channels').replaceChildren(...channels.map(channelItem));
+  $('offline').hidden = true;
+  $('demo').hidden = !demo;
+  $('stopped').hidden = !status.stopped;
+  setText('problems', problemsOf(status).join('\n'));
+  setText('working-text', chat.working > 0 ? `${assistantName} is working…` : 'Waiting to start…');
+  $('working').hidden = chat.working + chat.waiting === 0;
   $('conversation').removeAttribute('aria-busy');
-  loaded = true;
-  showEmpty();
 }
 
-function showEmpty() {
-  $('empty').hidden = !loaded || !conversation.isEmpty();
+function channelItem({ name, state, detail }) {
+  const item = element('li', state);
+  item.title = detail ? `${state}: ${detail}` : state;
+  item.append(element('span', 'label', name), element('span', 'unseen', `: ${state}`));
+  return item;
 }
 
-function showRuns({ working, waiting }) {
-  const busy = working + waiting > 0;
-  $('working').hidden = !busy;
-  $('working-text').textContent = working > 0 ? `${view.name()} is working…` : 'Waiting to start…';
+/** What keeps messages from being answered and needs a person. */
+function problemsOf({ engine, groups, channels }) {
+  const parked = groups.filter((group) => group.parked);
+  const blocked = channels.filter((channel) => channel.state === 'blocked');
+  return [
+    ...(engine.state === 'down' ? [`Docker is not available, messages wait (${engine.detail})`] : []),
+    ...parked.map((group) => parkedTexts[group.parked] ?? `Group ${group.folder} waits: ${group.parked}`),
+    ...blocked.map((channel) => `${channel.name}: ${channel.detail}`),
+  ];
 }
 
-/** Follows the chat until the connection breaks; resolves then. Messages missed since `lastId` come first. */
-function followStream() {
-  return new Promise((resolve) => {
-    const source = new EventSource(`/api/chat/stream?after=${conversation.lastId()}`);
-    source.addEventListener('open', () => {
-      view.setTrouble({ offline: false });
-      void unsent.flush();
-    });
-    source.addEventListener('message', (event) => {
-      conversation.add(JSON.parse(event.data));
-      showEmpty();
-    });
-    source.addEventListener('runs', (event) => showRuns(JSON.parse(event.data)));
-    source.addEventListener('error', () => {
-      source.close();
-      resolve();
-    });
-  });
+/** Writing the same text once more would make a screen reader say it once more. */
+function setText(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
 }
 
-async function stayConnected() {
-  let delay = FIRST_RETRY_MS;
-  for (;;) {
-    try {
-      await refreshStatus();
-      await loadHistory();
-      delay = FIRST_RETRY_MS;
-      await followStream();
-    } catch {
-      delay = Math.min(delay * 2, MAX_RETRY_MS);
-    }
-    view.setTrouble({ offline: true });
-    await pause(delay);
-  }
-}
-
-/** Waits `ms`, shorter when the network comes back before. */
-function pause(ms) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      window.removeEventListener('online', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    window.addEventListener('online', done);
-  });
-}
-
-function setText(value) {
-  text.value = value;
-  draft.save(value);
+function setInput(value) {
+  input.value = value;
+  localStorage.setItem(DRAFT, value);
   $('send').disabled = value.trim() === '';
-  text.style.height = 'auto';
-  text.style.height = `${text.scrollHeight}px`;
+  input.style.height = 'auto';
+  input.style.height = `${input.scrollHeight}px`;
 }
 
-function send() {
-  if (text.value.trim() === '') return;
-  unsent.add(text.value);
-  setText('');
-  conversation.followNow();
-}
-
-text.addEventListener('input', () => setText(text.value));
-text.addEventListener('keydown', (event) => {
+input.addEventListener('input', () => setInput(input.value));
+input.addEventListener('keydown', (event) => {
   // While an input method composes a word, Enter belongs to it.
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  send();
+  $('composer').requestSubmit();
 });
 $('composer').addEventListener('submit', (event) => {
   event.preventDefault();
-  send();
-  text.focus();
+  if (input.value.trim() === '') return;
+  unsent.add(input.value);
+  setInput('');
+  input.focus();
 });
 $('stop').addEventListener('click', () => unsent.add('/stop'));
-$('examples').addEventListener('click', (event) => {
-  const example = event.target.closest('button');
-  if (example) unsent.add(example.textContent);
-});
-setInterval(() => {
-  if (document.visibilityState === 'visible') refreshStatus().catch(() => undefined);
-  void unsent.flush();
-}, STATUS_EVERY_MS);
+$('resume').addEventListener('click', () => fetch('/api/resume', { method: 'POST' }));
+for (const example of $('examples').children) {
+  example.addEventListener('click', () => unsent.add(example.textContent));
+}
 
-setText(draft.load());
+setInput(localStorage.getItem(DRAFT) ?? '');
 // On a touch screen this would open the keyboard over the page.
-if (window.matchMedia('(hover: hover)').matches) text.focus();
-void stayConnected();
+if (window.matchMedia('(hover: hover)').matches) input.focus();
+follow();

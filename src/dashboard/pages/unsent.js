@@ -1,86 +1,65 @@
-// What was typed and is not stored yet survives a reload and a lost connection: the draft, and messages on their way. Each
-// message has an id of its own, so that sending it again after an answer was lost stores it once.
+// What was sent and is not stored yet survives a reload and a lost connection. Each message has an id of its own, so that
+// sending it again after an answer was lost stores it once.
 
-const DRAFT = 'pinch.draft';
 // One key per message: two open tabs must not overwrite each other's list.
 const UNSENT = 'pinch.unsent.';
-const SEND_TIMEOUT_MS = 20_000;
-
-export const draft = {
-  load: () => localStorage.getItem(DRAFT) ?? '',
-  save: (text) => localStorage.setItem(DRAFT, text),
-};
+const RETRY_MS = 1_000;
+const TIMEOUT_MS = 20_000;
 
 /**
  * A queue that sends in order, one at a time. `on.waiting(item)` when a message is queued, `on.sent(item, messageId)` when it
- * is stored, `on.refused(item, why)` when the server will never take it, `on.signedOut()` when the session ended.
+ * is stored, `on.refused(item, why)` when the server will never take it.
  */
 export function createUnsent(on) {
-  const items = loadAll();
+  const keys = Object.keys(localStorage).filter((key) => key.startsWith(UNSENT));
+  const items = keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
   let sending = false;
 
+  /** Forgets a refused message; until then it is kept, and offered to the server again after a reload. */
   const discard = (item) => localStorage.removeItem(UNSENT + item.id);
 
-  async function flush() {
+  async function sendAll() {
     if (sending) return;
     sending = true;
-    try {
-      while (items.length > 0 && (await sendOne(items[0])));
-    } finally {
-      sending = false;
+    while (items.length > 0) {
+      const answer = await post(items[0]);
+      if (answer) settle(items.shift(), answer);
+      else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
+    sending = false;
   }
 
-  /** False when the rest has to wait for a later flush. */
-  async function sendOne(item) {
-    const answer = await post(item);
-    if (answer.kind === 'unreachable') return false;
-    if (answer.kind === 'signed-out') {
-      on.signedOut();
-      return false;
-    }
-    items.splice(items.indexOf(item), 1);
-    if (answer.kind === 'refused') on.refused(item, answer.why);
-    else {
-      discard(item);
-      on.sent(item, answer.messageId);
-    }
-    return true;
+  function settle(item, { error, messageId }) {
+    if (error) return on.refused(item, error.message);
+    discard(item);
+    on.sent(item, messageId);
   }
 
   for (const item of items) on.waiting(item);
+  sendAll();
   return {
-    flush,
-    /** Forgets a refused message; until then it is kept, and offered to the server again after a reload. */
     discard,
     add(text) {
       const item = { id: crypto.randomUUID(), text, at: Date.now() };
       items.push(item);
       localStorage.setItem(UNSENT + item.id, JSON.stringify(item));
       on.waiting(item);
-      void flush();
+      sendAll();
     },
   };
 }
 
-function loadAll() {
-  const keys = Object.keys(localStorage).filter((key) => key.startsWith(UNSENT));
-  return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
-}
-
+/** The server's answer; undefined when it gave none, or one that another try may change. */
 async function post({ id, text }) {
   try {
     const response = await fetch('/api/chat', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ id, text }),
-      signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    if (response.status === 401) return { kind: 'signed-out' };
-    if (response.status >= 500) return { kind: 'unreachable' };
-    const body = await response.json();
-    return response.ok ? { kind: 'stored', messageId: body.messageId } : { kind: 'refused', why: body.error.message };
+    return response.status === 401 || response.status >= 500 ? undefined : await response.json();
   } catch {
-    return { kind: 'unreachable' };
+    return undefined;
   }
 }

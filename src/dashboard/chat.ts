@@ -1,0 +1,125 @@
+// The web chat over HTTP: send a message, read the history, follow it live. Knows the one chat of the page, no other.
+import { randomUUID } from 'node:crypto';
+import type { Hono } from 'hono';
+import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming';
+import { z } from 'zod';
+import { type Chat, type StoredMessage, sessionName } from '../types.js';
+import type { DashboardDeps } from './deps.js';
+import { readBody, refuse } from './http.js';
+
+const HISTORY = 200;
+/** Open at once; a browser follows the chat once per tab. */
+const MAX_PAGES = 32;
+/** A comment now and then keeps the connection from being dropped as idle, and finds out that the page is gone. */
+const HEARTBEAT_MS = 20_000;
+
+const newMessage = z.object({
+  text: z
+    .string()
+    .max(100_000)
+    .refine((text) => text.trim() !== '', { error: 'the message is empty' }),
+  /** Chosen by the sender; the same id twice stores the message once. */
+  id: z
+    .string()
+    .regex(/^[\w-]{1,128}$/, { error: 'use at most 128 letters, digits, - and _' })
+    .default(() => randomUUID()),
+});
+const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
+
+export function addChat(app: Hono, deps: DashboardDeps): void {
+  const { store, wake, intake } = deps;
+  app.post('/api/chat', async (c) => {
+    const { text, id } = await readBody(c, newMessage);
+    const { runId } = intake.receiveFromPage(text, id);
+    const chat = pageChat(deps);
+    return c.json({ messageId: (chat && store.messages.find(chat.id, id)?.id) ?? null, runId: runId ?? null });
+  });
+  app.get('/api/chat/messages', (c) => {
+    const messages = history(deps, afterParameter.parse(c.req.query('after')));
+    return c.json({ messages: messages.map((message) => pageMessage(deps, message)) });
+  });
+  app.get('/api/chat/stream', (c) => {
+    if (wake.listenerCount('message') >= MAX_PAGES) {
+      throw refuse(429, 'too_many_streams', 'too many open pages', 'close some of them');
+    }
+    // The header is what a browser sends when it reconnects by itself, and newer than what is in the address.
+    const after = afterParameter.parse(c.req.header('last-event-id') ?? c.req.query('after'));
+    return streamSSE(c, (stream) => follow(deps, stream, after));
+  });
+}
+
+/** Undefined until the first message was sent. */
+function pageChat({ store }: DashboardDeps): Chat | undefined {
+  return store.groups.chatByAddress('web', 'owner');
+}
+
+function history(deps: DashboardDeps, after?: number): StoredMessage[] {
+  const chat = pageChat(deps);
+  return chat ? deps.store.messages.latest(chat.id, HISTORY, after) : [];
+}
+
+/**
+ * Sends events until the page is gone. Nothing is queued per page: its place in the store is its queue, and the next event is
+ * made when the page has taken the one before, so a page that does not read costs nothing.
+ */
+async function follow(deps: DashboardDeps, stream: SSEStreamingApi, after: number | undefined): Promise<void> {
+  const { wake, clock } = deps;
+  const nextEvent = createEvents(deps, after);
+  let rung = new AbortController();
+  const ring = () => rung.abort();
+  const bells = ['message', 'changed', 'runs'] as const;
+  for (const bell of bells) wake.on(bell, ring);
+  stream.onAbort(ring);
+  try {
+    while (!stream.aborted) {
+      // Fresh before looking, so that a ring between the look and the sleep still ends the sleep.
+      rung = new AbortController();
+      const event = nextEvent();
+      if (event) await stream.writeSSE(event);
+      else await clock.sleep(HEARTBEAT_MS, rung.signal);
+      if (!event && !rung.signal.aborted) await stream.write(': still here\n\n');
+    }
+  } finally {
+    for (const bell of bells) wake.off(bell, ring);
+  }
+}
+
+/**
+ * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
+ * of the latest history, then `status` whenever it changed: what /api/status says, and how many runs the chat has.
+ */
+function createEvents(deps: DashboardDeps, after: number | undefined): () => SSEMessage | undefined {
+  const { store } = deps;
+  let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
+  let seenStatus = '';
+  return () => {
+    const chat = pageChat(deps);
+    const message = chat && store.messages.after(chat.id, seenId, 1)[0];
+    if (message) {
+      seenId = message.id;
+      return { event: 'message', id: String(message.id), data: JSON.stringify(pageMessage(deps, message)) };
+    }
+    // The text counts the minutes: it would be news every minute.
+    const { text: _text, ...status } = deps.status();
+    const data = JSON.stringify({ ...status, chat: store.runs.activeOfSession(chat ? sessionName(chat) : '') });
+    if (data === seenStatus) return undefined;
+    seenStatus = data;
+    return { event: 'status', data };
+  };
+}
+
+/** A message as the page shows it. */
+function pageMessage(deps: DashboardDeps, { id, direction, senderName, text, sentAt, platformId }: StoredMessage) {
+  const out = direction === 'out';
+  return {
+    id,
+    direction,
+    sender: senderName,
+    text,
+    /** What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is. */
+    html: out ? deps.markdownToSafeHtml(text) : null,
+    at: sentAt,
+    /** The sender's own id of an inbound message: the page finds its unsent copy by it. */
+    clientId: out ? null : platformId,
+  };
+}
