@@ -5,17 +5,11 @@ import { type HistoryRecord, type Message, textBlock, textOf, toMessages } from 
 import { cutMiddle } from './text.js';
 import { todoText } from './tools/chat.js';
 
-/** Limits in tokens by the model's name. */
-const MODELS = [
-  // Above 100k tokens of prompt it costs five times as much.
-  { name: /^claude-haiku-5-5/, compactAt: 90_000, maxOutput: 128_000 },
-  { name: /^claude-(opus-5-5|sonnet-5-5|fable-5)/, compactAt: 150_000, maxOutput: 128_000 },
-  { name: /^claude-/, compactAt: 150_000, maxOutput: 64_000 },
-];
-
-/** `compactAt`: context size in tokens from which a conversation is summarized. */
+/** Limits in tokens by the model's name; `compactAt`: context size from which a conversation is summarized. */
 export function modelLimits(model: string): { compactAt: number; maxOutput: number } {
-  return MODELS.find(({ name }) => name.test(model)) ?? { compactAt: 96_000, maxOutput: 32_000 };
+  if (!model.startsWith('claude-')) return { compactAt: 96_000, maxOutput: 32_000 };
+  // Above 100k tokens of prompt this one costs five times as much.
+  return { compactAt: model.startsWith('claude-haiku-5-5') ? 90_000 : 150_000, maxOutput: 64_000 };
 }
 
 /** True when the last reply filled the context that far, and the last compaction was not just now. Pure. */
@@ -46,6 +40,7 @@ function transcript(messages: Message[]): Message[] {
  */
 export async function compact(context: RunContext, call: Omit<ModelCall, 'messages'>, tooLong: boolean): Promise<void> {
   const { session, run } = context;
+  context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
   const messages = toMessages(session.records, run.model);
   const summarize = async (asked: Message[]) => {
     const reply = await callModel(context, { ...call, messages: asked }).catch((error) => {

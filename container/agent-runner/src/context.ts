@@ -1,7 +1,7 @@
 // What one run works with, passed to the loop and to every tool; and waiting that ends at once when the run is stopped.
 import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
-import type { RunSpec } from '../../../src/wire.js';
+import type { PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
@@ -18,6 +18,8 @@ export interface RunContext {
   /** What the session's shell remembers, from run to run. */
   shell: Shell;
   processes: Processes;
+  /** Every message that arrived during the run; those the session does not know wait for the next boundary. */
+  steered: PromptMessage[];
   /** Aborted by the host or by the wall clock: everything then ends at once. */
   signal: AbortSignal;
 }
@@ -34,10 +36,9 @@ export class Stopped extends Error {
 
 /** `work`, or a rejection with `Stopped` as soon as `signal` aborts; what `work` does later is ignored. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(new Stopped());
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  const stopped = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(new Stopped());
+    signal.addEventListener('abort', () => reject(new Stopped()), { once: true });
   });
+  return Promise.race([work, stopped]);
 }

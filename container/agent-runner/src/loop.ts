@@ -1,65 +1,49 @@
 // The agent loop of one run: model, tools, steering, limits; every step is on disk before the next. Knows nothing about HTTP or files.
-import type { PromptMessage } from '../../../src/wire.js';
 import { compact, modelLimits, needsCompaction } from './compact.js';
 import { type RunContext, Stopped, type Tool } from './context.js';
 import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
-import type { Block, ToolResult, ToolUse } from './records.js';
+import type { ToolResult, ToolUse } from './records.js';
 import { continuedText, errorResult, textBlock, textOf, toMessages, toolUses } from './records.js';
 
 const MAX_CUT_REPLIES = 2;
-const SAME_CALL_LIMIT = 3;
+const SAME_STEP_LIMIT = 3;
 
-export interface LoopDeps extends RunContext {
-  system: string;
-  tools: Tool[];
-  /** Takes the messages that arrived meanwhile out of the queue. */
-  takeSteered(): PromptMessage[];
-}
+export type LoopDeps = RunContext & { system: string; tools: Tool[] };
 
-/** Handled message ids are added by the caller, who knows what was steered in. */
+/** Handled message ids are added by the caller. */
 export type Outcome =
   | { outcome: 'done' | 'cancelled'; text: string }
   | ({ outcome: 'failed' } & ReturnType<typeof classifyError>);
 
-/** `lastCall` is the last tool call with its result, `sameCalls` how often in a row it was the same. */
-const newProgress = (maxTokens: number) => ({ maxTokens, cutReplies: 0, shrunk: false, lastCall: '', sameCalls: 0 });
+/** `lastStep` is the last calls with their results, `sameSteps` how often in a row they were the same. */
+const newProgress = (maxTokens: number) => ({ maxTokens, cutReplies: 0, shrunk: false, lastStep: '', sameSteps: 0 });
 type Progress = ReturnType<typeof newProgress>;
 
-function append(
-  { session, run }: RunContext,
-  { content, stopReason, tokens }: { content: Block[]; stopReason: string; tokens: number },
-): void {
-  session.append({ kind: 'assistant', model: run.model, stopReason, tokens, content });
-}
-
 /** A reply in our own words, in the history as well, so that the model knows and a second attempt finds it. */
-function say(context: RunContext, text: string, stopReason = 'end_turn'): Outcome {
-  append(context, { stopReason, tokens: 0, content: [textBlock(text)] });
+function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'): Outcome {
+  session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content: [textBlock(text)] });
   return { outcome: 'done', text };
 }
 
 /** Appends results and what people wrote meanwhile as one user message, results first. False when there is neither. */
 async function answer(deps: LoopDeps, results: ToolResult[]): Promise<boolean> {
+  const { session, steered, signal } = deps;
   // Once the run was stopped, what people wrote stays with the host for the next run.
-  const fresh = deps.signal.aborted ? [] : deps.takeSteered().filter(({ id }) => !deps.session.knows(id));
+  const fresh = signal.aborted ? [] : steered.filter(({ id }) => !session.knows(id));
   if (results.length + fresh.length === 0) return false;
-  const steered = fresh.length > 0 ? [textBlock('[sent while you were working]'), ...(await present(deps, fresh))] : [];
+  const texts = fresh.length > 0 ? [textBlock('[sent while you were working]'), ...(await present(deps, fresh))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
-  const messageIds = fresh.map(({ id }) => id);
-  deps.session.append({ kind: 'user', origin, messageIds, content: [...results, ...steered] });
+  session.append({ kind: 'user', origin, messageIds: fresh.map(({ id }) => id), content: [...results, ...texts] });
   return true;
 }
 
-function repeats(progress: Progress, calls: ToolUse[], results: ToolResult[]): boolean {
+function isStuck(progress: Progress, calls: ToolUse[], results: ToolResult[]): boolean {
+  const step = JSON.stringify([calls.map(({ name, input }) => [name, input]), results.map(({ content }) => content)]);
+  progress.sameSteps = step === progress.lastStep ? progress.sameSteps + 1 : 1;
+  progress.lastStep = step;
   // Waiting for a background job looks like repetition and is none.
-  for (const call of calls.filter(({ name }) => name !== 'bash_output')) {
-    const key = JSON.stringify([call.name, call.input, results.find((r) => r.tool_use_id === call.id)?.content]);
-    progress.sameCalls = key === progress.lastCall ? progress.sameCalls + 1 : 1;
-    progress.lastCall = key;
-    if (progress.sameCalls >= SAME_CALL_LIMIT) return true;
-  }
-  return false;
+  return progress.sameSteps >= SAME_STEP_LIMIT && calls.some(({ name }) => name !== 'bash_output');
 }
 
 async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
@@ -67,17 +51,21 @@ async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply):
   if (reply.stopReason === 'max_tokens') {
     // The input of the last call may be cut off and still look whole.
     const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
-    const refused = calls.map(({ id }) => errorResult(id, note));
-    await answer(deps, refused);
-    const most = Math.max(progress.maxTokens, modelLimits(deps.run.model).maxOutput);
-    progress.maxTokens = Math.min(progress.maxTokens * 2, most);
+    await answer(
+      deps,
+      calls.map(({ id }) => errorResult(id, note)),
+    );
+    progress.maxTokens = Math.max(
+      progress.maxTokens,
+      Math.min(progress.maxTokens * 2, modelLimits(deps.run.model).maxOutput),
+    );
     progress.cutReplies += 1;
     if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
     return say(deps, 'I stopped: my replies kept running into the length limit.');
   }
   const results = await reply.runTools();
   await answer(deps, results);
-  if (!repeats(progress, calls, results)) return undefined;
+  if (!isStuck(progress, calls, results)) return undefined;
   return say(deps, `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`);
 }
 
@@ -101,13 +89,9 @@ export function askToContinue({ session }: RunContext): undefined {
 
 /** One model call and what follows from it; the outcome when the run is over. */
 async function step(deps: LoopDeps, progress: Progress): Promise<Outcome | undefined> {
-  const { run, session, system, tools, host } = deps;
-  const call = { system, tools, maxTokens: progress.maxTokens };
-  const shrink = (isTooLong: boolean) => {
-    host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
-    return compact(deps, call, isTooLong);
-  };
-  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await shrink(false);
+  const { run, session } = deps;
+  const call = { system: deps.system, tools: deps.tools, maxTokens: progress.maxTokens };
+  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(deps, call, false);
   const reply = await callModel(deps, { ...call, messages: toMessages(session.records, run.model) }).catch((error) => {
     if (progress.shrunk || !isTooLong(error)) throw error;
     return undefined;
@@ -115,23 +99,24 @@ async function step(deps: LoopDeps, progress: Progress): Promise<Outcome | undef
   if (!reply || reply.stopReason === 'model_context_window_exceeded') {
     if (progress.shrunk) return say(deps, 'This conversation does not fit the model. Start over with /new.');
     progress.shrunk = true;
-    return void (await shrink(true));
+    return void (await compact(deps, call, true));
   }
   if (reply.stopReason === 'refusal') {
     return say(deps, 'The model declined to answer this. Ask differently, or start over with /new.');
   }
-  append(deps, reply);
-  return toolUses(reply.content).length > 0 ? afterToolCalls(deps, progress, reply) : afterText(deps, progress, reply);
+  const { content, stopReason, tokens } = reply;
+  session.append({ kind: 'assistant', model: run.model, stopReason, tokens, content });
+  return toolUses(content).length > 0 ? afterToolCalls(deps, progress, reply) : afterText(deps, progress, reply);
 }
 
 function stopped(deps: LoopDeps, partial: string): Outcome {
-  const ended = (why: string, reason?: string) => say(deps, [partial, why].filter(Boolean).join('\n\n'), reason);
   const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
-  if (deps.signal.reason?.name === 'TimeoutError') {
-    return ended(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`);
-  }
-  ended('[stopped by the user]', 'aborted');
-  return { outcome: 'cancelled', text: partial };
+  const isLate = deps.signal.reason?.name === 'TimeoutError';
+  const why = isLate
+    ? `I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`
+    : '[stopped by the user]';
+  const ended = say(deps, [partial, why].filter(Boolean).join('\n\n'), isLate ? 'end_turn' : 'aborted');
+  return isLate ? ended : { outcome: 'cancelled', text: partial };
 }
 
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */

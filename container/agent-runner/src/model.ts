@@ -98,7 +98,7 @@ export async function callModel(context: RunContext, call: ModelCall): Promise<R
     } catch (error) {
       const delay = RETRY_DELAYS_MS[attempt];
       if (delay === undefined || !mayAskAgain(error)) throw error;
-      context.host.event(context.run.id, 'model_retry', { why: describeError(error) });
+      context.host.event(context.run.id, 'model_retry', { why: classifyError(error).message });
       await systemClock.sleep(delay, context.signal);
     }
   }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Paths, RunContext } from './context.js';
-import { askToContinue, type Outcome, runLoop } from './loop.js';
+import { askToContinue, runLoop } from './loop.js';
 import { present } from './media.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
@@ -46,53 +46,39 @@ async function begin(context: RunContext): Promise<string | undefined> {
   return askToContinue(context);
 }
 
-async function work(context: RunContext, takeSteered: () => PromptMessage[]): Promise<Outcome> {
-  repair(context);
-  const answered = await begin(context);
-  if (answered !== undefined) return { outcome: 'done', text: answered };
-  const system = loadPrompt(context.run, context.paths);
-  return runLoop({ ...context, system, tools: createTools(context), takeSteered });
-}
+export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'steered'>;
 
-export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal'>;
+async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' | 'steered'>): Promise<FinishReport> {
+  let handled = () => [] as number[];
+  try {
+    const session = openSession({ dir: deps.paths.sessions, name: run.session, runId: run.id });
+    handled = () => [...run.messages, ...deps.steered].map(({ id }) => id).filter(session.knows);
+    const context = { ...deps, run, session };
+    repair(context);
+    const answered = await begin(context);
+    const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
+    const outcome = answered === undefined ? await loop() : { outcome: 'done' as const, text: answered };
+    session.close();
+    await deps.host.flush();
+    return { ...outcome, handledMessageIds: handled() };
+  } catch (error) {
+    // Outside the loop only the disk can fail; the host decides whether to try again.
+    return { outcome: 'failed', ...classifyError(error), handledMessageIds: handled() };
+  }
+}
 
 /** Starts the run; `done` resolves with its report and never rejects. */
 export function startRun(run: RunSpec, deps: RunDeps) {
-  const queue: PromptMessage[] = [];
+  const steered: PromptMessage[] = [];
   const aborted = new AbortController();
   const signal = AbortSignal.any([aborted.signal, AbortSignal.timeout(run.limits.wallClockMs)]);
-  const carried = new Set(run.messages.map(({ id }) => id));
-  const takeSteered = () => {
-    for (const { id } of queue) carried.add(id);
-    return queue.splice(0);
-  };
-
-  async function perform(): Promise<FinishReport> {
-    let handled = () => [] as number[];
-    try {
-      const session = openSession({ dir: deps.paths.sessions, name: run.session, runId: run.id });
-      handled = () => [...carried].filter(session.knows);
-      let outcome: Outcome;
-      // A message that comes in while the last events are delivered still belongs to this run.
-      do {
-        const messages = [...run.messages, ...takeSteered()];
-        outcome = await work({ ...deps, run: { ...run, messages }, session, signal }, takeSteered);
-        await deps.host.flush();
-      } while (outcome.outcome === 'done' && queue.length > 0);
-      session.close();
-      return { ...outcome, handledMessageIds: handled() };
-    } catch (error) {
-      // Outside the loop only the disk can fail; the host decides whether to try again.
-      return { outcome: 'failed', ...classifyError(error), handledMessageIds: handled() };
-    }
-  }
-
   return {
-    steer: (messages: PromptMessage[]) => void queue.push(...messages),
+    /** What comes too late for this run is left out of its report, and the host makes the next run of it. */
+    steer: (messages: PromptMessage[]) => void steered.push(...messages),
     abort() {
       aborted.abort();
       for (const { job, runId } of deps.shell.jobs.values()) if (runId === run.id) job.kill();
     },
-    done: perform(),
+    done: perform(run, { ...deps, signal, steered }),
   };
 }
