@@ -50,12 +50,15 @@ export async function forward(exchange: Exchange, backend: HttpBackend, now: () 
   }
   const whole = await text(answer);
   progress.tap.feedWhole(whole);
-  const body = progress.status === 200 ? whole : redact(whole, backend);
+  // An error goes to the container without the owner's credential, should the back end have repeated it.
+  const secret = backend.apiKey || backend.authToken;
+  const body = secret && progress.status !== 200 ? whole.replaceAll(secret, '[redacted]') : whole;
   response.writeHead(progress.status, headers).write(body);
 }
 
 /** Resolves with the head of the answer. Rejects when the server cannot be reached or the caller left. */
 function send({ call, request, response }: Exchange, backend: HttpBackend): Promise<IncomingMessage> {
+  const { apiKey, authToken } = backend;
   const gone = new AbortController();
   // No more tokens shall be made for nobody.
   response.once('close', () => gone.abort());
@@ -66,7 +69,7 @@ function send({ call, request, response }: Exchange, backend: HttpBackend): Prom
     url.search = call.query;
     const headers = {
       ...pick(request.headers, SENT),
-      ...credential(backend),
+      ...(apiKey ? { 'x-api-key': apiKey } : authToken && { authorization: `Bearer ${authToken}` }),
       'content-length': call.body.length,
       // Compressed bytes could not be tapped for usage.
       'accept-encoding': 'identity',
@@ -87,11 +90,6 @@ function tapped(tap: UsageTap) {
   };
 }
 
-function credential({ apiKey, authToken }: HttpBackend): Record<string, string> {
-  if (apiKey) return { 'x-api-key': apiKey };
-  return authToken ? { authorization: `Bearer ${authToken}` } : {};
-}
-
 // Only what the API reads: cookies, the caller's credentials, the run's name and everything hop-by-hop stay here.
 const SENT = /^(accept|content-type|user-agent|anthropic-.+)$/;
 const RETURNED = /^(content-type|request-id|retry-after(-ms)?|x-should-retry|anthropic-.+)$/;
@@ -99,10 +97,4 @@ const RETURNED = /^(content-type|request-id|retry-after(-ms)?|x-should-retry|ant
 function pick(headers: IncomingHttpHeaders, names: RegExp): Record<string, string> {
   const kept = Object.entries(headers).filter(([name]) => names.test(name));
   return Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
-}
-
-/** Takes the owner's credential out of an error that goes to the container, should the back end have repeated it. */
-function redact(body: string, { apiKey, authToken }: HttpBackend): string {
-  const secret = apiKey || authToken;
-  return secret ? body.replaceAll(secret, '[redacted]') : body;
 }

@@ -42,7 +42,7 @@ export function createModelProxy(deps: ModelProxyDeps) {
   return {
     /** Answers one `POST /v1/messages` or `/v1/messages/count_tokens`. Resolves when the response is over and the call is recorded. */
     handle: (request: IncomingMessage, response: ServerResponse, caller: Caller) =>
-      handle(context, { request, response, caller }),
+      handle(context, request, response, caller),
   };
 }
 
@@ -55,10 +55,7 @@ interface Booking extends Exchange {
   model: string;
 }
 
-type Arrival = Pick<Booking, 'request' | 'response' | 'caller'>;
-
-async function handle(context: Context, arrival: Arrival): Promise<void> {
-  const { request, response, caller } = arrival;
+async function handle(context: Context, request: IncomingMessage, response: ServerResponse, caller: Caller) {
   const startedAt = context.clock.now();
   const call = await readCall(request);
   // The caller left while sending: nobody to answer, nothing spent.
@@ -67,15 +64,15 @@ async function handle(context: Context, arrival: Arrival): Promise<void> {
   const progress = { status: 499, firstByteAt: null, requestId: null, tap: createUsageTap() };
   const backend = context.backend();
   const model = backend.kind === 'demo' ? 'demo' : call.json.model;
-  const booking = { ...arrival, call, backend, startedAt, model, progress };
+  const booking = { request, response, caller, call, backend, startedAt, model, progress };
   if (call.path === '/v1/messages/count_tokens') {
     await answer(context, booking);
     return void response.end();
   }
   const reserved = context.ledger.reserve(caller.groupId, costOf(context, booking, mostTokens(call)).microUsd);
   if (!reserved.ok) {
-    const code = 'gateway_budget_exceeded';
-    return refuse(response, { status: 402, type: 'billing_error', message: reserved.message, code });
+    const { message } = reserved;
+    return refuse(response, { status: 402, type: 'billing_error', message, code: 'gateway_budget_exceeded' });
   }
   try {
     await answer(context, booking);
@@ -99,8 +96,8 @@ async function answer({ clock, log }: Context, { backend, ...exchange }: Booking
     // Only the host and the error's code: a base URL may carry a password.
     const { host } = new URL(backend.baseUrl);
     const why = error instanceof Error && 'code' in error ? error.code : 'the connection failed';
-    log.warn({ host, why }, 'model server could not be reached');
     const message = `the model server ${host} could not be reached: ${why}`;
+    log.warn(message);
     refuse(response, { status: 502, type: 'api_error', message });
   }
 }
@@ -141,7 +138,8 @@ function usageOf({ call, progress }: Exchange): { usage: TokenUsage; estimated: 
 }
 
 function rowOf(context: Context, booking: Booking): ModelCallRow {
-  const { caller, model, progress, startedAt } = booking;
+  const { caller, model, startedAt } = booking;
+  const { status, firstByteAt, requestId, tap } = booking.progress;
   const { usage, estimated } = usageOf(booking);
   const cost = costOf(context, booking, usage);
   return {
@@ -152,10 +150,10 @@ function rowOf(context: Context, booking: Booking): ModelCallRow {
     ...usage,
     costMicroUsd: cost.microUsd,
     estimated: estimated || (cost.estimated && cost.microUsd > 0),
-    status: progress.status,
-    stopReason: progress.tap.result().stopReason,
+    status,
+    stopReason: tap.result().stopReason,
     durationMs: context.clock.now() - startedAt,
-    firstByteMs: progress.firstByteAt === null ? null : progress.firstByteAt - startedAt,
-    requestId: progress.requestId,
+    firstByteMs: firstByteAt && firstByteAt - startedAt,
+    requestId,
   };
 }

@@ -36,8 +36,7 @@ function readPrices(file: string | URL): Record<string, Price> {
   try {
     return priceFile.parse(JSON.parse(readFileSync(file, 'utf8'))).models;
   } catch (cause) {
-    const hint = 'restore it with git, or correct the entry you changed';
-    throw new PinchError('prices_invalid', `the price file ${file} cannot be used: ${cause}`, { hint, cause });
+    throw new PinchError('prices_invalid', `the price file ${file} cannot be used: ${cause}`, { cause });
   }
 }
 

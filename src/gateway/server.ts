@@ -24,17 +24,13 @@ export interface GatewayDeps {
   log: Logger;
 }
 
-export interface Gateway {
-  /** Serves HTTP on one connection of a link. */
-  connect(link: Link, connection: Duplex): void;
-  close(): void;
-}
+export type Gateway = ReturnType<typeof createGateway>;
 
 const REFUSED =
   'This address is not available. The container has no network: only the model, messages to your chats and the message history can be reached. ' +
   'Do not try other addresses; tell the user what you could not reach.';
 
-export function createGateway(deps: GatewayDeps): Gateway {
+export function createGateway(deps: GatewayDeps) {
   const links = new WeakMap<object, Link>();
   const server = createServer({ maxHeaderSize: 32_768, requestTimeout: 0 }, (request, response) => {
     // A response whose client left must not crash the host.
@@ -49,7 +45,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
   });
   server.on('clientError', (_error, socket) => void socket.destroy());
   return {
-    connect(link, connection) {
+    /** Serves HTTP on one connection of a link. */
+    connect(link: Link, connection: Duplex): void {
       links.set(connection, link);
       server.emit('connection', connection);
     },

@@ -20,29 +20,19 @@ export interface ReplyMessage {
   usage: { input_tokens: number; output_tokens: number };
 }
 
-/** A reply as its event stream, message_start … message_stop; one delta a block. Never throws. */
+/** A reply as its event stream, message_start … message_stop; a block comes whole, without deltas. Never throws. */
 export function encodeMessage(message: ReplyMessage): string {
   const { content, stop_reason, usage } = message;
   const events = [
     { type: 'message_start', message: { ...message, content: [], stop_reason: null } },
-    ...content.flatMap(blockEvents),
+    ...content.flatMap((content_block, index) => [
+      { type: 'content_block_start', index, content_block },
+      { type: 'content_block_stop', index },
+    ]),
     { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage },
     { type: 'message_stop' },
   ];
   return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
-}
-
-function blockEvents(block: ReplyBlock, index: number) {
-  const isText = block.type === 'text';
-  const start = isText ? { ...block, text: '' } : { ...block, input: {} };
-  const delta = isText
-    ? { type: 'text_delta', text: block.text }
-    : { type: 'input_json_delta', partial_json: JSON.stringify(block.input) };
-  return [
-    { type: 'content_block_start', index, content_block: start },
-    { type: 'content_block_delta', index, delta },
-    { type: 'content_block_stop', index },
-  ];
 }
 
 const count = z.number().nonnegative().catch(0);
