@@ -16,7 +16,7 @@ const HEARTBEAT_MS = 20_000;
 const newMessage = z.object({
   text: z
     .string()
-    .max(100_000)
+    .max(100_000, { error: 'it is longer than 100,000 characters' })
     .refine((text) => text.trim() !== '', { error: 'the message is empty' }),
   /** Chosen by the sender; the same id twice stores the message once. */
   id: z
