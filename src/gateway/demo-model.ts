@@ -19,17 +19,12 @@ interface Ability {
   pattern: RegExp;
   tool: string;
   input(words: string, folder: string): Record<string, unknown>;
-  answer(result: string): string;
+  intro: string;
 }
 
 /** Runs a command in the container's shell; an earlier one may have left it outside the group's folder. */
 function shell(pattern: RegExp, command: (words: string, folder: string) => string, intro: string): Ability {
-  return {
-    pattern,
-    tool: 'bash',
-    input: (words, folder) => ({ command: command(words, folder) }),
-    answer: told(intro),
-  };
+  return { pattern, tool: 'bash', input: (words, folder) => ({ command: command(words, folder) }), intro };
 }
 
 // The first that fits is done, with the words of its last bracket.
@@ -47,7 +42,7 @@ const ABILITIES: Ability[] = [
     pattern: /^search(?: for)?:? (.+)/is,
     tool: 'search_history',
     input: (query) => ({ query, limit: 10 }),
-    answer: told('The message history has this:'),
+    intro: 'The message history has this:',
   },
   {
     pattern: /^to-?do:? (.+)/is,
@@ -55,7 +50,7 @@ const ABILITIES: Ability[] = [
     input: (list) => ({
       items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })),
     }),
-    answer: (result) => `My list now:\n\n${result}`,
+    intro: 'My list now:',
   },
 ];
 
@@ -77,10 +72,6 @@ function fence(text: string): string {
 /** At most so many characters, never half of one. */
 function head(text: string, max: number): string {
   return Array.from(text).slice(0, max).join('');
-}
-
-function told(intro: string): (result: string) => string {
-  return (result) => `${intro}\n${fence(result)}`;
 }
 
 const text = z.string().catch('');
@@ -128,19 +119,15 @@ function nextStep(request: DemoRequest, id: string): ReplyBlock {
   }
   const say = (text: string): ReplyBlock => ({ type: 'text', text: `${text}\n\n${DEMO_FOOTER}` });
   if (/^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i.test(asked)) return say(HELP);
-  for (const { pattern, tool, input, answer } of ABILITIES) {
+  for (const { pattern, tool, input, intro } of ABILITIES) {
     const match = pattern.exec(asked);
     if (!match) continue;
+    const words = match.at(-1) ?? '';
     if (!result)
-      return {
-        type: 'tool_use',
-        id: `toolu_demo_${id}`,
-        name: tool,
-        input: input(match.at(-1) ?? '', folderOf(request)),
-      };
+      return { type: 'tool_use', id: `toolu_demo_${id}`, name: tool, input: input(words, folderOf(request)) };
     const output = result.content.map((one) => one.text).join('\n');
     const failed = result.is_error || /\[exit code \d+\]$/.test(output);
-    return say(failed ? `\`${tool}\` did not work:\n${fence(output)}` : answer(output.trim()));
+    return say(`${failed ? `\`${tool}\` did not work:` : intro}\n${fence(output.trim())}`);
   }
   return say(
     `You said: “${head(asked, 300)}”. I am only the demo model and follow a script: say \`help\` to see what I can do.`,
