@@ -181,6 +181,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await home.up();
     await shows('before', 'said meanwhile', 'typed offline 1', 'typed offline 2');
     await page.getByText('Connection lost.').waitFor({ state: 'hidden' });
+    await expect.poll(() => page.locator('#pending .message').count(), { timeout: 10_000 }).toBe(0);
     expect(stored()).toEqual(['before', 'said meanwhile', 'typed offline 1', 'typed offline 2']);
     expect(home.store.messages.get(missed)?.text).toBe('said meanwhile');
     await page.reload();

@@ -1,5 +1,5 @@
 // The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
-import { createConversation, element } from './messages.js';
+import { $, createConversation, element } from './messages.js';
 import { createUnsent } from './unsent.js';
 
 const RETRY_MS = 1_000;
@@ -9,7 +9,6 @@ const parkedTexts = {
   budget: 'The budget for today is used up. Messages wait until tomorrow or until you raise it in .env.',
 };
 
-const $ = (id) => document.getElementById(id);
 const input = $('text');
 const conversation = createConversation();
 const unsent = createUnsent({

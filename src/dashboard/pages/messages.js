@@ -6,7 +6,7 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute:
 /** Within this many pixels of the end, new messages are followed. */
 const AT_END_PX = 80;
 
-const $ = (id) => document.getElementById(id);
+export const $ = (id) => document.getElementById(id);
 
 export function createConversation() {
   const end = followEnd();
@@ -45,6 +45,8 @@ function followEnd() {
   let atEnd = true;
   const go = () => {
     scroller.scrollTop = scroller.scrollHeight;
+    atEnd = true;
+    $('jump').hidden = true;
   };
   scroller.addEventListener('scroll', () => {
     atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
@@ -55,10 +57,10 @@ function followEnd() {
   const observer = new ResizeObserver(() => atEnd && go());
   observer.observe(scroller);
   observer.observe($('content'));
-  /** To be called at once: before the reader's next scroll tells where the end was. */
+  /** To be called before anything else moves the end: `atEnd` is from before the message. */
   const addedMessage = () => {
     if (atEnd) go();
-    $('jump').hidden = atEnd;
+    else $('jump').hidden = false;
   };
   return { go, addedMessage };
 }
@@ -85,7 +87,6 @@ function addCopyButton(block) {
 
 function buttonOf(text, onClick) {
   const button = element('button', 'small', text);
-  button.type = 'button';
   button.addEventListener('click', onClick);
   return button;
 }
