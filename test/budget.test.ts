@@ -33,9 +33,9 @@ const countOf = (files: string[]) =>
 
 /** Where the code must get to, and what it may be until then: the ceiling only ever moves down. */
 const budgets = {
-  'src without channels and dashboard': { target: 4_000, ceiling: 4_260 },
-  src: { target: 5_500, ceiling: 6_340 },
-  runner: { target: 1_200, ceiling: 1_425 },
+  'src without channels and dashboard': { target: 4_000, ceiling: 4_140 },
+  src: { target: 5_500, ceiling: 5_830 },
+  runner: { target: 1_200, ceiling: 1_345 },
 };
 
 test('the code does not grow beyond its ceiling on the way to its line budget', () => {
