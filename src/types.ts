@@ -80,7 +80,6 @@ export interface Run {
   /** Not before this time. */
   runAt: number;
   leaseOwner: string | null;
-  leaseExpiresAt: number | null;
   /** 1 once somebody asked to stop it: it must not be tried again. */
   cancelRequested: number;
   errorClass: ErrorClass | null;

@@ -1,15 +1,14 @@
 // Calendar days in a time zone.
 
+const QUARTER_HOUR_MS = 15 * 60_000;
+
 /** Epoch ms of the last local midnight at or before `now` in `timeZone`; exact also on days with a clock change. Pure. */
 export function startOfDay(now: number, timeZone: string): number {
-  const day = dayName(now, timeZone);
+  // Made once: making one costs more than walking the whole day with it.
+  const dayName = new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' });
+  const day = dayName.format(now);
   // Walk back in quarter hours (every zone's offset is a multiple of them) from at most 26 h ago to the first instant of the day.
-  const quarter = 15 * 60_000;
-  let start = Math.floor(now / quarter) * quarter;
-  while (dayName(start - quarter, timeZone) === day) start -= quarter;
+  let start = Math.floor(now / QUARTER_HOUR_MS) * QUARTER_HOUR_MS;
+  while (dayName.format(start - QUARTER_HOUR_MS) === day) start -= QUARTER_HOUR_MS;
   return start;
-}
-
-function dayName(at: number, timeZone: string): string {
-  return new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' }).format(at);
 }

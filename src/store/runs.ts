@@ -6,8 +6,8 @@ import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
 
 const RUN = `id, key, kind, group_id AS groupId, chat_id AS chatId, session, state, attempt, run_at AS runAt,
-  lease_owner AS leaseOwner, lease_expires_at AS leaseExpiresAt, cancel_requested AS cancelRequested,
-  error_class AS errorClass, error, created_at AS createdAt, started_at AS startedAt, finished_at AS finishedAt`;
+  lease_owner AS leaseOwner, cancel_requested AS cancelRequested, error_class AS errorClass, error,
+  created_at AS createdAt, started_at AS startedAt, finished_at AS finishedAt`;
 
 /** A run that was cut off this often may be what kills the host. */
 const MAX_CUT_OFF = 12;
@@ -111,9 +111,6 @@ function createLeases({ run, all }: Statements) {
       giveBack({ ...lease, ...how }),
     /** Out of attempts. */
     bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
-    renewLeases: run<[owner: string, expires: number]>(
-      `UPDATE runs SET lease_expires_at = ?2 WHERE state = 'leased' AND lease_owner = ?1`,
-    ),
     /** Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). */
     releaseForeignLeases: all<[owner: string, now: number], Pick<Run, 'id' | 'state'>>(
       `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2,

@@ -53,7 +53,7 @@ export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonPr
   const port = Number(options.env?.PINCH_PORT ?? (await freePort()));
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=2', '--input-type=module', '-e', `import { main } from './dist/main.js'; await main();`],
+    ['--max-semi-space-size=1', '--input-type=module', '-e', `import { main } from './dist/main.js'; await main();`],
     {
       cwd: repository,
       env: { ...baseEnv(), PINCH_HOME: home, PINCH_PORT: String(port), PINCH_LOG_LEVEL: 'debug', ...options.env },
