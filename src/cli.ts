@@ -47,8 +47,8 @@ function print(text: string): number {
 }
 
 interface Command {
-  method: 'GET' | 'POST';
-  path(argument: string | undefined): string;
+  /** Method and path; the command's argument replaces `:id` (a number) or `:state`. */
+  call: string;
   /** What a person reads; JSON when there is none. */
   show?(answer: unknown, config: Config): string;
 }
@@ -64,53 +64,46 @@ const runRow = z.object({
 
 const commands: Record<string, Command> = {
   status: {
-    method: 'GET',
-    path: () => '/api/status',
-    show: (answer, config) => {
-      const { text } = z.object({ text: z.string() }).parse(answer);
-      return `${text.replaceAll('**', '')}\n\nPage: http://127.0.0.1:${config.port}/?token=${readToken(config)}`;
-    },
+    call: 'GET /api/status',
+    show: reading(
+      z.object({ text: z.string() }),
+      ({ text }, config) =>
+        `${text.replaceAll('**', '')}\n\nPage: http://127.0.0.1:${config.port}/?token=${readToken(config)}`,
+    ),
   },
   runs: {
-    method: 'GET',
-    path: (state) => `/api/runs${state ? `?state=${encodeURIComponent(state)}` : ''}`,
-    show: (answer) =>
-      z
-        .object({ runs: z.array(runRow) })
-        .parse(answer)
-        .runs.map(runLine)
-        .join('\n') || 'no runs',
+    call: 'GET /api/runs:state',
+    show: reading(z.object({ runs: z.array(runRow) }), ({ runs }) => runs.map(runLine).join('\n') || 'no runs'),
   },
-  run: { method: 'GET', path: (id) => `/api/runs/${numberArgument(id)}` },
-  retry: {
-    method: 'POST',
-    path: (id) => `/api/runs/${numberArgument(id)}/retry`,
-    show: () => 'The run is ready again.',
-  },
+  run: { call: 'GET /api/runs/:id' },
+  retry: { call: 'POST /api/runs/:id/retry', show: () => 'The run is ready again.' },
   pair: {
-    method: 'GET',
-    path: () => '/api/pairing',
-    show: (answer) => {
-      const open = z
-        .object({ pairing: z.array(z.object({ channel: z.string(), code: z.string() })) })
-        .parse(answer).pairing;
-      const lines = open.map(
-        ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
-      );
-      return lines.join('\n') || 'Every channel that is on has its owner.';
-    },
+    call: 'GET /api/pairing',
+    show: reading(
+      z.object({ pairing: z.array(z.object({ channel: z.string(), code: z.string() })) }),
+      ({ pairing }) => {
+        const lines = pairing.map(
+          ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
+        );
+        return lines.join('\n') || 'Every channel that is on has its owner.';
+      },
+    ),
   },
-  stop: { method: 'POST', path: () => '/api/stop', show: () => 'Everything is stopped. `resume` ends that.' },
-  resume: { method: 'POST', path: () => '/api/resume', show: () => 'Working again.' },
+  stop: { call: 'POST /api/stop', show: () => 'Everything is stopped. `resume` ends that.' },
+  resume: { call: 'POST /api/resume', show: () => 'Working again.' },
 };
+
+function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config) => string) {
+  return (answer: unknown, config: Config): string => show(schema.parse(answer), config);
+}
 
 function runLine(run: z.infer<typeof runRow>): string {
   const time = new Date(run.createdAt).toLocaleString('sv-SE');
   return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${run.error ?? ''}`.trimEnd();
 }
 
-function numberArgument(value: string | undefined): number {
-  if (value && /^\d+$/.test(value)) return Number(value);
+function numberArgument(value = ''): string {
+  if (/^\d+$/.test(value)) return value;
   throw new PinchError('usage', 'which run? Give its number', { hint: 'npm run -s pinch -- runs' });
 }
 
@@ -120,12 +113,16 @@ function readToken(config: Config): string {
   throw new PinchError('not_started', `Pinch was never started on ${config.home}`, { hint: 'npm start' });
 }
 
-async function ask(config: Config, { method, path }: Command, argument: string | undefined): Promise<unknown> {
+async function ask(config: Config, { call }: Command, argument: string | undefined): Promise<unknown> {
   if (config.port === 0)
     throw new PinchError('no_port', 'PINCH_PORT=0 turns the API off', { hint: 'set PINCH_PORT to use this command' });
+  const [method = '', path = ''] = call
+    .replace(':id', () => numberArgument(argument))
+    .replace(':state', argument ? `?state=${encodeURIComponent(argument)}` : '')
+    .split(' ');
   const origin = `http://127.0.0.1:${config.port}`;
   const headers = { authorization: `Bearer ${readToken(config)}` };
-  const response = await fetch(origin + path(argument), { method, headers }).catch((error: unknown) => {
+  const response = await fetch(origin + path, { method, headers }).catch((error: unknown) => {
     throw new PinchError('not_running', `nothing answers at ${origin}`, {
       hint: 'start Pinch with `npm start`',
       cause: error,
@@ -139,10 +136,7 @@ async function ask(config: Config, { method, path }: Command, argument: string |
 
 function describeConfig(config: Config): string {
   const { env: _env, backend, ...rest } = config;
-  const key = backend.kind === 'http' && (backend.apiKey || backend.authToken) ? 'set' : 'none';
-  return JSON.stringify(
-    { ...rest, backend: backend.kind === 'http' ? { baseUrl: backend.baseUrl, key } : 'demo' },
-    null,
-    2,
-  );
+  if (backend.kind === 'demo') return JSON.stringify({ ...rest, backend: 'demo' }, null, 2);
+  const key = backend.apiKey || backend.authToken ? 'set' : 'none';
+  return JSON.stringify({ ...rest, backend: { baseUrl: backend.baseUrl, key } }, null, 2);
 }
