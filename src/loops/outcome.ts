@@ -1,6 +1,5 @@
 // Records how an attempt ended: done, cancelled, to be tried again, parked or dead. Every change is guarded by the lease.
 import { decideFailure } from '../decide/retry.js';
-import type { Store } from '../store/index.js';
 import type { LeaseRef } from '../store/runs.js';
 import type { Group, Run } from '../types.js';
 import type { ErrorClass } from '../wire.js';
@@ -47,8 +46,8 @@ export function recordOutcome(deps: OutcomeDeps, run: Run, end: AttemptEnd): voi
     const lease = { id: run.id, owner, attempt: run.attempt };
     const attempt = { run, group, lease, now };
     if (end.outcome === 'cancelled' || current.cancelRequested === 1) recordFinish(deps, attempt, 'cancelled');
-    else if (end.outcome === 'done') recordDone(deps, attempt, end);
     else if (end.outcome === 'failed') recordFailure(deps, attempt, end);
+    else if (end.outcome === 'done') recordDone(deps, attempt, end);
     else {
       store.runs.giveBack(lease, { runAt: now, counted: false, errorClass: 'sandbox', error: STOPPED });
       store.events.add(run.id, now, 'lease_released', { why: STOPPED });
@@ -66,19 +65,20 @@ function recordFinish({ store, log }: OutcomeDeps, { run, group, lease, now }: A
 function recordDone(deps: OutcomeDeps, attempt: Attempt, { text, handledMessageIds }: Done): void {
   const { store, notifyOwner } = deps;
   const { run, group, now } = attempt;
+  const unseen = store.messages.ofRun(run.id).filter((message) => !handledMessageIds.includes(message.id));
+  const key = unseen[0] && `msg:${run.chatId}:${unseen[0].id}`;
+  if (key === run.key) {
+    const message = 'the agent runner answered without having read the message';
+    return recordFailure(deps, attempt, { outcome: 'failed', errorClass: 'unknown', message });
+  }
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group));
   if (text.trim() !== '') store.outbox.add({ key: `${run.id}:final`, chatId: run.chatId, runId: run.id, text, now });
-  if (run.kind === 'message') requeueUnseen(store, attempt, new Set(handledMessageIds));
-}
-
-/** Messages steered in too late for this run become the next one. */
-function requeueUnseen(store: Store, { run, now }: Attempt, handled: Set<number>): void {
-  const unseen = store.messages.ofRun(run.id).filter((message) => !handled.has(message.id));
-  const [first, last] = [unseen[0], unseen.at(-1)];
-  if (!first || !last) return;
+  const last = unseen.at(-1);
+  if (run.kind !== 'message' || !key || !last) return;
+  // Messages steered in too late for this run become the next one.
   for (const message of unseen) store.runs.detachMessage(run.id, message.id);
-  const next = store.runs.enqueue({ ...run, key: `msg:${run.chatId}:${first.id}`, runAt: now, now });
+  const next = store.runs.enqueue({ ...run, key, runAt: now, now });
   if (next !== undefined) store.runs.attachMessages(next, run.chatId, last.id);
 }
 

@@ -157,6 +157,15 @@ test('a message whose files cannot be had ends nothing and becomes the next run'
   expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: next?.id, messages: [{ text: 'and this photo' }] } });
 });
 
+test('an answer by a runner that never read the message does not count', async () => {
+  const { runId, messageId } = await say('hello');
+  queue.onFinish(runId, { outcome: 'done', text: 'hi', handledMessageIds: [] });
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 1, errorClass: 'unknown' });
+  expect(store.messages.ofRun(runId).map((message) => message.id)).toEqual([messageId]);
+  expect(store.outbox.list(5)).toEqual([]);
+});
+
 test('a message that comes while the run is handed over is steered in, once', async () => {
   let arrive: () => void = () => undefined;
   fetchMedia = () =>
