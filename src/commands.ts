@@ -67,10 +67,13 @@ function startNewSession(context: CommandContext, { chat, messageId }: CommandCa
   return 'New conversation. I keep my memory files, not what we just talked about.';
 }
 
-function registerChat({ store, clock, assistantName }: CommandContext, chat: Chat, argument: string): string {
+function registerChat(context: CommandContext, chat: Chat, argument: string): string {
+  const { store, clock, assistantName } = context;
   const wanted = parseRegistration(argument);
   if (!wanted.ok) return wanted.problem;
   const group = store.groups.ensure(wanted.folder, false, clock.now());
+  // What works or waits belongs to the old group: its answer must not come out of the new one.
+  if (chat.groupId !== group.id) cancelSession(context, chat);
   store.groups.assignChat(chat.id, group.id);
   store.groups.setSenders(chat.id, wanted.sendersPolicy, wanted.listed);
   const who =

@@ -164,6 +164,15 @@ describe('repetitions and edits', () => {
     expect(texts(runId)).toEqual(['2+2?', '2+3?']);
   });
 
+  test('two edits in one second and one back to the first words are all kept; a repeated edit is not', () => {
+    const { runId } = receive(message('a', { platformId: '7' }));
+    claim();
+    for (const text of ['b', 'c', 'c', 'a', 'a']) receive(message(text, { platformId: '7', edited: true }));
+    clock.advance(1_000);
+    receive(message('a', { platformId: '7', edited: true }));
+    expect(texts(runId)).toEqual(['a', 'b', 'c', 'a']);
+  });
+
   test('an edit that adds the name triggers; one of a working run steers it; one after the answer is context', () => {
     receive(message('/register family', { direct: false }));
     const original = message('what is 2+2', { direct: false });
@@ -210,6 +219,13 @@ describe('commands', () => {
     receive(message('/stop all'));
     expect(stopped).toEqual(['/stop all with 0 answers']);
     expect(replies()).toHaveLength(1);
+  });
+
+  test('a chat that moves to another group takes no work of the old one along', () => {
+    receive(message('/register family', { direct: false }));
+    const { runId } = receive(message('@Pinch work', { direct: false }));
+    receive(message('/register friends', { direct: false }));
+    expect(store.runs.get(runId ?? 0)?.state).toBe('cancelled');
   });
 
   test('a member may not register, stop or start anew', () => {

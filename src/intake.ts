@@ -1,6 +1,6 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { InboundMessage } from './channels/channel.js';
 import { answerCommand, type CommandContext } from './commands.js';
 import { helpText } from './decide/commands.js';
@@ -128,7 +128,9 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
   }
   // An open run takes it in; on its own a correction starts nothing, it is context for the next run.
   const taken = runs.openMessageRun(sessionName(chat)) !== undefined;
-  const version = `${inbound.platformId}#${inbound.sentAt}`;
+  // Platforms count seconds: two edits may share one.
+  const digest = createHash('sha256').update(inbound.text).digest('base64url').slice(0, 10);
+  const version = `${inbound.platformId}#${inbound.sentAt}#${digest}`;
   return asStored(messages.add({ ...row, platformId: version, edited: true }), taken);
 }
 

@@ -55,7 +55,7 @@ export function createMessages({ run, get, all }: Statements) {
     /** Returns the new row's id, or undefined when this message was stored before. */
     add: (message: NewMessage): number | undefined =>
       insert({ replyTo: null, media: [], edited: false, command: false, ...message }),
-    /** `assigned`: a run that already started carries it, so its text may have reached the model. */
+    /** The newest version: an edit is stored as `<platform id>#…`. `assigned`: a run that already started carries it, so its text may have reached the model. */
     find: get<
       [chatId: number, platformId: string],
       MessageRow & { assigned: number },
@@ -63,7 +63,8 @@ export function createMessages({ run, get, all }: Statements) {
     >(
       `SELECT ${MESSAGE}, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
          WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
-       FROM messages m WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'in'`,
+       FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
+         AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$')) ORDER BY m.id DESC LIMIT 1`,
       (row) => ({ ...toMessage(row), assigned: row.assigned === 1 }),
     ),
     rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),
