@@ -4,7 +4,7 @@ import { type RunContext, Stopped, type Tool } from './context.js';
 import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { ToolResult, ToolUse } from './records.js';
-import { continuedText, errorResult, textBlock, textOf, toMessages, toolUses } from './records.js';
+import { continuedText, textBlock, textOf, toMessages, toolResult, toolUses } from './records.js';
 
 const MAX_CUT_REPLIES = 2;
 const SAME_STEP_LIMIT = 3;
@@ -38,12 +38,13 @@ async function answer(deps: LoopDeps, results: ToolResult[]): Promise<boolean> {
   return true;
 }
 
-function isStuck(progress: Progress, calls: ToolUse[], results: ToolResult[]): boolean {
+function isStuck({ shell }: RunContext, progress: Progress, calls: ToolUse[], results: ToolResult[]): boolean {
   const step = JSON.stringify([calls.map(({ name, input }) => [name, input]), results.map(({ content }) => content)]);
   progress.sameSteps = step === progress.lastStep ? progress.sameSteps + 1 : 1;
   progress.lastStep = step;
   // Waiting for a background job looks like repetition and is none.
-  return progress.sameSteps >= SAME_STEP_LIMIT && calls.some(({ name }) => name !== 'bash_output');
+  const isWaiting = [...shell.jobs].some(([id, { job }]) => job.exit() === undefined && step.includes(`${id}.log`));
+  return progress.sameSteps >= SAME_STEP_LIMIT && !isWaiting;
 }
 
 async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
@@ -51,21 +52,17 @@ async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply):
   if (reply.stopReason === 'max_tokens') {
     // The input of the last call may be cut off and still look whole.
     const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
-    await answer(
-      deps,
-      calls.map(({ id }) => errorResult(id, note)),
-    );
-    progress.maxTokens = Math.max(
-      progress.maxTokens,
-      Math.min(progress.maxTokens * 2, modelLimits(deps.run.model).maxOutput),
-    );
+    const notRun = calls.map(({ id }) => toolResult(id, note, true));
+    await answer(deps, notRun);
+    const most = Math.max(progress.maxTokens, modelLimits(deps.run.model).maxOutput);
+    progress.maxTokens = Math.min(progress.maxTokens * 2, most);
     progress.cutReplies += 1;
     if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
     return say(deps, 'I stopped: my replies kept running into the length limit.');
   }
   const results = await reply.runTools();
   await answer(deps, results);
-  if (!isStuck(progress, calls, results)) return undefined;
+  if (!isStuck(deps, progress, calls, results)) return undefined;
   return say(deps, `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`);
 }
 

@@ -1,5 +1,7 @@
 // Child processes in groups of their own: collected output, killing, nothing left behind. Knows nothing about tools or the model.
 import { spawn } from 'node:child_process';
+import type { EventEmitter } from 'node:events';
+import fs from 'node:fs';
 import { systemClock } from '../../../src/clock.js';
 import { cleanOutput } from './text.js';
 
@@ -9,26 +11,27 @@ const MAX_OUTPUT_BYTES = 10 * 1024 * 1024;
 const DRAIN_MS = 100;
 const TERM_GRACE_MS = 2_000;
 
-export interface Exit {
-  code: number | null;
-  signal: string | null;
-}
+/** An exit code, or the name of the signal that ended the process, or why it could not start. */
+export type Exit = number | string;
 
-type Place = { cwd: string; env: Record<string, string> };
+/** `log`: the file that output goes to as it comes, instead of into memory. */
+type Place = { cwd: string; env: NodeJS.ProcessEnv; log?: string | undefined };
 
-function createBuffer() {
+/** Reads the pipe to its end, however late: a closed one would kill children left running with `&`. */
+function collect(pipe: EventEmitter | null | undefined, log?: string): () => string {
   const chunks: Buffer[] = [];
+  const lost = (error: Error) => console.error('output not kept', error);
+  const file = log === undefined ? undefined : fs.createWriteStream(log).on('error', lost);
   let room = MAX_OUTPUT_BYTES;
-  return {
-    add(chunk: Buffer): void {
-      if (room > 0) chunks.push(chunk.subarray(0, room));
-      room -= chunk.length;
-    },
-    text(): string {
-      const note = room < 0 ? `\n[${-room} more bytes were not kept]` : '';
-      return cleanOutput(Buffer.concat(chunks).toString('utf8')) + note;
-    },
-  };
+  pipe?.on('data', (chunk: Buffer) => {
+    const kept = chunk.subarray(0, Math.max(room, 0));
+    room -= chunk.length;
+    if (file) file.write(kept);
+    else chunks.push(kept);
+  });
+  pipe?.on('end', () => file?.end());
+  const note = () => (room < 0 ? `\n[${-room} more bytes were not kept]` : '');
+  return () => cleanOutput(Buffer.concat(chunks).toString()) + note();
 }
 
 /** False when nobody of the group is left. */
@@ -40,37 +43,32 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boole
   }
 }
 
-function startJob(args: string[], { cwd, env }: Place, groups: Set<number>) {
-  const out = createBuffer();
-  const side = createBuffer();
+function startJob(args: string[], { cwd, env, log }: Place, groups: Set<number | undefined>) {
   // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
-  const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;
-  if (pid !== undefined) groups.add(pid);
-  // The pipes are read to their end, however late: a closed pipe would kill children left running with `&`.
-  child.stdout?.on('data', out.add);
-  child.stderr?.on('data', out.add);
-  child.stdio[3]?.on('data', side.add);
-  let exit: Exit | undefined;
+  groups.add(pid);
   const closed = new Promise((resolve) => child.once('close', resolve));
+  let exit: Exit | undefined;
   const done = new Promise<Exit>((resolve) => {
-    child.once('error', (error) => {
-      out.add(Buffer.from(`bash: ${error.message}\n`));
-      resolve({ code: 127, signal: null });
+    const end = (how: Exit) => {
+      if (!signalGroup(pid, 0)) groups.delete(pid);
+      exit = how;
+      resolve(how);
+    };
+    child.once('error', (error) => end(error.message));
+    child.once('exit', async (code, signal) => {
+      await Promise.race([closed, systemClock.sleep(DRAIN_MS)]);
+      end(code ?? signal ?? 0);
     });
-    child.once('exit', (code, signal) => {
-      Promise.race([closed, systemClock.sleep(DRAIN_MS)]).then(() => resolve({ code, signal }));
-    });
-  }).then((ended) => {
-    if (pid !== undefined && !signalGroup(pid, 0)) groups.delete(pid);
-    exit = ended;
-    return ended;
   });
   return {
-    /** Standard output and error, cleaned; grows until `done`. */
-    output: out.text,
+    /** Of the process and of its group. */
+    pid,
+    /** Standard output, cleaned; grows until `done`. */
+    output: collect(child.stdout, log),
     /** What the process wrote to file descriptor 3. */
-    side: side.text,
+    side: collect(child.stdio[3]),
     exit: () => exit,
     /** Resolves when the process ended; never rejects. */
     done,
@@ -91,7 +89,7 @@ export type Processes = ReturnType<typeof createProcesses>;
 
 /** All processes of the runner; `killAll` sends SIGKILL to every group that may still have a member. */
 export function createProcesses() {
-  const groups = new Set<number>();
+  const groups = new Set<number | undefined>();
   return {
     /** Starts bash with these arguments. */
     start: (args: string[], place: Place) => startJob(args, place, groups),

@@ -4,16 +4,12 @@ import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 
 const MEMORY_MAX = 32_000;
 
-export interface Memory {
-  /** Where the file is, as the model knows it. */
-  path: string;
-  text: string;
-}
+/** `path`: where the file is, as the model knows it. */
+export type Memory = { path: string; text: string };
 
 function memorySection({ path, text }: Memory): string {
   const shown = head(wellFormed(text), MEMORY_MAX);
-  const note =
-    shown.length < text.length ? `\n[cut: the file is longer than ${MEMORY_MAX} characters; shorten it]` : '';
+  const note = text.length > MEMORY_MAX ? `\n[cut: the file is longer than ${MEMORY_MAX} characters; shorten it]` : '';
   // A memory file is Markdown and stays as it is; only its own closing tag could be mistaken for ours.
   return `<memory file="${escapeAttribute(path)}">\n${shown.replaceAll('</memory', '<\\/memory')}${note}\n</memory>`;
 }
@@ -35,7 +31,7 @@ export function systemPrompt(run: RunSpec, workspace: string, memories: Memory[]
     `# Tools
 - Your files are in ${workspace} and stay; everything else in the container may vanish. Files people sent are in ${workspace}/inbox.
 - ${workspace}/CLAUDE.md is your memory of this group and is part of this prompt at the next run: keep it short, and write down there what must not be forgotten. Longer notes belong in ${workspace}/memory/.
-- Long commands: bash with background: true, then bash_output. Every call is limited in time and output; the whole output is kept in a file named in the result.
+- Long commands: bash with background: true, then read its log file; you are told when it ended. Every call is limited in time and output; the whole output is kept in a file named in the result.
 - Do not run the same call again and again; after two identical failures do something else or say what is in the way.
 - send_message is for news before you are done, or for another chat of this group; your final text is sent by itself.`,
     ...memories.filter((memory) => memory.text.trim() !== '').map(memorySection),
@@ -43,14 +39,10 @@ export function systemPrompt(run: RunSpec, workspace: string, memories: Memory[]
 }
 
 /** `2026-11-21 10:05 Sat` in the zone; UTC when the zone is unknown. */
-export function formatTime(at: number, zone: string, withDay = true): string {
+export function formatTime(at: number, timeZone: string, withDay = true): string {
   try {
-    const date = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone: zone }).format(
-      at,
-    );
-    return withDay
-      ? `${date} ${new Intl.DateTimeFormat('en-GB', { weekday: 'short', timeZone: zone }).format(at)}`
-      : date;
+    const time = new Date(at).toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone });
+    return withDay ? `${time} ${new Date(at).toLocaleString('en-GB', { weekday: 'short', timeZone })}` : time;
   } catch {
     return formatTime(at, 'UTC', withDay);
   }
@@ -63,7 +55,7 @@ export interface Attachment {
   /** Where the file was saved; absent when it could not be fetched. */
   path?: string;
   /** Why there is no file, or why an image is not shown. */
-  note?: string;
+  note?: string | undefined;
 }
 
 /** ` name="value"` for each value there is. */

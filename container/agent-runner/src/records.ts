@@ -11,7 +11,7 @@ export type Message = { role: 'user' | 'assistant'; content: Block[] };
 // The blocks are the API's own; only what this code relies on is checked, the rest must come back byte for byte.
 const block = z.custom<Block>((value) => z.looseObject({ type: z.string() }).safeParse(value).success);
 const resultShape = z.looseObject({ type: z.literal('tool_result'), tool_use_id: z.string() });
-const toolResult = z.custom<ToolResult>((value) => resultShape.safeParse(value).success);
+const anyResult = z.custom<ToolResult>((value) => resultShape.safeParse(value).success);
 
 export const todoItem = z.object({ text: z.string().min(1), status: z.enum(['pending', 'in_progress', 'done']) });
 export type TodoItem = z.infer<typeof todoItem>;
@@ -27,7 +27,7 @@ const entry = z.discriminatedUnion('kind', [
   /** `tokens` is the context size after the reply, 0 when the back end reported none. */
   spoken.extend({ kind: z.literal('assistant'), model: z.string(), stopReason: z.string(), tokens: z.number() }),
   /** One tool call ended; written before its siblings end, so that a crash does not lose it. */
-  z.object({ kind: z.literal('tool_done'), result: toolResult }),
+  z.object({ kind: z.literal('tool_done'), result: anyResult }),
   /** Everything before is replaced by `content` (a user message) for the model. */
   spoken.extend({ kind: z.literal('compact') }),
   z.object({ kind: z.literal('todo'), items: z.array(todoItem) }),
@@ -44,8 +44,8 @@ export const toolUses = (content: readonly Block[]): ToolUse[] => content.filter
 
 export const textBlock = (text: string): Block => ({ type: 'text', text });
 
-export function errorResult(toolUseId: string, text: string): ToolResult {
-  return { type: 'tool_result', tool_use_id: toolUseId, is_error: true, content: text };
+export function toolResult(id: string, text: string, isError = false) {
+  return { type: 'tool_result' as const, tool_use_id: id, content: text, ...(isError && { is_error: true }) };
 }
 
 /** All text of a message, blocks joined, without leading or trailing white space. */
@@ -67,7 +67,7 @@ export function recordedResults(records: readonly HistoryRecord[]): Map<string, 
 /** Every call answered exactly once: as given in `content`, else as recorded, else as interrupted. Results come first. */
 export function answerCalls(calls: ToolUse[], content: Block[], done: Map<string, ToolResult>): Block[] {
   const given = new Map(content.flatMap((part) => (part.type === 'tool_result' ? [[part.tool_use_id, part]] : [])));
-  const results = calls.map(({ id }) => given.get(id) ?? done.get(id) ?? errorResult(id, INTERRUPTED));
+  const results = calls.map(({ id }) => given.get(id) ?? done.get(id) ?? toolResult(id, INTERRUPTED, true));
   return [...results, ...content.filter((part) => part.type !== 'tool_result')];
 }
 

@@ -1,48 +1,41 @@
 // All tools of a run: one line per family, sorted by name so that the prompt's bytes never change, each call recorded.
+import { toolName } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/clock.js';
 import { describeError } from '../../../../src/errors.js';
 import { type RunContext, type Tool, untilAborted } from '../context.js';
-import { errorResult, type ToolResult } from '../records.js';
+import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
-import { bashTools } from './bash.js';
+import { bashTool } from './bash.js';
 import { chatTools } from './chat.js';
 import { fileTools } from './files.js';
 import { searchTools } from './search.js';
 
 /** Writes how each call ended before its siblings end, and tells the timeline. */
-function recorded(tool: Tool, context: RunContext): Tool {
-  const { host, run, session, signal } = context;
+function recorded(tool: Tool, { host, run, session, signal }: RunContext): Tool {
   return {
     ...tool,
     run: async (input, call) => {
-      const id = call?.toolUse.id ?? '';
+      const { id, name } = call?.toolUse ?? { id: '', name: '' };
       const startedAt = systemClock.now();
-      const name = call?.toolUse.name ?? '';
       host.event(run.id, 'tool_started', { tool: name, id, input: head(JSON.stringify(input), 500) });
-      const finish = (ok: boolean, result: ToolResult) => {
-        session.append({ kind: 'tool_done', result });
-        host.event(run.id, 'tool_finished', { id, ok, durationMs: systemClock.now() - startedAt });
-      };
-      try {
-        // bash ends by itself when aborted, with its output; the others are simply left behind.
-        const work = Promise.resolve(tool.run(input, call));
-        const content = await (name === 'bash' ? work : untilAborted(work, signal));
-        const clean = typeof content === 'string' ? wellFormed(content) || '(empty)' : content;
-        finish(true, { type: 'tool_result', tool_use_id: id, content: clean });
-        return clean;
-      } catch (error) {
-        const text = wellFormed(describeError(error)) || 'failed';
-        finish(false, errorResult(id, text));
-        throw new ToolError(text);
-      }
+      // bash ends by itself when aborted, with its output; the others are simply left behind.
+      const work = async () => tool.run(input, call);
+      const ended = name === 'bash' ? work() : untilAborted(work(), signal);
+      const result = await ended.then(
+        (text) => toolResult(id, wellFormed(String(text)) || '(empty)'),
+        (error) => toolResult(id, wellFormed(describeError(error)) || 'failed', true),
+      );
+      session.append({ kind: 'tool_done', result });
+      host.event(run.id, 'tool_finished', { id, ok: !result.is_error, durationMs: systemClock.now() - startedAt });
+      if (result.is_error) throw new ToolError(result.content);
+      return result.content;
     },
   };
 }
 
 /** Every tool the model may call in this run. */
 export function createTools(context: RunContext): Tool[] {
-  const tools = [...bashTools(context), ...chatTools(context), ...fileTools(context), ...searchTools(context)];
-  const name = (tool: Tool) => ('name' in tool ? tool.name : '');
-  return tools.map((tool) => recorded(tool, context)).sort((a, b) => (name(a) < name(b) ? -1 : 1));
+  const tools = [bashTool(context), ...chatTools(context), ...fileTools(context), ...searchTools(context)];
+  return tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1));
 }

@@ -10,7 +10,7 @@ import { insidePath } from './files.js';
 
 const MAX_CHARS = 30_000;
 const SKIPPED = /(^|\/)(node_modules|\.git|\.out)\//;
-const GREP = `if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
+const GREP = `exec 2>&1; if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
 else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
 const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_CHARS, 'narrow the search') || 'Nothing found.';
@@ -40,8 +40,8 @@ export function searchTools({ paths, run, processes, signal }: RunContext): Tool
       run: async (input) => {
         const args = ['-c', GREP, 'grep', input.pattern, input.glob, await insidePath(paths, input.path)];
         const job = processes.start(args, { cwd: paths.workspace, env: commandEnv(run.timeZone) });
-        const { code } = await untilAborted(job.done, signal).finally(job.kill);
-        if (code !== 0 && code !== 1) throw new Error(job.output().trim() || 'the search failed');
+        const exit = await untilAborted(job.done, signal).finally(job.kill);
+        if (exit !== 0 && exit !== 1) throw new Error(job.output().trim() || 'the search failed');
         return shown(job.output());
       },
     }),

@@ -96,20 +96,49 @@ test('commands of one reply run one after the other', async () => {
   expect(fs.readFileSync(inWorkspace('log'), 'utf8')).toBe('1\n2\n');
 });
 
-test('a background job is read, announced when it ended, and killed', async () => {
+test("a background job's output is read from its log file, its end is announced, and its group can be killed", async () => {
   const started = await result('bash', {
-    command: 'echo up; while [ ! -e go ]; do sleep 0.05; done',
+    command: 'echo up; while [ ! -e go ]; do sleep 0.05; done; echo bye >&2',
     background: true,
   });
-  expect(started.text).toContain('job1');
-  expect((await result('bash_output', { id: 'job1' })).text).toContain('still running');
+  const [, job, log = '', pid = ''] = /as (\w+)\. .* to (\S+) .* -- -(\d+)$/.exec(started.text) ?? [];
+  expect(job).toBe('job1');
+  expect(isAlive(Number(pid))).toBe(true);
+  await result('bash', { command: `until grep up ${log}; do sleep 0.05; done` });
   await result('bash', { command: 'touch go; sleep 0.4' });
-  const { text } = await result('bash_output', { id: 'job1', offset: 1 });
-  expect(text).toBe('p\n[job1 ended: [exit code 0]; next offset 3]');
-  expect(lastUserText(bench)).toContain('[background job job1 (');
+  expect((await result('read', { path: log })).text).toBe('     1\tup\n     2\tbye');
+  expect(lastUserText(bench)).toContain('ended: [exit code 0]]');
+  const second = await result('bash', { command: 'sleep 600', background: true });
+  const group = /kill -- -\d+/.exec(second.text)?.[0] ?? '';
+  await result('bash', { command: `${group}; sleep 0.2` });
+  await result('todo', { items: [] });
+  expect(lastUserText(bench)).toContain('[background job job2 (sleep 600) ended: [killed by SIGTERM]]');
+});
+
+test('a background job dies with the abort of its run, its children as well', async () => {
+  const command = 'sleep 600 & echo $! > child; wait';
+  const wait = 'until [ -s child ]; do sleep 0.05; done; sleep 600';
+  bench.fake.push({ content: [use('bash', { command, background: true }), use('bash', { command: wait })] });
+  bench.start();
+  await expect.poll(() => fs.existsSync(inWorkspace('child'))).toBe(true);
+  bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
+  expect(await bench.host.finished(1)).toMatchObject({ outcome: 'cancelled' });
+  const child = Number(fs.readFileSync(inWorkspace('child'), 'utf8'));
+  await expect.poll(() => isAlive(child)).toBe(false);
+});
+
+test('a log file grows no further than 10 MB, and the job goes on', async () => {
+  const { text } = await result('bash', { command: 'yes | head -c 30000000; echo done > end', background: true });
+  await result('bash', { command: 'until [ -e end ]; do sleep 0.05; done; sleep 0.2' });
+  const log = / to (\S+) /.exec(text)?.[1] ?? '';
+  expect(fs.statSync(log).size).toBe(10 * 1024 * 1024);
+});
+
+test('looking at the log of a running job again and again is not taken for being stuck', async () => {
   await result('bash', { command: 'sleep 600', background: true });
-  expect((await result('bash_kill', { id: 'job2' })).text).toBe('job2 ended: [killed by SIGTERM]');
-  expect((await result('bash_output', { id: 'job9' })).isError).toBe(true);
+  const look = { content: [use('bash', { command: 'tail .out/main-1-job1.log' })] };
+  bench.fake.push(look, look, look, look, { text: 'still at it' });
+  expect(await bench.run({ id: 9, messages: [testMessage(9, 'wait')] })).toMatchObject({ text: 'still at it' });
 });
 
 test('a job that died with its container is announced as lost', async () => {
