@@ -18,17 +18,19 @@ function jpegSize(bytes: Buffer): Size {
   return undefined;
 }
 
+/** Twice 14 bits, each one less than the size. */
+function losslessSize(bytes: Buffer): Size {
+  const bits = bytes.readUInt32LE(21);
+  return [(bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1];
+}
+
 const FORMATS: [start: RegExp, type: ImageType, size: (bytes: Buffer) => Size][] = [
   [/^\x89PNG\r\n/, 'image/png', (b) => [b.readUInt32BE(16), b.readUInt32BE(20)]],
   [/^GIF8[79]a/, 'image/gif', (b) => [b.readUInt16LE(6), b.readUInt16LE(8)]],
   [/^\xff\xd8/, 'image/jpeg', jpegSize],
   [/^RIFF.{4}WEBPVP8X/s, 'image/webp', (b) => [b.readUIntLE(24, 3) + 1, b.readUIntLE(27, 3) + 1]],
   [/^RIFF.{4}WEBPVP8 /s, 'image/webp', (b) => [b.readUInt16LE(26) & 0x3fff, b.readUInt16LE(28) & 0x3fff]],
-  [
-    /^RIFF.{4}WEBPVP8L/s,
-    'image/webp',
-    (b) => [(b.readUInt16LE(21) & 0x3fff) + 1, ((b.readUInt32LE(21) >>> 14) & 0x3fff) + 1],
-  ],
+  [/^RIFF.{4}WEBPVP8L/s, 'image/webp', losslessSize],
 ];
 
 /** Type and size of a PNG, JPEG, GIF or WebP by its own bytes; undefined for anything else or a damaged header. */
@@ -40,7 +42,7 @@ export function imageSize(bytes: Buffer): { type: ImageType; size: [width: numbe
 }
 
 /** The image as the model may be shown it, or why not. One bad image would make every later call of the session fail. */
-export function checkImage(bytes: Buffer): { type: ImageType } | { why: string } {
+export function checkImage(bytes: Buffer): { type?: ImageType; why?: string } {
   if (bytes.length > MAX_BYTES) return { why: 'not shown: larger than 5 MB' };
   const image = imageSize(bytes);
   if (!image || Math.min(...image.size) < 1) return { why: 'not shown: not a readable PNG, JPEG, GIF or WebP' };

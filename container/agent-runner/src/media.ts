@@ -7,7 +7,7 @@ import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
 import { type Attachment, messagesXml } from './prompt.js';
-import { type Block, textBlock } from './records.js';
+import { type Block, textBlock, toMessages } from './records.js';
 import { endedJobs } from './tools/bash.js';
 
 // Above 20 images the API allows only 2,000 px a side, for the old ones as well; a request may have 32 MB in all.
@@ -27,28 +27,22 @@ async function save({ host, paths }: RunContext, messageId: number, media: Promp
   return file;
 }
 
-/** Adds the file to the images shown, or says why not. */
-function show(file: string, images: Block[]): { note?: string } {
+/** Adds the file to the images shown, or returns why not. */
+function show(file: string, images: Block[]): string | undefined {
   const bytes = fs.readFileSync(file);
-  const check = checkImage(bytes);
-  if ('why' in check) return { note: check.why };
+  const { type, why } = checkImage(bytes);
+  if (!type) return why;
   const data = bytes.toString('base64');
   const full = images.length >= MAX_IMAGES || JSON.stringify(images).length + data.length > MAX_IMAGE_CHARS;
-  if (full) return { note: 'not shown: too many images in this conversation' };
-  images.push({ type: 'image', source: { type: 'base64', media_type: check.type, data } });
-  return {};
+  if (full) return 'not shown: too many images in this conversation';
+  images.push({ type: 'image', source: { type: 'base64', media_type: type, data } });
+  return undefined;
 }
 
 /** The content of one user message; a file that cannot be had becomes a note, never an error. Safe to repeat. */
 export async function present(context: RunContext, messages: PromptMessage[]): Promise<Block[]> {
-  const { records } = context.session;
-  const current = records.slice(
-    Math.max(
-      0,
-      records.findLastIndex((r) => r.kind === 'compact'),
-    ),
-  );
-  const images = current.flatMap((r) => (r.kind === 'user' ? r.content.filter((part) => part.type === 'image') : []));
+  const conversation = toMessages(context.session.records, context.run.model).flatMap(({ content }) => content);
+  const images = conversation.filter(({ type }) => type === 'image');
   const shown = images.length;
   const attachments: Attachment[] = [];
   for (const { id, media } of messages.flatMap((m) => m.media.map((media) => ({ id: m.id, media })))) {
@@ -57,7 +51,7 @@ export async function present(context: RunContext, messages: PromptMessage[]): P
     try {
       if (media.error !== undefined) throw new Error(media.error);
       item.path = await save(context, id, media);
-      if (media.kind === 'image' || media.mimeType.startsWith('image/')) Object.assign(item, show(item.path, images));
+      if (media.kind === 'image' || media.mimeType.startsWith('image/')) item.note = show(item.path, images);
     } catch (error) {
       item.note = `could not be fetched: ${describeError(error)}`;
     }

@@ -1,6 +1,5 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries after headers, errors as classes.
 // Knows nothing about history or chats.
-import { Console } from 'node:console';
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
@@ -8,7 +7,7 @@ import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
 import { type RunContext, Stopped, type Tool, untilAborted } from './context.js';
 import { createFetch } from './fetch.js';
 import { type Message, type ToolResult, textOf } from './records.js';
-import { wellFormed } from './text.js';
+import { head, wellFormed } from './text.js';
 
 /** A back end that asks for a longer wait gets it from the host's queue, not from a container that sits and waits. */
 const LONGEST_WAIT_S = 30;
@@ -23,8 +22,6 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     apiKey: null,
     maxRetries: 4,
     timeout: 3_600_000,
-    // Standard output is the link.
-    logger: new Console(process.stderr, process.stderr),
     fetch: async (url, init) => {
       const response = await fetch(url, init);
       if (Number(response.headers.get('retry-after')) > LONGEST_WAIT_S) response.headers.set('x-should-retry', 'false');
@@ -64,18 +61,15 @@ async function callOnce({ client, run, signal }: RunContext, { system, tools, me
   try {
     const { content, stop_reason, usage } = await untilAborted(stream.finalMessage(), signal);
     // Back ends other than Anthropic's leave some of them out, whatever the types say.
-    const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = usage;
-    const counts = [usage.input_tokens, usage.output_tokens, read, written];
-    return {
-      content,
-      stopReason: stop_reason ?? 'end_turn',
-      tokens: counts.reduce<number>((sum, count) => sum + (count || 0), 0),
-      /** Runs the reply's tool calls, all together; never rejects because of a tool. */
-      async runTools(): Promise<ToolResult[]> {
-        const parts = (await runner.generateToolResponse(signal))?.content ?? [];
-        return typeof parts === 'string' ? [] : parts.filter((part) => part.type === 'tool_result');
-      },
+    const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = usage;
+    const counts = [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens];
+    const tokens = counts.reduce<number>((sum, count) => sum + (count || 0), 0);
+    /** Runs the reply's tool calls, all together; never rejects because of a tool. */
+    const runTools = async (): Promise<ToolResult[]> => {
+      const parts = (await runner.generateToolResponse(signal))?.content ?? [];
+      return typeof parts === 'string' ? [] : parts.filter((part) => part.type === 'tool_result');
     };
+    return { content, stopReason: stop_reason ?? 'end_turn', tokens, runTools };
   } catch (error) {
     if (!signal.aborted) throw error;
     stream.abort();
@@ -104,28 +98,35 @@ export async function callModel(context: RunContext, call: ModelCall): Promise<R
   }
 }
 
-const FAULTS: [status: RegExp, ErrorClass, what: string][] = [
+type Fault = [pattern: RegExp, ErrorClass, what: string];
+/** By status and error type; our own words for what has neither. */
+const FAULTS: Fault[] = [
   [/^429|rate_limit_error/, 'rate_limit', 'the model back end is limiting our rate'],
   [/^40[13]/, 'auth', 'the model back end refused the credential'],
   [/^402|billing_error/, 'budget', 'the budget is used up'],
   [/^4(00|04|13|22)|invalid_request_error/, 'invalid_request', 'the model back end refused the request'],
   [/^5|overloaded_error|api_error/, 'overloaded', 'the model back end is overloaded or broken'],
-  [/^/, 'unknown', 'the model back end failed'],
+  [/^no reply/, 'network', 'no whole reply from the model'],
+  [/^ours/, 'crash', 'the agent runner failed'],
 ];
+const OTHER: Fault = [/^/, 'unknown', 'the model back end failed'];
 
 /** Any thrown value as a class that decides what the host does next, and a line for people. Never throws. */
 export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
-  const apiError = error instanceof APIError && !(error instanceof APIConnectionError) ? error : undefined;
-  const why = wellFormed(apiError?.apiMessage ?? describeError(error)).slice(0, 2_000);
-  for (const [pattern, errorClass, what] of apiError ? FAULTS : []) {
-    if (!pattern.test(`${apiError?.status} ${apiError?.type}`)) continue;
-    const waitMs = Math.ceil(Number(apiError?.headers?.get('retry-after') ?? Number.NaN) * 1_000);
-    const message = `${what} (${apiError?.status ?? apiError?.type}): ${why}`;
-    return { errorClass, message, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
-  }
-  if (error instanceof AnthropicError)
-    return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
-  return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
+  const api = error instanceof APIError && !(error instanceof APIConnectionError) ? error : undefined;
+  const kind = api
+    ? `${api.status ?? ''} ${api.type ?? ''}`.trim()
+    : error instanceof AnthropicError
+      ? 'no reply'
+      : 'ours';
+  const [, errorClass, what] = FAULTS.find(([pattern]) => pattern.test(kind)) ?? OTHER;
+  const why = head(wellFormed(api?.apiMessage ?? describeError(error)), 2_000);
+  const waitMs = Math.ceil(Number(api?.headers?.get('retry-after') ?? Number.NaN) * 1_000);
+  return {
+    errorClass,
+    message: `${what}${api ? ` (${kind})` : ''}: ${why}`,
+    ...(waitMs >= 0 && { retryAfterMs: waitMs }),
+  };
 }
 
 /** True when the back end says that the conversation does not fit. */

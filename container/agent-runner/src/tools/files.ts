@@ -33,23 +33,20 @@ function readText(file: string): string {
 function writeText(file: string, text: string): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
-  fs.writeFileSync(draft, text, { mode: fs.existsSync(file) ? fs.statSync(file).mode : 0o644 });
+  fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
   fs.renameSync(draft, file);
 }
 
 function numberedLines(text: string, offset: number, limit: number): string {
   const lines = text.replace(/\n$/, '').split('\n');
-  const numbered = lines.map((line, at) => `${String(at + 1).padStart(6)}\t${cleanOutput(head(line, MAX_LINE_CHARS))}`);
-  const shown: string[] = [];
-  let room = MAX_READ_CHARS;
-  for (const line of numbered.slice(offset - 1, offset - 1 + limit)) {
-    room -= line.length + 1;
-    if (room < 0) break;
-    shown.push(line);
+  const end = Math.min(lines.length, offset - 1 + limit);
+  let shown = '';
+  let at = offset - 1;
+  for (; at < end && shown.length < MAX_READ_CHARS - MAX_LINE_CHARS; at++) {
+    shown += `${String(at + 1).padStart(6)}\t${cleanOutput(head(lines[at] ?? '', MAX_LINE_CHARS))}\n`;
   }
-  const next = offset + shown.length;
-  if (next <= lines.length) shown.push(`[${lines.length} lines in all; go on with offset ${next}]`);
-  return shown.join('\n') || `(the file has only ${lines.length} lines)`;
+  if (at < lines.length) return `${shown}[${lines.length} lines in all; go on with offset ${at + 1}]`;
+  return shown.slice(0, -1) || `(the file has only ${lines.length} lines)`;
 }
 
 /** read, write and edit of one run; a write waits for the commands before it. */
