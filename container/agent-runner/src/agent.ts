@@ -1,5 +1,5 @@
 // The runner apart from the link: reads the work stream and starts, steers and aborts runs. Knows nothing about how the host is reached.
-import type { RunSpec, WorkLine } from '../../../src/wire.js';
+import type { RunSpec } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { createHost } from './host.js';
 import { createClient } from './model.js';
@@ -20,28 +20,26 @@ export function startAgent({ port, paths, stallMs }: AgentOptions): { ended: Pro
   const processes = createProcesses();
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
-  const start = (run: RunSpec): void => {
+  async function start(run: RunSpec): Promise<void> {
+    const previous = runs.get(run.id);
+    // A new attempt waits until the one before has let go of the history.
+    if (previous) await previous.done;
     const shell = shells.get(run.session) ?? createShell(paths.workspace);
     shells.set(run.session, shell);
     const active = startRun(run, { host, client, paths, processes, shell });
     runs.set(run.id, active);
-    void active.done.then((report) => {
-      runs.delete(run.id);
-      return host.finish(run.id, report);
-    });
-  };
-  const ended = new Promise<void>((resolve) => {
-    const onLine = (line: WorkLine) => {
-      if (line.type === 'stop') return resolve();
-      if (line.type === 'steer') return runs.get(line.runId)?.steer(line.messages);
-      if (line.type === 'abort') return runs.get(line.runId)?.abort();
-      // A new attempt waits until the one before has let go of the history.
-      const previous = runs.get(line.run.id);
-      if (previous) void previous.done.then(() => start(line.run));
-      else start(line.run);
-    };
-    const onBroken = (error: unknown) => console.error('the work stream broke', error);
-    host.readWork(onLine).catch(onBroken).then(resolve);
-  });
+    const report = await active.done;
+    runs.delete(run.id);
+    await host.finish(run.id, report);
+  }
+  async function work(): Promise<void> {
+    for await (const line of host.work()) {
+      if (line.type === 'stop') return;
+      if (line.type === 'run') void start(line.run);
+      else if (line.type === 'steer') runs.get(line.runId)?.steer(line.messages);
+      else runs.get(line.runId)?.abort();
+    }
+  }
+  const ended = work().catch((error) => console.error('the work stream broke', error));
   return { ended, killAll: processes.killAll };
 }

@@ -11,10 +11,8 @@ export function createFetch(stallMs = 0) {
       const headers = Object.fromEntries(new Headers(init.headers));
       const request = http.request(String(url), { method, headers, ...(signal && { signal }) }, (response) => {
         response.setTimeout(stallMs, () => response.destroy(new Error(`no byte for ${stallMs} ms`)));
-        const replied = Object.entries(response.headers).map(([name, value]): [string, string] => [
-          name,
-          String(value),
-        ]);
+        const replied = new Headers();
+        for (const [name, value] of Object.entries(response.headers)) replied.set(name, String(value));
         resolve(new Response(Readable.toWeb(response), { status: response.statusCode ?? 0, headers: replied }));
       });
       request.on('error', reject).end(typeof body === 'string' ? body : undefined);

@@ -19,13 +19,11 @@ export function createHost(port: number) {
     const refused = refusal.safeParse(await response.json().catch(() => undefined));
     throw new Error(refused.data?.error.message ?? `the host answered ${response.status} to ${path}`);
   }
-  async function call(...request: Parameters<typeof open>): Promise<Buffer> {
-    return Buffer.from(await (await open(...request)).arrayBuffer());
-  }
+  const call = async (...request: Parameters<typeof open>) => Buffer.from(await (await open(...request)).arrayBuffer());
 
   return {
-    /** Calls `onLine` for each valid line until the stream ends; rejects when it breaks. */
-    async readWork(onLine: (line: WorkLine) => void): Promise<void> {
+    /** Each valid line of the work stream until it ends; throws when it breaks. */
+    async *work(): AsyncGenerator<WorkLine> {
       const decoder = new TextDecoder();
       let rest = '';
       for await (const chunk of (await open('/work')).body ?? []) {
@@ -33,7 +31,7 @@ export function createHost(port: number) {
         rest = lines.pop() ?? '';
         for (const text of lines.filter((line) => line.trim() !== '')) {
           const { success, data, error } = workLine.safeParse(JSON.parse(text));
-          if (success) onLine(data);
+          if (success) yield data;
           else console.error('ignored a work line', error.message);
         }
       }

@@ -21,12 +21,7 @@ const MAX_CONNECTIONS = 512;
 const HELLO_TIMEOUT_MS = 8_000;
 
 /** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
-export async function openLink({
-  stdin,
-  stdout,
-  port,
-  onClosed,
-}: LinkOptions): Promise<{ port: number; close(): void }> {
+export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   stdout.write(`${await readHello(stdin)}\n`);
   const duplex = Duplex.from({ readable: stdin, writable: stdout });
   const session = http2.connect('http://gateway.invalid', {
@@ -53,17 +48,15 @@ export async function openLink({
 async function readHello(stdin: Readable): Promise<string> {
   // A host that died while it was starting us leaves a stdin that never ends.
   const timeout = setTimeout(() => stdin.destroy(new Error('no hello from the host')), HELLO_TIMEOUT_MS);
-  let seen = Buffer.alloc(0);
+  let seen = Buffer.from('\n');
   for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
     seen = Buffer.concat([seen, chunk]);
-    for (let newline = seen.indexOf(10); newline >= 0; newline = seen.indexOf(10)) {
-      const line = seen.toString('utf8', 0, newline);
-      seen = seen.subarray(newline + 1);
-      if (!line.startsWith('{"hello":')) continue;
-      clearTimeout(timeout);
-      if (seen.length > 0) stdin.unshift(seen);
-      return line;
-    }
+    const start = seen.indexOf('\n{"hello":') + 1;
+    const end = start > 0 ? seen.indexOf('\n', start) : -1;
+    if (end < 0) continue;
+    clearTimeout(timeout);
+    if (end + 1 < seen.length) stdin.unshift(seen.subarray(end + 1));
+    return seen.toString('utf8', start, end);
   }
   throw new Error('stdin ended before the hello');
 }

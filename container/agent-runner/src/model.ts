@@ -30,12 +30,7 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
   });
 }
 
-export interface ModelCall {
-  system: string;
-  tools: Tool[];
-  messages: Message[];
-  maxTokens: number;
-}
+export type ModelCall = { system: string; tools: Tool[]; messages: Message[]; maxTokens: number };
 
 export type Reply = Awaited<ReturnType<typeof callOnce>>;
 
@@ -79,9 +74,8 @@ async function callOnce({ client, run, signal }: RunContext, { system, tools, me
 
 /** Faults after the headers, which the SDK does not retry: nothing of that reply was used, so asking again is safe. */
 function mayAskAgain(error: unknown): boolean {
-  if (!(error instanceof APIError)) return error instanceof AnthropicError;
-  if (error instanceof APIConnectionError || error.status !== undefined) return false;
-  return classifyError(error).errorClass === 'overloaded';
+  if (error instanceof APIError) return error.status === undefined && classifyError(error).errorClass === 'overloaded';
+  return error instanceof AnthropicError;
 }
 
 /** One reply of the model. Throws `Stopped` when stopped, else the SDK's error after its retries and ours. */
@@ -98,35 +92,27 @@ export async function callModel(context: RunContext, call: ModelCall): Promise<R
   }
 }
 
-type Fault = [pattern: RegExp, ErrorClass, what: string];
-/** By status and error type; our own words for what has neither. */
+type Fault = [pattern: RegExp, errorClass: ErrorClass, what: string];
+/** By HTTP status and the API's own name for the error. */
 const FAULTS: Fault[] = [
   [/^429|rate_limit_error/, 'rate_limit', 'the model back end is limiting our rate'],
   [/^40[13]/, 'auth', 'the model back end refused the credential'],
   [/^402|billing_error/, 'budget', 'the budget is used up'],
   [/^4(00|04|13|22)|invalid_request_error/, 'invalid_request', 'the model back end refused the request'],
   [/^5|overloaded_error|api_error/, 'overloaded', 'the model back end is overloaded or broken'],
-  [/^no reply/, 'network', 'no whole reply from the model'],
-  [/^ours/, 'crash', 'the agent runner failed'],
 ];
-const OTHER: Fault = [/^/, 'unknown', 'the model back end failed'];
+const OTHER_FAULT: Fault = [/^/, 'unknown', 'the model back end failed'];
 
 /** Any thrown value as a class that decides what the host does next, and a line for people. Never throws. */
 export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
-  const api = error instanceof APIError && !(error instanceof APIConnectionError) ? error : undefined;
-  const kind = api
-    ? `${api.status ?? ''} ${api.type ?? ''}`.trim()
-    : error instanceof AnthropicError
-      ? 'no reply'
-      : 'ours';
-  const [, errorClass, what] = FAULTS.find(([pattern]) => pattern.test(kind)) ?? OTHER;
-  const why = head(wellFormed(api?.apiMessage ?? describeError(error)), 2_000);
-  const waitMs = Math.ceil(Number(api?.headers?.get('retry-after') ?? Number.NaN) * 1_000);
-  return {
-    errorClass,
-    message: `${what}${api ? ` (${kind})` : ''}: ${why}`,
-    ...(waitMs >= 0 && { retryAfterMs: waitMs }),
-  };
+  const hasReply = error instanceof APIError && !(error instanceof APIConnectionError);
+  const why = head(wellFormed((hasReply && error.apiMessage) || describeError(error)), 2_000);
+  if (!(error instanceof AnthropicError)) return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
+  if (!hasReply) return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
+  const kind = `${error.status ?? ''} ${error.type ?? ''}`.trim();
+  const [, errorClass, what] = FAULTS.find(([pattern]) => pattern.test(kind)) ?? OTHER_FAULT;
+  const waitMs = Math.ceil(Number(error.headers?.get('retry-after') ?? Number.NaN) * 1_000);
+  return { errorClass, message: `${what} (${kind}): ${why}`, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
 }
 
 /** True when the back end says that the conversation does not fit. */

@@ -85,19 +85,17 @@ export function toMessages(records: readonly HistoryRecord[], model: string): Me
   const messages: Message[] = [];
   const add = (role: Message['role'], content: Block[]) => {
     const last = messages.at(-1);
-    if (content.length === 0 || (role === 'assistant' && !last)) return;
-    if (last?.role === role) last.content.push(...content);
-    else messages.push({ role, content: [...content] });
-  };
-  const addUser = (content: Block[]) => {
-    const last = messages.at(-1);
-    add('user', answerCalls(last?.role === 'assistant' ? toolUses(last.content) : [], content, done));
+    const calls = last?.role === 'assistant' ? toolUses(last.content) : [];
+    const blocks = role === 'user' ? answerCalls(calls, content, done) : content;
+    if (blocks.length === 0 || (role === 'assistant' && !last)) return;
+    if (last?.role === role) last.content.push(...blocks);
+    else messages.push({ role, content: [...blocks] });
   };
   for (const record of records) {
     if (record.kind === 'compact') messages.length = 0;
-    if (record.kind === 'user' || record.kind === 'compact') addUser(record.content);
+    if (record.kind === 'user' || record.kind === 'compact') add('user', record.content);
     if (record.kind !== 'assistant') continue;
-    addUser([]);
+    add('user', []);
     add('assistant', shownToModel(record.content, record.model === model));
   }
   return messages;
@@ -105,12 +103,13 @@ export function toMessages(records: readonly HistoryRecord[], model: string): Me
 
 /** Text of the last reply together with the parts it continues. */
 export function continuedText(records: readonly HistoryRecord[]): string {
-  const parts: string[] = [];
-  for (const record of records.toReversed()) {
-    if (record.kind === 'assistant') {
-      if (parts.length > 0 && record.stopReason !== 'max_tokens' && record.stopReason !== 'pause_turn') break;
-      parts.unshift(textOf(record.content));
-    } else if (record.kind === 'compact' || (record.kind === 'user' && record.origin !== 'continue')) break;
-  }
-  return parts.join('').trim();
+  const from = records.findLastIndex((r) => r.kind === 'compact' || (r.kind === 'user' && r.origin !== 'continue'));
+  const replies = records.slice(from + 1).filter((r) => r.kind === 'assistant');
+  const isWhole = ({ stopReason }: { stopReason: string }) =>
+    stopReason !== 'max_tokens' && stopReason !== 'pause_turn';
+  const parts = replies.slice(replies.slice(0, -1).findLastIndex(isWhole) + 1);
+  return parts
+    .map(({ content }) => textOf(content))
+    .join('')
+    .trim();
 }

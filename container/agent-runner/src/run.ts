@@ -1,9 +1,10 @@
 // One run from its line on the work stream to its report: opens the history, repairs it, prompts, loops, finishes.
 import fs from 'node:fs';
 import path from 'node:path';
+import { systemClock } from '../../../src/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Paths, RunContext } from './context.js';
-import { askToContinue, runLoop } from './loop.js';
+import { askToContinue, type Outcome, runLoop } from './loop.js';
 import { present } from './media.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
@@ -12,9 +13,7 @@ import { openSession } from './session.js';
 import { createTools } from './tools/index.js';
 
 function loadPrompt(run: RunSpec, { global, workspace }: Paths): string {
-  const files = [global, workspace]
-    .map((folder) => path.join(folder, 'CLAUDE.md'))
-    .filter((file) => fs.existsSync(file));
+  const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md')).filter(fs.existsSync);
   const memories = files.map((file) => ({ path: file, text: fs.readFileSync(file, 'utf8') }));
   return systemPrompt(run, workspace, memories);
 }
@@ -30,8 +29,8 @@ function repair({ session, run, host }: RunContext): void {
   session.append({ kind: 'user', origin: 'results', messageIds: [], content: answerCalls(calls, [], done) });
 }
 
-/** Adds what the history does not have yet. Returns the answer when this work was done in an earlier attempt. */
-async function begin(context: RunContext): Promise<string | undefined> {
+/** Adds what the history does not have yet. Returns the outcome when this work was done in an earlier attempt. */
+async function begin(context: RunContext): Promise<Outcome | undefined> {
   const { session, run } = context;
   const fresh = run.messages.filter((message) => !session.knows(message.id));
   if (fresh.length > 0) {
@@ -41,9 +40,9 @@ async function begin(context: RunContext): Promise<string | undefined> {
   }
   const last = lastSpoken(session.records);
   if (last?.kind !== 'assistant' || last.stopReason === 'pause_turn') return undefined;
+  if (last.stopReason !== 'end_turn') return askToContinue(context);
   // Of another run: that one had these messages steered in, and has answered them.
-  if (last.stopReason === 'end_turn') return last.runId === run.id ? continuedText(session.records) : '';
-  return askToContinue(context);
+  return { outcome: 'done', text: last.runId === run.id ? continuedText(session.records) : '' };
 }
 
 export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'steered'>;
@@ -55,9 +54,8 @@ async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' |
     handled = () => [...run.messages, ...deps.steered].map(({ id }) => id).filter(session.knows);
     const context = { ...deps, run, session };
     repair(context);
-    const answered = await begin(context);
     const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
-    const outcome = answered === undefined ? await loop() : { outcome: 'done' as const, text: answered };
+    const outcome = (await begin(context)) ?? (await loop());
     session.close();
     await deps.host.flush();
     return { ...outcome, handledMessageIds: handled() };
@@ -71,7 +69,9 @@ async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' |
 export function startRun(run: RunSpec, deps: RunDeps) {
   const steered: PromptMessage[] = [];
   const aborted = new AbortController();
-  const signal = AbortSignal.any([aborted.signal, AbortSignal.timeout(run.limits.wallClockMs)]);
+  // Not AbortSignal.timeout with AbortSignal.any: before Node 24 the timeout may be collected and never fire.
+  const endsAt = systemClock.now() + run.limits.wallClockMs;
+  const wallClock = systemClock.at(endsAt, () => aborted.abort(new DOMException('the time is up', 'TimeoutError')));
   return {
     /** What comes too late for this run is left out of its report, and the host makes the next run of it. */
     steer: (messages: PromptMessage[]) => void steered.push(...messages),
@@ -79,6 +79,6 @@ export function startRun(run: RunSpec, deps: RunDeps) {
       aborted.abort();
       for (const { job, runId } of deps.shell.jobs.values()) if (runId === run.id) job.kill();
     },
-    done: perform(run, { ...deps, signal, steered }),
+    done: perform(run, { ...deps, signal: aborted.signal, steered }).finally(wallClock.cancel),
   };
 }

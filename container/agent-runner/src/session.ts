@@ -28,8 +28,6 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
   if (whole < bytes.length) fs.ftruncateSync(fd, whole);
   const lines = bytes.toString('utf8', 0, whole).split('\n').filter(Boolean);
   const records: HistoryRecord[] = lines.flatMap(parseLine);
-  const idsOf = (record: HistoryRecord) => (record.kind === 'user' ? record.messageIds : []);
-  const known = new Set(records.flatMap(idsOf));
   return {
     records,
     /** Writes one record and returns when it is on disk. Throws when it cannot be. */
@@ -38,10 +36,9 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
       fs.writeSync(fd, `${JSON.stringify(record)}\n`);
       fs.fsyncSync(fd);
       records.push(record);
-      for (const id of idsOf(record)) known.add(id);
     },
     /** True when the host's message is in the history already. */
-    knows: (messageId: number) => known.has(messageId),
+    knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
     todo: () => records.findLast((r) => r.kind === 'todo')?.items ?? [],
     close: () => fs.closeSync(fd),
   };

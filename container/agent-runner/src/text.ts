@@ -1,16 +1,15 @@
 // Text on its way to the model: cleaning, escaping, shortening. Pure; knows nothing about files, tools or messages.
 
-/** Lone surrogates make the API answer 400; `\p{Surrogate}` with the u flag matches only unpaired ones. */
-const LONE_SURROGATE = /\p{Surrogate}/gu;
 /** C0 (except tab and line feed), DEL and C1. */
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 /** CSI, OSC and two-byte escape sequences of terminals. */
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
-/** The text with unpaired surrogates replaced by U+FFFD, so that it is valid UTF-8. */
-export function wellFormed(text: string): string {
-  return text.replace(LONE_SURROGATE, '\ufffd');
-}
+/**
+ * The text with unpaired surrogates replaced by U+FFFD: they make the API answer 400. With the u flag the pattern
+ * matches no others.
+ */
+export const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, '\ufffd');
 
 /** Program output as a person would read it: no terminal codes, no NUL or other control characters, valid UTF-8. */
 export function cleanOutput(text: string): string {
