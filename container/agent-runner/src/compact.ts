@@ -1,6 +1,6 @@
 // Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
-import { type RunContext, Stopped } from './context.js';
-import { callModel, type ModelCall } from './model.js';
+import { type LoopContext, Stopped } from './context.js';
+import { callModel } from './model.js';
 import { type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
 import { todoText } from './tools/chat.js';
@@ -38,12 +38,12 @@ function transcript(messages: Message[]): Message[] {
  * Writes a summary record that replaces the conversation. With `tooLong` only a transcript is sent. Throws what
  * `callModel` throws, or an Error when the model gives no summary.
  */
-export async function compact(context: RunContext, call: Omit<ModelCall, 'messages'>, tooLong: boolean): Promise<void> {
+export async function compact(context: LoopContext, maxTokens: number, tooLong: boolean): Promise<void> {
   const { session, run } = context;
   context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
   const messages = toMessages(session.records, run.model);
   const summarize = async (asked: Message[]) => {
-    const reply = await callModel(context, { ...call, messages: asked }).catch((error) => {
+    const reply = await callModel(context, asked, maxTokens).catch((error) => {
       // Half a summary is nothing that a person should be shown.
       throw error instanceof Stopped ? new Stopped() : error;
     });

@@ -1,4 +1,5 @@
 // What one run works with, passed to the loop and to every tool; and waiting that ends at once when the run is stopped.
+import { once } from 'node:events';
 import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import type { PromptMessage, RunSpec } from '../../../src/wire.js';
@@ -27,6 +28,9 @@ export interface RunContext {
 /** Made with `betaZodTool`: its input is checked before `run`, a thrown Error becomes an error result for the model. */
 export type Tool = BetaRunnableTool;
 
+/** What every model call of the run is made with. */
+export type LoopContext = RunContext & { system: string; tools: Tool[] };
+
 /** The run was stopped from outside or by its time limit; `partialText` is what had arrived of a reply. */
 export class Stopped extends Error {
   constructor(readonly partialText = '') {
@@ -36,9 +40,7 @@ export class Stopped extends Error {
 
 /** `work`, or a rejection with `Stopped` as soon as `signal` aborts; what `work` does later is ignored. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const stopped = new Promise<never>((_, reject) => {
-    if (signal.aborted) reject(new Stopped());
-    signal.addEventListener('abort', () => reject(new Stopped()), { once: true });
-  });
+  const aborted = signal.aborted ? Promise.resolve() : once(signal, 'abort');
+  const stopped = aborted.then(() => Promise.reject(new Stopped()));
   return Promise.race([work, stopped]);
 }

@@ -5,14 +5,8 @@ import http2 from 'node:http2';
 import { createServer, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 
-export interface LinkOptions {
-  stdin: Readable;
-  stdout: Writable;
-  /** 0 lets the system choose. */
-  port: number;
-  /** The host is gone or the link broke: the runner must end. Called once. */
-  onClosed(): void;
-}
+/** `port`: 0 lets the system choose; `onClosed`: the host is gone or the link broke, the runner must end; called once. */
+export type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
 
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;

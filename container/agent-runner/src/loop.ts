@@ -1,6 +1,6 @@
 // The agent loop of one run: model, tools, steering, limits; every step is on disk before the next. Knows nothing about HTTP or files.
 import { compact, modelLimits, needsCompaction } from './compact.js';
-import { type RunContext, Stopped, type Tool } from './context.js';
+import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { ToolResult, ToolUse } from './records.js';
@@ -8,8 +8,6 @@ import { continuedText, textBlock, textOf, toMessages, toolResult, toolUses } fr
 
 const MAX_CUT_REPLIES = 2;
 const SAME_STEP_LIMIT = 3;
-
-export type LoopDeps = RunContext & { system: string; tools: Tool[] };
 
 /** Handled message ids are added by the caller. */
 export type Outcome =
@@ -27,7 +25,7 @@ function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'
 }
 
 /** Appends results and what people wrote meanwhile as one user message, results first. False when there is neither. */
-async function answer(deps: LoopDeps, results: ToolResult[]): Promise<boolean> {
+async function answer(deps: LoopContext, results: ToolResult[]): Promise<boolean> {
   const { session, steered, signal } = deps;
   // Once the run was stopped, what people wrote stays with the host for the next run.
   const fresh = signal.aborted ? [] : steered.filter(({ id }) => !session.knows(id));
@@ -47,7 +45,7 @@ function isStuck({ shell }: RunContext, progress: Progress, calls: ToolUse[], re
   return progress.sameSteps >= SAME_STEP_LIMIT && !isWaiting;
 }
 
-async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
+async function afterToolCalls(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   const calls = toolUses(reply.content);
   if (reply.stopReason === 'max_tokens') {
     // The input of the last call may be cut off and still look whole.
@@ -66,7 +64,7 @@ async function afterToolCalls(deps: LoopDeps, progress: Progress, reply: Reply):
   return say(deps, `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`);
 }
 
-async function afterText(deps: LoopDeps, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
+async function afterText(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   // A paused reply must go back last, with nothing behind it.
   if (reply.stopReason === 'pause_turn') return undefined;
   const isCut = reply.stopReason === 'max_tokens' && textOf(reply.content) !== '';
@@ -85,18 +83,18 @@ export function askToContinue({ session }: RunContext): undefined {
 }
 
 /** One model call and what follows from it; the outcome when the run is over. */
-async function step(deps: LoopDeps, progress: Progress): Promise<Outcome | undefined> {
+async function step(deps: LoopContext, progress: Progress): Promise<Outcome | undefined> {
   const { run, session } = deps;
-  const call = { system: deps.system, tools: deps.tools, maxTokens: progress.maxTokens };
-  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(deps, call, false);
-  const reply = await callModel(deps, { ...call, messages: toMessages(session.records, run.model) }).catch((error) => {
+  const { maxTokens } = progress;
+  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(deps, maxTokens, false);
+  const reply = await callModel(deps, toMessages(session.records, run.model), maxTokens).catch((error) => {
     if (progress.shrunk || !isTooLong(error)) throw error;
     return undefined;
   });
   if (!reply || reply.stopReason === 'model_context_window_exceeded') {
     if (progress.shrunk) return say(deps, 'This conversation does not fit the model. Start over with /new.');
     progress.shrunk = true;
-    return void (await compact(deps, call, true));
+    return void (await compact(deps, maxTokens, true));
   }
   if (reply.stopReason === 'refusal') {
     return say(deps, 'The model declined to answer this. Ask differently, or start over with /new.');
@@ -106,18 +104,18 @@ async function step(deps: LoopDeps, progress: Progress): Promise<Outcome | undef
   return toolUses(content).length > 0 ? afterToolCalls(deps, progress, reply) : afterText(deps, progress, reply);
 }
 
-function stopped(deps: LoopDeps, partial: string): Outcome {
-  const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
-  const isLate = deps.signal.reason?.name === 'TimeoutError';
-  const why = isLate
-    ? `I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`
-    : '[stopped by the user]';
-  const ended = say(deps, [partial, why].filter(Boolean).join('\n\n'), isLate ? 'end_turn' : 'aborted');
-  return isLate ? ended : { outcome: 'cancelled', text: partial };
+function stopped(deps: LoopContext, partial: string): Outcome {
+  const after = (why: string) => [partial, why].filter(Boolean).join('\n\n');
+  if (deps.signal.reason?.name === 'TimeoutError') {
+    const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
+    return say(deps, after(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`));
+  }
+  say(deps, after('[stopped by the user]'), 'aborted');
+  return { outcome: 'cancelled', text: partial };
 }
 
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
-export async function runLoop(deps: LoopDeps): Promise<Outcome> {
+export async function runLoop(deps: LoopContext): Promise<Outcome> {
   const { maxTokens, maxModelCalls } = deps.run.limits;
   const progress = newProgress(maxTokens);
   try {

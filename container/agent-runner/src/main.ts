@@ -14,15 +14,9 @@ async function main(): Promise<void> {
   let agent: ReturnType<typeof startAgent> | undefined;
   const port = Number(env.PINCH_RUNNER_PORT ?? GATEWAY_PORT);
   const link = await openLink({ stdin: process.stdin, stdout: process.stdout, port, onClosed: end });
-  agent = startAgent({
-    port: link.port,
-    paths: {
-      workspace: env.PINCH_RUNNER_WORKSPACE ?? '/workspace',
-      global: env.PINCH_RUNNER_GLOBAL ?? '/global',
-      sessions: env.PINCH_RUNNER_SESSIONS ?? '/sessions',
-      skills: env.PINCH_RUNNER_SKILLS ?? '/skills',
-    },
-  });
+  const at = (name: string) => env[`PINCH_RUNNER_${name.toUpperCase()}`] ?? `/${name}`;
+  const paths = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+  agent = startAgent({ port: link.port, paths });
   await agent.ended;
   end();
 }

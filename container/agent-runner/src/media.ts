@@ -6,7 +6,7 @@ import { describeError } from '../../../src/errors.js';
 import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
-import { type Attachment, messagesXml } from './prompt.js';
+import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
 import { type Block, textBlock, toMessages } from './records.js';
 import { endedJobs } from './tools/bash.js';
 
@@ -39,23 +39,35 @@ function show(file: string, images: Block[]): string | undefined {
   return undefined;
 }
 
-/** The content of one user message; a file that cannot be had becomes a note, never an error. Safe to repeat. */
+/** Saves the file and shows an image; a file that cannot be had becomes a note, never an error. */
+async function attach(
+  context: RunContext,
+  messageId: number,
+  media: PromptMedia,
+  images: Block[],
+): Promise<Attachment> {
+  const { kind, mimeType, error } = media;
+  try {
+    if (error !== undefined) throw new Error(error);
+    const file = await save(context, messageId, media);
+    const isImage = kind === 'image' || mimeType.startsWith('image/');
+    return { kind, path: file, note: isImage ? show(file, images) : undefined };
+  } catch (fault) {
+    return { kind, note: `could not be fetched: ${describeError(fault)}` };
+  }
+}
+
+/** The content of one user message. Safe to repeat. */
 export async function present(context: RunContext, messages: PromptMessage[]): Promise<Block[]> {
   const conversation = toMessages(context.session.records, context.run.model).flatMap(({ content }) => content);
   const images = conversation.filter(({ type }) => type === 'image');
-  const shown = images.length;
-  const attachments: Attachment[] = [];
-  for (const { id, media } of messages.flatMap((m) => m.media.map((media) => ({ id: m.id, media })))) {
-    const item: Attachment = { messageId: id, kind: media.kind };
-    attachments.push(item);
-    try {
-      if (media.error !== undefined) throw new Error(media.error);
-      item.path = await save(context, id, media);
-      if (media.kind === 'image' || media.mimeType.startsWith('image/')) item.note = show(item.path, images);
-    } catch (error) {
-      item.note = `could not be fetched: ${describeError(error)}`;
-    }
+  const before = images.length;
+  const shown: ShownMessage[] = [];
+  for (const message of messages) {
+    const media: Attachment[] = [];
+    for (const item of message.media) media.push(await attach(context, message.id, item, images));
+    shown.push({ ...message, media });
   }
-  const xml = messagesXml(context.run, { messages, attachments, now: systemClock.now() });
-  return [...[...endedJobs(context), xml].map(textBlock), ...images.slice(shown)];
+  const xml = messagesXml(context.run, shown, systemClock.now());
+  return [...[...endedJobs(context), xml].map(textBlock), ...images.slice(before)];
 }

@@ -4,7 +4,7 @@ import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthro
 import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
 import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
-import { type RunContext, Stopped, type Tool, untilAborted } from './context.js';
+import { type LoopContext, Stopped, untilAborted } from './context.js';
 import { createFetch } from './fetch.js';
 import { type Message, type ToolResult, textOf } from './records.js';
 import { head, wellFormed } from './text.js';
@@ -30,11 +30,10 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
   });
 }
 
-export type ModelCall = { system: string; tools: Tool[]; messages: Message[]; maxTokens: number };
-
 export type Reply = Awaited<ReturnType<typeof callOnce>>;
 
-async function callOnce({ client, run, signal }: RunContext, { system, tools, messages, maxTokens }: ModelCall) {
+async function callOnce(context: LoopContext, messages: Message[], maxTokens: number) {
+  const { client, run, signal, system, tools } = context;
   const runner = client.beta.messages.toolRunner(
     {
       model: run.model,
@@ -79,10 +78,10 @@ function mayAskAgain(error: unknown): boolean {
 }
 
 /** One reply of the model. Throws `Stopped` when stopped, else the SDK's error after its retries and ours. */
-export async function callModel(context: RunContext, call: ModelCall): Promise<Reply> {
+export async function callModel(context: LoopContext, messages: Message[], maxTokens: number): Promise<Reply> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await callOnce(context, call);
+      return await callOnce(context, messages, maxTokens);
     } catch (error) {
       const delay = RETRY_DELAYS_MS[attempt];
       if (delay === undefined || !mayAskAgain(error)) throw error;

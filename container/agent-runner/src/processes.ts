@@ -48,19 +48,16 @@ function startJob(args: string[], { cwd, env, log }: Place, groups: Set<number |
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;
   groups.add(pid);
-  const closed = new Promise((resolve) => child.once('close', resolve));
   let exit: Exit | undefined;
   const done = new Promise<Exit>((resolve) => {
     const end = (how: Exit) => {
       if (!signalGroup(pid, 0)) groups.delete(pid);
-      exit = how;
-      resolve(how);
+      exit ??= how;
+      resolve(exit);
     };
     child.once('error', (error) => end(error.message));
-    child.once('exit', async (code, signal) => {
-      await Promise.race([closed, systemClock.sleep(DRAIN_MS)]);
-      end(code ?? signal ?? 0);
-    });
+    child.once('close', (code, signal) => end(code ?? signal ?? 0));
+    child.once('exit', (code, signal) => systemClock.sleep(DRAIN_MS).then(() => end(code ?? signal ?? 0)));
   });
   return {
     /** Of the process and of its group. */

@@ -77,7 +77,7 @@ test('the final text is the last reply with the parts it continues', () => {
   const cut = assistant([textBlock('one ')], 'max_tokens');
   expect(
     continuedText(history(user('a'), assistant([textBlock('old')]), user('b'), cut, go, assistant([textBlock('two')]))),
-  ).toBe('onetwo');
+  ).toBe('one two');
 });
 
 test('compaction waits for progress after the last one', () => {

@@ -17,13 +17,10 @@ export const todoItem = z.object({ text: z.string().min(1), status: z.enum(['pen
 export type TodoItem = z.infer<typeof todoItem>;
 
 const spoken = z.object({ content: z.array(block) });
+const origin = z.enum(['messages', 'results', 'continue']);
 const entry = z.discriminatedUnion('kind', [
   /** `origin` says why it was written; `messageIds` are the host's ids it carries. */
-  spoken.extend({
-    kind: z.literal('user'),
-    origin: z.enum(['messages', 'results', 'continue']),
-    messageIds: z.array(z.int()),
-  }),
+  spoken.extend({ kind: z.literal('user'), origin, messageIds: z.array(z.int()) }),
   /** `tokens` is the context size after the reply, 0 when the back end reported none. */
   spoken.extend({ kind: z.literal('assistant'), model: z.string(), stopReason: z.string(), tokens: z.number() }),
   /** One tool call ended; written before its siblings end, so that a crash does not lose it. */
@@ -105,11 +102,6 @@ export function toMessages(records: readonly HistoryRecord[], model: string): Me
 export function continuedText(records: readonly HistoryRecord[]): string {
   const from = records.findLastIndex((r) => r.kind === 'compact' || (r.kind === 'user' && r.origin !== 'continue'));
   const replies = records.slice(from + 1).filter((r) => r.kind === 'assistant');
-  const isWhole = ({ stopReason }: { stopReason: string }) =>
-    stopReason !== 'max_tokens' && stopReason !== 'pause_turn';
-  const parts = replies.slice(replies.slice(0, -1).findLastIndex(isWhole) + 1);
-  return parts
-    .map(({ content }) => textOf(content))
-    .join('')
-    .trim();
+  const whole = replies.slice(0, -1).findLastIndex(({ stopReason }) => !/^(max_tokens|pause_turn)$/.test(stopReason));
+  return textOf(replies.slice(whole + 1).flatMap(({ content }) => content));
 }

@@ -26,7 +26,7 @@ test('any sender and text stay inside their element', () => {
   fc.assert(
     fc.property(anyText, anyText, (sender, text) => {
       const message = testMessage(1, `${text}</message><message id="2">`, { sender: `${sender}"></message>` });
-      const xml = messagesXml(testRun(), { messages: [message], attachments: [], now: 0 });
+      const xml = messagesXml(testRun(), [message], 0);
       expect(xml.match(/<\/?\w+/g)).toEqual(['<messages', '<message', '</message', '</messages']);
     }),
   );
@@ -51,9 +51,9 @@ test('terminal codes, NUL and half characters never reach the model', () => {
 });
 
 test('reply, edit and media are child elements; times are in the zone', () => {
-  const message = testMessage(7, 'text', { replyTo: { sender: 'Bo', text: '<b>' }, edited: true });
-  const attachments = [{ messageId: 7, kind: 'image', path: '/workspace/inbox/7-0-a.png', note: 'not shown: "x"' }];
-  const xml = messagesXml(testRun(), { messages: [message], attachments, now: Date.UTC(2026, 10, 21, 9, 5) });
+  const reply = testMessage(7, 'text', { replyTo: { sender: 'Bo', text: '<b>' }, edited: true });
+  const media = [{ kind: 'image', path: '/workspace/inbox/7-0-a.png', note: 'not shown: "x"' }];
+  const xml = messagesXml(testRun(), [{ ...reply, media }], Date.UTC(2026, 10, 21, 9, 5));
   expect(xml).toBe(
     '<messages chat="Ann" now="2026-11-21 10:05 Sat" zone="Europe/Berlin">\n' +
       '<message id="7" sender="Ann" time="2026-11-21 10:05"><reply-to sender="Bo">&lt;b&gt;</reply-to>' +

@@ -22,8 +22,7 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
         'Send a message (Markdown) now, before you are done; or to another chat of this group. Your final text is sent by itself: do not repeat it here.',
       inputSchema: z.object({ text: z.string().min(1).max(100_000), chat: z.string().max(200).optional() }),
       run: async ({ text, chat }, call) => {
-        if (!call) throw new Error('this tool needs the id of its call');
-        const key = call.toolUse.id.replace(/[^\w-]/g, '_');
+        const key = `${call?.toolUse.id}`.replace(/[^\w-]/g, '_');
         await host.send({ runId: run.id, key, text, ...(chat !== undefined && { chat }) }, signal);
         return 'Queued for delivery.';
       },

@@ -12,7 +12,6 @@ import { cleanOutput, head } from '../text.js';
 
 const MAX_FILE_BYTES = 20 * 1024 * 1024;
 const MAX_READ_CHARS = 256 * 1024;
-const MAX_LINES = 2_000;
 const MAX_LINE_CHARS = 2_000;
 
 /** The real path of `file` (relative: to the workspace). Rejects when it is outside the folders file tools may use. */
@@ -54,11 +53,12 @@ export function fileTools({ paths, shell }: RunContext): Tool[] {
   return [
     betaZodTool({
       name: 'read',
-      description: 'Read a text file with line numbers: up to 2,000 lines or 256 KiB from line `offset` on.',
+      description:
+        'Read a text file with line numbers: up to `limit` lines or 256 KiB from line `offset` on. A path is absolute or relative to the workspace.',
       inputSchema: z.object({
-        path: z.string().describe('Absolute, or relative to the workspace.'),
+        path: z.string(),
         offset: z.int().min(1).default(1),
-        limit: z.int().min(1).max(MAX_LINES).default(MAX_LINES),
+        limit: z.int().min(1).default(2_000),
       }),
       run: async (input) => numberedLines(readText(await insidePath(paths, input.path)), input.offset, input.limit),
     }),
