@@ -19,8 +19,8 @@ export interface RunContext {
   /** What the session's shell remembers, from run to run. */
   shell: Shell;
   processes: Processes;
-  /** Every message that arrived during the run; those the session does not know wait for the next boundary. */
-  steered: PromptMessage[];
+  /** Every message of the run, also what arrived later; those the session does not know wait for the next boundary. */
+  messages: PromptMessage[];
   /** Aborted by the host or by the wall clock: everything then ends at once. */
   signal: AbortSignal;
 }

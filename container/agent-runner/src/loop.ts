@@ -24,13 +24,15 @@ function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'
   return { outcome: 'done', text };
 }
 
-/** Appends results and what people wrote meanwhile as one user message, results first. False when there is neither. */
-async function answer(deps: LoopContext, results: ToolResult[]): Promise<boolean> {
-  const { session, steered, signal } = deps;
+const MEANWHILE = textBlock('[sent while you were working]');
+
+/** Appends results, then the messages the session does not know yet, as one user message. False when there is neither. */
+export async function answer(context: RunContext, results: ToolResult[], intro = [MEANWHILE]): Promise<boolean> {
+  const { session, messages, signal } = context;
   // Once the run was stopped, what people wrote stays with the host for the next run.
-  const fresh = signal.aborted ? [] : steered.filter(({ id }) => !session.knows(id));
+  const fresh = signal.aborted ? [] : messages.filter(({ id }) => !session.knows(id));
   if (results.length + fresh.length === 0) return false;
-  const texts = fresh.length > 0 ? [textBlock('[sent while you were working]'), ...(await present(deps, fresh))] : [];
+  const texts = fresh.length > 0 ? [...intro, ...(await present(context, fresh))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
   session.append({ kind: 'user', origin, messageIds: fresh.map(({ id }) => id), content: [...results, ...texts] });
   return true;
@@ -47,19 +49,18 @@ function isStuck({ shell }: RunContext, progress: Progress, calls: ToolUse[], re
 
 async function afterToolCalls(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   const calls = toolUses(reply.content);
-  if (reply.stopReason === 'max_tokens') {
-    // The input of the last call may be cut off and still look whole.
-    const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
-    const notRun = calls.map(({ id }) => toolResult(id, note, true));
-    await answer(deps, notRun);
+  const isCut = reply.stopReason === 'max_tokens';
+  // The input of the last call may be cut off and still look whole.
+  const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
+  const results = isCut ? calls.map(({ id }) => toolResult(id, note, true)) : await reply.runTools();
+  await answer(deps, results);
+  if (isCut) {
     const most = Math.max(progress.maxTokens, modelLimits(deps.run.model).maxOutput);
     progress.maxTokens = Math.min(progress.maxTokens * 2, most);
     progress.cutReplies += 1;
     if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
     return say(deps, 'I stopped: my replies kept running into the length limit.');
   }
-  const results = await reply.runTools();
-  await answer(deps, results);
   if (!isStuck(deps, progress, calls, results)) return undefined;
   return say(deps, `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`);
 }

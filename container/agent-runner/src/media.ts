@@ -39,17 +39,12 @@ function show(file: string, images: Block[]): string | undefined {
   return undefined;
 }
 
-/** Saves the file and shows an image; a file that cannot be had becomes a note, never an error. */
-async function attach(
-  context: RunContext,
-  messageId: number,
-  media: PromptMedia,
-  images: Block[],
-): Promise<Attachment> {
+/** What the model is told of a file; one that cannot be had is a note, never an error. An image is added to `images`. */
+async function attach(context: RunContext, id: number, media: PromptMedia, images: Block[]): Promise<Attachment> {
   const { kind, mimeType, error } = media;
   try {
     if (error !== undefined) throw new Error(error);
-    const file = await save(context, messageId, media);
+    const file = await save(context, id, media);
     const isImage = kind === 'image' || mimeType.startsWith('image/');
     return { kind, path: file, note: isImage ? show(file, images) : undefined };
   } catch (fault) {

@@ -79,16 +79,16 @@ function mayAskAgain(error: unknown): boolean {
 
 /** One reply of the model. Throws `Stopped` when stopped, else the SDK's error after its retries and ours. */
 export async function callModel(context: LoopContext, messages: Message[], maxTokens: number): Promise<Reply> {
-  for (let attempt = 0; ; attempt++) {
+  for (const delay of RETRY_DELAYS_MS) {
     try {
       return await callOnce(context, messages, maxTokens);
     } catch (error) {
-      const delay = RETRY_DELAYS_MS[attempt];
-      if (delay === undefined || !mayAskAgain(error)) throw error;
+      if (!mayAskAgain(error)) throw error;
       context.host.event(context.run.id, 'model_retry', { why: classifyError(error).message });
       await systemClock.sleep(delay, context.signal);
     }
   }
+  return callOnce(context, messages, maxTokens);
 }
 
 type Fault = [pattern: RegExp, errorClass: ErrorClass, what: string];

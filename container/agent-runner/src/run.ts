@@ -4,8 +4,7 @@ import path from 'node:path';
 import { systemClock } from '../../../src/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Paths, RunContext } from './context.js';
-import { askToContinue, type Outcome, runLoop } from './loop.js';
-import { present } from './media.js';
+import { answer, askToContinue, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, continuedText, lastSpoken, recordedResults, toolUses } from './records.js';
@@ -32,12 +31,7 @@ function repair({ session, run, host }: RunContext): void {
 /** Adds what the history does not have yet. Returns the outcome when this work was done in an earlier attempt. */
 async function begin(context: RunContext): Promise<Outcome | undefined> {
   const { session, run } = context;
-  const fresh = run.messages.filter((message) => !session.knows(message.id));
-  if (fresh.length > 0) {
-    const content = await present(context, fresh);
-    const messageIds = fresh.map(({ id }) => id);
-    return void session.append({ kind: 'user', origin: 'messages', messageIds, content });
-  }
+  if (await answer(context, [], [])) return undefined;
   const last = lastSpoken(session.records);
   if (last?.kind !== 'assistant' || last.stopReason === 'pause_turn') return undefined;
   if (last.stopReason !== 'end_turn') return askToContinue(context);
@@ -45,13 +39,13 @@ async function begin(context: RunContext): Promise<Outcome | undefined> {
   return { outcome: 'done', text: last.runId === run.id ? continuedText(session.records) : '' };
 }
 
-export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'steered'>;
+export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>;
 
-async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' | 'steered'>): Promise<FinishReport> {
-  let handled = () => [] as number[];
+async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' | 'messages'>): Promise<FinishReport> {
+  let handled: () => number[] = () => [];
   try {
     const session = openSession({ dir: deps.paths.sessions, name: run.session, runId: run.id });
-    handled = () => [...run.messages, ...deps.steered].map(({ id }) => id).filter(session.knows);
+    handled = () => deps.messages.map(({ id }) => id).filter(session.knows);
     const context = { ...deps, run, session };
     repair(context);
     const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
@@ -67,18 +61,18 @@ async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' |
 
 /** Starts the run; `done` resolves with its report and never rejects. */
 export function startRun(run: RunSpec, deps: RunDeps) {
-  const steered: PromptMessage[] = [];
+  const messages = [...run.messages];
   const aborted = new AbortController();
   // Not AbortSignal.timeout with AbortSignal.any: before Node 24 the timeout may be collected and never fire.
   const endsAt = systemClock.now() + run.limits.wallClockMs;
   const wallClock = systemClock.at(endsAt, () => aborted.abort(new DOMException('the time is up', 'TimeoutError')));
   return {
     /** What comes too late for this run is left out of its report, and the host makes the next run of it. */
-    steer: (messages: PromptMessage[]) => void steered.push(...messages),
+    steer: (more: PromptMessage[]) => void messages.push(...more),
     abort() {
       aborted.abort();
       for (const { job, runId } of deps.shell.jobs.values()) if (runId === run.id) job.kill();
     },
-    done: perform(run, { ...deps, signal: aborted.signal, steered }).finally(wallClock.cancel),
+    done: perform(run, { ...deps, signal: aborted.signal, messages }).finally(wallClock.cancel),
   };
 }

@@ -9,8 +9,6 @@ import type { Exit, Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
 const MAX_CHARS = 30_000;
-const DEFAULT_TIMEOUT_MS = 120_000;
-const MAX_TIMEOUT_MS = 600_000;
 /** Everything else of the runner's environment stays out of reach of commands. */
 const ENV_ALLOWED =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
@@ -54,7 +52,9 @@ function outFile({ paths }: RunContext, name: string): string {
 
 const endNote = (exit: Exit) => (typeof exit === 'number' ? `[exit code ${exit}]` : `[killed by ${exit}]`);
 
-async function foreground(context: RunContext, id: string, command: string, timeoutMs: number): Promise<string> {
+type Command = { command: string; timeout_ms: number };
+
+async function foreground(context: RunContext, id: string, { command, timeout_ms: timeoutMs }: Command) {
   const { shell, signal } = context;
   signal.throwIfAborted();
   const job = start(context, command);
@@ -107,13 +107,13 @@ export function bashTool(context: RunContext): Tool {
       'Run a bash command in the container; its input is empty, there is no terminal. The working directory is kept between calls, variables are not. Output over 30,000 characters is cut in the middle and kept whole in a file. background: start it and return at once, for servers and long work; the output goes to a log file.',
     inputSchema: z.object({
       command: z.string().min(1),
-      timeout_ms: z.int().min(1).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS),
+      timeout_ms: z.int().min(1).max(600_000).default(120_000),
       background: z.boolean().default(false),
     }),
     run: async (input, call) => {
       if (input.background) return background(context, input.command);
       const id = call?.toolUse.id ?? 'bash';
-      return context.shell.inOrder(() => foreground(context, id, input.command, input.timeout_ms));
+      return context.shell.inOrder(() => foreground(context, id, input));
     },
   });
 }

@@ -1,21 +1,27 @@
-// read, write, edit: text files in the workspace, the global folder and /tmp, symlinks resolved. Knows nothing about commands.
+// read, write, edit, glob, grep: files in the workspace, the global folder and /tmp, symlinks resolved.
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import { resolvePath } from '@anthropic-ai/sdk/tools/agent-toolset/node';
 import * as z from 'zod';
-import type { Paths, RunContext, Tool } from '../context.js';
-import { cleanOutput, head } from '../text.js';
+import { type Paths, type RunContext, type Tool, untilAborted } from '../context.js';
+import { cleanOutput, cutMiddle, head } from '../text.js';
+import { commandEnv } from './bash.js';
 
 const MAX_FILE_BYTES = 20 * 1024 * 1024;
 const MAX_READ_CHARS = 256 * 1024;
 const MAX_LINE_CHARS = 2_000;
+const MAX_FOUND_CHARS = 30_000;
+const SKIPPED = /(^|\/)(node_modules|\.git|\.out)\//;
+const GREP = `exec 2>&1; if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
+else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
 /** The real path of `file` (relative: to the workspace). Rejects when it is outside the folders file tools may use. */
-export function insidePath({ workspace, global, skills }: Paths, file: string): Promise<string> {
+function insidePath({ workspace, global, skills }: Paths, file: string): Promise<string> {
   return resolvePath({ workdir: workspace, allowedRoots: [global, skills, os.tmpdir()] }, file);
 }
 
@@ -26,14 +32,6 @@ function readText(file: string): string {
   const bytes = fs.readFileSync(file);
   if (!bytes.includes(0) && isUtf8(bytes)) return bytes.toString();
   throw new Error(`${file} is a binary file (${stat.size} bytes), not UTF-8 text; use bash to look at it`);
-}
-
-/** By rename, so that a crash leaves the old or the new file, never half of one; links are replaced, not followed. */
-function writeText(file: string, text: string): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
-  fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
-  fs.renameSync(draft, file);
 }
 
 function numberedLines(text: string, offset: number, limit: number): string {
@@ -48,8 +46,19 @@ function numberedLines(text: string, offset: number, limit: number): string {
   return shown.slice(0, -1) || `(the file has only ${lines.length} lines)`;
 }
 
-/** read, write and edit of one run; a write waits for the commands before it. */
+/** read, write and edit of one run. */
 export function fileTools({ paths, shell }: RunContext): Tool[] {
+  /** Waits for the commands before it. By rename: a crash leaves the old or the new file; links are replaced, not followed. */
+  const replace = (name: string, newText: (file: string) => string) =>
+    shell.inOrder(async () => {
+      const file = await insidePath(paths, name);
+      const text = newText(file);
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
+      fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
+      fs.renameSync(draft, file);
+      return `Wrote ${file}.`;
+    });
   return [
     betaZodTool({
       name: 'read',
@@ -66,12 +75,7 @@ export function fileTools({ paths, shell }: RunContext): Tool[] {
       name: 'write',
       description: 'Write a text file, replacing what was there; folders are created.',
       inputSchema: z.object({ path: z.string(), content: z.string() }),
-      run: (input) =>
-        shell.inOrder(async () => {
-          const file = await insidePath(paths, input.path);
-          writeText(file, input.content);
-          return `Wrote ${file}.`;
-        }),
+      run: (input) => replace(input.path, () => input.content),
     }),
     betaZodTool({
       name: 'edit',
@@ -83,15 +87,46 @@ export function fileTools({ paths, shell }: RunContext): Tool[] {
         replace_all: z.boolean().default(false),
       }),
       run: (input) =>
-        shell.inOrder(async () => {
-          const file = await insidePath(paths, input.path);
+        replace(input.path, (file) => {
           const parts = readText(file).split(input.old_string);
-          if (parts.length !== 2 && !(parts.length > 2 && input.replace_all)) {
-            throw new Error(`old_string was found ${parts.length - 1} times, not once; it must match exactly`);
-          }
-          writeText(file, parts.join(input.new_string));
-          return `Replaced ${parts.length - 1} in ${file}.`;
+          if (parts.length === 2 || (parts.length > 2 && input.replace_all)) return parts.join(input.new_string);
+          throw new Error(`old_string was found ${parts.length - 1} times, not once; it must match exactly`);
         }),
+    }),
+  ];
+}
+
+const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'narrow the search') || 'Nothing found.';
+
+/** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
+const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
+
+/** glob and grep of one run. */
+export function searchTools({ paths, run, processes, signal }: RunContext): Tool[] {
+  const folder = z.string().default('.').describe('Where to look; default: the workspace.');
+  return [
+    betaZodTool({
+      name: 'glob',
+      description: 'Files and folders whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',
+      inputSchema: z.object({ pattern: z.string().min(1), path: folder }),
+      run: async (input) => {
+        const entries = await readdir(await insidePath(paths, input.path), { recursive: true });
+        const matches = (name: string) => path.matchesGlob(dotless(name), dotless(input.pattern));
+        const files = entries.filter((name) => matches(name) && !SKIPPED.test(name));
+        return shown(files.sort().join('\n'));
+      },
+    }),
+    betaZodTool({
+      name: 'grep',
+      description: 'Lines matching a regular expression, as file:line:text; `glob` limits it to such file names.',
+      inputSchema: z.object({ pattern: z.string().min(1), path: folder, glob: z.string().default('') }),
+      run: async (input) => {
+        const args = ['-c', GREP, 'grep', input.pattern, input.glob, await insidePath(paths, input.path)];
+        const job = processes.start(args, { cwd: paths.workspace, env: commandEnv(run.timeZone) });
+        const exit = await untilAborted(job.done, signal).finally(job.kill);
+        if (exit !== 0 && exit !== 1) throw new Error(job.output().trim() || 'the search failed');
+        return shown(job.output());
+      },
     }),
   ];
 }

@@ -8,8 +8,7 @@ import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import { bashTool } from './bash.js';
 import { chatTools } from './chat.js';
-import { fileTools } from './files.js';
-import { searchTools } from './search.js';
+import { fileTools, searchTools } from './files.js';
 
 /** Writes how each call ended before its siblings end, and tells the timeline. */
 function recorded(tool: Tool, { host, run, session, signal }: RunContext): Tool {
