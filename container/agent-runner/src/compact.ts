@@ -58,10 +58,9 @@ export async function compact(context: LoopContext, maxTokens: number, tooLong: 
   const asked = session.records.flatMap((r) =>
     r.kind === 'user' && r.runId === run.id && r.messageIds.length > 0 ? [textOf(r.content)] : [],
   );
-  const todo = session.todo();
   const text = [
     `[Summary of the conversation so far]\n${summary}`,
-    ...(todo.length > 0 ? [`[Your list of steps]\n${todoText(todo)}`] : []),
+    `[Your list of steps]\n${todoText(session.todo())}`,
     ...(asked.length > 0 ? [`[The request you are working on]\n${asked.join('\n')}`] : []),
   ].join('\n\n');
   session.append({ kind: 'compact', content: [textBlock(text)] });

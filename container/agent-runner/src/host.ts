@@ -43,11 +43,11 @@ export function createHost(port: number) {
       const lost = (error: unknown) => console.error('event not delivered', error);
       events = events.then(() => call(`/runs/${runId}/events`, body)).catch(lost);
     },
-    /** Resolves when all events so far were delivered or given up. */
-    flush: (): Promise<unknown> => events,
-    /** Never rejects: when the host does not take the report, the lease runs out and the next attempt finds the answer. */
-    finish: (runId: number, report: FinishReport) =>
-      call(`/runs/${runId}/finish`, report).catch((error) => console.error(`report ${runId} not taken`, error)),
+    /** After all events. Never rejects: when the report is not taken, the lease runs out and the next attempt finds the answer. */
+    async finish(runId: number, report: FinishReport): Promise<void> {
+      await events;
+      await call(`/runs/${runId}/finish`, report).catch((error) => console.error(`report ${runId} not taken`, error));
+    },
     /** Queues a message; throws the host's reason when it refuses. */
     send: (body: SendRequest, signal: AbortSignal) => call('/send', body, signal),
     async history(query: string, limit: number, signal: AbortSignal) {

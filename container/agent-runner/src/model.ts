@@ -4,7 +4,7 @@ import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthro
 import { systemClock } from '../../../src/clock.js';
 import { describeError } from '../../../src/errors.js';
 import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
-import { type LoopContext, Stopped, untilAborted } from './context.js';
+import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
 import { type Message, type ToolResult, textOf } from './records.js';
 import { head, wellFormed } from './text.js';
@@ -53,7 +53,7 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
   if (step.done) throw new Error('the SDK ended without a reply');
   const stream = step.value;
   try {
-    const { content, stop_reason, usage } = await untilAborted(stream.finalMessage(), signal);
+    const { content, stop_reason, usage } = await stream.finalMessage();
     // Back ends other than Anthropic's leave some of them out, whatever the types say.
     const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = usage;
     const counts = [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens];
@@ -66,7 +66,6 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
     return { content, stopReason: stop_reason ?? 'end_turn', tokens, runTools };
   } catch (error) {
     if (!signal.aborted) throw error;
-    stream.abort();
     throw new Stopped(textOf(stream.currentMessage?.content ?? []));
   }
 }

@@ -11,11 +11,15 @@ const MAX_OUTPUT_BYTES = 10 * 1024 * 1024;
 const DRAIN_MS = 100;
 const TERM_GRACE_MS = 2_000;
 
+/** Everything else of the runner's environment stays out of reach of commands. */
+const ENV_ALLOWED =
+  /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
+
 /** An exit code, or the name of the signal that ended the process, or why it could not start. */
 export type Exit = number | string;
 
 /** `log`: the file that output goes to as it comes, instead of into memory. */
-type Place = { cwd: string; env: NodeJS.ProcessEnv; log?: string | undefined };
+type Place = { cwd: string; timeZone: string; log?: string | undefined };
 
 /** Reads the pipe to its end, however late: a closed one would kill children left running with `&`. */
 function collect(pipe: EventEmitter | null | undefined, log?: string): () => string {
@@ -43,7 +47,9 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boole
   }
 }
 
-function startJob(args: string[], { cwd, env, log }: Place, groups: Set<number | undefined>) {
+function startJob(args: string[], { cwd, timeZone, log }: Place, groups: Set<number | undefined>) {
+  const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
+  const env = { ...Object.fromEntries(allowed), TERM: 'dumb', TZ: timeZone };
   // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;

@@ -51,7 +51,6 @@ async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' |
     const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
     const outcome = (await begin(context)) ?? (await loop());
     session.close();
-    await deps.host.flush();
     return { ...outcome, handledMessageIds: handled() };
   } catch (error) {
     // Outside the loop only the disk can fail; the host decides whether to try again.

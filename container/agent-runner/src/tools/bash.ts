@@ -9,9 +9,6 @@ import type { Exit, Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
 const MAX_CHARS = 30_000;
-/** Everything else of the runner's environment stays out of reach of commands. */
-const ENV_ALLOWED =
-  /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
 // One stream for both outputs keeps their order; the directory is told on descriptor 3 however the command ends.
 const SCRIPT = 'exec 2>&1; trap \'pwd >&3\' EXIT; eval "$1"';
 
@@ -32,15 +29,9 @@ export function createShell(cwd: string) {
   };
 }
 
-/** The environment commands get: allow-listed names, no terminal, the run's time zone. */
-export function commandEnv(timeZone: string): NodeJS.ProcessEnv {
-  const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
-  return { ...Object.fromEntries(allowed), TERM: 'dumb', TZ: timeZone };
-}
-
 function start({ shell, paths, run, processes }: RunContext, command: string, log?: string): Job {
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
-  return processes.start(['-c', SCRIPT, 'bash', command], { cwd: shell.cwd, env: commandEnv(run.timeZone), log });
+  return processes.start(['-c', SCRIPT, 'bash', command], { cwd: shell.cwd, timeZone: run.timeZone, log });
 }
 
 /** A file in `<workspace>/.out`, for output that a result has no room for. */

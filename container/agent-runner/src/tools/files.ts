@@ -10,7 +10,6 @@ import { resolvePath } from '@anthropic-ai/sdk/tools/agent-toolset/node';
 import * as z from 'zod';
 import { type Paths, type RunContext, type Tool, untilAborted } from '../context.js';
 import { cleanOutput, cutMiddle, head } from '../text.js';
-import { commandEnv } from './bash.js';
 
 const MAX_FILE_BYTES = 20 * 1024 * 1024;
 const MAX_READ_CHARS = 256 * 1024;
@@ -122,7 +121,7 @@ export function searchTools({ paths, run, processes, signal }: RunContext): Tool
       inputSchema: z.object({ pattern: z.string().min(1), path: folder, glob: z.string().default('') }),
       run: async (input) => {
         const args = ['-c', GREP, 'grep', input.pattern, input.glob, await insidePath(paths, input.path)];
-        const job = processes.start(args, { cwd: paths.workspace, env: commandEnv(run.timeZone) });
+        const job = processes.start(args, { cwd: paths.workspace, timeZone: run.timeZone });
         const exit = await untilAborted(job.done, signal).finally(job.kill);
         if (exit !== 0 && exit !== 1) throw new Error(job.output().trim() || 'the search failed');
         return shown(job.output());
