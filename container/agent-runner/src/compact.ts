@@ -42,13 +42,10 @@ export async function compact(context: LoopContext, maxTokens: number, tooLong: 
   const { session, run } = context;
   context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
   const messages = toMessages(session.records, run.model);
-  const summarize = async (asked: Message[]) => {
-    const reply = await callModel(context, asked, maxTokens).catch((error) => {
-      // Half a summary is nothing that a person should be shown.
-      throw error instanceof Stopped ? new Stopped() : error;
-    });
-    return textOf(reply.content);
-  };
+  // Half a summary is nothing that a person should be shown.
+  const withoutText = (error: unknown) => Promise.reject(error instanceof Stopped ? new Stopped() : error);
+  const summarize = async (asked: Message[]) =>
+    textOf((await callModel(context, asked, maxTokens).catch(withoutText)).content);
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
   const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(ASK)] };
   let summary = tooLong ? '' : await summarize([...messages.slice(0, -1), question]);
@@ -58,9 +55,10 @@ export async function compact(context: LoopContext, maxTokens: number, tooLong: 
   const asked = session.records.flatMap((r) =>
     r.kind === 'user' && r.runId === run.id && r.messageIds.length > 0 ? [textOf(r.content)] : [],
   );
+  const todo = session.records.findLast((r) => r.kind === 'todo')?.items ?? [];
   const text = [
     `[Summary of the conversation so far]\n${summary}`,
-    `[Your list of steps]\n${todoText(session.todo())}`,
+    `[Your list of steps]\n${todoText(todo)}`,
     ...(asked.length > 0 ? [`[The request you are working on]\n${asked.join('\n')}`] : []),
   ].join('\n\n');
   session.append({ kind: 'compact', content: [textBlock(text)] });

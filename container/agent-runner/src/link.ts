@@ -8,6 +8,7 @@ import { Duplex, type Readable, type Writable } from 'node:stream';
 /** `port`: 0 lets the system choose; `onClosed`: the host is gone or the link broke, the runner must end; called once. */
 export type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
 
+const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = http2.constants;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** The host takes 64 streams at a time, more wait for their turn; beyond this a script's flood is refused, not held open. */
@@ -60,15 +61,11 @@ function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
   if (session.closed || session.destroyed) return void socket.destroy();
   const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
   socket.setNoDelay(true);
-  socket.pipe(stream);
-  stream.pipe(socket);
-  socket.on('error', () => socket.destroy());
-  stream.on('error', () => socket.destroy());
-  socket.on('close', () =>
-    stream.close(stream.readableEnded ? http2.constants.NGHTTP2_NO_ERROR : http2.constants.NGHTTP2_CANCEL),
-  );
+  socket.pipe(stream).pipe(socket);
+  for (const end of [socket, stream]) end.on('error', () => socket.destroy());
+  socket.on('close', () => stream.close(stream.readableEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL));
   stream.on('close', () => {
-    if (stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) socket.destroy();
+    if (stream.rstCode !== NGHTTP2_NO_ERROR) socket.destroy();
     // Read on, or the client's own end is never seen and the socket stays for good.
     else socket.end().resume();
   });

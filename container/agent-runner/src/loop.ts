@@ -121,7 +121,6 @@ export async function runLoop(deps: LoopContext): Promise<Outcome> {
   const progress = newProgress(maxTokens);
   try {
     for (let calls = 0; calls < maxModelCalls; calls++) {
-      if (deps.signal.aborted) throw new Stopped();
       const outcome = await step(deps, progress);
       if (outcome) return outcome;
     }

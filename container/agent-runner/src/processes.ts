@@ -96,8 +96,6 @@ export function createProcesses() {
   return {
     /** Starts bash with these arguments. */
     start: (args: string[], place: Place) => startJob(args, place, groups),
-    killAll: () => {
-      for (const pid of groups) signalGroup(pid, 'SIGKILL');
-    },
+    killAll: () => groups.forEach((pid) => void signalGroup(pid, 'SIGKILL')),
   };
 }

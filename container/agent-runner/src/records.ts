@@ -31,8 +31,7 @@ const entry = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('job'), id: z.string(), state: z.enum(['started', 'ended']) }),
 ]);
 export type Entry = z.infer<typeof entry>;
-const place = z.object({ seq: z.number().int(), ts: z.number().int(), runId: z.number().int() });
-export const historyRecord = z.intersection(place, entry);
+export const historyRecord = z.intersection(z.object({ seq: z.int(), ts: z.int(), runId: z.int() }), entry);
 export type HistoryRecord = z.infer<typeof historyRecord>;
 
 export const INTERRUPTED = 'This call was interrupted: it may have taken effect, check before repeating it.';

@@ -68,10 +68,7 @@ export function startRun(run: RunSpec, deps: RunDeps) {
   return {
     /** What comes too late for this run is left out of its report, and the host makes the next run of it. */
     steer: (more: PromptMessage[]) => void messages.push(...more),
-    abort() {
-      aborted.abort();
-      for (const { job, runId } of deps.shell.jobs.values()) if (runId === run.id) job.kill();
-    },
+    abort: () => aborted.abort(),
     done: perform(run, { ...deps, signal: aborted.signal, messages }).finally(wallClock.cancel),
   };
 }

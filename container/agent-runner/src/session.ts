@@ -39,7 +39,6 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
     },
     /** True when the host's message is in the history already. */
     knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
-    todo: () => records.findLast((r) => r.kind === 'todo')?.items ?? [],
     close: () => fs.closeSync(fd),
   };
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { systemClock } from '../../../../src/clock.js';
-import { type RunContext, type Tool, untilAborted } from '../context.js';
+import type { RunContext, Tool } from '../context.js';
 import type { Exit, Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
@@ -19,7 +19,7 @@ export function createShell(cwd: string) {
   let last: Promise<unknown> = Promise.resolve();
   return {
     cwd,
-    jobs: new Map<string, { job: Job; runId: number; command: string }>(),
+    jobs: new Map<string, { job: Job; command: string }>(),
     /** Runs writers (bash, write, edit) one after the other, in the order they were called. */
     inOrder<T>(work: () => Promise<T>): Promise<T> {
       const next = last.then(work);
@@ -49,10 +49,8 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
   const { shell, signal } = context;
   signal.throwIfAborted();
   const job = start(context, command);
-  const timer = new AbortController();
-  const timedOut = systemClock.sleep(timeoutMs, timer.signal).then(() => undefined);
-  const inTime = await untilAborted(Promise.race([job.done, timedOut]), signal).catch(() => job.kill());
-  timer.abort();
+  const inTime = await Promise.race([job.done, systemClock.sleep(timeoutMs, signal)]);
+  if (signal.aborted) job.kill();
   const exit = inTime ?? (await job.stop());
   shell.cwd = job.side().trim().split('\n').at(-1) || shell.cwd;
   let output = job.output().trimEnd() || '(no output)';
@@ -67,13 +65,15 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
 }
 
 function background(context: RunContext, command: string): string {
-  const { session, shell, run } = context;
+  const { session, shell, run, signal } = context;
   // Never a number of before: the model may still remember it.
   const id = `job${session.records.filter((r) => r.kind === 'job' && r.state === 'started').length + 1}`;
   const log = outFile(context, `${run.session}-${id}.log`);
   session.append({ kind: 'job', id, state: 'started' });
   const job = start(context, command, log);
-  shell.jobs.set(id, { job, runId: run.id, command: head(command, 200) });
+  // A person who stops the run stops its jobs; they may outlive its time limit.
+  signal.addEventListener('abort', () => signal.reason.name !== 'TimeoutError' && job.kill());
+  shell.jobs.set(id, { job, command: head(command, 200) });
   return `Started in the background as ${id}. Its output goes to ${log} (10 MB at most); end it with: kill -- -${job.pid}`;
 }
 
