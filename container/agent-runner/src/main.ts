@@ -5,20 +5,16 @@ import { startAgent } from './agent.js';
 import { openLink } from './link.js';
 
 async function main(): Promise<void> {
-  const { env } = process;
-  const end = () => {
-    // Nothing may outlive the link: the host counts on it when it was killed.
-    agent?.killAll();
-    process.exit(0);
-  };
-  let agent: ReturnType<typeof startAgent> | undefined;
+  const { env, stdin, stdout } = process;
   const port = Number(env.PINCH_RUNNER_PORT ?? GATEWAY_PORT);
-  const link = await openLink({ stdin: process.stdin, stdout: process.stdout, port, onClosed: end });
+  const link = await openLink({ stdin, stdout, port, onClosed: () => process.exit(0) });
   const at = (name: string) => env[`PINCH_RUNNER_${name.toUpperCase()}`] ?? `/${name}`;
   const paths = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
-  agent = startAgent({ port: link.port, paths });
+  const agent = startAgent({ port: link.port, paths });
+  // Nothing may outlive the link: the host counts on it when it was killed.
+  process.once('exit', agent.killAll);
   await agent.ended;
-  end();
+  process.exit(0);
 }
 
 // Standard output is the link, so nothing else may write there.

@@ -24,8 +24,7 @@ type Place = { cwd: string; timeZone: string; log?: string | undefined };
 /** Reads the pipe to its end, however late: a closed one would kill children left running with `&`. */
 function collect(pipe: EventEmitter | null | undefined, log?: string): () => string {
   const chunks: Buffer[] = [];
-  const lost = (error: Error) => console.error('output not kept', error);
-  const file = log === undefined ? undefined : fs.createWriteStream(log).on('error', lost);
+  const file = log === undefined ? undefined : fs.createWriteStream(log).on('error', console.error);
   let room = MAX_OUTPUT_BYTES;
   pipe?.on('data', (chunk: Buffer) => {
     const kept = chunk.subarray(0, Math.max(room, 0));
@@ -34,8 +33,8 @@ function collect(pipe: EventEmitter | null | undefined, log?: string): () => str
     else chunks.push(kept);
   });
   pipe?.on('end', () => file?.end());
-  const note = () => (room < 0 ? `\n[${-room} more bytes were not kept]` : '');
-  return () => cleanOutput(Buffer.concat(chunks).toString()) + note();
+  return () =>
+    cleanOutput(Buffer.concat(chunks).toString()) + (room < 0 ? `\n[${-room} more bytes were not kept]` : '');
 }
 
 /** False when nobody of the group is left. */

@@ -68,11 +68,9 @@ export function answerCalls(calls: ToolUse[], content: Block[], done: Map<string
 }
 
 function shownToModel(content: readonly Block[], sameModel: boolean): Block[] {
-  return content.filter((part) => {
-    if (part.type === 'text') return part.text.trim() !== '';
-    // Thinking is signed for one model; another one refuses it.
-    return sameModel || (part.type !== 'thinking' && part.type !== 'redacted_thinking');
-  });
+  // Thinking is signed for one model; another one refuses it.
+  const refused = sameModel ? [] : ['thinking', 'redacted_thinking'];
+  return content.filter((part) => !refused.includes(part.type) && (part.type !== 'text' || part.text.trim() !== ''));
 }
 
 /** The conversation as the API wants it, whatever a crash left behind: user first, roles alternate, calls answered. */

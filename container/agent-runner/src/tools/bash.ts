@@ -49,6 +49,7 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
   const { shell, signal } = context;
   signal.throwIfAborted();
   const job = start(context, command);
+  // A sleep left behind holds nothing up.
   const inTime = await Promise.race([job.done, systemClock.sleep(timeoutMs, signal)]);
   if (signal.aborted) job.kill();
   const exit = inTime ?? (await job.stop());
@@ -103,8 +104,7 @@ export function bashTool(context: RunContext): Tool {
     }),
     run: async (input, call) => {
       if (input.background) return background(context, input.command);
-      const id = call?.toolUse.id ?? 'bash';
-      return context.shell.inOrder(() => foreground(context, id, input));
+      return context.shell.inOrder(() => foreground(context, call?.toolUse.id ?? 'bash', input));
     },
   });
 }

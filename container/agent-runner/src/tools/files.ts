@@ -45,36 +45,42 @@ function numberedLines(text: string, offset: number, limit: number): string {
   return shown.slice(0, -1) || `(the file has only ${lines.length} lines)`;
 }
 
-/** read, write and edit of one run. */
-export function fileTools({ paths, shell }: RunContext): Tool[] {
-  /** Waits for the commands before it. By rename: a crash leaves the old or the new file; links are replaced, not followed. */
-  const replace = (name: string, newText: (file: string) => string) =>
-    shell.inOrder(async () => {
-      const file = await insidePath(paths, name);
-      const text = newText(file);
-      fs.mkdirSync(path.dirname(file), { recursive: true });
-      const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
-      fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
-      fs.renameSync(draft, file);
-      return `Wrote ${file}.`;
-    });
+/** Waits for the commands before it. By rename: a crash leaves the old or the new file; links are replaced, not followed. */
+function replace({ paths, shell }: RunContext, name: string, newText: (file: string) => string): Promise<string> {
+  return shell.inOrder(async () => {
+    const file = await insidePath(paths, name);
+    const text = newText(file);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
+    fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
+    fs.renameSync(draft, file);
+    return `Wrote ${file}.`;
+  });
+}
+
+const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'narrow the search') || 'Nothing found.';
+
+/** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
+const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
+
+/** read, write, edit, glob and grep of one run. */
+export function fileTools(context: RunContext): Tool[] {
+  const { paths, run, processes, signal } = context;
+  const count = z.int().min(1);
+  const folder = z.string().default('.').describe('Where to look; default: the workspace.');
   return [
     betaZodTool({
       name: 'read',
       description:
         'Read a text file with line numbers: up to `limit` lines or 256 KiB from line `offset` on. A path is absolute or relative to the workspace.',
-      inputSchema: z.object({
-        path: z.string(),
-        offset: z.int().min(1).default(1),
-        limit: z.int().min(1).default(2_000),
-      }),
+      inputSchema: z.object({ path: z.string(), offset: count.default(1), limit: count.default(2_000) }),
       run: async (input) => numberedLines(readText(await insidePath(paths, input.path)), input.offset, input.limit),
     }),
     betaZodTool({
       name: 'write',
       description: 'Write a text file, replacing what was there; folders are created.',
       inputSchema: z.object({ path: z.string(), content: z.string() }),
-      run: (input) => replace(input.path, () => input.content),
+      run: (input) => replace(context, input.path, () => input.content),
     }),
     betaZodTool({
       name: 'edit',
@@ -86,24 +92,12 @@ export function fileTools({ paths, shell }: RunContext): Tool[] {
         replace_all: z.boolean().default(false),
       }),
       run: (input) =>
-        replace(input.path, (file) => {
+        replace(context, input.path, (file) => {
           const parts = readText(file).split(input.old_string);
           if (parts.length === 2 || (parts.length > 2 && input.replace_all)) return parts.join(input.new_string);
           throw new Error(`old_string was found ${parts.length - 1} times, not once; it must match exactly`);
         }),
     }),
-  ];
-}
-
-const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'narrow the search') || 'Nothing found.';
-
-/** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
-const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
-
-/** glob and grep of one run. */
-export function searchTools({ paths, run, processes, signal }: RunContext): Tool[] {
-  const folder = z.string().default('.').describe('Where to look; default: the workspace.');
-  return [
     betaZodTool({
       name: 'glob',
       description: 'Files and folders whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',
