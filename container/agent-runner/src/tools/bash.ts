@@ -12,6 +12,9 @@ const MAX_CHARS = 30_000;
 // One stream for both outputs keeps their order; the directory is told on descriptor 3 however the command ends.
 const SCRIPT = 'exec 2>&1; trap \'pwd >&3\' EXIT; eval "$1"';
 
+// Nobody waits for a job: its log says itself that and how it ended.
+const JOB_SCRIPT = 'exec 2>&1; trap \'echo "[exit code $?]"\' EXIT; eval "$1"';
+
 export type Shell = ReturnType<typeof createShell>;
 
 /** What a session's shell remembers between calls and runs; one per session, as long as the container lives. */
@@ -31,7 +34,8 @@ export function createShell(cwd: string) {
 
 function start({ shell, paths, run, processes }: RunContext, command: string, log?: string): Job {
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
-  return processes.start(['-c', SCRIPT, 'bash', command], { cwd: shell.cwd, timeZone: run.timeZone, log });
+  const script = log === undefined ? SCRIPT : JOB_SCRIPT;
+  return processes.start(['-c', script, 'bash', command], { cwd: shell.cwd, timeZone: run.timeZone, log });
 }
 
 /** A file in `<workspace>/.out`, for output that a result has no room for. */
@@ -75,7 +79,7 @@ function background(context: RunContext, command: string): string {
   // A person who stops the run stops its jobs; they may outlive its time limit.
   signal.addEventListener('abort', () => signal.reason.name !== 'TimeoutError' && job.kill());
   shell.jobs.set(id, { job, command: head(command, 200) });
-  return `Started in the background as ${id}. Its output goes to ${log} (10 MB at most); end it with: kill -- -${job.pid}`;
+  return `Started in the background as ${id}. Its output and exit code go to ${log} (10 MB at most); end it with: kill -- -${job.pid}`;
 }
 
 /** What to tell the model about background jobs that ended, or were lost with their container, since it was last told. */

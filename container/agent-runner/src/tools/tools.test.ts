@@ -106,7 +106,7 @@ test("a background job's output is read from its log file, its end is announced,
   expect(isAlive(Number(pid))).toBe(true);
   await result('bash', { command: `until grep up ${log}; do sleep 0.05; done` });
   await result('bash', { command: 'touch go; sleep 0.4' });
-  expect((await result('read', { path: log })).text).toBe('     1\tup\n     2\tbye');
+  expect((await result('read', { path: log })).text).toBe('     1\tup\n     2\tbye\n     3\t[exit code 0]');
   expect(lastUserText(bench)).toContain('ended: [exit code 0]]');
   const second = await result('bash', { command: 'sleep 600', background: true });
   const group = /kill -- -\d+/.exec(second.text)?.[0] ?? '';
