@@ -32,7 +32,8 @@ export function createShell(cwd: string) {
   };
 }
 
-function start({ shell, paths, run, processes }: RunContext, command: string, log?: string): Job {
+function start({ shell, paths, run, processes, signal }: RunContext, command: string, log?: string): Job {
+  signal.throwIfAborted();
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
   const script = log === undefined ? SCRIPT : JOB_SCRIPT;
   return processes.start(['-c', script, 'bash', command], { cwd: shell.cwd, timeZone: run.timeZone, log });
@@ -51,7 +52,6 @@ type Command = { command: string; timeout_ms: number };
 
 async function foreground(context: RunContext, id: string, { command, timeout_ms: timeoutMs }: Command) {
   const { shell, signal } = context;
-  signal.throwIfAborted();
   const job = start(context, command);
   // A sleep left behind holds nothing up.
   const inTime = await Promise.race([job.done, systemClock.sleep(timeoutMs, signal)]);
@@ -74,8 +74,8 @@ function background(context: RunContext, command: string): string {
   // Never a number of before: the model may still remember it.
   const id = `job${session.records.filter((r) => r.kind === 'job' && r.state === 'started').length + 1}`;
   const log = outFile(context, `${run.session}-${id}.log`);
-  session.append({ kind: 'job', id, state: 'started' });
   const job = start(context, command, log);
+  session.append({ kind: 'job', id, state: 'started' });
   // A person who stops the run stops its jobs; they may outlive its time limit.
   signal.addEventListener('abort', () => signal.reason.name !== 'TimeoutError' && job.kill());
   shell.jobs.set(id, { job, command: head(command, 200) });
