@@ -1,36 +1,45 @@
 // The rows of the store as the rest of the code sees them (design §2 has the words). All times are epoch ms.
 import { z } from 'zod';
-import type { ErrorClass } from './wire.js';
+import { errorClass } from './wire.js';
 
-export interface Group {
-  id: number;
+const flag = z.number().transform((value) => value === 1);
+const json = <Schema extends z.ZodType>(schema: Schema) =>
+  z
+    .string()
+    .transform((text): unknown => JSON.parse(text))
+    .pipe(schema);
+
+export const groupRow = z.object({
+  id: z.number(),
   /** Directory below groups/; also the name people use. */
-  folder: string;
-  isMain: boolean;
+  folder: z.string(),
+  isMain: flag,
   /** Overrides PINCH_MODEL. */
-  model: string | null;
+  model: z.string().nullable(),
   /** Set while runs of the group wait for a person or a later time: `auth` or `budget`. */
-  parkedClass: ErrorClass | null;
-  parkedUntil: number | null;
-  parkCount: number;
-}
+  parkedClass: errorClass.nullable(),
+  parkedUntil: z.number().nullable(),
+  parkCount: z.number(),
+});
+export type Group = z.infer<typeof groupRow>;
 
 export const sendersPolicy = z.enum(['all', 'listed']);
 export type SendersPolicy = z.infer<typeof sendersPolicy>;
 
-export interface Chat {
-  id: number;
-  channel: string;
-  address: string;
-  kind: 'direct' | 'group';
-  title: string;
+export const chatRow = z.object({
+  id: z.number(),
+  channel: z.string(),
+  address: z.string(),
+  kind: z.enum(['direct', 'group']),
+  title: z.string(),
   /** Null while nobody registered the chat: it is then never answered. */
-  groupId: number | null;
-  sessionNumber: number;
-  sendersPolicy: SendersPolicy;
+  groupId: z.number().nullable(),
+  sessionNumber: z.number(),
+  sendersPolicy,
   /** Sender addresses, user names or display names that may trigger under policy `listed`. */
-  listedSenders: string[];
-}
+  listedSenders: json(z.array(z.string())),
+});
+export type Chat = z.infer<typeof chatRow>;
 
 /** Name of the session a chat is in now; also the base name of its history file. */
 export function sessionName(chat: Pick<Chat, 'id' | 'sessionNumber'>): string {
@@ -51,65 +60,93 @@ export type StoredMedia = z.infer<typeof storedMedia>;
 
 export const quotedMessage = z.object({ platformId: z.string(), sender: z.string(), text: z.string() });
 
-export interface StoredMessage {
-  id: number;
-  chatId: number;
-  direction: 'in' | 'out';
-  platformId: string;
-  senderName: string;
-  text: string;
-  replyTo: z.infer<typeof quotedMessage> | null;
-  media: StoredMedia[];
-  sentAt: number;
-  edited: boolean;
-}
+export const messageRow = z.object({
+  id: z.number(),
+  chatId: z.number(),
+  direction: z.enum(['in', 'out']),
+  platformId: z.string(),
+  senderName: z.string(),
+  text: z.string(),
+  replyTo: json(quotedMessage).nullable(),
+  media: json(z.array(storedMedia)),
+  sentAt: z.number(),
+  edited: flag,
+});
+export type StoredMessage = z.infer<typeof messageRow>;
+/** With whether a run that already started carries it, so that its text may have reached the model. */
+export const storedVersion = messageRow.extend({ assigned: flag });
 
 export const runState = z.enum(['ready', 'leased', 'done', 'dead', 'cancelled']);
 export type RunState = z.infer<typeof runState>;
 
-export interface Run {
-  id: number;
-  key: string;
-  kind: 'message' | 'task' | 'hook' | 'replay';
-  groupId: number;
-  chatId: number;
-  session: string;
-  state: RunState;
+export const runRow = z.object({
+  id: z.number(),
+  key: z.string(),
+  kind: z.enum(['message', 'task', 'hook', 'replay']),
+  groupId: z.number(),
+  chatId: z.number(),
+  session: z.string(),
+  state: runState,
   /** Tries started so far. */
-  attempt: number;
+  attempt: z.number(),
   /** Not before this time. */
-  runAt: number;
-  leaseOwner: string | null;
+  runAt: z.number(),
+  leaseOwner: z.string().nullable(),
   /** 1 once somebody asked to stop it: it must not be tried again. */
-  cancelRequested: number;
-  errorClass: ErrorClass | null;
-  error: string | null;
-  createdAt: number;
-  startedAt: number | null;
-  finishedAt: number | null;
-}
+  cancelRequested: z.number(),
+  errorClass: errorClass.nullable(),
+  error: z.string().nullable(),
+  createdAt: z.number(),
+  startedAt: z.number().nullable(),
+  finishedAt: z.number().nullable(),
+});
+export type Run = z.infer<typeof runRow>;
 
-export interface RunEvent {
-  id: number;
-  runId: number;
-  at: number;
-  kind: string;
-  detail: Record<string, unknown>;
-}
+export const eventRow = z.object({
+  id: z.number(),
+  runId: z.number(),
+  at: z.number(),
+  kind: z.string(),
+  detail: json(z.record(z.string(), z.unknown())),
+});
+export type RunEvent = z.infer<typeof eventRow>;
 
-export interface OutboxRow {
-  id: number;
-  key: string;
-  chatId: number;
-  runId: number | null;
-  text: string;
+export const outboxRow = z.object({
+  id: z.number(),
+  key: z.string(),
+  chatId: z.number(),
+  runId: z.number().nullable(),
+  text: z.string(),
   /** The text split for the channel, fixed at the first try so that a retry sends the same parts. */
-  parts: string[] | null;
-  partsSent: number;
-  state: 'queued' | 'sent' | 'dead';
-  attempt: number;
-  nextAt: number;
-  error: string | null;
-  createdAt: number;
-  sentAt: number | null;
-}
+  parts: json(z.array(z.string())).nullable(),
+  partsSent: z.number(),
+  state: z.enum(['queued', 'sent', 'dead']),
+  attempt: z.number(),
+  nextAt: z.number(),
+  error: z.string().nullable(),
+  createdAt: z.number(),
+  sentAt: z.number().nullable(),
+});
+export type OutboxRow = z.infer<typeof outboxRow>;
+
+/** What one model call came to. */
+export const modelCallRow = z.object({
+  groupId: z.number(),
+  runId: z.number().nullable(),
+  at: z.number(),
+  model: z.string(),
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  cacheReadTokens: z.number(),
+  cacheWrite5mTokens: z.number(),
+  cacheWrite1hTokens: z.number(),
+  costMicroUsd: z.number(),
+  /** The figures are our estimate: unknown price, or the stream was cut before the usage came. */
+  estimated: flag,
+  status: z.number(),
+  stopReason: z.string().nullable(),
+  durationMs: z.number(),
+  firstByteMs: z.number().nullable(),
+  requestId: z.string().nullable(),
+});
+export type ModelCallRow = z.infer<typeof modelCallRow>;

@@ -8,7 +8,7 @@ import { startAgent } from '../../container/agent-runner/src/agent.js';
 import { startTestHost, type TestHost, testMessage, testRun } from '../../container/agent-runner/src/testing/host.js';
 import { makePaths } from '../../container/agent-runner/src/testing/setup.js';
 import { systemClock } from '../clock.js';
-import type { ModelCallRow } from '../store/usage.js';
+import type { ModelCallRow } from '../types.js';
 import { createModelProxy } from './model.js';
 
 const paths = makePaths();

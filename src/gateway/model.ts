@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../clock.js';
 import type { Backend } from '../config.js';
 import type { Logger } from '../log.js';
-import type { ModelCallRow } from '../store/usage.js';
+import type { ModelCallRow } from '../types.js';
 import { demoReply, demoTokens } from './demo-model.js';
 import { type ModelCall, readCall } from './model-request.js';
 import { type Exchange, forward, refuse } from './model-upstream.js';

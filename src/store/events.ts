@@ -1,9 +1,7 @@
 // The append-only timeline of each run: what happened, when. The audit trail.
-import { z } from 'zod';
-import type { RunEvent } from '../types.js';
+import { eventRow, type RunEvent } from '../types.js';
 import type { Statements } from './statements.js';
 
-const detailColumn = z.record(z.string(), z.unknown());
 /** Runner events per run are capped so that a hostile container cannot fill the disk through its timeline. */
 const MAX_EVENTS_PER_RUN = 5_000;
 
@@ -15,9 +13,6 @@ export function createEvents({ run, all }: Statements) {
     add: run<Event>(insert),
     /** For what a runner reports; false once the run's timeline is full. */
     addReported: run<Event>(`${insert} WHERE (SELECT count(*) FROM events WHERE run_id = ?1) < ${MAX_EVENTS_PER_RUN}`),
-    ofRun: all<[runId: number], Omit<RunEvent, 'detail'> & { detail: string }, RunEvent>(
-      'SELECT id, run_id AS runId, at, kind, detail FROM events WHERE run_id = ?1 ORDER BY id',
-      (row) => ({ ...row, detail: detailColumn.parse(JSON.parse(row.detail)) }),
-    ),
+    ofRun: all<[runId: number], RunEvent>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id', eventRow),
   };
 }

@@ -1,20 +1,7 @@
 // Groups, the chats routed to them, and the people in those chats.
-import { z } from 'zod';
-import type { Chat, Group, SendersPolicy } from '../types.js';
+import { type Chat, chatRow, type Group, groupRow, type SendersPolicy } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
-
-const GROUP = `id, folder, is_main AS isMain, model, parked_class AS parkedClass, parked_until AS parkedUntil,
-  park_count AS parkCount`;
-const CHAT = `id, channel, address, kind, title, group_id AS groupId, session_number AS sessionNumber,
-  senders_policy AS sendersPolicy, listed_senders AS listedSenders`;
-type GroupRow = Omit<Group, 'isMain'> & { isMain: number };
-type ChatRow = Omit<Chat, 'listedSenders'> & { listedSenders: string };
-const toGroup = (row: GroupRow): Group => ({ ...row, isMain: row.isMain === 1 });
-const toChat = (row: ChatRow): Chat => ({
-  ...row,
-  listedSenders: z.array(z.string()).parse(JSON.parse(row.listedSenders)),
-});
 
 export interface SeenChat {
   channel: string;
@@ -34,16 +21,16 @@ export interface SeenSender {
 export function createGroups(statements: Statements) {
   const { run, get, all } = statements;
   // The empty update makes the row that is there come back.
-  const ensure = get<[folder: string, isMain: boolean, now: number], GroupRow, Group>(
+  const ensure = get<[folder: string, isMain: boolean, now: number], Group>(
     `INSERT INTO groups (folder, is_main, created_at) VALUES (?1, ?2, ?3)
-     ON CONFLICT (folder) DO UPDATE SET folder = folder RETURNING ${GROUP}`,
-    toGroup,
+     ON CONFLICT (folder) DO UPDATE SET folder = folder RETURNING *`,
+    groupRow,
   );
   return {
     ...createChats(statements),
     ...createSenders(statements),
-    get: get<[id: number], GroupRow, Group>(`SELECT ${GROUP} FROM groups WHERE id = ?1`, toGroup),
-    all: all<[], GroupRow, Group>(`SELECT ${GROUP} FROM groups ORDER BY id`, toGroup),
+    get: get<[id: number], Group>(`SELECT * FROM groups WHERE id = ?1`, groupRow),
+    all: all<[], Group>(`SELECT * FROM groups ORDER BY id`, groupRow),
     /** Returns the group of this folder, made if it is new. */
     ensure: (folder: string, isMain: boolean, now: number): Group => returned(ensure(folder, isMain, now)),
     /** Runs of the group wait until `until`; then one is tried, and a success unparks. */
@@ -60,14 +47,14 @@ export function createGroups(statements: Statements) {
 }
 
 function createChats({ run, get, all }: Statements) {
-  const seen = get<[seen: SeenChat], ChatRow, Chat>(
+  const seen = get<[seen: SeenChat], Chat>(
     `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at) VALUES (@channel, @address, @kind, @title, @now, @now)
-     ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING ${CHAT}`,
-    toChat,
+     ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING *`,
+    chatRow,
   );
-  const byAddress = get<[channel: string, address: string], ChatRow, Chat>(
-    `SELECT ${CHAT} FROM chats WHERE channel = ?1 AND address = ?2`,
-    toChat,
+  const byAddress = get<[channel: string, address: string], Chat>(
+    `SELECT * FROM chats WHERE channel = ?1 AND address = ?2`,
+    chatRow,
   );
   const move = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
@@ -80,13 +67,13 @@ function createChats({ run, get, all }: Statements) {
   return {
     /** Records that the chat exists; its text is not stored here. */
     seenChat: (chat: SeenChat): Chat => returned(seen(chat)),
-    chat: get<[id: number], ChatRow, Chat>(`SELECT ${CHAT} FROM chats WHERE id = ?1`, toChat),
+    chat: get<[id: number], Chat>(`SELECT * FROM chats WHERE id = ?1`, chatRow),
     chatByAddress: byAddress,
-    chats: all<[], ChatRow, Chat>(`SELECT ${CHAT} FROM chats ORDER BY id`, toChat),
+    chats: all<[], Chat>(`SELECT * FROM chats ORDER BY id`, chatRow),
     /** Most recently used first. */
-    chatsOf: all<[groupId: number], ChatRow, Chat>(
-      `SELECT ${CHAT} FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
-      toChat,
+    chatsOf: all<[groupId: number], Chat>(
+      `SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
+      chatRow,
     ),
     assignChat: run<[id: number, groupId: number]>('UPDATE chats SET group_id = ?2 WHERE id = ?1'),
     setSenders: run<[id: number, policy: SendersPolicy, listed: string[]]>(
@@ -105,16 +92,18 @@ function createChats({ run, get, all }: Statements) {
   };
 }
 
-function createSenders({ run, get }: Statements) {
-  const seen = get<[seen: SeenSender], { id: number; isOwner: number }, { id: number; isOwner: boolean }>(
+function createSenders({ run, get, value }: Statements) {
+  const seen = get<[seen: SeenSender], { id: number; isOwner: number }>(
     `INSERT INTO senders (channel, address, name, username) VALUES (@channel, @address, @name, @username)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username
      RETURNING id, is_owner AS isOwner`,
-    (row) => ({ id: row.id, isOwner: row.isOwner === 1 }),
   );
-  const owner = get<[channel: string], { id: number }>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
+  const owner = value<[channel: string], number>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
   return {
-    seenSender: (sender: SeenSender) => returned(seen(sender)),
+    seenSender(sender: SeenSender): { id: number; isOwner: boolean } {
+      const { id, isOwner } = returned(seen(sender));
+      return { id, isOwner: isOwner === 1 };
+    },
     /** Makes this sender the only owner on the channel. */
     makeOwner: run<[channel: string, address: string]>(
       'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',

@@ -1,21 +1,7 @@
 // Messages in both directions, in the order they were stored; full-text search over a group's own chats.
-import { z } from 'zod';
-import { quotedMessage, type StoredMedia, type StoredMessage, storedMedia } from '../types.js';
+import type { z } from 'zod';
+import { messageRow, type StoredMedia, type StoredMessage, storedVersion } from '../types.js';
 import type { Statements } from './statements.js';
-
-const MESSAGE = `m.id, m.chat_id AS chatId, m.direction, m.platform_id AS platformId, m.sender_name AS senderName, m.text,
-  m.reply_to AS replyTo, m.media, m.sent_at AS sentAt, m.edited`;
-type MessageRow = Omit<StoredMessage, 'replyTo' | 'media' | 'edited'> & {
-  replyTo: string | null;
-  media: string;
-  edited: number;
-};
-const toMessage = (row: MessageRow): StoredMessage => ({
-  ...row,
-  replyTo: row.replyTo === null ? null : quotedMessage.parse(JSON.parse(row.replyTo)),
-  media: z.array(storedMedia).parse(JSON.parse(row.media)),
-  edited: row.edited === 1,
-});
 
 export interface NewMessage
   extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderName' | 'text' | 'sentAt'> {
@@ -35,16 +21,15 @@ export interface SearchHit {
   text: string;
 }
 
-export function createMessages({ run, get, all }: Statements) {
-  const insert = get<[message: NewMessage], { id: number }, number>(
+export function createMessages({ run, get, all, value }: Statements) {
+  const insert = value<[message: NewMessage], number>(
     `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command)
      VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command)
      ON CONFLICT DO NOTHING RETURNING id`,
-    (row) => row.id,
   );
-  const latest = all<[chatId: number, limit: number, afterId: number], MessageRow, StoredMessage>(
-    `SELECT ${MESSAGE} FROM messages m WHERE m.chat_id = ?1 AND m.id > ?3 ORDER BY m.id DESC LIMIT ?2`,
-    toMessage,
+  const latest = all<[chatId: number, limit: number, afterId: number], StoredMessage>(
+    `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?3 ORDER BY m.id DESC LIMIT ?2`,
+    messageRow,
   );
   const search = all<[groupId: number, query: string, limit: number], SearchHit>(
     `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at AS sentAt, m.text FROM messages_fts f
@@ -56,30 +41,26 @@ export function createMessages({ run, get, all }: Statements) {
     add: (message: NewMessage): number | undefined =>
       insert({ replyTo: null, media: [], edited: false, command: false, ...message }),
     /** The newest version: an edit is stored as `<platform id>#…`. `assigned`: a run that already started carries it, so its text may have reached the model. */
-    find: get<
-      [chatId: number, platformId: string],
-      MessageRow & { assigned: number },
-      StoredMessage & { assigned: boolean }
-    >(
-      `SELECT ${MESSAGE}, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
+    find: get<[chatId: number, platformId: string], z.infer<typeof storedVersion>>(
+      `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
          WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
        FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
          AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$')) ORDER BY m.id DESC LIMIT 1`,
-      (row) => ({ ...toMessage(row), assigned: row.assigned === 1 }),
+      storedVersion,
     ),
     rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
-    get: get<[id: number], MessageRow, StoredMessage>(`SELECT ${MESSAGE} FROM messages m WHERE m.id = ?1`, toMessage),
-    ofRun: all<[runId: number], MessageRow, StoredMessage>(
-      `SELECT ${MESSAGE} FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY m.id`,
-      toMessage,
+    get: get<[id: number], StoredMessage>(`SELECT m.* FROM messages m WHERE m.id = ?1`, messageRow),
+    ofRun: all<[runId: number], StoredMessage>(
+      `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY m.id`,
+      messageRow,
     ),
     /** Oldest first, only rows after `afterId`. */
     latest: (chatId: number, limit: number, afterId = 0): StoredMessage[] => latest(chatId, limit, afterId).reverse(),
     /** The next rows after `afterId`, oldest first: for a reader that must not skip any. */
-    after: all<[chatId: number, afterId: number, limit: number], MessageRow, StoredMessage>(
-      `SELECT ${MESSAGE} FROM messages m WHERE m.chat_id = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3`,
-      toMessage,
+    after: all<[chatId: number, afterId: number, limit: number], StoredMessage>(
+      `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3`,
+      messageRow,
     ),
     /** Best matches first. Every word of `query` must occur; FTS5 operators in it have no power (each word is quoted). */
     search(groupId: number, query: string, limit: number): SearchHit[] {

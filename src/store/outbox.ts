@@ -1,18 +1,9 @@
 // Outgoing messages: one row per message, sent in order per chat, each part of a long one counted.
-import { z } from 'zod';
-import type { OutboxRow } from '../types.js';
+import { type OutboxRow, outboxRow } from '../types.js';
 import type { Statements } from './statements.js';
 
-const ROW = `id, key, chat_id AS chatId, run_id AS runId, text, parts, parts_sent AS partsSent, state, attempt, next_at AS nextAt,
-  error, created_at AS createdAt, sent_at AS sentAt`;
-type Row = Omit<OutboxRow, 'parts'> & { parts: string | null };
-const toRow = (row: Row): OutboxRow => ({
-  ...row,
-  parts: row.parts === null ? null : z.array(z.string()).parse(JSON.parse(row.parts)),
-});
-
-export function createOutbox({ run, get, all }: Statements) {
-  const queued = get<[], { n: number }>(`SELECT count(*) AS n FROM outbox WHERE state = 'queued'`);
+export function createOutbox({ run, all, value }: Statements) {
+  const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
   return {
     /** Queues a message; false when this key was queued before. */
     add: run<[row: { key: string; chatId: number; runId: number | null; text: string; now: number }]>(
@@ -20,9 +11,9 @@ export function createOutbox({ run, get, all }: Statements) {
        ON CONFLICT (key) DO NOTHING`,
     ),
     /** The first unsent message of every chat: the only ones that may be sent now. */
-    heads: all<[], Row, OutboxRow>(
-      `SELECT ${ROW} FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,
-      toRow,
+    heads: all<[], OutboxRow>(
+      `SELECT * FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,
+      outboxRow,
     ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
     partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
@@ -32,8 +23,8 @@ export function createOutbox({ run, get, all }: Statements) {
       'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
     ),
     dead: run<[id: number, error: string]>(`UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1`),
-    queued: (): number => queued()?.n ?? 0,
-    list: all<[limit: number], Row, OutboxRow>(`SELECT ${ROW} FROM outbox ORDER BY id DESC LIMIT ?1`, toRow),
-    ofRun: all<[runId: number], Row, OutboxRow>(`SELECT ${ROW} FROM outbox WHERE run_id = ?1 ORDER BY id`, toRow),
+    queued: (): number => queued() ?? 0,
+    list: all<[limit: number], OutboxRow>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`, outboxRow),
+    ofRun: all<[runId: number], OutboxRow>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`, outboxRow),
   };
 }

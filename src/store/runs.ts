@@ -1,13 +1,9 @@
 // The run queue: enqueue, claim under a lease, finish, fail, cancel. State changes only; what to do next is the caller's.
 // A claim counts the attempt; everything after it is guarded by lease owner and attempt, so a worker that lost its
 // lease changes nothing.
-import type { Run, RunState } from '../types.js';
+import { type Run, type RunState, runRow } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
-
-const RUN = `id, key, kind, group_id AS groupId, chat_id AS chatId, session, state, attempt, run_at AS runAt,
-  lease_owner AS leaseOwner, cancel_requested AS cancelRequested, error_class AS errorClass, error,
-  created_at AS createdAt, started_at AS startedAt, finished_at AS finishedAt`;
 
 /** A run that was cut off this often may be what kills the host. */
 const MAX_CUT_OFF = 12;
@@ -39,13 +35,12 @@ export function createRuns(statements: Statements) {
   };
 }
 
-function createEnqueue({ run, get, count }: Statements) {
+function createEnqueue({ run, value, count }: Statements) {
   return {
     /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
-    enqueue: get<[row: NewRun], { id: number }, number>(
+    enqueue: value<[row: NewRun], number>(
       `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at)
        VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now) ON CONFLICT (key) DO NOTHING RETURNING id`,
-      (row) => row.id,
     ),
     /** Gives the run every message of the chat up to `upTo` that no run carries yet; returns how many. */
     attachMessages: count<[runId: number, chatId: number, upTo: number]>(
@@ -88,7 +83,8 @@ function createClaim({ get }: Statements) {
            AND (g.parked_class IS NULL OR (g.parked_until <= @now
              AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
          ORDER BY r.run_at, r.id LIMIT 1)
-       RETURNING ${RUN}`,
+       RETURNING *`,
+      runRow,
     ),
   };
 }
@@ -126,13 +122,12 @@ interface Failed {
   error: string;
 }
 
-function createCancel({ run, all, count }: Statements) {
+function createCancel({ run, values, count }: Statements) {
   const cancelReady = count<[session: string, now: number]>(
     `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND session = ?1`,
   );
-  const requestCancel = all<[session: string], { id: number }, number>(
+  const requestCancel = values<[session: string], number>(
     `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND session = ?1 RETURNING id`,
-    (row) => row.id,
   );
   return {
     /** Nothing that works now may be tried again. */
@@ -145,35 +140,36 @@ function createCancel({ run, all, count }: Statements) {
   };
 }
 
-function createRunQueries({ get, all }: Statements) {
+function createRunQueries({ get, all, value, values }: Statements) {
   const active = get<[session: string], { working: number; waiting: number }>(
     `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
      FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
   );
-  const next = get<[now: number], { at: number | null }>(
-    `SELECT min(max(r.run_at, coalesce(g.parked_until, 0))) AS at FROM runs r JOIN groups g ON g.id = r.group_id
+  const next = value<[now: number], number | null>(
+    `SELECT min(max(r.run_at, coalesce(g.parked_until, 0))) FROM runs r JOIN groups g ON g.id = r.group_id
      WHERE r.state = 'ready' AND max(r.run_at, coalesce(g.parked_until, 0)) > ?1`,
   );
   const counts = all<[], { state: RunState; n: number }>('SELECT state, count(*) AS n FROM runs GROUP BY state');
   return {
-    get: get<[id: number], Run>(`SELECT ${RUN} FROM runs WHERE id = ?1`),
+    get: get<[id: number], Run>('SELECT * FROM runs WHERE id = ?1', runRow),
     /** Newest first. */
     list: all<[state: RunState | null, limit: number], Run>(
-      `SELECT ${RUN} FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2`,
+      'SELECT * FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
+      runRow,
     ),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: get<[session: string], Run>(
-      `SELECT ${RUN} FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
+      `SELECT * FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
          AND cancel_requested = 0 ORDER BY id LIMIT 1`,
+      runRow,
     ),
     activeOfSession: (session: string): { working: number; waiting: number } =>
       active(session) ?? { working: 0, waiting: 0 },
-    groupsWithDueRuns: all<[now: number], { groupId: number }, number>(
-      `SELECT DISTINCT group_id AS groupId FROM runs WHERE state = 'ready' AND run_at <= ?1`,
-      (row) => row.groupId,
+    groupsWithDueRuns: values<[now: number], number>(
+      `SELECT DISTINCT group_id FROM runs WHERE state = 'ready' AND run_at <= ?1`,
     ),
     /** When the next run that is not due yet becomes due; undefined when there is none. */
-    nextDueAt: (now: number): number | undefined => next(now)?.at ?? undefined,
+    nextDueAt: (now: number): number | undefined => next(now) ?? undefined,
     counts: (): Partial<Record<RunState, number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
   };
 }

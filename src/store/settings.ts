@@ -1,9 +1,9 @@
 // Small durable facts by name (pairing code, last notice…).
 import type { Statements } from './statements.js';
 
-export function createSettings({ run, get }: Statements) {
+export function createSettings({ run, value }: Statements) {
   return {
-    get: get<[key: string], { value: string }, string>('SELECT value FROM settings WHERE key = ?1', (row) => row.value),
+    get: value<[key: string], string>('SELECT value FROM settings WHERE key = ?1'),
     set: run<[key: string, value: string]>(
       'INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
     ),

@@ -1,44 +1,56 @@
 // Prepared statements as functions: each is prepared once and called with its parameters, `?1`, `?2`… in their order, or with
 // one object for `@named` ones.
 import type Database from 'better-sqlite3';
+import type { z } from 'zod';
 
 export type Statements = ReturnType<typeof createStatements>;
 
 export function createStatements(db: Database.Database) {
-  function get<Params extends unknown[], Row>(sql: string): (...params: Params) => Row | undefined;
-  function get<Params extends unknown[], Row, T>(
-    sql: string,
-    read: (row: Row) => T,
-  ): (...params: Params) => T | undefined;
-  function get<Params extends unknown[]>(sql: string, read?: (row: unknown) => unknown) {
-    const statement = db.prepare<unknown[]>(sql);
-    return (...params: Params) => {
+  /** A query for one row, or a change that returns one. With a schema (types.ts) the row is checked and read by it. */
+  function get<Params extends unknown[], Row>(sql: string, schema?: z.ZodType<Row>) {
+    const statement = db.prepare<unknown[], Row>(sql);
+    return (...params: Params): Row | undefined => {
       const row = statement.get(bind(params));
-      return row === undefined || !read ? row : read(row);
+      return row === undefined || !schema ? row : schema.parse(camelCase(row));
     };
   }
-  function all<Params extends unknown[], Row>(sql: string): (...params: Params) => Row[];
-  function all<Params extends unknown[], Row, T>(sql: string, read: (row: Row) => T): (...params: Params) => T[];
-  function all<Params extends unknown[]>(sql: string, read: (row: unknown) => unknown = (row) => row) {
-    const statement = db.prepare<unknown[]>(sql);
-    return (...params: Params) => statement.all(bind(params)).map((row) => read(row));
-  }
   return {
-    /** A query for one row, or a change that returns one. */
     get,
     /** A query for rows, or a change that returns them. */
-    all,
+    all<Params extends unknown[], Row>(sql: string, schema?: z.ZodType<Row>) {
+      const statement = db.prepare<unknown[], Row>(sql);
+      return (...params: Params): Row[] => {
+        const rows = statement.all(bind(params));
+        return schema ? rows.map((row) => schema.parse(camelCase(row))) : rows;
+      };
+    },
+    /** The first column of one row. */
+    value<Params extends unknown[], Value>(sql: string) {
+      const statement = db.prepare<unknown[], Value>(sql).pluck();
+      return (...params: Params): Value | undefined => statement.get(bind(params));
+    },
+    /** The first column of every row. */
+    values<Params extends unknown[], Value>(sql: string) {
+      const statement = db.prepare<unknown[], Value>(sql).pluck();
+      return (...params: Params): Value[] => statement.all(bind(params));
+    },
     /** A change; returns how many rows it changed. */
-    count<Params extends unknown[]>(sql: string): (...params: Params) => number {
+    count<Params extends unknown[]>(sql: string) {
       const statement = db.prepare<unknown[]>(sql);
-      return (...params) => statement.run(bind(params)).changes;
+      return (...params: Params): number => statement.run(bind(params)).changes;
     },
     /** A change; returns whether it changed anything. */
-    run<Params extends unknown[]>(sql: string): (...params: Params) => boolean {
+    run<Params extends unknown[]>(sql: string) {
       const statement = db.prepare<unknown[]>(sql);
-      return (...params) => statement.run(bind(params)).changes > 0;
+      return (...params: Params): boolean => statement.run(bind(params)).changes > 0;
     },
   };
+}
+
+/** Columns are called `group_id`, what is read from them `groupId`. */
+function camelCase(row: unknown): object {
+  const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(Object(row)).map(([name, value]) => [camel(name), value]));
 }
 
 /** better-sqlite3 takes `?1` as a parameter named 1, hence the empty place before the first. */

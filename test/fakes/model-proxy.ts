@@ -6,7 +6,7 @@ import { systemClock } from '../../src/clock.js';
 import type { Backend } from '../../src/config.js';
 import { decideBudget } from '../../src/decide/budget.js';
 import { createModelProxy, type ModelLedger } from '../../src/gateway/model.js';
-import type { ModelCallRow } from '../../src/store/usage.js';
+import type { ModelCallRow } from '../../src/types.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
 /** The credential only the fake may see. */
