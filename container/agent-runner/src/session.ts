@@ -13,17 +13,21 @@ function parseLine(line: string): HistoryRecord[] {
   }
 }
 
+function syncFolder(dir: string): void {
+  const folder = fs.openSync(dir, 'r');
+  fs.fsyncSync(folder);
+  fs.closeSync(folder);
+}
+
 export type Session = ReturnType<typeof openSession>;
 
 /** Opens (or creates) `<dir>/<name>.jsonl` for one run; a last line that a crash cut off is removed. */
 export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
   const file = path.join(dir, `${path.basename(name)}.jsonl`);
   const fd = fs.openSync(file, 'a', 0o600);
-  // The file's name must be on disk as well.
-  const folder = fs.openSync(dir, 'r');
-  fs.fsyncSync(folder);
-  fs.closeSync(folder);
   const bytes = fs.readFileSync(file);
+  // The name of a new file must be on disk as well.
+  if (bytes.length === 0) syncFolder(dir);
   const whole = bytes.lastIndexOf('\n') + 1;
   if (whole < bytes.length) fs.ftruncateSync(fd, whole);
   const lines = bytes.toString('utf8', 0, whole).split('\n').filter(Boolean);
