@@ -190,6 +190,12 @@ describe('splitting', () => {
     );
   });
 
+  test('a cut that lets a fence begin does not hide the emoji behind it', () => {
+    const text = 'long sentence here. [r]: https://e.org/ ****\n```👩‍👩‍👧---`- [x] **';
+    const parts = splitMarkdown(text, telegramOptions(60)).map(markdownToTelegramHtml);
+    expect(parts.map(telegramPlainText).join('')).toContain('👩‍👩‍👧');
+  });
+
   test('any text at all: within the limit, well-formed Unicode, nothing thrown', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 2_000 }), (text) => {

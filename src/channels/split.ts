@@ -16,11 +16,17 @@ export function splitMarkdown(text: string, options: SplitOptions): string[] {
   if (options.measure(text) <= options.limit) return [text];
   const parts = splitBlocks(text, options);
   // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
-  const complete = parts.reduce((sum, part) => sum + letters(part), 0) >= letters(text);
-  return complete ? parts : plainPieces(text, options).filter((part) => part.trim() !== '');
+  return keepsWords(parts, text) ? parts : plainPieces(text, options).filter((part) => part.trim() !== '');
 }
 
-const letters = (markdown: string) => shown(markdown).replace(/[^\p{L}\p{N}]/gu, '').length;
+/** Whether what a reader sees of the text is in the parts, in its order; addresses and marks may come in between. */
+function keepsWords(parts: string[], text: string): boolean {
+  const words = (markdown: string) => shown(markdown).replace(/[^\p{L}\p{M}\p{N}\p{Extended_Pictographic}]/gu, '');
+  const wanted = words(text);
+  let at = 0;
+  for (const character of parts.map(words).join('')) if (wanted.startsWith(character, at)) at += character.length;
+  return at === wanted.length;
+}
 
 function splitBlocks(text: string, options: SplitOptions): string[] {
   const blocks = parseBlocks(text);
