@@ -1,5 +1,5 @@
 // Walks Markdown tokens once and lets a target say how each piece looks. Knows no target's rules.
-import { Lexer, type Token, type Tokens } from 'marked';
+import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
 
 /** How one output format writes the pieces. `inner` is already rendered; `text` is raw and must be escaped. */
 export interface MarkdownTarget {
@@ -28,10 +28,10 @@ const MAX_DEPTH = 20;
 const MAX_DELIMITERS = 5_000;
 
 /** Block tokens, or undefined when the text would take too long or nest too deeply to parse. */
-export function parseBlocks(text: string): Token[] | undefined {
+export function parseBlocks(text: string): MarkedToken[] | undefined {
   if (text.length > MAX_CHARS || isPathological(text)) return undefined;
   try {
-    return new Lexer({ gfm: true, breaks: true }).lex(text);
+    return known(new Lexer({ gfm: true, breaks: true }).lex(text));
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
@@ -73,59 +73,58 @@ interface Depth {
 
 function renderBlocks(tokens: Token[], target: MarkdownTarget, depth: Depth): string[] {
   if (depth.list + depth.quote > MAX_DEPTH) return [target.text(tokens.map((token) => token.raw).join(''))];
-  return tokens.map((token) => renderBlock(token, target, depth)).filter((block) => block !== '');
+  return known(tokens)
+    .map((token) => renderBlock(token, target, depth))
+    .filter((block) => block !== '');
 }
 
-function renderBlock(token: Token, target: MarkdownTarget, depth: Depth): string {
-  if (isToken(token, 'space') || isToken(token, 'def')) return '';
-  if (isToken(token, 'heading')) return target.heading(token.depth, inline(token.tokens, target));
-  if (isToken(token, 'paragraph')) return target.paragraph(inline(token.tokens, target));
-  if (isToken(token, 'code')) return target.codeBlock(token.text, (token.lang ?? '').split(/\s/)[0] ?? '');
-  if (isToken(token, 'blockquote')) {
+function renderBlock(token: MarkedToken, target: MarkdownTarget, depth: Depth): string {
+  if (token.type === 'space' || token.type === 'def') return '';
+  if (token.type === 'heading') return target.heading(token.depth, inline(token.tokens, target));
+  if (token.type === 'paragraph') return target.paragraph(inline(token.tokens, target));
+  if (token.type === 'code') return target.codeBlock(token.text, (token.lang ?? '').split(/\s/)[0] ?? '');
+  if (token.type === 'blockquote') {
     const inner = renderBlocks(token.tokens, target, { ...depth, quote: depth.quote + 1 });
     return target.quote(target.join(inner), depth.quote);
   }
-  if (isToken(token, 'list')) return renderList(token, target, depth);
-  if (isToken(token, 'table')) return renderTable(token, target);
-  if (isToken(token, 'hr')) return target.rule();
-  if (isToken(token, 'html')) return target.paragraph(target.text(token.raw.trimEnd()));
-  return 'tokens' in token && token.tokens ? inline(token.tokens, target) : inline([token], target);
+  if (token.type === 'list') return renderList(token, target, depth);
+  if (token.type === 'table') {
+    const cells = (row: Tokens.TableCell[]) => row.map((cell) => inline(cell.tokens, target));
+    return target.table(cells(token.header), token.rows.map(cells));
+  }
+  if (token.type === 'hr') return target.rule();
+  if (token.type === 'html') return target.paragraph(target.text(token.raw.trimEnd()));
+  return inline([token], target);
 }
 
-function renderList(list: Tokens.List, target: MarkdownTarget, depth: Depth): string {
-  const start = typeof list.start === 'number' ? list.start : 1;
-  const items = list.items.map((item, index) => {
+function renderList({ items, ordered, start }: Tokens.List, target: MarkdownTarget, depth: Depth): string {
+  const rendered = items.map((item, index) => {
     const task = item.task ? (item.checked ? '☑ ' : '☐ ') : '';
     const [first = '', ...rest] = renderBlocks(item.tokens, target, { ...depth, list: depth.list + 1 });
-    return { marker: list.ordered ? `${start + index}.` : '•', blocks: [task + first, ...rest] };
+    return { marker: ordered ? `${Number(start) + index}.` : '•', blocks: [task + first, ...rest] };
   });
-  return target.list(items, list.ordered, depth.list);
+  return target.list(rendered, ordered, depth.list);
 }
 
-function renderTable(table: Tokens.Table, target: MarkdownTarget): string {
-  const cells = (row: Tokens.TableCell[]) => row.map((cell) => inline(cell.tokens, target));
-  return target.table(cells(table.header), table.rows.map(cells));
-}
+const inline = (tokens: Token[], target: MarkdownTarget): string =>
+  known(tokens)
+    .map((token) => renderInline(token, target))
+    .join('');
 
-function inline(tokens: Token[], target: MarkdownTarget): string {
-  return tokens.map((token) => renderInline(token, target)).join('');
-}
-
-function renderInline(token: Token, target: MarkdownTarget): string {
-  if (isToken(token, 'strong')) return target.strong(inline(token.tokens, target));
-  if (isToken(token, 'em')) return target.emphasis(inline(token.tokens, target));
-  if (isToken(token, 'del')) return target.strike(inline(token.tokens, target));
-  if (isToken(token, 'codespan')) return target.code(token.text);
-  if (isToken(token, 'br')) return target.lineBreak();
+function renderInline(token: MarkedToken, target: MarkdownTarget): string {
+  if (token.type === 'strong') return target.strong(inline(token.tokens, target));
+  if (token.type === 'em') return target.emphasis(inline(token.tokens, target));
+  if (token.type === 'del') return target.strike(inline(token.tokens, target));
+  if (token.type === 'codespan') return target.code(token.text);
   // The list item shows its own box.
   if (token.type === 'checkbox') return '';
-  if (isToken(token, 'link')) return target.link(token.href, inline(token.tokens, target));
-  if (isToken(token, 'image')) return target.link(token.href, target.text(token.text || token.href));
-  if (isToken(token, 'text') && 'tokens' in token && token.tokens) return inline(token.tokens, target);
-  if (isToken(token, 'text')) return target.text(decodeEntities(token.text));
-  if (isToken(token, 'escape')) return target.text(token.text);
+  if (token.type === 'link') return target.link(token.href, inline(token.tokens, target));
+  if (token.type === 'image') return target.link(token.href, target.text(token.text || token.href));
+  if (token.type === 'text')
+    return token.tokens ? inline(token.tokens, target) : target.text(decodeEntities(token.text));
+  if (token.type === 'escape') return target.text(token.text);
   // The only tag that models write on purpose, in table cells.
-  if (/^<br\s*\/?>$/i.test(token.raw)) return target.lineBreak();
+  if (token.type === 'br' || /^<br\s*\/?>$/i.test(token.raw)) return target.lineBreak();
   return target.text(token.raw);
 }
 
@@ -139,29 +138,6 @@ function decodeEntities(text: string): string {
   });
 }
 
-interface TokenTypes {
-  space: Tokens.Space;
-  def: Tokens.Def;
-  heading: Tokens.Heading;
-  paragraph: Tokens.Paragraph;
-  code: Tokens.Code;
-  blockquote: Tokens.Blockquote;
-  list: Tokens.List;
-  table: Tokens.Table;
-  hr: Tokens.Hr;
-  html: Tokens.HTML | Tokens.Tag;
-  strong: Tokens.Strong;
-  em: Tokens.Em;
-  del: Tokens.Del;
-  codespan: Tokens.Codespan;
-  br: Tokens.Br;
-  link: Tokens.Link;
-  image: Tokens.Image;
-  text: Tokens.Text | Tokens.Tag;
-  escape: Tokens.Escape;
-}
-
-/** marked's own type for a token cannot be narrowed by its `type` (extensions may add any). */
-export function isToken<T extends keyof TokenTypes>(token: Token, type: T): token is TokenTypes[T] & Token {
-  return token.type === type;
-}
+/** marked's own types leave room for the tokens of extensions; without any there are none. */
+export const known = (tokens: Token[]): MarkedToken[] =>
+  tokens.filter((token): token is MarkedToken => token.type !== '');

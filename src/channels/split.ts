@@ -1,7 +1,7 @@
 // Splits Markdown into parts that are each valid by themselves and within a channel's limit; nothing of the text is lost. Pure.
-import type { Token } from 'marked';
+import type { MarkedToken, Token, Tokens } from 'marked';
 import { markdownToTelegramHtml, telegramPlainText } from './format.js';
-import { isToken, parseBlocks } from './markdown-walk.js';
+import { known, parseBlocks } from './markdown-walk.js';
 
 export interface SplitOptions {
   /** The most one part may measure. */
@@ -14,9 +14,10 @@ export interface SplitOptions {
 export function splitMarkdown(text: string, options: SplitOptions): string[] {
   if (text.trim() === '') return [];
   if (options.measure(text) <= options.limit) return [text];
-  const parts = splitBlocks(text, options);
+  const blocks = parseBlocks(text);
+  const parts = blocks && splitBlocks(blocks, options);
   // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
-  return keepsWords(parts, text) ? parts : plainPieces(text, options).filter((part) => part.trim() !== '');
+  return parts && keepsWords(parts, text) ? parts : plainPieces(text, options).filter((part) => part.trim() !== '');
 }
 
 /** Whether what a reader sees of the text is in the parts, in its order; addresses and marks may come in between. */
@@ -28,20 +29,19 @@ function keepsWords(parts: string[], text: string): boolean {
   return at === wanted.length;
 }
 
-function splitBlocks(text: string, options: SplitOptions): string[] {
-  const blocks = parseBlocks(text);
-  const shown = blocks?.filter((block) => block.type !== 'def');
-  const pieces = shown ? shown.flatMap((block) => splitBlock(block, options)) : plainPieces(text, options);
-  return pack(pieces, options)
+/** What a reader sees of Markdown, without the spaces: what must be the same before and after a cut. */
+const shown = (markdown: string) => telegramPlainText(markdownToTelegramHtml(markdown)).replace(/\s+/g, '');
+
+function splitBlocks(blocks: MarkedToken[], options: SplitOptions): string[] {
+  const definitions = blocks.filter((block) => block.type === 'def');
+  const pieces = blocks.filter((block) => block.type !== 'def').flatMap((block) => splitBlock(block, options));
+  return packMarkdown(pieces, options)
     .flatMap(joinWhenUnchanged)
     .flatMap((part) => (options.measure(part) <= options.limit ? [part] : plainPieces(part, options)))
     .map((part) => part.replace(/^\n+/, '').trimEnd())
     .filter((part) => part !== '')
-    .map((part) => withDefinitions(part, blocks ?? [], options));
+    .map((part) => withDefinitions(part, definitions, options));
 }
-
-/** What a reader sees of Markdown, without the spaces: what must be the same before and after a cut. */
-const shown = (markdown: string) => telegramPlainText(markdownToTelegramHtml(markdown)).replace(/\s+/g, '');
 
 /** Pieces that would mean something else side by side (one ends in an open fence) stay apart. */
 function joinWhenUnchanged(pieces: string[]): string[] {
@@ -50,123 +50,89 @@ function joinWhenUnchanged(pieces: string[]): string[] {
 }
 
 /** `[x][1]` needs its `[1]: https://…` in the same part; definitions are not shown, so they do not count. */
-function withDefinitions(part: string, blocks: Token[], { limit, measure }: SplitOptions): string {
+function withDefinitions(part: string, definitions: Tokens.Def[], { limit, measure }: SplitOptions): string {
   const lower = part.toLowerCase();
-  const needed = blocks.filter((block) => isToken(block, 'def') && lower.includes(`[${block.tag}]`));
-  const whole = [part, ...needed.map((block) => block.raw.trim())].join('\n\n');
+  const needed = definitions.filter(({ tag }) => lower.includes(`[${tag}]`));
+  const whole = [part, ...needed.map(({ raw }) => raw.trim())].join('\n\n');
   return measure(whole) <= limit ? whole : part;
 }
 
-/** Groups pieces as long as they fit into one part. */
-function pack(pieces: string[], { limit, measure }: SplitOptions): string[][] {
-  const parts: string[][] = [];
-  let part: string[] = [];
-  let size = 0;
+/** Groups pieces as long as they fit together; one that does not fit anywhere is a group of its own. */
+function pack(pieces: string[], limit: number, sizeOf: (piece: string) => number): string[][] {
+  const groups: string[][] = [];
+  let left = 0;
   for (const piece of pieces) {
-    // Two more for the blank line that stands between blocks.
-    const added = measure(piece) + 2;
-    if (part.length > 0 && size + added > limit) {
-      parts.push(part);
-      part = [];
-      size = 0;
-    }
-    part.push(piece);
-    size += added;
+    const size = sizeOf(piece);
+    const group = groups.at(-1);
+    if (group && size <= left) group.push(piece);
+    else groups.push([piece]);
+    left = (group && size <= left ? left : limit) - size;
   }
-  if (part.length > 0) parts.push(part);
-  return parts;
+  return groups;
 }
 
-function splitBlock(block: Token, options: SplitOptions): string[] {
+/** Two more for the blank line that stands between blocks. */
+const packMarkdown = (pieces: string[], { limit, measure }: SplitOptions) =>
+  pack(pieces, limit, (piece) => measure(piece) + 2);
+
+function splitBlock(block: MarkedToken, options: SplitOptions): string[] {
   if (options.measure(block.raw) + 2 <= options.limit) return [block.raw];
-  if (isToken(block, 'code')) return splitFence(block.text, block.lang ?? '', options);
-  if (isToken(block, 'list'))
-    return block.items.flatMap((item, index) =>
-      splitItem(numbered(item.raw, block.start, index), item.tokens, options),
-    );
-  if (isToken(block, 'blockquote')) {
-    const inner = splitMarkdown(block.text, { ...options, measure: (part) => options.measure(quoted(part)) + 2 });
-    return inner.map((part) => `${quoted(part)}\n\n`);
+  if (block.type === 'code') return splitFence(block.text, block.lang ?? '', options);
+  if (block.type === 'list') return block.items.flatMap((item, index) => splitItem(item, block.start, index, options));
+  if (block.type === 'blockquote') return splitInside(block.text, options, quoted);
+  if (block.type === 'paragraph' || block.type === 'heading') {
+    const lines = packMarkdown(splitInline(block.tokens, options), options);
+    return lines.map((pieces) => `${asParagraph(pieces.join('').trim())}\n\n`);
   }
-  if (isToken(block, 'paragraph') || isToken(block, 'heading'))
-    return [...packLines(splitInline(block.tokens, options), options), '\n\n'];
   return plainPieces(block.raw, options);
 }
 
-const quoted = (text: string) => text.trimEnd().replace(/^/gm, '> ');
+/** Cuts what is within a block; `wrap` makes the block again of each part. */
+function splitInside(text: string, options: SplitOptions, wrap: (part: string, index: number) => string): string[] {
+  return splitMarkdown(text, { ...options, measure: (part) => options.measure(wrap(part, 0)) + 2 }).map(wrap);
+}
+
+const quoted = (part: string) => `${part.trimEnd().replace(/^/gm, '> ')}\n\n`;
 
 /** A list written `1. 1. 1.` counts on by itself; cut, each item needs its own number. */
-function numbered(raw: string, start: number | '', index: number): string {
-  return start === '' ? raw : raw.replace(/^(\s*)\d+/, (_number, space) => `${space}${start + index}`);
-}
-
-function splitItem(raw: string, tokens: Token[], options: SplitOptions): string[] {
+function splitItem(item: Tokens.ListItem, start: number | '', index: number, options: SplitOptions): string[] {
+  const raw = start === '' ? item.raw : item.raw.replace(/^(\s*)\d+/, (_number, space) => `${space}${start + index}`);
   const whole = raw.endsWith('\n') ? raw : `${raw}\n`;
   if (options.measure(whole) + 2 <= options.limit) return [whole];
-  const marker = /^\s*(?:[-*+]|\d+[.)])\s+(?:\[[ xX]\]\s+)?/.exec(raw)?.[0] ?? '';
-  const [first, ...rest] = tokens
-    .filter((token) => token.type !== 'checkbox')
-    .flatMap((token) =>
-      isToken(token, 'text') && 'tokens' in token && token.tokens
-        ? packLines(splitInline(token.tokens, options), options)
-        : splitBlock(token, options),
-    );
-  return [`\n${marker}${(first ?? '').replace(/^\[[ xX]\]\s+/, '')}\n`, ...rest.map((piece) => `\n${piece}\n`)];
+  const [marker = '', bullet = ''] = /^\s*([-*+]|\d+[.)])\s+(?:\[[ xX]\]\s+)?/.exec(raw) ?? [];
+  const inset = ' '.repeat(bullet.length + 1);
+  return splitInside(item.text, options, (part, n) =>
+    n > 0 ? `\n${part}\n\n` : `\n${marker}${part.replace(/\n(?=.)/g, `\n${inset}`)}\n\n`,
+  );
 }
 
-function splitFence(code: string, language: string, options: SplitOptions): string[] {
+function splitFence(code: string, language: string, { limit, measure }: SplitOptions): string[] {
   const ticks = '`'.repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map((match) => match[0].length + 1)));
   // A `~~~` fence may have backticks behind it, this one may not.
-  const fence = (lines: string) => `\n${ticks}${language.replaceAll('`', '')}\n${lines}\n${ticks}\n\n`;
-  const room = options.limit - 4;
-  const lines = code
-    .split('\n')
-    .flatMap((line) => (line.length > room / 2 ? cutText(line, Math.floor(room / 2)) : [line]));
-  const chunks: string[] = [];
-  let chunk: string[] = [];
-  let size = 0;
-  for (const line of lines) {
-    if (chunk.length > 0 && size + line.length + 1 > room) {
-      chunks.push(chunk.join('\n'));
-      [chunk, size] = [[], 0];
-    }
-    chunk.push(line);
-    size += line.length + 1;
-  }
-  return [...chunks, chunk.join('\n')].map(fence);
+  const fence = (text: string) => `\n${ticks}${language.replaceAll('`', '')}\n${text}\n${ticks}\n\n`;
+  const room = limit - measure(fence('')) - 4;
+  const lines = code.split(/(?<=\n)/).flatMap((line) => cutText(line, Math.floor(room / 2)));
+  return pack(lines, room, (line) => line.length).map((chunk) => fence(chunk.join('').replace(/\n$/, '')));
 }
+
+const MARKS: Partial<Record<string, string>> = { strong: '**', em: '*', del: '~~' };
 
 /** Inline pieces that each stand alone: text is cut between sentences or words, a span that is cut is closed and opened again. */
 function splitInline(tokens: Token[], options: SplitOptions): string[] {
   const room = Math.floor(options.limit / 4);
-  return tokens.flatMap((token) => {
-    if (token.type === 'checkbox') return [];
+  return known(tokens).flatMap((token) => {
     if (options.measure(token.raw) <= room) return [token.raw];
-    const wrap = isToken(token, 'strong')
-      ? '**'
-      : isToken(token, 'em')
-        ? '*'
-        : isToken(token, 'del')
-          ? '~~'
-          : undefined;
-    if (wrap && 'text' in token)
-      return cutText(token.text, room).map((piece) => `${wrap}${escapeMarkdown(piece.trim())}${wrap} `);
-    if (isToken(token, 'text')) return cutText(token.raw, room);
-    return cutText(token.raw, room).map(escapeMarkdown);
+    if (token.type === 'text') return cutText(token.raw, room);
+    const mark = MARKS[token.type];
+    if (mark === undefined || !('text' in token)) return cutText(token.raw, room).map(escapeMarkdown);
+    return cutText(token.text, room).map((piece) => `${mark}${escapeMarkdown(piece.trim())}${mark} `);
   });
-}
-
-/** Joins inline pieces to paragraphs of at most the limit. */
-function packLines(pieces: string[], options: SplitOptions): string[] {
-  return pack(pieces, options).map((group) => `${asParagraph(group.join('').trim())}\n\n`);
 }
 
 /** The same words at the start of a paragraph: what would begin a list, a fence, a definition… there is escaped. */
 function asParagraph(text: string): string {
-  const wanted = shown(`x ${text}`).slice(1);
-  const escaped = text.replace(/^\d+(?=[.)])|^(?=[!-/:-@[-`{-~])/, (start) => `${start}\\`);
-  const same = [text, escaped].find((candidate) => shown(candidate) === wanted);
-  return same ?? escapeMarkdown(telegramPlainText(markdownToTelegramHtml(`x ${text}`)).slice(2));
+  const same = shown(`x ${text}`) === `x${shown(text)}`;
+  return same ? text : text.replace(/^\d+(?=[.)])|^(?=[!-/:-@[-`{-~])/, '$&\\');
 }
 
 function plainPieces(text: string, options: SplitOptions, room = Math.floor(options.limit / 2)): string[] {
@@ -192,7 +158,7 @@ export function cutText(text: string, room: number): string[] {
   const pieces: string[] = [];
   let rest = text;
   while (rest.length > room) {
-    const at = cutPoint(rest.slice(0, room), room / 2);
+    const at = cutPoint(rest, room);
     pieces.push(rest.slice(0, at));
     rest = rest.slice(at);
   }
@@ -200,20 +166,12 @@ export function cutText(text: string, room: number): string[] {
   return pieces;
 }
 
-function cutPoint(head: string, least: number): number {
+function cutPoint(text: string, room: number): number {
+  const head = text.slice(0, room);
   for (const pattern of [/\n(?=[^\n]*$)/, /[.!?…]\s(?=[^.!?…]*$)/, /\s(?=\S*$)/]) {
     const match = pattern.exec(head);
-    if (match && match.index + match[0].length >= least) return match.index + match[0].length;
+    if (match && match.index + match[0].length >= room / 2) return match.index + match[0].length;
   }
-  // Only the last few characters matter for where a character ends.
-  const tail = Math.max(0, head.length - 40);
-  const start = isLowSurrogate(head.charCodeAt(tail)) ? tail + 1 : tail;
-  const segments = [...new Intl.Segmenter().segment(head.slice(start))];
-  const last = segments.at(-1);
-  return last && segments.length > 1
-    ? start + last.index
-    : head.length - (isHighSurrogate(head.charCodeAt(head.length - 1)) ? 1 : 0);
+  const straddling = new Intl.Segmenter().segment(text.slice(0, room + 40)).containing(room);
+  return straddling?.index || (/[\ud800-\udbff]$/.test(head) ? room - 1 : room);
 }
-
-const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit < 0xdc00;
-const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit < 0xe000;
