@@ -1,5 +1,5 @@
 // Telegram updates as inbound messages: who, where, which words, which files. Pure; knows no network.
-import type { Message, MessageEntity, Update, User } from 'grammy/types';
+import type { Document, Message, MessageEntity, Update, User } from 'grammy/types';
 import type { InboundMedia, InboundMessage } from './channel.js';
 
 export interface BotIdentity {
@@ -25,31 +25,30 @@ export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
   if (source.from?.is_bot && !source.sender_chat) return { kind: 'ignore' };
   // A channel's post in its discussion group, and a live location that moves: nobody says anything to us.
   if (source.is_automatic_forward || (update.edited_message && source.location)) return { kind: 'ignore' };
-  const media = mediaOf(source);
-  const text = textOf(source, bot);
-  if (text === '' && media.length === 0) return { kind: 'ignore' };
-  return {
-    kind: 'message',
-    message: { ...describe(source, bot), text, media, edited: update.edited_message !== undefined },
-  };
+  const message = messageOf(source, bot);
+  if (message.text === '' && message.media.length === 0) return { kind: 'ignore' };
+  return { kind: 'message', message: { ...message, edited: update.edited_message !== undefined } };
 }
 
-function describe(source: Message, bot: BotIdentity): Omit<InboundMessage, 'text' | 'media' | 'edited'> {
-  const { chat, from, sender_chat: senderChat, reply_to_message: replied } = source;
+function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edited'> {
+  const { chat, from, sender_chat: senderChat, reply_to_message: repliedTo } = source;
   const direct = chat.type === 'private';
-  const asChat = senderChat && !direct;
-  const username = asChat ? undefined : from?.username;
+  const asChat = direct ? undefined : senderChat;
+  // The first message of a forum topic is what every other one in it formally replies to.
+  const replied = repliedTo?.forum_topic_created ? undefined : repliedTo;
   return {
     chat: { address: String(chat.id), kind: direct ? 'direct' : 'group', title: chat.title ?? nameOf(from) },
     sender: {
-      address: String(asChat ? senderChat.id : (from?.id ?? chat.id)),
-      name: asChat ? (senderChat.title ?? 'Anonymous') : nameOf(from),
-      ...(username === undefined ? {} : { username }),
+      address: String((asChat ?? from ?? chat).id),
+      name: asChat ? (asChat.title ?? 'Anonymous') : nameOf(from),
+      ...(asChat || from?.username === undefined ? {} : { username: from.username }),
     },
     platformId: String(source.message_id),
+    text: textOf(source, bot),
     sentAt: (source.edit_date ?? source.date) * 1_000,
-    addressesAssistant: mentions(source, bot) || (replied?.from?.id === bot.id && !replied.forum_topic_created),
-    ...(replied && !replied.forum_topic_created ? { replyTo: quoteOf(replied, source, bot) } : {}),
+    addressesAssistant: mentions(source, bot) || replied?.from?.id === bot.id,
+    ...(replied ? { replyTo: quoteOf(replied, source, bot) } : {}),
+    media: mediaOf(source),
   };
 }
 
@@ -102,45 +101,38 @@ function wordless(source: Message): string {
   return '';
 }
 
+/** Where a message holds a file, in the order to look: an animation comes with a document that is the same file. */
+const FILES = [
+  ['photo', 'image', 'photo.jpg', 'image/jpeg'],
+  ['animation', 'video', 'animation.mp4', 'video/mp4'],
+  ['document', 'document', 'file', 'application/octet-stream'],
+  ['voice', 'voice', 'voice.ogg', 'audio/ogg'],
+  ['audio', 'audio', 'audio.mp3', 'audio/mpeg'],
+  ['video', 'video', 'video.mp4', 'video/mp4'],
+  ['video_note', 'video', 'video-note.mp4', 'video/mp4'],
+  ['sticker', 'image', 'sticker.webp', 'image/webp'],
+] as const;
+
 function mediaOf(source: Message): InboundMedia[] {
-  const { photo, document, voice, audio, video, video_note: videoNote, animation, sticker } = source;
-  const largest = photo?.at(-1);
-  const one = (
-    kind: InboundMedia['kind'],
-    file: TelegramFile,
-    fallback: { name: string; type: string },
-  ): InboundMedia[] => [
+  if (source.sticker?.is_animated || source.sticker?.is_video) return [];
+  const found = FILES.find(([field]) => source[field] !== undefined);
+  if (!found) return [];
+  const [field, kind, name, type] = found;
+  const file: TelegramFile | undefined = field === 'photo' ? source.photo?.at(-1) : source[field];
+  if (!file) return [];
+  const mimeType = file.mime_type ?? type;
+  return [
     {
-      kind,
-      fileName: safeFileName(file.file_name ?? fallback.name),
-      mimeType: file.mime_type ?? fallback.type,
+      kind: kind === 'document' && mimeType.startsWith('image/') ? 'image' : kind,
+      fileName: safeFileName(file.file_name ?? name),
+      mimeType,
       sizeBytes: file.file_size ?? 0,
       ref: file.file_id,
     },
   ];
-  if (largest) return one('image', largest, { name: 'photo.jpg', type: 'image/jpeg' });
-  // An animation comes with a document that is the same file.
-  if (animation) return one('video', animation, { name: 'animation.mp4', type: 'video/mp4' });
-  if (document)
-    return one(document.mime_type?.startsWith('image/') ? 'image' : 'document', document, {
-      name: 'file',
-      type: 'application/octet-stream',
-    });
-  if (voice) return one('voice', voice, { name: 'voice.ogg', type: 'audio/ogg' });
-  if (audio) return one('audio', audio, { name: 'audio.mp3', type: 'audio/mpeg' });
-  if (video) return one('video', video, { name: 'video.mp4', type: 'video/mp4' });
-  if (videoNote) return one('video', videoNote, { name: 'video-note.mp4', type: 'video/mp4' });
-  if (sticker && !sticker.is_animated && !sticker.is_video)
-    return one('image', sticker, { name: 'sticker.webp', type: 'image/webp' });
-  return [];
 }
 
-interface TelegramFile {
-  file_id: string;
-  file_size?: number | undefined;
-  file_name?: string | undefined;
-  mime_type?: string | undefined;
-}
+type TelegramFile = Pick<Document, 'file_id' | 'file_size' | 'file_name' | 'mime_type'>;
 
 /** A base name that is harmless in any folder: no separators, no control characters, no leading dots, at most 100 characters. */
 export function safeFileName(name: string): string {
