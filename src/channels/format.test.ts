@@ -215,6 +215,21 @@ describe('splitting', () => {
       expect(markdownToTelegramHtml(part)).toMatch(/<pre><code class="language-ts">[\s\S]*<\/code><\/pre>/);
   });
 
+  test('a fence whose opening line leaves no room for code is cut as text', () => {
+    const text = `\`\`\`${'language'.repeat(10)}\n${'code '.repeat(40)}\n\`\`\``;
+    const parts = splitMarkdown(text, { limit: 60, measure: (part) => part.length });
+    for (const part of parts) expect(part.length).toBeLessThanOrEqual(60);
+    expect(parts.join(' ').match(/code/g)).toHaveLength(40);
+  });
+
+  test('a long code block stays one where the marks count', () => {
+    const parts = splitMarkdown(`\`\`\`js\n${'let x = 1;\n'.repeat(30)}\`\`\``, {
+      limit: 100,
+      measure: (part) => part.length,
+    });
+    for (const part of parts) expect(part).toMatch(/^```js\n(let x = 1;\n)+```$/);
+  });
+
   test('a list that is cut counts on, and a link keeps its address in another part than its definition', () => {
     const items = Array.from({ length: 60 }, (_, i) => `1. item ${i} [x][Ref]`).join('\n');
     const parts = splitMarkdown(`${items}\n\n[Ref]: https://e.org/`, telegramOptions(300)).map(markdownToTelegramHtml);

@@ -2,9 +2,7 @@
 import { type MarkdownTarget, renderMarkdown } from './markdown-walk.js';
 
 /** HTML with the tags of the Telegram Bot API only (https://core.telegram.org/bots/api#html-style). */
-export function markdownToTelegramHtml(text: string): string {
-  return renderMarkdown(text, telegram).trim();
-}
+export const markdownToTelegramHtml = (text: string): string => renderMarkdown(text, telegram).trim();
 
 /** What a person reads of Telegram HTML written here: tags and entities resolved. */
 export function telegramPlainText(html: string): string {
@@ -16,45 +14,42 @@ export function telegramPlainText(html: string): string {
 export const telegramLength = (html: string): number => telegramPlainText(html).length;
 
 /** HTML from an allow-list of tags, everything else escaped: safe to put into our page. */
-export function markdownToSafeHtml(text: string): string {
-  return renderMarkdown(text, page);
-}
+export const markdownToSafeHtml = (text: string): string => renderMarkdown(text, page);
 
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
-const language = (name: string) => name.replace(/[^\w+#.-]/g, '').slice(0, 40);
-
-/** The address if it is one that may be clicked; undefined otherwise. */
+/** The address, escaped, if it is one that may be clicked; undefined otherwise. */
 function safeHref(href: string, schemes: RegExp): string | undefined {
   if (!URL.canParse(href)) return undefined;
   const url = new URL(href);
-  return schemes.test(url.protocol) ? url.href : undefined;
+  return schemes.test(url.protocol) ? escapeHtml(url.href) : undefined;
 }
+
+const element = (tag: string) => (inner: string) => `<${tag}>${inner}</${tag}>`;
+const code = (text: string) => element('code')(escapeHtml(text));
 
 const telegram: MarkdownTarget = {
   text: escapeHtml,
   strong: (inner) => around('b', inner),
   emphasis: (inner) => around('i', inner),
   strike: (inner) => around('s', inner),
-  code: (text) => `<code>${escapeHtml(text)}</code>`,
+  code,
   link(href, inner) {
     const mail = /^mailto:([^?]+)/i.exec(href)?.[1];
     // Telegram links addresses that it finds in the text, and no others.
     if (mail !== undefined) return inner === escapeHtml(mail) ? inner : `${inner} (${escapeHtml(mail)})`;
     const safe = safeHref(href, /^(https?|tg):$/);
     if (!safe || inner === '') return inner || escapeHtml(href);
-    return `<a href="${escapeHtml(safe)}">${withoutLinks(inner).replace(/<\/?code>/g, '')}</a>`;
+    return `<a href="${safe}">${withoutLinks(inner).replace(/<\/?code>/g, '')}</a>`;
   },
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
   heading: (_level, inner) => around('b', inner),
   codeBlock(text, name) {
-    const label = language(name);
-    return label
-      ? `<pre><code class="language-${label}">${escapeHtml(text)}</code></pre>`
-      : `<pre>${escapeHtml(text)}</pre>`;
+    const label = name.replace(/[^\w+#.-]/g, '').slice(0, 40);
+    return `<pre>${label ? `<code class="language-${label}">${escapeHtml(text)}</code>` : escapeHtml(text)}</pre>`;
   },
   // Telegram's quotes cannot be nested.
   quote: (inner, depth) => (depth === 0 ? `<blockquote>${inner}</blockquote>` : inner),
@@ -68,29 +63,30 @@ const telegram: MarkdownTarget = {
 
 const page: MarkdownTarget = {
   text: escapeHtml,
-  strong: (inner) => `<strong>${inner}</strong>`,
-  emphasis: (inner) => `<em>${inner}</em>`,
-  strike: (inner) => `<del>${inner}</del>`,
-  code: (text) => `<code>${escapeHtml(text)}</code>`,
+  strong: element('strong'),
+  emphasis: element('em'),
+  strike: element('del'),
+  code,
   link(href, inner) {
     const safe = safeHref(href, /^(https?|mailto):$/);
     if (!safe) return inner || escapeHtml(href);
-    return `<a href="${escapeHtml(safe)}" target="_blank" rel="noopener noreferrer nofollow">${withoutLinks(inner) || escapeHtml(href)}</a>`;
+    return `<a href="${safe}" target="_blank" rel="noopener noreferrer nofollow">${withoutLinks(inner) || escapeHtml(href)}</a>`;
   },
   lineBreak: () => '<br>',
-  paragraph: (inner) => `<p>${inner}</p>`,
-  heading: (level, inner) => `<h${Math.min(level + 2, 6)}>${inner}</h${Math.min(level + 2, 6)}>`,
-  codeBlock: (text) => `<pre><code>${escapeHtml(text)}</code></pre>`,
-  quote: (inner) => `<blockquote>${inner}</blockquote>`,
+  paragraph: element('p'),
+  heading: (level, inner) => element(`h${Math.min(level + 2, 6)}`)(inner),
+  codeBlock: (text) => `<pre>${code(text)}</pre>`,
+  quote: element('blockquote'),
   list(items, ordered) {
-    const tag = ordered ? 'ol' : 'ul';
-    const start = ordered ? ` start="${Number.parseInt(items[0]?.marker ?? '1', 10)}"` : '';
-    return `<${tag}${start}>${items.map(({ blocks }) => `<li>${blocks.join('\n')}</li>`).join('')}</${tag}>`;
+    const content = items.map(({ blocks }) => element('li')(blocks.join('\n'))).join('');
+    return ordered
+      ? `<ol start="${Number.parseInt(items[0]?.marker ?? '1', 10)}">${content}</ol>`
+      : `<ul>${content}</ul>`;
   },
   table(header, rows) {
-    const row = (cells: string[], tag: string) =>
-      `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
-    return `<table><thead>${row(header, 'th')}</thead><tbody>${rows.map((cells) => row(cells, 'td')).join('')}</tbody></table>`;
+    const row = (cells: string[], tag: string) => element('tr')(cells.map(element(tag)).join(''));
+    const body = rows.map((cells) => row(cells, 'td')).join('');
+    return `<table><thead>${row(header, 'th')}</thead><tbody>${body}</tbody></table>`;
   },
   rule: () => '<hr>',
   join: (blocks) => blocks.join('\n'),
@@ -114,11 +110,8 @@ const cellText = (html: string) => stripTags(html).replace(/\s+/g, ' ').trim();
 function alignTable(rows: string[][]): string {
   const width = (cell: string) => [...cell.replace(/&\w+;/g, '_')].length;
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))));
-  const line = (row: string[]) =>
-    row
-      .map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell))))
-      .join(' | ')
-      .trimEnd();
-  const [header = [], ...body] = rows;
-  return [line(header), widths.map((size) => '-'.repeat(size)).join('-+-'), ...body.map(line)].join('\n');
+  const pad = (cell: string, column: number) => cell + ' '.repeat((widths[column] ?? 0) - width(cell));
+  const lines = rows.map((row) => row.map(pad).join(' | ').trimEnd());
+  const rule = widths.map((size) => '-'.repeat(size)).join('-+-');
+  return lines.toSpliced(1, 0, rule).join('\n');
 }

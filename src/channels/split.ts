@@ -110,7 +110,7 @@ function splitFence(code: string, language: string, { limit, measure }: SplitOpt
   const ticks = '`'.repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map((match) => match[0].length + 1)));
   // A `~~~` fence may have backticks behind it, this one may not.
   const fence = (text: string) => `\n${ticks}${language.replaceAll('`', '')}\n${text}\n${ticks}\n\n`;
-  const room = limit - measure(fence('')) - 4;
+  const room = Math.max(limit - measure(fence('')) - 4, 16);
   const lines = code.split(/(?<=\n)/).flatMap((line) => cutText(line, Math.floor(room / 2)));
   return pack(lines, room, (line) => line.length).map((chunk) => fence(chunk.join('').replace(/\n$/, '')));
 }
