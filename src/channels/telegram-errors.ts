@@ -32,14 +32,9 @@ export function afterPollError(error: unknown, failures: number, jitter: number)
   return waiting(Math.max(backoff, retryAfterMs(error) ?? 0));
 }
 
-export const isConflict = (error: unknown): boolean => error instanceof GrammyError && error.error_code === 409;
-
-/** A webhook set for this token keeps `getUpdates` from working. */
-export const isWebhookConflict = (error: unknown): boolean =>
-  error instanceof GrammyError && error.error_code === 409 && error.description.includes('webhook');
-
-export const isMarkupRefusal = (error: unknown): boolean =>
-  error instanceof GrammyError && error.error_code === 400 && error.description.includes("can't parse entities");
+/** Telegram answered with this code, and said these words. */
+export const isRefusal = (error: unknown, code: number, words = ''): boolean =>
+  error instanceof GrammyError && error.error_code === code && error.description.includes(words);
 
 /** The supergroup that the chat became, when the call failed because of that. */
 export const movedTo = (error: unknown): string | undefined =>
@@ -51,8 +46,7 @@ export const movedTo = (error: unknown): string | undefined =>
 export function toChannelError(error: unknown): ChannelError {
   if (error instanceof ChannelError) return error;
   if (!(error instanceof GrammyError) || isTokenRefusal(error)) return new ChannelError('network', reasonOf(error));
-  if (movedTo(error)) return new ChannelError('retry', error.description, { retryAfterMs: 0 });
-  const wait = retryAfterMs(error);
+  const wait = movedTo(error) ? 0 : retryAfterMs(error);
   if (wait !== undefined) return new ChannelError('retry', error.description, { retryAfterMs: wait });
   return new ChannelError(error.error_code >= 500 ? 'retry' : 'permanent', error.description);
 }

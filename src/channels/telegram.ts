@@ -7,15 +7,7 @@ import { z } from 'zod';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
-import {
-  afterPollError,
-  isConflict,
-  isMarkupRefusal,
-  isWebhookConflict,
-  movedTo,
-  NotStored,
-  toChannelError,
-} from './telegram-errors.js';
+import { afterPollError, isRefusal, movedTo, NotStored, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
 
 export const telegram = defineChannel({
@@ -27,10 +19,8 @@ export const telegram = defineChannel({
       .optional(),
     TELEGRAM_API_ROOT: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.telegram.org' }).optional(),
   }),
-  create({ TELEGRAM_BOT_TOKEN: token, TELEGRAM_API_ROOT: root }, deps) {
-    return token === undefined
-      ? undefined
-      : createTelegram({ token, root: (root ?? 'https://api.telegram.org').replace(/\/+$/, ''), deps });
+  create({ TELEGRAM_BOT_TOKEN: token, TELEGRAM_API_ROOT: root = 'https://api.telegram.org' }, deps) {
+    return token === undefined ? undefined : createTelegram(token, root.replace(/\/+$/, ''), deps);
   },
 });
 
@@ -46,15 +36,12 @@ const DOWNLOAD_TIMEOUT_MS = 120_000;
 /** How long a send may go on after `stop`: breaking it off could send the same message again after the restart. */
 const SEND_GRACE_MS = 3_000;
 
-interface Settings {
-  token: string;
-  root: string;
+interface Connection {
   deps: ChannelDeps;
-}
-
-interface Connection extends Settings {
   api: Api;
   poller: Api;
+  /** Where files are downloaded from; holds the token. */
+  files: string;
   /** Aborted when receiving ends. */
   over: AbortController;
   pollAbort: CallAbort;
@@ -63,13 +50,13 @@ interface Connection extends Settings {
   sending: Set<Promise<unknown>>;
 }
 
-function createTelegram(settings: Settings): Channel {
-  const { token, root, deps } = settings;
+function createTelegram(token: string, root: string, deps: ChannelDeps): Channel {
   const connect = (timeoutSeconds: number) => new Api(token, { apiRoot: root, timeoutSeconds, sensitiveLogs: false });
   const connection: Connection = {
-    ...settings,
+    deps,
     api: connect(CALL_TIMEOUT_SECONDS),
     poller: connect(POLL_TIMEOUT_SECONDS),
+    files: `${root}/file/bot${token}`,
     over: new AbortController(),
     pollAbort: new CallAbort(),
     sendAbort: new CallAbort(),
@@ -88,9 +75,7 @@ function createTelegram(settings: Settings): Channel {
     split: (text) => splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure }),
     send: (part) => send(connection, part),
     typing(address) {
-      connection.api
-        .sendChatAction(Number(address), 'typing', {}, connection.pollAbort.signal)
-        .catch((error: unknown) => deps.log.debug({ error: toChannelError(error).message }, 'typing not shown'));
+      void attempt(deps, connection.api.sendChatAction(Number(address), 'typing', {}, connection.pollAbort.signal));
     },
     fetchMedia: (ref, maxBytes) => fetchMedia(connection, ref, maxBytes),
   };
@@ -115,7 +100,7 @@ async function stop({ over, pollAbort, sendAbort, sending, deps }: Connection, p
 }
 
 async function poll(connection: Connection): Promise<void> {
-  const { deps, over } = connection;
+  const { deps, over, pollAbort } = connection;
   let bot: BotIdentity | undefined;
   let offset = 0;
   let failures = 0;
@@ -129,7 +114,7 @@ async function poll(connection: Connection): Promise<void> {
       // Asking with this offset confirms everything below it, so it moves only behind a committed update.
       const updates = await connection.poller.getUpdates(
         { offset, timeout: atOnce ? 0 : POLL_SECONDS, limit: 100, allowed_updates: ['message', 'edited_message'] },
-        connection.pollAbort.signal,
+        pollAbort.signal,
       );
       if (over.signal.aborted) return;
       for (const update of updates) {
@@ -145,19 +130,17 @@ async function poll(connection: Connection): Promise<void> {
       const { state, ms } = afterPollError(error, failures, deps.clock.random());
       deps.log.warn({ failures, delayMs: ms, error: state.detail }, 'telegram poll failed');
       deps.onState(state);
-      if (isWebhookConflict(error)) await removeWebhook(connection);
+      // The owner gave the token to Pinch, which can only poll; what another program left behind would block that for ever.
+      if (isRefusal(error, 409, 'webhook')) await attempt(deps, connection.api.deleteWebhook({}, pollAbort.signal));
       await deps.clock.sleep(ms, over.signal);
-      atOnce = !isConflict(error);
+      atOnce = !isRefusal(error, 409);
     }
   }
 }
 
-/** The owner gave the token to Pinch, which can only poll; a webhook left over from another program would block that for ever. */
-async function removeWebhook({ api, deps, pollAbort }: Connection): Promise<void> {
-  await api.deleteWebhook({}, pollAbort.signal).then(
-    () => deps.log.info('removed a webhook that was set for this bot'),
-    (error: unknown) => deps.log.warn({ error: toChannelError(error).message }, 'webhook not removed'),
-  );
+/** For calls that nobody waits for: what Telegram thinks of them is for the log. */
+async function attempt({ log }: ChannelDeps, call: Promise<unknown>): Promise<void> {
+  await call.catch((error: unknown) => log.debug({ error: toChannelError(error).message }, 'telegram call failed'));
 }
 
 async function introduce({ api, pollAbort, deps }: Connection): Promise<BotIdentity> {
@@ -168,9 +151,7 @@ async function introduce({ api, pollAbort, deps }: Connection): Promise<BotIdent
     { command: 'stop', description: 'stop what I am doing here' },
     { command: 'new', description: 'start a new conversation' },
   ];
-  api
-    .setMyCommands(commands, {}, pollAbort.signal)
-    .catch((error: unknown) => deps.log.debug({ error: toChannelError(error).message }, 'command list not set'));
+  void attempt(deps, api.setMyCommands(commands, {}, pollAbort.signal));
   return { id, username };
 }
 
@@ -217,14 +198,14 @@ async function sendMessage({ api, sendAbort, deps }: Connection, { address, text
   try {
     return await api.sendMessage(chat, html, { ...options, parse_mode: 'HTML' }, signal);
   } catch (error) {
-    if (!isMarkupRefusal(error)) throw error;
+    if (!isRefusal(error, 400, "can't parse entities")) throw error;
     // Better plain than lost.
     deps.log.warn({ error: toChannelError(error).message }, 'telegram refused the markup, sent as plain text');
     return api.sendMessage(chat, telegramPlainText(html), options, signal);
   }
 }
 
-async function fetchMedia({ api, root, token, over, pollAbort }: Connection, ref: string, maxBytes: number) {
+async function fetchMedia({ api, files, over, pollAbort }: Connection, ref: string, maxBytes: number) {
   try {
     const { file_path: path, file_size: size = 0 } = await api.getFile(ref, pollAbort.signal);
     // Telegram's paths are relative; anything else could lead to another address than the API's.
@@ -232,7 +213,7 @@ async function fetchMedia({ api, root, token, over, pollAbort }: Connection, ref
       throw new ChannelError('permanent', 'Telegram does not offer the file');
     if (size > maxBytes) throw tooLarge(maxBytes);
     const signal = AbortSignal.any([over.signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
-    const response = await fetch(`${root}/file/bot${token}/${path}`, { redirect: 'error', signal });
+    const response = await fetch(`${files}/${path}`, { redirect: 'error', signal });
     if (!response.ok || !response.body) {
       await response.body?.cancel();
       throw new ChannelError(response.status >= 500 ? 'network' : 'permanent', `Telegram answered ${response.status}`);
