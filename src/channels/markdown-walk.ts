@@ -48,15 +48,11 @@ function isPathological(text: string): boolean {
     if (/^(?:[ \t]*>){20}/.test(line) || /^[ \t]{80}/.test(line)) return true;
     // Escaped ones cost nothing, and counting them would show the backslashes of a text that we escaped ourselves.
     delimiters = line.trim() === '' ? 0 : delimiters + (line.match(/(?<!\\)[*_~[\]`<]/g)?.length ?? 0);
-    if (delimiters > MAX_DELIMITERS || hasAddressRun(line)) return true;
+    // A long run without spaces such as `a.a.a.…`: at each of its characters the parser looks for an e-mail address again.
+    const [run = ''] = /[\w.!#$%&'*+/=?^`{|}~-]{2000,}/.exec(line) ?? [];
+    if (delimiters > MAX_DELIMITERS || /[^a-z\d]/i.test(run.slice(1))) return true;
   }
   return false;
-}
-
-/** A long run without spaces such as `a.a.a.…`: at each of its characters the parser looks for an e-mail address again. */
-function hasAddressRun(line: string): boolean {
-  const run = /[\w.!#$%&'*+/=?^`{|}~-]{2000,}/.exec(line);
-  return run !== null && /[^a-z\d]/i.test(run[0].slice(1));
 }
 
 export function renderMarkdown(markdown: string, target: MarkdownTarget): string {
@@ -66,10 +62,7 @@ export function renderMarkdown(markdown: string, target: MarkdownTarget): string
   return blocks ? target.join(renderBlocks(blocks, target, { list: 0, quote: 0 })) : target.text(text);
 }
 
-interface Depth {
-  list: number;
-  quote: number;
-}
+type Depth = Record<'list' | 'quote', number>;
 
 function renderBlocks(tokens: Token[], target: MarkdownTarget, depth: Depth): string[] {
   if (depth.list + depth.quote > MAX_DEPTH) return [target.text(tokens.map((token) => token.raw).join(''))];

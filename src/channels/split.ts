@@ -17,7 +17,7 @@ export function splitMarkdown(text: string, options: SplitOptions): string[] {
   const blocks = parseBlocks(text);
   const parts = blocks && splitBlocks(blocks, options);
   // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
-  return parts && keepsWords(parts, text) ? parts : plainPieces(text, options).filter((part) => part.trim() !== '');
+  return parts && keepsWords(parts, text) ? parts : plainPieces(text, options);
 }
 
 /** Whether what a reader sees of the text is in the parts, in its order; addresses and marks may come in between. */
@@ -63,10 +63,12 @@ function pack(pieces: string[], limit: number, sizeOf: (piece: string) => number
   let left = 0;
   for (const piece of pieces) {
     const size = sizeOf(piece);
-    const group = groups.at(-1);
-    if (group && size <= left) group.push(piece);
-    else groups.push([piece]);
-    left = (group && size <= left ? left : limit) - size;
+    if (groups.length === 0 || size > left) {
+      groups.push([]);
+      left = limit;
+    }
+    groups.at(-1)?.push(piece);
+    left -= size;
   }
   return groups;
 }
@@ -137,6 +139,7 @@ function asParagraph(text: string): string {
 
 function plainPieces(text: string, options: SplitOptions, room = Math.floor(options.limit / 2)): string[] {
   return cutText(text, room).flatMap((piece) => {
+    if (piece.trim() === '') return [];
     const escaped = escapeMarkdown(piece);
     if (options.measure(escaped) <= options.limit || room < 16) return [escaped];
     return plainPieces(piece, options, Math.floor(room / 2));
