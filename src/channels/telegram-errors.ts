@@ -1,16 +1,7 @@
 // What a failed Bot API call means: when to poll again, what to tell the owner, whether a message may still be sent. Pure.
 // grammY's errors never leave this file: an HttpError carries the request's address, and with it the token.
 import { GrammyError, HttpError } from 'grammy';
-import { describeError } from '../errors.js';
 import { ChannelError, type ChannelState } from './channel.js';
-
-/** The store refused a message, so its update must come again. */
-export class NotStored extends Error {
-  constructor(cause: unknown) {
-    super(`a received message could not be stored: ${describeError(cause)}`, { cause });
-    this.name = 'NotStored';
-  }
-}
 
 const BAD_TOKEN =
   'Telegram refuses the bot token: correct TELEGRAM_BOT_TOKEN in .env (get one from @BotFather), then restart';
@@ -59,7 +50,7 @@ function retryAfterMs({ error_code: code, parameters }: GrammyError): number | u
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof NotStored) return error.message;
+  if (error instanceof ChannelError) return error.message;
   if (error instanceof GrammyError) return isTokenRefusal(error) ? BAD_TOKEN : error.description;
   const failure = error instanceof HttpError ? error.error : error instanceof Error ? (error.cause ?? error) : error;
   if (!(failure instanceof Error)) return 'Telegram cannot be reached';

@@ -1,11 +1,8 @@
 // Telegram updates as inbound messages: who, where, which words, which files. Pure; knows no network.
-import type { Document, Message, MessageEntity, Update, User } from 'grammy/types';
+import type { Document, Message, Update, User, UserFromGetMe } from 'grammy/types';
 import type { InboundMedia, InboundMessage } from './channel.js';
 
-export interface BotIdentity {
-  id: number;
-  username: string;
-}
+export type BotIdentity = Pick<UserFromGetMe, 'id' | 'username'>;
 
 export type Mapped =
   | { kind: 'message'; message: InboundMessage }
@@ -62,22 +59,20 @@ function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullab
   };
 }
 
-const nameOf = (user: User | undefined): string =>
+const nameOf = (user: Pick<User, 'first_name' | 'last_name'> | undefined): string =>
   [user?.first_name, user?.last_name].filter(Boolean).join(' ') || 'Someone';
 
-const entitiesOf = (source: Message): MessageEntity[] => source.entities ?? source.caption_entities ?? [];
 const wordsOf = (source: Message): string => source.text ?? source.caption ?? '';
-
-/** Offsets count UTF-16 units, as JavaScript strings do. */
-const entityText = (source: Message, entity: MessageEntity): string =>
-  wordsOf(source).slice(entity.offset, entity.offset + entity.length);
 
 function mentions(source: Message, bot: BotIdentity): boolean {
   const own = `@${bot.username}`.toLowerCase();
-  return entitiesOf(source).some((entity) => {
+  return (source.entities ?? source.caption_entities ?? []).some((entity) => {
     if (entity.type === 'text_mention') return entity.user.id === bot.id;
-    if (entity.type === 'mention') return entityText(source, entity).toLowerCase() === own;
-    return entity.type === 'bot_command' && entityText(source, entity).toLowerCase().endsWith(own);
+    // Offsets count UTF-16 units, as JavaScript strings do.
+    const words = wordsOf(source)
+      .slice(entity.offset, entity.offset + entity.length)
+      .toLowerCase();
+    return entity.type === 'mention' ? words === own : entity.type === 'bot_command' && words.endsWith(own);
   });
 }
 
@@ -89,16 +84,13 @@ function textOf(source: Message, bot: BotIdentity): string {
   return `${forwarded}${words || wordless(source)}`.trim();
 }
 
-function wordless(source: Message): string {
-  if (source.venue) return `[place: ${source.venue.title}, ${source.venue.address}]`;
-  if (source.location) return `[location: ${source.location.latitude}, ${source.location.longitude}]`;
-  if (source.contact)
-    return `[contact: ${nameOf({ ...source.contact, id: 0, is_bot: false })} ${source.contact.phone_number}]`;
-  if (source.poll)
-    return `[poll: ${source.poll.question} — ${source.poll.options.map((option) => option.text).join(' / ')}]`;
-  if (source.dice) return `[dice ${source.dice.emoji}: ${source.dice.value}]`;
-  if (source.sticker) return `[sticker ${source.sticker.emoji ?? ''}]`;
-  return '';
+function wordless({ venue, location, contact, poll, dice, sticker }: Message): string {
+  if (venue) return `[place: ${venue.title}, ${venue.address}]`;
+  if (location) return `[location: ${location.latitude}, ${location.longitude}]`;
+  if (contact) return `[contact: ${nameOf(contact)} ${contact.phone_number}]`;
+  if (poll) return `[poll: ${poll.question} — ${poll.options.map((option) => option.text).join(' / ')}]`;
+  if (dice) return `[dice ${dice.emoji}: ${dice.value}]`;
+  return sticker ? `[sticker ${sticker.emoji ?? ''}]` : '';
 }
 
 /** Where a message holds a file, in the order to look: an animation comes with a document that is the same file. */

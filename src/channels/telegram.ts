@@ -4,10 +4,11 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api } from 'grammy';
 import { z } from 'zod';
+import { describeError } from '../errors.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
-import { afterPollError, isRefusal, movedTo, NotStored, toChannelError } from './telegram-errors.js';
+import { afterPollError, isRefusal, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
 
 export const telegram = defineChannel({
@@ -90,11 +91,9 @@ async function stop({ over, pollAbort, sendAbort, sending, deps }: Connection, p
   over.abort();
   pollAbort.abort();
   await polling;
-  if (sending.size > 0) {
-    const grace = new AbortController();
-    await Promise.race([Promise.allSettled(sending), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
-    grace.abort();
-  }
+  const grace = new AbortController();
+  await Promise.race([Promise.allSettled(sending), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
+  grace.abort();
   sendAbort.abort();
   deps.onState({ state: 'stopped', detail: '' });
 }
@@ -144,7 +143,7 @@ async function attempt({ log }: ChannelDeps, call: Promise<unknown>): Promise<vo
 }
 
 async function introduce({ api, pollAbort, deps }: Connection): Promise<BotIdentity> {
-  const { id, username } = await api.getMe(pollAbort.signal);
+  const bot = await api.getMe(pollAbort.signal);
   const commands = [
     { command: 'help', description: 'what I understand' },
     { command: 'status', description: 'what is running' },
@@ -152,10 +151,10 @@ async function introduce({ api, pollAbort, deps }: Connection): Promise<BotIdent
     { command: 'new', description: 'start a new conversation' },
   ];
   void attempt(deps, api.setMyCommands(commands, {}, pollAbort.signal));
-  return { id, username };
+  return bot;
 }
 
-/** Throws `NotStored` only; an update that makes no sense must not block those behind it. */
+/** Throws when the store refuses the message: its update must come again. One that makes no sense must not block those behind it. */
 function receive({ deps }: Connection, update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): void {
   let mapped: Mapped;
   try {
@@ -168,8 +167,8 @@ function receive({ deps }: Connection, update: Parameters<typeof mapUpdate>[0], 
   try {
     if (mapped.kind === 'moved') deps.onChatMoved(mapped.from, mapped.to);
     if (mapped.kind === 'message') deps.onMessage(mapped.message);
-  } catch (error) {
-    throw new NotStored(error);
+  } catch (cause) {
+    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
   }
 }
 
@@ -218,22 +217,18 @@ async function fetchMedia({ api, files, over, pollAbort }: Connection, ref: stri
       await response.body?.cancel();
       throw new ChannelError(response.status >= 500 ? 'network' : 'permanent', `Telegram answered ${response.status}`);
     }
-    return await readAtMost(response.body, maxBytes);
+    const chunks: Uint8Array[] = [];
+    let left = maxBytes;
+    for await (const chunk of response.body) {
+      left -= chunk.byteLength;
+      // Leaving the loop early cancels the rest of the download.
+      if (left < 0) throw tooLarge(maxBytes);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   } catch (error) {
     throw toChannelError(error);
   }
-}
-
-/** Leaving the loop early cancels the rest of the download. */
-async function readAtMost(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let received = 0;
-  for await (const chunk of body) {
-    received += chunk.byteLength;
-    if (received > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 const tooLarge = (maxBytes: number) =>
