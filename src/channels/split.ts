@@ -15,9 +15,16 @@ export function splitMarkdown(text: string, options: SplitOptions): string[] {
   if (text.trim() === '') return [];
   if (options.measure(text) <= options.limit) return [text];
   const blocks = parseBlocks(text);
-  const parts = blocks && splitBlocks(blocks, options);
+  const definitions = (blocks ?? []).filter((block) => block.type === 'def');
+  const pieces = blocks ? blocks.flatMap((block) => splitBlock(block, options)) : plainPieces(text, options);
+  const parts = packMarkdown(pieces, options)
+    .flatMap(joinWhenUnchanged)
+    .flatMap((part) => (options.measure(part) <= options.limit ? [part] : plainPieces(part, options)))
+    .map((part) => part.replace(/^\n+/, '').trimEnd())
+    .filter((part) => part !== '')
+    .map((part) => withDefinitions(part, definitions, options));
   // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
-  return parts && keepsWords(parts, text) ? parts : plainPieces(text, options);
+  return keepsWords(parts, text) ? parts : plainPieces(text, options);
 }
 
 /** Whether what a reader sees of the text is in the parts, in its order; addresses and marks may come in between. */
@@ -31,17 +38,6 @@ function keepsWords(parts: string[], text: string): boolean {
 
 /** What a reader sees of Markdown, without the spaces: what must be the same before and after a cut. */
 const shown = (markdown: string) => telegramPlainText(markdownToTelegramHtml(markdown)).replace(/\s+/g, '');
-
-function splitBlocks(blocks: MarkedToken[], options: SplitOptions): string[] {
-  const definitions = blocks.filter((block) => block.type === 'def');
-  const pieces = blocks.filter((block) => block.type !== 'def').flatMap((block) => splitBlock(block, options));
-  return packMarkdown(pieces, options)
-    .flatMap(joinWhenUnchanged)
-    .flatMap((part) => (options.measure(part) <= options.limit ? [part] : plainPieces(part, options)))
-    .map((part) => part.replace(/^\n+/, '').trimEnd())
-    .filter((part) => part !== '')
-    .map((part) => withDefinitions(part, definitions, options));
-}
 
 /** Pieces that would mean something else side by side (one ends in an open fence) stay apart. */
 function joinWhenUnchanged(pieces: string[]): string[] {
@@ -78,6 +74,7 @@ const packMarkdown = (pieces: string[], { limit, measure }: SplitOptions) =>
   pack(pieces, limit, (piece) => measure(piece) + 2);
 
 function splitBlock(block: MarkedToken, options: SplitOptions): string[] {
+  if (block.type === 'def') return [];
   if (options.measure(block.raw) + 2 <= options.limit) return [block.raw];
   if (block.type === 'code') return splitFence(block.text, block.lang ?? '', options);
   if (block.type === 'list') return block.items.flatMap((item, index) => splitItem(item, block.start, index, options));
