@@ -23,6 +23,10 @@ export type { DashboardControl, DashboardDeps } from './deps.js';
 
 const COOKIE_SECONDS = 180 * 86_400;
 const MAX_BODY_BYTES = 1024 * 1024;
+/** No foreign code, no framing. */
+const CONTENT_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+  "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
 /** Listens on 127.0.0.1. Throws PinchError `port_taken` or `dashboard_failed`. `close` ends open streams too; a second call is harmless. */
 export async function startDashboard(deps: DashboardDeps): Promise<{ url: string; close(): Promise<void> }> {
@@ -51,7 +55,15 @@ export async function startDashboard(deps: DashboardDeps): Promise<{ url: string
 function createApp(deps: DashboardDeps): Hono {
   const pages = fileURLToPath(new URL('pages', import.meta.url));
   const app = new Hono();
-  app.use(protectAnswers(), guard(deps.token, readFileSync(join(pages, 'login.html'), 'utf8')), limitBody());
+  const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`).getResponse();
+  app.use(secureHeaders(), async (c, next) => {
+    await next();
+    c.res.headers.set('content-security-policy', CONTENT_POLICY);
+    // No data stays behind.
+    c.res.headers.set('cache-control', 'no-store');
+  });
+  app.use(guard(deps.token, readFileSync(join(pages, 'login.html'), 'utf8')));
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addChat(app, deps);
   addApi(app, deps);
@@ -63,33 +75,6 @@ function createApp(deps: DashboardDeps): Hono {
     return refuse(500, 'internal', 'something went wrong here', 'the log of Pinch says what').getResponse();
   });
   return app;
-}
-
-/** No foreign code, no framing, no data left behind in a cache. */
-function protectAnswers(): MiddlewareHandler {
-  const addHeaders = secureHeaders({
-    contentSecurityPolicy: {
-      defaultSrc: ["'none'"],
-      scriptSrc: ["'self'"],
-      styleSrc: ["'self'"],
-      connectSrc: ["'self'"],
-      imgSrc: ["'self'", 'data:'],
-      baseUri: ["'none'"],
-      frameAncestors: ["'none'"],
-      formAction: ["'none'"],
-    },
-  });
-  return async (c, next) => {
-    await addHeaders(c, next);
-    c.res.headers.set('cache-control', 'no-store');
-  };
-}
-
-function limitBody(): MiddlewareHandler {
-  return bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => refuse(413, 'too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`).getResponse(),
-  });
 }
 
 /** Stands before every route: nothing is reachable that is not decided here. */
