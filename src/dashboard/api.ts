@@ -6,32 +6,28 @@ import { startOfDay } from '../decide/day.js';
 import { findChat } from '../gateway/host-api.js';
 import { type Chat, type Run, runState, sendersPolicy } from '../types.js';
 import type { DashboardDeps } from './deps.js';
-import { limitParameter, readBody, readQuery, refuse } from './http.js';
+import { parse, readBody, refuse } from './http.js';
 import { metricsText } from './metrics.js';
 
 const DAY_MS = 86_400_000;
 
+const listQuery = z.object({
+  state: runState.nullable().default(null),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+});
+
 export function addApi(app: Hono, deps: DashboardDeps): void {
-  const { store } = deps;
-  addControl(app, deps);
+  const { store, config, pairing } = deps;
   addRuns(app, deps);
   addChats(app, deps);
-  app.get('/api/outbox', (c) => {
-    const { limit } = readQuery(c, z.object({ limit: limitParameter }));
-    return c.json({ outbox: store.outbox.list(limit) });
-  });
+  app.get('/api/status', (c) => c.json(deps.status()));
+  app.get('/api/outbox', (c) => c.json({ outbox: store.outbox.list(parse(listQuery, c.req.query()).limit) }));
   app.get('/api/costs', (c) => c.json(costs(deps)));
   app.get('/metrics', (c) => c.text(metricsText(deps), 200, { 'content-type': 'text/plain; version=0.0.4' }));
-}
-
-function addControl(app: Hono, deps: DashboardDeps): void {
-  app.get('/api/status', (c) => c.json(deps.status()));
   app.get('/api/pairing', (c) => {
-    const open = deps
-      .status()
-      .channels.map((channel) => channel.name)
-      .filter((name) => name !== 'web' && deps.config.owner?.channel !== name && !deps.store.groups.hasOwner(name));
-    return c.json({ pairing: open.map((channel) => ({ channel, code: deps.pairing.code(channel) })) });
+    const owned = (name: string) => name === 'web' || config.owner?.channel === name || store.groups.hasOwner(name);
+    const open = deps.status().channels.filter(({ name }) => !owned(name));
+    return c.json({ pairing: open.map(({ name }) => ({ channel: name, code: pairing.code(name) })) });
   });
   app.post('/api/stop', async (c) => {
     const { reason } = await readBody(c, z.object({ reason: z.string().max(500).default('asked on the dashboard') }));
@@ -53,8 +49,8 @@ function addRuns(app: Hono, deps: DashboardDeps): void {
     return run;
   };
   app.get('/api/runs', (c) => {
-    const { state, limit } = readQuery(c, z.object({ state: runState.optional(), limit: limitParameter }));
-    return c.json({ runs: store.runs.list(state ?? null, limit) });
+    const { state, limit } = parse(listQuery, c.req.query());
+    return c.json({ runs: store.runs.list(state, limit) });
   });
   app.get('/api/runs/:id', (c) => {
     const run = findRun(c);
@@ -146,17 +142,12 @@ function firstSight({ store, clock, status }: DashboardDeps, name: string): Chat
 }
 
 function costs({ store, clock, config }: DashboardDeps) {
-  const now = clock.now();
-  const period = (since: number) => {
-    const rows = store.usage
-      .byModel(since)
-      .map(({ folder, ...row }) => ({ group: folder, ...row, costUsd: row.costMicroUsd / 1e6 }));
+  const priced = <Row extends { costMicroUsd: number }>(row: Row) => ({ ...row, costUsd: row.costMicroUsd / 1e6 });
+  const period = (firstDay: number) => {
+    const since = startOfDay(firstDay, config.timeZone);
+    const rows = store.usage.byModel(since).map(({ folder, ...row }) => priced({ group: folder, ...row }));
     const calls = rows.reduce((sum, row) => sum + row.calls, 0);
-    const costMicroUsd = store.usage.spent(since, null);
-    return { since, calls, costMicroUsd, costUsd: costMicroUsd / 1e6, rows };
+    return priced({ since, calls, costMicroUsd: store.usage.spent(since, null), rows });
   };
-  return {
-    today: period(startOfDay(now, config.timeZone)),
-    last30Days: period(startOfDay(now - 29 * DAY_MS, config.timeZone)),
-  };
+  return { today: period(clock.now()), last30Days: period(clock.now() - 29 * DAY_MS) };
 }

@@ -33,9 +33,8 @@ export function loadDashboardToken(dataDir: string): string {
 }
 
 /** What the cookie holds: derived, so that a leaked cookie is not the token. */
-export function sessionValue(token: string): string {
-  return createHmac('sha256', token).update('pinch dashboard session').digest('base64url');
-}
+export const sessionValue = (token: string): string =>
+  createHmac('sha256', token).update('pinch dashboard session').digest('base64url');
 
 /** Equal or not, in a time that says nothing about where two strings differ. */
 function sameSecret(given: string | undefined, wanted: string): boolean {

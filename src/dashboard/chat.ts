@@ -19,10 +19,7 @@ const newMessage = z.object({
     .max(100_000, { error: 'it is longer than 100,000 characters' })
     .refine((text) => text.trim() !== '', { error: 'the message is empty' }),
   /** Chosen by the sender; the same id twice stores the message once. */
-  id: z
-    .string()
-    .regex(/^[\w-]{1,128}$/, { error: 'use at most 128 letters, digits, - and _' })
-    .default(() => randomUUID()),
+  id: z.stringFormat('at most 128 letters, digits, - and _', /^[\w-]{1,128}$/).default(() => randomUUID()),
 });
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
 
@@ -49,9 +46,7 @@ export function addChat(app: Hono, deps: DashboardDeps): void {
 }
 
 /** Undefined until the first message was sent. */
-function pageChat({ store }: DashboardDeps): Chat | undefined {
-  return store.groups.chatByAddress('web', 'owner');
-}
+const pageChat = ({ store }: DashboardDeps): Chat | undefined => store.groups.chatByAddress('web', 'owner');
 
 function history(deps: DashboardDeps, after?: number): StoredMessage[] {
   const chat = pageChat(deps);
@@ -110,16 +105,9 @@ function createEvents(deps: DashboardDeps, after: number | undefined): () => SSE
 
 /** A message as the page shows it. */
 function pageMessage(deps: DashboardDeps, { id, direction, senderName, text, sentAt, platformId }: StoredMessage) {
-  const out = direction === 'out';
-  return {
-    id,
-    direction,
-    sender: senderName,
-    text,
-    /** What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is. */
-    html: out ? deps.markdownToSafeHtml(text) : null,
-    at: sentAt,
-    /** The sender's own id of an inbound message: the page finds its unsent copy by it. */
-    clientId: out ? null : platformId,
-  };
+  // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
+  const html = direction === 'out' ? deps.markdownToSafeHtml(text) : null;
+  // The sender's own id of an inbound message: the page finds its unsent copy by it.
+  const clientId = direction === 'out' ? null : platformId;
+  return { id, direction, sender: senderName, text, html, at: sentAt, clientId };
 }

@@ -8,17 +8,7 @@ import type { StatusSnapshot } from '../status.js';
 import type { Store } from '../store/index.js';
 import type { Wake } from '../wake.js';
 
-/** What the dashboard may ask of the running daemon. */
-export interface DashboardControl {
-  intake: Pick<Intake, 'receiveFromPage'>;
-  status(): StatusSnapshot;
-  emergencyStop(reason: string): void;
-  resume(): void;
-  /** Whether everything that takes in and works on messages is up. */
-  ready(): boolean;
-}
-
-export interface DashboardDeps extends DashboardControl {
+export interface DashboardDeps {
   /** 0 takes any free one; leaving the dashboard off is the caller's. */
   port: number;
   config: Pick<Config, 'timeZone' | 'owner'>;
@@ -31,4 +21,13 @@ export interface DashboardDeps extends DashboardControl {
   pairing: Pick<Pairing, 'code'>;
   /** Markdown of a message as HTML that is safe to put into the page. */
   markdownToSafeHtml(text: string): string;
+  intake: Pick<Intake, 'receiveFromPage'>;
+  status(): StatusSnapshot;
+  emergencyStop(reason: string): void;
+  resume(): void;
+  /** Whether everything that takes in and works on messages is up. */
+  ready(): boolean;
 }
+
+/** What the dashboard may ask of the running daemon. */
+export type DashboardControl = Pick<DashboardDeps, 'intake' | 'status' | 'emergencyStop' | 'resume' | 'ready'>;

@@ -22,14 +22,8 @@ export async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> 
   return parse(schema, body);
 }
 
-/** The query parameters, checked. Throws a refusal. */
-export function readQuery<T>(c: Context, schema: z.ZodType<T>): T {
-  return parse(schema, c.req.query());
-}
-
-export const limitParameter = z.coerce.number().int().min(1).max(1_000).default(100);
-
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+/** A body or query parameters, checked. Throws a refusal. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw refuse(400, 'bad_request', z.prettifyError(parsed.error));
