@@ -1,0 +1,114 @@
+// A plain Baileys client with its state in memory, for holding the fake against the real library. Knows nothing about Pinch.
+import {
+  type AuthenticationCreds,
+  type BaileysEventMap,
+  type ConnectionState,
+  makeWASocket,
+  type SignalKeyStore,
+  type UserFacingSocketConfig,
+  type WAMessage,
+  type WASocket,
+} from '@whiskeysockets/baileys';
+import { createWaiters } from './telegram-wait.js';
+import type { FakeWhatsApp } from './whatsapp.js';
+import { createMemoryKeys, silentLogger } from './whatsapp-keys.js';
+
+export interface ClientState {
+  creds: AuthenticationCreds;
+  keys: SignalKeyStore;
+}
+
+export interface TestClient {
+  sock: WASocket;
+  state: ClientState;
+  /** Every message the library showed, with the kind of upsert it came in. */
+  upserts: { message: WAMessage; type: 'notify' | 'append' }[];
+  updates: BaileysEventMap['messages.update'];
+  /** How the connection ended; undefined while it has not. */
+  ended(): ConnectionState['lastDisconnect'] | undefined;
+  untilOpen(): Promise<void>;
+  /** The status code the library ended with; undefined after a plain `end`. */
+  untilClosed(timeoutMs?: number): Promise<number | undefined>;
+  /** The first message with that id that has content. */
+  untilMessage(id: string): Promise<WAMessage>;
+  untilQr(): Promise<string>;
+  /** Looks again after every event. */
+  until<T>(look: () => T | undefined, what: string, timeoutMs?: number): Promise<T>;
+  end(): Promise<void>;
+}
+
+/** The status code in the error of a closed connection. */
+function codeOf(error: Error | undefined): number | undefined {
+  if (!error || !('output' in error)) return undefined;
+  const { output } = error;
+  if (typeof output !== 'object' || output === null || !('statusCode' in output)) return undefined;
+  return typeof output.statusCode === 'number' ? output.statusCode : undefined;
+}
+
+/** State of a device that is linked already. */
+export const linkedState = (fake: FakeWhatsApp): ClientState => ({
+  creds: fake.linkedCreds(),
+  keys: createMemoryKeys(),
+});
+
+/** Connects; `end` it at the end of the test. */
+export function connectClient(
+  fake: FakeWhatsApp,
+  state: ClientState,
+  config: Partial<UserFacingSocketConfig> = {},
+): TestClient {
+  const waiters = createWaiters();
+  const upserts: TestClient['upserts'] = [];
+  const updates: TestClient['updates'] = [];
+  const seen: { open: boolean; closed: boolean; last: ConnectionState['lastDisconnect'] | undefined; qr: string[] } = {
+    open: false,
+    closed: false,
+    last: undefined,
+    qr: [],
+  };
+  const sock = makeWASocket({
+    auth: state,
+    waWebSocketUrl: fake.url,
+    logger: silentLogger,
+    retryRequestDelayMs: 0,
+    markOnlineOnConnect: false,
+    ...config,
+  });
+  sock.ev.on('creds.update', (update) => Object.assign(state.creds, update));
+  sock.ev.on('messages.upsert', ({ messages, type }) => {
+    for (const message of messages) upserts.push({ message, type });
+    waiters.notify();
+  });
+  sock.ev.on('messages.update', (changes) => {
+    updates.push(...changes);
+    waiters.notify();
+  });
+  sock.ev.on('connection.update', ({ connection, lastDisconnect, qr }) => {
+    if (connection === 'open') seen.open = true;
+    if (connection === 'close') [seen.closed, seen.last] = [true, lastDisconnect];
+    if (qr) seen.qr.push(qr);
+    waiters.notify();
+  });
+  const until = <T>(look: () => T | undefined, what: string, timeoutMs = 5_000) =>
+    waiters.until(look, timeoutMs, () => `${what}; so far ${upserts.length} messages, open ${seen.open}`);
+  return {
+    sock,
+    state,
+    upserts,
+    updates,
+    ended: () => seen.last,
+    until,
+    async untilOpen() {
+      await until(() => seen.open || undefined, 'an open connection');
+      await fake.untilLogin(fake.logins);
+    },
+    async untilClosed(timeoutMs) {
+      await until(() => seen.closed || undefined, 'the end of the connection', timeoutMs);
+      return codeOf(seen.last?.error);
+    },
+    untilMessage: (id) =>
+      until(() => upserts.find(({ message }) => message.key.id === id && message.message)?.message, `message ${id}`),
+    untilQr: () => until(() => seen.qr.at(-1), 'a QR code'),
+    end: () => sock.end(undefined),
+  };
+}
