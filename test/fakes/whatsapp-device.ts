@@ -25,9 +25,12 @@ export function signDeviceIdentity(world: World, identity: Uint8Array): proto.IA
   return { details, accountSignatureKey: phone.public, accountSignature: Curve.sign(phone.private, signed) };
 }
 
+/** The number the next linked device gets. */
+export const nextDevice = ({ account }: World): number => Math.max(FIRST_DEVICE, account.device + 1);
+
 /** From now on the server knows this device, and no other. */
 export function linkDevice(world: World, device: Omit<LinkedDevice, 'address' | 'preKeys'>): void {
-  world.account.device = Math.max(FIRST_DEVICE, world.account.device + 1);
+  world.account.device = nextDevice(world);
   world.device = { ...device, address: deviceJid(world, 'lid'), preKeys: [] };
   world.mail.length = 0;
   world.waiters.notify();
@@ -40,6 +43,7 @@ export function createLinkedCreds(world: World): AuthenticationCreds {
   linkDevice(world, {
     noiseKey: Buffer.from(noiseKey.public),
     registrationId,
+    awaitsHistory: false,
     identity: identity.public,
     signedPreKey: {
       keyId: signedPreKey.keyId,

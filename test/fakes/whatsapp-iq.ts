@@ -105,6 +105,9 @@ async function answer(world: World, iq: BinaryNode, mediaHost: string): Promise<
       return childOf(iq, 'tokens') ? tokenAnswer(iq) : [el('privacy', {}, [READ_RECEIPTS])];
     case 'w:m':
       return [el('media_conn', { auth: 'media-auth', ttl: '300' }, [el('host', { hostname: mediaHost })])];
+    case 'w:sync:app:state':
+      // Nothing was ever changed; a collection left out would make the library ask forever.
+      return [el('sync', {}, childrenOf(childOf(iq, 'sync'), 'collection'))];
     case 'abt':
       return [el('props', { hash: 'props-1' })];
     case 'blocklist':

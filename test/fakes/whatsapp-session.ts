@@ -1,10 +1,12 @@
 // What the server does with one client: lets it in or not, and hands on each stanza.
 import type { proto } from '@whiskeysockets/baileys';
+import { sendHistory } from './whatsapp-history.js';
 import { answerIq } from './whatsapp-iq.js';
 import type { Link } from './whatsapp-link.js';
 import { deliverWaiting, settleMail } from './whatsapp-mail.js';
 import { type BinaryNode, childOf, childrenOf, el, nowSeconds } from './whatsapp-node.js';
 import { takeMessage } from './whatsapp-outbound.js';
+import { startPairing, takePairingIq } from './whatsapp-pair.js';
 import { takeReceipt } from './whatsapp-receipts.js';
 import { deviceJid, type Session, type World } from './whatsapp-state.js';
 
@@ -50,9 +52,10 @@ export async function openSession(
   noiseKey: Buffer,
 ): Promise<void> {
   const pairing = payload.devicePairingData;
-  const session: Session = { link, noiseKey, stage: pairing ? 'pairing' : 'login', ...(pairing ? { pairing } : {}) };
+  const session: Session = { link, noiseKey, stage: pairing ? 'pairing' : 'login', pairing: undefined };
   world.sessions.add(session);
-  if (!pairing) await logIn(world, session, payload);
+  if (pairing) startPairing(session, pairing);
+  else await logIn(world, session, payload);
   world.waiters.notify();
 }
 
@@ -62,6 +65,7 @@ export function closeSession(world: World, link: Link): void {
 }
 
 async function takeIq(world: World, session: Session, iq: BinaryNode, mediaHost: string): Promise<void> {
+  if (session.stage === 'pairing') return takePairingIq(world, session, iq);
   if (iq.attrs.type !== 'get' && iq.attrs.type !== 'set') return;
   session.link.send(await answerIq(world, iq, mediaHost));
   if (childOf(iq, 'remove-companion-device')) world.device = undefined;
@@ -69,6 +73,7 @@ async function takeIq(world: World, session: Session, iq: BinaryNode, mediaHost:
   if (childOf(iq, 'active')) {
     session.stage = 'active';
     deliverWaiting(world, session);
+    sendHistory(world);
   }
 }
 

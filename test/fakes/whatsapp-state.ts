@@ -6,6 +6,7 @@ import { createWaiters, type Waiters } from './telegram-wait.js';
 import { createFaults, type FaultPlan, type FaultSwitches } from './whatsapp-faults.js';
 import type { Link } from './whatsapp-link.js';
 import { type BinaryNode, SERVER, userOf } from './whatsapp-node.js';
+import type { Pairing } from './whatsapp-pair.js';
 import type { Utterance } from './whatsapp-say.js';
 import { createSignalPeer, type DeviceKeys, type SignalPeer } from './whatsapp-signal.js';
 
@@ -24,6 +25,8 @@ export interface Account {
 
 export interface LinkedDevice extends DeviceKeys {
   noiseKey: Buffer;
+  /** Just linked: the phone still has to send it the chats of the past. */
+  awaitsHistory: boolean;
 }
 
 /** A message somebody decrypted. */
@@ -83,8 +86,8 @@ export interface Presence {
 export interface Session {
   link: Link;
   stage: 'pairing' | 'login' | 'active';
-  /** What a client that wants to be linked said about itself. */
-  pairing?: proto.ClientPayload.IDevicePairingRegistrationData;
+  /** Of a client that wants to be linked. */
+  pairing: Pairing | undefined;
   noiseKey: Buffer;
 }
 
@@ -160,9 +163,9 @@ export function personAt(world: World, jid: string): Person | undefined {
 }
 
 /** `1000:7@lid` and the like: the linked device under either of the account's names. */
-export function deviceJid({ account }: World, addressing: Addressing): string {
+export function deviceJid({ account }: World, addressing: Addressing, device = account.device): string {
   const [user, server] = addressing === 'lid' ? [userOf(account.lid), 'lid'] : [account.phone, SERVER];
-  return `${user}:${account.device}@${server}`;
+  return `${user}:${device}@${server}`;
 }
 
 /** The session that gets messages: logged in and ready. */

@@ -4,6 +4,7 @@ import type { AuthenticationCreds } from '@whiskeysockets/baileys';
 import { createLinkedCreds } from './whatsapp-device.js';
 import type { FaultSwitches } from './whatsapp-faults.js';
 import type { BinaryNode } from './whatsapp-node.js';
+import { enterCode, scanQr } from './whatsapp-pair.js';
 import { createPeople, type People } from './whatsapp-people.js';
 import { serveWhatsApp } from './whatsapp-serve.js';
 import { endWithStreamError } from './whatsapp-session.js';
@@ -57,6 +58,10 @@ export interface FakeWhatsApp extends People {
   readonly logins: number;
   /** What an already linked device has stored; an earlier linked device is forgotten. */
   linkedCreds(): AuthenticationCreds;
+  /** The owner's phone scans a QR code, as the library gives it. Resolves once the device is linked. */
+  scan(qr: string): Promise<void>;
+  /** The owner types a pairing code. Resolves once the device is linked; rejects when the code is wrong. */
+  enterCode(code: string): Promise<void>;
   /** What somebody decrypted, each message once, in order. */
   sent: Delivery[];
   /** What the client confirmed: delivered, inactive, read, sender, retry. */
@@ -158,6 +163,8 @@ export async function startFakeWhatsApp(options: FakeWhatsAppOptions = {}): Prom
       return world.logins;
     },
     linkedCreds: () => createLinkedCreds(world),
+    scan: (qr) => scanQr(world, qr),
+    enterCode: (code) => enterCode(world, code),
     sent: world.sent,
     receipts: world.receipts,
     presences: world.presences,
