@@ -24,12 +24,16 @@ export interface TestClient {
   /** Every message the library showed, with the kind of upsert it came in. */
   upserts: { message: WAMessage; type: 'notify' | 'append' }[];
   updates: BaileysEventMap['messages.update'];
+  /** Who joined and left groups, and their new names. */
+  groupEvents: unknown[];
   /** How the connection ended; undefined while it has not. */
   ended(): ConnectionState['lastDisconnect'] | undefined;
   untilOpen(): Promise<void>;
   /** The status code the library ended with; undefined after a plain `end`. */
   untilClosed(timeoutMs?: number): Promise<number | undefined>;
-  /** The first message with that id that has content. */
+  /** Every status and refusal code that the library told of a message, in an update or in the message itself. */
+  fates(id: string): unknown[];
+  /** The first message with that id that was read. */
   untilMessage(id: string): Promise<WAMessage>;
   untilQr(): Promise<string>;
   /** Looks again after every event. */
@@ -60,6 +64,7 @@ export function connectClient(
   const waiters = createWaiters();
   const upserts: TestClient['upserts'] = [];
   const updates: TestClient['updates'] = [];
+  const groupEvents: unknown[] = [];
   const seen: { open: boolean; closed: boolean; last: ConnectionState['lastDisconnect'] | undefined; qr: string[] } = {
     open: false,
     closed: false,
@@ -83,6 +88,14 @@ export function connectClient(
     updates.push(...changes);
     waiters.notify();
   });
+  sock.ev.on('group-participants.update', ({ action, participants }) => {
+    groupEvents.push([action, ...participants.map((one) => one.id)]);
+    waiters.notify();
+  });
+  sock.ev.on('groups.update', (changes) => {
+    groupEvents.push(...changes.map((one) => one.subject));
+    waiters.notify();
+  });
   sock.ev.on('connection.update', ({ connection, lastDisconnect, qr }) => {
     if (connection === 'open') seen.open = true;
     if (connection === 'close') [seen.closed, seen.last] = [true, lastDisconnect];
@@ -96,7 +109,12 @@ export function connectClient(
     state,
     upserts,
     updates,
+    groupEvents,
     ended: () => seen.last,
+    fates: (id) =>
+      [...upserts.map(({ message }) => ({ key: message.key, update: message })), ...updates]
+        .filter(({ key }) => key.id === id)
+        .flatMap(({ update }) => [update.status, ...(update.messageStubParameters ?? [])]),
     until,
     async untilOpen() {
       await until(() => seen.open || undefined, 'an open connection');
@@ -107,7 +125,11 @@ export function connectClient(
       return codeOf(seen.last?.error);
     },
     untilMessage: (id) =>
-      until(() => upserts.find(({ message }) => message.key.id === id && message.message)?.message, `message ${id}`),
+      until(
+        () =>
+          upserts.find(({ message }) => message.key.id === id && message.message && !message.messageStubType)?.message,
+        `message ${id}`,
+      ),
     untilQr: () => until(() => seen.qr.at(-1), 'a QR code'),
     end: () => sock.end(undefined),
   };

@@ -13,7 +13,7 @@ export interface AckFault {
 
 /** The knobs a test turns; `startFakeWhatsApp` adds those that need the network. */
 export interface FaultSwitches {
-  /** How the next message from the client (or the next `times`) is answered. */
+  /** How the next message from the client (or the next `times`) is answered. Wait for the earlier ones first. */
   nextAck(fault: AckFault, times?: number): void;
   /** The next logins are refused: 401 logged out, 403 banned, 405 too old a client, 503 … */
   failureAtLogin(reason: number, times?: number): void;

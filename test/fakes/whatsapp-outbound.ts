@@ -19,10 +19,10 @@ export function textOf(message: proto.IMessage): string {
   );
 }
 
-function record(list: Delivery[], delivery: Omit<Delivery, 'stanzas'>, isNewStanza: boolean): void {
+function record(list: Delivery[], delivery: Omit<Delivery, 'stanzas'>): void {
   const known = list.find((one) => one.id === delivery.id && one.to === delivery.to);
-  if (!known) list.push({ ...delivery, stanzas: 1 });
-  else if (isNewStanza) known.stanzas++;
+  if (known) known.stanzas++;
+  else list.push({ ...delivery, stanzas: 1 });
 }
 
 /** Who gets which ciphertexts of a stanza. */
@@ -61,25 +61,27 @@ async function readParts(world: World, person: Person, parts: BinaryNode[], grou
 /** Everybody decrypts their copy and answers as a phone does: got it, or send it again. */
 async function deliver(world: World, node: BinaryNode): Promise<void> {
   const { id = '', to = '' } = node.attrs;
-  const group = to.endsWith('@g.us') ? to : undefined;
-  let isNewStanza = true;
+  const read: { person: Person; message: proto.IMessage }[] = [];
+  const unread: Person[] = [];
   for (const { person, parts } of addressees(world, node)) {
     try {
-      const message = await readParts(world, person, parts, group);
-      if (!message) continue;
-      const isOwner = person === world.owner;
-      const delivery = { id, to, from: world.account.jid, text: textOf(message), message, encrypted: true as const };
-      record(person.received, delivery, true);
-      if (isOwner) continue;
-      record(world.sent, delivery, isNewStanza);
-      isNewStanza = false;
-      sendReceipt(world, person, { id, chat: to });
+      const message = await readParts(world, person, parts, to.endsWith('@g.us') ? to : undefined);
+      if (message) read.push({ person, message });
     } catch {
-      person.unreadable.push(id);
-      sendRetry(world, person, id, to);
+      unread.push(person);
     }
   }
-  world.waiters.notify();
+  // Written down for all of them at once: who waits for a message may look at anybody's.
+  const delivery = { id, to, from: world.account.jid, encrypted: true as const };
+  for (const { person, message } of read) {
+    record(person.received, { ...delivery, text: textOf(message), message });
+  }
+  const others = read.filter(({ person }) => person !== world.owner);
+  const [first] = others;
+  if (first) record(world.sent, { ...delivery, text: textOf(first.message), message: first.message });
+  for (const person of unread) person.unreadable.push(id);
+  for (const { person } of others) sendReceipt(world, person, { id, chat: to });
+  for (const person of unread) sendRetry(world, person, id, to);
 }
 
 async function acknowledge(session: Session, node: BinaryNode, fault: AckFault | undefined): Promise<void> {

@@ -80,7 +80,7 @@ async function takeIq(world: World, session: Session, iq: BinaryNode, mediaHost:
 /** One stanza from the client. */
 export async function takeStanza(world: World, session: Session, node: BinaryNode, mediaHost: string): Promise<void> {
   world.stanzas.push(node);
-  if (world.plan.isSilent()) return;
+  if (world.plan.isSilent()) return world.waiters.notify();
   if (node.tag === 'iq') await takeIq(world, session, node, mediaHost);
   else if (node.tag === 'message') await takeMessage(world, session, node);
   else if (node.tag === 'receipt') await takeReceipt(world, session, node);
