@@ -171,6 +171,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
     ...home,
     definitions: Object.values(definitions),
     env: config.env,
+    storage: (channel) => store.channelAuth.of(channel, home.clock.now),
     receive: intake.receive,
     chatMoved: intake.chatMoved,
     onState: (channel, state) => reportChannel(home, channel, state),

@@ -17,7 +17,8 @@ export interface InboundMedia {
 
 export interface InboundMessage {
   chat: { address: string; kind: 'direct' | 'group'; title: string };
-  sender: { address: string; name: string; username?: string };
+  /** `alias`: another address of the same person, as good as the first. */
+  sender: { address: string; name: string; username?: string; alias?: string };
   /** The platform's id of the message, unique within the chat. */
   platformId: string;
   text: string;
@@ -25,6 +26,8 @@ export interface InboundMessage {
   sentAt: number;
   /** A native mention of the assistant, or a reply to one of its messages. The `@Name` text rule is intake's. */
   addressesAssistant: boolean;
+  /** Somebody speaks as the assistant's own account: it never starts work. */
+  contextOnly?: boolean;
   replyTo?: { platformId: string; sender: string; text: string };
   /** True for a new version of a message that was received before (same platformId). */
   edited: boolean;
@@ -52,9 +55,39 @@ export class ChannelError extends Error {
 }
 
 export interface ChannelState {
-  /** `blocked` needs a person (wrong token, second instance…); `detail` then says what to do. */
-  state: 'connecting' | 'open' | 'reconnecting' | 'blocked' | 'stopped';
+  /** Those in `NEEDS_PERSON` go on only when somebody does something; `detail` then says what. */
+  state:
+    | 'connecting'
+    | 'linking'
+    | 'open'
+    | 'reconnecting'
+    | 'expired-version'
+    | 'stopped'
+    | (typeof NEEDS_PERSON)[number];
   detail: string;
+  /** While linking: what the owner enters or scans on the phone. Never logged. */
+  link?: { code?: string; qr?: string };
+}
+
+export const NEEDS_PERSON = ['blocked', 'unlinked', 'logged-out'] as const;
+
+export interface ChannelRow {
+  kind: string;
+  id: string;
+  /** Null deletes the row. */
+  value: string | null;
+}
+
+/** What the channel keeps between starts: nobody else reads or writes it. */
+export interface ChannelStorage {
+  /** Those of the ids that are there. */
+  get(kind: string, ids: string[]): Record<string, string>;
+  /** One transaction, committed when it returns. */
+  set(rows: ChannelRow[]): void;
+  /** Drops the rows of a kind that were last written before `before`, epoch ms. */
+  prune(kind: string, before: number): void;
+  /** Puts everything aside under another name and begins empty. */
+  archive(): void;
 }
 
 export interface Channel {
@@ -70,6 +103,8 @@ export interface Channel {
   typing(address: string): void;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
   fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
+  /** Asks to be linked to an account again, when it has stopped asking; harmless at any other time. */
+  link?(): void;
 }
 
 export interface ChannelDeps {
@@ -78,6 +113,7 @@ export interface ChannelDeps {
   onState(state: ChannelState): void;
   /** The platform gave a chat another address. */
   onChatMoved(from: string, to: string): void;
+  storage: ChannelStorage;
   assistantName: string;
   clock: Clock;
   log: Logger;

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../clock.js';
 import { type Env, invalid } from '../config.js';
-import type { Channel, ChannelDefinition, ChannelState, InboundMessage } from './channel.js';
+import type { Channel, ChannelDefinition, ChannelState, ChannelStorage, InboundMessage } from './channel.js';
 
 export interface ChannelsDeps {
   definitions: ChannelDefinition[];
@@ -11,6 +11,7 @@ export interface ChannelsDeps {
   assistantName: string;
   clock: Clock;
   log: Logger;
+  storage(channel: string): ChannelStorage;
   receive(channel: string, message: InboundMessage): void;
   chatMoved(channel: string, from: string, to: string): void;
   /** A channel's state changed; `blocked` needs a person. */
@@ -20,7 +21,7 @@ export interface ChannelsDeps {
 export interface RunningChannels {
   get(name: string): Channel | undefined;
   names(): string[];
-  states(): { name: string; state: ChannelState['state']; detail: string }[];
+  states(): ({ name: string } & ChannelState)[];
   start(): void;
   stop(): Promise<void>;
 }
@@ -36,12 +37,13 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
       assistantName: deps.assistantName,
       clock: deps.clock,
       log: deps.log.child({ channel: name }),
+      storage: deps.storage(name),
       onMessage: (message) => deps.receive(name, message),
       onChatMoved: (from, to) => deps.chatMoved(name, from, to),
       onState: (state) => {
         const before = states.get(name);
         states.set(name, state);
-        if (before?.state !== state.state || before.detail !== state.detail) deps.onState(name, state);
+        if (before?.state !== state.state || before.detail !== state.detail || state.link) deps.onState(name, state);
       },
     });
     if (channel) channels.set(name, channel);

@@ -196,6 +196,7 @@ describe('the web channel', () => {
   const states: ChannelState[] = [];
   const create = (env: Record<string, string>) =>
     web.create(web.env.parse(env), {
+      storage: home.store.channelAuth.of('web', clock.now),
       assistantName: 'Pinch',
       clock,
       log: pino({ level: 'silent' }),

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { PinchError } from '../errors.js';
+import { createChannelAuth } from './channel-auth.js';
 import { createEvents } from './events.js';
 import { createGroups } from './groups.js';
 import { createMessages } from './messages.js';
@@ -25,7 +26,16 @@ export function openStore(file: string) {
   const db = openDatabase(file);
   const statements = createStatements(db);
   const waiting: (() => void)[] = [];
+  /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
+  function transaction<T>(work: () => T): T {
+    if (db.inTransaction) return work();
+    waiting.length = 0;
+    const result = db.transaction(work).immediate();
+    for (const act of waiting.splice(0)) act();
+    return result;
+  }
   return {
+    channelAuth: createChannelAuth(statements, transaction),
     groups: createGroups(statements),
     messages: createMessages(statements),
     runs: createRuns(statements),
@@ -33,14 +43,7 @@ export function openStore(file: string) {
     outbox: createOutbox(statements),
     usage: createUsage(statements),
     settings: createSettings(statements),
-    /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
-    transaction<T>(work: () => T): T {
-      if (db.inTransaction) return work();
-      waiting.length = 0;
-      const result = db.transaction(work).immediate();
-      for (const act of waiting.splice(0)) act();
-      return result;
-    },
+    transaction,
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit(act: () => void): void {
       if (db.inTransaction) waiting.push(act);

@@ -1,0 +1,42 @@
+// What is known of WhatsApp groups while a connection lasts: without it every message to a group would ask the server first.
+import type { GroupMetadata, WASocket } from '@whiskeysockets/baileys';
+import type { ChannelDeps } from './channel.js';
+
+export type GroupCache = ReturnType<typeof createGroupCache>;
+
+export function createGroupCache(log: ChannelDeps['log']) {
+  const groups = new Map<string, GroupMetadata>();
+  const keep = (list: GroupMetadata[]) => {
+    for (const group of list) groups.set(group.id, group);
+  };
+  /** What we knew is outdated at once; until the new answer comes the library asks by itself. */
+  async function learn(sock: WASocket, ids: (string | undefined)[]): Promise<void> {
+    for (const id of ids) if (id !== undefined) groups.delete(id);
+    try {
+      for (const id of ids) if (id !== undefined) keep([await sock.groupMetadata(id)]);
+    } catch {
+      log.debug('whatsapp group not known');
+    }
+  }
+  return {
+    get: (jid: string): GroupMetadata | undefined => groups.get(jid),
+    watch(sock: WASocket, on: WASocket['ev']['on']): void {
+      on('connection.update', ({ connection }) => {
+        if (connection === 'close') groups.clear();
+        if (connection !== 'open') return;
+        const failed = () => log.debug('whatsapp groups not listed');
+        sock.groupFetchAllParticipating().then((all) => keep(Object.values(all)), failed);
+      });
+      on('groups.upsert', keep);
+      on(
+        'groups.update',
+        (changes) =>
+          void learn(
+            sock,
+            changes.map(({ id }) => id),
+          ),
+      );
+      on('group-participants.update', ({ id }) => void learn(sock, [id]));
+    },
+  };
+}

@@ -1,0 +1,196 @@
+// WhatsApp messages as inbound messages: who, where, which words, which files. Pure; knows no connection.
+import {
+  isJidGroup,
+  isLidUser,
+  isPnUser,
+  jidDecode,
+  jidNormalizedUser,
+  normalizeMessageContent,
+  proto,
+  type WAMessage,
+} from '@whiskeysockets/baileys';
+import { z } from 'zod';
+import type { InboundMedia, InboundMessage } from './channel.js';
+import { safeFileName } from './telegram-inbound.js';
+
+export interface Account {
+  /** The account's own names, phone number first, without devices. */
+  jids: string[];
+  assistantName: string;
+  /** The owner's own number: what is typed on the phone are the owner's words. */
+  shared: boolean;
+  /** The phone number behind a LID, when it was ever seen. */
+  numberOf(lid: string): string | undefined;
+  titleOf(group: string): string | undefined;
+}
+
+type Content = proto.IMessage;
+
+/** A chat or person by WhatsApp's address: digits for a phone number, else the whole name (`…@lid`, `…@g.us`). */
+export const toJid = (address: string): string => (address.includes('@') ? address : `${address}@s.whatsapp.net`);
+
+interface Person {
+  address: string;
+  alias?: string;
+}
+
+/** One person under both names: the phone number where it is known, else the LID. */
+export function identify(account: Account, ...names: (string | null | undefined)[]): Person {
+  const jids = names.filter((name): name is string => Boolean(name)).map((name) => jidNormalizedUser(name));
+  const lid = jids.find((jid) => isLidUser(jid));
+  const number = jids.find((jid) => isPnUser(jid)) ?? (lid && account.numberOf(lid));
+  const address = number ? (jidDecode(number)?.user ?? number) : (lid ?? jids[0] ?? 'unknown');
+  return lid === undefined || lid === address ? { address } : { address, alias: lid };
+}
+
+/** Undefined for what nobody says to anybody: stubs, keys, receipts, deletions, the owner's talk with other people. */
+export function mapMessage(message: WAMessage, account: Account): InboundMessage | undefined {
+  const { key, message: sent } = message;
+  const outer = normalizeMessageContent(sent);
+  const edit =
+    outer?.protocolMessage?.type === proto.Message.ProtocolMessage.Type.MESSAGE_EDIT
+      ? outer.protocolMessage
+      : undefined;
+  const content = edit ? normalizeMessageContent(edit.editedMessage) : outer;
+  const id = edit ? edit.key?.id : key.id;
+  const chatJid = key.remoteJid;
+  if (!content || !id || !chatJid) return undefined;
+  const media = mediaOf(content);
+  const text = textOf(content, account);
+  if (text === '' && media.length === 0) return undefined;
+  const isGroup = isJidGroup(chatJid) === true;
+  const self = identify(account, ...account.jids);
+  const isSelfChat = !isGroup && account.jids.includes(jidNormalizedUser(chatJid));
+  // On a shared number, talk with other people is not for the assistant.
+  if (account.shared && !isGroup && !isSelfChat) return undefined;
+  const other = identify(account, chatJid, key.remoteJidAlt);
+  const sender = key.fromMe ? self : isGroup ? identify(account, key.participant, key.participantAlt) : other;
+  const name = message.pushName || (key.fromMe && !account.shared ? account.assistantName : sender.address);
+  const replyTo = quoteOf(content, account);
+  return {
+    chat: {
+      address: isGroup ? chatJid : other.address,
+      kind: isGroup ? 'group' : 'direct',
+      title: isGroup ? (account.titleOf(chatJid) ?? 'WhatsApp group') : name,
+    },
+    sender: { ...sender, name },
+    // The whole key: ids are made by the senders, and two may choose the same.
+    platformId: `${id}/${key.fromMe ? 'me' : (jidDecode(key.participant || chatJid)?.user ?? '')}`,
+    text,
+    sentAt: Number(message.messageTimestamp ?? 0) * 1_000,
+    addressesAssistant: addresses(content, account),
+    ...(replyTo && { replyTo }),
+    edited: edit !== undefined,
+    media,
+    ...(key.fromMe && !account.shared && { contextOnly: true }),
+  };
+}
+
+/** The part of a message that says what it answers and whom it mentions. */
+function contextOf(content: Content): proto.IContextInfo | null | undefined {
+  const { extendedTextMessage, imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage } = content;
+  const parts = [extendedTextMessage, imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage];
+  return parts.find((part) => part?.contextInfo)?.contextInfo;
+}
+
+/** A mention, by phone number or LID, or an answer to one of our messages. */
+function addresses(content: Content, { jids }: Account): boolean {
+  const { mentionedJid, participant, stanzaId } = contextOf(content) ?? {};
+  const named = [...(mentionedJid ?? []), ...(stanzaId && participant ? [participant] : [])];
+  return named.some((jid) => jids.includes(jidNormalizedUser(jid)));
+}
+
+const MAX_QUOTE_CHARS = 500;
+
+function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] {
+  const { stanzaId, participant, quotedMessage } = contextOf(content) ?? {};
+  const quoted = normalizeMessageContent(quotedMessage);
+  if (!stanzaId || !quoted) return undefined;
+  const byUs = account.jids.includes(jidNormalizedUser(participant ?? ''));
+  const text = [...textOf(quoted, account)].slice(0, MAX_QUOTE_CHARS).join('');
+  return {
+    platformId: stanzaId,
+    sender: byUs ? account.assistantName : identify(account, participant).address,
+    text: text || '[media]',
+  };
+}
+
+/** The words; mentions of us are written with our name; what has no words is named in one line. */
+function textOf(content: Content, { jids, assistantName }: Account): string {
+  const { extendedTextMessage, imageMessage, videoMessage, documentMessage } = content;
+  const captioned =
+    extendedTextMessage?.text ?? imageMessage?.caption ?? videoMessage?.caption ?? documentMessage?.caption;
+  let words = content.conversation || captioned || wordless(content);
+  for (const jid of jids) words = words.replaceAll(`@${jidDecode(jid)?.user}`, `@${assistantName}`);
+  return words.trim();
+}
+
+function wordless(content: Content): string {
+  const {
+    reactionMessage,
+    locationMessage,
+    liveLocationMessage,
+    contactMessage,
+    contactsArrayMessage,
+    stickerMessage,
+  } = content;
+  if (reactionMessage) return reactionMessage.text ? `[reaction ${reactionMessage.text}]` : '[reaction taken back]';
+  const place = locationMessage ?? liveLocationMessage;
+  if (place) {
+    const called = [locationMessage?.name, locationMessage?.address].filter(Boolean).join(', ');
+    return `[location: ${place.degreesLatitude}, ${place.degreesLongitude}${called && ` ${called}`}]`;
+  }
+  const contacts = contactMessage ? [contactMessage] : (contactsArrayMessage?.contacts ?? []);
+  if (contacts.length > 0) return contacts.map(contactText).join('\n');
+  const poll = content.pollCreationMessage ?? content.pollCreationMessageV2 ?? content.pollCreationMessageV3;
+  if (poll) return `[poll: ${poll.name} — ${(poll.options ?? []).map((option) => option.optionName).join(' / ')}]`;
+  return stickerMessage ? '[sticker]' : '';
+}
+
+function contactText({ displayName, vcard }: proto.Message.IContactMessage): string {
+  const numbers = [...(vcard ?? '').matchAll(/^TEL[^:]*:(.+)$/gm)].map(([, number]) => number?.trim());
+  return `[contact: ${[displayName, ...numbers].filter(Boolean).join(' ')}]`;
+}
+
+/** What `fetchMedia` gets back: where the file lies and how it is decrypted. */
+export const mediaRef = z.object({
+  type: z.enum(['image', 'video', 'audio', 'document', 'sticker']),
+  mediaKey: z.string(),
+  directPath: z.string(),
+  sizeBytes: z.number(),
+});
+
+function mediaOf(content: Content): InboundMedia[] {
+  const { imageMessage, videoMessage, audioMessage, documentMessage, stickerMessage } = content;
+  if (imageMessage)
+    return file('image', imageMessage, { kind: 'image', fileName: 'photo.jpg', mimeType: 'image/jpeg' });
+  if (videoMessage) return file('video', videoMessage, { kind: 'video', fileName: 'video.mp4', mimeType: 'video/mp4' });
+  if (stickerMessage)
+    return file('sticker', stickerMessage, { kind: 'image', fileName: 'sticker.webp', mimeType: 'image/webp' });
+  if (documentMessage) {
+    const kind = documentMessage.mimetype?.startsWith('image/') ? 'image' : 'document';
+    const fileName = documentMessage.fileName || 'file';
+    return file('document', documentMessage, { kind, fileName, mimeType: 'application/octet-stream' });
+  }
+  if (!audioMessage) return [];
+  const kind = audioMessage.ptt ? 'voice' : 'audio';
+  return file('audio', audioMessage, { kind, fileName: `${kind}.ogg`, mimeType: 'audio/ogg' });
+}
+
+type WhatsAppFile = Pick<proto.Message.IDocumentMessage, 'mediaKey' | 'directPath' | 'mimetype' | 'fileLength'>;
+
+function file(
+  type: z.infer<typeof mediaRef>['type'],
+  { mediaKey, directPath, mimetype, fileLength }: WhatsAppFile,
+  { kind, fileName, mimeType }: Pick<InboundMedia, 'kind' | 'fileName' | 'mimeType'>,
+): InboundMedia[] {
+  const sizeBytes = Number(fileLength ?? 0);
+  const ref = {
+    type,
+    mediaKey: Buffer.from(mediaKey ?? []).toString('base64'),
+    directPath: directPath ?? '',
+    sizeBytes,
+  };
+  const named = { kind, fileName: safeFileName(fileName), mimeType: mimetype?.split(';')[0] || mimeType };
+  return [{ ...named, sizeBytes, ref: JSON.stringify(ref) }];
+}

@@ -1,0 +1,76 @@
+// Takes in what Baileys reports: each message is committed before the handler returns, because WhatsApp was already told that we have it.
+import { jidNormalizedUser, type WAMessage, type WASocket } from '@whiskeysockets/baileys';
+import { z } from 'zod';
+import type { ChannelDeps } from './channel.js';
+import type { GroupCache } from './whatsapp-groups.js';
+import { type Account, mapMessage } from './whatsapp-inbound.js';
+
+const RETRY_MS = 1_000;
+/** The phone's clock and ours may differ. */
+const CLOCKS_DIFFER_MS = 60_000;
+
+interface ReceiverOptions {
+  /** Whether we sent the message of this id. */
+  isOurs(id: string): boolean;
+  groups: GroupCache;
+  shared: boolean;
+  over: AbortSignal;
+}
+
+export type Receiver = ReturnType<typeof createReceiver>;
+
+export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over }: ReceiverOptions) {
+  const { storage, clock, log, assistantName } = deps;
+  const unsaved: WAMessage[] = [];
+
+  const account = ({ user }: WASocket): Account => ({
+    jids: [user?.id, user?.lid].flatMap((jid) => (jid ? [jidNormalizedUser(jid)] : [])),
+    assistantName,
+    shared,
+    titleOf: (jid) => groups.get(jid)?.subject,
+    numberOf(lid) {
+      const id = `${lid.split('@')[0]}_reverse`;
+      const text = storage.get('lid-mapping', [id])[id];
+      return text === undefined ? undefined : `${z.string().parse(JSON.parse(text))}@s.whatsapp.net`;
+    },
+  });
+  const linkedAt = (): number => Number(storage.get('meta', ['linked-at'])['linked-at'] ?? Number.POSITIVE_INFINITY);
+
+  function takeOne(sock: WASocket, message: WAMessage): void {
+    // A stub could not be read yet, and comes again under the same id.
+    if (!message.message || isOurs(message.key.id ?? '')) return;
+    // What was said before the account was linked is history, not work.
+    if (Number(message.messageTimestamp ?? 0) * 1_000 < linkedAt() - CLOCKS_DIFFER_MS) return;
+    const mapped = mapMessage(message, account(sock));
+    if (!mapped) return;
+    const { address, alias } = mapped.sender;
+    if (alias !== undefined && mapped.chat.kind === 'direct') deps.onChatMoved(alias, address);
+    deps.onMessage(mapped);
+  }
+
+  /** Never throws: that would end the process. What cannot be stored now is tried again, in its order. */
+  function take(sock: WASocket, messages: WAMessage[]): void {
+    const waiting = unsaved.length > 0;
+    unsaved.push(...messages);
+    while (unsaved[0]) {
+      try {
+        takeOne(sock, unsaved[0]);
+        unsaved.shift();
+      } catch (error) {
+        log.error({ error: error instanceof Error ? error.message : 'unknown' }, 'whatsapp message not stored yet');
+        if (waiting && messages.length > 0) return;
+        void clock.sleep(RETRY_MS, over).then(() => over.aborted || take(sock, []));
+        return;
+      }
+    }
+  }
+
+  return {
+    take,
+    /** Remembers when the account was linked. */
+    linked(): void {
+      if (linkedAt() === Number.POSITIVE_INFINITY)
+        storage.set([{ kind: 'meta', id: 'linked-at', value: String(clock.now()) }]);
+    },
+  };
+}

@@ -1,0 +1,103 @@
+// Sending on WhatsApp: one message after the other at a person's pace, under an id that follows from the outbox row, until the
+// server has taken it. The same part sent again after a crash is the same message to the people who read it.
+import { createHash } from 'node:crypto';
+import { type BinaryNode, BufferJSON, type proto, type WASocket } from '@whiskeysockets/baileys';
+import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
+import { markdownToWhatsApp } from './whatsapp-format.js';
+import { toJid } from './whatsapp-inbound.js';
+
+/** Our own judgement: nothing is published, and accounts that send faster than people are banned. */
+const GAP_MS = 1_000;
+const GAP_JITTER_MS = 1_000;
+const PER_MINUTE = 20;
+const ACK_TIMEOUT_MS = 30_000;
+const SLOW_DOWN_MS = 300_000;
+/** People whose phone was off ask for a message again for so long. */
+const KEEP_SENT_MS = 7 * 86_400_000;
+
+/** What became of a message, by the server's word: undefined when it took it, else its error code. */
+type Ack = (error: string | undefined) => void;
+
+export type Sender = ReturnType<typeof createSender>;
+
+export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) {
+  const { storage, clock } = deps;
+  const waiting = new Map<string, Ack>();
+  const sentAt: number[] = [];
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function pace(): Promise<void> {
+    const now = clock.now();
+    const gap = GAP_MS + clock.random() * GAP_JITTER_MS;
+    const next = Math.max((sentAt.at(-1) ?? 0) + gap, (sentAt.at(-PER_MINUTE) ?? 0) + 60_000);
+    if (next > now) await clock.sleep(next - now);
+    sentAt.push(clock.now());
+    sentAt.splice(0, sentAt.length - PER_MINUTE);
+  }
+
+  async function sendNow(sock: WASocket, { address, text, key }: OutboundPart): Promise<{ platformId: string }> {
+    await pace();
+    const id = messageId(sock, key);
+    const message: proto.IMessage = { conversation: prefix + (markdownToWhatsApp(text) || text) };
+    storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
+    storage.prune('sent', clock.now() - KEEP_SENT_MS);
+    const over = new AbortController();
+    const acked = new Promise<string | undefined>((resolve) => waiting.set(id, resolve));
+    const silence = clock.sleep(ACK_TIMEOUT_MS, over.signal).then(() => 'no answer' as const);
+    try {
+      await sock.relayMessage(toJid(address), message, { messageId: id });
+      const error = await Promise.race([acked, silence]);
+      if (error !== undefined) throw refusal(error);
+      return { platformId: id };
+    } catch (error) {
+      // A closed connection, a query without an answer: the same id goes out again, and is read once.
+      throw error instanceof ChannelError ? error : new ChannelError('network', 'the connection to WhatsApp was lost');
+    } finally {
+      over.abort();
+      waiting.delete(id);
+    }
+  }
+
+  return {
+    /** Resolves once the server took the message. Throws `ChannelError`. */
+    send(sock: WASocket, part: OutboundPart): Promise<{ platformId: string }> {
+      const sent = queue.then(() => sendNow(sock, part));
+      queue = sent.catch(() => undefined);
+      return sent;
+    },
+    /** The server's answers to what this socket sends. */
+    listen(sock: WASocket): void {
+      sock.ws.on('CB:ack,class:message', ({ attrs }: BinaryNode) => waiting.get(attrs.id ?? '')?.(attrs.error));
+    },
+    /** The connection is gone: whoever waits for an answer gets none. */
+    disconnected(): void {
+      for (const answer of waiting.values()) answer('no answer');
+    },
+    /** A message we sent, for somebody who could not read it. */
+    find(id: string): proto.IMessage | undefined {
+      const text = storage.get('sent', [id])[id];
+      return text === undefined ? undefined : JSON.parse(text, BufferJSON.reviver);
+    },
+    /** Resolves when nothing is being sent. */
+    idle: () => queue,
+  };
+}
+
+/** In the form of WhatsApp Web's own ids; the same for the same part, whenever it is sent. */
+function messageId(sock: WASocket, key: string): string {
+  const account = sock.user?.lid ?? sock.user?.id ?? '';
+  const digest = createHash('sha256')
+    .update(`${account.split(':')[0]} ${key}`)
+    .digest('hex');
+  return `3EB0${digest.slice(0, 18).toUpperCase()}`;
+}
+
+function refusal(code: string): ChannelError {
+  if (code === 'no answer') return new ChannelError('network', 'WhatsApp did not confirm the message');
+  // Trying again would count as writing to a stranger once more.
+  if (code === '463')
+    return new ChannelError('permanent', 'WhatsApp does not let this account start this conversation (463)');
+  if (code === '429')
+    return new ChannelError('retry', 'WhatsApp asks us to slow down (429)', { retryAfterMs: SLOW_DOWN_MS });
+  return new ChannelError('retry', `WhatsApp refused the message (${code})`);
+}

@@ -1,0 +1,212 @@
+// One WhatsApp connection after the other: opened, watched, replaced as its end demands. What a dead one still says counts for nothing.
+import makeWASocket, {
+  jidNormalizedUser,
+  makeCacheableSignalKeyStore,
+  type WAMessageKey,
+  type WASocket,
+  type WAVersion,
+} from '@whiskeysockets/baileys';
+import { z } from 'zod';
+import { type ChannelDeps, ChannelError, type ChannelState, type OutboundPart } from './channel.js';
+import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
+import { decideClose } from './whatsapp-close.js';
+import { createGroupCache, type GroupCache } from './whatsapp-groups.js';
+import { toJid } from './whatsapp-inbound.js';
+import { createReceiver, type Receiver } from './whatsapp-receive.js';
+import { createSender, type Sender } from './whatsapp-send.js';
+
+export interface WhatsAppSettings {
+  /** Digits; asks for a pairing code instead of a QR code. */
+  pairingPhone: string | undefined;
+  url: string | undefined;
+  version: WAVersion | undefined;
+  /** The owner's own number, not one of the assistant's. */
+  shared: boolean;
+}
+
+interface Connection {
+  deps: ChannelDeps;
+  settings: WhatsAppSettings;
+  sender: Sender;
+  receiver: Receiver;
+  groups: GroupCache;
+  retries: ReturnType<typeof createCache>;
+  over: AbortController;
+  /** The connection in use; every other one is dead. */
+  sock: WASocket | undefined;
+  isOpen: boolean;
+  /** Stopped until a person does something. */
+  isWaiting: boolean;
+  /** Closes in a row. */
+  failures: number;
+  wasReplaced: boolean;
+}
+
+const STEADY_MS = 60_000;
+const SEND_GRACE_MS = 3_000;
+
+/** Connects at once. `stop` resolves when no event can arrive any more. */
+export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
+  silenceConsole();
+  const over = new AbortController();
+  const sender = createSender(deps, { prefix: settings.shared ? `*${deps.assistantName}:* ` : '' });
+  const groups = createGroupCache(deps.log);
+  const receiver = createReceiver(deps, {
+    isOurs: (id) => sender.find(id) !== undefined,
+    groups,
+    shared: settings.shared,
+    over: over.signal,
+  });
+  const connection: Connection = {
+    ...{ deps, settings, sender, receiver, groups, over, retries: createCache() },
+    ...{ sock: undefined, isOpen: false, isWaiting: false, failures: 0, wasReplaced: false },
+  };
+  report(connection, 'connecting');
+  open(connection);
+  return {
+    async send(part: OutboundPart): Promise<{ platformId: string }> {
+      if (!connection.sock || !connection.isOpen) throw new ChannelError('network', 'WhatsApp is not connected');
+      return sender.send(connection.sock, part);
+    },
+    typing(address: string): void {
+      if (!connection.isOpen) return;
+      connection.sock
+        ?.sendPresenceUpdate('composing', toJid(address))
+        .catch(() => deps.log.debug('whatsapp typing not shown'));
+    },
+    link(): void {
+      if (!connection.isWaiting || over.signal.aborted) return;
+      connection.failures = 0;
+      report(connection, 'linking', 'asking WhatsApp for a code');
+      open(connection);
+    },
+    async stop(): Promise<void> {
+      over.abort();
+      const grace = new AbortController();
+      await Promise.race([sender.idle(), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
+      grace.abort();
+      const { sock } = connection;
+      Object.assign(connection, { sock: undefined, isOpen: false });
+      sender.disconnected();
+      await sock?.end(undefined);
+      report(connection, 'stopped');
+    },
+  };
+}
+
+function report({ deps }: Connection, state: ChannelState['state'], detail = '', link?: ChannelState['link']): void {
+  deps.onState({ state, detail, ...(link && { link }) });
+}
+
+function open(connection: Connection): void {
+  const { deps, settings, sender, groups, retries } = connection;
+  connection.isWaiting = false;
+  const auth = loadAuth(deps.storage);
+  // Its lines hold keys and texts.
+  const silent = deps.log.child({}, { level: 'silent' });
+  const sock = makeWASocket({
+    auth: { creds: auth.state.creds, keys: makeCacheableSignalKeyStore(auth.state.keys, silent) },
+    logger: silent,
+    ...(settings.url && { waWebSocketUrl: settings.url }),
+    ...(settings.version && { version: settings.version }),
+    // Otherwise the owner's phone no longer rings.
+    markOnlineOnConnect: false,
+    syncFullHistory: false,
+    generateHighQualityLinkPreview: false,
+    msgRetryCounterCache: retries,
+    cachedGroupMetadata: async (jid) => groups.get(jid),
+    getMessage: async ({ id }: WAMessageKey) => sender.find(id ?? ''),
+    shouldIgnoreJid: (jid) => /@(broadcast|newsletter)$/.test(jid),
+  });
+  connection.sock = sock;
+  watch(connection, sock, auth);
+}
+
+function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void {
+  const { deps, sender, receiver, groups } = connection;
+  const steady = new AbortController();
+  const on: WASocket['ev']['on'] = (event, handle) =>
+    sock.ev.on(event, (data) => {
+      if (connection.sock === sock) handle(data);
+    });
+  sender.listen(sock);
+  groups.watch(sock, on);
+  on('creds.update', auth.saveCreds);
+  on('messages.upsert', ({ messages, type }) => {
+    // What people wrote while we were away is appended like our own echoes, and counts.
+    receiver.take(
+      sock,
+      messages.filter(({ key }) => type === 'notify' || !key.fromMe),
+    );
+  });
+  on('lid-mapping.update', ({ pn, lid }) => deps.onChatMoved(jidNormalizedUser(lid), pn.split(/[@:]/)[0] ?? pn));
+  on('connection.update', ({ connection: state, qr, lastDisconnect }) => {
+    if (qr) void showLink(connection, sock, qr);
+    if (state === 'open') opened(connection, sock, steady.signal);
+    if (state !== 'close') return;
+    steady.abort();
+    void closed(connection, lastDisconnect?.error);
+  });
+}
+
+function opened(connection: Connection, sock: WASocket, steady: AbortSignal): void {
+  connection.isOpen = true;
+  connection.receiver.linked();
+  report(connection, 'open', `+${sock.user?.id.split(/[@:]/)[0]}`);
+  void connection.deps.clock.sleep(STEADY_MS, steady).then(() => {
+    if (!steady.aborted) Object.assign(connection, { failures: 0, wasReplaced: false });
+  });
+}
+
+async function closed(connection: Connection, error: unknown): Promise<void> {
+  const { deps, sender, over } = connection;
+  Object.assign(connection, { sock: undefined, isOpen: false, failures: connection.failures + 1 });
+  sender.disconnected();
+  const shape = z.object({ message: z.string(), output: z.object({ statusCode: z.number() }) });
+  const { message = '', output } = shape.safeParse(error).data ?? {};
+  const { failures, wasReplaced } = connection;
+  const code = output?.statusCode;
+  const next = decideClose({ code, message, failures, wasReplaced, jitter: deps.clock.random() });
+  deps.log.info({ code, next: next.kind, failures }, 'whatsapp connection closed');
+  if (code === 440) connection.wasReplaced = true;
+  if (next.kind === 'forget') deps.storage.archive();
+  connection.isWaiting = next.kind !== 'retry';
+  report(connection, next.state, next.detail);
+  if (next.kind !== 'retry') return;
+  await deps.clock.sleep(next.delayMs, over.signal);
+  if (!over.signal.aborted && !connection.sock) open(connection);
+}
+
+async function showLink(connection: Connection, sock: WASocket, qr: string): Promise<void> {
+  const { deps, settings } = connection;
+  if (settings.pairingPhone === undefined) {
+    return report(connection, 'linking', 'scan the QR code with the phone: WhatsApp → Linked devices', { qr });
+  }
+  // One code per connection: each new one would make worthless the one that is being typed.
+  if (sock.authState.creds.pairingCode) return;
+  try {
+    const code = await sock.requestPairingCode(settings.pairingPhone);
+    if (connection.sock !== sock) return;
+    deps.log.info({ code }, 'whatsapp pairing code');
+    const detail = `enter ${code} on the phone: WhatsApp → Linked devices → Link with phone number instead`;
+    report(connection, 'linking', detail, { code });
+  } catch (error) {
+    deps.log.warn({ error: error instanceof Error ? error.message : 'unknown' }, 'no whatsapp pairing code');
+  }
+}
+
+/** A cache as Baileys wants one, kept from connection to connection. */
+function createCache() {
+  const values = new Map();
+  return {
+    get: (key: string) => values.get(key),
+    set: (key: string, value: unknown) => void values.set(key, value),
+    del: (key: string) => void values.delete(key),
+    flushAll: () => values.clear(),
+  };
+}
+
+/** libsignal prints whole sessions with their private keys to the console, which nothing of ours uses. */
+function silenceConsole(): void {
+  for (const method of ['debug', 'log', 'info', 'warn', 'error', 'trace'] as const) console[method] = () => undefined;
+}
