@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { type Config, loadConfig } from './config.js';
 import { describeError, PinchError } from './errors.js';
+import { qrForTerminal } from './qr.js';
 
 const USAGE = `Usage: npm run -s pinch -- <command> [--json]
 
@@ -13,7 +14,7 @@ const USAGE = `Usage: npm run -s pinch -- <command> [--json]
   runs [state]        the latest runs (ready, leased, done, dead, cancelled)
   run <id>            one run with its timeline
   retry <id>          try a dead or cancelled run again
-  pair                the codes by which you become the owner on a channel
+  pair                the codes by which you become the owner on a channel, or link it to its account
   stop                emergency stop: end everything, start nothing until resume
   resume              end the emergency stop
   config              the settings in use (secrets hidden)
@@ -62,6 +63,11 @@ const runRow = z.object({
   error: z.string().nullable(),
 });
 
+const pairingAnswer = z.object({
+  pairing: z.array(z.object({ channel: z.string(), code: z.string() })),
+  linking: z.array(z.object({ channel: z.string(), detail: z.string(), qr: z.string().optional() })),
+});
+
 const commands: Record<string, Command> = {
   status: {
     call: 'GET /api/status',
@@ -78,16 +84,16 @@ const commands: Record<string, Command> = {
   run: { call: 'GET /api/runs/:id' },
   retry: { call: 'POST /api/runs/:id/retry', show: () => 'The run is ready again.' },
   pair: {
-    call: 'GET /api/pairing',
-    show: reading(
-      z.object({ pairing: z.array(z.object({ channel: z.string(), code: z.string() })) }),
-      ({ pairing }) => {
-        const lines = pairing.map(
-          ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
-        );
-        return lines.join('\n') || 'Every channel that is on has its owner.';
-      },
-    ),
+    call: 'POST /api/pairing',
+    show: reading(pairingAnswer, ({ pairing, linking }) => {
+      const links = linking.map(
+        ({ channel, detail, qr }) => `${qr ? `${qrForTerminal(qr)}\n` : ''}${channel}: ${detail}`,
+      );
+      const owners = pairing.map(
+        ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
+      );
+      return [...links, ...owners].join('\n') || 'Every channel that is on is linked and has its owner.';
+    }),
   },
   stop: { call: 'POST /api/stop', show: () => 'Everything is stopped. `resume` ends that.' },
   resume: { call: 'POST /api/resume', show: () => 'Working again.' },

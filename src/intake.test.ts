@@ -137,6 +137,16 @@ describe('while a run of the chat is open', () => {
   });
 });
 
+test("a person counts under each address; words of the assistant's own account are context", () => {
+  const known = { sender: { address: '200@lid', alias: '1', name: 'Olga' } };
+  receive(message('/register family listed 77@lid', { direct: false, ...known }));
+  const listed = { sender: { address: '7', alias: '77@lid', name: 'Ben' } };
+  expect(receive(message('@Pinch hi', { direct: false, ...listed })).runId).toBeDefined();
+  const own = receive(message('@Pinch /stop', { direct: false, from: '999', contextOnly: true }));
+  expect(own).toMatchObject({ messageId: expect.any(Number), runId: undefined });
+  expect(replies()).toHaveLength(1);
+});
+
 describe('repetitions and edits', () => {
   test('the same update twice is one message and one run', () => {
     const update = message('hi');

@@ -57,24 +57,26 @@ export type Intake = ReturnType<typeof createIntake>;
 
 interface Seen {
   chat: Chat;
-  sender: { id: number; address: string; name: string; username: string | null; isOwner: boolean };
+  sender: { id: number; isOwner: boolean; username: string | null } & Omit<InboundMessage['sender'], 'username'>;
 }
 
 function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage): Seen {
   const { store } = deps;
   const now = deps.clock.now();
-  const { address, name } = inbound.sender;
+  const { address, alias = address, name } = inbound.sender;
   const username = inbound.sender.username ?? null;
   const row = store.groups.seenSender({ channel, address, name, username });
   const isOwner =
-    row.isOwner || OWNER_CHANNELS.has(channel) || (deps.owner?.channel === channel && deps.owner.address === address);
+    row.isOwner ||
+    OWNER_CHANNELS.has(channel) ||
+    (deps.owner?.channel === channel && [address, alias].includes(deps.owner.address));
   let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
   if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
     const main = store.groups.ensure('main', true, now);
     store.groups.assignChat(chat.id, main.id);
     chat = { ...chat, groupId: main.id };
   }
-  return { chat, sender: { id: row.id, address, name, username, isOwner } };
+  return { chat, sender: { ...inbound.sender, id: row.id, username, isOwner } };
 }
 
 interface Routed extends Seen {

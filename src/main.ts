@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ChannelState } from './channels/channel.js';
+import { type ChannelState, needsPerson } from './channels/channel.js';
 import { markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels, type RunningChannels } from './channels/start.js';
@@ -26,6 +26,7 @@ import { createSupervisor } from './loops/supervisor.js';
 import { createWorkOrders } from './loops/work-order.js';
 import { startBackups } from './ops/backup.js';
 import { createPairing } from './pairing.js';
+import { qrForTerminal } from './qr.js';
 import { createSandbox } from './sandbox/choose.js';
 import { createPool } from './sandbox/pool.js';
 import { statusSnapshot } from './status.js';
@@ -66,6 +67,7 @@ function openHome(config: Config, environment: Env, log: Logger) {
   const stopSwitch = createStopSwitch(config.dataDir, clock.now);
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
+  const unreachable = new Set<string>();
   return {
     config,
     environment,
@@ -80,7 +82,8 @@ function openHome(config: Config, environment: Env, log: Logger) {
     dataDir: config.dataDir,
     pairing: createPairing(store),
     stopSwitch,
-    notifyOwner: createOwnerNotices({ store, wake, clock }),
+    unreachable,
+    notifyOwner: createOwnerNotices({ store, wake, clock, unreachable }),
   };
 }
 
@@ -177,7 +180,14 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
     onState: (channel, state) => reportChannel(home, channel, state),
   });
   // Before any work starts: a port that is taken must not cost a run an attempt.
-  const dashboard = await openDashboard(home, { intake, status, emergencyStop, resume, ready: () => ready });
+  const dashboard = await openDashboard(home, {
+    intake,
+    status,
+    emergencyStop,
+    resume,
+    ready: () => ready,
+    link: channels.link,
+  });
   const work = startWork(home, engine, channels);
   const delivery = startDelivery({ ...home, channel: channels.get });
   channels.start();
@@ -211,14 +221,17 @@ async function openDashboard(home: Home, control: DashboardControl) {
 }
 
 function reportChannel(
-  { log, wake, notifyOwner, clock }: Home,
+  { log, wake, notifyOwner, clock, unreachable }: Home,
   channel: string,
-  { state, detail }: ChannelState,
+  { state, detail, link }: ChannelState,
 ): void {
-  log[state === 'blocked' ? 'error' : 'info']({ channel, state, detail }, 'channel state');
+  log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
   wake.emit('changed');
-  if (state === 'blocked')
-    notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${detail}`);
+  if (link?.qr) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
+  if (state === 'open') unreachable.delete(channel);
+  if (!needsPerson(state)) return;
+  unreachable.add(channel);
+  notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${detail}`);
 }
 
 /** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */

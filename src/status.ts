@@ -6,6 +6,7 @@ import type { ChannelState } from './channels/channel.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { startOfDay } from './decide/day.js';
+import { qrForPage } from './qr.js';
 import type { Store } from './store/index.js';
 
 export interface StatusDeps {
@@ -15,7 +16,7 @@ export interface StatusDeps {
   startedAt: number;
   stopped(): boolean;
   engine(): { state: 'up' | 'down'; detail: string };
-  channels(): { name: string; state: ChannelState['state']; detail: string }[];
+  channels(): ({ name: string } & ChannelState)[];
   containers(): { group: string; id: string | null; runs: number }[];
 }
 
@@ -39,7 +40,10 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     // Emergency stop: nothing is started until it is resumed.
     stopped: deps.stopped(),
     engine: deps.engine(),
-    channels: deps.channels(),
+    channels: deps.channels().map((channel) => ({
+      ...channel,
+      ...(channel.link?.qr && { qrImage: qrForPage(channel.link.qr) }),
+    })),
     containers: deps.containers(),
     groups: store.groups.all().map((group) => ({
       folder: group.folder,

@@ -56,20 +56,16 @@ export class ChannelError extends Error {
 
 export interface ChannelState {
   /** Those in `NEEDS_PERSON` go on only when somebody does something; `detail` then says what. */
-  state:
-    | 'connecting'
-    | 'linking'
-    | 'open'
-    | 'reconnecting'
-    | 'expired-version'
-    | 'stopped'
-    | (typeof NEEDS_PERSON)[number];
+  state: 'connecting' | 'linking' | 'open' | 'reconnecting' | 'stopped' | (typeof NEEDS_PERSON)[number];
   detail: string;
   /** While linking: what the owner enters or scans on the phone. Never logged. */
   link?: { code?: string; qr?: string };
 }
 
-export const NEEDS_PERSON = ['blocked', 'unlinked', 'logged-out'] as const;
+const NEEDS_PERSON = ['blocked', 'unlinked', 'logged-out', 'expired-version'] as const;
+
+/** Whether the channel goes on only when somebody does something. */
+export const needsPerson = (state: ChannelState['state']): boolean => NEEDS_PERSON.some((one) => one === state);
 
 export interface ChannelRow {
   kind: string;

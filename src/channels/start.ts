@@ -23,6 +23,8 @@ export interface RunningChannels {
   names(): string[];
   states(): ({ name: string } & ChannelState)[];
   start(): void;
+  /** Has those that wait for a new link ask for one. */
+  link(): void;
   stop(): Promise<void>;
 }
 
@@ -58,6 +60,9 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
       })),
     start: () => {
       for (const channel of channels.values()) channel.start();
+    },
+    link: () => {
+      for (const channel of channels.values()) channel.link?.();
     },
     stop: async () => {
       await Promise.all([...channels.values()].map((channel) => channel.stop()));

@@ -158,7 +158,19 @@ test('pairing codes are shown for channels nobody owns yet', async () => {
   expect(await get('/api/pairing')).toMatchObject({ body: { pairing: [{ channel: 'telegram', code }] } });
   home.store.groups.seenSender({ channel: 'telegram', address: '7', name: 'Me', username: null });
   home.store.groups.makeOwner('telegram', '7');
-  expect((await get('/api/pairing')).body).toEqual({ pairing: [] });
+  expect((await get('/api/pairing')).body).toEqual({ pairing: [], linking: [] });
+});
+
+test('what links a channel to its account is shown, asked for anew and waited for', async () => {
+  const linking = { name: 'whatsapp', state: 'linking' as const, detail: 'asking' };
+  home.state.status.channels.push(linking);
+  const asked = post('/api/pairing');
+  await expect.poll(() => home.wake.listenerCount('changed')).toBeGreaterThan(0);
+  Object.assign(linking, { detail: 'enter ABCD1234', link: { code: 'ABCD1234' } });
+  home.wake.emit('changed');
+  expect((await asked).body).toMatchObject({
+    linking: [{ channel: 'whatsapp', detail: 'enter ABCD1234', code: 'ABCD1234' }],
+  });
 });
 
 test('stop and resume reach the switch', async () => {

@@ -1,6 +1,8 @@
 // The JSON API about runs, groups, chats, costs and control (design §8). Reads rows and enqueues rows; sends and runs nothing.
+import { once } from 'node:events';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
+import { needsPerson } from '../channels/channel.js';
 import { folderProblem } from '../decide/commands.js';
 import { startOfDay } from '../decide/day.js';
 import { findChat } from '../gateway/host-api.js';
@@ -10,6 +12,7 @@ import { parse, readBody, refuse } from './http.js';
 import { metricsText } from './metrics.js';
 
 const DAY_MS = 86_400_000;
+const LINK_WAIT_MS = 10_000;
 
 const listQuery = z.object({
   state: runState.nullable().default(null),
@@ -17,17 +20,20 @@ const listQuery = z.object({
 });
 
 export function addApi(app: Hono, deps: DashboardDeps): void {
-  const { store, config, pairing } = deps;
+  const { store } = deps;
   addRuns(app, deps);
   addChats(app, deps);
   app.get('/api/status', (c) => c.json(deps.status()));
   app.get('/api/outbox', (c) => c.json({ outbox: store.outbox.list(parse(listQuery, c.req.query()).limit) }));
   app.get('/api/costs', (c) => c.json(costs(deps)));
   app.get('/metrics', (c) => c.text(metricsText(deps), 200, { 'content-type': 'text/plain; version=0.0.4' }));
-  app.get('/api/pairing', (c) => {
-    const owned = (name: string) => name === 'web' || config.owner?.channel === name || store.groups.hasOwner(name);
-    const open = deps.status().channels.filter(({ name }) => !owned(name));
-    return c.json({ pairing: open.map(({ name }) => ({ channel: name, code: pairing.code(name) })) });
+  app.get('/api/pairing', (c) => c.json(pairing(deps)));
+  app.post('/api/pairing', async (c) => {
+    deps.link();
+    const over = AbortSignal.timeout(LINK_WAIT_MS);
+    const isAsking = () => deps.status().channels.some(({ state, link }) => state === 'linking' && !link);
+    while (isAsking() && !over.aborted) await once(deps.wake, 'changed', { signal: over }).catch(() => undefined);
+    return c.json(pairing(deps));
   });
   app.post('/api/stop', async (c) => {
     const { reason } = await readBody(c, z.object({ reason: z.string().max(500).default('asked on the dashboard') }));
@@ -38,6 +44,20 @@ export function addApi(app: Hono, deps: DashboardDeps): void {
     deps.resume();
     return c.json({ stopped: false });
   });
+}
+
+/** What makes somebody the owner of a channel, and what links a channel to its account. */
+function pairing({ status, config, store, pairing: codes }: DashboardDeps) {
+  const { channels } = status();
+  const open = channels.filter(
+    ({ name }) => name !== 'web' && config.owner?.channel !== name && !store.groups.hasOwner(name),
+  );
+  return {
+    pairing: open.map(({ name }) => ({ channel: name, code: codes.code(name) })),
+    linking: channels.flatMap(({ name, state, detail, link }) =>
+      link || needsPerson(state) ? [{ channel: name, detail, ...link }] : [],
+    ),
+  };
 }
 
 function addRuns(app: Hono, deps: DashboardDeps): void {

@@ -25,6 +25,8 @@ export interface DashboardDeps {
   status(): StatusSnapshot;
   emergencyStop(reason: string): void;
   resume(): void;
+  /** Has channels that wait for a new link to their account ask for one. */
+  link(): void;
   /** Whether everything that takes in and works on messages is up. */
   ready(): boolean;
 }

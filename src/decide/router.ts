@@ -16,13 +16,16 @@ export type Route =
 export interface RouteInput {
   text: string;
   addressesAssistant: boolean;
-  sender: { address: string; name: string; username: string | null; isOwner: boolean };
+  contextOnly?: boolean | undefined;
+  sender: { address: string; alias?: string | undefined; name: string; username: string | null; isOwner: boolean };
   chat: Pick<Chat, 'kind' | 'groupId' | 'sendersPolicy' | 'listedSenders'>;
   assistantName: string;
 }
 
 /** Decides what an inbound message is; never throws. */
 export function decideRoute(input: RouteInput): Route {
+  if (input.contextOnly)
+    return input.chat.groupId === null ? { kind: 'ignore', why: 'unregistered' } : { kind: 'context' };
   const text = stripLeadingTrigger(input.text, input.assistantName);
   const command = parseCommand(text);
   if (command?.name === 'pair' && input.chat.kind === 'direct') return { kind: 'pair', code: command.argument };
@@ -42,7 +45,8 @@ function mayCommand(command: Command, { sender, chat }: RouteInput): boolean {
 
 function mayTrigger({ sender, chat }: RouteInput): boolean {
   if (sender.isOwner || chat.sendersPolicy === 'all') return true;
-  const names = [sender.address, sender.name, ...(sender.username ? [sender.username, `@${sender.username}`] : [])];
+  const { address, alias = address, name, username } = sender;
+  const names = [address, alias, name, ...(username ? [username, `@${username}`] : [])];
   const listed = new Set(chat.listedSenders.map((name) => name.toLowerCase()));
   return names.some((name) => listed.has(name.toLowerCase()));
 }

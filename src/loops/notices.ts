@@ -3,13 +3,20 @@ import type { Group, Run } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { LoopDeps } from './deps.js';
 
-/** Tells the owner in the direct chat of the main group used last, else in the web chat. */
-export function createOwnerNotices({ store, wake, clock }: Pick<LoopDeps, 'store' | 'wake' | 'clock'>) {
+export interface NoticeDeps extends Pick<LoopDeps, 'store' | 'wake' | 'clock'> {
+  /** Channels that themselves wait for the owner. */
+  unreachable: Set<string>;
+}
+
+/** Tells the owner in the direct chat of the main group used last whose channel works, else in the web chat. */
+export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDeps) {
   return (key: string, text: string): void => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
     const web = { channel: 'web', address: 'owner', kind: 'direct' as const, title: 'Web chat', now };
-    const chat = store.groups.chatsOf(main.id).find(({ kind }) => kind === 'direct') ?? store.groups.seenChat(web);
+    const chats = store.groups.chatsOf(main.id);
+    const chat =
+      chats.find(({ kind, channel }) => kind === 'direct' && !unreachable.has(channel)) ?? store.groups.seenChat(web);
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
     queueMicrotask(() => wake.emit('outbox'));

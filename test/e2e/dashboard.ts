@@ -58,6 +58,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     pairing,
     intake,
     emergencyStop,
+    link: () => undefined,
     resume: () => {
       state.status.stopped = false;
       wake.emit('changed');

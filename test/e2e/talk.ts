@@ -7,6 +7,8 @@ import { type DaemonOptions, type DaemonProcess, eventually, startDaemon } from 
 export interface Scene {
   model: FakeAnthropic;
   daemon: DaemonProcess;
+  /** Settings by which a daemon uses the model. */
+  env: Record<string, string>;
   close(): Promise<void>;
 }
 
@@ -15,18 +17,17 @@ export const KEY = 'sk-ant-canary-0123456789';
 /** A model fake and a daemon that uses it. */
 export async function startScene(options: { model?: FakeOptions; daemon?: DaemonOptions } = {}): Promise<Scene> {
   const model = await startFakeAnthropic({ key: KEY, ...options.model });
-  const daemon = await startDaemon({
-    ...options.daemon,
-    env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: KEY, ...options.daemon?.env },
-  });
-  return {
+  const env = { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: KEY };
+  const scene: Scene = {
     model,
-    daemon,
+    env,
+    daemon: await startDaemon({ ...options.daemon, env: { ...env, ...options.daemon?.env } }),
     async close() {
-      await daemon.kill('SIGTERM');
+      await scene.daemon.kill('SIGTERM');
       await model.close();
     },
   };
+  return scene;
 }
 
 const pageMessages = z.object({

@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import type { ChannelDeps, ChannelState, InboundMessage } from '../../src/channels/channel.js';
 import { type Clock, systemClock } from '../../src/clock.js';
+import { openStore } from '../../src/store/index.js';
 import { createWaiters } from './telegram-wait.js';
 
 export interface ChannelHost {
@@ -48,6 +49,7 @@ export function createChannelHost(): ChannelHost {
     beforeCommit: () => undefined,
     deps: {
       assistantName: 'Pinch',
+      storage: openStore(':memory:').channelAuth.of('test', Date.now),
       clock,
       log: pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) }),
       onMessage(message) {

@@ -9,6 +9,8 @@ const parkedTexts = {
   budget: 'The budget for today is used up. Messages wait until tomorrow or until you raise it in .env.',
 };
 
+const needsPerson = ['blocked', 'unlinked', 'logged-out', 'expired-version'];
+
 const input = $('text');
 const conversation = createConversation();
 const unsent = createUnsent({
@@ -55,6 +57,7 @@ function showStatus(status) {
   $('offline').hidden = true;
   $('demo').hidden = !demo;
   $('stopped').hidden = !status.stopped;
+  $('linking').replaceChildren(...channels.filter((channel) => channel.link).map(linkItem));
   setText('problems', problemsOf(status).join('\n'));
   setText('working-text', chat.working > 0 ? `${assistantName} is working…` : 'Waiting to start…');
   $('working').hidden = chat.working + chat.waiting === 0;
@@ -68,10 +71,18 @@ function channelItem({ name, state, detail }) {
   return item;
 }
 
+/** How to link a channel to its account: a QR code to scan, or in the words a code to enter. */
+function linkItem({ name, detail, qrImage }) {
+  const item = element('figure', 'link');
+  if (qrImage) Object.assign(item.appendChild(element('img')), { src: qrImage, alt: `QR code for ${name}` });
+  item.append(element('figcaption', '', `${name}: ${detail}`));
+  return item;
+}
+
 /** What keeps messages from being answered and needs a person. */
 function problemsOf({ engine, groups, channels }) {
   const parked = groups.filter((group) => group.parked);
-  const blocked = channels.filter((channel) => channel.state === 'blocked');
+  const blocked = channels.filter(({ state }) => needsPerson.includes(state));
   return [
     ...(engine.state === 'down' ? [`Docker is not available, messages wait (${engine.detail})`] : []),
     ...parked.map((group) => parkedTexts[group.parked] ?? `Group ${group.folder} waits: ${group.parked}`),

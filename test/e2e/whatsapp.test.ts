@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import { type FakeWhatsApp, type Group, type Peer, startFakeWhatsApp } from '../fakes/whatsapp.js';
+import { eventually, newHome, startDaemon } from './harness.js';
+import { bash, type Scene, startScene } from './talk.js';
+
+let scene: Scene;
+let fake: FakeWhatsApp;
+let olga: Peer;
+let ben: Peer;
+let family: Group;
+const home = newHome();
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  // The fake's people use libsignal too, which prints whole sessions.
+  for (const method of ['info', 'warn', 'error'] as const)
+    vi.spyOn(console, method).mockImplementation(() => undefined);
+  fake = await startFakeWhatsApp({ phone: '491700000000' });
+  olga = fake.contact({ phone: '491701111111', lid: '200000000000001', name: 'Olga' });
+  ben = fake.contact({ phone: '491702222222', lid: '200000000000002', name: 'Ben' });
+  family = fake.group({ subject: 'Family', members: [olga, ben], addressing: 'lid' });
+  env = { WHATSAPP_ENABLED: '1', WHATSAPP_WS_URL: fake.url, PINCH_OWNER: 'whatsapp:+491701111111' };
+  scene = await startScene({ daemon: { home, env } });
+});
+afterAll(async () => {
+  await scene.close();
+  await fake.close();
+});
+
+const status = z.object({
+  channels: z.array(
+    z.object({ name: z.string(), state: z.string(), link: z.object({ qr: z.string().optional() }).optional() }),
+  ),
+});
+
+async function channel() {
+  const { body } = await scene.daemon.api('GET', '/api/status');
+  return status.parse(body).channels.find(({ name }) => name === 'whatsapp');
+}
+const untilOpen = () => eventually(async () => (await channel())?.state === 'open', 'whatsapp is open');
+const lastUserText = () => JSON.stringify(scene.model.requests.at(-1)?.body?.messages.at(-1));
+
+test('the QR code in the API is scanned; the terminal showed one too; the owner writes, a container answers', async () => {
+  const qr = await eventually(async () => (await channel())?.link?.qr, 'a QR code');
+  expect(scene.daemon.stderr()).toContain('▀');
+  await fake.scan(qr);
+  await untilOpen();
+  scene.model.push(bash('echo 42'), { text: 'It is **42**.' });
+  await olga.says('what is it?', { encrypted: true });
+  await fake.untilSent(1, 20_000);
+  expect(olga.received).toMatchObject([{ text: 'It is *42*.', encrypted: true }]);
+  expect(fake.presences.map(({ state }) => state)).toContain('composing');
+});
+
+test('a stranger gets no answer and costs no model call', async () => {
+  const calls = scene.model.requests.length;
+  const { id } = await ben.says('hello?');
+  await fake.untilReceipt(id);
+  await fake.untilConfirmed();
+  expect(scene.model.requests).toHaveLength(calls);
+  expect(ben.received).toEqual([]);
+});
+
+test('a group: registered by the owner, talk is context, a mention by LID is answered', async () => {
+  await olga.says('/register family', { to: family });
+  await fake.untilSent((sent) => sent.to === family.id, 20_000);
+  scene.model.push({ text: 'Milk.' });
+  await ben.says('we need milk', { to: family });
+  await ben.says(`${family.mention('me')} what do we need?`, { to: family, mentions: ['me'] });
+  await fake.untilSent((sent) => sent.text === 'Milk.', 20_000);
+  expect(lastUserText()).toContain('we need milk');
+  expect(lastUserText()).toContain('@Pinch what do we need?');
+});
+
+test('kill -9 between send and acknowledgement: the person reads one message', async () => {
+  fake.faults.nextAck({ never: true });
+  scene.model.push({ text: 'once only' });
+  await olga.says('say it once');
+  await fake.untilSent((sent) => sent.text === 'once only', 20_000);
+  await scene.daemon.kill('SIGKILL');
+  scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env } });
+  await untilOpen();
+  const again = () => fake.sent.find((sent) => sent.text === 'once only' && sent.stanzas === 2);
+  await fake.waitFor(() => again() !== undefined, 20_000);
+  expect(olga.received.filter(({ text }) => text === 'once only')).toHaveLength(1);
+});
+
+test('what was written while Pinch was off is answered when it is back', async () => {
+  await scene.daemon.kill('SIGTERM');
+  await olga.says('are you there?');
+  scene.model.push({ text: 'Back again.' });
+  scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env } });
+  await fake.untilSent((sent) => sent.text === 'Back again.', 20_000);
+});
