@@ -1,6 +1,7 @@
 // The questions of a logged-in client and their answers: key bundles, devices of people, groups, settings.
 import { keyIndex } from './whatsapp-device.js';
 import { groupNode } from './whatsapp-groups.js';
+import { MEDIA_AUTH } from './whatsapp-media.js';
 import { type BinaryNode, bytesAt, childOf, childrenOf, deviceOf, el, numberAt, SERVER } from './whatsapp-node.js';
 import { type LinkedDevice, personAt, type World } from './whatsapp-state.js';
 
@@ -104,7 +105,7 @@ async function answer(world: World, iq: BinaryNode, mediaHost: string): Promise<
     case 'privacy':
       return childOf(iq, 'tokens') ? tokenAnswer(iq) : [el('privacy', {}, [READ_RECEIPTS])];
     case 'w:m':
-      return [el('media_conn', { auth: 'media-auth', ttl: '300' }, [el('host', { hostname: mediaHost })])];
+      return [el('media_conn', { auth: MEDIA_AUTH, ttl: '300' }, [el('host', { hostname: mediaHost })])];
     case 'w:sync:app:state':
       // Nothing was ever changed; a collection left out would make the library ask forever.
       return [el('sync', {}, childrenOf(childOf(iq, 'sync'), 'collection'))];

@@ -85,9 +85,10 @@ export async function takeStanza(world: World, session: Session, node: BinaryNod
   else if (node.tag === 'message') await takeMessage(world, session, node);
   else if (node.tag === 'receipt') await takeReceipt(world, session, node);
   else if (node.tag === 'ack') settleMail(world, node.attrs.class, node.attrs.id, node.attrs.participant);
-  else if (node.tag === 'presence') world.presences.push({ state: node.attrs.type ?? 'available', to: node.attrs.to });
-  else if (node.tag === 'chatstate') {
-    world.presences.push({ state: childrenOf(node)[0]?.tag ?? '', to: node.attrs.to });
+  else if (node.tag === 'presence' || node.tag === 'chatstate') {
+    // A presence without a type only tells the name; the library sends one whenever its credentials change.
+    const state = node.tag === 'presence' ? node.attrs.type : childrenOf(node)[0]?.tag;
+    if (state) world.presences.push({ state, to: node.attrs.to });
   }
   world.waiters.notify();
 }

@@ -3,6 +3,7 @@
 import type { AuthenticationCreds } from '@whiskeysockets/baileys';
 import { createLinkedCreds } from './whatsapp-device.js';
 import type { FaultSwitches } from './whatsapp-faults.js';
+import { type FakeMedia, startMedia } from './whatsapp-media.js';
 import type { BinaryNode } from './whatsapp-node.js';
 import { enterCode, scanQr } from './whatsapp-pair.js';
 import { createPeople, type People } from './whatsapp-people.js';
@@ -20,6 +21,7 @@ import {
 
 export type { AckFault } from './whatsapp-faults.js';
 export { createMemoryKeys, silentLogger } from './whatsapp-keys.js';
+export type { FakeMedia, MediaFields, MediaKind, Upload } from './whatsapp-media.js';
 export type { BinaryNode } from './whatsapp-node.js';
 export type { Group, Peer, Said, SayOptions } from './whatsapp-people.js';
 export type { Account, Addressing, ClientReceipt, Delivery, Presence } from './whatsapp-state.js';
@@ -64,6 +66,8 @@ export interface FakeWhatsApp extends People {
   enterCode(code: string): Promise<void>;
   /** What somebody decrypted, each message once, in order. */
   sent: Delivery[];
+  /** The owner's phone: it gets a copy of what the client sends. */
+  ownPhone: { received: Delivery[]; unreadable: string[] };
   /** What the client confirmed: delivered, inactive, read, sender, retry. */
   receipts: ClientReceipt[];
   /** available, unavailable, composing, paused. */
@@ -75,6 +79,7 @@ export interface FakeWhatsApp extends People {
   /** Stanzas for the client that it has not confirmed yet. */
   unconfirmed(): number;
   faults: Faults;
+  media: FakeMedia;
   /** Resolves once `look` gives true; it looks again whenever something happens. Rejects after `timeoutMs` (5,000). */
   waitFor(look: () => boolean, timeoutMs?: number): Promise<void>;
   /** Resolves once a client is logged in and ready for messages, for the `count`th time if given. */
@@ -139,7 +144,8 @@ function createWaits(world: World): Waits {
 /** Starts the fake; close it at the end of the test. */
 export async function startFakeWhatsApp(options: FakeWhatsAppOptions = {}): Promise<FakeWhatsApp> {
   const world = createWorld(options);
-  const listener = await serveWhatsApp(world, { port: options.port ?? 0, mediaHost: '127.0.0.1' });
+  const media = await startMedia();
+  const listener = await serveWhatsApp(world, { port: options.port ?? 0, mediaHost: media.host });
   const faults: Faults = {
     ...world.switches,
     streamError(code, conflict) {
@@ -166,6 +172,7 @@ export async function startFakeWhatsApp(options: FakeWhatsAppOptions = {}): Prom
     scan: (qr) => scanQr(world, qr),
     enterCode: (code) => enterCode(world, code),
     sent: world.sent,
+    ownPhone: world.owner,
     receipts: world.receipts,
     presences: world.presences,
     stanzas: world.stanzas,
@@ -174,8 +181,10 @@ export async function startFakeWhatsApp(options: FakeWhatsAppOptions = {}): Prom
     },
     unconfirmed: () => world.mail.length,
     faults,
+    media,
     async close() {
       await listener.close();
+      await media.close();
       for (const person of [world.owner, ...world.people]) person.signal.close();
       if (world.problems.length) throw world.problems[0];
     },
