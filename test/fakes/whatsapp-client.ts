@@ -49,6 +49,14 @@ function codeOf(error: Error | undefined): number | undefined {
   return typeof output.statusCode === 'number' ? output.statusCode : undefined;
 }
 
+/** libsignal prints sessions, private keys included, to the console. Gives back the way to hear it again. */
+export function muteConsole(): () => void {
+  const { info, warn, error } = console;
+  const nothing = () => undefined;
+  Object.assign(console, { info: nothing, warn: nothing, error: nothing });
+  return () => void Object.assign(console, { info, warn, error });
+}
+
 /** State of a device that is linked already. */
 export const linkedState = (fake: FakeWhatsApp): ClientState => ({
   creds: fake.linkedCreds(),

@@ -1,18 +1,17 @@
 // Every fault of the fake, and how the real Baileys reports it: the channel decides by these codes.
 import { connect as connectTcp } from 'node:net';
 import { WA_CERT_DETAILS } from '@whiskeysockets/baileys';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type FakeWhatsApp, type Peer, startFakeWhatsApp } from './whatsapp.js';
-import { type ClientState, connectClient, linkedState, type TestClient } from './whatsapp-client.js';
+import { type ClientState, connectClient, linkedState, muteConsole, type TestClient } from './whatsapp-client.js';
 
 let fake: FakeWhatsApp;
 let ann: Peer;
 let state: ClientState;
 let clients: TestClient[];
+beforeAll(() => muteConsole());
 beforeEach(async () => {
-  for (const method of ['info', 'warn', 'error'] as const)
-    vi.spyOn(console, method).mockImplementation(() => undefined);
   fake = await startFakeWhatsApp();
   ann = fake.contact({ phone: '491701111111', lid: '200000000000001', name: 'Ann' });
   state = linkedState(fake);
@@ -21,7 +20,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const client of clients) await client.end();
   await fake.close();
-  vi.restoreAllMocks();
 });
 
 function connect(config: Parameters<typeof connectClient>[2] = {}): TestClient {

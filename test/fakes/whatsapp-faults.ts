@@ -23,7 +23,7 @@ export interface FaultSwitches {
   refuseUpgrade(status: number, times?: number): void;
   /** While true, nobody's hello is answered. */
   ignoreHello(isOn: boolean): void;
-  /** While true, the server takes everything and says nothing, keep-alives included. */
+  /** While true, the server reads and answers nothing: no login, no keep-alive, no ack. What people write still comes. */
   silence(isOn: boolean): void;
   /** Logins wait for an answer until the returned function is called. */
   holdLogin(): () => void;

@@ -95,6 +95,7 @@ export function serveLink(socket: WebSocket, identity: ServerIdentity, events: L
         for (const payload of deframe(bytes)) await take(payload);
       })
       .catch((error: unknown) => {
+        stage = 'closed';
         socket.terminate();
         events.failed(error);
       });

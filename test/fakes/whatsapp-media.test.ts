@@ -1,16 +1,15 @@
 // Media, reactions and the owner's own phone, held against the real Baileys.
 import { downloadMediaMessage } from '@whiskeysockets/baileys';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type FakeWhatsApp, type Group, type Peer, startFakeWhatsApp } from './whatsapp.js';
-import { connectClient, linkedState, type TestClient } from './whatsapp-client.js';
+import { connectClient, linkedState, muteConsole, type TestClient } from './whatsapp-client.js';
 
 let fake: FakeWhatsApp;
 let ann: Peer;
 let group: Group;
 let client: TestClient;
+beforeAll(() => muteConsole());
 beforeEach(async () => {
-  for (const method of ['info', 'warn', 'error'] as const)
-    vi.spyOn(console, method).mockImplementation(() => undefined);
   fake = await startFakeWhatsApp();
   vi.stubGlobal('fetch', fake.media.fetch);
   ann = fake.contact({ phone: '491701111111', lid: '200000000000001', name: 'Ann' });
@@ -21,7 +20,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await client.end();
   await fake.close();
-  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 

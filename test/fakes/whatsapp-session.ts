@@ -31,6 +31,7 @@ function loginRefusal(world: World, payload: proto.ClientPayload, noiseKey: Buff
 
 async function logIn(world: World, session: Session, payload: proto.ClientPayload): Promise<void> {
   await world.plan.loginAllowed();
+  if (world.plan.isSilent() || !world.sessions.has(session)) return;
   const refusal = loginRefusal(world, payload, session.noiseKey);
   if (refusal !== undefined) {
     session.link.send(el('failure', { reason: String(refusal), location: 'fake' }));

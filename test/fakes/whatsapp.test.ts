@@ -1,15 +1,13 @@
 // The fake WhatsApp server held against the real Baileys: if the two disagree, tests of the channel prove nothing.
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeWhatsApp, type Peer, startFakeWhatsApp } from './whatsapp.js';
-import { type ClientState, connectClient, linkedState, type TestClient } from './whatsapp-client.js';
+import { type ClientState, connectClient, linkedState, muteConsole, type TestClient } from './whatsapp-client.js';
 
 let fake: FakeWhatsApp;
 let ann: Peer;
 let clients: TestClient[];
+beforeAll(() => muteConsole());
 beforeEach(async () => {
-  // libsignal prints sessions, keys included, to the console.
-  for (const method of ['info', 'warn', 'error'] as const)
-    vi.spyOn(console, method).mockImplementation(() => undefined);
   fake = await startFakeWhatsApp();
   ann = fake.contact({ phone: '491701111111', lid: '200000000000001', name: 'Ann' });
   clients = [];
@@ -17,7 +15,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const client of clients) await client.end();
   await fake.close();
-  vi.restoreAllMocks();
 });
 
 async function connect(state: ClientState = linkedState(fake)): Promise<TestClient> {
@@ -180,6 +177,20 @@ describe('what waits for the client', () => {
     expect((await second.untilMessage(id)).message?.conversation).toBe('did you get it?');
     await fake.untilConfirmed();
   });
+});
+
+test('an encrypted message that comes again is refused by the library, which read it already', async () => {
+  const state = linkedState(fake);
+  const first = await connect(state);
+  fake.faults.silence(true);
+  const { id } = await ann.says('only once', { encrypted: true });
+  await first.untilMessage(id);
+  fake.faults.drop();
+  fake.faults.silence(false);
+  const second = await connect(state);
+  await fake.waitFor(() => fake.stanzas.some(({ attrs }) => attrs.id === id && attrs.error === '487'));
+  expect(second.upserts).toEqual([]);
+  await fake.untilConfirmed();
 });
 
 describe('acknowledgements and receipts', () => {
