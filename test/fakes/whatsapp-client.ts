@@ -63,6 +63,26 @@ export const linkedState = (fake: FakeWhatsApp): ClientState => ({
   keys: createMemoryKeys(),
 });
 
+type Seen = Pick<TestClient, 'upserts' | 'updates' | 'groupEvents'> & {
+  open: boolean;
+  closed: boolean;
+  last: ConnectionState['lastDisconnect'] | undefined;
+  qr: string | undefined;
+};
+
+function record(seen: Seen, events: Partial<BaileysEventMap>): void {
+  const { connection, lastDisconnect, qr } = events['connection.update'] ?? {};
+  if (connection === 'open') seen.open = true;
+  if (connection === 'close') [seen.closed, seen.last] = [true, lastDisconnect];
+  if (qr) seen.qr = qr;
+  const { messages = [], type = 'notify' } = events['messages.upsert'] ?? {};
+  for (const message of messages) seen.upserts.push({ message, type });
+  seen.updates.push(...(events['messages.update'] ?? []));
+  const moved = events['group-participants.update'];
+  if (moved) seen.groupEvents.push([moved.action, ...moved.participants.map((one) => one.id)]);
+  seen.groupEvents.push(...(events['groups.update'] ?? []).map((one) => one.subject));
+}
+
 /** Connects; `end` it at the end of the test. */
 export function connectClient(
   fake: FakeWhatsApp,
@@ -70,15 +90,8 @@ export function connectClient(
   config: Partial<UserFacingSocketConfig> = {},
 ): TestClient {
   const waiters = createWaiters();
-  const upserts: TestClient['upserts'] = [];
-  const updates: TestClient['updates'] = [];
-  const groupEvents: unknown[] = [];
-  const seen: { open: boolean; closed: boolean; last: ConnectionState['lastDisconnect'] | undefined; qr: string[] } = {
-    open: false,
-    closed: false,
-    last: undefined,
-    qr: [],
-  };
+  const lists = { upserts: [], updates: [], groupEvents: [] };
+  const seen: Seen = { ...lists, open: false, closed: false, last: undefined, qr: undefined };
   const sock = makeWASocket({
     auth: state,
     waWebSocketUrl: fake.url,
@@ -87,40 +100,24 @@ export function connectClient(
     markOnlineOnConnect: false,
     ...config,
   });
-  sock.ev.on('creds.update', (update) => Object.assign(state.creds, update));
-  sock.ev.on('messages.upsert', ({ messages, type }) => {
-    for (const message of messages) upserts.push({ message, type });
-    waiters.notify();
-  });
-  sock.ev.on('messages.update', (changes) => {
-    updates.push(...changes);
-    waiters.notify();
-  });
-  sock.ev.on('group-participants.update', ({ action, participants }) => {
-    groupEvents.push([action, ...participants.map((one) => one.id)]);
-    waiters.notify();
-  });
-  sock.ev.on('groups.update', (changes) => {
-    groupEvents.push(...changes.map((one) => one.subject));
-    waiters.notify();
-  });
-  sock.ev.on('connection.update', ({ connection, lastDisconnect, qr }) => {
-    if (connection === 'open') seen.open = true;
-    if (connection === 'close') [seen.closed, seen.last] = [true, lastDisconnect];
-    if (qr) seen.qr.push(qr);
+  sock.ev.process((events) => {
+    Object.assign(state.creds, events['creds.update']);
+    record(seen, events);
     waiters.notify();
   });
   const until = <T>(look: () => T | undefined, what: string, timeoutMs = 5_000) =>
-    waiters.until(look, timeoutMs, () => `${what}; so far ${upserts.length} messages, open ${seen.open}`);
+    waiters.until(look, timeoutMs, () => `${what}; so far ${seen.upserts.length} messages, open ${seen.open}`);
+  const wasRead = ({ message, key, messageStubType }: WAMessage, id: string) =>
+    key.id === id && message && !messageStubType;
   return {
     sock,
     state,
-    upserts,
-    updates,
-    groupEvents,
+    upserts: seen.upserts,
+    updates: seen.updates,
+    groupEvents: seen.groupEvents,
     ended: () => seen.last,
     fates: (id) =>
-      [...upserts.map(({ message }) => ({ key: message.key, update: message })), ...updates]
+      [...seen.upserts.map(({ message }) => ({ key: message.key, update: message })), ...seen.updates]
         .filter(({ key }) => key.id === id)
         .flatMap(({ update }) => [update.status, ...(update.messageStubParameters ?? [])]),
     until,
@@ -133,12 +130,8 @@ export function connectClient(
       return codeOf(seen.last?.error);
     },
     untilMessage: (id) =>
-      until(
-        () =>
-          upserts.find(({ message }) => message.key.id === id && message.message && !message.messageStubType)?.message,
-        `message ${id}`,
-      ),
-    untilQr: () => until(() => seen.qr.at(-1), 'a QR code'),
+      until(() => seen.upserts.find(({ message }) => wasRead(message, id))?.message, `message ${id}`),
+    untilQr: () => until(() => seen.qr, 'a QR code'),
     end: () => sock.end(undefined),
   };
 }

@@ -58,8 +58,8 @@ async function readParts(world: World, person: Person, parts: BinaryNode[], grou
   return message?.deviceSentMessage?.message ?? message;
 }
 
-/** Everybody decrypts their copy and answers as a phone does: got it, or send it again. */
-async function deliver(world: World, node: BinaryNode): Promise<void> {
+/** Everybody decrypts their copy. The returned function sends what their phones answer: got it, or send it again. */
+async function deliver(world: World, node: BinaryNode): Promise<() => void> {
   const { id = '', to = '' } = node.attrs;
   const read: { person: Person; message: proto.IMessage }[] = [];
   const unread: Person[] = [];
@@ -80,8 +80,10 @@ async function deliver(world: World, node: BinaryNode): Promise<void> {
   const [first] = others;
   if (first) record(world.sent, { ...delivery, text: textOf(first.message), message: first.message });
   for (const person of unread) person.unreadable.push(id);
-  for (const { person } of others) sendReceipt(world, person, { id, chat: to });
-  for (const person of unread) sendRetry(world, person, id, to);
+  return () => {
+    for (const { person } of others) sendReceipt(world, person, { id, chat: to });
+    for (const person of unread) sendRetry(world, person, id, to);
+  };
 }
 
 async function acknowledge(session: Session, node: BinaryNode, fault: AckFault | undefined): Promise<void> {
@@ -94,8 +96,9 @@ async function acknowledge(session: Session, node: BinaryNode, fault: AckFault |
 export async function takeMessage(world: World, session: Session, node: BinaryNode): Promise<void> {
   const fault = world.plan.takeAck();
   if (fault?.dropSocket === 'before') return session.link.cut();
-  if (fault?.error === undefined) await deliver(world, node);
-  if (fault?.dropSocket === 'after') return session.link.cut();
+  const answer = fault?.error === undefined ? await deliver(world, node) : () => undefined;
+  if (fault?.dropSocket === 'after') session.link.cut();
   // Not awaited: while this answer is late, others are not.
-  if (!fault?.never) void acknowledge(session, node, fault);
+  else if (!fault?.never) void acknowledge(session, node, fault);
+  answer();
 }

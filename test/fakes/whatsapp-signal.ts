@@ -48,31 +48,45 @@ export interface SignalPeer {
   close(): void;
 }
 
+type Repository = ReturnType<typeof DEFAULT_CONNECTION_CONFIG.makeSignalRepository>;
+
+async function openSession(repository: Repository, to: DeviceKeys): Promise<void> {
+  const preKey = to.preKeys.shift();
+  const { signedPreKey, registrationId } = to;
+  const session = {
+    registrationId,
+    identityKey: generateSignalPubKey(to.identity),
+    signedPreKey: { ...signedPreKey, publicKey: generateSignalPubKey(signedPreKey.publicKey) },
+    ...(preKey ? { preKey: { ...preKey, publicKey: generateSignalPubKey(preKey.publicKey) } } : {}),
+  };
+  await repository.injectE2ESession({ jid: to.address, session });
+}
+
+async function decipher(
+  repository: Repository,
+  from: string,
+  type: string,
+  msg: Uint8Array,
+  group: string | undefined,
+): Promise<Uint8Array> {
+  if (type === 'pkmsg' || type === 'msg') return repository.decryptMessage({ jid: from, type, ciphertext: msg });
+  if (type === 'skmsg' && group) return repository.decryptGroupMessage({ group, authorJid: from, msg });
+  throw new Error(`no way to read a message of type ${type}`);
+}
+
+/** Somebody with keys of their own. */
 export function createSignalPeer(): SignalPeer {
   const creds = initAuthCreds();
   const store = createMemoryKeys();
   const keys = addTransactionCapability(store, silentLogger, { maxCommitRetries: 1, delayBetweenTriesMs: 1 });
   const repository = DEFAULT_CONNECTION_CONFIG.makeSignalRepository({ creds, keys }, silentLogger, async () => []);
-
   /** Which device can read us in which group already. */
   const introduced = new Set<string>();
   let nextPreKey = 1;
 
-  async function openSession(to: DeviceKeys): Promise<void> {
-    const preKey = to.preKeys.shift();
-    const { signedPreKey, registrationId } = to;
-    const session = {
-      registrationId,
-      identityKey: generateSignalPubKey(to.identity),
-      signedPreKey: { ...signedPreKey, publicKey: generateSignalPubKey(signedPreKey.publicKey) },
-      ...(preKey ? { preKey: { ...preKey, publicKey: generateSignalPubKey(preKey.publicKey) } } : {}),
-    };
-    await repository.injectE2ESession({ jid: to.address, session });
-  }
-
   async function encrypt(to: DeviceKeys, message: proto.IMessage, afresh = false): Promise<Encrypted> {
     const session = await repository.validateSession(to.address);
-    if (afresh || !session.exists) await openSession(to);
+    if (afresh || !session.exists) await openSession(repository, to);
     return repository.encryptMessage({ jid: to.address, data: encodeWAMessage(message) });
   }
 
@@ -104,13 +118,7 @@ export function createSignalPeer(): SignalPeer {
       return [await encrypt(to, { senderKeyDistributionMessage: item }), body];
     },
     async decrypt(from, type, ciphertext, group) {
-      const plain = await (async () => {
-        if (type === 'pkmsg' || type === 'msg') return repository.decryptMessage({ jid: from, type, ciphertext });
-        if (type === 'skmsg' && group)
-          return repository.decryptGroupMessage({ group, authorJid: from, msg: ciphertext });
-        throw new Error(`no way to read a message of type ${type}`);
-      })();
-      const message = proto.Message.decode(unpadRandomMax16(plain));
+      const message = proto.Message.decode(unpadRandomMax16(await decipher(repository, from, type, ciphertext, group)));
       const item = message.senderKeyDistributionMessage;
       if (item) await repository.processSenderKeyDistributionMessage({ authorJid: from, item });
       return message;

@@ -114,6 +114,18 @@ describe('groups', () => {
     expect(fake.groupQueries).toBe(2);
   });
 
+  test('a message reaches each of a hundred members', async () => {
+    const many = Array.from({ length: 100 }, (_, index) =>
+      fake.contact({ phone: String(491710000000 + index), lid: String(300000000000000 + index), name: `No. ${index}` }),
+    );
+    const group = fake.group({ subject: 'Crowd', members: many });
+    const client = await connect();
+    await client.sock.sendMessage(group.id, { text: 'all' });
+    await fake.untilSent(1);
+    expect(many.filter((one) => one.received[0]?.text === 'all')).toHaveLength(100);
+    await fake.untilConfirmed();
+  });
+
   test('the client learns who joins, who leaves and what the group is called', async () => {
     const group = fake.group({ subject: 'Friends', members: [ann] });
     const client = await connect();
@@ -217,6 +229,9 @@ describe('acknowledgements and receipts', () => {
     await second.sock.sendMessage(ann.lid, { text: 'taken' });
     expect(await second.untilClosed()).toBe(428);
     expect(fake.sent.map((one) => one.text)).toEqual(['taken']);
+    const third = await connect(state);
+    const { id = '' } = fake.sent[0] ?? {};
+    await third.until(() => third.fates(id).includes(3) || undefined, 'word that it was delivered after all');
   });
 
   test('people confirm delivery, and reading when they read', async () => {
