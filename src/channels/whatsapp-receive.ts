@@ -37,8 +37,8 @@ export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over
   const linkedAt = (): number => Number(storage.get('meta', ['linked-at'])['linked-at'] ?? Number.POSITIVE_INFINITY);
 
   function takeOne(sock: WASocket, message: WAMessage): void {
-    // A stub could not be read yet, and comes again under the same id.
-    if (!message.message || isOurs(message.key.id ?? '')) return;
+    // A stub could not be read yet and comes again under the same id; it may carry a key meanwhile.
+    if (!message.message || message.messageStubType || isOurs(message.key.id ?? '')) return;
     // What was said before the account was linked is history, not work.
     if (Number(message.messageTimestamp ?? 0) * 1_000 < linkedAt() - CLOCKS_DIFFER_MS) return;
     const mapped = mapMessage(message, account(sock));

@@ -43,6 +43,8 @@ interface Connection {
 }
 
 const STEADY_MS = 60_000;
+/** The library waits for ever when the server refuses the upgrade with an HTTP status. */
+const CONNECT_TIMEOUT_MS = 120_000;
 const SEND_GRACE_MS = 3_000;
 
 /** Connects at once. `stop` resolves when no event can arrive any more. */
@@ -125,6 +127,7 @@ function open(connection: Connection): void {
 function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void {
   const { deps, sender, receiver, groups } = connection;
   const steady = new AbortController();
+  const answered = new AbortController();
   const on: WASocket['ev']['on'] = (event, handle) =>
     sock.ev.on(event, (data) => {
       if (connection.sock === sock) handle(data);
@@ -141,11 +144,17 @@ function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void
   });
   on('lid-mapping.update', ({ pn, lid }) => deps.onChatMoved(jidNormalizedUser(lid), pn.split(/[@:]/)[0] ?? pn));
   on('connection.update', ({ connection: state, qr, lastDisconnect }) => {
+    if (qr || state === 'open' || state === 'close') answered.abort();
     if (qr) void showLink(connection, sock, qr);
     if (state === 'open') opened(connection, sock, steady.signal);
     if (state !== 'close') return;
     steady.abort();
     void closed(connection, lastDisconnect?.error);
+  });
+  void deps.clock.sleep(CONNECT_TIMEOUT_MS, answered.signal).then(() => {
+    if (answered.signal.aborted || connection.sock !== sock) return;
+    void closed(connection, undefined);
+    void sock.end(undefined);
   });
 }
 

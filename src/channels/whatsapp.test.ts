@@ -80,3 +80,11 @@ describe('sending', () => {
     expect(fake.sent).toMatchObject([{ id: platformId, text: '*hi* Ann' }]);
   });
 });
+
+test('a server that refuses the upgrade is asked again: the library alone would wait for ever', async () => {
+  seedLinked();
+  fake.faults.refuseUpgrade(503);
+  create().start();
+  await host.untilState('open');
+  expect(host.states.map(({ state }) => state)).toEqual(['connecting', 'reconnecting', 'open']);
+});
