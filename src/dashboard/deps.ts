@@ -32,4 +32,4 @@ export interface DashboardDeps {
 }
 
 /** What the dashboard may ask of the running daemon. */
-export type DashboardControl = Pick<DashboardDeps, 'intake' | 'status' | 'emergencyStop' | 'resume' | 'ready'>;
+export type DashboardControl = Pick<DashboardDeps, 'intake' | 'status' | 'emergencyStop' | 'resume' | 'link' | 'ready'>;
