@@ -147,6 +147,14 @@ test("a person counts under each address; words of the assistant's own account a
   expect(replies()).toHaveLength(1);
 });
 
+test('an owner who gets another address stays the owner', () => {
+  const code = createPairing(store).code('telegram');
+  receive(message(`/pair ${code}`, { from: '200@lid' }));
+  intake.chatMoved('telegram', '200@lid', '49170');
+  receive(message('/status', { from: '49170' }));
+  expect(replies()[0]).toBe('all is well');
+});
+
 describe('repetitions and edits', () => {
   test('the same update twice is one message and one run', () => {
     const update = message('hi');

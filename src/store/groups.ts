@@ -59,6 +59,9 @@ function createChats({ run, get, all }: Statements) {
   const move = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
   );
+  const movePerson = run<[channel: string, from: string, to: string]>(
+    'UPDATE OR IGNORE senders SET address = ?3 WHERE channel = ?1 AND address = ?2',
+  );
   const dropStub = run<[channel: string, address: string]>(
     `DELETE FROM chats WHERE channel = ?1 AND address = ?2 AND group_id IS NULL
        AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
@@ -88,6 +91,8 @@ function createChats({ run, get, all }: Statements) {
       // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
       if (byAddress(channel, from)) dropStub(channel, to);
       move(channel, from, to);
+      // A direct chat has the address of its person, who may be the owner.
+      movePerson(channel, from, to);
     },
   };
 }
