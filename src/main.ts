@@ -25,6 +25,7 @@ import { type Queue, startQueue } from './loops/queue.js';
 import { createSupervisor } from './loops/supervisor.js';
 import { createWorkOrders } from './loops/work-order.js';
 import { startBackups } from './ops/backup.js';
+import { createOutboxFiles } from './outbox-files.js';
 import { createPairing } from './pairing.js';
 import { qrForTerminal } from './qr.js';
 import { createSandbox } from './sandbox/choose.js';
@@ -82,6 +83,7 @@ function openHome(config: Config, environment: Env, log: Logger) {
     dataDir: config.dataDir,
     pairing: createPairing(store),
     stopSwitch,
+    outboxFiles: createOutboxFiles(config.dataDir),
     unreachable,
     notifyOwner: createOwnerNotices({ store, wake, clock, unreachable }),
   };

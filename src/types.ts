@@ -111,6 +111,8 @@ export const eventRow = z.object({
 });
 export type RunEvent = z.infer<typeof eventRow>;
 
+export const sentFile = z.object({ fileName: z.string(), mimeType: z.string(), path: z.string() });
+
 export const outboxRow = z.object({
   id: z.number(),
   key: z.string(),
@@ -120,6 +122,8 @@ export const outboxRow = z.object({
   /** The text split for the channel, fixed at the first try so that a retry sends the same parts. */
   parts: json(z.array(z.string())).nullable(),
   partsSent: z.number(),
+  /** A file that goes with the text; `path` is the group's own name for it. */
+  file: json(sentFile).nullable(),
   state: z.enum(['queued', 'sent', 'dead']),
   attempt: z.number(),
   nextAt: z.number(),

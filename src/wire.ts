@@ -113,6 +113,21 @@ export const sendRequest = z.object({
 });
 export type SendRequest = z.infer<typeof sendRequest>;
 
+/** Bytes of a file an agent may send; Telegram takes 50 MB, WhatsApp 16 MB of a picture. */
+export const MAX_SENT_FILE_BYTES = 16 * 1024 * 1024;
+
+/** `POST /file`: a file to the run's chat. */
+export const fileRequest = sendRequest.pick({ runId: true, key: true }).extend({
+  /** Where it lies in the group's folder; its last part is the name people see. */
+  path: z
+    .string()
+    .max(1_000)
+    .regex(/^[^\p{Cc}]+$/u),
+  caption: z.string().max(1_000),
+  base64: z.base64().max(Math.ceil(MAX_SENT_FILE_BYTES / 3) * 4),
+});
+export type FileRequest = z.infer<typeof fileRequest>;
+
 /** `POST /history`: full-text search in the group's own chats. */
 export const historyRequest = z.object({
   query: z.string().min(1).max(500),

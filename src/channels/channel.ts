@@ -34,10 +34,19 @@ export interface InboundMessage {
   media: InboundMedia[];
 }
 
+export interface OutboundFile {
+  /** Where its bytes lie on this machine. */
+  path: string;
+  fileName: string;
+  mimeType: string;
+}
+
 export interface OutboundPart {
   address: string;
   /** Markdown, already within the channel's length limit (a result of `split`). */
   text: string;
+  /** A file that goes with the text, which is then its caption of at most 1,000 characters. */
+  file?: OutboundFile;
   /** Stable name of this part: `<outbox row id>.<part number>`. Sending the same key again must not duplicate where the platform allows. */
   key: string;
 }

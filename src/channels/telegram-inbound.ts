@@ -1,6 +1,7 @@
 // Telegram updates as inbound messages: who, where, which words, which files. Pure; knows no network.
 import type { Document, Message, Update, User, UserFromGetMe } from 'grammy/types';
 import type { InboundMedia, InboundMessage } from './channel.js';
+import { safeFileName } from './file-name.js';
 
 export type BotIdentity = Pick<UserFromGetMe, 'id' | 'username'>;
 
@@ -125,16 +126,3 @@ function mediaOf(source: Message): InboundMedia[] {
 }
 
 type TelegramFile = Pick<Document, 'file_id' | 'file_size' | 'file_name' | 'mime_type'>;
-
-/** A base name that is harmless in any folder: no separators, no control characters, no leading dots, at most 100 characters. */
-export function safeFileName(name: string): string {
-  const base = name.split(/[/\\]/).at(-1) ?? '';
-  const clean = base
-    .replace(/[\p{Cc}\p{Cf}\p{Cs}:*?"<>|]/gu, '_')
-    .replace(/^[.\s]+/, '')
-    .trim();
-  const characters = [...clean];
-  if (characters.length <= 100) return clean || 'file';
-  const extension = /\.[\w]{1,10}$/.exec(clean)?.[0] ?? '';
-  return characters.slice(0, 100 - extension.length).join('') + extension;
-}

@@ -3,8 +3,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type ChannelHost, createChannelHost } from '../../test/fakes/channel-host.js';
 import { type FakeTelegram, startFakeTelegram } from '../../test/fakes/telegram.js';
 import { ChannelError } from './channel.js';
+import { safeFileName } from './file-name.js';
 import { telegram } from './telegram.js';
-import { type Mapped, mapUpdate, safeFileName } from './telegram-inbound.js';
+import { type Mapped, mapUpdate } from './telegram-inbound.js';
 
 const bot = { id: 77, username: 'Pinch_Bot' };
 const anna = { id: 11, is_bot: false, first_name: 'Anna', last_name: 'Bell', username: 'annab' };

@@ -2,10 +2,17 @@
 // What updates mean is in telegram-inbound.ts, what errors mean in telegram-errors.ts.
 // grammY's types want this package's signal, not the platform's.
 import { AbortController as CallAbort } from 'abort-controller';
-import { Api } from 'grammy';
+import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
 import { describeError } from '../errors.js';
-import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
+import {
+  type Channel,
+  type ChannelDeps,
+  ChannelError,
+  defineChannel,
+  type OutboundFile,
+  type OutboundPart,
+} from './channel.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
 import { afterPollError, isRefusal, movedTo, toChannelError } from './telegram-errors.js';
@@ -174,7 +181,7 @@ function receive({ deps }: Connection, update: Parameters<typeof mapUpdate>[0], 
 
 async function send(connection: Connection, part: OutboundPart): Promise<{ platformId: string }> {
   if (connection.over.signal.aborted) throw new ChannelError('network', 'the channel is stopped');
-  const call = sendMessage(connection, part);
+  const call = part.file ? sendFile(connection, part, part.file) : sendMessage(connection, part);
   connection.sending.add(call);
   try {
     return { platformId: String((await call).message_id) };
@@ -185,6 +192,20 @@ async function send(connection: Connection, part: OutboundPart): Promise<{ platf
   } finally {
     connection.sending.delete(call);
   }
+}
+
+/** A picture as such where Telegram takes it as one, else as a file. */
+async function sendFile({ api, sendAbort }: Connection, { address, text }: OutboundPart, file: OutboundFile) {
+  const { signal } = sendAbort;
+  const upload = () => new InputFile(file.path, file.fileName);
+  const options = { caption: markdownToTelegramHtml(text), parse_mode: 'HTML' } as const;
+  if (file.mimeType.startsWith('image/'))
+    try {
+      return await api.sendPhoto(Number(address), upload(), options, signal);
+    } catch (error) {
+      if (!isRefusal(error, 400)) throw error;
+    }
+  return api.sendDocument(Number(address), upload(), options, signal);
 }
 
 async function sendMessage({ api, sendAbort, deps }: Connection, { address, text }: OutboundPart) {

@@ -11,7 +11,7 @@ import {
 } from '@whiskeysockets/baileys';
 import { z } from 'zod';
 import type { InboundMedia, InboundMessage } from './channel.js';
-import { safeFileName } from './telegram-inbound.js';
+import { safeFileName } from './file-name.js';
 
 export interface Account {
   /** The account's own names, phone number first, without devices. */

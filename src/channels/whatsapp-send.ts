@@ -1,7 +1,13 @@
 // Sending on WhatsApp: one message after the other at a person's pace, under an id that follows from the outbox row, until the
 // server has taken it. The same part sent again after a crash is the same message to the people who read it.
 import { createHash } from 'node:crypto';
-import { type BinaryNode, BufferJSON, type proto, type WASocket } from '@whiskeysockets/baileys';
+import {
+  type BinaryNode,
+  BufferJSON,
+  generateWAMessageContent,
+  type proto,
+  type WASocket,
+} from '@whiskeysockets/baileys';
 import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
 import { toJid } from './whatsapp-inbound.js';
@@ -35,10 +41,11 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
     sentAt.splice(0, sentAt.length - PER_MINUTE);
   }
 
-  async function sendNow(sock: WASocket, { address, text, key }: OutboundPart): Promise<{ platformId: string }> {
+  async function sendNow(sock: WASocket, part: OutboundPart): Promise<{ platformId: string }> {
+    const { address, key } = part;
     await pace();
     const id = messageId(sock, key);
-    const message: proto.IMessage = { conversation: prefix + (markdownToWhatsApp(text) || text) };
+    const message = await compose(sock, part, prefix);
     storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
     storage.prune('sent', clock.now() - KEEP_SENT_MS);
     const over = new AbortController();
@@ -81,6 +88,21 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
     /** Resolves when nothing is being sent. */
     idle: () => queue,
   };
+}
+
+/** Uploads the file, when there is one. Throws `ChannelError` `network` when that fails. */
+async function compose(sock: WASocket, { text, file }: OutboundPart, prefix: string): Promise<proto.IMessage> {
+  const words = prefix + (markdownToWhatsApp(text) || text);
+  if (!file) return { conversation: words };
+  const source = { url: file.path };
+  const isPicture = file.mimeType.startsWith('image/');
+  const content = isPicture ? { image: source } : { document: source, fileName: file.fileName };
+  const options = { upload: sock.waUploadToServer, options: {} };
+  try {
+    return await generateWAMessageContent({ ...content, caption: words, mimetype: file.mimeType }, options);
+  } catch {
+    throw new ChannelError('network', 'the file could not be uploaded to WhatsApp');
+  }
 }
 
 /** In the form of WhatsApp Web's own ids; the same for the same part, whenever it is sent. */

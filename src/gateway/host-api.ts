@@ -5,10 +5,11 @@ import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import { PinchError } from '../errors.js';
+import { mimeTypeOf, type OutboxFiles } from '../outbox-files.js';
 import type { Store } from '../store/index.js';
 import type { Chat, Run } from '../types.js';
 import type { Wake } from '../wake.js';
-import { type FinishReport, finishReport, historyRequest, runnerEvents, sendRequest } from '../wire.js';
+import { type FinishReport, fileRequest, finishReport, historyRequest, runnerEvents, sendRequest } from '../wire.js';
 import type { Link } from './server.js';
 
 export interface HostApiDeps {
@@ -18,6 +19,7 @@ export interface HostApiDeps {
   /** Hands a report to the queue, which owns the run's outcome; false when it no longer waits for this run. */
   onFinish(runId: number, report: FinishReport): boolean;
   mediaFile(messageId: number, index: number): string;
+  outboxFiles: OutboxFiles;
 }
 
 export type HostApi = ReturnType<typeof createHostApi>;
@@ -52,6 +54,22 @@ export function createHostApi(deps: HostApiDeps) {
       });
       deps.wake.emit('outbox');
       return { queued: true, chat: chat.title };
+    },
+    async file(link: Link, body: unknown) {
+      const { runId, key: call, path, caption, base64 } = parse(fileRequest, body);
+      const run = ownRun(store, link, runId);
+      const bytes = Buffer.from(base64, 'base64');
+      const fileName = path.split('/').at(-1) || 'file';
+      const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
+      const key = `${run.id}:${call}`;
+      // Bytes first: a row whose file is missing could never be sent.
+      await deps.outboxFiles.keep(key, bytes);
+      store.transaction(() => {
+        const added = store.outbox.add({ ...run, key, runId, text: caption, file, now: deps.clock.now() });
+        if (added) store.events.add(runId, deps.clock.now(), 'file_queued', { path, bytes: bytes.length, key: call });
+      });
+      deps.wake.emit('outbox');
+      return { queued: true };
     },
     history(link: Link, body: unknown) {
       const { query, limit } = parse(historyRequest, body);

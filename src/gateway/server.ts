@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import { PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { RUN_HEADER } from '../wire.js';
+import { MAX_SENT_FILE_BYTES, RUN_HEADER } from '../wire.js';
 import { parseJson, readBody } from './body.js';
 import type { HostApi } from './host-api.js';
 import type { ModelProxy } from './model.js';
@@ -65,25 +65,28 @@ async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, re
   if (call === 'GET /work') return link.onWork(response);
   const [id = 0, index = 0] = (path.match(/\d{1,15}/g) ?? []).map(Number);
   if (call === `GET /media/${id}/${index}`) return hostApi.media(link, id, index, response);
-  const posts: Record<string, (body: unknown) => object> = {
+  const posts: Record<string, (body: unknown) => object | Promise<object>> = {
     [`POST /runs/${id}/events`]: (body) => hostApi.events(link, id, body),
     [`POST /runs/${id}/finish`]: (body) => hostApi.finish(link, id, body),
     'POST /send': (body) => hostApi.send(link, body),
+    'POST /file': (body) => hostApi.file(link, body),
     'POST /history': (body) => hostApi.history(link, body),
   };
   const post = posts[call];
-  if (post) return reply(response, 200, post(await readJson(request)));
+  const limit = call === 'POST /file' ? MAX_FILE_BODY_BYTES : MAX_BODY_BYTES;
+  if (post) return reply(response, 200, await post(await readJson(request, limit)));
   request.resume();
   reply(response, 403, { error: { code: 'not_available', message: REFUSED } });
 }
 
 const MAX_BODY_BYTES = 1024 * 1024;
+/** Base64 takes a third more. */
+const MAX_FILE_BODY_BYTES = MAX_BODY_BYTES + Math.ceil((MAX_SENT_FILE_BYTES * 4) / 3);
 
-/** Reads a JSON body up to 1 MiB; undefined when it is no JSON, which no schema takes. Throws PinchError `too_large`. */
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const bytes = await readBody(request, MAX_BODY_BYTES);
-  if (bytes && bytes.length > MAX_BODY_BYTES)
-    throw new PinchError('too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+/** Reads a JSON body; undefined when it is no JSON, which no schema takes. Throws PinchError `too_large`. */
+async function readJson(request: IncomingMessage, limit: number): Promise<unknown> {
+  const bytes = await readBody(request, limit);
+  if (bytes && bytes.length > limit) throw new PinchError('too_large', `the body is larger than ${limit} bytes`);
   return parseJson(String(bytes));
 }
 

@@ -1,10 +1,11 @@
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
+import { createOutboxFiles, type OutboxFiles } from '../outbox-files.js';
 import { openStore, type Store } from '../store/index.js';
 import { createWake, type Wake } from '../wake.js';
 import { startDelivery } from './delivery.js';
@@ -17,6 +18,7 @@ let answers: ((part: OutboundPart) => Promise<{ platformId: string }>)[];
 let notices: string[];
 let chats: number[];
 let stop: () => Promise<void>;
+let files: OutboxFiles;
 
 const accept = async (part: OutboundPart) => ({ platformId: `p${part.key}` });
 const fail = (kind: ChannelError['kind'], retryAfterMs?: number) => async () => {
@@ -37,7 +39,9 @@ const channel: Channel = {
 };
 
 beforeEach(() => {
-  store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-delivery-')), 'pinch.db'));
+  const folder = mkdtempSync(join(tmpdir(), 'pinch-delivery-'));
+  store = openStore(join(folder, 'pinch.db'));
+  files = createOutboxFiles(folder);
   clock = createFakeClock();
   wake = createWake();
   [sent, answers, notices] = [[], [], []];
@@ -55,6 +59,7 @@ function start(): void {
     log: pino({ level: 'silent' }),
     assistantName: 'Pinch',
     channel: (name) => (name === 'telegram' ? channel : undefined),
+    outboxFiles: files,
     notifyOwner: (key) => notices.push(key),
   }).stop;
 }
@@ -134,4 +139,24 @@ test('a passing refusal is given up after twelve tries', async () => {
   await clock.advance(3_600_000);
   expect(store.outbox.list(5)[0]).toMatchObject({ state: 'dead' });
   expect(answers).toHaveLength(38);
+});
+
+test('a file goes out with its caption, stays until it is sent, and joins the history by its name', async () => {
+  const key = '1:toolu_1';
+  await files.keep(key, Buffer.from('%PDF-'));
+  const file = { fileName: 'a.pdf', mimeType: 'application/pdf', path: 'out/a.pdf' };
+  const parts: OutboundPart[] = [];
+  const take = async (part: OutboundPart) => {
+    parts.push({ ...part, text: readFileSync(part.file?.path ?? '', 'utf8') });
+    return accept(part);
+  };
+  answers = [fail('network'), take];
+  store.outbox.add({ key, chatId: chats[0] ?? 0, runId: null, text: 'the | report', file, now: clock.now() });
+  wake.emit('outbox');
+  await clock.advance(0);
+  await clock.advance(60_000);
+  await vi.waitFor(() => expect(store.outbox.list(1)[0]?.state).toBe('sent'));
+  expect(parts).toMatchObject([{ text: '%PDF-', file: { fileName: 'a.pdf', mimeType: 'application/pdf' } }]);
+  expect(store.messages.latest(chats[0] ?? 0, 5)).toMatchObject([{ text: '[file: out/a.pdf] the | report' }]);
+  expect(existsSync(files.pathOf(key))).toBe(false);
 });

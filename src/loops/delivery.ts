@@ -2,11 +2,13 @@
 // dead), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
 import { describeError } from '../errors.js';
+import type { OutboxFiles } from '../outbox-files.js';
 import type { Chat, OutboxRow } from '../types.js';
 import type { LoopDeps } from './deps.js';
 
 export interface DeliveryDeps extends LoopDeps {
   assistantName: string;
+  outboxFiles: OutboxFiles;
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
 }
@@ -53,26 +55,34 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
 }
 
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
-  const { store, clock, wake, assistantName } = deps;
+  const { store, clock, wake, assistantName, outboxFiles } = deps;
   const chat = store.groups.chat(row.chatId);
   const channel = chat && deps.channel(chat.channel);
   if (!chat || !channel)
     return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
   try {
-    const parts = row.parts ?? channel.split(row.text);
+    const { file } = row;
+    const parts = row.parts ?? (file ? [row.text] : channel.split(row.text));
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
     if (row.parts === null && parts.length > 1) store.outbox.setParts(row.id, parts);
     for (const [index, text] of parts.entries()) {
       if (index < row.partsSent) continue;
-      const { platformId } = await channel.send({ address: chat.address, text, key: `${row.id}.${index}` });
+      const { platformId } = await channel.send({
+        address: chat.address,
+        text,
+        key: `${row.id}.${index}`,
+        ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }),
+      });
       const now = clock.now();
-      const message = { chatId: chat.id, direction: 'out' as const, platformId, text, sentAt: now, now };
+      const told = file ? `[file: ${file.path}] ${text}`.trim() : text;
+      const message = { chatId: chat.id, direction: 'out' as const, platformId, text: told, sentAt: now, now };
       store.transaction(() => {
         store.outbox.partSent(row.id);
         store.messages.add({ ...message, senderId: null, senderName: assistantName });
       });
       wake.emit('message', chat.id);
     }
+    if (file) await outboxFiles.drop(row.key);
     store.transaction(() => {
       store.outbox.sent(row.id, clock.now());
       addEvent(deps, row, 'message_sent', { parts: parts.length });

@@ -2,14 +2,24 @@
 import { type OutboxRow, outboxRow } from '../types.js';
 import type { Statements } from './statements.js';
 
+export interface NewOutboxRow {
+  key: string;
+  chatId: number;
+  runId: number | null;
+  text: string;
+  file?: OutboxRow['file'] | undefined;
+  now: number;
+}
+
 export function createOutbox({ run, all, value }: Statements) {
   const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
+  const add = run<[message: NewOutboxRow]>(
+    `INSERT INTO outbox (key, chat_id, run_id, text, file, next_at, created_at)
+     VALUES (@key, @chatId, @runId, @text, @file, @now, @now) ON CONFLICT (key) DO NOTHING`,
+  );
   return {
     /** Queues a message; false when this key was queued before. */
-    add: run<[row: { key: string; chatId: number; runId: number | null; text: string; now: number }]>(
-      `INSERT INTO outbox (key, chat_id, run_id, text, next_at, created_at) VALUES (@key, @chatId, @runId, @text, @now, @now)
-       ON CONFLICT (key) DO NOTHING`,
-    ),
+    add: (message: NewOutboxRow): boolean => add({ file: undefined, ...message }),
     /** The first unsent message of every chat: the only ones that may be sent now. */
     heads: all<[], OutboxRow>(
       `SELECT * FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,

@@ -44,3 +44,7 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   const stopped = aborted.then(() => Promise.reject(new Stopped()));
   return Promise.race([work, stopped]);
 }
+
+/** Names the effect of a tool call: the same call again, after a crash, has none. */
+export const keyOf = (call: { toolUse: { id: string } } | undefined): string =>
+  `${call?.toolUse.id}`.replace(/[^\w-]/g, '_');

@@ -1,6 +1,6 @@
 // The runner's side of the host's HTTP interface (GET /work, events, finish, send, history, media). Knows nothing about models and tools.
 import { systemClock } from '../../../src/clock.js';
-import type { FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
+import type { FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
 import { historyResponse, refusal, workLine } from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
@@ -50,6 +50,8 @@ export function createHost(port: number) {
     },
     /** Queues a message; throws the host's reason when it refuses. */
     send: (body: SendRequest, signal: AbortSignal) => call('/send', body, signal),
+    /** Queues a file for the run's chat; throws the host's reason when it refuses. */
+    file: (body: FileRequest, signal: AbortSignal) => call('/file', body, signal),
     history: async (query: string, limit: number, signal: AbortSignal) =>
       historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),

@@ -43,23 +43,29 @@ export function createConversation() {
 function followEnd() {
   const scroller = $('scroller');
   let atEnd = true;
+  let endTop = 0;
   const go = () => {
     scroller.scrollTop = scroller.scrollHeight;
     atEnd = true;
+    endTop = scroller.scrollTop;
     $('jump').hidden = true;
   };
   scroller.addEventListener('scroll', () => {
     atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
-    if (atEnd) $('jump').hidden = true;
+    if (!atEnd) return;
+    endTop = scroller.scrollTop;
+    $('jump').hidden = true;
   });
+  /** The event of a scroll comes a frame late: a reader who has just gone up must not be pulled down again. */
+  const isFollowing = () => atEnd && scroller.scrollTop > endTop - AT_END_PX;
   $('jump').addEventListener('click', go);
   // A keyboard that opens, the working line that appears: the end moves without a message.
-  const observer = new ResizeObserver(() => atEnd && go());
+  const observer = new ResizeObserver(() => isFollowing() && go());
   observer.observe(scroller);
   observer.observe($('content'));
   /** To be called before anything else moves the end: `atEnd` is from before the message. */
   const addedMessage = () => {
-    if (atEnd) go();
+    if (isFollowing()) go();
     else $('jump').hidden = false;
   };
   return { go, addedMessage };

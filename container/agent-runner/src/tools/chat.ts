@@ -1,7 +1,7 @@
 // send_message, search_history and todo: what goes to chats, what comes from them, and the session's list.
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
-import type { RunContext, Tool } from '../context.js';
+import { keyOf, type RunContext, type Tool } from '../context.js';
 import { attributes, formatTime } from '../prompt.js';
 import { type TodoItem, todoItem } from '../records.js';
 import { escapeXml } from '../text.js';
@@ -22,8 +22,7 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
         'Send a message (Markdown) now, before you are done; or to another chat of this group. Your final text is sent by itself: do not repeat it here.',
       inputSchema: z.object({ text: z.string().min(1).max(100_000), chat: z.string().max(200).optional() }),
       run: async ({ text, chat }, call) => {
-        const key = `${call?.toolUse.id}`.replace(/[^\w-]/g, '_');
-        await host.send({ runId: run.id, key, text, ...(chat !== undefined && { chat }) }, signal);
+        await host.send({ runId: run.id, key: keyOf(call), text, ...(chat !== undefined && { chat }) }, signal);
         return 'Queued for delivery.';
       },
     }),

@@ -1,4 +1,4 @@
-// read, write, edit, glob, grep: files in the workspace, the global folder and /tmp, symlinks resolved.
+// read, write, edit, send_file, glob, grep: files in the workspace, the global folder and /tmp, symlinks resolved.
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -8,7 +8,8 @@ import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import { resolvePath } from '@anthropic-ai/sdk/tools/agent-toolset/node';
 import * as z from 'zod';
-import { type Paths, type RunContext, type Tool, untilAborted } from '../context.js';
+import { MAX_SENT_FILE_BYTES } from '../../../../src/wire.js';
+import { keyOf, type Paths, type RunContext, type Tool, untilAborted } from '../context.js';
 import { cleanOutput, cutMiddle, head } from '../text.js';
 
 const MAX_FILE_BYTES = 20 * 1024 * 1024;
@@ -63,9 +64,9 @@ const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'na
 /** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
 const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
 
-/** read, write, edit, glob and grep of one run. */
+/** read, write, edit, send_file, glob and grep of one run. */
 export function fileTools(context: RunContext): Tool[] {
-  const { paths, run, processes, signal } = context;
+  const { paths, run, processes, signal, host } = context;
   const count = z.int().min(1);
   const folder = z.string().default('.').describe('Where to look; default: the workspace.');
   return [
@@ -97,6 +98,21 @@ export function fileTools(context: RunContext): Tool[] {
           if (parts.length === 2 || (parts.length > 2 && input.replace_all)) return parts.join(input.new_string);
           throw new Error(`old_string was found ${parts.length - 1} times, not once; it must match exactly`);
         }),
+    }),
+    betaZodTool({
+      name: 'send_file',
+      description:
+        'Send a file of at most 16 MB to the chat, with a short caption; PNG and JPEG are shown as pictures.',
+      inputSchema: z.object({ path: z.string(), caption: z.string().max(1_000).default('') }),
+      run: async (input, call) => {
+        const file = await insidePath(paths, input.path);
+        const stat = fs.statSync(file);
+        if (!stat.isFile() || stat.size > MAX_SENT_FILE_BYTES) throw new Error(`${file} is no file of at most 16 MB`);
+        const shown = { path: path.relative(paths.workspace, file), caption: input.caption };
+        const base64 = fs.readFileSync(file, 'base64');
+        await host.file({ runId: run.id, key: keyOf(call), ...shown, base64 }, signal);
+        return 'Queued for delivery.';
+      },
     }),
     betaZodTool({
       name: 'glob',
