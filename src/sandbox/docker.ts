@@ -1,13 +1,14 @@
 // Runs the agent runner in a hardened Docker container without network; its stdin and stdout are the link (design §1).
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
+import { Duplex, finished, PassThrough, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Clock } from '../clock.js';
 import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
-import { earlyExit, openInstance, settled } from './instance.js';
+import { createFrameReader } from './frames.js';
+import { openInstance, settled } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
@@ -29,7 +30,6 @@ const PING_TIMEOUT_MS = 3_000;
 /** How long an end waits for the engine to remove the container; a sick engine must not hold up our own end. */
 const REMOVE_WAIT_MS = 5_000;
 const KILLED = 137;
-const FRAME_HEADER_BYTES = 8;
 
 /** `held`: names of the containers this process starts or has; they are not left over. */
 type Host = DockerSandboxDeps & { held: Set<string> };
@@ -104,11 +104,9 @@ export function containerOptions(
 }
 
 function bindMount({ source, target, readOnly }: Mount): Docker.MountSettings {
-  const bind = { Type: 'bind' as const, Source: source, Target: target, ReadOnly: readOnly };
-  if (!readOnly) return bind;
   // Before Docker 25 only the top of a read-only mount is read-only: a disk mounted below it would be writable, so it stays out.
-  const options = { Propagation: 'rprivate' as const, NonRecursive: true };
-  return { ...bind, BindOptions: options };
+  const options = { Propagation: 'rprivate' as const, NonRecursive: readOnly };
+  return { Type: 'bind', Source: source, Target: target, ReadOnly: readOnly, BindOptions: options };
 }
 
 async function startContainer(
@@ -121,26 +119,24 @@ async function startContainer(
   // By name: a create whose answer never came may have made it all the same.
   const container = engine.getContainer(options.name);
   held.add(options.name);
-  let exit: Promise<SandboxExit> | undefined;
+  const remove = () =>
+    removeContainer(clock, container).catch((error: unknown) => {
+      log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
+    });
   try {
     const { id } = await within(clock, CALL_TIMEOUT_MS, (abortSignal) =>
       engine.createContainer({ ...options, abortSignal }),
     );
     const io = await attach(host, container, spec);
-    exit = exitOf(container);
+    const exit = exitOf(container);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
-    const kill = () => {
-      const removed = removeContainer(clock, container).catch((error: unknown) => {
-        log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
-      });
-      return settled(removed, clock, REMOVE_WAIT_MS);
-    };
+    const kill = () => settled(remove(), clock, REMOVE_WAIT_MS);
     const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill });
     void instance.closed.then(() => held.delete(options.name));
     return instance;
   } catch (error) {
-    const failure = await startError(host, spec, error, exit);
-    const removed = removeContainer(clock, container).catch(() => undefined);
+    const failure = startError(host, spec, error);
+    const removed = remove();
     // An engine that hangs would hang here once more.
     if (failure.code !== 'sandbox_unavailable') await removed;
     held.delete(options.name);
@@ -163,9 +159,7 @@ async function attach(deps: DockerSandboxDeps, container: Docker.Container, spec
   const streams = { stream: true, stdin: true, stdout: true, stderr: true, hijack: true };
   const io = await within(deps.clock, CALL_TIMEOUT_MS, (abortSignal) => container.attach({ ...streams, abortSignal }));
   if (!(io instanceof Duplex)) throw new Error('the engine gave no two-way stream');
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  io.on('error', () => io.destroy());
-  void splitOutput(io, stdout, stderr);
+  const { stdout, stderr } = splitOutput(io);
   logRunnerLines(stderr, deps.log.child({ group: spec.folder }));
   return { stdin: io, stdout };
 }
@@ -173,38 +167,27 @@ async function attach(deps: DockerSandboxDeps, container: Docker.Container, spec
 const describeExit = (code: number) =>
   code === KILLED ? 'exit code 137: out of memory, or killed from outside' : `exit code ${code}`;
 
-/** Docker's attach stream: frames of 8 header bytes (stream number, 3 zeros, length) and payload. Back-pressure reaches the container. */
-async function splitOutput(io: Readable, stdout: Writable, stderr: Writable): Promise<void> {
-  let rest = Buffer.alloc(0);
-  try {
-    for await (const chunk of io) {
-      rest = Buffer.concat([rest, chunk]);
-      for (let end = frameEnd(rest); end <= rest.length; end = frameEnd(rest)) {
-        const target = rest[0] === 2 ? stderr : stdout;
-        const payload = rest.subarray(FRAME_HEADER_BYTES, end);
-        rest = rest.subarray(end);
-        if (!target.destroyed && !target.write(payload)) await drained(target);
-      }
-    }
-  } catch {
-    // The engine cut the attachment: for us that is the same as its end.
-  }
-  stdout.end();
-  stderr.end();
-}
-
-/** Where the first frame in `bytes` ends. The engine writes small ones, so a whole frame may be waited for. */
-const frameEnd = (bytes: Buffer) =>
-  bytes.length < FRAME_HEADER_BYTES ? Number.POSITIVE_INFINITY : FRAME_HEADER_BYTES + bytes.readUInt32BE(4);
-
-function drained(target: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      target.off('drain', done).off('close', done);
-      resolve();
-    };
-    target.on('drain', done).on('close', done);
+/**
+ * Docker's attach stream: frames of 8 header bytes (stream number, 3 zeros, length) and payload. The engine writes small ones, so a whole
+ * frame may be waited for. Back-pressure of stdout reaches the container; stderr's reader keeps up.
+ */
+function splitOutput(io: Duplex) {
+  const stdout = new Readable({ read: () => void io.resume() });
+  const stderr = new PassThrough();
+  const read = createFrameReader({ headerBytes: 8, payloadBytes: (header) => header.readUInt32BE(4) }, (frame) => {
+    const payload = frame.subarray(8);
+    if (frame[0] === 2) stderr.write(payload);
+    // When nobody reads stdout any more, the rest of stderr still comes through.
+    else if (!stdout.push(payload) && !stdout.destroyed) io.pause();
   });
+  stdout.on('close', () => io.resume());
+  io.on('data', read).on('error', () => io.destroy());
+  // The engine cut the attachment: for us that is the same as its end.
+  finished(io, { writable: false }, () => {
+    stdout.push(null);
+    stderr.end();
+  });
+  return { stdout, stderr };
 }
 
 /** Resolves when it is gone. Harmless when it is gone already or on its way. */
@@ -223,23 +206,14 @@ async function removeContainer(clock: Clock, container: Docker.Container): Promi
 }
 
 /** What a failed start means, as the contract's two errors. */
-async function startError(
-  { clock, image }: DockerSandboxDeps,
-  spec: SandboxSpec,
-  cause: unknown,
-  exit: Promise<SandboxExit> | undefined,
-): Promise<PinchError> {
+function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError {
   const failed = (what: string, hint: string) =>
     new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, {
       retryable: true,
       hint,
       cause,
     });
-  if (cause instanceof PinchError) {
-    const own = exit && (await earlyExit(exit, clock));
-    const how = own ? ` (${own.reason})` : '';
-    return failed(`${cause.message}${how}`, 'PINCH_LOG_LEVEL=debug shows what it printed');
-  }
+  if (cause instanceof PinchError) return failed(cause.message, 'PINCH_LOG_LEVEL=debug shows what it printed');
   if (isEngineDown(cause)) return engineUnavailable(cause);
   const text = describeError(cause);
   if (statusOf(cause) === 404 && /no such image/i.test(text))

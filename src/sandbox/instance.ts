@@ -1,5 +1,6 @@
 // How a runner with a link lives and ends, wherever it runs: what docker.ts and process.ts share.
 import type { Clock } from '../clock.js';
+import { describeError, PinchError } from '../errors.js';
 import { type HostLinkDeps, openHostLink } from './link.js';
 import type { SandboxExit, SandboxInstance } from './sandbox.js';
 
@@ -15,10 +16,14 @@ const HELLO_TIMEOUT_MS = 20_000;
 /** How long a runner whose link is gone, or that never spoke, may take to end by itself, with all it started. */
 const EXIT_WAIT_MS = 500;
 
-/** Resolves once the link is up. Throws PinchError `link_failed`; the caller then ends the runner. */
+/** Resolves once the link is up. Throws PinchError `link_failed`, with how the runner ended; the caller then ends it. */
 export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<SandboxInstance> {
   const { clock } = io;
-  const link = await openHostLink({ ...io, helloTimeoutMs: HELLO_TIMEOUT_MS });
+  const link = await openHostLink({ ...io, helloTimeoutMs: HELLO_TIMEOUT_MS }).catch(async (cause: unknown) => {
+    const own = await settled(exit, clock, EXIT_WAIT_MS);
+    const how = own ? ` (${own.reason})` : '';
+    throw new PinchError('link_failed', `${describeError(cause)}${how}`, { retryable: true, cause });
+  });
   /** Set when it is we who end it. */
   let ending: string | undefined;
   const end = async (why: string, graceMs: number): Promise<void> => {
@@ -40,9 +45,6 @@ export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<S
   );
   return { id, closed, stop: (graceMs) => end('it was stopped', graceMs) };
 }
-
-/** How a runner ended that never spoke; undefined when it did not end. */
-export const earlyExit = (exit: Promise<SandboxExit>, clock: Clock) => settled(exit, clock, EXIT_WAIT_MS);
 
 /** What `promise` resolved with; undefined when that takes longer than `ms`. */
 export async function settled<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
