@@ -7,6 +7,7 @@ import type { Gateway } from '../gateway/server.js';
 import type { Logger } from '../log.js';
 import type { Group } from '../types.js';
 import type { WorkLine } from '../wire.js';
+import { settled } from './instance.js';
 import type { Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
 /** A group's container that takes work. */
@@ -136,13 +137,8 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   const instance = await sandbox.start(specFor(slot.group), (connection) => gateway.connect(link, connection));
   slot.instance = instance;
   void instance.closed.then(() => drop(pool, slot));
-  const waiting = new AbortController();
-  const first = await Promise.race([
-    asked,
-    instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`),
-    clock.sleep(WORK_TIMEOUT_MS, waiting.signal).then(() => 'did not ask for work in time'),
-  ]);
-  waiting.abort();
+  const ended = instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`);
+  const first = (await settled(Promise.race([asked, ended]), clock, WORK_TIMEOUT_MS)) ?? 'did not ask for work in time';
   if (typeof first === 'string') {
     await instance.stop(0);
     throw new PinchError('container_start_failed', `the agent runner ${first}`, { retryable: true });
