@@ -18,9 +18,8 @@ export function createSandbox(config: Config, { clock, log }: { clock: Clock; lo
     log.warn('agents run WITHOUT a sandbox (PINCH_RUNTIME=process)');
     return createProcessSandbox({ bundle: join(config.repository, 'dist', 'runner.cjs'), clock, log });
   }
-  const engine = connectEngine(config.env);
   return createDockerSandbox({
-    engine,
+    engine: connectEngine(config.env),
     image: agentImage(config),
     homeId: homeId(config.home),
     user: containerUser(),

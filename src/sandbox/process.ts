@@ -14,13 +14,6 @@ export interface ProcessSandboxDeps {
   log: Logger;
 }
 
-const folderVariables: Record<string, string> = {
-  '/workspace': 'PINCH_RUNNER_WORKSPACE',
-  '/global': 'PINCH_RUNNER_GLOBAL',
-  '/sessions': 'PINCH_RUNNER_SESSIONS',
-  '/skills': 'PINCH_RUNNER_SKILLS',
-};
-
 export function createProcessSandbox(deps: ProcessSandboxDeps): Sandbox {
   return {
     start: (spec, onConnection) => startProcess(deps, spec, onConnection),
@@ -38,7 +31,6 @@ async function startProcess(
   const child = spawn(process.execPath, [deps.bundle], {
     cwd: spec.mounts.find((mount) => mount.target === '/workspace')?.source,
     env: runnerEnv(spec),
-    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
   logRunnerLines(child.stderr, deps.log.child({ group: spec.folder }));
@@ -54,19 +46,12 @@ async function startProcess(
     killGroup(child.pid);
     return exit;
   };
+  const { stdin, stdout } = child;
   try {
-    const { stdin, stdout } = child;
-    return await openInstance({
-      id: `process-${child.pid}`,
-      stdin,
-      stdout,
-      clock: deps.clock,
-      onConnection,
-      exit,
-      kill,
-    });
+    const id = `process-${child.pid}`;
+    return await openInstance({ id, stdin, stdout, clock: deps.clock, onConnection, exit, kill });
   } catch (cause) {
-    killGroup(child.pid);
+    void kill();
     const hint = `is ${deps.bundle} built? \`npm start\` builds it; PINCH_LOG_LEVEL=debug shows what it printed`;
     const message = `the agent runner for group ${spec.folder}: ${describeError(cause)}`;
     throw new PinchError('container_start_failed', message, { retryable: true, hint, cause });
@@ -75,14 +60,9 @@ async function startProcess(
 
 function runnerEnv(spec: SandboxSpec): NodeJS.ProcessEnv {
   const { PATH = '', HOME = '' } = process.env;
-  const folders = spec.mounts.map(({ source, target }) => [folderVariables[target], source]);
-  return {
-    PATH,
-    HOME,
-    LANG: 'C.UTF-8',
-    PINCH_RUNNER_PORT: '0',
-    ...Object.fromEntries(folders.filter(([name]) => name !== undefined)),
-  };
+  // Without a container nothing is at /workspace: its place is in PINCH_RUNNER_WORKSPACE, and so with every folder.
+  const folders = spec.mounts.map(({ source, target }) => [`PINCH_RUNNER_${target.slice(1).toUpperCase()}`, source]);
+  return { PATH, HOME, LANG: 'C.UTF-8', PINCH_RUNNER_PORT: '0', ...Object.fromEntries(folders) };
 }
 
 function killGroup(pid: number | undefined): void {
