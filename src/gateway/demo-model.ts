@@ -2,7 +2,6 @@
 // says in every reply that it is a script, and is a pure function of the request. Knows nothing about HTTP.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { ReplyBlock, ReplyMessage } from './sse.js';
 
 export const DEMO_FOOTER = '— demo model, no account needed. For real answers set ANTHROPIC_API_KEY in .env';
 
@@ -15,49 +14,44 @@ Five things to try:
 4. \`search for bike\` (looks through this group's messages)
 5. \`todo: buy bread, call Anna\``;
 
-interface Ability {
-  pattern: RegExp;
-  tool: string;
-  input(words: string, folder: string): Record<string, unknown>;
-  intro: string;
-}
-
-/** Runs a command in the container's shell; an earlier one may have left it outside the group's folder. */
-function shell(pattern: RegExp, command: (words: string, folder: string) => string, intro: string): Ability {
-  return { pattern, tool: 'bash', input: (words, folder) => ({ command: command(words, folder) }), intro };
-}
+type ToolInput = Record<string, unknown>;
+type Ability = [pattern: RegExp, tool: string, input: (words: string, folder: string) => ToolInput, intro: string];
 
 // The first that fits is done, with the words of its last bracket.
 const ABILITIES: Ability[] = [
-  shell(/^(?:please )?remember(?: that)?:? (.+)/is, remember, 'I wrote it down in `CLAUDE.md`:'),
-  shell(
+  [/^(?:please )?remember(?: that)?:? (.+)/is, 'bash', remember, 'I wrote it down in `CLAUDE.md`:'],
+  [
     /\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i,
-    (_, folder) =>
-      `cd '${folder}'; [ -s CLAUDE.md ] && cat CLAUDE.md || echo 'It is still empty. Try: remember that my bike is blue'`,
+    'bash',
+    recall,
     'This is in my memory file `CLAUDE.md`:',
-  ),
-  shell(/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, (command) => command, 'My container says:'),
-  shell(/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, (_, folder) => `ls -la '${folder}'`, 'My files:'),
-  {
-    pattern: /^search(?: for)?:? (.+)/is,
-    tool: 'search_history',
-    input: (query) => ({ query, limit: 10 }),
-    intro: 'The message history has this:',
-  },
-  {
-    pattern: /^to-?do:? (.+)/is,
-    tool: 'todo',
-    input: (list) => ({
-      items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })),
-    }),
-    intro: 'My list now:',
-  },
+  ],
+  [/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, 'bash', (command) => ({ command }), 'My container says:'],
+  [/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, 'bash', listFiles, 'My files:'],
+  [/^search(?: for)?:? (.+)/is, 'search_history', (query) => ({ query, limit: 10 }), 'The message history has this:'],
+  [/^to-?do:? (.+)/is, 'todo', todo, 'My list now:'],
 ];
 
-function remember(fact: string, folder: string): string {
+// An earlier command may have left the shell outside the group's folder, so each goes there or names it.
+
+function remember(fact: string, folder: string): ToolInput {
   const line = `- ${fact.replace(/\s+/g, ' ')}`.replaceAll("'", `'\\''`);
   // A file that does not end in a newline would swallow the new line.
-  return `cd '${folder}'; [ -z "$(tail -c 1 CLAUDE.md 2>/dev/null)" ] || echo >> CLAUDE.md; printf '%s\\n' '${line}' >> CLAUDE.md && tail -n 1 CLAUDE.md`;
+  const newline = `[ -z "$(tail -c 1 CLAUDE.md 2>/dev/null)" ] || echo >> CLAUDE.md`;
+  return { command: `cd '${folder}'; ${newline}; printf '%s\\n' '${line}' >> CLAUDE.md && tail -n 1 CLAUDE.md` };
+}
+
+function recall(_words: string, folder: string): ToolInput {
+  const empty = 'It is still empty. Try: remember that my bike is blue';
+  return { command: `cd '${folder}'; [ -s CLAUDE.md ] && cat CLAUDE.md || echo '${empty}'` };
+}
+
+function listFiles(_words: string, folder: string): ToolInput {
+  return { command: `ls -la '${folder}'` };
+}
+
+function todo(list: string): ToolInput {
+  return { items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })) };
 }
 
 const MAX_SHOWN_CHARS = 3_000;
@@ -89,7 +83,7 @@ const demoRequest = z.object({
 type DemoRequest = z.infer<typeof demoRequest>;
 
 /** The reply to the body of a request; the same request gives the same reply. Never throws. */
-export function demoReply(body: object): ReplyMessage {
+export function demoReply(body: object) {
   const request = demoRequest.parse(body);
   // Hashed so that ids are unique in every history they can meet in, without chance or a counter.
   const id = createHash('sha256').update(JSON.stringify(request.messages)).digest('hex').slice(0, 16);
@@ -111,20 +105,19 @@ export function demoTokens(value: object): number {
   return Math.ceil(JSON.stringify(value).length / 4);
 }
 
-function nextStep(request: DemoRequest, id: string): ReplyBlock {
+function nextStep(request: DemoRequest, id: string) {
   const { texts, asked, result } = readTurn(request);
   if (/\bsummarize it now\b/i.test(texts.at(-1) ?? '')) {
     const wrote = texts.slice(-21, -1).map((xml) => `- ${head(wordsOf(xml), 200)}`);
-    return { type: 'text', text: `Summary by the demo model. The people wrote lately:\n${wrote.join('\n')}` };
+    return { type: 'text' as const, text: `Summary by the demo model. The people wrote lately:\n${wrote.join('\n')}` };
   }
-  const say = (text: string): ReplyBlock => ({ type: 'text', text: `${text}\n\n${DEMO_FOOTER}` });
+  const say = (text: string) => ({ type: 'text' as const, text: `${text}\n\n${DEMO_FOOTER}` });
   if (/^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i.test(asked)) return say(HELP);
-  for (const { pattern, tool, input, intro } of ABILITIES) {
+  for (const [pattern, tool, input, intro] of ABILITIES) {
     const match = pattern.exec(asked);
     if (!match) continue;
-    const words = match.at(-1) ?? '';
-    if (!result)
-      return { type: 'tool_use', id: `toolu_demo_${id}`, name: tool, input: input(words, folderOf(request)) };
+    const call = input(match.at(-1) ?? '', folderOf(request));
+    if (!result) return { type: 'tool_use' as const, id: `toolu_demo_${id}`, name: tool, input: call };
     const output = result.content.map((one) => one.text).join('\n');
     const failed = result.is_error || /\[exit code \d+\]$/.test(output);
     return say(`${failed ? `\`${tool}\` did not work:` : intro}\n${fence(output.trim())}`);

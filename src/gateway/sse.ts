@@ -4,24 +4,8 @@ import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
 import { parseJson } from './body.js';
 
-export type ReplyBlock =
-  | { type: 'text'; text: string }
-  | { type: 'tool_use'; id: string; name: string; input: Record<string, unknown> };
-
-/** A complete reply of `POST /v1/messages`, as far as the host makes any itself. */
-export interface ReplyMessage {
-  id: string;
-  type: 'message';
-  role: 'assistant';
-  model: string;
-  content: ReplyBlock[];
-  stop_reason: string;
-  stop_sequence: null;
-  usage: { input_tokens: number; output_tokens: number };
-}
-
 /** A reply as its event stream, message_start … message_stop; a block comes whole, without deltas. Never throws. */
-export function encodeMessage(message: ReplyMessage): string {
+export function encodeMessage(message: { content: object[]; stop_reason: string; usage: object }): string {
   const { content, stop_reason, usage } = message;
   const events = [
     { type: 'message_start', message: { ...message, content: [], stop_reason: null } },
@@ -50,14 +34,14 @@ export type TokenUsage = ReturnType<typeof tokensOf>;
 /** Reads the API's `usage` object; what is missing or no number counts as 0. */
 export function tokensOf(usage: object) {
   const raw = rawUsage.parse(usage);
-  const hourWrites = raw.cache_creation.ephemeral_1h_input_tokens;
+  const cacheWrite1hTokens = raw.cache_creation.ephemeral_1h_input_tokens;
   return {
     inputTokens: raw.input_tokens,
     outputTokens: raw.output_tokens,
     cacheReadTokens: raw.cache_read_input_tokens,
     // Writes without a split are five-minute ones, the default.
-    cacheWrite5mTokens: Math.max(0, raw.cache_creation_input_tokens - hourWrites),
-    cacheWrite1hTokens: hourWrites,
+    cacheWrite5mTokens: Math.max(0, raw.cache_creation_input_tokens - cacheWrite1hTokens),
+    cacheWrite1hTokens,
   };
 }
 
