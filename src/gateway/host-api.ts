@@ -45,7 +45,9 @@ export function createHostApi(deps: HostApiDeps) {
     send(link: Link, body: unknown) {
       const request = parse(sendRequest, body);
       const run = ownRun(store, link, request.runId);
-      const chat = targetChat(store, link, run, request.chat);
+      const name = request.chat ?? `${run.chatId}`;
+      const chat = findChat(store, name);
+      if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
       const now = deps.clock.now();
       const key = `${run.id}:${request.key}`;
       store.transaction(() => {
@@ -98,12 +100,6 @@ function ownRun(store: Store, link: Link, runId: number): Run {
   const run = leasedRun(store, link, runId);
   if (!run) throw unknownThing('run');
   return run;
-}
-
-function targetChat(store: Store, link: Link, run: Run, name: string | undefined): Chat {
-  const chat = name === undefined ? store.groups.chat(run.chatId) : findChat(store, name);
-  if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name ?? run.chatId}`);
-  return chat;
 }
 
 /** A chat by row id or `<channel>:<address>` (design §8). */
