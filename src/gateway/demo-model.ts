@@ -14,44 +14,39 @@ Five things to try:
 4. \`search for bike\` (looks through this group's messages)
 5. \`todo: buy bread, call Anna\``;
 
-type ToolInput = Record<string, unknown>;
-type Ability = [pattern: RegExp, tool: string, input: (words: string, folder: string) => ToolInput, intro: string];
+type Call = [tool: string, input: Record<string, unknown>];
+type Ability = [pattern: RegExp, intro: string, use: (words: string, folder: string) => Call];
 
 // The first that fits is done, with the words of its last bracket.
 const ABILITIES: Ability[] = [
-  [/^(?:please )?remember(?: that)?:? (.+)/is, 'bash', remember, 'I wrote it down in `CLAUDE.md`:'],
-  [
-    /\byou (remember|recall)\b|\byour memory\b|^(recall|what is my)\b/i,
-    'bash',
-    recall,
-    'This is in my memory file `CLAUDE.md`:',
-  ],
-  [/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, 'bash', (command) => ({ command }), 'My container says:'],
-  [/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, 'bash', listFiles, 'My files:'],
-  [/^search(?: for)?:? (.+)/is, 'search_history', (query) => ({ query, limit: 10 }), 'The message history has this:'],
-  [/^to-?do:? (.+)/is, 'todo', todo, 'My list now:'],
+  [/^(?:please )?remember(?: that)?:? (.+)/is, 'I wrote it down in `CLAUDE.md`:', remember],
+  [/^(recall|what is my)\b|\byou(r memory| remember| recall)\b/i, 'This is in my memory file `CLAUDE.md`:', recall],
+  [/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, 'My container says:', bash],
+  [/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, 'My files:', (_, folder) => bash(`ls -la '${folder}'`)],
+  [/^search(?: for)?:? (.+)/is, 'The message history has this:', (query) => ['search_history', { query, limit: 10 }]],
+  [/^to-?do:? (.+)/is, 'My list now:', todo],
 ];
 
-// An earlier command may have left the shell outside the group's folder, so each goes there or names it.
+function bash(command: string): Call {
+  return ['bash', { command }];
+}
 
-function remember(fact: string, folder: string): ToolInput {
+// An earlier command may have left the shell outside the group's folder.
+
+function remember(fact: string, folder: string): Call {
   const line = `- ${fact.replace(/\s+/g, ' ')}`.replaceAll("'", `'\\''`);
   // A file that does not end in a newline would swallow the new line.
   const newline = `[ -z "$(tail -c 1 CLAUDE.md 2>/dev/null)" ] || echo >> CLAUDE.md`;
-  return { command: `cd '${folder}'; ${newline}; printf '%s\\n' '${line}' >> CLAUDE.md && tail -n 1 CLAUDE.md` };
+  return bash(`cd '${folder}'; ${newline}; printf '%s\\n' '${line}' >> CLAUDE.md && tail -n 1 CLAUDE.md`);
 }
 
-function recall(_words: string, folder: string): ToolInput {
+function recall(_words: string, folder: string): Call {
   const empty = 'It is still empty. Try: remember that my bike is blue';
-  return { command: `cd '${folder}'; [ -s CLAUDE.md ] && cat CLAUDE.md || echo '${empty}'` };
+  return bash(`cd '${folder}'; [ -s CLAUDE.md ] && cat CLAUDE.md || echo '${empty}'`);
 }
 
-function listFiles(_words: string, folder: string): ToolInput {
-  return { command: `ls -la '${folder}'` };
-}
-
-function todo(list: string): ToolInput {
-  return { items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })) };
+function todo(list: string): Call {
+  return ['todo', { items: list.split(/[,;\n]+/).map((text) => ({ text: text.trim(), status: 'pending' })) }];
 }
 
 const MAX_SHOWN_CHARS = 3_000;
@@ -113,14 +108,14 @@ function nextStep(request: DemoRequest, id: string) {
   }
   const say = (text: string) => ({ type: 'text' as const, text: `${text}\n\n${DEMO_FOOTER}` });
   if (/^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i.test(asked)) return say(HELP);
-  for (const [pattern, tool, input, intro] of ABILITIES) {
+  for (const [pattern, intro, use] of ABILITIES) {
     const match = pattern.exec(asked);
     if (!match) continue;
-    const call = input(match.at(-1) ?? '', folderOf(request));
-    if (!result) return { type: 'tool_use' as const, id: `toolu_demo_${id}`, name: tool, input: call };
+    const [name, input] = use(match.at(-1) ?? '', folderOf(request));
+    if (!result) return { type: 'tool_use' as const, id: `toolu_demo_${id}`, name, input };
     const output = result.content.map((one) => one.text).join('\n');
     const failed = result.is_error || /\[exit code \d+\]$/.test(output);
-    return say(`${failed ? `\`${tool}\` did not work:` : intro}\n${fence(output.trim())}`);
+    return say(`${failed ? `\`${name}\` did not work:` : intro}\n${fence(output.trim())}`);
   }
   return say(
     `You said: “${head(asked, 300)}”. I am only the demo model and follow a script: say \`help\` to see what I can do.`,
@@ -129,12 +124,11 @@ function nextStep(request: DemoRequest, id: string) {
 
 /** The last message with the tool result that came after it. Knows the runner's XML (container/agent-runner/src/prompt.ts). */
 function readTurn({ messages }: DemoRequest) {
-  const parts = messages
-    .filter(({ role }) => role === 'user')
-    .flatMap(({ content }, turn) => content.map((one) => ({ ...one, turn })));
+  const parts = messages.filter(({ role }) => role === 'user').flatMap(({ content }) => content);
   const texts = parts.filter(({ type }) => type === 'text');
   const last = texts.findLast(({ text }) => text.includes('<message ')) ?? texts.at(-1);
-  const result = parts.findLast(({ type, turn }) => type === 'tool_result' && turn > (last?.turn ?? 0));
+  const after = last ? parts.slice(parts.indexOf(last)) : [];
+  const result = after.findLast(({ type }) => type === 'tool_result');
   return { texts: texts.map(({ text }) => text), asked: wordsOf(last?.text ?? ''), result };
 }
 
