@@ -21,12 +21,12 @@ let runs = 0;
 beforeAll(async () => {
   const proxy = createModelProxy({
     backend: () => ({ kind: 'demo' }),
-    ledger: { reserve: () => ({ ok: true, settle: (call) => void calls.push(call) }) },
+    ledger: { reserve: () => ({ settle: (call) => void calls.push(call) }) },
     clock: systemClock,
     log: pino({ level: 'silent' }),
   });
   server = http.createServer((request, response) => {
-    void proxy.handle(request, response, { groupId: 1, folder: 'main', runId: null });
+    void proxy.handle(request, response, { groupId: 1, runId: null });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -6,9 +6,8 @@ import { startOfDay } from '../decide/day.js';
 import type { Store } from '../store/index.js';
 import type { ModelLedger } from './model.js';
 
-type LedgerDeps = { store: Store; clock: Clock; config: Config };
-
-export function createLedger({ store, clock, config }: LedgerDeps): ModelLedger {
+export function createLedger(deps: { store: Store; clock: Clock; config: Config }): ModelLedger {
+  const { store, clock, config } = deps;
   const reserved = new Map<number, number>();
   const hold = (groupId: number, microUsd: number) => reserved.set(groupId, (reserved.get(groupId) ?? 0) + microUsd);
   return {
@@ -23,10 +22,9 @@ export function createLedger({ store, clock, config }: LedgerDeps): ModelLedger 
         limitDay: config.budgetDayMicroUsd,
         limitGroup: config.budgetGroupDayMicroUsd,
       });
-      if (decision.kind === 'refuse') return { ok: false, message: refusal(decision) };
+      if (decision.kind === 'refuse') return { refusal: refusal(decision) };
       hold(groupId, microUsd);
       return {
-        ok: true,
         settle(actual) {
           hold(groupId, -microUsd);
           store.usage.record(actual);

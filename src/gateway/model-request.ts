@@ -2,7 +2,8 @@
 // is untrusted. Knows nothing about back ends or money.
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { parseJson, readBody } from './body.js';
+import { PinchError } from '../errors.js';
+import { readJson } from './body.js';
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 
@@ -11,8 +12,6 @@ export interface Refusal {
   status: number;
   type: string;
   message: string;
-  /** `details.error_code`. */
-  code?: string;
 }
 
 export interface ModelCall {
@@ -33,17 +32,14 @@ const callBody = z.looseObject({
   messages: z.array(z.unknown()),
 });
 
-/** Reads and checks one call; a Refusal says what to answer instead, undefined that the caller left while sending. */
-export async function readCall(request: IncomingMessage): Promise<ModelCall | Refusal | undefined> {
+/** Reads and checks one call; a Refusal says what to answer instead. */
+export async function readCall(request: IncomingMessage): Promise<ModelCall | Refusal> {
   const [path = '', query = ''] = (request.url ?? '').split('?');
   if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens')
     return { status: 403, type: 'permission_error', message: `only the model's messages are available, not ${path}` };
   if (request.method !== 'POST') return invalid('only POST is available here', 405);
-  const bytes = await readBody(request, BODY_LIMIT_BYTES);
-  if (!bytes) return undefined;
-  if (bytes.length > BODY_LIMIT_BYTES)
-    return { status: 413, type: 'request_too_large', message: `the request is larger than ${BODY_LIMIT_BYTES} bytes` };
-  const sent = parseJson(bytes.toString('utf8'));
+  const sent = await readJson(request, BODY_LIMIT_BYTES).catch((error: unknown) => error);
+  if (sent instanceof PinchError) return { status: 413, type: 'request_too_large', message: sent.message };
   const { data: json, error } = callBody.safeParse(sent);
   if (error) return invalid(z.prettifyError(error));
   if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');

@@ -7,24 +7,17 @@ import type { Logger } from '../log.js';
 import type { ModelCallRow } from '../types.js';
 import { demoReply, demoTokens } from './demo-model.js';
 import { type ModelCall, readCall } from './model-request.js';
-import { type Exchange, forward, refuse } from './model-upstream.js';
-import { loadPrices, type Prices } from './prices.js';
+import { type Exchange, forward, type Progress, refuse } from './model-upstream.js';
+import { loadPrices } from './prices.js';
 import { createUsageTap, encodeMessage, type TokenUsage, tokensOf } from './sse.js';
 
 /** Who may spend how much. `reserve` holds the worst case until `settle`, which is called exactly once with what it came to. */
 export interface ModelLedger {
-  reserve(
-    groupId: number,
-    microUsd: number,
-  ): { ok: true; settle(actual: ModelCallRow): void } | { ok: false; message: string };
+  reserve(groupId: number, microUsd: number): { settle(actual: ModelCallRow): void } | { refusal: string };
 }
 
-export interface Caller {
-  groupId: number;
-  folder: string;
-  /** Null when the caller named no run of its own. */
-  runId: number | null;
-}
+/** The run is null when the caller named none of its own. */
+export type Caller = Pick<ModelCallRow, 'groupId' | 'runId'>;
 
 export interface ModelProxyDeps {
   /** Asked anew for every call. */
@@ -38,52 +31,51 @@ export type ModelProxy = ReturnType<typeof createModelProxy>;
 
 /** Builds the proxy. Throws PinchError `prices_invalid` when the price list cannot be read. */
 export function createModelProxy(deps: ModelProxyDeps) {
-  const context = { ...deps, prices: loadPrices() };
+  const { ledger, clock } = deps;
+  const prices = loadPrices();
   return {
     /** Answers one `POST /v1/messages` or `/v1/messages/count_tokens`. Resolves when the response is over and the call is recorded. */
-    handle: (request: IncomingMessage, response: ServerResponse, caller: Caller) =>
-      handle(context, request, response, caller),
+    async handle(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+      const at = clock.now();
+      const call = await readCall(request);
+      // The caller left while sending: nobody to answer, nothing spent.
+      if (response.destroyed) return;
+      if ('status' in call) return refuse(response, call);
+      const backend = deps.backend();
+      const model = backend.kind === 'demo' ? 'demo' : call.json.model;
+      // Only Anthropic is known to charge for models whose price we do not know.
+      const freeUnknown = backend.kind === 'demo' || new URL(backend.baseUrl).hostname !== 'api.anthropic.com';
+      const costOf = (usage: TokenUsage) => prices.cost(model, usage, { freeUnknown });
+      // Counting tokens costs nothing.
+      const counts = call.path !== '/v1/messages';
+      const reserved = counts ? undefined : ledger.reserve(caller.groupId, costOf(mostTokens(call)).microUsd);
+      if (reserved && 'refusal' in reserved)
+        return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
+      const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
+      const exchange = { call, request, response, progress, tap: createUsageTap() };
+      try {
+        await answer(deps, exchange, backend);
+      } finally {
+        const { usage, estimated, stopReason } = spentOn(exchange);
+        const cost = costOf(usage);
+        reserved?.settle({
+          ...caller,
+          ...progress,
+          model,
+          ...usage,
+          costMicroUsd: cost.microUsd,
+          estimated: estimated || (cost.estimated && cost.microUsd > 0),
+          stopReason,
+          durationMs: clock.now() - at,
+        });
+        // Only now: a caller that has the whole reply finds it in the books.
+        response.end();
+      }
+    },
   };
 }
 
-type Context = ModelProxyDeps & { prices: Prices };
-
-interface Booking extends Exchange {
-  caller: Caller;
-  backend: Backend;
-  startedAt: number;
-  model: string;
-}
-
-async function handle(context: Context, request: IncomingMessage, response: ServerResponse, caller: Caller) {
-  const startedAt = context.clock.now();
-  const call = await readCall(request);
-  // The caller left while sending: nobody to answer, nothing spent.
-  if (!call || response.destroyed) return void response.destroy();
-  if ('status' in call) return refuse(response, call);
-  const progress = { status: 499, firstByteAt: null, requestId: null, tap: createUsageTap() };
-  const backend = context.backend();
-  const model = backend.kind === 'demo' ? 'demo' : call.json.model;
-  const booking = { request, response, caller, call, backend, startedAt, model, progress };
-  if (call.path === '/v1/messages/count_tokens') {
-    await answer(context, booking);
-    return void response.end();
-  }
-  const reserved = context.ledger.reserve(caller.groupId, costOf(context, booking, mostTokens(call)).microUsd);
-  if (!reserved.ok) {
-    const { message } = reserved;
-    return refuse(response, { status: 402, type: 'billing_error', message, code: 'gateway_budget_exceeded' });
-  }
-  try {
-    await answer(context, booking);
-  } finally {
-    reserved.settle(rowOf(context, booking));
-    // Only now: a caller that has the whole reply finds it in the books.
-    response.end();
-  }
-}
-
-async function answer({ clock, log }: Context, { backend, ...exchange }: Booking): Promise<void> {
+async function answer({ clock, log }: ModelProxyDeps, exchange: Exchange, backend: Backend): Promise<void> {
   const { response, progress } = exchange;
   if (backend.kind === 'demo') return answerDemo(exchange);
   try {
@@ -102,58 +94,30 @@ async function answer({ clock, log }: Context, { backend, ...exchange }: Booking
   }
 }
 
-function answerDemo({ call, response, progress }: Exchange): void {
+function answerDemo({ call, response, progress, tap }: Exchange): void {
   progress.status = 200;
   const message = demoReply(call.json);
   const whole = JSON.stringify(call.path === '/v1/messages' ? message : { input_tokens: demoTokens(call.json) });
-  progress.tap.feedWhole(whole);
+  tap.feedWhole(whole);
   response.writeHead(200, { 'content-type': call.json.stream ? 'text/event-stream' : 'application/json' });
   response.write(call.json.stream ? encodeMessage(message) : whole);
 }
 
 const BYTES_PER_TOKEN = 3;
-const NO_TOKENS = tokensOf({});
 
 /** The most a call can come to: all of its prompt written to the cache for an hour, which is the dearest, and all of `max_tokens`. */
 function mostTokens({ billableBytes, json }: ModelCall): TokenUsage {
   const cacheWrite1hTokens = Math.ceil(billableBytes / BYTES_PER_TOKEN);
-  return { ...NO_TOKENS, cacheWrite1hTokens, outputTokens: json.max_tokens ?? 0 };
-}
-
-/** Only Anthropic is known to charge for models whose price we do not know. */
-function costOf({ prices }: Context, { backend, model }: Booking, usage: TokenUsage) {
-  const charges = backend.kind === 'http' && new URL(backend.baseUrl).hostname === 'api.anthropic.com';
-  return prices.cost(model, usage, { freeUnknown: !charges });
+  return { ...tokensOf({}), cacheWrite1hTokens, outputTokens: json.max_tokens ?? 0 };
 }
 
 /** The back end's figures as far as they came, ours for the rest; errors cost nothing. */
-function usageOf({ call, progress }: Exchange): { usage: TokenUsage; estimated: boolean } {
-  const { usage, started, complete, outputEstimate } = progress.tap.result();
-  if (progress.status !== 200 && progress.status !== 499) return { usage: NO_TOKENS, estimated: false };
-  if (complete) return { usage, estimated: false };
+function spentOn({ call, progress, tap }: Exchange) {
+  const { usage, started, complete, outputEstimate, stopReason } = tap.result();
+  if (progress.status !== 200 && progress.status !== 499) return { usage: tokensOf({}), estimated: false, stopReason };
+  if (complete) return { usage, estimated: false, stopReason };
   const most = mostTokens(call);
   // A reply that was not streamed is made to its end, whoever still listens.
   const outputTokens = call.json.stream ? Math.max(usage.outputTokens, outputEstimate) : most.outputTokens;
-  return { usage: { ...(started ? usage : most), outputTokens }, estimated: true };
-}
-
-function rowOf(context: Context, booking: Booking): ModelCallRow {
-  const { caller, model, startedAt } = booking;
-  const { status, firstByteAt, requestId, tap } = booking.progress;
-  const { usage, estimated } = usageOf(booking);
-  const cost = costOf(context, booking, usage);
-  return {
-    runId: caller.runId,
-    groupId: caller.groupId,
-    at: startedAt,
-    model,
-    ...usage,
-    costMicroUsd: cost.microUsd,
-    estimated: estimated || (cost.estimated && cost.microUsd > 0),
-    status,
-    stopReason: tap.result().stopReason,
-    durationMs: context.clock.now() - startedAt,
-    firstByteMs: firstByteAt && firstByteAt - startedAt,
-    requestId,
-  };
+  return { usage: { ...(started ? usage : most), outputTokens }, estimated: true, stopReason };
 }

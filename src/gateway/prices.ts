@@ -12,8 +12,6 @@ const price = rate.extend({ above: rate.extend({ promptTokens: z.int().positive(
 const priceFile = z.object({ models: z.record(z.string(), price) });
 type Price = z.infer<typeof price>;
 
-export type Prices = ReturnType<typeof loadPrices>;
-
 /** Reads the price list, by default the one beside this file. Throws PinchError `prices_invalid`. */
 export function loadPrices(file: string | URL = new URL('./prices.json', import.meta.url)) {
   const models = Object.entries(readPrices(file)).sort(([a], [b]) => b.length - a.length);

@@ -5,15 +5,13 @@ import type { Duplex } from 'node:stream';
 import { PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { MAX_SENT_FILE_BYTES, RUN_HEADER } from '../wire.js';
-import { parseJson, readBody } from './body.js';
+import { readJson } from './body.js';
 import type { HostApi } from './host-api.js';
 import type { ModelProxy } from './model.js';
 
 /** The caller's identity, fixed when its container was started. */
 export interface Link {
   groupId: number;
-  folder: string;
-  isMain: boolean;
   /** Gives the runner's `GET /work` response to the worker that owns this link. */
   onWork(response: ServerResponse): void;
 }
@@ -29,6 +27,10 @@ export type Gateway = ReturnType<typeof createGateway>;
 const REFUSED =
   'This address is not available. The container has no network: only the model, messages to your chats and the message history can be reached. ' +
   'Do not try other addresses; tell the user what you could not reach.';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Base64 takes a third more. */
+const MAX_FILE_BODY_BYTES = MAX_BODY_BYTES + Math.ceil((MAX_SENT_FILE_BYTES * 4) / 3);
 
 export function createGateway(deps: GatewayDeps) {
   const links = new WeakMap<object, Link>();
@@ -60,7 +62,7 @@ async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, re
   const call = `${request.method} ${path}`;
   if (path === '/v1/messages' || path === '/v1/messages/count_tokens') {
     const run = hostApi.leasedRun(link, Number(request.headers[RUN_HEADER]));
-    return deps.model(request, response, { groupId: link.groupId, folder: link.folder, runId: run?.id ?? null });
+    return deps.model(request, response, { groupId: link.groupId, runId: run?.id ?? null });
   }
   if (call === 'GET /work') return link.onWork(response);
   const [id = 0, index = 0] = (path.match(/\d{1,15}/g) ?? []).map(Number);
@@ -79,19 +81,7 @@ async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, re
   reply(response, 403, { error: { code: 'not_available', message: REFUSED } });
 }
 
-const MAX_BODY_BYTES = 1024 * 1024;
-/** Base64 takes a third more. */
-const MAX_FILE_BODY_BYTES = MAX_BODY_BYTES + Math.ceil((MAX_SENT_FILE_BYTES * 4) / 3);
-
-/** Reads a JSON body; undefined when it is no JSON, which no schema takes. Throws PinchError `too_large`. */
-async function readJson(request: IncomingMessage, limit: number): Promise<unknown> {
-  const bytes = await readBody(request, limit);
-  if (bytes && bytes.length > limit) throw new PinchError('too_large', `the body is larger than ${limit} bytes`);
-  return parseJson(String(bytes));
-}
-
 function reply(response: ServerResponse, status: number, body: unknown): void {
-  if (response.headersSent) return;
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 

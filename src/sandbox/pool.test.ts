@@ -33,7 +33,7 @@ beforeEach(() => {
   const links = new Map<string, Link>();
   pool = createPool({
     ...{ clock, log: pino({ enabled: false }), maxContainers: 2, idleMs: 60_000 },
-    gateway: { connect: (link) => void links.set(link.folder, link) },
+    gateway: { connect: (link) => void links.set(`g${link.groupId}`, link) },
     specFor: ({ folder }) => ({ folder, mounts: [] }),
     onFree: () => {
       freed += 1;

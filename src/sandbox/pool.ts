@@ -128,12 +128,11 @@ function openSlot(pool: State, group: Group): Slot {
 
 async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   const { sandbox, gateway, clock, specFor } = pool.deps;
-  const { id: groupId, folder, isMain } = slot.group;
   let onWork: (response: ServerResponse) => void = () => undefined;
   const asked = new Promise<ServerResponse>((resolve) => {
     onWork = resolve;
   });
-  const link = { groupId, folder, isMain, onWork };
+  const link = { groupId: slot.group.id, onWork };
   const instance = await sandbox.start(specFor(slot.group), (connection) => gateway.connect(link, connection));
   slot.instance = instance;
   void instance.closed.then(() => drop(pool, slot));

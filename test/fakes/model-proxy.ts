@@ -21,11 +21,10 @@ function memoryLedger(limitMicroUsd: number) {
     reserve(_groupId, worstCase) {
       const limits = { limitDay: 1e12, limitGroup: limitMicroUsd, spentDay: 0, reservedDay: 0 };
       const decision = decideBudget({ ...limits, spentGroup: spent(), reservedGroup: state.reserved, worstCase });
-      if (decision.kind === 'refuse') return { ok: false, message: 'the budget of this group for today is used up' };
+      if (decision.kind === 'refuse') return { refusal: 'the budget of this group for today is used up' };
       state.reserved += worstCase;
       state.mostReserved = Math.max(state.mostReserved, state.reserved);
       return {
-        ok: true,
         settle(actual) {
           state.reserved -= worstCase;
           calls.push(actual);
@@ -69,7 +68,7 @@ export async function startProxy(closers: Closer[], { backend, limitMicroUsd = 5
   });
   const server = http.createServer((request, response) => {
     response.on('error', () => response.destroy());
-    void proxy.handle(request, response, { groupId: 7, folder: 'main', runId: 42 });
+    void proxy.handle(request, response, { groupId: 7, runId: 42 });
   });
   const url = await listen(server, closers);
   closers.push(fake.close);
