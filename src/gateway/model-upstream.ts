@@ -5,7 +5,7 @@ import https from 'node:https';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Backend } from '../config.js';
-import type { ModelCallRow } from '../store/usage.js';
+import type { ModelCallRow } from '../types.js';
 import type { ModelCall, Refusal } from './model-request.js';
 import type { UsageTap } from './sse.js';
 
@@ -69,8 +69,8 @@ function send({ call, request, response }: Exchange, backend: HttpBackend): Prom
     'accept-encoding': 'identity',
   };
   const client = url.protocol === 'https:' ? https : http;
-  // A connection of its own: an idle one might be closed by the server just as we take it.
-  const sent = client.request(url, { method: 'POST', headers, agent: false });
+  // Kept alive between calls. One that the server closed just as we took it becomes a 502, and the SDK asks again.
+  const sent = client.request(url, { method: 'POST', headers });
   // No more tokens shall be made for nobody.
   response.once('close', () => sent.destroy());
   return new Promise((resolve, reject) => {
