@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { type Config, loadConfig } from './config.js';
 import { describeError, PinchError } from './errors.js';
 import { qrForTerminal } from './qr.js';
+import { type Run, runRow } from './types.js';
 
 const USAGE = `Usage: npm run -s pinch -- <command> [--json]
 
@@ -54,15 +55,6 @@ interface Command {
   show?(answer: unknown, config: Config): string;
 }
 
-const runRow = z.object({
-  id: z.number(),
-  state: z.string(),
-  kind: z.string(),
-  attempt: z.number(),
-  createdAt: z.number(),
-  error: z.string().nullable(),
-});
-
 const pairingAnswer = z.object({
   pairing: z.array(z.object({ channel: z.string(), code: z.string() })),
   linking: z.array(z.object({ channel: z.string(), detail: z.string(), qr: z.string().optional() })),
@@ -103,7 +95,7 @@ function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config) => s
   return (answer: unknown, config: Config): string => show(schema.parse(answer), config);
 }
 
-function runLine(run: z.infer<typeof runRow>): string {
+function runLine(run: Run): string {
   const time = new Date(run.createdAt).toLocaleString('sv-SE');
   return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${run.error ?? ''}`.trimEnd();
 }
@@ -137,7 +129,7 @@ async function ask(config: Config, { call }: Command, argument: string | undefin
   const body: unknown = await response.json();
   if (response.ok) return body;
   const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(body);
-  throw new PinchError('refused', error.message, error.hint === undefined ? {} : { hint: error.hint });
+  throw new PinchError('refused', error.message, { hint: error.hint });
 }
 
 function describeConfig(config: Config): string {

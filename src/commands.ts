@@ -34,7 +34,8 @@ export function answerCommand(context: CommandContext, call: CommandCall): strin
     case 'status':
       return context.statusText();
     case 'stop':
-      return command.argument.toLowerCase() === 'all' ? stopAll(context) : stopChat(context, chat);
+      if (command.argument.toLowerCase() === 'all') return stopAll(context);
+      return cancelSession(context, chat) > 0 ? 'Stopped.' : 'Nothing is running here.';
     case 'new':
       return startNewSession(context, call);
     case 'register':
@@ -42,10 +43,6 @@ export function answerCommand(context: CommandContext, call: CommandCall): strin
     case 'pair':
       return 'Send `/pair <code>` to me in a direct chat.';
   }
-}
-
-function stopChat(context: CommandContext, chat: Chat): string {
-  return cancelSession(context, chat) > 0 ? 'Stopped.' : 'Nothing is running here.';
 }
 
 /** Returns how many runs waited or worked. */

@@ -66,11 +66,8 @@ export function loadConfig(environment: Env, repository: string) {
   const parsed = schema.safeParse(env);
   if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const value = parsed.data;
-  if (value.PINCH_RUNTIME === 'process' && !value.PINCH_UNSAFE) {
-    throw invalid([
-      'PINCH_RUNTIME: `process` runs agents without a sandbox; set PINCH_UNSAFE=1 as well to accept that',
-    ]);
-  }
+  const unsafe = 'PINCH_RUNTIME: `process` runs agents without a sandbox; set PINCH_UNSAFE=1 as well to accept that';
+  if (value.PINCH_RUNTIME === 'process' && !value.PINCH_UNSAFE) throw invalid([unsafe]);
   return {
     home,
     repository,

@@ -1,16 +1,7 @@
 // The folders of a home: made, checked, locked against a second instance, and which of them a container sees.
 
 import { createHash } from 'node:crypto';
-import {
-  accessSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  lchownSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-} from 'node:fs';
+import fs from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Config } from './config.js';
@@ -21,10 +12,11 @@ import type { Group } from './types.js';
 /** Creates groups/ and data/ with the templates of a new home. Throws PinchError `home_unwritable`. */
 export function prepareHome(config: Config): void {
   try {
-    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-    mkdirSync(config.groupsDir, { recursive: true });
+    fs.mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+    fs.mkdirSync(config.groupsDir, { recursive: true });
     for (const name of ['main', 'global']) prepareGroupFolder(config, name);
-    for (const folder of [config.dataDir, config.groupsDir]) accessSync(folder, constants.W_OK | constants.X_OK);
+    for (const folder of [config.dataDir, config.groupsDir])
+      fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
     throw new PinchError('home_unwritable', `cannot write below ${config.home}: ${describeError(error)}`, {
       hint: `make ${config.groupsDir} and ${config.dataDir} belong to the user who runs Pinch, or set PINCH_HOME to another folder`,
@@ -35,10 +27,10 @@ export function prepareHome(config: Config): void {
 
 function prepareGroupFolder(config: Config, name: string): void {
   const folder = join(config.groupsDir, name);
-  mkdirSync(folder, { recursive: true });
+  fs.mkdirSync(folder, { recursive: true });
   const template = join(config.repository, 'groups', name, 'CLAUDE.template.md');
   const memory = join(folder, 'CLAUDE.md');
-  if (existsSync(template) && !existsSync(memory)) copyFileSync(template, memory);
+  if (fs.existsSync(template) && !fs.existsSync(memory)) fs.copyFileSync(template, memory);
 }
 
 /**
@@ -85,9 +77,9 @@ export function sandboxSpec(config: Config, group: Group): SandboxSpec {
 /** Root only: hands a folder and what lies in it to the container's user. Symbolic links are never followed. */
 function ensureOwned(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
-    if (!lstatSync(folder).isDirectory()) throw new Error('it is not a directory');
-    accessSync(folder, constants.W_OK | constants.X_OK);
+    fs.mkdirSync(folder, { recursive: true });
+    if (!fs.lstatSync(folder).isDirectory()) throw new Error('it is not a directory');
+    fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
     const hint = `check the permissions of ${folder}`;
     throw new PinchError('group_folder', `the folder ${folder} cannot be used: ${describeError(error)}`, {
@@ -98,7 +90,7 @@ function ensureOwned(folder: string): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = containerUser();
   // What the owner put there as root by hand must stay usable for the agent: the folder and its first level.
-  for (const path of [folder, ...readdirSync(folder).map((name) => join(folder, name))]) {
-    if (lstatSync(path).uid !== uid) lchownSync(path, uid, gid);
+  for (const path of [folder, ...fs.readdirSync(folder).map((name) => join(folder, name))]) {
+    if (fs.lstatSync(path).uid !== uid) fs.lchownSync(path, uid, gid);
   }
 }

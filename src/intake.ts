@@ -11,10 +11,8 @@ export interface IntakeDeps extends CommandContext {
   owner: { channel: string; address: string } | undefined;
 }
 
-export interface Received {
-  messageId: number | undefined;
-  runId: number | undefined;
-}
+/** The row the message became, if it is new and kept, and the run that takes it. */
+export type Received = { messageId?: number; runId?: number | undefined };
 
 /** Which channels' senders are the owner by themselves (the local web page behind its token). */
 const OWNER_CHANNELS = new Set(['web']);
@@ -87,10 +85,10 @@ interface Routed extends Seen {
 
 function apply(deps: IntakeDeps, routed: Routed): Received {
   const { route, chat } = routed;
-  if (route.kind === 'ignore') return { messageId: undefined, runId: undefined };
+  if (route.kind === 'ignore') return {};
   if (route.kind === 'pair') return pair(deps, routed, route.code);
   const stored = storeMessage(deps, routed);
-  if (!stored) return { messageId: undefined, runId: undefined };
+  if (!stored) return {};
   const { messageId } = stored;
   deps.store.afterCommit(() => deps.wake.emit('message', chat.id));
   if (route.kind === 'command')
@@ -109,15 +107,12 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
   const { inbound, chat, sender, route } = routed;
   const { messages, runs } = deps.store;
   const row = {
+    ...inbound,
     chatId: chat.id,
     direction: 'in' as const,
-    platformId: inbound.platformId,
     senderId: sender.id,
     senderName: sender.name,
-    text: inbound.text,
-    replyTo: inbound.replyTo ?? null,
-    media: inbound.media,
-    sentAt: inbound.sentAt,
+    edited: false,
     now: deps.clock.now(),
     command: route.kind === 'command',
   };
@@ -175,5 +170,5 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
     const welcome = `You are my owner now. ${helpText(deps.assistantName)}`;
     say(deps, chat.id, `paired:${chat.id}:${deps.clock.now()}`, welcome);
   }
-  return { messageId: undefined, runId: undefined };
+  return {};
 }

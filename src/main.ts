@@ -37,10 +37,7 @@ import { createWake } from './wake.js';
 
 const STOP_TIMEOUT_MS = 9_000;
 
-interface Daemon {
-  stop(): Promise<void>;
-}
-
+type Daemon = { stop(): Promise<void> };
 type Home = ReturnType<typeof openHome>;
 type Engine = Awaited<ReturnType<typeof startEngine>>;
 
@@ -144,52 +141,60 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
   return { gateway, pool, queue };
 }
 
+interface Parts {
+  engine: Engine;
+  /** Both are there by the time anybody asks. */
+  channels(): RunningChannels;
+  work(): ReturnType<typeof startWork>;
+}
+
+/** What the owner may ask of the whole daemon, from a chat, the page or the command line. */
+function createControl(home: Home, { engine, channels, work }: Parts) {
+  const { log, stopSwitch, wake } = home;
+  return {
+    emergencyStop(reason: string): void {
+      log.warn({ reason }, 'emergency stop');
+      // First of all, and even when the disk is full: the containers end and none starts.
+      void work().pool.stopAll('emergency stop');
+      stopSwitch.stop(reason);
+      work().queue.cancelAll();
+      wake.emit('changed');
+    },
+    resume(): void {
+      stopSwitch.resume();
+      work().pool.reopen();
+      wake.emit('runs');
+      wake.emit('changed');
+    },
+    status: () =>
+      statusSnapshot({
+        ...home,
+        engine: engine.supervisor.engineState,
+        channels: channels().states,
+        containers: work().pool.containers,
+      }),
+  };
+}
+
 async function startDaemon(config: Config, environment: Env, log: Logger): Promise<Daemon> {
   const home = openHome(config, environment, log);
-  const { store, stopSwitch, wake } = home;
   const engine = await startEngine(home);
   let ready = false;
 
-  const emergencyStop = (reason: string) => {
-    log.warn({ reason }, 'emergency stop');
-    // First of all, and even when the disk is full: the containers end and none starts.
-    void work.pool.stopAll('emergency stop');
-    stopSwitch.stop(reason);
-    work.queue.cancelAll();
-    wake.emit('changed');
-  };
-  const resume = () => {
-    stopSwitch.resume();
-    work.pool.reopen();
-    wake.emit('runs');
-    wake.emit('changed');
-  };
-  const status = () =>
-    statusSnapshot({
-      ...home,
-      engine: engine.supervisor.engineState,
-      channels: channels.states,
-      containers: work.pool.containers,
-    });
+  const control = createControl(home, { engine, channels: () => channels, work: () => work });
+  const { status, emergencyStop } = control;
   const intake = createIntake({ ...home, owner: config.owner, statusText: () => status().text, emergencyStop });
   const channels = createChannels({
     ...home,
     definitions: Object.values(definitions),
     env: config.env,
-    storage: (channel) => store.channelAuth.of(channel, home.clock.now),
+    storage: (channel) => home.store.channelAuth.of(channel, home.clock.now),
     receive: intake.receive,
     chatMoved: intake.chatMoved,
     onState: (channel, state) => reportChannel(home, channel, state),
   });
   // Before any work starts: a port that is taken must not cost a run an attempt.
-  const dashboard = await openDashboard(home, {
-    intake,
-    status,
-    emergencyStop,
-    resume,
-    ready: () => ready,
-    link: channels.link,
-  });
+  const dashboard = await openDashboard(home, { ...control, intake, ready: () => ready, link: channels.link });
   const work = startWork(home, engine, channels);
   const delivery = startDelivery({ ...home, channel: channels.get });
   channels.start();
@@ -209,7 +214,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
       await dashboard?.close();
       await backups.stop();
       work.gateway.close();
-      store.close();
+      home.store.close();
       home.lock.release();
     },
   };
@@ -222,11 +227,8 @@ async function openDashboard(home: Home, control: DashboardControl) {
   return { url: `${dashboard.url}/?token=${token}`, close: dashboard.close };
 }
 
-function reportChannel(
-  { log, wake, notifyOwner, clock, unreachable }: Home,
-  channel: string,
-  { state, detail, link }: ChannelState,
-): void {
+function reportChannel(home: Home, channel: string, { state, detail, link }: ChannelState): void {
+  const { log, wake, notifyOwner, clock, unreachable } = home;
   log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
   wake.emit('changed');
   if (link?.qr) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);

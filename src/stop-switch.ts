@@ -2,8 +2,6 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export type StopSwitch = ReturnType<typeof createStopSwitch>;
-
 export function createStopSwitch(dataDir: string, now: () => number) {
   const file = join(dataDir, 'stop.json');
   let stopped = existsSync(file);

@@ -1,13 +1,12 @@
 // The rows of the store as the rest of the code sees them (design §2 has the words). All times are epoch ms.
 import { z } from 'zod';
-import { errorClass } from './wire.js';
+import { errorClass, promptMedia } from './wire.js';
 
 const flag = z.number().transform((value) => value === 1);
-const json = <Schema extends z.ZodType>(schema: Schema) =>
-  z
-    .string()
-    .transform((text): unknown => JSON.parse(text))
-    .pipe(schema);
+function json<Schema extends z.ZodType>(schema: Schema) {
+  const value = z.string().transform((text): unknown => JSON.parse(text));
+  return value.pipe(schema);
+}
 
 export const groupRow = z.object({
   id: z.number(),
@@ -41,20 +40,19 @@ export const chatRow = z.object({
 });
 export type Chat = z.infer<typeof chatRow>;
 
+export const senderRow = z.object({ id: z.number(), isOwner: flag });
+export type Sender = z.infer<typeof senderRow>;
+
 /** Name of the session a chat is in now; also the base name of its history file. */
 export function sessionName(chat: Pick<Chat, 'id' | 'sessionNumber'>): string {
   return `chat${chat.id}-${chat.sessionNumber}`;
 }
 
-export const storedMedia = z.object({
-  kind: z.enum(['image', 'document', 'voice', 'audio', 'video']),
-  fileName: z.string(),
-  mimeType: z.string(),
-  sizeBytes: z.number().int(),
+export const storedMedia = promptMedia.omit({ index: true }).extend({
+  /** The channel's own handle. */
   ref: z.string(),
   /** Set once the bytes lie in data/media. */
   fetched: z.boolean().optional(),
-  error: z.string().optional(),
 });
 export type StoredMedia = z.infer<typeof storedMedia>;
 

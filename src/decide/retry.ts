@@ -11,12 +11,7 @@ export type FailureDecision =
  * Attempts before a run is dead. `network`, `overloaded` and `rate_limit` last longer than a 30-minute outage:
  * 5 s doubling to 30 min is more than 6 hours for 20 attempts.
  */
-const MAX_ATTEMPTS: Record<ErrorClass, number> = {
-  network: 20,
-  overloaded: 20,
-  rate_limit: 20,
-  auth: Number.POSITIVE_INFINITY,
-  budget: Number.POSITIVE_INFINITY,
+const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
   sandbox: Number.POSITIVE_INFINITY,
   invalid_request: 2,
   timeout: 2,
@@ -24,6 +19,7 @@ const MAX_ATTEMPTS: Record<ErrorClass, number> = {
   crash: 8,
   unknown: 4,
 };
+const OUTLAST_OUTAGES = 20;
 
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 30 * 60_000;
@@ -52,7 +48,7 @@ export function decideFailure(failure: Failure): FailureDecision {
   if (errorClass === 'auth' || errorClass === 'budget') {
     return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]) };
   }
-  if (attempt >= MAX_ATTEMPTS[errorClass]) return { kind: 'bury' };
+  if (attempt >= (MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES)) return { kind: 'bury' };
   const delayMs = Math.max(backoffMs(attempt, jitter), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
   return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
 }

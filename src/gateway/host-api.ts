@@ -9,7 +9,7 @@ import { mimeTypeOf, type OutboxFiles } from '../outbox-files.js';
 import type { Store } from '../store/index.js';
 import type { Chat, Run } from '../types.js';
 import type { Wake } from '../wake.js';
-import { type FinishReport, fileRequest, finishReport, historyRequest, runnerEvents, sendRequest } from '../wire.js';
+import * as wire from '../wire.js';
 import type { Link } from './server.js';
 
 export interface HostApiDeps {
@@ -17,7 +17,7 @@ export interface HostApiDeps {
   wake: Wake;
   clock: Clock;
   /** Hands a report to the queue, which owns the run's outcome; false when it no longer waits for this run. */
-  onFinish(runId: number, report: FinishReport): boolean;
+  onFinish(runId: number, report: wire.FinishReport): boolean;
   mediaFile(messageId: number, index: number): string;
   outboxFiles: OutboxFiles;
 }
@@ -31,7 +31,7 @@ export function createHostApi(deps: HostApiDeps) {
     leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
     events(link: Link, runId: number, body: unknown) {
       const run = ownRun(store, link, runId);
-      const { events } = parse(runnerEvents, body);
+      const { events } = parse(wire.runnerEvents, body);
       store.transaction(() => {
         for (const event of events) store.events.addReported(run.id, event.at, event.kind, event.detail);
       });
@@ -40,10 +40,10 @@ export function createHostApi(deps: HostApiDeps) {
     },
     finish(link: Link, runId: number, body: unknown) {
       const run = ownRun(store, link, runId);
-      return { accepted: deps.onFinish(run.id, parse(finishReport, body)) };
+      return { accepted: deps.onFinish(run.id, parse(wire.finishReport, body)) };
     },
     send(link: Link, body: unknown) {
-      const request = parse(sendRequest, body);
+      const request = parse(wire.sendRequest, body);
       const run = ownRun(store, link, request.runId);
       const name = request.chat ?? `${run.chatId}`;
       const chat = findChat(store, name);
@@ -57,24 +57,9 @@ export function createHostApi(deps: HostApiDeps) {
       deps.wake.emit('outbox');
       return { queued: true, chat: chat.title };
     },
-    async file(link: Link, body: unknown) {
-      const { runId, key: call, path, caption, base64 } = parse(fileRequest, body);
-      const run = ownRun(store, link, runId);
-      const bytes = Buffer.from(base64, 'base64');
-      const fileName = path.split('/').at(-1) || 'file';
-      const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
-      const key = `${run.id}:${call}`;
-      // Bytes first: a row whose file is missing could never be sent.
-      await deps.outboxFiles.keep(key, bytes);
-      store.transaction(() => {
-        const added = store.outbox.add({ ...run, key, runId, text: caption, file, now: deps.clock.now() });
-        if (added) store.events.add(runId, deps.clock.now(), 'file_queued', { path, bytes: bytes.length, key: call });
-      });
-      deps.wake.emit('outbox');
-      return { queued: true };
-    },
+    file: (link: Link, body: unknown) => queueFile(deps, link, parse(wire.fileRequest, body)),
     history(link: Link, body: unknown) {
-      const { query, limit } = parse(historyRequest, body);
+      const { query, limit } = parse(wire.historyRequest, body);
       return { results: store.messages.search(link.groupId, query, limit ?? 10) };
     },
     async media(link: Link, messageId: number, index: number, response: ServerResponse): Promise<void> {
@@ -89,6 +74,24 @@ export function createHostApi(deps: HostApiDeps) {
         .pipe(response);
     },
   };
+}
+
+async function queueFile({ store, outboxFiles, clock, wake }: HostApiDeps, link: Link, request: wire.FileRequest) {
+  const { runId, path, caption } = request;
+  const run = ownRun(store, link, runId);
+  const bytes = Buffer.from(request.base64, 'base64');
+  const fileName = path.split('/').at(-1) || 'file';
+  const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
+  const key = `${run.id}:${request.key}`;
+  // Bytes first: a row whose file is missing could never be sent.
+  await outboxFiles.keep(key, bytes);
+  const now = clock.now();
+  store.transaction(() => {
+    const added = store.outbox.add({ key, chatId: run.chatId, runId, text: caption, file, now });
+    if (added) store.events.add(runId, now, 'file_queued', { path, bytes: bytes.length, key: request.key });
+  });
+  wake.emit('outbox');
+  return { queued: true };
 }
 
 function leasedRun(store: Store, link: Link, runId: number): Run | undefined {

@@ -65,14 +65,10 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     const parts = row.parts ?? (file ? [row.text] : channel.split(row.text));
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
     if (row.parts === null && parts.length > 1) store.outbox.setParts(row.id, parts);
+    const to = { address: chat.address, ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }) };
     for (const [index, text] of parts.entries()) {
       if (index < row.partsSent) continue;
-      const { platformId } = await channel.send({
-        address: chat.address,
-        text,
-        key: `${row.id}.${index}`,
-        ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }),
-      });
+      const { platformId } = await channel.send({ ...to, text, key: `${row.id}.${index}` });
       const now = clock.now();
       const told = file ? `[file: ${file.path}] ${text}`.trim() : text;
       const message = { chatId: chat.id, direction: 'out' as const, platformId, text: told, sentAt: now, now };

@@ -12,8 +12,6 @@ const MAX_PAUSE_MS = 15_000;
 /** Short hiccups (an engine update) are nobody's business. */
 const NOTICE_AFTER_MS = 60_000;
 
-export type Supervisor = ReturnType<typeof createSupervisor>;
-
 export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: SupervisorDeps) {
   const over = new AbortController();
   let down: { since: number; detail: string } | undefined;

@@ -209,7 +209,6 @@ async function removeContainer(clock: Clock, container: Docker.Container): Promi
 function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError {
   const failed = (what: string, hint: string) =>
     new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, {
-      retryable: true,
       hint,
       cause,
     });

@@ -48,7 +48,7 @@ const sandboxOn = (socketPath: string, clock = systemClock, image = agentImage()
     log,
   });
 const spec = () => ({ folder: 'main', mounts: [programMount(world.program)] });
-const down = { code: 'sandbox_unavailable', retryable: true, hint: expect.stringContaining('start Docker') };
+const down = { code: 'sandbox_unavailable', hint: expect.stringContaining('start Docker') };
 
 describe('no engine', () => {
   test('no socket, or one nobody listens on: unavailable, with what to do', async () => {

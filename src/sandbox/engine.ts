@@ -76,7 +76,6 @@ export function isEngineDown(error: unknown): boolean {
 
 export const engineUnavailable = (cause: unknown) =>
   new PinchError('sandbox_unavailable', `Docker does not answer: ${describeError(cause)}`, {
-    retryable: true,
     hint: 'start Docker (OrbStack, Docker Desktop, Colima, or `systemctl start docker`)',
     cause,
   });

@@ -22,7 +22,7 @@ export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<S
   const link = await openHostLink({ ...io, helloTimeoutMs: HELLO_TIMEOUT_MS }).catch(async (cause: unknown) => {
     const own = await settled(exit, clock, EXIT_WAIT_MS);
     const how = own ? ` (${own.reason})` : '';
-    throw new PinchError('link_failed', `${describeError(cause)}${how}`, { retryable: true, cause });
+    throw new PinchError('link_failed', `${describeError(cause)}${how}`, { cause });
   });
   /** Set when it is we who end it. */
   let ending: string | undefined;

@@ -63,7 +63,7 @@ async function dropUntilHello({ stdout, clock, helloTimeoutMs }: HostLinkDeps, h
   } finally {
     timeout.cancel();
   }
-  throw new PinchError('link_failed', `the agent runner ${failure}`, { retryable: true });
+  throw new PinchError('link_failed', `the agent runner ${failure}`);
 }
 
 function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {

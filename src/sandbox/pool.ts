@@ -140,7 +140,7 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   const first = (await settled(Promise.race([asked, ended]), clock, WORK_TIMEOUT_MS)) ?? 'did not ask for work in time';
   if (typeof first === 'string') {
     await instance.stop(0);
-    throw new PinchError('container_start_failed', `the agent runner ${first}`, { retryable: true });
+    throw new PinchError('container_start_failed', `the agent runner ${first}`);
   }
   first.writeHead(200, { 'content-type': 'application/x-ndjson' });
   first.flushHeaders();

@@ -54,7 +54,7 @@ async function startProcess(
     void kill();
     const hint = `is ${deps.bundle} built? \`npm start\` builds it; PINCH_LOG_LEVEL=debug shows what it printed`;
     const message = `the agent runner for group ${spec.folder}: ${describeError(cause)}`;
-    throw new PinchError('container_start_failed', message, { retryable: true, hint, cause });
+    throw new PinchError('container_start_failed', message, { hint, cause });
   }
 }
 

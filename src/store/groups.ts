@@ -1,5 +1,5 @@
 // Groups, the chats routed to them, and the people in those chats.
-import { type Chat, chatRow, type Group, groupRow, type SendersPolicy } from '../types.js';
+import { type Chat, chatRow, type Group, groupRow, type Sender, type SendersPolicy, senderRow } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
 
@@ -98,17 +98,15 @@ function createChats({ run, get, all }: Statements) {
 }
 
 function createSenders({ run, get, value }: Statements) {
-  const seen = get<[seen: SeenSender], { id: number; isOwner: number }>(
+  const seen = get<[seen: SeenSender], Sender>(
     `INSERT INTO senders (channel, address, name, username) VALUES (@channel, @address, @name, @username)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username
-     RETURNING id, is_owner AS isOwner`,
+     RETURNING *`,
+    senderRow,
   );
   const owner = value<[channel: string], number>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
   return {
-    seenSender(sender: SeenSender): { id: number; isOwner: boolean } {
-      const { id, isOwner } = returned(seen(sender));
-      return { id, isOwner: isOwner === 1 };
-    },
+    seenSender: (sender: SeenSender): Sender => returned(seen(sender)),
     /** Makes this sender the only owner on the channel. */
     makeOwner: run<[channel: string, address: string]>(
       'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { PinchError } from '../errors.js';
+import { describeError, PinchError } from '../errors.js';
 import { createChannelAuth } from './channel-auth.js';
 import { createEvents } from './events.js';
 import { createGroups } from './groups.js';
@@ -70,7 +70,7 @@ function openDatabase(file: string): Db {
   } catch (error) {
     db?.close();
     if (error instanceof PinchError) throw error;
-    throw new PinchError('database_corrupt', `the database ${file} cannot be opened: ${errorText(error)}`, {
+    throw new PinchError('database_corrupt', `the database ${file} cannot be opened: ${describeError(error)}`, {
       hint: restoreHint(file),
       cause: error,
     });
@@ -97,18 +97,10 @@ function migrate(db: Db): void {
   });
 }
 
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function restoreHint(file: string): string {
   const folder = join(dirname(file), 'backups');
-  const newest = existsSync(folder)
-    ? readdirSync(folder)
-        .filter((name) => name.endsWith('.db'))
-        .sort()
-        .at(-1)
-    : undefined;
+  const backups = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : [];
+  const newest = backups.sort().at(-1);
   if (!newest) return `there is no backup yet; move ${file} away to start empty`;
   return `the newest backup is ${join(folder, newest)}: stop Pinch, move ${file}* away and copy the backup to ${file}`;
 }

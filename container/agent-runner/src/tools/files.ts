@@ -64,11 +64,10 @@ const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'na
 /** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
 const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
 
-/** read, write, edit, send_file, glob and grep of one run. */
+/** read, write, edit and send_file of one run. */
 export function fileTools(context: RunContext): Tool[] {
-  const { paths, run, processes, signal, host } = context;
+  const { paths, run, signal, host } = context;
   const count = z.int().min(1);
-  const folder = z.string().default('.').describe('Where to look; default: the workspace.');
   return [
     betaZodTool({
       name: 'read',
@@ -114,6 +113,13 @@ export function fileTools(context: RunContext): Tool[] {
         return 'Queued for delivery.';
       },
     }),
+  ];
+}
+
+/** glob and grep of one run. */
+export function searchTools({ paths, run, processes, signal }: RunContext): Tool[] {
+  const folder = z.string().default('.').describe('Where to look; default: the workspace.');
+  return [
     betaZodTool({
       name: 'glob',
       description: 'Files and folders whose path matches a glob, e.g. **/*.md; node_modules and .git are skipped.',

@@ -8,7 +8,7 @@ import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import { bashTool } from './bash.js';
 import { chatTools } from './chat.js';
-import { fileTools } from './files.js';
+import { fileTools, searchTools } from './files.js';
 
 /** Writes how each call ended before its siblings end, and tells the timeline. */
 function recorded(tool: Tool, { host, run, session, signal }: RunContext): Tool {
@@ -35,6 +35,6 @@ function recorded(tool: Tool, { host, run, session, signal }: RunContext): Tool 
 
 /** Every tool the model may call in this run. */
 export function createTools(context: RunContext): Tool[] {
-  const tools = [bashTool(context), ...chatTools(context), ...fileTools(context)];
+  const tools = [bashTool(context), ...chatTools(context), ...fileTools(context), ...searchTools(context)];
   return tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1));
 }
