@@ -62,9 +62,7 @@ function statusText(status: Facts, now: number): string {
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
     ...(status.engine.state === 'down' ? [`Docker: ${status.engine.detail}`] : []),
-    ...status.channels.map(
-      (channel) => `- ${channel.name}: ${channel.state}${channel.detail ? ` (${channel.detail})` : ''}`,
-    ),
+    ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${detail})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map((container) => container.group).join(', ') || 'none'}`,
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),

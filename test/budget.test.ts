@@ -31,24 +31,26 @@ function codeLines(text: string): number {
 const countOf = (files: string[]) =>
   files.reduce((sum, file) => sum + codeLines(readFileSync(join(root, file), 'utf8')), 0);
 
-/** Where the code must get to, and what it may be until then: the ceiling only ever moves down. */
-const budgets = {
-  'src without channels and dashboard': { target: 4_000, ceiling: 4_140 },
-  src: { target: 5_500, ceiling: 5_830 },
-  runner: { target: 1_200, ceiling: 1_345 },
-};
+/**
+ * Lines of code, at most. Channels and the dashboard have budgets of their own beside the orchestrator's: what a platform's protocol takes
+ * (WhatsApp 768, Telegram 361, Markdown for people 335) says nothing about how much there is to hold in mind.
+ */
+const budgets = { orchestrator: 4_000, channels: 1_700, dashboard: 720, runner: 1_200 };
 
-test('the code does not grow beyond its ceiling on the way to its line budget', () => {
+test('the code stays within its line budget', () => {
   const all = sources('src');
+  const of = (folder: string) => all.filter((file) => file.startsWith(`src/${folder}/`));
+  const [channels, dashboard] = [of('channels'), of('dashboard')];
   const figures = {
-    'src without channels and dashboard': countOf(all.filter((file) => !/^src\/(channels|dashboard)\//.test(file))),
-    src: countOf(all),
+    orchestrator: countOf(all.filter((file) => !channels.includes(file) && !dashboard.includes(file))),
+    channels: countOf(channels),
+    dashboard: countOf(dashboard),
     runner: countOf(sources('container/agent-runner/src')),
   };
-  for (const name of ['src without channels and dashboard', 'src', 'runner'] as const) {
-    const { target, ceiling } = budgets[name];
-    console.log(`lines of code, ${name}: ${figures[name]} (budget ${target}, ceiling ${ceiling})`);
-    expect(figures[name], name).toBeLessThanOrEqual(ceiling);
+  console.log(`lines of code in src/: ${countOf(all)}`);
+  for (const name of ['orchestrator', 'channels', 'dashboard', 'runner'] as const) {
+    console.log(`lines of code, ${name}: ${figures[name]} of ${budgets[name]}`);
+    expect(figures[name], name).toBeLessThanOrEqual(budgets[name]);
   }
 });
 
