@@ -119,6 +119,33 @@ describe('Telegram, end to end', () => {
     expect(lastUserText()).toContain('evil.png');
   });
 
+  test('the agent sends files: a document, a picture as such, and an empty one not at all', async () => {
+    const file = (path: string, caption: string) => ({
+      content: [{ type: 'tool_use' as const, name: 'send_file', input: { path, caption } }],
+    });
+    const png = "printf '\\x89PNG\\r\\n\\x1a\\n' > dot.png; printf '%%PDF-1.7' > 'a \"b\".pdf'; : > empty";
+    scene.model.push(
+      bash(png),
+      file('a "b".pdf', 'the **report**'),
+      file('dot.png', ''),
+      file('empty', ''),
+      file('/etc/passwd', ''),
+      { text: 'both sent' },
+    );
+    const before = tg.sent.length;
+    tg.userSends(direct, olga, 'send me the report');
+    await tg.waitForSent((sent) => sent.plain === 'both sent', 20_000);
+    expect(tg.sent.slice(before)).toMatchObject([
+      { method: 'sendDocument', plain: 'the report', file: { fileName: 'a "b".pdf', bytes: Buffer.from('%PDF-1.7') } },
+      { file: { fileName: 'dot.png' } },
+      { method: 'sendMessage' },
+    ]);
+    const results = JSON.stringify(scene.model.requests.at(-1)?.body?.messages);
+    expect(results).toContain('not empty');
+    expect(results).not.toContain('root:x:0');
+    expect(readdirSync(join(scene.daemon.home, 'data/outbox'))).toEqual([]);
+  });
+
   test('a long reply comes in valid parts and nothing is lost', async () => {
     const code = Array.from({ length: 300 }, (_, i) => `const value${i} = "${i} < ${i + 1} & so on";`).join('\n');
     scene.model.push({ text: `Here:\n\n\`\`\`ts\n${code}\n\`\`\`\n\nThat was **it**.` });

@@ -316,6 +316,18 @@ test('send_message carries the id of its call as key; search_history escapes wha
   expect(lastUserText(bench)).toContain('&lt;/message&gt;');
 });
 
+test('send_file hands over the bytes under the name the group knows', async () => {
+  const input = { path: 'out/a.txt', caption: 'here' };
+  await withScript([
+    { content: [use('write', { path: input.path, content: 'hi' }), use('send_file', input, 'toolu_f1')] },
+    { content: [use('send_file', { path: 'out' }), use('send_file', { path: '/etc/hostname' })] },
+    { text: 'ok' },
+  ]);
+  await bench.run(testRun());
+  const base64 = Buffer.from('hi').toString('base64');
+  expect(bench.host.files).toEqual([{ runId: 1, key: 'toolu_f1', ...input, base64 }]);
+});
+
 test('a report the host refuses ends neither the agent nor other runs', async () => {
   await withScript([{ text: 'a' }, { text: 'b' }]);
   bench.host.refuseFinish.add(1);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { z } from 'zod';
 import type {
+  FileRequest,
   FinishReport,
   HistoryResponse,
   RunnerEvent,
@@ -10,7 +11,14 @@ import type {
   SendRequest,
   WorkLine,
 } from '../../../../src/wire.js';
-import { finishReport, historyRequest, RUN_HEADER, runnerEvents, sendRequest } from '../../../../src/wire.js';
+import {
+  fileRequest,
+  finishReport,
+  historyRequest,
+  RUN_HEADER,
+  runnerEvents,
+  sendRequest,
+} from '../../../../src/wire.js';
 
 export interface TestHost {
   port: number;
@@ -27,6 +35,7 @@ export interface TestHost {
   reports: { runId: number; report: FinishReport }[];
   events: RunnerEvent[];
   sends: SendRequest[];
+  files: FileRequest[];
   history: HistoryResponse['results'];
   /** Bytes by `<message id>/<index>`. */
   media: Map<string, Buffer>;
@@ -76,6 +85,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     reports: [] as TestHost['reports'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
+    files: [] as FileRequest[],
     history: [] as HistoryResponse['results'],
     media: new Map<string, Buffer>(),
     modelRuns: [] as string[],
@@ -134,6 +144,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     let answer: object = {};
     if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
     else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
+    else if (url === '/file') state.files.push(await body(request, fileRequest));
     else if (url === '/send') state.sends.push(await body(request, sendRequest));
     else if (url === '/history') {
       await body(request, historyRequest);

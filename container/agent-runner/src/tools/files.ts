@@ -106,7 +106,8 @@ export function fileTools(context: RunContext): Tool[] {
       run: async (input, call) => {
         const file = await insidePath(paths, input.path);
         const stat = fs.statSync(file);
-        if (!stat.isFile() || stat.size > MAX_SENT_FILE_BYTES) throw new Error(`${file} is no file of at most 16 MB`);
+        if (!stat.isFile() || stat.size === 0 || stat.size > MAX_SENT_FILE_BYTES)
+          throw new Error(`${file} must be a file of at most 16 MB that is not empty`);
         const shown = { path: path.relative(paths.workspace, file), caption: input.caption };
         const base64 = fs.readFileSync(file, 'base64');
         await host.file({ runId: run.id, key: keyOf(call), ...shown, base64 }, signal);
