@@ -22,6 +22,9 @@ export type Receiver = ReturnType<typeof createReceiver>;
 export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over }: ReceiverOptions) {
   const { storage, clock, log, assistantName } = deps;
   const unsaved: WAMessage[] = [];
+  /** Stored already when the library reports them. */
+  const stored = new Set<string>();
+  const nameOf = ({ key }: WAMessage): string => [key.remoteJid, key.participant, key.id].join();
 
   const account = ({ user }: WASocket): Account => ({
     jids: [user?.id, user?.lid].flatMap((jid) => (jid ? [jidNormalizedUser(jid)] : [])),
@@ -66,7 +69,16 @@ export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over
   }
 
   return {
-    take,
+    /** Stores one message; throws when that is not possible now. */
+    commit(sock: WASocket, message: WAMessage): void {
+      takeOne(sock, message);
+      stored.add(nameOf(message));
+    },
+    take: (sock: WASocket, messages: WAMessage[]): void =>
+      take(
+        sock,
+        messages.filter((message) => !stored.delete(nameOf(message))),
+      ),
     /** Remembers when the account was linked. */
     linked(): void {
       if (linkedAt() === Number.POSITIVE_INFINITY)

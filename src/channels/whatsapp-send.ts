@@ -21,6 +21,8 @@ const SLOW_DOWN_MS = 300_000;
 /** People whose phone was off ask for a message again for so long. */
 const KEEP_SENT_MS = 7 * 86_400_000;
 
+const NO_ANSWER = 'no answer';
+
 /** What became of a message, by the server's word: undefined when it took it, else its error code. */
 type Ack = (error: string | undefined) => void;
 
@@ -45,15 +47,19 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
     const { address, key } = part;
     await pace();
     const id = messageId(sock, key);
-    const message = await compose(sock, part, prefix);
-    storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
-    storage.prune('sent', clock.now() - KEEP_SENT_MS);
     const over = new AbortController();
     const acked = new Promise<string | undefined>((resolve) => waiting.set(id, resolve));
-    const silence = clock.sleep(ACK_TIMEOUT_MS, over.signal).then(() => 'no answer' as const);
-    try {
+    const silence = clock.sleep(ACK_TIMEOUT_MS, over.signal).then(() => NO_ANSWER);
+    const relay = async () => {
+      const message = await compose(sock, part, prefix);
+      storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
+      storage.prune('sent', clock.now() - KEEP_SENT_MS);
       await sock.relayMessage(toJid(address), message, { messageId: id });
-      const error = await Promise.race([acked, silence]);
+      return acked;
+    };
+    try {
+      // The library's own questions to the server stay unanswered for ever when the connection ends.
+      const error = await Promise.race([relay(), acked, silence]);
       if (error !== undefined) throw refusal(error);
       return { platformId: id };
     } catch (error) {
@@ -78,7 +84,7 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
     },
     /** The connection is gone: whoever waits for an answer gets none. */
     disconnected(): void {
-      for (const answer of waiting.values()) answer('no answer');
+      for (const answer of waiting.values()) answer(NO_ANSWER);
     },
     /** A message we sent, for somebody who could not read it. */
     find(id: string): proto.IMessage | undefined {
@@ -115,7 +121,7 @@ function messageId(sock: WASocket, key: string): string {
 }
 
 function refusal(code: string): ChannelError {
-  if (code === 'no answer') return new ChannelError('network', 'WhatsApp did not confirm the message');
+  if (code === NO_ANSWER) return new ChannelError('network', 'WhatsApp did not confirm the message');
   // Trying again would count as writing to a stranger once more.
   if (code === '463')
     return new ChannelError('permanent', 'WhatsApp does not let this account start this conversation (463)');

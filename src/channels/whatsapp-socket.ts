@@ -7,9 +7,11 @@ import makeWASocket, {
   type WAVersion,
 } from '@whiskeysockets/baileys';
 import { z } from 'zod';
+import { describeError } from '../errors.js';
 import { type ChannelDeps, ChannelError, type ChannelState, type OutboundPart } from './channel.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
+import { createCommitter } from './whatsapp-commit.js';
 import { createGroupCache, type GroupCache } from './whatsapp-groups.js';
 import { toJid } from './whatsapp-inbound.js';
 import { createReceiver, type Receiver } from './whatsapp-receive.js';
@@ -101,11 +103,22 @@ function report({ deps }: Connection, state: ChannelState['state'], detail = '',
 }
 
 function open(connection: Connection): void {
-  const { deps, settings, sender, groups, retries } = connection;
+  const { deps, settings, sender, receiver, groups, retries } = connection;
   connection.isWaiting = false;
   const auth = loadAuth(deps.storage);
   // Its lines hold keys and texts.
   const silent = deps.log.child({}, { level: 'silent' });
+  const committer = createCommitter(auth.state.creds, (message) => {
+    try {
+      if (connection.sock !== sock) throw new Error('this connection is over');
+      receiver.commit(sock, message);
+    } catch (error) {
+      // Not confirmed, it comes again with the next connection.
+      deps.log.error({ error: describeError(error) }, 'whatsapp message not stored');
+      void sock.end(undefined);
+      throw error;
+    }
+  });
   const sock = makeWASocket({
     auth: { creds: auth.state.creds, keys: makeCacheableSignalKeyStore(auth.state.keys, silent) },
     logger: silent,
@@ -115,12 +128,14 @@ function open(connection: Connection): void {
     markOnlineOnConnect: false,
     syncFullHistory: false,
     generateHighQualityLinkPreview: false,
+    makeSignalRepository: committer.makeSignalRepository,
     msgRetryCounterCache: retries,
     cachedGroupMetadata: async (jid) => groups.get(jid),
     getMessage: async ({ id }: WAMessageKey) => sender.find(id ?? ''),
     shouldIgnoreJid: (jid) => /@(broadcast|newsletter)$/.test(jid),
   });
   connection.sock = sock;
+  committer.watch(sock);
   watch(connection, sock, auth);
 }
 
@@ -149,6 +164,8 @@ function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void
     if (state === 'open') opened(connection, sock, steady.signal);
     if (state !== 'close') return;
     steady.abort();
+    // Messages that wait in the library's buffer would end with it.
+    sock.ev.flush();
     void closed(connection, lastDisconnect?.error);
   });
   void deps.clock.sleep(CONNECT_TIMEOUT_MS, answered.signal).then(() => {
