@@ -33,9 +33,9 @@ const countOf = (files: string[]) =>
 
 /**
  * Lines of code, at most. Channels and the dashboard have budgets of their own beside the orchestrator's: what a platform's protocol takes
- * (WhatsApp 768, Telegram 361, Markdown for people 335) says nothing about how much there is to hold in mind.
+ * (WhatsApp 880, Telegram 361, Markdown for people 335) says nothing about how much there is to hold in mind.
  */
-const budgets = { orchestrator: 4_000, channels: 1_700, dashboard: 720, runner: 1_200 };
+const budgets = { orchestrator: 4_000, channels: 1_850, dashboard: 720, runner: 1_200 };
 
 test('the code stays within its line budget', () => {
   const all = sources('src');

@@ -26,7 +26,7 @@ export interface InboundMessage {
   sentAt: number;
   /** A native mention of the assistant, or a reply to one of its messages. The `@Name` text rule is intake's. */
   addressesAssistant: boolean;
-  /** Somebody speaks as the assistant's own account: it never starts work. */
+  /** Never starts work: a reaction, or what somebody says as the assistant's own account. */
   contextOnly?: boolean;
   replyTo?: { platformId: string; sender: string; text: string };
   /** True for a new version of a message that was received before (same platformId). */

@@ -22,6 +22,8 @@ export interface Account {
   /** The phone number behind a LID, when it was ever seen. */
   numberOf(lid: string): string | undefined;
   titleOf(group: string): string | undefined;
+  /** The words of a message that we sent. */
+  wordsOf(id: string): string | undefined;
 }
 
 type Content = proto.IMessage;
@@ -82,7 +84,7 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
     ...(replyTo && { replyTo }),
     edited: edit !== undefined,
     media,
-    ...(key.fromMe && !account.shared && { contextOnly: true }),
+    ...(((key.fromMe && !account.shared) || content.reactionMessage) && { contextOnly: true }),
   };
 }
 
@@ -116,16 +118,17 @@ function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] 
 }
 
 /** The words; mentions of us are written with our name; what has no words is named in one line. */
-function textOf(content: Content, { jids, assistantName }: Account): string {
+function textOf(content: Content, account: Account): string {
+  const { jids, assistantName } = account;
   const { extendedTextMessage, imageMessage, videoMessage, documentMessage } = content;
   const captioned =
     extendedTextMessage?.text ?? imageMessage?.caption ?? videoMessage?.caption ?? documentMessage?.caption;
-  let words = content.conversation || captioned || wordless(content);
+  let words = content.conversation || captioned || wordless(content, account);
   for (const jid of jids) words = words.replaceAll(`@${jidDecode(jid)?.user}`, `@${assistantName}`);
   return words.trim();
 }
 
-function wordless(content: Content): string {
+function wordless(content: Content, { wordsOf }: Account): string {
   const {
     reactionMessage,
     locationMessage,
@@ -134,7 +137,10 @@ function wordless(content: Content): string {
     contactsArrayMessage,
     stickerMessage,
   } = content;
-  if (reactionMessage) return reactionMessage.text ? `[reaction ${reactionMessage.text}]` : '[reaction taken back]';
+  if (reactionMessage) {
+    const to = wordsOf(reactionMessage.key?.id ?? '');
+    return `[reaction ${reactionMessage.text || 'taken back'}${to === undefined ? '' : ` to: ${to}`}]`;
+  }
   const place = locationMessage ?? liveLocationMessage;
   if (place) {
     const called = [locationMessage?.name, locationMessage?.address].filter(Boolean).join(', ');

@@ -1,5 +1,5 @@
 // Takes in what Baileys reports: each message is committed before the handler returns, because WhatsApp was already told that we have it.
-import { jidNormalizedUser, type WAMessage, type WASocket } from '@whiskeysockets/baileys';
+import { jidNormalizedUser, type proto, type WAMessage, type WASocket } from '@whiskeysockets/baileys';
 import { z } from 'zod';
 import type { ChannelDeps } from './channel.js';
 import type { GroupCache } from './whatsapp-groups.js';
@@ -10,8 +10,8 @@ const RETRY_MS = 1_000;
 const CLOCKS_DIFFER_MS = 60_000;
 
 interface ReceiverOptions {
-  /** Whether we sent the message of this id. */
-  isOurs(id: string): boolean;
+  /** A message that we sent. */
+  ours(id: string): proto.IMessage | undefined;
   groups: GroupCache;
   shared: boolean;
   over: AbortSignal;
@@ -19,7 +19,7 @@ interface ReceiverOptions {
 
 export type Receiver = ReturnType<typeof createReceiver>;
 
-export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over }: ReceiverOptions) {
+export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }: ReceiverOptions) {
   const { storage, clock, log, assistantName } = deps;
   const unsaved: WAMessage[] = [];
   /** Stored already when the library reports them. */
@@ -31,6 +31,7 @@ export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over
     assistantName,
     shared,
     titleOf: (jid) => groups.get(jid)?.subject,
+    wordsOf: (id) => ours(id)?.conversation ?? undefined,
     numberOf(lid) {
       const id = `${lid.split('@')[0]}_reverse`;
       const text = storage.get('lid-mapping', [id])[id];
@@ -41,7 +42,7 @@ export function createReceiver(deps: ChannelDeps, { isOurs, groups, shared, over
 
   function takeOne(sock: WASocket, message: WAMessage): void {
     // A stub could not be read yet and comes again under the same id; it may carry a key meanwhile.
-    if (!message.message || message.messageStubType || isOurs(message.key.id ?? '')) return;
+    if (!message.message || message.messageStubType || ours(message.key.id ?? '')) return;
     // What was said before the account was linked is history, not work.
     if (Number(message.messageTimestamp ?? 0) * 1_000 < linkedAt() - CLOCKS_DIFFER_MS) return;
     const mapped = mapMessage(message, account(sock));

@@ -8,6 +8,7 @@ import {
   type proto,
   type WASocket,
 } from '@whiskeysockets/baileys';
+import { z } from 'zod';
 import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
 import { toJid } from './whatsapp-inbound.js';
@@ -25,6 +26,9 @@ const NO_ANSWER = 'no answer';
 
 /** What became of a message, by the server's word: undefined when it took it, else its error code. */
 type Ack = (error: string | undefined) => void;
+
+/** The library's error for a group we are not in, or no longer. */
+const refused = z.object({ data: z.literal([401, 403, 404, 406]) });
 
 export type Sender = ReturnType<typeof createSender>;
 
@@ -54,7 +58,11 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
       const message = await compose(sock, part, prefix);
       storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
       storage.prune('sent', clock.now() - KEEP_SENT_MS);
-      await sock.relayMessage(toJid(address), message, { messageId: id });
+      const jid = toJid(address);
+      // Without any device of theirs the library would send it to our own phone only, and be content.
+      const devices = jid.endsWith('@g.us') ? undefined : await sock.getUSyncDevices([jid], true, false);
+      if (devices?.length === 0) throw new ChannelError('retry', 'WhatsApp knows no device of this person');
+      await sock.relayMessage(jid, message, { messageId: id });
       return acked;
     };
     try {
@@ -63,8 +71,11 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
       if (error !== undefined) throw refusal(error);
       return { platformId: id };
     } catch (error) {
+      if (error instanceof ChannelError) throw error;
+      const { data: code } = refused.safeParse(error).data ?? {};
+      if (code) throw new ChannelError('permanent', `WhatsApp does not let us write there (${code})`);
       // A closed connection, a query without an answer: the same id goes out again, and is read once.
-      throw error instanceof ChannelError ? error : new ChannelError('network', 'the connection to WhatsApp was lost');
+      throw new ChannelError('network', 'the connection to WhatsApp was lost');
     } finally {
       over.abort();
       waiting.delete(id);

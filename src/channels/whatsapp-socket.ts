@@ -56,7 +56,7 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   const sender = createSender(deps, { prefix: settings.shared ? `*${deps.assistantName}:* ` : '' });
   const groups = createGroupCache(deps.log);
   const receiver = createReceiver(deps, {
-    isOurs: (id) => sender.find(id) !== undefined,
+    ours: sender.find,
     groups,
     shared: settings.shared,
     over: over.signal,
@@ -65,6 +65,7 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
     ...{ deps, settings, sender, receiver, groups, over, retries: createCache() },
     ...{ sock: undefined, isOpen: false, isWaiting: false, failures: 0, wasReplaced: false },
   };
+  let stopping: Promise<void> | undefined;
   report(connection, 'connecting');
   open(connection);
   return {
@@ -84,18 +85,25 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
       report(connection, 'linking', 'asking WhatsApp for a code');
       open(connection);
     },
-    async stop(): Promise<void> {
-      over.abort();
-      const grace = new AbortController();
-      await Promise.race([sender.idle(), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
-      grace.abort();
-      const { sock } = connection;
-      Object.assign(connection, { sock: undefined, isOpen: false });
-      sender.disconnected();
-      await sock?.end(undefined);
-      report(connection, 'stopped');
+    stop: () => {
+      stopping ??= stop(connection);
+      return stopping;
     },
   };
+}
+
+async function stop(connection: Connection): Promise<void> {
+  const { deps, sender, over } = connection;
+  over.abort();
+  const grace = new AbortController();
+  await Promise.race([sender.idle(), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
+  grace.abort();
+  connection.isOpen = false;
+  sender.disconnected();
+  // What it still hands over while it ends counts: WhatsApp was told that we have it.
+  await connection.sock?.end(undefined);
+  connection.sock = undefined;
+  report(connection, 'stopped');
 }
 
 function report({ deps }: Connection, state: ChannelState['state'], detail = '', link?: ChannelState['link']): void {
@@ -136,11 +144,19 @@ function open(connection: Connection): void {
   });
   connection.sock = sock;
   committer.watch(sock);
+  holdNothingBack(sock);
   watch(connection, sock, auth);
 }
 
+/** The library confirms old messages, holds them back until the last one is in, and drops them when the connection ends. */
+function holdNothingBack({ ev, registerSocketEndHandler }: WASocket): void {
+  ev.buffer = () => undefined;
+  // It has a second way to hold back, while it synchronizes settings.
+  registerSocketEndHandler(() => void ev.flush());
+}
+
 function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void {
-  const { deps, sender, receiver, groups } = connection;
+  const { deps, sender, receiver, groups, over } = connection;
   const steady = new AbortController();
   const answered = new AbortController();
   const on: WASocket['ev']['on'] = (event, handle) =>
@@ -160,16 +176,16 @@ function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void
   on('lid-mapping.update', ({ pn, lid }) => deps.onChatMoved(jidNormalizedUser(lid), pn.split(/[@:]/)[0] ?? pn));
   on('connection.update', ({ connection: state, qr, lastDisconnect }) => {
     if (qr || state === 'open' || state === 'close') answered.abort();
+    if (over.signal.aborted) return;
     if (qr) void showLink(connection, sock, qr);
-    if (state === 'open') opened(connection, sock, steady.signal);
+    if (state === 'open') opened(connection, sock, AbortSignal.any([steady.signal, over.signal]));
     if (state !== 'close') return;
     steady.abort();
-    // Messages that wait in the library's buffer would end with it.
-    sock.ev.flush();
     void closed(connection, lastDisconnect?.error);
   });
-  void deps.clock.sleep(CONNECT_TIMEOUT_MS, answered.signal).then(() => {
-    if (answered.signal.aborted || connection.sock !== sock) return;
+  const settled = AbortSignal.any([answered.signal, over.signal]);
+  void deps.clock.sleep(CONNECT_TIMEOUT_MS, settled).then(() => {
+    if (settled.aborted || connection.sock !== sock) return;
     void closed(connection, undefined);
     void sock.end(undefined);
   });

@@ -1,6 +1,6 @@
 // What the daemon is to a channel, for tests: takes its messages, keeps its states and its log, and makes back-off short.
 import { pino } from 'pino';
-import type { ChannelDeps, ChannelState, InboundMessage } from '../../src/channels/channel.js';
+import type { ChannelDeps, ChannelState, ChannelStorage, InboundMessage } from '../../src/channels/channel.js';
 import { type Clock, systemClock } from '../../src/clock.js';
 import { openStore } from '../../src/store/index.js';
 import { createWaiters } from './telegram-wait.js';
@@ -27,7 +27,10 @@ export interface ChannelHost {
 
 const SPEED_UP = 100;
 
-export function createChannelHost(): ChannelHost {
+/** What a channel keeps, in a database of its own; given to the next host, it is a restart. */
+export const createStorage = (): ChannelStorage => openStore(':memory:').channelAuth.of('channel', Date.now);
+
+export function createChannelHost(storage: ChannelStorage = createStorage()): ChannelHost {
   const waiters = createWaiters();
   const pauses: number[] = [];
   const clock: Clock = {
@@ -49,7 +52,7 @@ export function createChannelHost(): ChannelHost {
     beforeCommit: () => undefined,
     deps: {
       assistantName: 'Pinch',
-      storage: openStore(':memory:').channelAuth.of('test', Date.now),
+      storage,
       clock,
       log: pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) }),
       onMessage(message) {

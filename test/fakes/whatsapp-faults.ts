@@ -25,6 +25,8 @@ export interface FaultSwitches {
   ignoreHello(isOn: boolean): void;
   /** While true, the server reads and answers nothing: no login, no keep-alive, no ack. What people write still comes. */
   silence(isOn: boolean): void;
+  /** While true, nobody is told that the messages that waited for a login were all. */
+  endlessBacklog(isOn: boolean): void;
   /** Logins wait for an answer until the returned function is called. */
   holdLogin(): () => void;
 }
@@ -37,6 +39,7 @@ export interface FaultPlan {
   takeUpgradeRefusal(): number | undefined;
   answersHello(): boolean;
   isSilent(): boolean;
+  endsBacklog(): boolean;
   /** Resolves when logins may go on. */
   loginAllowed(): Promise<void>;
 }
@@ -45,7 +48,7 @@ export function createFaults(): { switches: FaultSwitches; plan: FaultPlan } {
   const acks: AckFault[] = [];
   const failures: number[] = [];
   const refusals: number[] = [];
-  const now = { hellosToDrop: 0, ignoresHello: false, silent: false, held: Promise.resolve() };
+  const now = { hellosToDrop: 0, ignoresHello: false, silent: false, endless: false, held: Promise.resolve() };
   const queue = <T>(list: T[], item: T, times: number) => {
     for (let i = 0; i < times; i++) list.push(item);
   };
@@ -63,6 +66,9 @@ export function createFaults(): { switches: FaultSwitches; plan: FaultPlan } {
       silence(isOn) {
         now.silent = isOn;
       },
+      endlessBacklog(isOn) {
+        now.endless = isOn;
+      },
       holdLogin() {
         let release: () => void = () => undefined;
         now.held = new Promise((resolve) => {
@@ -78,6 +84,7 @@ export function createFaults(): { switches: FaultSwitches; plan: FaultPlan } {
       takeDropAtHello: () => now.hellosToDrop > 0 && now.hellosToDrop-- > 0,
       answersHello: () => !now.ignoresHello,
       isSilent: () => now.silent,
+      endsBacklog: () => !now.endless,
       loginAllowed: () => now.held,
     },
   };

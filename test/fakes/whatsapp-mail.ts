@@ -26,5 +26,5 @@ export function deliverWaiting(world: World, { link }: Session): void {
   for (const [index, stanza] of world.mail.entries()) {
     link.send({ ...stanza, attrs: { ...stanza.attrs, offline: String(index) } });
   }
-  link.send(el('ib', {}, [el('offline', { count: String(world.mail.length) })]));
+  if (world.plan.endsBacklog()) link.send(el('ib', {}, [el('offline', { count: String(world.mail.length) })]));
 }

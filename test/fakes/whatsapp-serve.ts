@@ -67,10 +67,14 @@ export async function serveWhatsApp(world: World, options: { port: number; media
     const server = createServer((_request, response) => response.writeHead(404).end());
     server.on('connection', (socket) => {
       raw.add(socket);
+      // A client that gives up while it is refused resets the connection; nobody else listens at that moment.
+      socket.on('error', () => socket.destroy());
       socket.on('close', () => raw.delete(socket));
     });
     server.on('upgrade', (request, socket, head) => {
       const status = world.plan.takeUpgradeRefusal();
+      world.knocks++;
+      world.waiters.notify();
       if (status !== undefined) return socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\n\r\n`);
       upgrades.handleUpgrade(request, socket, head, (accepted) => {
         const link = serveLink(accepted, identity, events);

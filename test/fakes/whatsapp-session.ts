@@ -55,6 +55,9 @@ export async function openSession(
   const pairing = payload.devicePairingData;
   const session: Session = { link, noiseKey, stage: pairing ? 'pairing' : 'login', pairing: undefined };
   world.sessions.add(session);
+  const { primary, secondary, tertiary } = payload.userAgent?.appVersion ?? {};
+  world.clientVersions.push([primary, secondary, tertiary].join('.'));
+  world.waiters.notify();
   if (pairing) startPairing(session, pairing);
   else await logIn(world, session, payload);
   world.waiters.notify();

@@ -109,6 +109,10 @@ export interface World {
   /** Every stanza from the client, in order. */
   stanzas: BinaryNode[];
   logins: number;
+  /** What each connection said it is, oldest first. */
+  clientVersions: string[];
+  /** Requests for a connection so far, refused ones too. */
+  knocks: number;
   groupQueries: number;
   switches: FaultSwitches;
   plan: FaultPlan;
@@ -148,6 +152,8 @@ export function createWorld(options: { phone?: string; lid?: string; name?: stri
     presences: [],
     stanzas: [],
     logins: 0,
+    clientVersions: [],
+    knocks: 0,
     groupQueries: 0,
     switches,
     plan,

@@ -58,6 +58,10 @@ export interface FakeWhatsApp extends People {
   sockets(): number;
   /** Successful logins so far. */
   readonly logins: number;
+  /** Requests for a connection so far, refused ones too. */
+  readonly knocks: number;
+  /** The version each client gave in its handshake, oldest first. */
+  clientVersions: string[];
   /** What an already linked device has stored; an earlier linked device is forgotten. */
   linkedCreds(): AuthenticationCreds;
   /** The owner's phone scans a QR code, as the library gives it. Resolves once the device is linked. */
@@ -168,6 +172,10 @@ export async function startFakeWhatsApp(options: FakeWhatsAppOptions = {}): Prom
     get logins() {
       return world.logins;
     },
+    get knocks() {
+      return world.knocks;
+    },
+    clientVersions: world.clientVersions,
     linkedCreds: () => createLinkedCreds(world),
     scan: (qr) => scanQr(world, qr),
     enterCode: (code) => enterCode(world, code),
