@@ -328,6 +328,24 @@ test('send_file hands over the bytes under the name the group knows', async () =
   expect(bench.host.files).toEqual([{ runId: 1, key: 'toolu_f1', ...input, base64 }]);
 });
 
+test('the calls of one reply see what the ones before them did; once stopped, the waiting ones do nothing', async () => {
+  const file = (path: string) => ({ path, content: 'made by write\n' });
+  const slow = { command: 'sleep 0.2; cat a.txt; echo "and by bash" >> a.txt' };
+  await withScript([
+    { content: [use('write', file('a.txt')), use('bash', slow), use('read', { path: 'a.txt' })] },
+    { content: [use('bash', { command: 'touch began; sleep 60' }), use('write', file('late.txt'))] },
+  ]);
+  const running = bench.run(testRun());
+  const began = path.join(bench.paths.workspace, 'began');
+  while (!fs.existsSync(began)) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(lastUserText(bench)).toContain('and by bash');
+  bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
+  expect((await running).outcome).toBe('cancelled');
+  bench.host.dropWork();
+  await bench.agent.ended;
+  expect(fs.existsSync(path.join(bench.paths.workspace, 'late.txt'))).toBe(false);
+});
+
 test('a report the host refuses ends neither the agent nor other runs', async () => {
   await withScript([{ text: 'a' }, { text: 'b' }]);
   bench.host.refuseFinish.add(1);

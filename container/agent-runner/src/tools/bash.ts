@@ -23,7 +23,7 @@ export function createShell(cwd: string) {
   return {
     cwd,
     jobs: new Map<string, { job: Job; command: string }>(),
-    /** Runs writers (bash, write, edit) one after the other, in the order they were called. */
+    /** Runs tool calls one after the other, in the order they were called. */
     inOrder<T>(work: () => Promise<T>): Promise<T> {
       const next = last.then(work);
       last = next.catch(() => undefined);
@@ -108,7 +108,7 @@ export function bashTool(context: RunContext): Tool {
     }),
     run: async (input, call) => {
       if (input.background) return background(context, input.command);
-      return context.shell.inOrder(() => foreground(context, call?.toolUse.id ?? 'bash', input));
+      return foreground(context, call?.toolUse.id ?? 'bash', input);
     },
   });
 }

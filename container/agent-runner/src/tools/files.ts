@@ -46,17 +46,15 @@ function numberedLines(text: string, offset: number, limit: number): string {
   return shown.slice(0, -1) || `(the file has only ${lines.length} lines)`;
 }
 
-/** Waits for the commands before it. By rename: a crash leaves the old or the new file; links are replaced, not followed. */
-function replace({ paths, shell }: RunContext, name: string, newText: (file: string) => string): Promise<string> {
-  return shell.inOrder(async () => {
-    const file = await insidePath(paths, name);
-    const text = newText(file);
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
-    fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
-    fs.renameSync(draft, file);
-    return `Wrote ${file}.`;
-  });
+/** By rename: a crash leaves the old or the new file; links are replaced, not followed. */
+async function replace({ paths }: RunContext, name: string, newText: (file: string) => string): Promise<string> {
+  const file = await insidePath(paths, name);
+  const text = newText(file);
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const draft = path.join(path.dirname(file), `.${randomUUID()}.draft`);
+  fs.writeFileSync(draft, text, { mode: fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644 });
+  fs.renameSync(draft, file);
+  return `Wrote ${file}.`;
 }
 
 const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'narrow the search') || 'Nothing found.';

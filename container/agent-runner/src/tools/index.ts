@@ -10,17 +10,25 @@ import { bashTool } from './bash.js';
 import { chatTools } from './chat.js';
 import { fileTools, searchTools } from './files.js';
 
+/** The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did. */
+const UNORDERED = new Set(['web_fetch']);
+
 /** Writes how each call ended before its siblings end, and tells the timeline. */
-function recorded(tool: Tool, { host, run, session, signal }: RunContext): Tool {
+function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext): Tool {
   return {
     ...tool,
     run: async (input, call) => {
       const { id, name } = call?.toolUse ?? { id: '', name: '' };
-      const startedAt = systemClock.now();
-      host.event(run.id, 'tool_started', { tool: name, id, input: head(JSON.stringify(input), 500) });
+      let startedAt = systemClock.now();
+      const work = async () => {
+        signal.throwIfAborted();
+        startedAt = systemClock.now();
+        host.event(run.id, 'tool_started', { tool: name, id, input: head(JSON.stringify(input), 500) });
+        return tool.run(input, call);
+      };
+      const working = UNORDERED.has(name) ? work() : shell.inOrder(work);
       // bash ends by itself when aborted, with its output; the others are simply left behind.
-      const work = async () => tool.run(input, call);
-      const ended = name === 'bash' ? work() : untilAborted(work(), signal);
+      const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
         (text) => toolResult(id, wellFormed(String(text)) || '(empty)'),
         (error) => toolResult(id, wellFormed(describeError(error)) || 'failed', true),
