@@ -3,8 +3,8 @@ import { type MarkdownTarget, renderMarkdown } from './markdown-walk.js';
 
 export const markdownToWhatsApp = (text: string): string => renderMarkdown(text, whatsapp).trim();
 
-/** Marks only count between words: inside of one they would be read as they stand. */
-const around = (mark: string, inner: string) => (inner.trim() === '' ? inner : `${mark}${inner.trim()}${mark}`);
+/** Marks count within a line, right beside what they enclose; anywhere else they would be read as they stand. */
+const around = (mark: string, inner: string) => inner.replace(/\S(.*\S)?/g, (line) => `${mark}${line}${mark}`);
 
 const whatsapp: MarkdownTarget = {
   text: (text) => text,
@@ -12,8 +12,10 @@ const whatsapp: MarkdownTarget = {
   emphasis: (inner) => around('_', inner),
   strike: (inner) => around('~', inner),
   code: (text) => around('`', text.replaceAll('`', "'")),
-  link: (href, inner) =>
-    inner === '' || inner === href || `mailto:${inner}` === href ? inner || href : `${inner} (${href})`,
+  link(href, inner) {
+    const target = href.replace(/^mailto:/, '');
+    return inner === '' || inner === target ? target : `${inner} (${target})`;
+  },
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
   heading: (_level, inner) => around('*', inner.replaceAll('*', '')),

@@ -12,10 +12,7 @@ const BLOCK_BYTES = 16;
 
 /** Throws `ChannelError`; `ref` is what `mapMessage` gave. */
 export async function fetchWhatsAppMedia(ref: string, maxBytes: number): Promise<Uint8Array> {
-  const { type, mediaKey, directPath, sizeBytes } = mediaRef.parse(JSON.parse(ref));
-  // Anything but a path could make the address another host's: `https://mmg.whatsapp.net@evil.example/`.
-  if (!directPath.startsWith('/') || mediaKey === '')
-    throw new ChannelError('permanent', 'the message names no file on WhatsApp');
+  const { type, mediaKey, directPath, sizeBytes } = parseRef(ref);
   if (sizeBytes > maxBytes) throw tooLarge(maxBytes);
   const encrypted = await download(`https://${MEDIA_HOST}${directPath}`, maxBytes);
   const { iv, cipherKey, macKey } = await getMediaKeys(Buffer.from(mediaKey, 'base64'), type);
@@ -58,3 +55,10 @@ async function download(url: string, maxBytes: number): Promise<Buffer> {
 
 const tooLarge = (maxBytes: number) =>
   new ChannelError('permanent', `larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`);
+
+function parseRef(ref: string) {
+  const { data: file } = mediaRef.safeParse(ref.startsWith('{') ? JSON.parse(ref) : undefined);
+  // Anything but a path could make the address another host's: `https://mmg.whatsapp.net@evil.example/`.
+  if (file?.directPath.startsWith('/') && file.mediaKey !== '') return file;
+  throw new ChannelError('permanent', 'the message names no file on WhatsApp');
+}

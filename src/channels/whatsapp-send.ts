@@ -71,11 +71,7 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
       if (error !== undefined) throw refusal(error);
       return { platformId: id };
     } catch (error) {
-      if (error instanceof ChannelError) throw error;
-      const { data: code } = refused.safeParse(error).data ?? {};
-      if (code) throw new ChannelError('permanent', `WhatsApp does not let us write there (${code})`);
-      // A closed connection, a query without an answer: the same id goes out again, and is read once.
-      throw new ChannelError('network', 'the connection to WhatsApp was lost');
+      throw error instanceof ChannelError ? error : lost(error);
     } finally {
       over.abort();
       waiting.delete(id);
@@ -129,6 +125,13 @@ function messageId(sock: WASocket, key: string): string {
     .update(`${account.split(':')[0]} ${key}`)
     .digest('hex');
   return `3EB0${digest.slice(0, 18).toUpperCase()}`;
+}
+
+function lost(error: unknown): ChannelError {
+  const { data: code } = refused.safeParse(error).data ?? {};
+  if (code) return new ChannelError('permanent', `WhatsApp does not let us write there (${code})`);
+  // A closed connection, a query without an answer: the same id goes out again, and is read once.
+  return new ChannelError('network', 'the connection to WhatsApp was lost');
 }
 
 function refusal(code: string): ChannelError {

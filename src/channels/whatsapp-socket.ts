@@ -116,14 +116,18 @@ function open(connection: Connection): void {
   const auth = loadAuth(deps.storage);
   // Its lines hold keys and texts.
   const silent = deps.log.child({}, { level: 'silent' });
+  let isBroken = false;
   const committer = createCommitter(auth.state.creds, (message) => {
     try {
-      if (connection.sock !== sock) throw new Error('this connection is over');
+      // What is behind a message that was not stored must not overtake it.
+      if (isBroken || connection.sock !== sock) throw new Error('this connection is over');
       receiver.commit(sock, message);
     } catch (error) {
+      isBroken = true;
       // Not confirmed, it comes again with the next connection.
-      deps.log.error({ error: describeError(error) }, 'whatsapp message not stored');
-      void sock.end(undefined);
+      const why = `a message could not be stored: ${describeError(error)}`;
+      deps.log.error({ why }, 'whatsapp message not stored');
+      void sock.end(new ChannelError('retry', why));
       throw error;
     }
   });
@@ -213,7 +217,7 @@ async function closed(connection: Connection, error: unknown): Promise<void> {
   if (code === 440) connection.wasReplaced = true;
   if (next.kind === 'forget') deps.storage.archive();
   connection.isWaiting = next.kind !== 'retry';
-  report(connection, next.state, next.detail);
+  report(connection, next.state, error instanceof ChannelError ? error.message : next.detail);
   if (next.kind !== 'retry') return;
   await deps.clock.sleep(next.delayMs, over.signal);
   if (!over.signal.aborted && !connection.sock) open(connection);
