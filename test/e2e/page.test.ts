@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { markdownToSafeHtml } from '../../src/channels/format.js';
+import { qrForPage } from '../../src/qr.js';
 import { type DashboardFixture, startDashboardFixture } from './dashboard.js';
 
 const candidates = [
@@ -308,6 +309,21 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await page.getByRole('button', { name: 'Resume' }).click();
     await banners.getByText('Emergency stop').waitFor({ state: 'hidden' });
     expect(home.state.status.stopped).toBe(false);
+  });
+
+  test('a channel that waits for a phone shows what to scan, until it is linked', async () => {
+    const qr = '2@abc,def,ghi,jkl';
+    const waiting = { name: 'whatsapp', state: 'linking' as const, detail: 'scan the QR code with the phone' };
+    home.state.status.channels = [{ ...waiting, link: { qr }, qrImage: qrForPage(qr) }];
+    await logIn();
+    const code = page.getByRole('img', { name: 'QR code for whatsapp' });
+    await code.waitFor();
+    const { width = 0, height = 0 } = (await code.boundingBox()) ?? {};
+    expect(Math.min(width, height)).toBeGreaterThan(150);
+    expect(await page.locator('#linking').innerText()).toContain('scan the QR code with the phone');
+    home.state.status.channels = [{ name: 'whatsapp', state: 'open', detail: '+491700000000' }];
+    home.wake.emit('changed');
+    await code.waitFor({ state: 'detached' });
   });
 
   const hostile = [
