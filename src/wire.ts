@@ -41,6 +41,8 @@ export const promptMessage = z.object({
   replyTo: z.object({ sender: z.string(), text: z.string() }).optional(),
   edited: z.boolean().optional(),
   media: z.array(promptMedia),
+  /** Data from outside that came with it: what a script printed, what a hook received. Never instructions. */
+  untrusted: z.object({ source: z.string(), text: z.string() }).optional(),
 });
 export type PromptMessage = z.infer<typeof promptMessage>;
 
@@ -67,6 +69,15 @@ export const runSpec = z.object({
     maxModelCalls: z.number().int(),
     wallClockMs: z.number().int(),
   }),
+  /** Set when nobody asked just now: a task's slot, a hook. `messages` then holds one whose id is minus the run's. */
+  unattended: z
+    .object({
+      /** Told to the model before the messages, in our words: why it works, and that nobody is there. */
+      note: z.string(),
+      /** A script that decides whether the model is woken: what it prints becomes the message's `untrusted` text, nothing ends the run. */
+      check: z.string().optional(),
+    })
+    .optional(),
 });
 export type RunSpec = z.infer<typeof runSpec>;
 
@@ -127,6 +138,61 @@ export const fileRequest = sendRequest.pick({ runId: true, key: true }).extend({
   base64: z.base64().max(Math.ceil(MAX_SENT_FILE_BYTES / 3) * 4),
 });
 export type FileRequest = z.infer<typeof fileRequest>;
+
+/** 16 kB of UTF-8. */
+const prompt = z
+  .string()
+  .min(1)
+  .refine((text) => Buffer.byteLength(text) <= 16_384, 'a prompt may have 16 kB; put longer instructions into a file');
+const duration = z.string().max(40);
+
+/** What a task is made of, as an agent, the owner's scripts or a chat command give it; the times are checked by decide/schedule.ts. */
+export const taskInput = z.object({
+  prompt,
+  title: z.string().min(1).max(80).optional(),
+  /** Exactly one of the three, in the zone `tz` (IANA name, else the host's). */
+  cron: z.string().max(200).optional(),
+  every: duration.optional(),
+  at: z.string().max(60).optional(),
+  tz: z.string().max(60).optional(),
+  /** A bash script that decides without a model call whether the task runs: only when it prints something. */
+  check: z.string().min(1).max(16_384).optional(),
+  /** `chat` (default of `at`) goes on in the conversation, `fresh` (default of the others) starts an empty one each time. */
+  context: z.enum(['chat', 'fresh']).optional(),
+  misfire: z.enum(['latest', 'skip', 'all']).optional(),
+  overlap: z.enum(['skip', 'queue']).optional(),
+  attempts: z.int().min(1).max(20).optional(),
+  timeout: duration.optional(),
+  jitter: duration.optional(),
+  /** Tasks whose latest slot must have succeeded. */
+  after: z.array(z.int().positive()).max(20).optional(),
+  /** Where results go: `<channel>:<address>` or row id of a chat of this group; default: the chat of the run. */
+  chat: z.string().max(200).optional(),
+});
+export type TaskInput = z.infer<typeof taskInput>;
+
+const caller = sendRequest.pick({ runId: true, key: true });
+/** `POST /tasks`: a new task of the run's group. Answered with `hostText`, as the three below. */
+export const taskRequest = taskInput.extend(caller.shape);
+/** `POST /tasks/list`. */
+export const taskListRequest = z.object({ runId: z.int() });
+/** `POST /tasks/:id`: `update` changes the fields that are given. */
+export const taskChange = z.object({
+  action: z.enum(['update', 'pause', 'resume', 'cancel', 'run']),
+  fields: taskInput.partial().optional(),
+});
+export const taskChangeRequest = taskChange.extend(caller.shape);
+export type TaskChange = z.infer<typeof taskChange>;
+
+/** `POST /ask`: a question to the run's chat. Its answer comes as a message of a later run of the same session. */
+export const askRequest = sendRequest.pick({ runId: true, key: true }).extend({
+  question: z.string().min(1).max(4_000),
+  choices: z.array(z.string().min(1).max(100)).max(10),
+});
+export type AskRequest = z.infer<typeof askRequest>;
+
+/** What the host did, as a text for the model or a terminal. */
+export const hostText = z.object({ text: z.string() });
 
 /** `POST /history`: full-text search in the group's own chats. */
 export const historyRequest = z.object({
