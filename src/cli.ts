@@ -15,6 +15,9 @@ const USAGE = `Usage: npm run -s pinch -- <command> [--json]
   runs [state]        the latest runs (ready, leased, done, dead, cancelled)
   run <id>            one run with its timeline
   retry <id>          try a dead or cancelled run again
+  tasks               what is scheduled
+  task <id>           one task with its next times and latest slots
+  hook <id>           the secret of a hook
   pair                the codes by which you become the owner on a channel, or link it to its account
   stop                emergency stop: end everything, start nothing until resume
   resume              end the emergency stop
@@ -60,6 +63,15 @@ const pairingAnswer = z.object({
   linking: z.array(z.object({ channel: z.string(), detail: z.string(), qr: z.string().optional() })),
 });
 
+const taskAnswer = z.object({
+  id: z.number(),
+  title: z.string(),
+  state: z.string(),
+  starts: z.string(),
+  next: z.array(z.string()),
+  failures: z.number(),
+});
+
 const commands: Record<string, Command> = {
   status: {
     call: 'GET /api/status',
@@ -75,6 +87,22 @@ const commands: Record<string, Command> = {
   },
   run: { call: 'GET /api/runs/:id' },
   retry: { call: 'POST /api/runs/:id/retry', show: () => 'The run is ready again.' },
+  tasks: {
+    call: 'GET /api/tasks',
+    show: reading(
+      z.object({ tasks: z.array(taskAnswer) }),
+      ({ tasks }) => tasks.map(taskText).join('\n') || 'no tasks',
+    ),
+  },
+  task: { call: 'GET /api/tasks/:id' },
+  hook: {
+    call: 'GET /api/tasks/:id/secret',
+    show: reading(z.object({ id: z.number(), secret: z.string().nullable() }), ({ id, secret }, { port }) =>
+      secret === null
+        ? `Task ${id} has no hook.`
+        : `curl -X POST http://127.0.0.1:${port}/hooks/${id} -H 'Authorization: Bearer ${secret}' -d 'what happened'`,
+    ),
+  },
   pair: {
     call: 'POST /api/pairing',
     show: reading(pairingAnswer, ({ pairing, linking }) => {
@@ -100,9 +128,14 @@ function runLine(run: Run): string {
   return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${run.error ?? ''}`.trimEnd();
 }
 
+function taskText({ id, title, state, starts, next, failures }: z.infer<typeof taskAnswer>): string {
+  const failed = failures > 0 ? `, failed ${failures} times in a row` : '';
+  return `${String(id).padStart(5)}  ${state.padEnd(7)}  ${title}: ${starts.replaceAll('`', '')}${failed}${next[0] ? `, next ${next[0]}` : ''}`;
+}
+
 function numberArgument(value = ''): string {
   if (/^\d+$/.test(value)) return value;
-  throw new PinchError('usage', 'which run? Give its number', { hint: 'npm run -s pinch -- runs' });
+  throw new PinchError('usage', 'which one? Give its number', { hint: '`runs` and `tasks` list them' });
 }
 
 function readToken(config: Config): string {

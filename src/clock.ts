@@ -14,18 +14,20 @@ export interface Clock {
 // setTimeout fires at once above 2^31-1 ms (24.8 days), and a laptop's clock may jump while asleep: wait in short steps.
 const MAX_STEP_MS = 60_000;
 
+function wait(left: () => number, fire: () => void): { cancel(): void } {
+  let timer: NodeJS.Timeout;
+  const step = () => {
+    const ms = left();
+    timer = ms <= 0 ? setTimeout(fire, 0) : setTimeout(step, Math.min(ms, MAX_STEP_MS));
+  };
+  step();
+  return { cancel: () => clearTimeout(timer) };
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   random: () => Math.random(),
-  at(at, fire) {
-    let timer: NodeJS.Timeout;
-    const step = () => {
-      const left = at - Date.now();
-      timer = left <= 0 ? setTimeout(fire, 0) : setTimeout(step, Math.min(left, MAX_STEP_MS));
-    };
-    step();
-    return { cancel: () => clearTimeout(timer) };
-  },
+  at: (at, fire) => wait(() => at - Date.now(), fire),
   sleep(ms, signal) {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
@@ -34,7 +36,9 @@ export const systemClock: Clock = {
         signal?.removeEventListener('abort', done);
         resolve();
       };
-      const handle = systemClock.at(Date.now() + ms, done);
+      // A length of time, whatever somebody sets the clock to meanwhile.
+      const end = performance.now() + ms;
+      const handle = wait(() => end - performance.now(), done);
       signal?.addEventListener('abort', done, { once: true });
     });
   },

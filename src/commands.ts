@@ -4,6 +4,8 @@ import { type Command, helpText, parseRegistration } from './decide/commands.js'
 import type { Logger } from './log.js';
 import type { Pairing } from './pairing.js';
 import type { Store } from './store/index.js';
+import { answerTaskCommand } from './task-commands.js';
+import type { Tasks } from './tasks.js';
 import { type Chat, sessionName } from './types.js';
 import type { Wake } from './wake.js';
 
@@ -14,6 +16,7 @@ export interface CommandContext {
   log: Logger;
   pairing: Pairing;
   assistantName: string;
+  tasks: Tasks;
   /** The lines of `/status`. */
   statusText(): string;
   /** Stops everything until it is resumed. Durable when it returns. */
@@ -33,9 +36,14 @@ export function answerCommand(context: CommandContext, call: CommandCall): strin
       return helpText(context.assistantName);
     case 'status':
       return context.statusText();
+    case 'tasks':
+    case 'task':
+    case 'heartbeat':
+    case 'hook':
+      return answerTaskCommand(context, command.name, chat, command.argument);
     case 'stop':
       if (command.argument.toLowerCase() === 'all') return stopAll(context);
-      return cancelSession(context, chat) > 0 ? 'Stopped.' : 'Nothing is running here.';
+      return cancelRuns(context, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here.';
     case 'new':
       return startNewSession(context, call);
     case 'register':
@@ -45,10 +53,13 @@ export function answerCommand(context: CommandContext, call: CommandCall): strin
   }
 }
 
-/** Returns how many runs waited or worked. */
-function cancelSession({ store, wake, clock }: CommandContext, chat: Chat): number {
-  const { running, waiting } = store.runs.cancelSession(sessionName(chat), clock.now());
-  for (const runId of running) store.afterCommit(() => wake.emit('abort', runId));
+/** What the chat waits for, in one session or (null) in all, tasks' too. Returns how many runs waited or worked. */
+function cancelRuns({ store, wake, clock }: CommandContext, chat: Chat, session: string | null): number {
+  const { running, waiting } = store.runs.cancel(chat.id, session, clock.now());
+  store.afterCommit(() => {
+    for (const runId of running) wake.emit('abort', runId);
+    wake.emit('tasks');
+  });
   return running.length + waiting;
 }
 
@@ -59,7 +70,7 @@ function stopAll(context: CommandContext): string {
 }
 
 function startNewSession(context: CommandContext, { chat, messageId }: CommandCall): string {
-  cancelSession(context, chat);
+  cancelRuns(context, chat, sessionName(chat));
   context.store.groups.newSession(chat.id, messageId);
   return 'New conversation. I keep my memory files, not what we just talked about.';
 }
@@ -70,7 +81,7 @@ function registerChat(context: CommandContext, chat: Chat, argument: string): st
   if (!wanted.ok) return wanted.problem;
   const group = store.groups.ensure(wanted.folder, false, clock.now());
   // What works or waits belongs to the old group: its answer must not come out of the new one.
-  if (chat.groupId !== group.id) cancelSession(context, chat);
+  if (chat.groupId !== group.id) cancelRuns(context, chat, null);
   store.groups.assignChat(chat.id, group.id);
   store.groups.setSenders(chat.id, wanted.sendersPolicy, wanted.listed);
   const who =

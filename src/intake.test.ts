@@ -8,6 +8,7 @@ import type { InboundMessage } from './channels/channel.js';
 import { createIntake, type Intake } from './intake.js';
 import { createPairing } from './pairing.js';
 import { openStore, type Store } from './store/index.js';
+import { createTasks } from './tasks.js';
 import { createWake } from './wake.js';
 
 let store: Store;
@@ -31,6 +32,7 @@ beforeEach(() => {
     clock,
     log: pino({ level: 'silent' }),
     pairing: createPairing(store),
+    tasks: createTasks({ store, clock, wake, config: { timeZone: 'UTC' } }),
     assistantName: 'Pinch',
     statusText: () => 'all is well',
     emergencyStop: (reason) => stopped.push(`${reason} with ${replies().length} answers`),

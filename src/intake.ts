@@ -94,7 +94,9 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   if (route.kind === 'command')
     say(deps, chat.id, `command:${messageId}`, answerCommand(deps, { command: route.command, chat, messageId }));
   if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
-  return { messageId, runId: startOrSteer(deps, chat, messageId) };
+  const quoted = routed.inbound.replyTo?.platformId ?? null;
+  const session = deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
+  return { messageId, runId: startOrSteer(deps, { chat, session, messageId }) };
 }
 
 function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
@@ -136,11 +138,13 @@ function asStored(messageId: number | undefined, mayTrigger: boolean) {
 }
 
 /** One open message run per session takes everything: waiting, it absorbs the message; working, it is steered. */
-function startOrSteer(deps: IntakeDeps, chat: Chat, messageId: number): number | undefined {
+function startOrSteer(
+  deps: IntakeDeps,
+  { chat, session, messageId }: { chat: Chat; session: string; messageId: number },
+): number | undefined {
   if (chat.groupId === null) return undefined;
   const { runs } = deps.store;
   const now = deps.clock.now();
-  const session = sessionName(chat);
   const open = runs.openMessageRun(session);
   const runId =
     open?.id ??

@@ -17,12 +17,15 @@ import { createLedger } from './gateway/ledger.js';
 import { createModelProxy } from './gateway/model.js';
 import { createGateway } from './gateway/server.js';
 import { lockHome, prepareHome, sandboxSpec } from './home.js';
+import { createHooks } from './hooks.js';
 import { createIntake } from './intake.js';
 import { createLog, type Logger } from './log.js';
 import { startDelivery } from './loops/delivery.js';
 import { createOwnerNotices } from './loops/notices.js';
 import { type Queue, startQueue } from './loops/queue.js';
+import { startScheduler } from './loops/scheduler.js';
 import { createSupervisor } from './loops/supervisor.js';
+import { startTaskFiles } from './loops/task-files.js';
 import { createWorkOrders } from './loops/work-order.js';
 import { startBackups } from './ops/backup.js';
 import { createOutboxFiles } from './outbox-files.js';
@@ -33,6 +36,7 @@ import { createPool } from './sandbox/pool.js';
 import { statusSnapshot } from './status.js';
 import { createStopSwitch } from './stop-switch.js';
 import { openStore } from './store/index.js';
+import { createTasks } from './tasks.js';
 import { createWake } from './wake.js';
 
 const STOP_TIMEOUT_MS = 9_000;
@@ -79,6 +83,7 @@ function openHome(config: Config, environment: Env, log: Logger) {
     assistantName: config.assistantName,
     dataDir: config.dataDir,
     pairing: createPairing(store),
+    tasks: createTasks({ store, clock, wake, config }),
     stopSwitch,
     outboxFiles: createOutboxFiles(config.dataDir),
     unreachable,
@@ -163,8 +168,7 @@ function createControl(home: Home, { engine, channels, work }: Parts) {
     resume(): void {
       stopSwitch.resume();
       work().pool.reopen();
-      wake.emit('runs');
-      wake.emit('changed');
+      for (const event of ['tasks', 'runs', 'changed'] as const) wake.emit(event);
     },
     status: () =>
       statusSnapshot({
@@ -194,10 +198,21 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
     onState: (channel, state) => reportChannel(home, channel, state),
   });
   // Before any work starts: a port that is taken must not cost a run an attempt.
-  const dashboard = await openDashboard(home, { ...control, intake, ready: () => ready, link: channels.link });
+  const { tasks } = home;
+  const hooks = createHooks(home);
+  const dashboard = await openDashboard(home, {
+    ...control,
+    intake,
+    tasks,
+    hooks,
+    ready: () => ready,
+    link: channels.link,
+  });
   const work = startWork(home, engine, channels);
   const delivery = startDelivery({ ...home, channel: channels.get });
   channels.start();
+  const scheduler = startScheduler({ ...home, timeZone: config.timeZone, paused: home.stopSwitch.stopped });
+  const taskFiles = startTaskFiles(home);
   const backups = startBackups(home);
   ready = true;
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
@@ -207,6 +222,8 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
     async stop() {
       ready = false;
       await channels.stop();
+      scheduler.stop();
+      taskFiles.stop();
       engine.supervisor.stop();
       await work.queue.stop();
       await work.pool.stopAll('Pinch is stopping');

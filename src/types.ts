@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { errorClass, promptMedia } from './wire.js';
 
 const flag = z.number().transform((value) => value === 1);
-function json<Schema extends z.ZodType>(schema: Schema) {
+/** A column that holds JSON of this shape. */
+export function json<Schema extends z.ZodType>(schema: Schema) {
   const value = z.string().transform((text): unknown => JSON.parse(text));
   return value.pipe(schema);
 }
@@ -94,6 +95,7 @@ export const runRow = z.object({
   cancelRequested: z.number(),
   errorClass: errorClass.nullable(),
   error: z.string().nullable(),
+  taskId: z.number().nullable(),
   createdAt: z.number(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),

@@ -9,6 +9,10 @@ export interface WakeEvents {
   steer: [runId: number];
   /** Somebody asked to stop this run. */
   abort: [runId: number];
+  /** A task is new or changed. */
+  tasks: [];
+  /** An attempt of this run is over. */
+  ended: [runId: number];
   outbox: [];
   /** A message of this chat was stored, in or out (the page shows it). */
   message: [chatId: number];

@@ -13,6 +13,7 @@ export const errorClass = z.enum([
   'invalid_request',
   'timeout',
   'crash',
+  'check',
   'sandbox',
   'unknown',
 ]);

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { needsPerson } from '../channels/channel.js';
 import { folderProblem } from '../decide/commands.js';
 import { startOfDay } from '../decide/day.js';
-import { findChat } from '../gateway/host-api.js';
+import { findChat } from '../gateway/calls.js';
 import { type Chat, type Run, runState, sendersPolicy } from '../types.js';
 import type { DashboardDeps } from './deps.js';
 import { parse, readBody, refuse } from './http.js';
@@ -101,15 +101,16 @@ function addRuns(app: Hono, deps: DashboardDeps): void {
 }
 
 /** The same messages once more, in a fresh session; the answer goes to the same chat. Returns the new run's id. */
-function replay({ store, clock }: DashboardDeps, { id: first, state, groupId, chatId }: Run): number {
+function replay({ store, clock }: DashboardDeps, { id: first, state, groupId, chatId, taskId }: Run): number {
   if (state === 'ready' || state === 'leased') {
     throw refuse(409, 'conflict', `run ${first} is ${state}`, 'wait until it has ended, or stop it');
   }
   const now = clock.now();
+  const input = store.runs.input(first);
   return store.transaction(() => {
     for (let n = 1; ; n += 1) {
       const name = { key: `replay:${first}:${n}`, session: `replay-${first}-${n}` };
-      const id = store.runs.enqueue({ ...name, kind: 'replay', groupId, chatId, runAt: now, now });
+      const id = store.runs.enqueue({ ...name, kind: 'replay', groupId, chatId, taskId, input, runAt: now, now });
       if (id === undefined) continue;
       store.runs.copyMessages(first, id);
       store.events.add(id, now, 'replay_of', { runId: first });

@@ -7,8 +7,8 @@ import { parse } from 'hono/utils/cookie';
 import { PinchError } from '../errors.js';
 
 export const SESSION_COOKIE = 'pinch_session';
-/** What anyone on this machine may read: the health check and the page's own files, which hold no data. */
-const OPEN_PATH = /^\/(healthz|[a-z]+\.(js|css|svg))$/;
+/** What needs no token: the health check, the page's own files, which hold no data, and hooks, which have secrets of their own. */
+const OPEN_PATH = /^\/(healthz|[a-z]+\.(js|css|svg)|hooks\/\d+)$/;
 
 /**
  * The token of `<dataDir>/dashboard-token`, made on first use (32 random bytes, base64url, mode 0600).

@@ -1,11 +1,13 @@
 // What the dashboard is given: it starts nothing and stops nothing by itself.
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
+import type { Hooks } from '../hooks.js';
 import type { Intake } from '../intake.js';
 import type { Logger } from '../log.js';
 import type { Pairing } from '../pairing.js';
 import type { StatusSnapshot } from '../status.js';
 import type { Store } from '../store/index.js';
+import type { Tasks } from '../tasks.js';
 import type { Wake } from '../wake.js';
 
 export interface DashboardDeps {
@@ -22,6 +24,8 @@ export interface DashboardDeps {
   /** Markdown of a message as HTML that is safe to put into the page. */
   markdownToSafeHtml(text: string): string;
   intake: Pick<Intake, 'receiveFromPage'>;
+  tasks: Tasks;
+  hooks: Hooks;
   status(): StatusSnapshot;
   emergencyStop(reason: string): void;
   resume(): void;
@@ -32,4 +36,7 @@ export interface DashboardDeps {
 }
 
 /** What the dashboard may ask of the running daemon. */
-export type DashboardControl = Pick<DashboardDeps, 'intake' | 'status' | 'emergencyStop' | 'resume' | 'link' | 'ready'>;
+export type DashboardControl = Pick<
+  DashboardDeps,
+  'intake' | 'tasks' | 'hooks' | 'status' | 'emergencyStop' | 'resume' | 'link' | 'ready'
+>;

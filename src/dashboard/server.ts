@@ -18,6 +18,7 @@ import { decideAccess, SESSION_COOKIE, sessionValue } from './auth.js';
 import { addChat } from './chat.js';
 import type { DashboardDeps } from './deps.js';
 import { refuse } from './http.js';
+import { addHooks, addTasks } from './tasks.js';
 
 export type { DashboardControl, DashboardDeps } from './deps.js';
 
@@ -63,10 +64,12 @@ function createApp(deps: DashboardDeps): Hono {
     c.res.headers.set('cache-control', 'no-store');
   });
   app.use(guard(deps.token, readFileSync(join(pages, 'login.html'), 'utf8')));
+  addHooks(app, deps);
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addChat(app, deps);
   addApi(app, deps);
+  addTasks(app, deps);
   app.use(serveStatic({ root: pages }));
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());
   app.onError((error, c) => {

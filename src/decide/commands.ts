@@ -1,6 +1,7 @@
 // The chat commands as data: their names, who may use them, what they say about themselves. Effects are in commands.ts above.
 
-export const commandNames = ['help', 'status', 'stop', 'new', 'register', 'pair'] as const;
+const taskCommands = ['tasks', 'task', 'heartbeat', 'hook'] as const;
+export const commandNames = ['help', 'status', ...taskCommands, 'stop', 'new', 'register', 'pair'] as const;
 export type CommandName = (typeof commandNames)[number];
 
 export interface Command {
@@ -14,6 +15,18 @@ export interface Command {
 const descriptions: Record<CommandName, { usage: string; what: string; forMembers: boolean }> = {
   help: { usage: '/help', what: 'this list', forMembers: true },
   status: { usage: '/status', what: 'what is running, waiting and connected', forMembers: true },
+  tasks: { usage: '/tasks', what: 'what is scheduled here', forMembers: true },
+  task: { usage: '/task <number> show|pause|resume|run|cancel', what: 'one of them', forMembers: false },
+  heartbeat: {
+    usage: '/heartbeat every 30m 8-22 | off',
+    what: 'look into `HEARTBEAT.md` now and then and do what is due',
+    forMembers: false,
+  },
+  hook: {
+    usage: '/hook [files <pattern>] <what to do>',
+    what: 'start work when another program calls, or when a file appears in `inbox/`',
+    forMembers: false,
+  },
   stop: {
     usage: '/stop',
     what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume` on the page or `pinch resume`)',

@@ -12,8 +12,9 @@ export type FailureDecision =
  * 5 s doubling to 30 min is more than 6 hours for 20 attempts.
  */
 const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
-  sandbox: Number.POSITIVE_INFINITY,
   invalid_request: 2,
+  // A script's own word is final.
+  check: 1,
   timeout: 2,
   // A full disk or a missing image also ends here: give the owner ten minutes.
   crash: 8,
@@ -36,6 +37,8 @@ export interface Failure {
   errorClass: ErrorClass;
   /** The attempt that failed, from 1. */
   attempt: number;
+  /** Tries that a task allows its runs; the class decides when it allows more. */
+  maxAttempts?: number | undefined;
   /** What the other side asked for, ms. */
   retryAfterMs?: number | undefined;
   /** How often the group was parked in a row. */
@@ -48,7 +51,8 @@ export function decideFailure(failure: Failure): FailureDecision {
   if (errorClass === 'auth' || errorClass === 'budget') {
     return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]) };
   }
-  if (attempt >= (MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES)) return { kind: 'bury' };
+  const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);
+  if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'bury' };
   const delayMs = Math.max(backoffMs(attempt, jitter), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
   return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
 }

@@ -1,19 +1,19 @@
 // When a task is due: parsing what people and models write, and the times that follow from it. Pure; croner computes calendars.
 import { Cron } from 'croner';
+import { z } from 'zod';
 import { PinchError } from '../errors.js';
+import type { TaskInput } from '../wire.js';
 
-export type Schedule =
-  | { kind: 'cron'; cron: string; timeZone: string }
+const timeZone = z.string();
+export const schedule = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('cron'), cron: z.string(), timeZone }),
   /** Elapsed time from `anchorAt` on: 24 h stay 24 h also when the clocks change. */
-  | { kind: 'every'; everyMs: number; anchorAt: number; timeZone: string }
-  | { kind: 'once'; at: number; timeZone: string };
+  z.object({ kind: z.literal('every'), everyMs: z.number(), anchorAt: z.number(), timeZone }),
+  z.object({ kind: z.literal('once'), at: z.number(), timeZone }),
+]);
+export type Schedule = z.infer<typeof schedule>;
 
-export interface ScheduleInput {
-  cron?: string | undefined;
-  every?: string | undefined;
-  at?: string | undefined;
-  tz?: string | undefined;
-}
+export type ScheduleInput = Pick<TaskInput, 'cron' | 'every' | 'at' | 'tz'>;
 
 const SECOND_MS = 1_000;
 const UNITS: Record<string, number> = { s: SECOND_MS, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
@@ -93,9 +93,19 @@ function parseMoment(text: string, { now, timeZone }: { now: number; timeZone: s
   );
 }
 
+/** Parsing one takes longer than asking it; tasks tend to share a few. */
+const parsed = new Map<string, Cron>();
+const MAX_PARSED = 500;
+
 function cronOf(pattern: string, timezone: string): Cron {
+  const name = `${pattern} ${timezone}`;
+  const known = parsed.get(name);
+  if (known) return known;
   try {
-    return new Cron(pattern, { timezone, mode: '5-or-6-parts', paused: true });
+    const cron = new Cron(pattern, { timezone, mode: '5-or-6-parts', paused: true });
+    if (parsed.size >= MAX_PARSED) parsed.clear();
+    parsed.set(name, cron);
+    return cron;
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error);
     throw bad(

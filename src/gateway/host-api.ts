@@ -2,15 +2,15 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { z } from 'zod';
 import type { Clock } from '../clock.js';
-import { PinchError } from '../errors.js';
 import { mimeTypeOf, type OutboxFiles } from '../outbox-files.js';
 import type { Store } from '../store/index.js';
-import type { Chat, Run } from '../types.js';
+import type { Tasks } from '../tasks.js';
 import type { Wake } from '../wake.js';
 import * as wire from '../wire.js';
+import { findChat, leasedRun, ownRun, parse, unknownThing } from './calls.js';
 import type { Link } from './server.js';
+import { createTaskApi } from './task-api.js';
 
 export interface HostApiDeps {
   store: Store;
@@ -20,6 +20,7 @@ export interface HostApiDeps {
   onFinish(runId: number, report: wire.FinishReport): boolean;
   mediaFile(messageId: number, index: number): string;
   outboxFiles: OutboxFiles;
+  tasks: Tasks;
 }
 
 export type HostApi = ReturnType<typeof createHostApi>;
@@ -57,6 +58,20 @@ export function createHostApi(deps: HostApiDeps) {
       deps.wake.emit('outbox');
       return { queued: true, chat: chat.title };
     },
+    ask(link: Link, body: unknown) {
+      const { runId, key, question, choices } = parse(wire.askRequest, body);
+      const { chatId } = ownRun(store, link, runId);
+      const lines = choices.map((choice, index) => `${index + 1}. ${choice}`);
+      const text = [question, ...(lines.length > 0 ? ['', ...lines] : [])].join('\n');
+      const now = deps.clock.now();
+      store.transaction(() => {
+        const added = store.outbox.add({ key: `${runId}:${key}`, chatId, runId, text, now });
+        if (added) store.events.add(runId, now, 'asked', { question, choices: choices.join(' | '), key });
+      });
+      deps.wake.emit('outbox');
+      return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
+    },
+    tasks: createTaskApi(deps),
     file: (link: Link, body: unknown) => queueFile(deps, link, parse(wire.fileRequest, body)),
     history(link: Link, body: unknown) {
       const { query, limit } = parse(wire.historyRequest, body);
@@ -92,31 +107,4 @@ async function queueFile({ store, outboxFiles, clock, wake }: HostApiDeps, link:
   });
   wake.emit('outbox');
   return { queued: true };
-}
-
-function leasedRun(store: Store, link: Link, runId: number): Run | undefined {
-  const run = store.runs.get(runId);
-  return run?.groupId === link.groupId && run.state === 'leased' ? run : undefined;
-}
-
-function ownRun(store: Store, link: Link, runId: number): Run {
-  const run = leasedRun(store, link, runId);
-  if (!run) throw unknownThing('run');
-  return run;
-}
-
-/** A chat by row id or `<channel>:<address>` (design §8). */
-export function findChat(store: Store, name: string): Chat | undefined {
-  if (/^\d+$/.test(name)) return store.groups.chat(Number(name));
-  const at = name.indexOf(':');
-  return at < 0 ? undefined : store.groups.chatByAddress(name.slice(0, at), name.slice(at + 1));
-}
-
-// The same text for "not yours" and "not there": a group learns nothing about the others.
-const unknownThing = (what: string) => new PinchError('forbidden', `there is no such ${what} for this group`);
-
-function parse<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  throw new PinchError('bad_request', z.prettifyError(parsed.error));
 }

@@ -2,7 +2,7 @@
 // through is who is calling. Knows routes and sizes; what a call does is in host-api.ts and model.ts.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { PinchError } from '../errors.js';
+import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { MAX_SENT_FILE_BYTES, RUN_HEADER } from '../wire.js';
 import { readJson } from './body.js';
@@ -72,6 +72,10 @@ async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, re
     [`POST /runs/${id}/finish`]: (body) => hostApi.finish(link, id, body),
     'POST /send': (body) => hostApi.send(link, body),
     'POST /file': (body) => hostApi.file(link, body),
+    'POST /ask': (body) => hostApi.ask(link, body),
+    'POST /tasks': (body) => hostApi.tasks.add(link, body),
+    'POST /tasks/list': (body) => hostApi.tasks.list(link, body),
+    [`POST /tasks/${id}`]: (body) => hostApi.tasks.change(link, id, body),
     'POST /history': (body) => hostApi.history(link, body),
   };
   const post = posts[call];
@@ -89,7 +93,7 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 function fail(deps: GatewayDeps, response: ServerResponse, error: unknown): void {
   if (error instanceof PinchError) {
     const status = error.code === 'too_large' ? 413 : error.code === 'forbidden' ? 403 : 400;
-    return reply(response, status, { error: { code: error.code, message: error.message } });
+    return reply(response, status, { error: { code: error.code, message: describeError(error) } });
   }
   deps.log.error({ err: error }, 'gateway call failed');
   if (response.headersSent) response.destroy();

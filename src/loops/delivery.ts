@@ -74,7 +74,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
       const message = { chatId: chat.id, direction: 'out' as const, platformId, text: told, sentAt: now, now };
       store.transaction(() => {
         store.outbox.partSent(row.id);
-        store.messages.add({ ...message, senderId: null, senderName: assistantName });
+        store.messages.add({ ...message, senderId: null, senderName: assistantName, runId: row.runId });
       });
       wake.emit('message', chat.id);
     }

@@ -34,6 +34,8 @@ interface Attempt {
 }
 
 const STOPPED = 'Pinch was stopped';
+/** What a task's run says when there is nothing to say (decide/task-text.ts tells it so). */
+const SILENT = /^\s*\[silent\]\s*$/i;
 
 /** One transaction. A worker that lost its lease changes nothing. */
 export function recordOutcome(deps: OutcomeDeps, run: Run, end: AttemptEnd): void {
@@ -67,13 +69,15 @@ function recordDone(deps: OutcomeDeps, attempt: Attempt, { text, handledMessageI
   const { run, group, now } = attempt;
   const unseen = store.messages.ofRun(run.id).filter((message) => !handledMessageIds.includes(message.id));
   const key = unseen[0] && `msg:${run.chatId}:${unseen[0].id}`;
-  if (key === run.key) {
+  const input = store.runs.input(run.id);
+  if (key === run.key || (input && !handledMessageIds.includes(-run.id))) {
     const message = 'the agent runner answered without having read the message';
     return recordFailure(deps, attempt, { outcome: 'failed', errorClass: 'unknown', message });
   }
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group));
-  if (text.trim() !== '') store.outbox.add({ key: `${run.id}:final`, chatId: run.chatId, runId: run.id, text, now });
+  const saysNothing = text.trim() === '' || (input && SILENT.test(text));
+  if (!saysNothing) store.outbox.add({ key: `${run.id}:final`, chatId: run.chatId, runId: run.id, text, now });
   const last = unseen.at(-1);
   if (run.kind !== 'message' || !key || !last) return;
   // Messages steered in too late for this run become the next one.
@@ -86,7 +90,14 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   const { store } = deps;
   const { errorClass, message: error } = failure;
   const { attempt } = run;
-  const next = decideFailure({ ...failure, attempt, parkCount: group.parkCount, jitter: deps.clock.random() });
+  const maxAttempts = store.runs.input(run.id)?.attempts;
+  const next = decideFailure({
+    ...failure,
+    attempt,
+    maxAttempts,
+    parkCount: group.parkCount,
+    jitter: deps.clock.random(),
+  });
   store.events.add(run.id, now, 'attempt_failed', { errorClass, message: error, next: next.kind });
   deps.log.warn(
     { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error },
@@ -94,7 +105,10 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   );
   if (next.kind === 'bury') {
     store.runs.bury(lease, { now, errorClass, error });
-    return deps.notifyOwner(`dead:${run.id}:${now}`, runNotices.dead(run, group, error));
+    // Of a task, the scheduler tells what it means for the series.
+    return run.taskId === null
+      ? deps.notifyOwner(`dead:${run.id}:${now}`, runNotices.dead(run, group, error))
+      : undefined;
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;

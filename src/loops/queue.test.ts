@@ -210,7 +210,7 @@ test('a run far over its time is ended with its container', async () => {
 
 test('/stop: a runner that obeys keeps its container, one that does not loses it', async () => {
   const stop = () => {
-    const { running } = store.runs.cancelSession('s', clock.now());
+    const { running } = store.runs.cancel(ids.chatId, 's', clock.now());
     for (const id of running) wake.emit('abort', id);
   };
   const obeys = await say('one');

@@ -135,6 +135,7 @@ async function workOn(floor: Floor, run: Run): Promise<void> {
   over.abort();
   active.delete(run.id);
   void entry.acquiring?.then(pool.release, () => undefined);
+  if (run.taskId !== null) wake.emit('ended', run.id);
   for (const event of ['outbox', 'changed', 'runs'] as const) wake.emit(event);
   if (store.runs.get(run.id)?.state !== 'done') return;
   await floor.onRunDone(run.id).catch((error: unknown) => {

@@ -4,8 +4,10 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Channel, ChannelError } from '../channels/channel.js';
 import type { Config } from '../config.js';
+import { unattendedNote } from '../decide/task-text.js';
 import { describeError } from '../errors.js';
 import type { Store } from '../store/index.js';
+import type { TaskRunInput } from '../store/task-rows.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../types.js';
 import type { PromptMessage, RunSpec } from '../wire.js';
 
@@ -58,6 +60,7 @@ export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
     async buildSpec(run: Run, group: Group): Promise<RunSpec> {
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
+      const input = store.runs.input(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -68,8 +71,9 @@ export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
         assistantName: config.assistantName,
         model: group.model ?? config.model,
         timeZone: config.timeZone,
-        messages: await promptMessages(run.id),
-        limits: LIMITS,
+        messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
+        limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
+        ...(input && { unattended: { note: unattendedNote(input, chat.title, config.timeZone), check: input.check } }),
       };
     },
     /** The copies in data/media of a finished run; the group has its own in inbox/. */
@@ -79,6 +83,11 @@ export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
       }
     },
   };
+}
+
+/** Not a row: nobody wrote it, and it is no part of the chat. Its id is the run's, as no message has it. */
+function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrusted }: TaskRunInput): PromptMessage {
+  return { id: -id, sender: `Task ${taskId}`, sentAt, text, media: [], ...(untrusted && { untrusted }) };
 }
 
 function toPromptMessage(row: StoredMessage, media: StoredMedia[]): PromptMessage {

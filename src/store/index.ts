@@ -11,6 +11,7 @@ import { createOutbox } from './outbox.js';
 import { createRuns } from './runs.js';
 import { createSettings } from './settings.js';
 import { createStatements } from './statements.js';
+import { createTasks } from './tasks.js';
 import { createUsage } from './usage.js';
 
 type Db = Database.Database;
@@ -41,6 +42,7 @@ export function openStore(file: string) {
     runs: createRuns(statements),
     events: createEvents(statements),
     outbox: createOutbox(statements),
+    tasks: createTasks(statements),
     usage: createUsage(statements),
     settings: createSettings(statements),
     transaction,

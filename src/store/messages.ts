@@ -10,6 +10,8 @@ export interface NewMessage
   media?: StoredMedia[];
   now: number;
   edited?: boolean;
+  /** The run that sent it. */
+  runId?: number | null;
   /** Commands are answered by the host and never become context. */
   command?: boolean;
 }
@@ -23,8 +25,8 @@ export interface SearchHit {
 
 export function createMessages({ run, get, all, value }: Statements) {
   const insert = value<[message: NewMessage], number>(
-    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command)
-     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command)
+    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id)
+     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId)
      ON CONFLICT DO NOTHING RETURNING id`,
   );
   const latest = all<[chatId: number, limit: number, afterId: number], StoredMessage>(
@@ -39,7 +41,7 @@ export function createMessages({ run, get, all, value }: Statements) {
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
     add: (message: NewMessage): number | undefined =>
-      insert({ replyTo: null, media: [], edited: false, command: false, ...message }),
+      insert({ replyTo: null, media: [], edited: false, command: false, runId: null, ...message }),
     /** The newest version: an edit is stored as `<platform id>#…`. `assigned`: a run that already started carries it, so its text may have reached the model. */
     find: get<[chatId: number, platformId: string], z.infer<typeof storedVersion>>(
       `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
@@ -47,6 +49,16 @@ export function createMessages({ run, get, all, value }: Statements) {
        FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
          AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$')) ORDER BY m.id DESC LIMIT 1`,
       storedVersion,
+    ),
+    /**
+     * The session of the task's run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
+     * Undefined when it answers none, or one that works in the chat's own session.
+     */
+    answeredSession: value<[chatId: number, id: number, quoted: string | null], string>(
+      `SELECT r.session FROM messages m JOIN runs r ON r.id = m.run_id
+       WHERE m.chat_id = ?1 AND m.direction = 'out' AND r.task_id IS NOT NULL AND r.session LIKE 'task%'
+         AND (m.platform_id = ?3 OR (?3 IS NULL AND m.id = (SELECT max(id) FROM messages WHERE chat_id = ?1 AND id < ?2 AND command = 0)
+           AND EXISTS (SELECT 1 FROM events WHERE run_id = m.run_id AND kind = 'asked'))) LIMIT 1`,
     ),
     rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),

@@ -4,6 +4,7 @@
 import { type Run, type RunState, runRow } from '../types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
+import { type TaskRunInput, taskRunInput } from './task-rows.js';
 
 /** A run that was cut off this often may be what kills the host. */
 const MAX_CUT_OFF = 12;
@@ -23,6 +24,8 @@ export interface NewRun {
   session: string;
   runAt: number;
   now: number;
+  taskId?: number | null;
+  input?: TaskRunInput | null | undefined;
 }
 
 export function createRuns(statements: Statements) {
@@ -36,12 +39,20 @@ export function createRuns(statements: Statements) {
 }
 
 function createEnqueue({ run, value, count }: Statements) {
+  const enqueue = value<[row: NewRun], number>(
+    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
+     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
+     ON CONFLICT (key) DO NOTHING RETURNING id`,
+  );
+  const input = value<[id: number], string | null>('SELECT input FROM runs WHERE id = ?1');
   return {
     /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
-    enqueue: value<[row: NewRun], number>(
-      `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at)
-       VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now) ON CONFLICT (key) DO NOTHING RETURNING id`,
-    ),
+    enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
+    /** What a run that nobody asked for just now works with. */
+    input(id: number): TaskRunInput | undefined {
+      const text = input(id);
+      return text ? taskRunInput.parse(JSON.parse(text)) : undefined;
+    },
     /** Gives the run every message of the chat up to `upTo` that no run carries yet; returns how many. */
     attachMessages: count<[runId: number, chatId: number, upTo: number]>(
       `INSERT INTO run_messages (run_id, message_id)
@@ -123,19 +134,20 @@ interface Failed {
 }
 
 function createCancel({ run, values, count }: Statements) {
-  const cancelReady = count<[session: string, now: number]>(
-    `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND session = ?1`,
+  const mine = `chat_id = ?1 AND (?2 IS NULL OR session = ?2)`;
+  const cancelReady = count<[chatId: number, session: string | null, now: number]>(
+    `UPDATE runs SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
   );
-  const requestCancel = values<[session: string], number>(
-    `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND session = ?1 RETURNING id`,
+  const requestCancel = values<[chatId: number, session: string | null], number>(
+    `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
   );
   return {
     /** Nothing that works now may be tried again. */
     requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
-    /** Cancels what waits in the session and marks what runs; returns the ids that run and must now be aborted, and how many waited. */
-    cancelSession: (session: string, now: number): { running: number[]; waiting: number } => ({
-      waiting: cancelReady(session, now),
-      running: requestCancel(session),
+    /** Cancels what waits in the chat, in one session or (null) in all, and marks what runs; returns the ids that must now be aborted, and how many waited. */
+    cancel: (chatId: number, session: string | null, now: number): { running: number[]; waiting: number } => ({
+      waiting: cancelReady(chatId, session, now),
+      running: requestCancel(chatId, session),
     }),
   };
 }
@@ -151,6 +163,7 @@ function createRunQueries({ get, all, value, values }: Statements) {
   );
   const counts = all<[], { state: RunState; n: number }>('SELECT state, count(*) AS n FROM runs GROUP BY state');
   return {
+    byKey: value<[key: string], number>('SELECT id FROM runs WHERE key = ?1'),
     get: get<[id: number], Run>('SELECT * FROM runs WHERE id = ?1', runRow),
     /** Newest first. */
     list: all<[state: RunState | null, limit: number], Run>(

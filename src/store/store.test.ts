@@ -149,7 +149,7 @@ describe('runs', () => {
     store.runs.enqueue(run('stop'));
     store.runs.enqueue(run('poison', 's2'));
     const stop = claim();
-    expect(store.runs.cancelSession('s1', 1).running).toEqual([stop?.id]);
+    expect(store.runs.cancel(chatId, 's1', 1).running).toEqual([stop?.id]);
     for (let restart = 1; restart <= 12; restart++) {
       store.runs.claim({ owner: `p${restart}`, now: 100, leaseMs: 1, excludeGroups: [] });
       store.runs.releaseForeignLeases(`p${restart + 1}`, 100);

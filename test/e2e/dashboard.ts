@@ -6,10 +6,12 @@ import { pino } from 'pino';
 import { type Clock, systemClock } from '../../src/clock.js';
 import { loadDashboardToken } from '../../src/dashboard/auth.js';
 import { type DashboardDeps, startDashboard } from '../../src/dashboard/server.js';
+import { createHooks } from '../../src/hooks.js';
 import { createIntake } from '../../src/intake.js';
 import { createPairing } from '../../src/pairing.js';
 import type { StatusSnapshot } from '../../src/status.js';
 import { openStore } from '../../src/store/index.js';
+import { createTasks } from '../../src/tasks.js';
 import { sessionName } from '../../src/types.js';
 import { createWake } from '../../src/wake.js';
 
@@ -36,8 +38,11 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     state.status.stopped = true;
     wake.emit('changed');
   };
+  const tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  const hooks = createHooks({ store, clock, tasks });
   const intake = createIntake({
     store,
+    tasks,
     wake,
     clock,
     log,
@@ -57,6 +62,8 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     token,
     pairing,
     intake,
+    tasks,
+    hooks,
     emergencyStop,
     link: () => undefined,
     resume: () => {

@@ -4,11 +4,13 @@ import type { Clock } from '../../src/clock.js';
 export interface FakeClock extends Clock {
   /** Moves time and fires what became due, in order. */
   advance(ms: number): Promise<void>;
+  /** Somebody sets the clock: nothing fires by itself, and lengths of time that were waited for stay as long as they were. */
+  set(to: number): void;
 }
 
 export function createFakeClock(start = Date.UTC(2026, 10, 21, 9)): FakeClock {
   let now = start;
-  let timers: { at: number; fire: () => void }[] = [];
+  let timers: { at: number; fire: () => void; isLength?: boolean }[] = [];
   const clock: FakeClock = {
     now: () => now,
     random: () => 0.7654321,
@@ -30,8 +32,13 @@ export function createFakeClock(start = Date.UTC(2026, 10, 21, 9)): FakeClock {
           resolve();
         };
         const handle = clock.at(now + ms, done);
+        Object.assign(timers.at(-1) ?? {}, { isLength: true });
         signal?.addEventListener('abort', done);
       });
+    },
+    set(to) {
+      for (const timer of timers) if (timer.isLength) timer.at += to - now;
+      now = to;
     },
     async advance(ms) {
       const until = now + ms;

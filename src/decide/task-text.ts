@@ -1,0 +1,131 @@
+// What people and models read about tasks: times in their zone, lines of a list, notes for runs that nobody asked for just now. Pure.
+import type { SlotView, Starts, Task, TaskRunInput } from '../store/task-rows.js';
+import { nextSlots } from './schedule.js';
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** `Mon 23 Nov 2026, 09:00` in the zone; seconds only when there are any. */
+export function timeText(at: number, timeZone: string): string {
+  const withSeconds = at % 60_000 >= 1_000;
+  const name = `${timeZone} ${withSeconds}`;
+  const format =
+    formats.get(name) ??
+    new Intl.DateTimeFormat('en-GB', {
+      timeZone,
+      hourCycle: 'h23',
+      weekday: 'short',
+      day: 'numeric',
+      month: 'short',
+      year: 'numeric',
+      hour: '2-digit',
+      minute: '2-digit',
+      ...(withSeconds && { second: '2-digit' }),
+    });
+  formats.set(name, format);
+  const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
+  const time = [part.hour, part.minute, ...(withSeconds ? [part.second] : [])].join(':');
+  return `${part.weekday} ${part.day} ${part.month} ${part.year}, ${time}`;
+}
+
+const UNITS = [
+  ['w', 604_800_000],
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const;
+
+/** 5400000 as `1h30m`. */
+export function durationText(ms: number): string {
+  let left = ms;
+  const parts = UNITS.map(([unit, size]) => {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    return count > 0 ? `${count}${unit}` : '';
+  });
+  return parts.join('') || '0s';
+}
+
+export function startsText(starts: Starts): string {
+  switch (starts.kind) {
+    case 'cron':
+      return `cron \`${starts.cron}\` (${starts.timeZone})`;
+    case 'every':
+      return `every ${durationText(starts.everyMs)}`;
+    case 'once':
+      return `once (${starts.timeZone})`;
+    case 'hook':
+      return 'when its hook is called';
+    case 'files':
+      return `when a file \`${starts.pattern}\` appears in inbox/`;
+  }
+}
+
+/** The next three times in the task's zone, as text; empty when there are none. */
+export function nextTimes({ starts, state, nextAt }: Task): string[] {
+  if (state !== 'active' || nextAt === null || starts.kind === 'hook' || starts.kind === 'files') return [];
+  return [nextAt, ...nextSlots(starts, nextAt, 2)].map((at) => timeText(at, starts.timeZone));
+}
+
+/** One line of a list. */
+export function taskLine(task: Task): string {
+  const { id, title, state, failures, starts } = task;
+  const [next] = nextTimes(task);
+  const notes = [
+    state === 'active' ? '' : state,
+    failures > 0 ? `failed ${failures} times in a row` : '',
+    next ? `next ${next}` : '',
+  ];
+  return [`**${id}** ${title}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
+}
+
+/** All there is to know. */
+export function taskDetails(task: Task, chatTitle: string, slots: SlotView[], timeZone: string): string {
+  const { misfire, overlap, context, after, check } = task.options;
+  const times = nextTimes(task);
+  const rules = [`misfire ${misfire}`, `overlap ${overlap}`, `context ${context}`];
+  if (after.length > 0) rules.push(`after ${after.join(', ')}`);
+  if (check) rules.push('with a check script');
+  return [
+    taskLine(task),
+    `To: ${chatTitle} (${rules.join(', ')})`,
+    ...(times.length > 0 ? [`Next: ${times.join(' · ')}`] : []),
+    `> ${task.prompt.replaceAll('\n', '\n> ')}`,
+    ...slots.map((slot) => slotLine(slot, timeZone)),
+  ].join('\n');
+}
+
+function slotLine({ slotAt, state, count, detail, runId, delivery }: SlotView, timeZone: string): string {
+  const facts = [
+    count > 1 ? `${state} ×${count}` : state,
+    runId === null ? '' : `run ${runId}`,
+    delivery === null ? '' : `message ${delivery}`,
+    detail,
+  ];
+  return `- ${timeText(slotAt, timeZone)}: ${facts.filter(Boolean).join(', ')}`;
+}
+
+/** What a run that nobody asked for just now is told before its prompt. */
+export function unattendedNote(input: TaskRunInput, chatTitle: string, timeZone: string): string {
+  const { taskId, title, slotAt, late, missed } = input;
+  const planned = timeText(slotAt, input.timeZone ?? timeZone);
+  const delay = late ? ' It is late: this machine was off, asleep or busy at the time.' : '';
+  const gap = missed > 0 ? ` ${missed} earlier times were missed and are not made up for.` : '';
+  return (
+    `[Task ${taskId} (${title}), due ${planned}.${delay}${gap} Nobody is there to answer: decide by yourself, or use the ask tool and end. ` +
+    `Your last text is sent to the chat "${chatTitle}". If there is nothing people need to know, make it exactly [silent].]`
+  );
+}
+
+const name = ({ id, title }: Task) => `Task ${id} (${title})`;
+
+/** What the owner is told. */
+export const taskNotices = {
+  failed: (task: Task, error: string): string =>
+    `${name(task)} failed: ${error}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
+  paused: (task: Task, failures: number, error: string): string =>
+    `${name(task)} failed ${failures} times in a row and is paused: ${error}\n\n\`/task ${task.id} resume\` starts it again.`,
+  blocked: (task: Task, why: string): string => `${name(task)} did not run: ${why}.`,
+  missed: (task: Task): string =>
+    `${name(task)} was due while this machine was off, more than a week ago; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,
+};

@@ -1,0 +1,194 @@
+// The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
+// next due task. How the runs end is the queue's; what that means for a task is settled here.
+import { startOfDay } from '../decide/day.js';
+import { nextSlot } from '../decide/schedule.js';
+import { decideDue, decideGate, type GateDecision } from '../decide/task-due.js';
+import { taskNotices } from '../decide/task-text.js';
+import { inputOf, isTimed, type Slot, type Task, type TaskRunInput } from '../store/task-rows.js';
+import { sessionName } from '../types.js';
+import type { LoopDeps } from './deps.js';
+
+export interface SchedulerDeps extends LoopDeps {
+  timeZone: string;
+  /** True while no run may start (emergency stop): what becomes due meanwhile counts as missed. */
+  paused(): boolean;
+}
+
+/** Tasks per transaction: ten thousand at once must not hold up a message. */
+const BATCH = 200;
+/** How often the clock is looked at: only so a clock that was set back is noticed when nothing else happens. */
+const WATCH_MS = 5 * 60_000;
+const SET_BACK_MS = 60_000;
+const MAX_FAILURES = 5;
+/** Slots kept per task. */
+const KEPT_SLOTS = 500;
+
+export function startScheduler(deps: SchedulerDeps): { stop(): void } {
+  const { store, clock, wake, paused } = deps;
+  const over = new AbortController();
+  let timer: { cancel(): void } | undefined;
+  let lastSeen = store.tasks.lastRecordedAt() ?? 0;
+
+  function pump(): void {
+    timer?.cancel();
+    if (over.signal.aborted || paused()) return;
+    const now = clock.now();
+    if (now < lastSeen - SET_BACK_MS) clockWasSetBack(deps, now);
+    lastSeen = now;
+    const due = store.tasks.due(now, BATCH);
+    if (due.length > 0) store.transaction(() => due.forEach((task) => void fireDue(deps, task, now)));
+    if (due.length > 0) wake.emit('runs');
+    const next = store.tasks.nextDueAt();
+    if (due.length === BATCH) setImmediate(pump);
+    else timer = typeof next === 'number' ? clock.at(next, pump) : undefined;
+  }
+
+  async function watchClock(): Promise<void> {
+    while (!over.signal.aborted) {
+      await clock.sleep(WATCH_MS, over.signal);
+      pump();
+    }
+  }
+
+  const onEnded = (runId: number) => settle(deps, runId);
+  settle(deps, null);
+  wake.on('tasks', () => {
+    settle(deps, null);
+    pump();
+  });
+  wake.on('ended', onEnded);
+  pump();
+  void watchClock();
+  return {
+    stop(): void {
+      over.abort();
+      timer?.cancel();
+    },
+  };
+}
+
+/** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */
+function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
+  const { store, log } = deps;
+  const { starts, options, nextAt } = task;
+  if (nextAt === null || starts.kind === 'hook' || starts.kind === 'files') return;
+  const due = decideDue({ schedule: starts, misfire: options.misfire, nextAt }, now);
+  store.tasks.setNext(task.id, due.nextAt ?? null);
+  if (due.missed) {
+    const { at: slotAt, count } = due.missed;
+    store.tasks.addSlot({ taskId: task.id, slotAt, state: 'missed', count, detail: 'nothing ran at the time', now });
+    log.warn({ taskId: task.id, count }, 'task slots missed');
+    if (starts.kind === 'once') deps.notifyOwner(`missed:${task.id}:${slotAt}`, taskNotices.missed(task));
+  }
+  for (const { at, late, missed } of due.fire) openSlot(deps, task, { ...inputOf(task, at), late, missed });
+  store.tasks.pruneSlots(task.id, KEPT_SLOTS);
+  endWhenOver(deps, { ...task, nextAt: due.nextAt ?? null });
+}
+
+function openSlot(deps: SchedulerDeps, task: Task, input: TaskRunInput): void {
+  const slot = { taskId: task.id, slotAt: input.slotAt, state: 'waiting' as const, input, now: deps.clock.now() };
+  if (deps.store.tasks.addSlot(slot)) release(deps, task, slot);
+}
+
+/** Starts the slot's run, if it may start now. */
+function release(deps: SchedulerDeps, task: Task, slot: Pick<Slot, 'slotAt' | 'input'>): void {
+  const { store, clock, notifyOwner } = deps;
+  const { slotAt, input } = slot;
+  const gate = gateOf(deps, task, slotAt);
+  if (gate.kind === 'wait' || !input) return;
+  if (gate.kind === 'run') return enqueue(deps, task, input);
+  const ended = { taskId: task.id, slotAt, state: gate.kind, detail: gate.why, now: clock.now() };
+  store.tasks.endSlot(ended);
+  if (store.tasks.mergeSlot(task.id, slotAt, gate.kind)) store.tasks.dropSlotBefore(task.id, slotAt);
+  else if (gate.kind === 'blocked') notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, gate.why));
+}
+
+function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: number): GateDecision {
+  const { overlap, after, budgetMicroUsd } = task.options;
+  if (task.state === 'cancelled') return { kind: 'skipped', why: 'the task was cancelled' };
+  const spent = budgetMicroUsd === undefined ? 0 : (store.tasks.spent(task.id, startOfDay(clock.now(), timeZone)) ?? 0);
+  if (budgetMicroUsd !== undefined && spent >= budgetMicroUsd)
+    return { kind: 'skipped', why: 'its budget of the day is used up' };
+  const predecessors = after.flatMap((id) => {
+    const before = store.tasks.get(id);
+    if (!before) return [];
+    const isDue = before.state === 'active' && before.nextAt !== null && before.nextAt <= slotAt;
+    return [{ id, title: before.title, state: store.tasks.lastState(id, slotAt), isDue }];
+  });
+  // Every delivery of a hook counts: none is dropped because of the one before.
+  const earlierOpen = isTimed(task) ? (store.tasks.earlierOpen(task.id, slotAt) ?? 0) : 0;
+  return decideGate({ overlap, earlierOpen, predecessors });
+}
+
+function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInput): void {
+  const now = clock.now();
+  const { id, groupId, chatId, options } = task;
+  const { slotAt } = input;
+  const chat = store.groups.chat(chatId);
+  if (!chat) return;
+  const runId = store.runs.enqueue({
+    key: input.key ?? `task:${id}:${slotAt}`,
+    kind: isTimed(task) ? 'task' : 'hook',
+    groupId,
+    chatId,
+    session: options.context === 'chat' ? sessionName(chat) : `task${id}-${slotAt}`,
+    runAt: now + Math.floor(clock.random() * options.jitterMs),
+    now,
+    taskId: id,
+    input,
+  });
+  if (runId !== undefined) store.tasks.startSlot(id, slotAt, runId);
+  else store.tasks.endSlot({ taskId: id, slotAt, state: 'skipped', detail: 'the same work was done before', now });
+}
+
+/** Records how runs ended for their tasks (of one run or of all), then looks at the slots that waited for them. */
+function settle(deps: SchedulerDeps, runId: number | null): void {
+  const { store, clock, wake } = deps;
+  const started = store.transaction(() => {
+    const ended = store.tasks.endedSlots(runId);
+    for (const { taskId, slotAt, runState, error } of ended) {
+      const state = runState === 'dead' ? 'failed' : runState === 'done' ? 'done' : 'cancelled';
+      store.tasks.endSlot({ taskId, slotAt, state, detail: state === 'failed' ? (error ?? '') : '', now: clock.now() });
+      const task = store.tasks.get(taskId);
+      if (!task) continue;
+      countFailures(deps, task, state === 'failed' ? (error ?? 'unknown error') : undefined);
+      endWhenOver(deps, task);
+    }
+    const waiting = ended.length > 0 || runId === null ? store.tasks.waiting() : [];
+    for (const slot of waiting) {
+      const task = store.tasks.get(slot.taskId);
+      if (task) release(deps, task, slot);
+    }
+    return waiting.length > 0;
+  });
+  if (started) wake.emit('runs');
+}
+
+/** One failing slot never stops the series; five in a row do, until a person looks at it. */
+function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task, error: string | undefined): void {
+  const failures = error === undefined ? 0 : task.failures + 1;
+  if (failures !== task.failures) store.tasks.setFailures(task.id, failures);
+  if (error === undefined || task.state !== 'active') return;
+  if (failures === 1) notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error));
+  if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
+  store.tasks.setState(task.id, 'paused', null);
+  notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error));
+}
+
+/** A task without further times is over once its last slot is. */
+function endWhenOver({ store }: SchedulerDeps, task: Task): void {
+  if (!isTimed(task) || task.state !== 'active' || task.nextAt !== null) return;
+  if (store.tasks.earlierOpen(task.id, Number.MAX_SAFE_INTEGER) === 0) store.tasks.setState(task.id, 'done', null);
+}
+
+/** Times computed from a clock that was ahead would come far too late: computed anew. Slots that were worked on stay so. */
+function clockWasSetBack({ store, log }: SchedulerDeps, now: number): void {
+  log.warn({ now }, 'the clock was set back; next times of tasks are computed anew');
+  store.transaction(() => {
+    for (const { id, state, starts, nextAt } of store.tasks.open(null)) {
+      if (state !== 'active' || nextAt === null || starts.kind === 'hook' || starts.kind === 'files') continue;
+      const next = nextSlot(starts, now);
+      if (next !== undefined && next < nextAt) store.tasks.setNext(id, next);
+    }
+  });
+}

@@ -1,0 +1,103 @@
+// The rows of tasks and of what became of their slots. All times are epoch ms.
+import { z } from 'zod';
+import { schedule } from '../decide/schedule.js';
+import { json } from '../types.js';
+
+/** What starts a task: a time, a request to its hook, or a file in the group's inbox. */
+const starts = z.discriminatedUnion('kind', [
+  ...schedule.options,
+  z.object({ kind: z.literal('hook') }),
+  /** `pattern`: a glob over file names. */
+  z.object({ kind: z.literal('files'), pattern: z.string() }),
+]);
+export type Starts = z.infer<typeof starts>;
+
+export const taskOptions = z.object({
+  check: z.string().optional(),
+  context: z.enum(['chat', 'fresh']),
+  misfire: z.enum(['latest', 'skip', 'all']),
+  overlap: z.enum(['skip', 'queue']),
+  /** Tries of one run; the error's class decides when it is not given. */
+  attempts: z.number().optional(),
+  timeoutMs: z.number().optional(),
+  jitterMs: z.number(),
+  after: z.array(z.number()),
+  /** Slots are skipped once the task has cost so much today. */
+  budgetMicroUsd: z.number().optional(),
+});
+export type TaskOptions = z.infer<typeof taskOptions>;
+
+export const taskRow = z.object({
+  id: z.number(),
+  /** Names what made it; the heartbeat of a group is `heartbeat:<group>`. */
+  key: z.string(),
+  groupId: z.number(),
+  /** Where results go. */
+  chatId: z.number(),
+  title: z.string(),
+  prompt: z.string(),
+  starts: json(starts),
+  options: json(taskOptions),
+  state: z.enum(['active', 'paused', 'done', 'cancelled']),
+  /** Slots that failed in a row. */
+  failures: z.number(),
+  nextAt: z.number().nullable(),
+  /** Of a hook. */
+  secret: z.string().nullable(),
+  createdAt: z.number(),
+});
+export type Task = z.infer<typeof taskRow>;
+
+export const slotState = z.enum(['waiting', 'running', 'done', 'failed', 'cancelled', 'missed', 'skipped', 'blocked']);
+
+/** What a run of a task works with, as it was when the slot was due. */
+export const taskRunInput = z.object({
+  /** Names the run where the time of its slot does not: a delivery, a file. */
+  key: z.string().optional(),
+  taskId: z.number(),
+  title: z.string(),
+  prompt: z.string(),
+  /** When it was due, or what started it happened. */
+  slotAt: z.number(),
+  late: z.boolean(),
+  /** Slots before this one that were missed. */
+  missed: z.number(),
+  timeZone: z.string().optional(),
+  check: z.string().optional(),
+  attempts: z.number().optional(),
+  timeoutMs: z.number().optional(),
+  untrusted: z.object({ source: z.string(), text: z.string() }).optional(),
+});
+export type TaskRunInput = z.infer<typeof taskRunInput>;
+
+export const slotRow = z.object({
+  taskId: z.number(),
+  slotAt: z.number(),
+  state: slotState,
+  runId: z.number().nullable(),
+  /** Slots of the same fate in a row share a row; `slotAt` is the last of them. */
+  count: z.number(),
+  detail: z.string(),
+  /** Kept until its run is enqueued. */
+  input: json(taskRunInput).nullable(),
+  createdAt: z.number(),
+  endedAt: z.number().nullable(),
+});
+export type Slot = z.infer<typeof slotRow>;
+/** With the state of its run and of what the run sent: work and delivery are two things. */
+export const slotView = slotRow.omit({ input: true }).extend({
+  runState: z.string().nullable(),
+  delivery: z.enum(['queued', 'sent', 'dead']).nullable(),
+});
+export type SlotView = z.infer<typeof slotView>;
+
+/** What starts it by itself: a clock, or somebody else. */
+export const isTimed = ({ starts: { kind } }: Pick<Task, 'starts'>): boolean => kind !== 'hook' && kind !== 'files';
+
+/** The input of a slot that is on time. */
+export function inputOf(task: Task, slotAt: number): TaskRunInput {
+  const { id: taskId, title, prompt, starts } = task;
+  const { check, attempts, timeoutMs } = task.options;
+  const timeZone = 'timeZone' in starts ? starts.timeZone : undefined;
+  return { taskId, title, prompt, slotAt, late: false, missed: 0, timeZone, check, attempts, timeoutMs };
+}
