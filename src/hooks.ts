@@ -49,7 +49,7 @@ export function createHooks({ store, clock, tasks }: HooksDeps) {
       if (isTooMany(task.id)) return { status: 429, message: `more than ${PER_MINUTE} calls in a minute` };
       const delivery = DELIVERY_HEADERS.map(call.header).find(Boolean) ?? randomUUID();
       const key = `hook:${task.id}:${digest(delivery).toString('base64url')}`;
-      if (store.runs.byKey(key) !== undefined) return { status: 200, message: 'this delivery was taken before' };
+      if (store.tasks.wasStarted(key)) return { status: 200, message: 'this delivery was taken before' };
       const text = call.body.toString('utf8').slice(0, MAX_SHOWN_CHARS);
       tasks.start(task, { key, untrusted: { source: `hook: ${task.title}`, text } });
       return { status: 202, message: 'taken' };

@@ -1,4 +1,5 @@
 // The chat commands about tasks: /tasks, /task, /heartbeat, /hook. Each returns its answer; what cannot be done is an answer too.
+import { taskConfirmation } from './decide/task-text.js';
 import { describeError, PinchError } from './errors.js';
 import { parseHeartbeat } from './heartbeat.js';
 import type { Store } from './store/index.js';
@@ -50,7 +51,7 @@ function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: 
     case 'pause':
     case 'resume':
     case 'cancel':
-      return tasks.confirm(tasks.change(task, { action }));
+      return taskConfirmation(tasks.change(task, { action }));
     default:
       return USAGE;
   }
@@ -67,7 +68,7 @@ function setHeartbeat({ store, tasks }: TaskCommandDeps, chat: Chat, argument: s
   const { input, budgetMicroUsd } = parseHeartbeat(argument);
   if (known) tasks.change(known, { action: 'cancel' });
   const task = tasks.add(input, chat, { key: `heartbeat:${chat.groupId}:${store.tasks.count()}`, budgetMicroUsd });
-  return `${tasks.confirm(task)} It may cost $${(budgetMicroUsd / 1e6).toFixed(2)} a day and looks into \`HEARTBEAT.md\` of this group.`;
+  return `${taskConfirmation(task)} It may cost $${(budgetMicroUsd / 1e6).toFixed(2)} a day and looks into \`HEARTBEAT.md\` of this group.`;
 }
 
 const HOOK_USAGE =
@@ -77,10 +78,10 @@ function addHook({ tasks }: TaskCommandDeps, chat: Chat, argument: string): stri
   const [, pattern, prompt = argument] = /^files\s+(\S+)\s+([\s\S]+)$/i.exec(argument) ?? [];
   if (prompt.trim() === '' || prompt === 'files') return HOOK_USAGE;
   if (pattern !== undefined)
-    return tasks.confirm(tasks.add({ prompt, overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } }));
+    return taskConfirmation(tasks.add({ prompt, overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } }));
   const task = tasks.add({ prompt, overlap: 'queue' }, chat, { starts: { kind: 'hook' } });
   return (
-    `${tasks.confirm(task)}\n\nIts address is \`POST /hooks/${task.id}\` on the page's port. The secret stays on the machine: ` +
+    `${taskConfirmation(task)}\n\nIts address is \`POST /hooks/${task.id}\` on the page's port. The secret stays on the machine: ` +
     `\`npm run -s pinch -- hook ${task.id}\` shows it.`
   );
 }

@@ -67,6 +67,15 @@ export function nextTimes({ starts, state, nextAt }: Task): string[] {
   return [nextAt, ...nextSlots(starts, nextAt, 2)].map((at) => timeText(at, starts.timeZone));
 }
 
+/** What the asker is told about a new or changed task: when it comes next. */
+export function taskConfirmation(task: Task): string {
+  const times = nextTimes(task);
+  const state = task.state === 'active' ? 'scheduled' : task.state;
+  const zone = 'timeZone' in task.starts ? ` (${task.starts.timeZone})` : '';
+  const next = times.length > 0 ? ` Next: ${times.join(' · ')}${zone}.` : '';
+  return `Task ${task.id} (${task.title}) is ${state}, ${startsText(task.starts)}.${next}`;
+}
+
 /** One line of a list. */
 export function taskLine(task: Task): string {
   const { id, title, state, failures, starts } = task;

@@ -58,19 +58,7 @@ export function createHostApi(deps: HostApiDeps) {
       deps.wake.emit('outbox');
       return { queued: true, chat: chat.title };
     },
-    ask(link: Link, body: unknown) {
-      const { runId, key, question, choices } = parse(wire.askRequest, body);
-      const { chatId } = ownRun(store, link, runId);
-      const lines = choices.map((choice, index) => `${index + 1}. ${choice}`);
-      const text = [question, ...(lines.length > 0 ? ['', ...lines] : [])].join('\n');
-      const now = deps.clock.now();
-      store.transaction(() => {
-        const added = store.outbox.add({ key: `${runId}:${key}`, chatId, runId, text, now });
-        if (added) store.events.add(runId, now, 'asked', { question, choices: choices.join(' | '), key });
-      });
-      deps.wake.emit('outbox');
-      return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
-    },
+    ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
     tasks: createTaskApi(deps),
     file: (link: Link, body: unknown) => queueFile(deps, link, parse(wire.fileRequest, body)),
     history(link: Link, body: unknown) {
@@ -89,6 +77,18 @@ export function createHostApi(deps: HostApiDeps) {
         .pipe(response);
     },
   };
+}
+
+function ask({ store, clock, wake }: HostApiDeps, link: Link, { runId, key, question, choices }: wire.AskRequest) {
+  const { chatId } = ownRun(store, link, runId);
+  const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
+  const now = clock.now();
+  store.transaction(() => {
+    const added = store.outbox.add({ key: `${runId}:${key}`, chatId, runId, text, now });
+    if (added) store.events.add(runId, now, 'asked', { question, choices: choices.join(' | '), key });
+  });
+  wake.emit('outbox');
+  return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
 }
 
 async function queueFile({ store, outboxFiles, clock, wake }: HostApiDeps, link: Link, request: wire.FileRequest) {

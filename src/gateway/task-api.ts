@@ -1,4 +1,5 @@
 // What a container may ask about tasks, checked: its own group's, for the main group every group's. Answers are texts for the model.
+import { taskConfirmation } from '../decide/task-text.js';
 import { PinchError } from '../errors.js';
 import type { Store } from '../store/index.js';
 import type { Tasks } from '../tasks.js';
@@ -23,7 +24,7 @@ export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) 
       const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
       const run = ownRun(store, link, runId);
       const task = tasks.add(input, chatOf(link, chat ?? `${run.chatId}`), { key: `${run.id}:${key}` });
-      return { text: tasks.confirm(task) };
+      return { text: taskConfirmation(task) };
     },
     list(link: Link, body: unknown) {
       ownRun(store, link, parse(wire.taskListRequest, body).runId);
@@ -36,7 +37,7 @@ export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) 
       if (action === 'run' && run.taskId === id)
         throw new PinchError('bad_task', `this is a run of task ${id}; it cannot start itself`);
       const chat = fields?.chat === undefined ? undefined : chatOf(link, fields.chat);
-      return { text: tasks.confirm(tasks.change(task, { action, fields }, chat)) };
+      return { text: taskConfirmation(tasks.change(task, { action, fields }, chat)) };
     },
   };
 }

@@ -15,6 +15,8 @@ export interface TaskFilesDeps extends LoopDeps {
 
 /** A file that is still being copied grows. */
 const SETTLED_MS = 2_000;
+/** File systems keep time less exactly than the clock. */
+const CLOCK_SLACK_MS = 1_000;
 /** What the runner saves there from chats (`<message>-<index>-…`), hidden files and unfinished downloads. */
 const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 
@@ -85,14 +87,14 @@ function startForNewFiles({ store, clock, tasks: service }: TaskFilesDeps, folde
     const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
     if (!stat?.isFile() || NOT_ANNOUNCED.test(name)) continue;
     // ctime: a file that was moved here keeps its old mtime.
-    const waiting = tasks.filter((task) => stat.ctimeMs >= task.createdAt && matches(task, name));
+    const waiting = tasks.filter((task) => stat.ctimeMs >= task.createdAt - CLOCK_SLACK_MS && matches(task, name));
     if (waiting.length > 0 && clock.now() - stat.ctimeMs < SETTLED_MS) isUnsettled = true;
     else
       for (const task of waiting) {
         const file = createHash('sha256').update(`${name}\0${stat.mtimeMs}\0${stat.size}`).digest('base64url');
         const key = `hook:${task.id}:${file}`;
         const text = `inbox/${name} (${stat.size} bytes)`;
-        if (store.runs.byKey(key) === undefined) service.start(task, { key, untrusted: { source: 'new file', text } });
+        if (!store.tasks.wasStarted(key)) service.start(task, { key, untrusted: { source: 'new file', text } });
       }
   }
   return isUnsettled;

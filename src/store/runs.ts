@@ -163,7 +163,6 @@ function createRunQueries({ get, all, value, values }: Statements) {
   );
   const counts = all<[], { state: RunState; n: number }>('SELECT state, count(*) AS n FROM runs GROUP BY state');
   return {
-    byKey: value<[key: string], number>('SELECT id FROM runs WHERE key = ?1'),
     get: get<[id: number], Run>('SELECT * FROM runs WHERE id = ?1', runRow),
     /** Newest first. */
     list: all<[state: RunState | null, limit: number], Run>(

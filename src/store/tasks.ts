@@ -70,6 +70,9 @@ function createSlots({ get, all, run, value }: Statements) {
      VALUES (@taskId, @slotAt, @state, @count, @detail, @input, @now, iif(@state = 'waiting', NULL, @now))
      ON CONFLICT DO NOTHING`,
   );
+  const started = value<[key: string], number>(
+    `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE state = 'waiting' AND input ->> 'key' = ?1 LIMIT 1`,
+  );
   return {
     /** False when the slot is there already: the second insert is a no-op. */
     addSlot: (slot: NewSlot): boolean => add({ count: 1, detail: '', input: null, ...slot }),
@@ -80,6 +83,8 @@ function createSlots({ get, all, run, value }: Statements) {
     newestSlotAt: value<[taskId: number], number | null>('SELECT max(slot_at) FROM slots WHERE task_id = ?1'),
     /** When a slot was last recorded: later than now means that the clock was wrong. */
     lastRecordedAt: value<[], number | null>('SELECT max(created_at) FROM slots'),
+    /** Whether a run of this key is there, or a slot that will become it. */
+    wasStarted: (key: string): boolean => started(key) !== undefined,
     /** The latest slot that was not skipped. */
     lastState: value<[taskId: number, upTo: number], Slot['state']>(
       `SELECT state FROM slots WHERE task_id = ?1 AND slot_at <= ?2 AND state <> 'skipped' ORDER BY slot_at DESC LIMIT 1`,

@@ -1,0 +1,68 @@
+import { createHmac } from 'node:crypto';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type DashboardFixture, startDashboardFixture } from '../test/e2e/dashboard.js';
+import type { Task } from './store/task-rows.js';
+
+let home: DashboardFixture;
+let task: Task;
+
+beforeEach(async () => {
+  home = await startDashboardFixture();
+  const group = home.store.groups.ensure('main', true, 1);
+  const seen = { channel: 'telegram', address: '1', kind: 'direct' as const, title: 'Olga', now: 1 };
+  const chat = home.store.groups.seenChat(seen);
+  home.store.groups.assignChat(chat.id, group.id);
+  const starts = { kind: 'hook' as const };
+  task = home.deps.tasks.add({ prompt: 'Tell me who rang' }, { ...chat, groupId: group.id }, { starts });
+});
+afterEach(() => home.close());
+
+async function call(body: string, headers: Record<string, string>, id = task.id) {
+  const response = await fetch(`${home.url}/hooks/${id}`, { method: 'POST', body, headers });
+  return response.status;
+}
+const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
+const slots = () => home.store.tasks.waiting();
+
+test('the secret opens it, as a bearer token or as the HMAC of the body; the payload is marked as untrusted', async () => {
+  const secret = task.secret ?? '';
+  expect(await call('ding', bearer(secret))).toBe(202);
+  const signature = (text: string) => `sha256=${createHmac('sha256', secret).update(text).digest('hex')}`;
+  expect(await call('{"a":1}', { 'x-hub-signature-256': signature('{"a":1}') })).toBe(202);
+  expect(slots().map(({ input }) => input?.untrusted)).toEqual([
+    { source: 'hook: Tell me who rang', text: 'ding' },
+    { source: 'hook: Tell me who rang', text: '{"a":1}' },
+  ]);
+  expect(await call('{"a":2}', { 'x-hub-signature-256': signature('{"a":1}') })).toBe(401);
+});
+
+test('without it nothing happens, and nobody learns which hooks there are', async () => {
+  const wrong = [{}, bearer('wrong'), bearer(''), bearer('null'), { 'x-hub-signature-256': 'sha256=' }];
+  for (const headers of wrong) expect(await call('ding', headers)).toBe(401);
+  expect(await call('ding', bearer(task.secret ?? ''), task.id + 1)).toBe(401);
+  home.deps.tasks.change(task, { action: 'pause' });
+  expect(await call('ding', bearer(task.secret ?? ''))).toBe(401);
+  expect(slots()).toEqual([]);
+});
+
+test('a delivery counts once', async () => {
+  const headers = { ...bearer(task.secret ?? ''), 'x-github-delivery': 'd1' };
+  expect(await call('one', headers)).toBe(202);
+  expect(await call('one', headers)).toBe(200);
+  expect(slots()).toHaveLength(1);
+  expect(await call('one', { ...headers, 'x-github-delivery': 'd2' })).toBe(202);
+});
+
+test('limits: 256 KiB, 30 calls in a minute', async () => {
+  const headers = bearer(task.secret ?? '');
+  expect(await call('x'.repeat(256 * 1024 + 1), { ...headers, connection: 'close' })).toBe(413);
+  const codes: number[] = [];
+  for (let n = 0; n < 31; n += 1) codes.push(await call('ding', headers));
+  expect(codes.slice(0, 30).every((code) => code === 202)).toBe(true);
+  expect(codes.at(-1)).toBe(429);
+});
+
+test('another page or another name of this machine gets nothing', async () => {
+  const headers = { ...bearer(task.secret ?? ''), origin: 'https://evil.example' };
+  expect(await call('ding', headers)).toBe(403);
+});

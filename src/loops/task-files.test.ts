@@ -1,0 +1,89 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { systemClock } from '../clock.js';
+import { openStore, type Store } from '../store/index.js';
+import { createTasks, type Tasks } from '../tasks.js';
+import type { Chat } from '../types.js';
+import { createWake, type Wake } from '../wake.js';
+import { startTaskFiles } from './task-files.js';
+
+let groupsDir: string;
+let inbox: string;
+let store: Store;
+let wake: Wake;
+let tasks: Tasks;
+let chat: Chat;
+let running: { stop(): void } | undefined;
+let warnings: string[];
+
+/** Ten times as fast. */
+const clock = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 10, signal) };
+
+beforeEach(() => {
+  groupsDir = mkdtempSync(join(tmpdir(), 'pinch-inbox-'));
+  mkdirSync(join(groupsDir, 'main'));
+  inbox = join(groupsDir, 'main', 'inbox');
+  store = openStore(':memory:');
+  wake = createWake();
+  tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  const group = store.groups.ensure('main', true, 1);
+  const seen = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 });
+  store.groups.assignChat(seen.id, group.id);
+  chat = { ...seen, groupId: group.id };
+  warnings = [];
+});
+afterEach(() => {
+  running?.stop();
+  rmSync(groupsDir, { recursive: true, force: true });
+});
+
+function start(): void {
+  running?.stop();
+  const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
+  running = startTaskFiles({ store, wake, clock, log, tasks, notifyOwner: () => undefined, config: { groupsDir } });
+}
+const wait = (pattern: string) =>
+  tasks.add({ prompt: 'File it', overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } });
+const announced = () => store.tasks.waiting().map(({ input }) => input?.untrusted?.text);
+const drop = (name: string, text = 'x') => writeFileSync(join(inbox, name), text);
+
+test('a file that appears starts its task once, when it has stopped growing; others do not', async () => {
+  mkdirSync(inbox);
+  drop('old.pdf');
+  await systemClock.sleep(1_200);
+  wait('*.pdf');
+  start();
+  for (const name of ['new.PDF', 'note.txt', '12-0-photo.pdf', '.hidden.pdf', 'half.pdf.part']) drop(name);
+  await vi.waitFor(() => expect(announced()).toEqual(['inbox/new.PDF (1 bytes)']), 10_000);
+  drop('note2.txt');
+  await systemClock.sleep(800);
+  expect(announced()).toHaveLength(1);
+});
+
+test('one that was moved there keeps its old date and counts; what came while nobody looked as well', async () => {
+  wait('*');
+  const elsewhere = join(groupsDir, 'report.csv');
+  writeFileSync(elsewhere, 'a,b');
+  utimesSync(elsewhere, 1, 1);
+  mkdirSync(inbox);
+  renameSync(elsewhere, join(inbox, 'report.csv'));
+  start();
+  await vi.waitFor(() => expect(announced()).toEqual(['inbox/report.csv (3 bytes)']), 10_000);
+});
+
+test('a link in place of the folder is refused, one in it is passed over', async () => {
+  wait('*');
+  symlinkSync('/etc', inbox);
+  start();
+  expect(announced()).toEqual([]);
+  expect(warnings.join()).toContain('it is no folder');
+  rmSync(inbox);
+  mkdirSync(inbox);
+  symlinkSync('/etc/passwd', join(inbox, 'passwd'));
+  wake.emit('tasks');
+  drop('real');
+  await vi.waitFor(() => expect(announced()).toEqual(['inbox/real (1 bytes)']), 10_000);
+});
