@@ -125,7 +125,7 @@ function startTask(deps: TasksDeps, task: Task, extra: Extra): void {
   const { store, clock } = deps;
   const now = clock.now();
   let slotAt = now;
-  while (store.tasks.slot(task.id, slotAt)) slotAt += 1;
+  while (store.tasks.hasSlot(task.id, slotAt)) slotAt += 1;
   const input = { ...inputOf(task, slotAt), ...extra };
   store.tasks.addSlot({ taskId: task.id, slotAt, state: 'waiting', input, now });
   ring(deps);

@@ -51,8 +51,18 @@ export function nextSlot(schedule: Schedule, after: number): number | undefined 
       return anchorAt + Math.max(1, Math.floor((after - anchorAt) / everyMs) + 1) * everyMs;
     }
     case 'cron':
-      return cronOf(schedule.cron, schedule.timeZone).nextRun(new Date(after))?.getTime();
+      return nextOfCron(schedule, after);
   }
+}
+
+/** The last `count` slots of a cron pattern up to `until`, oldest first. */
+export function lastSlots(
+  { cron, timeZone }: { cron: string; timeZone: string },
+  until: number,
+  count: number,
+): number[] {
+  const runs = cronOf(cron, timeZone).previousRuns(count, new Date(until + 1));
+  return runs.map((run) => run.getTime()).sort((a, b) => a - b);
 }
 
 /** The next `count` slots after `after`; fewer when the schedule ends. */
@@ -93,9 +103,20 @@ function parseMoment(text: string, { now, timeZone }: { now: number; timeZone: s
   );
 }
 
-/** Parsing one takes longer than asking it; tasks tend to share a few. */
+/** Computing takes a while, and tasks tend to share a few patterns, due at the same time. */
+const computed = new Map<string, { after: number; next: number | undefined }>();
 const parsed = new Map<string, Cron>();
-const MAX_PARSED = 500;
+const MAX_KEPT = 500;
+
+function nextOfCron({ cron, timeZone }: { cron: string; timeZone: string }, after: number): number | undefined {
+  const name = `${cron} ${timeZone}`;
+  const known = computed.get(name);
+  if (known?.after === after) return known.next;
+  const next = cronOf(cron, timeZone).nextRun(new Date(after))?.getTime();
+  if (computed.size >= MAX_KEPT) computed.clear();
+  computed.set(name, { after, next });
+  return next;
+}
 
 function cronOf(pattern: string, timezone: string): Cron {
   const name = `${pattern} ${timezone}`;
@@ -103,7 +124,7 @@ function cronOf(pattern: string, timezone: string): Cron {
   if (known) return known;
   try {
     const cron = new Cron(pattern, { timezone, mode: '5-or-6-parts', paused: true });
-    if (parsed.size >= MAX_PARSED) parsed.clear();
+    if (parsed.size >= MAX_KEPT) parsed.clear();
     parsed.set(name, cron);
     return cron;
   } catch (error) {

@@ -1,6 +1,5 @@
 // What becomes of a task's slots: which of those that are due are worked on, which were missed, and whether one may start now. Pure.
-import { Cron } from 'croner';
-import { nextSlot, type Schedule } from './schedule.js';
+import { lastSlots, nextSlot, type Schedule } from './schedule.js';
 
 /** A start-up or a busy second is no delay anybody would speak of. */
 const ON_TIME_MS = 60_000;
@@ -26,9 +25,8 @@ export interface Due {
 /** What to do about a task whose slot `nextAt` is due at `now`. Never throws. */
 export function decideDue(task: { schedule: Schedule; misfire: Misfire; nextAt: number }, now: number): Due {
   const { schedule, misfire } = task;
-  const { slots, count } = dueSlots(schedule, task.nextAt, now);
+  const { slots, count, nextAt } = dueSlots(schedule, task.nextAt, now);
   const last = slots.at(-1) ?? task.nextAt;
-  const nextAt = nextSlot(schedule, Math.max(now, last));
   const lateMs = now - last;
   const isOnTime = lateMs <= ON_TIME_MS;
   const isOfUse = isOnTime || (misfire === 'all' ? true : misfire === 'latest' && lateMs <= graceMs(schedule, last));
@@ -46,24 +44,28 @@ export function decideDue(task: { schedule: Schedule; misfire: Misfire; nextAt: 
   };
 }
 
-/** The newest slots from `from` to `now`, oldest first, and how many there are in all (of a cron pattern at most MAX_COUNTED). */
-function dueSlots(schedule: Schedule, from: number, now: number): { slots: number[]; count: number } {
+/** The newest slots from `from` to `now`, oldest first, how many there are in all (of a cron pattern at most MAX_COUNTED), and the one after. */
+function dueSlots(
+  schedule: Schedule,
+  from: number,
+  now: number,
+): { slots: number[]; count: number; nextAt?: number | undefined } {
   if (schedule.kind === 'once') return { slots: [from], count: 1 };
   const kept = MAX_CAUGHT_UP + 1;
   if (schedule.kind === 'every') {
     const count = Math.floor((now - from) / schedule.everyMs) + 1;
+    const at = (index: number) => from + index * schedule.everyMs;
     const first = Math.max(0, count - kept);
-    return { slots: Array.from({ length: count - first }, (_, n) => from + (first + n) * schedule.everyMs), count };
+    return { slots: Array.from({ length: count - first }, (_, n) => at(first + n)), count, nextAt: at(count) };
   }
   const slots = [from];
-  for (let at = nextSlot(schedule, from); at !== undefined && at <= now; at = nextSlot(schedule, at)) {
-    slots.push(at);
-    if (slots.length < MAX_COUNTED) continue;
-    const cron = new Cron(schedule.cron, { timezone: schedule.timeZone, mode: '5-or-6-parts', paused: true });
-    const newest = cron.previousRuns(kept, new Date(now + 1)).map((run) => run.getTime());
-    return { slots: newest.sort((a, b) => a - b), count: MAX_COUNTED };
+  let nextAt = nextSlot(schedule, from);
+  for (; nextAt !== undefined && nextAt <= now; nextAt = nextSlot(schedule, nextAt)) {
+    slots.push(nextAt);
+    if (slots.length >= MAX_COUNTED)
+      return { slots: lastSlots(schedule, now, kept), count: MAX_COUNTED, nextAt: nextSlot(schedule, now) };
   }
-  return { slots: slots.slice(-kept), count: slots.length };
+  return { slots: slots.slice(-kept), count: slots.length, nextAt };
 }
 
 /** How late a slot may be worked on: half of the time to the one after it, within bounds. */

@@ -8,6 +8,8 @@ import { inputOf, isTimed, type Slot, type Task, type TaskRunInput } from '../st
 import { sessionName } from '../types.js';
 import type { LoopDeps } from './deps.js';
 
+type Passed = Extract<GateDecision, { why: string }>;
+
 export interface SchedulerDeps extends LoopDeps {
   timeZone: string;
   /** True while no run may start (emergency stop): what becomes due meanwhile counts as missed. */
@@ -81,26 +83,43 @@ function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
     if (starts.kind === 'once') deps.notifyOwner(`missed:${task.id}:${slotAt}`, taskNotices.missed(task));
   }
   for (const { at, late, missed } of due.fire) openSlot(deps, task, { ...inputOf(task, at), late, missed });
-  store.tasks.pruneSlots(task.id, KEPT_SLOTS);
-  endWhenOver(deps, { ...task, nextAt: due.nextAt ?? null });
+  if (due.nextAt === undefined) endWhenOver(deps, { ...task, nextAt: null });
 }
 
+/** A slot that is there already stays as it is. */
 function openSlot(deps: SchedulerDeps, task: Task, input: TaskRunInput): void {
-  const slot = { taskId: task.id, slotAt: input.slotAt, state: 'waiting' as const, input, now: deps.clock.now() };
-  if (deps.store.tasks.addSlot(slot)) release(deps, task, slot);
+  const { store, clock } = deps;
+  const { slotAt } = input;
+  if (store.tasks.hasSlot(task.id, slotAt)) return;
+  const slot = { taskId: task.id, slotAt, now: clock.now() };
+  const gate = gateOf(deps, task, slotAt);
+  if (gate.kind === 'wait') store.tasks.addSlot({ ...slot, state: 'waiting', input });
+  else if (gate.kind === 'run') store.tasks.addSlot({ ...slot, state: 'running', runId: enqueue(deps, task, input) });
+  else {
+    store.tasks.addSlot({ ...slot, state: gate.kind, detail: gate.why });
+    passedBy(deps, task, slotAt, gate);
+  }
 }
 
-/** Starts the slot's run, if it may start now. */
-function release(deps: SchedulerDeps, task: Task, slot: Pick<Slot, 'slotAt' | 'input'>): void {
-  const { store, clock, notifyOwner } = deps;
-  const { slotAt, input } = slot;
+/** Starts the run of a slot that waited, if it may start now. */
+function release(deps: SchedulerDeps, task: Task, { slotAt, input }: Slot): void {
+  const { store, clock } = deps;
   const gate = gateOf(deps, task, slotAt);
   if (gate.kind === 'wait' || !input) return;
-  if (gate.kind === 'run') return enqueue(deps, task, input);
-  const ended = { taskId: task.id, slotAt, state: gate.kind, detail: gate.why, now: clock.now() };
-  store.tasks.endSlot(ended);
-  if (store.tasks.mergeSlot(task.id, slotAt, gate.kind)) store.tasks.dropSlotBefore(task.id, slotAt);
-  else if (gate.kind === 'blocked') notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, gate.why));
+  const slot = { taskId: task.id, slotAt, now: clock.now() };
+  if (gate.kind === 'run') {
+    const runId = enqueue(deps, task, input);
+    if (runId !== undefined) return void store.tasks.startSlot(task.id, slotAt, runId);
+    return void store.tasks.endSlot({ ...slot, state: 'skipped', detail: 'the same work was done before' });
+  }
+  store.tasks.endSlot({ ...slot, state: gate.kind, detail: gate.why });
+  passedBy(deps, task, slotAt, gate);
+}
+
+/** Slots of one fate in a row become one row; of the first that is blocked the owner is told. */
+function passedBy({ store, notifyOwner }: SchedulerDeps, task: Task, slotAt: number, { kind, why }: Passed): void {
+  if (store.tasks.mergeSlot(task.id, slotAt, kind)) store.tasks.dropSlotBefore(task.id, slotAt);
+  else if (kind === 'blocked') notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, why));
 }
 
 function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: number): GateDecision {
@@ -120,25 +139,23 @@ function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: n
   return decideGate({ overlap, earlierOpen, predecessors });
 }
 
-function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInput): void {
+/** Undefined when a run of this key is there. */
+function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInput): number | undefined {
   const now = clock.now();
   const { id, groupId, chatId, options } = task;
   const { slotAt } = input;
-  const chat = store.groups.chat(chatId);
-  if (!chat) return;
-  const runId = store.runs.enqueue({
+  const inChat = options.context === 'chat' ? store.groups.chat(chatId) : undefined;
+  return store.runs.enqueue({
     key: input.key ?? `task:${id}:${slotAt}`,
     kind: isTimed(task) ? 'task' : 'hook',
     groupId,
     chatId,
-    session: options.context === 'chat' ? sessionName(chat) : `task${id}-${slotAt}`,
+    session: inChat ? sessionName(inChat) : `task${id}-${slotAt}`,
     runAt: now + Math.floor(clock.random() * options.jitterMs),
     now,
     taskId: id,
     input,
   });
-  if (runId !== undefined) store.tasks.startSlot(id, slotAt, runId);
-  else store.tasks.endSlot({ taskId: id, slotAt, state: 'skipped', detail: 'the same work was done before', now });
 }
 
 /** Records how runs ended for their tasks (of one run or of all), then looks at the slots that waited for them. */
@@ -151,6 +168,7 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
       store.tasks.endSlot({ taskId, slotAt, state, detail: state === 'failed' ? (error ?? '') : '', now: clock.now() });
       const task = store.tasks.get(taskId);
       if (!task) continue;
+      store.tasks.pruneSlots(taskId, KEPT_SLOTS);
       countFailures(deps, task, state === 'failed' ? (error ?? 'unknown error') : undefined);
       endWhenOver(deps, task);
     }

@@ -49,8 +49,17 @@ export function createStatements(db: Database.Database) {
 
 /** Columns are called `group_id`, what is read from them `groupId`. */
 function camelCase(row: unknown): object {
-  const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.entries(Object(row)).map(([name, value]) => [camel(name), value]));
+  return Object.fromEntries(Object.entries(Object(row)).map(([name, value]) => [fieldName(name), value]));
+}
+
+const fieldNames = new Map<string, string>();
+
+function fieldName(column: string): string {
+  const known = fieldNames.get(column);
+  if (known !== undefined) return known;
+  const name = column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  fieldNames.set(column, name);
+  return name;
 }
 
 /** better-sqlite3 takes `?1` as a parameter named 1, hence the empty place before the first. */

@@ -9,6 +9,7 @@ export interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'> {
   now: number;
   count?: number;
   detail?: string;
+  runId?: number | null | undefined;
   input?: TaskRunInput | null;
 }
 
@@ -64,23 +65,22 @@ export function createTasks(statements: Statements) {
   };
 }
 
-function createSlots({ get, all, run, value }: Statements) {
+function createSlots({ all, run, value }: Statements) {
   const add = run<[slot: NewSlot]>(
-    `INSERT INTO slots (task_id, slot_at, state, count, detail, input, created_at, ended_at)
-     VALUES (@taskId, @slotAt, @state, @count, @detail, @input, @now, iif(@state = 'waiting', NULL, @now))
+    `INSERT INTO slots (task_id, slot_at, state, run_id, count, detail, input, created_at, ended_at)
+     VALUES (@taskId, @slotAt, @state, @runId, @count, @detail, @input, @now, iif(@state IN ('waiting', 'running'), NULL, @now))
      ON CONFLICT DO NOTHING`,
+  );
+  const slot = value<[taskId: number, slotAt: number], number>(
+    'SELECT 1 FROM slots WHERE task_id = ?1 AND slot_at = ?2',
   );
   const started = value<[key: string], number>(
     `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE state = 'waiting' AND input ->> 'key' = ?1 LIMIT 1`,
   );
   return {
     /** False when the slot is there already: the second insert is a no-op. */
-    addSlot: (slot: NewSlot): boolean => add({ count: 1, detail: '', input: null, ...slot }),
-    slot: get<[taskId: number, slotAt: number], Slot>(
-      'SELECT * FROM slots WHERE task_id = ?1 AND slot_at = ?2',
-      slotRow,
-    ),
-    newestSlotAt: value<[taskId: number], number | null>('SELECT max(slot_at) FROM slots WHERE task_id = ?1'),
+    addSlot: (slot: NewSlot): boolean => add({ count: 1, detail: '', runId: null, input: null, ...slot }),
+    hasSlot: (taskId: number, slotAt: number): boolean => slot(taskId, slotAt) !== undefined,
     /** When a slot was last recorded: later than now means that the clock was wrong. */
     lastRecordedAt: value<[], number | null>('SELECT max(created_at) FROM slots'),
     /** Whether a run of this key is there, or a slot that will become it. */

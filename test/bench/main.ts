@@ -1,7 +1,11 @@
 // `npm run bench`: what Pinch itself adds, measured from outside the real daemon with real containers, the fakes in this process.
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import type { Chat, User } from 'grammy/types';
+import { z } from 'zod';
 import { containersOf, type DaemonProcess, eventually, newHome, removeHome, startDaemon } from '../e2e/harness.js';
 import { type FakeAnthropic, startFakeAnthropic } from '../fakes/anthropic.js';
 import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
@@ -16,6 +20,9 @@ interface World {
 const WARM = 50;
 const COLD = 10;
 const STARTS = 10;
+const TASKS = 10_000;
+const IDLE_MS = 30_000;
+const readyRuns = z.object({ runs: z.object({ ready: z.number().default(0) }) });
 
 async function createWorld(): Promise<World> {
   const tg = await startFakeTelegram();
@@ -100,6 +107,64 @@ async function benchStart(world: World): Promise<Record<string, number[]>> {
   return { 'daemon: process start → ready (ms)': times, 'daemon RSS at ready (MB)': idle };
 }
 
+/** Tasks for later, and as many for one second soon after. Their runs are enqueued and, by their jitter, not worked on. */
+function seedTasks(home: string, dueAt: number): void {
+  const db = new Database(join(home, 'data', 'pinch.db'));
+  const now = Date.now();
+  db.exec(`INSERT OR IGNORE INTO chats (channel, address, kind, title, group_id, created_at, last_seen_at)
+    VALUES ('web', 'owner', 'direct', 'Web chat', (SELECT id FROM groups WHERE is_main), ${now}, ${now})`);
+  const add = db.prepare(
+    `INSERT INTO tasks (key, group_id, chat_id, title, prompt, starts, options, next_at, created_at)
+     SELECT ?, group_id, id, 'T', 'x', ?, ?, ${dueAt}, ${now} FROM chats WHERE channel = 'web'`,
+  );
+  const options = { context: 'fresh', misfire: 'latest', overlap: 'skip', jitterMs: 86_400_000, after: [] };
+  db.transaction(() => {
+    for (let n = 0; n < TASKS; n++) {
+      const timeZone = n % 2 ? 'Europe/Berlin' : 'America/New_York';
+      const starts = {
+        kind: 'cron',
+        cron: `0 9 ${n % 2 ? '*' : `1-${20 + (n % 8)}`} * ${(n % 5) + 1}-${(n % 2) + 5}`,
+        timeZone,
+      };
+      add.run(`bench:${n}`, JSON.stringify(starts), JSON.stringify(options));
+    }
+  })();
+  db.close();
+}
+
+const cpuMs = (pid: number) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+async function benchTasks(world: World): Promise<Record<string, number[]>> {
+  const home = newHome();
+  const first = await start(world, home);
+  await first.kill('SIGTERM');
+  const dueAt = Date.now() + 45_000;
+  seedTasks(home, dueAt);
+  const daemon = await start(world, home);
+  await sleep(5_000);
+  const before = cpuMs(daemon.pid);
+  await sleep(IDLE_MS);
+  const idleMs = cpuMs(daemon.pid) - before;
+  await sleep(Math.max(0, dueAt - Date.now() - 500));
+  const answers: number[] = [];
+  const enqueued = await eventually(async () => {
+    const began = performance.now();
+    const { body } = await daemon.api('GET', '/api/status');
+    answers.push(performance.now() - began);
+    return readyRuns.parse(body).runs.ready === TASKS ? Date.now() - dueAt : undefined;
+  }, 'every task is enqueued');
+  await daemon.kill('SIGTERM');
+  removeHome(home);
+  return {
+    'due in one second, all enqueued after (ms)': [enqueued],
+    'status API meanwhile (ms)': answers,
+    'idle, CPU ms in a minute': [(idleMs * 60_000) / IDLE_MS],
+  };
+}
+
 function quantile(values: number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
@@ -114,8 +179,12 @@ function report(figures: Record<string, number[]>): void {
 
 console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`);
 const world = await createWorld();
-report(await benchStart(world));
-report(await benchCold(world));
-report(await benchWarm(world));
+if (process.argv[2] !== 'tasks') {
+  report(await benchStart(world));
+  report(await benchCold(world));
+  report(await benchWarm(world));
+}
+console.log(`With ${TASKS} tasks:`);
+report(await benchTasks(world));
 await world.tg.close();
 await world.model.close();
