@@ -1,7 +1,7 @@
-// The runner's side of the host's HTTP interface (GET /work, events, finish, send, history, media). Knows nothing about models and tools.
+// The runner's side of the host's HTTP interface (GET /work, events, finish, send, tasks, ask, history, media). Knows nothing about models and tools.
 import { systemClock } from '../../../src/clock.js';
 import type { FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
-import { historyResponse, refusal, workLine } from '../../../src/wire.js';
+import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
 export type Host = ReturnType<typeof createHost>;
@@ -52,6 +52,9 @@ export function createHost(port: number) {
     send: (body: SendRequest, signal: AbortSignal) => call('/send', body, signal),
     /** Queues a file for the run's chat; throws the host's reason when it refuses. */
     file: (body: FileRequest, signal: AbortSignal) => call('/file', body, signal),
+    /** Has the host do something about tasks or put a question; returns its text about it, throws its reason when it refuses. */
+    ask: async (path: string, body: object, signal: AbortSignal) =>
+      hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>
       historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),

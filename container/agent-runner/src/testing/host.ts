@@ -1,4 +1,4 @@
-// For tests: the host as the runner sees it on 127.0.0.1: work stream, events, finish, send, history, media; model calls go on to a fake.
+// For tests: the host as the runner sees it on 127.0.0.1: work stream, events, finish, send, tasks, ask, history, media; model calls go on to a fake.
 import { once } from 'node:events';
 import http from 'node:http';
 import type { z } from 'zod';
@@ -12,12 +12,16 @@ import type {
   WorkLine,
 } from '../../../../src/wire.js';
 import {
+  askRequest,
   fileRequest,
   finishReport,
   historyRequest,
   RUN_HEADER,
   runnerEvents,
   sendRequest,
+  taskChangeRequest,
+  taskListRequest,
+  taskRequest,
 } from '../../../../src/wire.js';
 
 export interface TestHost {
@@ -36,6 +40,10 @@ export interface TestHost {
   events: RunnerEvent[];
   sends: SendRequest[];
   files: FileRequest[];
+  /** What was asked for at /tasks, /tasks/list, /tasks/:id and /ask, in order. */
+  asked: { path: string; body: object }[];
+  /** When set, the next of these is refused so. */
+  refusals: string[];
   history: HistoryResponse['results'];
   /** Bytes by `<message id>/<index>`. */
   media: Map<string, Buffer>;
@@ -52,6 +60,14 @@ async function body<T>(request: http.IncomingMessage, schema: z.ZodType<T>): Pro
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(Buffer.from(chunk));
   return schema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+}
+
+/** What the host checks a body by; undefined for other paths. */
+function askedSchema(url: string) {
+  if (url === '/ask') return askRequest;
+  if (url === '/tasks') return taskRequest;
+  if (url === '/tasks/list') return taskListRequest;
+  return /^\/tasks\/\d+$/.test(url) ? taskChangeRequest : undefined;
 }
 
 interface Forward {
@@ -81,7 +97,11 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
   const taken = new Map<number, number>();
   let work: http.ServerResponse | undefined;
   let modelBytes = 0;
+  const asked: TestHost['asked'] = [];
+  const refusals: string[] = [];
   const state = {
+    asked,
+    refusals,
     reports: [] as TestHost['reports'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
@@ -141,12 +161,21 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
       response.writeHead(403).end(JSON.stringify({ error: { code: 'forbidden', message: 'not yours' } }));
       return;
     }
+    const schema = askedSchema(url);
+    const refused = schema && state.refusals.shift();
+    if (refused !== undefined) {
+      response.writeHead(400).end(JSON.stringify({ error: { code: 'bad_task', message: refused } }));
+      return;
+    }
     let answer: object = {};
     if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
     else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
     else if (url === '/file') state.files.push(await body(request, fileRequest));
     else if (url === '/send') state.sends.push(await body(request, sendRequest));
-    else if (url === '/history') {
+    else if (schema) {
+      state.asked.push({ path: url, body: await body<object>(request, schema) });
+      answer = { text: `The host did ${url}.` };
+    } else if (url === '/history') {
       await body(request, historyRequest);
       answer = { results: state.history };
     }

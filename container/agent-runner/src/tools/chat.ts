@@ -1,6 +1,7 @@
-// send_message, search_history and todo: what goes to chats, what comes from them, and the session's list.
+// send_message, ask, search_history and todo: what goes to chats, what comes from them, and the session's list.
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
+import { askRequest } from '../../../../src/wire.js';
 import { keyOf, type RunContext, type Tool } from '../context.js';
 import { attributes, formatTime } from '../prompt.js';
 import { type TodoItem, todoItem } from '../records.js';
@@ -13,7 +14,7 @@ export function todoText(items: TodoItem[]): string {
   return items.map((item) => `- [${MARK[item.status]}] ${item.text}`).join('\n') || '(the list is empty)';
 }
 
-/** send_message, search_history and todo of one run. */
+/** send_message, ask, search_history and todo of one run. */
 export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
   return [
     betaZodTool({
@@ -24,6 +25,16 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
       run: async ({ text, chat }, call) => {
         await host.send({ runId: run.id, key: keyOf(call), text, ...(chat !== undefined && { chat }) }, signal);
         return 'Queued for delivery.';
+      },
+    }),
+    betaZodTool({
+      name: 'ask',
+      description:
+        'Ask the people of this chat something you cannot go on without, with choices to pick from where there are some. It does not wait for the answer.',
+      inputSchema: z.object({ question: askRequest.shape.question, choices: askRequest.shape.choices.default([]) }),
+      run: async (input, call) => {
+        const text = await host.ask('/ask', { ...input, runId: run.id, key: keyOf(call) }, signal);
+        return `${text} It starts a new run of this conversation: end your turn now unless there is other work, and do not repeat the question in your last text.`;
       },
     }),
     betaZodTool({

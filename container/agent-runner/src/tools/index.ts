@@ -9,6 +9,7 @@ import { head, wellFormed } from '../text.js';
 import { bashTool } from './bash.js';
 import { chatTools } from './chat.js';
 import { fileTools, searchTools } from './files.js';
+import { taskTools } from './tasks.js';
 
 /** The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did. */
 const UNORDERED = new Set(['web_fetch']);
@@ -43,6 +44,7 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
 
 /** Every tool the model may call in this run. */
 export function createTools(context: RunContext): Tool[] {
-  const tools = [bashTool(context), ...chatTools(context), ...fileTools(context), ...searchTools(context)];
+  const families = [chatTools, fileTools, searchTools, taskTools].flatMap((family) => family(context));
+  const tools = [bashTool(context), ...families];
   return tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1));
 }
