@@ -7,7 +7,7 @@ import type { Paths, RunContext } from './context.js';
 import { answer, askToContinue, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
-import { answerCalls, continuedText, lastSpoken, recordedResults, toolUses } from './records.js';
+import { answerCalls, continuedText, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
 import { openSession } from './session.js';
 import { createTools } from './tools/index.js';
 
@@ -31,7 +31,9 @@ function repair({ session, run, host }: RunContext): void {
 /** Adds what the history does not have yet. Returns the outcome when this work was done in an earlier attempt. */
 async function begin(context: RunContext): Promise<Outcome | undefined> {
   const { session, run } = context;
-  if (await answer(context, [], [])) return undefined;
+  // Told with the messages, not in the system prompt: that stays the same for every run of the group.
+  const intro = run.unattended ? [textBlock(run.unattended.note)] : [];
+  if (await answer(context, [], intro)) return undefined;
   const last = lastSpoken(session.records);
   if (last?.kind !== 'assistant' || last.stopReason === 'pause_turn') return undefined;
   if (last.stopReason !== 'end_turn') return askToContinue(context);
