@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import { systemClock } from '../../../src/clock.js';
+import type { RunSpec } from '../../../src/wire.js';
 import { cleanOutput } from './text.js';
 
 /** More output than this is counted and dropped, so that a runaway command can fill neither memory nor disk. */
@@ -18,8 +19,10 @@ const ENV_ALLOWED =
 /** An exit code, or the name of the signal that ended the process, or why it could not start. */
 export type Exit = number | string;
 
-/** `log`: the file that output goes to as it comes, instead of into memory. */
-type Place = { cwd: string; timeZone: string; log?: string | undefined };
+export const exitText = (exit: Exit) => (typeof exit === 'number' ? `exit code ${exit}` : `killed by ${exit}`);
+
+/** `run`: on whose behalf; `log`: the file that output goes to as it comes, instead of into memory. */
+type Place = { cwd: string; run: Pick<RunSpec, 'id' | 'timeZone'>; log?: string | undefined };
 
 /** Reads the pipe to its end, however late: a closed one would kill children left running with `&`. */
 function collect(pipe: EventEmitter | null | undefined, log?: string): () => string {
@@ -46,9 +49,9 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boole
   }
 }
 
-function startJob(args: string[], { cwd, timeZone, log }: Place, groups: Set<number | undefined>) {
+function startJob(args: string[], { cwd, run, log }: Place, groups: Set<number | undefined>) {
   const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
-  const env = { ...Object.fromEntries(allowed), TERM: 'dumb', TZ: timeZone };
+  const env = { ...Object.fromEntries(allowed), TERM: 'dumb', TZ: run.timeZone };
   // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;

@@ -111,7 +111,8 @@ test('a line that a crash cut off is removed, and the next one is whole', () => 
 
 test('a session name cannot leave the folder', () => {
   const { sessions: dir, root } = makePaths();
-  openSession({ dir, name: '../../evil', runId: 1 }).close();
+  const session = openSession({ dir, name: '../../evil', runId: 1 });
   expect(fs.readdirSync(dir)).toEqual(['evil.jsonl']);
+  session.close();
   fs.rmSync(root, { recursive: true });
 });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
+import { checkFirst } from './check.js';
 import type { Paths, RunContext } from './context.js';
 import { answer, askToContinue, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
@@ -49,11 +50,15 @@ async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' |
     const session = openSession({ dir: deps.paths.sessions, name: run.session, runId: run.id });
     handled = () => deps.messages.map(({ id }) => id).filter(session.knows);
     const context = { ...deps, run, session };
-    repair(context);
     const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
-    const outcome = (await begin(context)) ?? (await loop());
+    const converse = async (): Promise<FinishReport> => {
+      repair(context);
+      const outcome = (await begin(context)) ?? (await loop());
+      return { ...outcome, handledMessageIds: handled() };
+    };
+    const report = (await checkFirst(context)) ?? (await converse());
     session.close();
-    return { ...outcome, handledMessageIds: handled() };
+    return report;
   } catch (error) {
     // Outside the loop only the disk can fail; the host decides whether to try again.
     return { outcome: 'failed', ...classifyError(error), handledMessageIds: handled() };

@@ -43,6 +43,10 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
     },
     /** True when the host's message is in the history already. */
     knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
-    close: () => fs.closeSync(fd),
+    /** A file that nothing was written to is not left behind. */
+    close(): void {
+      if (fs.fstatSync(fd).size === 0) fs.rmSync(file);
+      fs.closeSync(fd);
+    },
   };
 }

@@ -1,8 +1,10 @@
-// Runs that nobody asked for just now: what the model is told.
+// Runs that nobody asked for just now: what the model is told, and the check script that decides whether it is woken.
+import fs from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunSpec } from '../../../src/wire.js';
 import { testMessage } from './testing/host.js';
-import { type Bench, setUp } from './testing/setup.js';
+import { type Bench, isAlive, setUp, use } from './testing/setup.js';
 
 let bench: Bench;
 beforeEach(async () => {
@@ -53,4 +55,81 @@ test('what came from outside stays in its element, inside its message', async ()
   );
   expect(xml?.match(/<\/?(message|untrusted)\b/g)).toHaveLength(4);
   expect(JSON.stringify(bench.fake.requests[0]?.body?.system)).toContain('<untrusted>');
+});
+
+const checked = (check: string, changes: Partial<RunSpec> = {}) =>
+  slot(1, { unattended: { note: NOTE, check }, ...changes });
+const sessionFile = () => path.join(bench.paths.sessions, `${SESSION}.jsonl`);
+const noteEvents = () => bench.host.events.filter(({ kind }) => kind === 'note').map(({ detail }) => detail.text);
+
+test('a check that prints nothing ends the run: no model call, no history, the message handled', async () => {
+  const report = await bench.run(checked('echo to-stderr >&2; printf " \\n\\t"'));
+  expect(report).toEqual({ outcome: 'done', text: '', handledMessageIds: [-1] });
+  expect(bench.fake.requests).toEqual([]);
+  expect(fs.existsSync(sessionFile())).toBe(false);
+  expect(noteEvents()).toEqual(['the check script printed nothing: the model was not woken']);
+});
+
+test('a silent check leaves a conversation as it was, also one that a crash cut off', async () => {
+  bench.fake.push({ content: [use('bash', { command: 'true' })] }, { fault: 401, type: 'authentication_error' });
+  await bench.run({ id: 5 });
+  const file = path.join(bench.paths.sessions, 'main-1.jsonl');
+  // As if the runner had died while its tool ran.
+  fs.writeFileSync(file, `${fs.readFileSync(file, 'utf8').split('\n').slice(0, 2).join('\n')}\n`);
+  const before = fs.readFileSync(file, 'utf8');
+  await bench.run(checked('true', { session: 'main-1' }));
+  expect(fs.readFileSync(file, 'utf8')).toBe(before);
+});
+
+test('what a check prints wakes the model as data, and a second attempt does not run it again', async () => {
+  bench.fake.push({ fault: 401, type: 'authentication_error' }, { text: 'told them' });
+  const check = 'echo x >> ran; pwd; echo "<b>new</b>"';
+  expect(await bench.run(checked(check))).toMatchObject({ outcome: 'failed', errorClass: 'auth' });
+  const report = await bench.run(checked(check, { attempt: 2 }));
+  expect(report).toEqual({ outcome: 'done', text: 'told them', handledMessageIds: [-1] });
+  const printed = `${bench.paths.workspace}\n&lt;b&gt;new&lt;/b&gt;`;
+  expect(userTexts()[1]).toContain(`Look at the news.<untrusted source="check script">${printed}</untrusted>`);
+  expect(fs.readFileSync(path.join(bench.paths.workspace, 'ran'), 'utf8')).toBe('x\n');
+  const length = `${bench.paths.workspace}\n<b>new</b>`.length;
+  expect(noteEvents()).toEqual([`the check script printed ${length} characters: the model is woken`]);
+});
+
+test('a long output is cut in its middle, and what a hook received stays beside it', async () => {
+  bench.fake.push({ text: 'ok' });
+  const messages = [testMessage(-1, 'See.', { untrusted: { source: 'hook: deploy', text: 'the payload' } })];
+  await bench.run(checked('seq 1 20000', { messages }));
+  const text = userTexts()[1] ?? '';
+  expect(text).toContain('<untrusted source="hook: deploy, check script">the payload\n\n1\n2\n');
+  expect(text).toMatch(/characters omitted, .*\n20000<\/untrusted>/s);
+  expect(text.length).toBeLessThan(30_300);
+});
+
+test.each([
+  ['echo bad; echo worse >&2; exit 3', 'the check script failed (exit code 3): bad\nworse'],
+  ['kill -9 $$', 'the check script failed (killed by SIGKILL): (no output)'],
+  ['printf "%0600d" 1; exit 1', `the check script failed (exit code 1): ${'0'.repeat(499)}1`],
+])('the check `%s` fails the attempt in its own words, without a model call', async (check, message) => {
+  const report = await bench.run(checked(check));
+  expect(report).toEqual({ outcome: 'failed', errorClass: 'check', message, handledMessageIds: [] });
+  expect(bench.fake.requests).toEqual([]);
+  expect(fs.existsSync(sessionFile())).toBe(false);
+});
+
+test('a check that takes too long is killed with its children and fails', async () => {
+  const limits = { maxTokens: 4_000, maxModelCalls: 50, wallClockMs: 500 };
+  const report = await bench.run(checked('sleep 600 & echo $! > pid; echo begun; wait', { limits }));
+  const message = 'the check script failed (it took too long and was killed): begun';
+  expect(report).toEqual({ outcome: 'failed', errorClass: 'check', message, handledMessageIds: [] });
+  const pid = Number(fs.readFileSync(path.join(bench.paths.workspace, 'pid'), 'utf8'));
+  await expect.poll(() => isAlive(pid)).toBe(false);
+});
+
+test('a run that is stopped during its check is cancelled at once and leaves nothing', async () => {
+  bench.start(checked('echo $$ > pid; sleep 600'));
+  const pidFile = path.join(bench.paths.workspace, 'pid');
+  await expect.poll(() => fs.existsSync(pidFile) && fs.readFileSync(pidFile, 'utf8').trim()).toBeTruthy();
+  bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
+  expect(await bench.host.finished(1)).toEqual({ outcome: 'cancelled', text: '', handledMessageIds: [] });
+  await expect.poll(() => isAlive(Number(fs.readFileSync(pidFile, 'utf8')))).toBe(false);
+  expect(fs.existsSync(sessionFile())).toBe(false);
 });

@@ -5,7 +5,7 @@ import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { systemClock } from '../../../../src/clock.js';
 import type { RunContext, Tool } from '../context.js';
-import type { Exit, Job } from '../processes.js';
+import { exitText, type Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
 const MAX_CHARS = 30_000;
@@ -36,7 +36,7 @@ function start({ shell, paths, run, processes, signal }: RunContext, command: st
   signal.throwIfAborted();
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
   const script = log === undefined ? SCRIPT : JOB_SCRIPT;
-  return processes.start(['-c', script, 'bash', command], { cwd: shell.cwd, timeZone: run.timeZone, log });
+  return processes.start(['-c', script, 'bash', command], { cwd: shell.cwd, run, log });
 }
 
 /** A file in `<workspace>/.out`, for output that a result has no room for. */
@@ -45,8 +45,6 @@ function outFile({ paths }: RunContext, name: string): string {
   fs.mkdirSync(folder, { recursive: true });
   return path.join(folder, name.replace(/[^\w.-]/g, '_'));
 }
-
-const endNote = (exit: Exit) => (typeof exit === 'number' ? `[exit code ${exit}]` : `[killed by ${exit}]`);
 
 type Command = { command: string; timeout_ms: number };
 
@@ -66,7 +64,7 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
   }
   if (signal.aborted) throw new Error(`${output}\n[stopped: the work was cancelled]`);
   if (inTime === undefined) return `${output}\n[timed out after ${timeoutMs} ms and was killed]`;
-  return exit === 0 ? output : `${output}\n${endNote(exit)}`;
+  return exit === 0 ? output : `${output}\n[${exitText(exit)}]`;
 }
 
 function background(context: RunContext, command: string): string {
@@ -91,7 +89,7 @@ export function endedJobs({ session, shell }: RunContext): string[] {
     if (state === 'ended' || (found && exit === undefined)) return [];
     session.append({ kind: 'job', id, state: 'ended' });
     if (!found || exit === undefined) return [`[background job ${id} is gone: its container was stopped]`];
-    return [`[background job ${id} (${found.command}) ended: ${endNote(exit)}]`];
+    return [`[background job ${id} (${found.command}) ended: [${exitText(exit)}]]`];
   });
 }
 

@@ -136,7 +136,7 @@ export function searchTools({ paths, run, processes, signal }: RunContext): Tool
       inputSchema: z.object({ pattern: z.string().min(1), path: folder, glob: z.string().default('') }),
       run: async (input) => {
         const args = ['-c', GREP, 'grep', input.pattern, input.glob, await insidePath(paths, input.path)];
-        const job = processes.start(args, { cwd: paths.workspace, timeZone: run.timeZone });
+        const job = processes.start(args, { cwd: paths.workspace, run });
         const exit = await untilAborted(job.done, signal).finally(job.kill);
         if (exit !== 0 && exit !== 1) throw new Error(job.output().trim() || 'the search failed');
         return shown(job.output());
