@@ -9,7 +9,7 @@ import { answer, askToContinue, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, continuedText, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
-import { openSession } from './session.js';
+import { openSession, removeOldHistories } from './session.js';
 import { createTools } from './tools/index.js';
 
 function loadPrompt(run: RunSpec, { global, workspace }: Paths): string {
@@ -47,6 +47,7 @@ export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'
 async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' | 'messages'>): Promise<FinishReport> {
   let handled: () => number[] = () => [];
   try {
+    removeOldHistories(deps.paths.sessions, run.session);
     const session = openSession({ dir: deps.paths.sessions, name: run.session, runId: run.id });
     handled = () => deps.messages.map(({ id }) => id).filter(session.knows);
     const context = { ...deps, run, session };

@@ -19,6 +19,21 @@ function syncFolder(dir: string): void {
   fs.closeSync(folder);
 }
 
+/** Of runs that begin with nothing: no later run goes on in them, but people may still answer what one asked. */
+const FRESH = /^(task\d+-\d+|hook\d+-.+)\.jsonl$/;
+const KEPT_MS = 7 * 86_400_000;
+
+/** When `name` is the history of a fresh run: removes those of others that nobody wrote to for a week, and nothing else. */
+export function removeOldHistories(dir: string, name: string): void {
+  if (!FRESH.test(`${name}.jsonl`)) return;
+  const isOld = (file: string) => {
+    const stat = fs.lstatSync(path.join(dir, file), { throwIfNoEntry: false });
+    return stat?.isFile() && stat.mtimeMs < systemClock.now() - KEPT_MS;
+  };
+  const others = fs.readdirSync(dir).filter((file) => FRESH.test(file) && file !== `${name}.jsonl`);
+  for (const file of others.filter(isOld)) fs.rmSync(path.join(dir, file), { force: true });
+}
+
 export type Session = ReturnType<typeof openSession>;
 
 /** Opens (or creates) `<dir>/<name>.jsonl` for one run; a last line that a crash cut off is removed. */

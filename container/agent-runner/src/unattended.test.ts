@@ -133,3 +133,25 @@ test('a run that is stopped during its check is cancelled at once and leaves not
   await expect.poll(() => isAlive(Number(fs.readFileSync(pidFile, 'utf8')))).toBe(false);
   expect(fs.existsSync(sessionFile())).toBe(false);
 });
+
+test('a fresh run removes the histories of fresh runs older than a week, its own and conversations never', async () => {
+  const { sessions } = bench.paths;
+  const day = 86_400_000;
+  const put = (name: string, ageMs: number) => {
+    fs.writeFileSync(path.join(sessions, name), '');
+    fs.utimesSync(path.join(sessions, name), new Date(), new Date(Date.now() - ageMs));
+  };
+  const old = ['task3-1795251600000.jsonl', 'hook9-a_-b.jsonl'];
+  const kept = ['chat1-1.jsonl', 'task3.jsonl', 'task3-1795251600000.jsonl.bak', 'my-task3-17.jsonl', 'notes.txt'];
+  for (const name of [...old, ...kept, `${SESSION}.jsonl`]) put(name, 8 * day);
+  put('task3-1795251700000.jsonl', 6 * day);
+  fs.mkdirSync(path.join(sessions, 'task5-1.jsonl'));
+  fs.utimesSync(path.join(sessions, 'task5-1.jsonl'), 0, 0);
+  bench.fake.push({ text: 'hi' }, { text: 'done' });
+  const before = fs.readdirSync(sessions);
+  await bench.run({ session: 'chat1-1' });
+  expect(fs.readdirSync(sessions)).toEqual(before);
+  await bench.run(slot(2));
+  expect(fs.readdirSync(sessions)).toEqual(before.filter((name) => !old.includes(name)));
+  expect(fs.statSync(sessionFile()).size).toBeGreaterThan(0);
+});
