@@ -8,7 +8,7 @@ import type { InboundMessage } from './channels/channel.js';
 import { createIntake, type Intake } from './intake.js';
 import { createPairing } from './pairing.js';
 import { openStore, type Store } from './store/index.js';
-import { createTasks } from './tasks.js';
+import { createTasks, type Tasks } from './tasks.js';
 import { createWake } from './wake.js';
 
 let store: Store;
@@ -16,6 +16,10 @@ let clock: FakeClock;
 let intake: Intake;
 let rung: string[];
 let stopped: string[];
+let tasks: Tasks;
+const never = () => {
+  throw new Error('there is no chat');
+};
 
 beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-intake-')), 'pinch.db'));
@@ -26,13 +30,14 @@ beforeEach(() => {
   wake.on('runs', () => rung.push('runs'));
   wake.on('steer', (runId) => rung.push(`steer ${runId}`));
   wake.on('abort', (runId) => rung.push(`abort ${runId}`));
+  tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
   intake = createIntake({
     store,
     wake,
     clock,
     log: pino({ level: 'silent' }),
     pairing: createPairing(store),
-    tasks: createTasks({ store, clock, wake, config: { timeZone: 'UTC' } }),
+    tasks,
     assistantName: 'Pinch',
     statusText: () => 'all is well',
     emergencyStop: (reason) => stopped.push(`${reason} with ${replies().length} answers`),
@@ -205,6 +210,38 @@ describe('repetitions and edits', () => {
     void clock.advance(1_000);
     expect(receive({ ...original, text: '@Pinch what is 2+4', edited: true }).runId).toBeUndefined();
     expect(store.runs.list('ready', 9)).toEqual([]);
+  });
+});
+
+describe('an answer to what a task sent', () => {
+  let session: string;
+  /** A task's run says something in Olga's chat, delivered under the id `99`. */
+  beforeEach(() => {
+    const chatId = store.runs.get(receive(message('hi')).runId ?? 0)?.chatId ?? 0;
+    receive(message('/stop'));
+    const task = tasks.add({ prompt: 'x', every: '1d' }, store.groups.chat(chatId) ?? never());
+    session = `task${task.id}-5`;
+    const place = { groupId: task.groupId, chatId, session, runAt: 0, now: 0 };
+    const runId = store.runs.enqueue({ ...place, key: session, kind: 'task', taskId: task.id }) ?? 0;
+    store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
+    const said = { chatId, direction: 'out' as const, platformId: '99', senderName: 'Pinch', text: 'Did you?' };
+    store.messages.add({ ...said, senderId: null, sentAt: 1, now: 1, runId });
+    store.events.add(runId, 1, 'asked', {});
+  });
+  const sessionOf = (inbound: InboundMessage) => store.runs.get(receive(inbound).runId ?? 0)?.session;
+
+  test('a quote goes on in the conversation that sent it, however late', () => {
+    expect(sessionOf(message('yes'))).toBe(session);
+    receive(message('something else'));
+    store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
+    const quote = { platformId: '99', sender: 'Pinch', text: 'Did you?' };
+    expect(sessionOf(message('no', { replyTo: quote }))).toBe(session);
+  });
+
+  test('the first word after a question is its answer; later ones are the chat’s own', () => {
+    expect(sessionOf(message('yes'))).toBe(session);
+    store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
+    expect(sessionOf(message('and now to something else'))).not.toBe(session);
   });
 });
 

@@ -248,3 +248,72 @@ function recordCall(groupId: number, runId: number | null, at = clock.now()): vo
     requestId: null,
   });
 }
+
+describe('tasks', () => {
+  const input = { prompt: 'Send the brief', cron: '0 9 * * 1-5', tz: 'Europe/Berlin' };
+  beforeEach(() => void home.intake.receiveFromPage('hello'));
+  const chat = 'web:owner';
+
+  test('are made, shown with their next three times, changed, run and cancelled', async () => {
+    const made = await post('/api/tasks', { ...input, chat });
+    expect(made).toMatchObject({
+      status: 201,
+      body: {
+        task: {
+          ...{ id: 1, title: 'Send the brief', state: 'active', starts: 'cron `0 9 * * 1-5` (Europe/Berlin)' },
+          next: ['Mon 23 Nov 2026, 09:00', 'Tue 24 Nov 2026, 09:00', 'Wed 25 Nov 2026, 09:00'],
+        },
+      },
+    });
+    const changed = await home.api('PATCH', '/api/tasks/1', { every: '2h', title: 'Brief' });
+    expect(changed.body).toMatchObject({ task: { title: 'Brief', starts: 'every 2h', prompt: 'Send the brief' } });
+    expect((await home.api('PATCH', '/api/tasks/1', { action: 'pause' })).body).toMatchObject({
+      task: { state: 'paused', next: [] },
+    });
+    expect((await post('/api/tasks/1/run')).status).toBe(202);
+    expect(home.store.tasks.waiting()).toMatchObject([{ taskId: 1 }]);
+    expect(await get('/api/tasks')).toMatchObject({ body: { tasks: [{ id: 1, slots: [{ state: 'waiting' }] }] } });
+    await home.api('PATCH', '/api/tasks/1', { action: 'cancel' });
+    expect((await get('/api/tasks')).body).toEqual({ tasks: [] });
+    expect(await get('/api/tasks/1')).toMatchObject({ body: { task: { state: 'cancelled' } } });
+  });
+
+  test.each<[object, number, RegExp]>([
+    [{ ...input, cron: 'often' }, 400, /no cron pattern/],
+    [{ ...input, every: '5m' }, 400, /exactly one/],
+    [{ cron: '* * * * *' }, 400, /prompt/],
+    [{ ...input, prompt: 'x'.repeat(16_385) }, 400, /16 kB/],
+    [{ ...input, chat: 'telegram:5' }, 404, /no chat/],
+  ])('%j is refused, and nothing is stored', async (body, status, why) => {
+    const answer = await post('/api/tasks', { chat, ...body });
+    expect(answer.status).toBe(status);
+    expect(JSON.stringify(answer.body)).toMatch(why);
+    expect(home.store.tasks.open(null)).toEqual([]);
+  });
+
+  test('one that is not there, and a change that makes no sense', async () => {
+    for (const path of ['/api/tasks/9', '/api/tasks/x']) expect((await get(path)).status).toBe(404);
+    await post('/api/tasks', { ...input, chat });
+    expect((await home.api('PATCH', '/api/tasks/1', { action: 'explode' })).status).toBe(400);
+    expect((await home.api('PATCH', '/api/tasks/1', { after: [1] })).status).toBe(400);
+    expect((await get('/api/tasks/1/secret')).body).toEqual({ id: 1, secret: null });
+  });
+
+  test('a replay of a run of a task works with what the run had', async () => {
+    await post('/api/tasks', { ...input, chat });
+    const task = home.store.tasks.get(1);
+    const spec = { taskId: 1, title: 'T', prompt: 'p', slotAt: 5, late: false, missed: 0 };
+    const run = {
+      kind: 'task' as const,
+      groupId: task?.groupId ?? 0,
+      chatId: task?.chatId ?? 0,
+      session: 's',
+      runAt: 0,
+      now: 0,
+    };
+    const id = home.store.runs.enqueue({ ...run, key: 'task:1:5', taskId: 1, input: spec }) ?? 0;
+    home.store.runs.cancel(run.chatId, 's', 1);
+    expect(await post(`/api/runs/${id}/replay`)).toMatchObject({ body: { run: { kind: 'replay', taskId: 1 } } });
+    expect(home.store.runs.input(id + 1)).toEqual(spec);
+  });
+});

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nextSlot, nextSlots, parseDuration, parseSchedule, type Schedule } from './schedule.js';
+import { lastSlots, nextSlot, nextSlots, parseDuration, parseSchedule, type Schedule } from './schedule.js';
 
 const now = Date.parse('2026-11-20T10:00:00Z');
 const berlin = { now, timeZone: 'Europe/Berlin' };
@@ -214,5 +214,27 @@ test('cron: every slot that a walk through all minutes finds, and no other, in z
       expect(iso(found)).toEqual(iso(bruteForce(text, timeZone, from).slice(0, 200)));
     }),
     { numRuns: Number(process.env.SCHEDULE_RUNS ?? 150) },
+  );
+});
+
+test('looking back finds the slots that looking forward finds', () => {
+  const pattern = fc
+    .tuple(
+      field(0, 59),
+      fc.constantFrom('*', '*/2', '1-3', '2', '9'),
+      fc.constant('*'),
+      fc.constant('*'),
+      fc.constant('*'),
+    )
+    .map((fields) => fields.join(' '));
+  fc.assert(
+    fc.property(pattern, fc.constantFrom(...ZONES), start, (text, timeZone, day) => {
+      const from = Date.parse(`${day}T00:00Z`) - 1_440 * MINUTE_MS;
+      const forward = nextSlots(cron(text, timeZone), from, 5_000).filter((at) => at <= from + WINDOW * MINUTE_MS);
+      const back = lastSlots({ cron: text, timeZone }, from + WINDOW * MINUTE_MS, 10).filter((at) => at > from);
+      expect(iso(back)).toEqual(iso(forward.slice(-10).slice(-back.length || 5_000)));
+      expect(back.length).toBe(Math.min(10, forward.length));
+    }),
+    { numRuns: Number(process.env.SCHEDULE_RUNS ?? 60) },
   );
 });

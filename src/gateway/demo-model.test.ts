@@ -50,6 +50,24 @@ test('remember writes one quoted line into the memory file and shows it', () => 
 });
 
 test.each([
+  ['remind me in 10 seconds to stretch', { at: 'in 10s', prompt: 'Reminder: stretch', title: 'stretch' }],
+  [
+    'Remind us in 2h about the tea & cake',
+    { at: 'in 2h', prompt: 'Reminder: the tea & cake', title: 'the tea & cake' },
+  ],
+  ['remind me in an hour', { at: 'in 1h', prompt: 'Reminder: ', title: 'Reminder' }],
+])('%s schedules a task', (question, input) => {
+  const { calls, text } = play([user(question)], () => 'Task 1 (stretch) is scheduled.');
+  expect(calls).toEqual([expect.objectContaining({ name: 'task_schedule', input })]);
+  expect(text).toContain('is scheduled');
+});
+
+test('a task that is due says its reminder; the list shows what is scheduled', () => {
+  expect(play([user('Reminder: stretch')], () => '').text).toContain('⏰ Reminder: stretch');
+  expect(play([user('list tasks')], () => '**1** stretch').calls[0]?.name).toBe('task_list');
+});
+
+test.each([
   'what do you remember?',
   'recall',
   'What is my bike like?',

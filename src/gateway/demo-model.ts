@@ -23,6 +23,8 @@ const ABILITIES: Ability[] = [
   [/^(recall|what is my)\b|\byou(r memory| remember| recall)\b/i, 'This is in my memory file `CLAUDE.md`:', recall],
   [/^(?:(?:run|execute):?\s|\$)\s*(`?)(.+)\1$/is, 'My container says:', bash],
   [/\b(list|show|which|what)\b.{0,20}\bfiles\b/i, 'My files:', (_, folder) => bash(`ls -la '${folder}'`)],
+  [/^remind (?:me|us) (in .+)/is, 'It is noted:', remind],
+  [/\b(list|show|which|what)\b.{0,20}\b(tasks|scheduled|reminders)\b/i, 'My tasks:', () => ['task_list', {}]],
   [/^search(?: for)?:? (.+)/is, 'The message history has this:', (query) => ['search_history', { query, limit: 10 }]],
   [/^to-?do:? (.+)/is, 'My list now:', todo],
 ];
@@ -43,6 +45,16 @@ function remember(fact: string, folder: string): Call {
 function recall(_words: string, folder: string): Call {
   const empty = 'It is still empty. Try: remember that my bike is blue';
   return bash(`cd '${folder}'; [ -s CLAUDE.md ] && cat CLAUDE.md || echo '${empty}'`);
+}
+
+/** `in 10 seconds to stretch` */
+function remind(words: string): Call {
+  const [, count = '1', unit = 'm', what = words] =
+    /^in (?:(\d+)|an?) *([smhd])\w* *(?:to|of|about|that)? *(.*)/is.exec(words) ?? [];
+  return [
+    'task_schedule',
+    { at: `in ${count}${unit}`, prompt: `Reminder: ${what}`, title: what.slice(0, 60) || 'Reminder' },
+  ];
 }
 
 function todo(list: string): Call {
@@ -107,6 +119,7 @@ function nextStep(request: DemoRequest, id: string) {
     return { type: 'text' as const, text: `Summary by the demo model. The people wrote lately:\n${wrote.join('\n')}` };
   }
   const say = (text: string) => ({ type: 'text' as const, text: `${text}\n\n${DEMO_FOOTER}` });
+  if (asked.startsWith('Reminder: ')) return say(`⏰ ${asked}`);
   if (/^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i.test(asked)) return say(HELP);
   for (const [pattern, intro, use] of ABILITIES) {
     const match = pattern.exec(asked);
