@@ -1,11 +1,12 @@
 // What agents, the owner and scripts may do with tasks: everything is checked here before anything is stored.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from './clock.js';
+import { startOfDay } from './decide/day.js';
 import { nextSlot, parseSchedule } from './decide/schedule.js';
-import { nextTimes, startsText, taskDetails, taskLine } from './decide/task-text.js';
+import { nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './decide/task-text.js';
 import { PinchError } from './errors.js';
 import type { Store } from './store/index.js';
-import { inputOf, isTimed, type SlotView, type Starts, type Task, type TaskRunInput } from './store/task-rows.js';
+import { inputOf, isTimed, type Starts, type Task, type TaskRunInput } from './store/task-rows.js';
 import { badTask, taskOptions } from './task-options.js';
 import type { Chat } from './types.js';
 import type { Wake } from './wake.js';
@@ -22,11 +23,10 @@ export interface TasksDeps {
 const MAX_TASKS = 1_000;
 
 /** How the JSON API shows a task. */
-export interface TaskView extends Omit<Task, 'secret' | 'starts'> {
+export interface TaskView extends Omit<Task, 'secret' | 'starts'>, TaskFacts {
   starts: string;
   /** The next three times in its zone. */
   next: string[];
-  slots: SlotView[];
 }
 
 type Fields = NonNullable<TaskChange['fields']>;
@@ -57,15 +57,17 @@ export function createTasks(deps: TasksDeps) {
     },
     view(task: Task): TaskView {
       const { secret: _, starts, ...rest } = task;
-      return { ...rest, starts: startsText(starts), next: nextTimes(task), slots: store.tasks.slotsOf(task.id, 20) };
+      return { ...rest, starts: startsText(starts), next: nextTimes(task), ...factsOf(deps, task, 20) };
     },
-    details(task: Task): string {
-      const title = store.groups.chat(task.chatId)?.title ?? '?';
-      return taskDetails(task, title, store.tasks.slotsOf(task.id, 5), timeZone);
-    },
-    list: (groupId: number | null): string =>
-      store.tasks.open(groupId).map(taskLine).join('\n') || 'There are no tasks.',
+    details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
+    list: (groupId: number | null): string => taskList(store.tasks.open(groupId)),
   };
+}
+
+function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slots: number): TaskFacts {
+  const today = startOfDay(clock.now(), config.timeZone);
+  const chatTitle = store.groups.chat(chatId)?.title ?? '?';
+  return { chatTitle, slots: store.tasks.slotsOf(id, slots), costTodayMicroUsd: store.tasks.spent(id, today) ?? 0 };
 }
 
 /** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
@@ -76,7 +78,7 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, made: Made): 
   if (known) return known;
   const { groupId } = chat;
   if (groupId === null) throw badTask(`the chat "${chat.title}" is not registered to a group`);
-  if (store.tasks.open(groupId).length >= MAX_TASKS)
+  if ((store.tasks.openCount(groupId) ?? 0) >= MAX_TASKS)
     throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
   const now = clock.now();
   const starts = made.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });

@@ -35,7 +35,7 @@ const countOf = (files: string[]) =>
  * Lines of code, at most. What a platform's protocol takes (WhatsApp 880, Telegram 361, Markdown for people 335) says nothing about how much
  * there is to hold in mind, and scheduling can be read by itself: both have budgets beside the orchestrator's.
  */
-const budgets = { orchestrator: 4_200, scheduling: 1_200, channels: 1_850, dashboard: 780, runner: 1_400 };
+const budgets = { orchestrator: 4_250, scheduling: 1_200, channels: 1_850, dashboard: 780, runner: 1_400 };
 type Area = keyof typeof budgets;
 
 const areas: [Area, RegExp][] = [

@@ -76,8 +76,16 @@ export function taskConfirmation(task: Task): string {
   return `Task ${task.id} (${task.title}) is ${state}, ${startsText(task.starts)}.${next}`;
 }
 
-/** One line of a list. */
-export function taskLine(task: Task): string {
+/** More than that is no list any more. */
+const MAX_LISTED = 50;
+
+export function taskList(tasks: Task[]): string {
+  const more = tasks.length - MAX_LISTED;
+  const lines = tasks.slice(0, MAX_LISTED).map(taskLine);
+  return [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n') || 'There are no tasks.';
+}
+
+function taskLine(task: Task): string {
   const { id, title, state, failures, starts } = task;
   const [next] = nextTimes(task);
   const notes = [
@@ -88,16 +96,26 @@ export function taskLine(task: Task): string {
   return [`**${id}** ${title}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
 }
 
+export interface TaskFacts {
+  chatTitle: string;
+  /** Newest first. */
+  slots: SlotView[];
+  costTodayMicroUsd: number;
+}
+
 /** All there is to know. */
-export function taskDetails(task: Task, chatTitle: string, slots: SlotView[], timeZone: string): string {
-  const { misfire, overlap, context, after, check } = task.options;
+export function taskDetails(task: Task, facts: TaskFacts, timeZone: string): string {
+  const { chatTitle, slots, costTodayMicroUsd } = facts;
+  const { misfire, overlap, context, after, check, budgetMicroUsd } = task.options;
+  const dollars = (microUsd: number) => `$${(microUsd / 1e6).toFixed(2)}`;
+  const limit = budgetMicroUsd === undefined ? '' : ` of ${dollars(budgetMicroUsd)}`;
   const times = nextTimes(task);
   const rules = [`misfire ${misfire}`, `overlap ${overlap}`, `context ${context}`];
   if (after.length > 0) rules.push(`after ${after.join(', ')}`);
   if (check) rules.push('with a check script');
   return [
     taskLine(task),
-    `To: ${chatTitle} (${rules.join(', ')})`,
+    `To: ${chatTitle} (${rules.join(', ')}); cost today: ${dollars(costTodayMicroUsd)}${limit}`,
     ...(times.length > 0 ? [`Next: ${times.join(' · ')}`] : []),
     `> ${task.prompt.replaceAll('\n', '\n> ')}`,
     ...slots.map((slot) => slotLine(slot, timeZone)),
@@ -133,7 +151,7 @@ export const taskNotices = {
   failed: (task: Task, error: string): string =>
     `${name(task)} failed: ${error}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
   paused: (task: Task, failures: number, error: string): string =>
-    `${name(task)} failed ${failures} times in a row and is paused: ${error}\n\n\`/task ${task.id} resume\` starts it again.`,
+    `${name(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused: ${error}\n\n\`/task ${task.id} resume\` starts it again.`,
   blocked: (task: Task, why: string): string => `${name(task)} did not run: ${why}.`,
   missed: (task: Task): string =>
     `${name(task)} was due while this machine was off, more than a week ago; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,

@@ -362,6 +362,17 @@ describe('failures', () => {
   });
 });
 
+test('a task that cannot be computed any more is paused, and the others come', async () => {
+  const broken = add({ every: undefined, cron: '0 10 * * *' });
+  const fine = add({ every: undefined, cron: '0 10 * * *', title: 'Fine' });
+  const starts = { kind: 'cron' as const, cron: '0 10 * * *', timeZone: 'Atlantis/Gone' };
+  store.tasks.change({ ...broken, starts });
+  await clock.advance(HOUR);
+  expect(slots(fine.id)).toEqual(['10:00 running']);
+  expect(store.tasks.get(broken.id)).toMatchObject({ state: 'paused', nextAt: null });
+  expect(notices).toEqual([expect.stringContaining('failed and is paused')]);
+});
+
 test('run now: a slot of its own, at once, also when paused', () => {
   const task = add({});
   tasks.change(task, { action: 'pause' });

@@ -4,6 +4,7 @@ import { startOfDay } from '../decide/day.js';
 import { nextSlot } from '../decide/schedule.js';
 import { decideDue, decideGate, type GateDecision } from '../decide/task-due.js';
 import { taskNotices } from '../decide/task-text.js';
+import { describeError } from '../errors.js';
 import { inputOf, isTimed, type Slot, type Task, type TaskRunInput } from '../store/task-rows.js';
 import { sessionName } from '../types.js';
 import type { LoopDeps } from './deps.js';
@@ -38,7 +39,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
     if (now < lastSeen - SET_BACK_MS) clockWasSetBack(deps, now);
     lastSeen = now;
     const due = store.tasks.due(now, BATCH);
-    if (due.length > 0) store.transaction(() => due.forEach((task) => void fireDue(deps, task, now)));
+    if (due.length > 0) store.transaction(() => due.forEach((task) => void tryToFire(deps, task, now)));
     if (due.length > 0) wake.emit('runs');
     const next = store.tasks.nextDueAt();
     if (due.length === BATCH) setImmediate(pump);
@@ -67,6 +68,17 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
       timer?.cancel();
     },
   };
+}
+
+/** A task that cannot be computed is paused: it must not stop the others, nor come again at once. */
+function tryToFire(deps: SchedulerDeps, task: Task, now: number): void {
+  try {
+    fireDue(deps, task, now);
+  } catch (error) {
+    deps.log.error({ taskId: task.id, err: error }, 'task could not be started');
+    deps.store.tasks.setState(task.id, 'paused', null);
+    deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
+  }
 }
 
 /** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */

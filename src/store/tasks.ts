@@ -33,6 +33,9 @@ export function createTasks(statements: Statements) {
       `SELECT * FROM tasks WHERE state IN ('active', 'paused') AND (?1 IS NULL OR group_id = ?1) ORDER BY id`,
       taskRow,
     ),
+    openCount: value<[groupId: number], number>(
+      `SELECT count(*) FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?1`,
+    ),
     /** Active ones that start by something other than time. */
     startedBy: all<[kind: 'hook' | 'files'], Task>(
       `SELECT * FROM tasks WHERE state = 'active' AND next_at IS NULL AND starts ->> 'kind' = ?1 ORDER BY id`,
