@@ -1,0 +1,106 @@
+// What a skill is: its folder read into one checked value. Knows nothing about the tree it is applied to.
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SetupError } from './progress.mjs';
+import { pathProblem, symlinkOn } from './skill-paths.mjs';
+
+/**
+ * @typedef {z.infer<typeof skillJson>} SkillJson
+ * @typedef {{ from: string, to: string, content: Buffer, mode: number }} SkillFile `from` is relative to the repository
+ * @typedef {Omit<SkillJson, 'files'> & { name: string, files: SkillFile[], manual: string }} Skill `manual` is the text of SKILL.md
+ */
+
+export const skillName = /^[a-z][a-z0-9-]{1,39}$/;
+const path = z
+  .string()
+  .refine((value) => pathProblem(value) === undefined, { error: (issue) => pathProblem(issue.input) });
+const oneLine = z.string().regex(/^\S(.*\S)?$/, { error: 'is not one line of text' });
+
+const skillJson = z.strictObject({
+  /** Path below `files/` → new file in the repository. */
+  files: z.record(path, path).default({}),
+  /** Whole lines added to a list that is made for it (skill-lists.mjs). */
+  lines: z.array(z.strictObject({ file: path, line: oneLine })).default([]),
+  /** npm package → exact version. */
+  dependencies: z
+    .record(
+      z.string().regex(/^(@[\w.-]+\/)?[\w.-]+$/),
+      z.string().regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, { error: 'is not an exact version such as 1.2.3' }),
+    )
+    .default({}),
+  /** What the owner puts into `.env`, and how to get it. */
+  env: z
+    .array(z.strictObject({ name: z.string().regex(/^[A-Z][A-Z0-9_]*$/), how: oneLine, secret: z.boolean() }))
+    .default([]),
+  /** Debian packages of the agent's image. */
+  image: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, { error: 'is not a Debian package name' })).default([]),
+  /** Skills that are applied first. */
+  requires: z.array(z.string().regex(skillName)).default([]),
+});
+
+/**
+ * The names of all skills, sorted.
+ * @param {string} root
+ */
+export function skillNames(root) {
+  const folder = join(root, 'skills');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !entry.name.startsWith('.') && !entry.isFile())
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/**
+ * One skill. Throws SetupError that names each wrong field.
+ * @param {string} root
+ * @param {string} name
+ * @returns {Skill}
+ */
+export function readSkill(root, name) {
+  if (!skillName.test(name) || !existsSync(join(root, 'skills', name)))
+    throw new SetupError(`There is no skill "${name}": \`npm run skill -- list\` shows those there are.`);
+  const linked = symlinkOn(root, `skills/${name}/skill.json`);
+  if (linked) throw new SetupError(`${linked} is a symbolic link: a skill's files lie in its own folder.`);
+  const { files, ...rest } = parseJson(root, name);
+  const sources = Object.entries(files).map(([from, to]) => readSource(root, `skills/${name}/files/${from}`, to));
+  return { ...rest, name, files: sources, manual: readText(root, name, 'SKILL.md') };
+}
+
+/** @param {string} root @param {string} name */
+function parseJson(root, name) {
+  const where = `skills/${name}/skill.json`;
+  const parsed = skillJson.safeParse(jsonOf(where, readText(root, name, 'skill.json')));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `  - ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  throw new SetupError(`${where} cannot be used:\n${problems.join('\n')}`);
+}
+
+/** @param {string} where @param {string} text @returns {unknown} */
+function jsonOf(where, text) {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SetupError(`${where} is not JSON: ${cause instanceof Error ? cause.message : cause}`, '', { cause });
+  }
+}
+
+/** @param {string} root @param {string} name @param {string} file */
+function readText(root, name, file) {
+  const path = join(root, 'skills', name, file);
+  if (!existsSync(path))
+    throw new SetupError(`skills/${name} has no ${file}: \`npm run skill -- new\` shows how one looks.`);
+  return readFileSync(path, 'utf8');
+}
+
+/** @param {string} root @param {string} from @param {string} to @returns {SkillFile} */
+function readSource(root, from, to) {
+  const linked = symlinkOn(root, from);
+  if (linked) throw new SetupError(`${linked} is a symbolic link: a skill's files lie in its own folder.`);
+  const source = join(root, from);
+  if (!existsSync(source) || !lstatSync(source).isFile())
+    throw new SetupError(`${from} is not there: its skill.json names it.`);
+  const mode = lstatSync(source).mode & 0o100 ? 0o755 : 0o644;
+  return { from, to, content: readFileSync(source), mode };
+}
