@@ -50,15 +50,15 @@ const commands = {
   async apply(names, options) {
     const { planApply } = await import('./lib/skill-plan.mjs');
     const plan = planApply(root, someNames(names));
-    if (!(await carryOut(plan, options, 'apply'))) return say('Nothing to add: it is all there.');
-    say(`Applied: ${plan.skills.map(({ name }) => name).join(', ')}.`);
+    const added = await carryOut(plan, options, 'apply');
+    say(added ? `Applied: ${plan.skills.map(({ name }) => name).join(', ')}.` : 'Nothing to add: it is all there.');
     for (const { name, how } of plan.skills.flatMap(({ env }) => env)) say(`Put ${name} into .env: ${how}`);
   },
   async remove(names, options) {
     const { planRemove } = await import('./lib/skill-plan.mjs');
     const plan = planRemove(root, someNames(names));
-    if (!(await carryOut(plan, options, 'remove'))) return say('Nothing to take away: nothing of it is there.');
-    say(`Removed: ${names.join(', ')}.`);
+    const removed = await carryOut(plan, options, 'remove');
+    say(removed ? `Removed: ${names.join(', ')}.` : 'Nothing to take away: nothing of it is there.');
     for (const note of plan.notes) say(note);
     for (const { name } of plan.skills.flatMap(({ env }) => env)) say(`Take ${name} out of .env.`);
   },

@@ -309,6 +309,14 @@ describe('check', () => {
       '`name` in the front matter must be bad',
     ],
     [
+      'a description that is no YAML',
+      {
+        ...skillFiles('bad', {}),
+        'skills/bad/SKILL.md': '---\nname: bad\ndescription: It adds: it. Use when asked.\n---\n',
+      },
+      'which YAML reads as something else',
+    ],
+    [
       'a manual that is too long',
       {
         ...skillFiles('bad', {}),

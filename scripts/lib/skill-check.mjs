@@ -58,6 +58,7 @@ function manualProblems({ name, manual }) {
   const problems = [
     field('name') !== name && `SKILL.md: \`name\` in the front matter must be ${name}`,
     !description.includes('Use when') && 'SKILL.md: `description` must say what it does and then "Use when …"',
+    / #|: /.test(description) && 'SKILL.md: `description` holds `: ` or ` #`, which YAML reads as something else',
     description.length > MAX_DESCRIPTION_CHARS &&
       `SKILL.md: \`description\` is longer than ${MAX_DESCRIPTION_CHARS} characters`,
     manual.split('\n').length - 1 > MAX_LINES && `SKILL.md is longer than ${MAX_LINES} lines`,

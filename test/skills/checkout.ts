@@ -1,0 +1,95 @@
+// A whole copy of this checkout as it is now, with git of its own, in which skills can be applied, compiled and tested.
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { cleanEnvironment, createRepository, type Repository } from './repository.js';
+
+const source = join(import.meta.dirname, '..', '..');
+const run = promisify(execFile);
+
+const skillJson = z.object({
+  files: z.record(z.string(), z.string()).default({}),
+  dependencies: z.record(z.string(), z.string()).default({}),
+  env: z.array(z.object({ name: z.string() })).default([]),
+  requires: z.array(z.string()).default([]),
+});
+
+export type SkillInfo = z.infer<typeof skillJson> & { name: string; manual: string };
+
+/** The skills of this checkout. The command checks them; this reads what the tests need. */
+export const skills: SkillInfo[] = readdirSync(join(source, 'skills')).map((name) => {
+  const read = (file: string) => readFileSync(join(source, 'skills', name, file), 'utf8');
+  return { ...skillJson.parse(JSON.parse(read('skill.json'))), name, manual: read('SKILL.md') };
+});
+
+export interface Checkout extends Repository {
+  /** What the compiler says; empty when it is content. */
+  compile(): Promise<string>;
+  lint(files: string[]): Promise<string>;
+  /** Runs test files; what they say when one fails, else empty. */
+  test(files: string[]): Promise<string>;
+}
+
+/** The files git knows or would add, with this checkout's packages and, beside them, those of all skills. */
+export function createCheckout(): Checkout {
+  const repository = createRepository({});
+  const { root } = repository;
+  const options = { cwd: source, env: cleanEnvironment(), encoding: 'utf8' as const };
+  const listed = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], options);
+  for (const path of new Set(listed.split('\0').filter(Boolean))) {
+    if (!lstatSync(join(source, path), { throwIfNoEntry: false })) continue;
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    cpSync(join(source, path), join(root, path), { verbatimSymlinks: true });
+  }
+  // As a link it is no folder, which is what .gitignore names.
+  appendFileSync(join(root, '.git', 'info', 'exclude'), 'node_modules\n');
+  symlinkSync(join(source, 'node_modules'), join(root, 'node_modules'));
+  repository.commit();
+  installDependencies(join(root, '..'));
+  const node = (program: string, ...args: string[]) =>
+    outputOnFailure(root, join(source, 'node_modules', program), args);
+  const buildInfo = ['--incremental', '--tsBuildInfoFile', join(root, '..', 'types.tsbuildinfo')];
+  return {
+    ...repository,
+    compile: () => node('typescript/bin/tsc', '-p', 'tsconfig.json', '--pretty', 'false', ...buildInfo),
+    lint: (files) => node('@biomejs/biome/bin/biome', 'check', ...files),
+    test: (files) => node('vitest/vitest.mjs', 'run', ...files),
+  };
+}
+
+/** One folder above the checkout, where Node and the compiler look next: the packages of this checkout stay as they are. */
+function installDependencies(folder: string): void {
+  const dependencies = Object.assign({}, ...skills.map((skill) => skill.dependencies));
+  if (Object.keys(dependencies).length === 0) return;
+  // The same as this checkout's, so that the compiler sees its types once.
+  const nodeTypes = z.object({ version: z.string() });
+  const types = nodeTypes.parse(
+    JSON.parse(readFileSync(join(source, 'node_modules/@types/node/package.json'), 'utf8')),
+  );
+  const overrides = { '@types/node': types.version };
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies, overrides }));
+  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--omit=peer', '--prefer-offline'];
+  execFileSync('npm', args, { cwd: folder, env: cleanEnvironment(), stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+async function outputOnFailure(cwd: string, program: string, args: string[]): Promise<string> {
+  const options = { cwd, env: cleanEnvironment(), maxBuffer: 64 * 1024 * 1024 };
+  try {
+    await run(process.execPath, [program, ...args], options);
+    return '';
+  } catch (error) {
+    const { stdout, stderr } = z.object({ stdout: z.string(), stderr: z.string() }).parse(error);
+    return `${stdout}${stderr}` || String(error);
+  }
+}
