@@ -96,9 +96,9 @@ function someNames(names) {
 async function carryOut(plan, { yes, install }, verb) {
   const { checkClean } = await import('./lib/skill-clean.mjs');
   const { carryOut: write, differenceOf, isInstalled, leftovers } = await import('./lib/skill-write.mjs');
-  checkClean(root, plan);
   const unfinished = leftovers(root, plan).length > 0 || (install && !isInstalled(root, plan.dependencies));
   if (plan.changes.length === 0 && !unfinished) return false;
+  checkClean(root, plan);
   print(differenceOf(plan.changes, process.stdout.isTTY === true));
   if (!yes) await confirm(verb);
   await write(root, plan, { install });

@@ -128,12 +128,18 @@ describe('it refuses, says what to do, and changes nothing', () => {
     const repository = withSkills(channelSkill('slack'));
     repository.write(path, text);
     const before = repository.tree();
-    for (const answer of [apply(repository, 'add-slack'), remove(repository, 'add-slack')])
-      expect(answer).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining(`Not committed yet: ${path}. Commit that`),
-      });
+    const refusal = { code: 1, stderr: expect.stringContaining(`Not committed yet: ${path}. Commit that`) };
+    expect(apply(repository, 'add-slack')).toMatchObject(refusal);
     expect(repository.tree()).toBe(before);
+  });
+
+  test('remove, when something of yours is not committed', () => {
+    const repository = withSkills(channelSkill('slack'));
+    apply(repository, 'add-slack');
+    repository.commit();
+    repository.write('src/new.ts', 'x');
+    expect(remove(repository, 'add-slack')).toMatchObject({ code: 1, stderr: expect.stringContaining('src/new.ts') });
+    expect(repository.has('src/channels/slack.ts')).toBe(true);
   });
 
   test.each([
