@@ -119,6 +119,35 @@ describe('apply and remove', () => {
   });
 });
 
+test('in whatever order skills come and go, the tree is the same', { timeout: 120_000 }, () => {
+  const dependencies = [{ zz: '1.0.0' }, { aa: '1.0.0', zz: '1.0.0' }, { '@scope/b': '2.0.0' }];
+  const names = ['alpha', 'slack', 'zulu'];
+  const repository = withSkills(
+    Object.assign({}, ...names.map((name, index) => channelSkill(name, { dependencies: dependencies[index] }))),
+  );
+  const orders = names.flatMap((first) =>
+    names
+      .filter((name) => name !== first)
+      .map((second) => [first, second, names.find((one) => ![first, second].includes(one)) ?? '']),
+  );
+  const before = repository.tree();
+  const trees = orders.map((order, index) => {
+    for (const name of order) {
+      apply(repository, `add-${name}`);
+      repository.commit();
+    }
+    const tree = repository.tree();
+    for (const name of orders.at(-1 - index) ?? []) {
+      remove(repository, `add-${name}`);
+      repository.commit();
+    }
+    expect(repository.tree()).toBe(before);
+    return tree;
+  });
+  expect(new Set(trees).size).toBe(1);
+  expect(trees).not.toContain(before);
+});
+
 describe('it refuses, says what to do, and changes nothing', () => {
   test.each([
     ['a changed file', 'package.json', '{}\n'],
