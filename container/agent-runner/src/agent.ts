@@ -17,7 +17,7 @@ export type AgentOptions = { port: number; paths: Paths; stallMs?: number };
 export function startAgent({ port, paths, stallMs }: AgentOptions): { ended: Promise<void>; killAll(): void } {
   const host = createHost(port);
   const client = createClient(port, stallMs);
-  const processes = createProcesses();
+  const processes = createProcesses(port);
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
   async function start(run: RunSpec): Promise<void> {

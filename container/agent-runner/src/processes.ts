@@ -49,9 +49,13 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boole
   }
 }
 
-function startJob(args: string[], { cwd, run, log }: Place, groups: Set<number | undefined>) {
+type Shared = { groups: Set<number | undefined>; port: number };
+
+function startJob(args: string[], { cwd, run, log }: Place, { groups, port }: Shared) {
   const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
-  const env = { ...Object.fromEntries(allowed), TERM: 'dumb', TZ: run.timeZone };
+  // Whom and where the `pinch` command speaks for and to (pinch.ts).
+  const pinch = { PINCH_RUN: `${run.id}`, PINCH_PORT: `${port}` };
+  const env = { ...Object.fromEntries(allowed), ...pinch, TERM: 'dumb', TZ: run.timeZone };
   // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;
@@ -92,12 +96,12 @@ function startJob(args: string[], { cwd, run, log }: Place, groups: Set<number |
 export type Job = ReturnType<typeof startJob>;
 export type Processes = ReturnType<typeof createProcesses>;
 
-/** All processes of the runner; `killAll` sends SIGKILL to every group that may still have a member. */
-export function createProcesses() {
+/** All processes of the runner, which reach the host at `port`; `killAll` sends SIGKILL to every group that may still have a member. */
+export function createProcesses(port: number) {
   const groups = new Set<number | undefined>();
   return {
     /** Starts bash with these arguments. */
-    start: (args: string[], place: Place) => startJob(args, place, groups),
+    start: (args: string[], place: Place) => startJob(args, place, { groups, port }),
     killAll: () => groups.forEach((pid) => void signalGroup(pid, 'SIGKILL')),
   };
 }

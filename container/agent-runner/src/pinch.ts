@@ -1,0 +1,100 @@
+#!/usr/bin/env node
+// `pinch` in the container: what a run's scripts send, ask, schedule and look up. Each command is one call to the host.
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import * as z from 'zod';
+import { describeError } from '../../../src/errors.js';
+import { askRequest, GATEWAY_PORT, historyRequest, sendRequest, taskChange, taskInput } from '../../../src/wire.js';
+import { createHost, type Host } from './host.js';
+import { formatTime } from './prompt.js';
+
+const HELP = `pinch send [--chat CHAT] TEXT             send a message; TEXT or PROMPT may be - for standard input
+pinch ask QUESTION [CHOICE...]            ask the people of the chat; their answer starts a new run
+pinch history [--limit N] QUERY           search the chats of this group
+pinch task add WHEN [OPTIONS] PROMPT      WHEN: --cron "0 9 * * 1-5" | --every 30m | --at "in 5m" or YYYY-MM-DDTHH:MM
+pinch task update ID [WHEN] [OPTIONS] [PROMPT]
+pinch task list | pause ID | resume ID | cancel ID | run ID
+
+OPTIONS  --title TEXT --tz ZONE --chat CHAT --context chat|fresh --misfire latest|skip|all --overlap skip|queue --after ID,ID
+         --timeout 10m --jitter 30s --attempts N --check FILE (a bash script: only when it prints something is the model woken)
+
+Exit codes: 0 done, 1 refused or not possible now, 2 wrong usage.`;
+
+const { PINCH_RUN, PINCH_PORT = GATEWAY_PORT, TZ = 'UTC' } = process.env;
+const LIMIT_MS = 60_000;
+const TASK_ACTIONS = ['add', 'list', ...taskChange.shape.action.options];
+const TASK_FLAGS = Object.keys(taskInput.omit({ prompt: true }).shape);
+
+type Call = (host: Host, caller: { runId: number; key: string }, signal: AbortSignal) => Promise<string>;
+
+function asking(path: string, body: object): Call {
+  return (host, caller, signal) => host.ask(path, { ...body, ...caller }, signal);
+}
+
+function read(args: string[], flags: string[] = []) {
+  const options = Object.fromEntries(flags.map((name) => [name, { type: 'string' as const }]));
+  const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+  return { flags: values, words: positionals };
+}
+
+const textFrom = (words: string[]) => (words.join() === '-' ? readFileSync(0, 'utf8') : words.join(' '));
+
+/** Flags as the fields they are for; what they say is checked afterwards. */
+function taskFields({ check, after, attempts, ...rest }: ReturnType<typeof read>['flags']) {
+  const script = check && readFileSync(check, 'utf8');
+  return { ...rest, check: script, after: after?.split(',').map(Number), attempts: attempts && Number(attempts) };
+}
+
+function readTaskCall([action = '', ...args]: string[]): Call {
+  if (!TASK_ACTIONS.includes(action)) throw new Error(`task takes one of ${TASK_ACTIONS.join(', ')}`);
+  const { words, flags } = read(args, action === 'add' || action === 'update' ? TASK_FLAGS : []);
+  if (action === 'list') return asking('/tasks/list', {});
+  if (action === 'add') return asking('/tasks', taskInput.parse({ ...taskFields(flags), prompt: textFrom(words) }));
+  const [id, ...more] = words;
+  if (action !== 'update' && more.length > 0) throw new Error(`what is "${more.join(' ')}" for?`);
+  const fields = { ...taskFields(flags), ...(more.length > 0 && { prompt: textFrom(more) }) };
+  const change = taskChange.parse({ action, ...(action === 'update' && { fields }) });
+  return asking(`/tasks/${z.coerce.number('which task? Give its id').int().positive().parse(id)}`, change);
+}
+
+/** What the arguments ask for. Throws when they are no command. */
+function readCall([command, ...args]: string[]): Call {
+  if (command === 'task') return readTaskCall(args);
+  if (command === 'ask') {
+    const [question, ...choices] = read(args).words;
+    return asking('/ask', askRequest.omit({ runId: true, key: true }).parse({ question, choices }));
+  }
+  if (command === 'send') {
+    const { words, flags } = read(args, ['chat']);
+    const message = sendRequest.omit({ runId: true, key: true }).parse({ text: textFrom(words), ...flags });
+    return (host, caller, signal) => host.send({ ...message, ...caller }, signal).then(() => 'Queued for delivery.');
+  }
+  if (command !== 'history') throw new Error(`there is no command "${command}"`);
+  const { words, flags } = read(args, ['limit']);
+  const { query, limit = 20 } = historyRequest.parse({ query: textFrom(words), limit: Number(flags.limit ?? 20) });
+  return async (host, _caller, signal) => {
+    const found = await host.history(query, limit, signal);
+    const lines = found.map((m) => `${formatTime(m.sentAt, TZ)} ${m.sender} in ${m.chat}: ${m.text}`);
+    return lines.join('\n') || 'Nothing found.';
+  };
+}
+
+async function main(args: string[]): Promise<void> {
+  let code = 2;
+  try {
+    if (/^(help|--help|-h|)$/.test(args[0] ?? '')) return console.log(HELP);
+    const call = readCall(args);
+    code = 1;
+    if (!PINCH_RUN) throw new Error('this is no run of the agent: only commands that it started can do this');
+    // The key names the effect of this one invocation.
+    const caller = { runId: Number(PINCH_RUN), key: randomUUID() };
+    console.log(await call(createHost(Number(PINCH_PORT)), caller, AbortSignal.timeout(LIMIT_MS)));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : describeError(error);
+    console.error(`pinch: ${why}${code === 2 ? '\nSee `pinch help`.' : ''}`);
+    process.exitCode = code;
+  }
+}
+
+main(process.argv.slice(2));
