@@ -1,34 +1,40 @@
 // TypeScript to dist/, the pages' files beside it, and the agent runner as one file. Knows nothing about Docker.
 import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { dist, imageFile, inRoot, root, runnerBundle } from './paths.mjs';
+import { dist, imageFile, inRoot, pinchBundle, root, runnerBundle } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
 import { filesBelow, hashOf, isStamped, stamp } from './stamp.mjs';
 
 const stampFile = join(dist, '.build');
 const runnerSource = inRoot('container', 'agent-runner', 'src');
+/** What the image gets: its entry, and where it is built. */
+const bundles = [
+  ['main.ts', runnerBundle],
+  ['pinch.ts', pinchBundle],
+];
 
 /** Builds when a source, an option or a package version changed. Throws SetupError with the compiler's lines. */
 export async function ensureBuilt() {
   const now = buildInputs();
-  if (isStamped(stampFile, now) && existsSync(runnerBundle)) return;
+  if (isStamped(stampFile, now) && bundles.every(([, file]) => existsSync(file))) return;
   say('Building…');
   await build();
 }
 
 /**
  * Builds everything. The new dist/ takes the old one's place only when it is whole.
- * Throws SetupError with the compiler's lines; the runner bundle, which does not depend on src/, is in place even then.
+ * Throws SetupError with the compiler's lines; the bundles, which need no compiler, are in place even then.
  */
 export async function build() {
   const now = buildInputs();
   mkdirSync(dist, { recursive: true });
-  await bundleRunner(runnerBundle);
+  await bundleAll();
   const next = `${dist}.next-${process.pid}`;
   try {
     await compile(next);
     for (const file of filesBelow(inRoot('src')).filter((path) => !path.endsWith('.ts'))) copyInto(next, file);
-    for (const file of [runnerBundle, imageFile]) if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
+    for (const file of [runnerBundle, pinchBundle, imageFile])
+      if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
     stamp(join(next, '.build'), now);
     replaceDist(next);
   } finally {
@@ -67,26 +73,39 @@ function replaceDist(next) {
   rmSync(old, { recursive: true, force: true });
 }
 
-/** @param {string} outfile */
-async function bundleRunner(outfile) {
-  const { build: bundle, stop } = await import('esbuild');
+async function bundleAll() {
+  const esbuild = await import('esbuild');
+  try {
+    for (const [entry, outfile] of bundles) await bundle(esbuild, join(runnerSource, entry), outfile);
+  } finally {
+    // Its helper process would live on beside the daemon.
+    await esbuild.stop();
+  }
+}
+
+/**
+ * @param {typeof import('esbuild')} esbuild
+ * @param {string} entry
+ * @param {string} outfile executable when the entry says by what
+ */
+async function bundle(esbuild, entry, outfile) {
   const temporary = `${outfile}.${process.pid}`;
-  await bundle({
-    entryPoints: [join(runnerSource, 'main.ts')],
-    outfile: temporary,
-    bundle: true,
-    minify: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node24',
-    legalComments: 'none',
-    sourcemap: false,
-    logLevel: 'warning',
-  }).catch((error) => {
-    // esbuild has printed the lines itself.
-    throw new SetupError('The agent runner could not be bundled: see the lines above.', '', { cause: error });
-  });
-  // Its helper process would live on beside the daemon.
-  await stop();
+  await esbuild
+    .build({
+      entryPoints: [entry],
+      outfile: temporary,
+      bundle: true,
+      minify: true,
+      platform: 'node',
+      format: 'cjs',
+      target: 'node24',
+      legalComments: 'none',
+      sourcemap: false,
+      logLevel: 'warning',
+    })
+    .catch((error) => {
+      // esbuild has printed the lines itself.
+      throw new SetupError('The agent runner could not be bundled: see the lines above.', '', { cause: error });
+    });
   renameSync(temporary, outfile);
 }

@@ -1,6 +1,6 @@
 // Builds the agent image through the engine's API (no docker command needed): on the registry's Node image, or on the offline base
 // where no registry answers. Loaded only when there is something to build. Knows nothing about the daemon.
-import { copyFileSync, createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
@@ -8,7 +8,7 @@ import { isDebian } from './debian.mjs';
 import { hasImage } from './engine.mjs';
 import { dockerfile, offlineScript } from './image.mjs';
 import { removeOldImages } from './image-prune.mjs';
-import { runnerBundle } from './paths.mjs';
+import { pinchBundle, runnerBundle } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
@@ -33,7 +33,7 @@ export async function buildImage(engine, plan) {
   try {
     fillContext(folder, plan.authorities);
     const body = await docker.buildImage(
-      { context: folder, src: ['Dockerfile', 'runner.cjs', 'ca'] },
+      { context: folder, src: ['Dockerfile', 'runner.cjs', 'pinch.cjs', 'ca'] },
       buildOptions(base, plan),
     );
     await finished(docker, body, 'The agent image could not be built');
@@ -54,6 +54,9 @@ export async function buildImage(engine, plan) {
 function fillContext(folder, authorities) {
   copyFileSync(dockerfile, join(folder, 'Dockerfile'));
   copyFileSync(runnerBundle, join(folder, 'runner.cjs'));
+  copyFileSync(pinchBundle, join(folder, 'pinch.cjs'));
+  // The engine keeps the mode, whatever our umask made of it.
+  chmodSync(join(folder, 'pinch.cjs'), 0o755);
   mkdirSync(join(folder, 'ca'));
   // update-ca-certificates takes one certificate a file, Node takes one file with all of them.
   for (const [index, pem] of authorities.entries()) writeFileSync(join(folder, 'ca', `${index}.crt`), `${pem}\n`);

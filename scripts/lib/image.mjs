@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasImage } from './engine.mjs';
-import { imageFile, inRoot, runnerBundle } from './paths.mjs';
+import { imageFile, inRoot, pinchBundle, runnerBundle } from './paths.mjs';
 import { SetupError } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
@@ -22,10 +22,11 @@ export const agentUid = () => process.getuid?.() || 1000;
  * @returns {Promise<string>} the tag
  */
 export async function ensureImage(engine, settings) {
-  if (!existsSync(runnerBundle)) throw new SetupError('The agent runner is not built: run `npm run build`.');
+  const bundles = [runnerBundle, pinchBundle];
+  if (!bundles.every(existsSync)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
   const uid = agentUid();
-  const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, runnerBundle], [`${uid}`, ...authorities]).slice(0, 12)}`;
+  const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...authorities]).slice(0, 12)}`;
   if (!(await hasImage(engine, tag))) {
     const { buildImage } = await import('./image-build.mjs');
     await buildImage(engine, { tag, uid, authorities, settings });

@@ -13,5 +13,8 @@ export const dist = inRoot('dist');
 /** The runner as one file; goes into the image. */
 export const runnerBundle = inRoot('dist', 'runner.cjs');
 
+/** The `pinch` command of the agents' scripts as one file; goes into the image. */
+export const pinchBundle = inRoot('dist', 'pinch.cjs');
+
 /** `{"tag":"pinch-agent:<hash>"}`: the daemon reads from it which image to start. */
 export const imageFile = inRoot('dist', 'agent-image.json');
