@@ -2,7 +2,7 @@
 import { systemClock } from '../../../src/clock.js';
 import type { FinishReport } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
-import { type Exit, exitText } from './processes.js';
+import { exitText } from './processes.js';
 import { cutMiddle, wellFormed } from './text.js';
 
 const LIMIT_MS = 60_000;
@@ -12,17 +12,15 @@ const MAX_ERROR_CHARS = 500;
 // Only what it prints wakes the model; what it complains about is kept apart, on descriptor 3, for the case that it fails.
 const SCRIPT = 'exec 2>&3; eval "$1"';
 
-type Ended = { exit: Exit | undefined; output: string; complaints: string };
-
 /** `exit` is undefined when the time was up or the run was stopped. */
-async function runScript({ run, paths, processes, signal }: RunContext, script: string): Promise<Ended> {
+async function runScript({ run, paths, processes, signal }: RunContext, script: string) {
   const job = processes.start(['-c', SCRIPT, 'bash', script], { cwd: paths.workspace, run });
   const inTime = await Promise.race([job.done, systemClock.sleep(LIMIT_MS, signal)]);
   // Also those it left running: a check that is over leaves nothing behind.
   job.kill();
-  const exit = inTime ?? undefined;
   await job.done;
-  return { exit: signal.aborted ? undefined : exit, output: job.output().trim(), complaints: job.side().trim() };
+  const exit = signal.aborted ? undefined : (inTime ?? undefined);
+  return { exit, output: job.output().trim(), complaints: job.side().trim() };
 }
 
 /**

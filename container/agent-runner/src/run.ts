@@ -52,14 +52,11 @@ async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' |
     handled = () => deps.messages.map(({ id }) => id).filter(session.knows);
     const context = { ...deps, run, session };
     const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
-    const converse = async (): Promise<FinishReport> => {
-      repair(context);
-      const outcome = (await begin(context)) ?? (await loop());
-      return { ...outcome, handledMessageIds: handled() };
-    };
-    const report = (await checkFirst(context)) ?? (await converse());
+    const ended = await checkFirst(context);
+    if (!ended) repair(context);
+    const outcome = ended ?? (await begin(context)) ?? (await loop());
     session.close();
-    return report;
+    return { handledMessageIds: handled(), ...outcome };
   } catch (error) {
     // Outside the loop only the disk can fail; the host decides whether to try again.
     return { outcome: 'failed', ...classifyError(error), handledMessageIds: handled() };

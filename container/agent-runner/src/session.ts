@@ -26,12 +26,11 @@ const KEPT_MS = 7 * 86_400_000;
 /** When `name` is the history of a fresh run: removes those of others that nobody wrote to for a week, and nothing else. */
 export function removeOldHistories(dir: string, name: string): void {
   if (!FRESH.test(`${name}.jsonl`)) return;
-  const isOld = (file: string) => {
-    const stat = fs.lstatSync(path.join(dir, file), { throwIfNoEntry: false });
-    return stat?.isFile() && stat.mtimeMs < systemClock.now() - KEPT_MS;
-  };
   const others = fs.readdirSync(dir).filter((file) => FRESH.test(file) && file !== `${name}.jsonl`);
-  for (const file of others.filter(isOld)) fs.rmSync(path.join(dir, file), { force: true });
+  for (const file of others.map((other) => path.join(dir, other))) {
+    const stat = fs.lstatSync(file, { throwIfNoEntry: false });
+    if (stat?.isFile() && stat.mtimeMs < systemClock.now() - KEPT_MS) fs.rmSync(file, { force: true });
+  }
 }
 
 export type Session = ReturnType<typeof openSession>;

@@ -44,7 +44,6 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
 
 /** Every tool the model may call in this run. */
 export function createTools(context: RunContext): Tool[] {
-  const families = [chatTools, fileTools, searchTools, taskTools].flatMap((family) => family(context));
-  const tools = [bashTool(context), ...families];
+  const tools = [bashTool, chatTools, fileTools, searchTools, taskTools].flatMap((family) => family(context));
   return tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1));
 }

@@ -16,15 +16,16 @@ The prompt is all that the run is sure to know: write it so that it stands alone
 - after: ids of tasks whose latest time must have succeeded, else this one does not run.
 - chat: where results go, default this chat. timeout: of one run. attempts: tries of a run that fails. jitter: at most so much random delay.`;
 
-const CHANGES: Record<string, [action: TaskChange['action'], description: string]> = {
-  task_pause: ['pause', 'Pause a task: it does nothing until task_resume.'],
-  task_resume: ['resume', 'Resume a paused task. The times that passed are not made up for.'],
-  task_cancel: ['cancel', 'Cancel a task for good.'],
-};
-
 /** The task tools of one run. */
 export function taskTools({ host, run: { id: runId }, signal }: RunContext): Tool[] {
   const id = z.int().positive();
+  const changing = (action: TaskChange['action'], description: string) =>
+    betaZodTool({
+      name: `task_${action}`,
+      description,
+      inputSchema: z.object({ id }),
+      run: ({ id }, call) => host.ask(`/tasks/${id}`, { runId, key: keyOf(call), action }, signal),
+    });
   return [
     betaZodTool({
       name: 'task_schedule',
@@ -45,13 +46,8 @@ export function taskTools({ host, run: { id: runId }, signal }: RunContext): Too
       run: ({ id, ...fields }, call) =>
         host.ask(`/tasks/${id}`, { runId, key: keyOf(call), action: 'update', fields }, signal),
     }),
-    ...Object.entries(CHANGES).map(([name, [action, description]]) =>
-      betaZodTool({
-        name,
-        description,
-        inputSchema: z.object({ id }),
-        run: ({ id }, call) => host.ask(`/tasks/${id}`, { runId, key: keyOf(call), action }, signal),
-      }),
-    ),
+    changing('pause', 'Pause a task: it does nothing until task_resume.'),
+    changing('resume', 'Resume a paused task. The times that passed are not made up for.'),
+    changing('cancel', 'Cancel a task for good.'),
   ];
 }
