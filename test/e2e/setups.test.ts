@@ -86,8 +86,11 @@ test('1 · a morning brief on weekdays: the answer names the next three times; i
   const answer = await ask('send me a morning brief every weekday at 7', 'Next:');
   expect(answer.match(/(Mon|Tue|Wed|Thu|Fri) \d+ \w+ \d{4}, 07:00/g)).toHaveLength(3);
   expect(answer).toContain('Europe/Berlin');
-  scene.model.push(bash('echo 12 degrees'), { text: 'Good morning! 12 degrees, no appointments.' });
+  const script = 'echo 12 degrees; pinch send "The brief is on its way."; pinch task list';
+  scene.model.push(bash(script), { text: 'Good morning! 12 degrees, no appointments.' });
   await ask(`/task ${(await taskOf('Brief')).id} run`, 'Good morning! 12 degrees');
+  expect(read(11)).toContain('The brief is on its way.');
+  expect(lastTurn()).toContain('Brief: cron `0 7 * * 1-5` (Europe/Berlin), next');
   expect(lastRequest()).toContain('Nobody is there to answer');
   expect(lastRequest()).toContain(prompt);
   // In a conversation of its own: nothing of the chat's is in it.
