@@ -47,7 +47,8 @@ export function parseHeartbeat(argument: string): Heartbeat {
   const hours: number[] = [];
   const step = Math.max(1, minutes / 60);
   for (let hour = first; hour < (end > first ? end : end + 24); hour += step) hours.push(hour % 24);
-  const cron = `${minutes < 60 ? `*/${minutes}` : '0'} ${hours.join(',')} * * *`;
+  const isRange = step === 1 && end > first + 1;
+  const cron = `${minutes < 60 ? `*/${minutes}` : '0'} ${isRange ? `${first}-${end - 1}` : hours.join(',')} * * *`;
   return {
     input: { title: 'Heartbeat', prompt: PROMPT, cron, check: CHECK, context: 'fresh', misfire: 'latest', attempts: 3 },
     budgetMicroUsd: budget === undefined ? DEFAULT_BUDGET_MICRO_USD : Math.round(Number(budget) * 1e6),
