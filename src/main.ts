@@ -28,6 +28,8 @@ import { createSupervisor } from './loops/supervisor.js';
 import { startTaskFiles } from './loops/task-files.js';
 import { createWorkOrders } from './loops/work-order.js';
 import { startBackups } from './ops/backup.js';
+import { markCrashed, markEnded, markRunning } from './ops/last-run.js';
+import { logFile, rotatingFile, trimStartLog } from './ops/log-file.js';
 import { createOutboxFiles } from './outbox-files.js';
 import { createPairing } from './pairing.js';
 import { qrForTerminal } from './qr.js';
@@ -48,21 +50,36 @@ type Engine = Awaited<ReturnType<typeof startEngine>>;
 /** Runs until SIGTERM or SIGINT. A start that fails prints what to do and exits 1; so does an unknown error later. */
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
+  let dataDir: string | undefined;
   try {
     const config = loadConfig(environment, repository);
-    const log = createLog(config.logLevel);
-    endOnSignals(await startDaemon(config, environment, log), log);
+    dataDir = config.dataDir;
+    const log = openLog(config);
+    endOnSignals(await startDaemon(config, environment, log), log, dataDir);
   } catch (error) {
+    if (dataDir) markCrashed(dataDir, error);
     const text = error instanceof Error && !(error instanceof PinchError) ? error.stack : describeError(error);
     process.stderr.write(`✗ ${text}\n`);
     process.exit(1);
   }
 }
 
+/** What a service manager collects is never ended: a service keeps its log itself. */
+function openLog(config: Config): Logger {
+  if (!isService(config)) return createLog(config.logLevel);
+  trimStartLog(config.dataDir);
+  return createLog(config.logLevel, rotatingFile(logFile(config.dataDir)));
+}
+
+/** Set by the unit that `pinch service install` writes. */
+const isService = ({ env }: Config): boolean => env.PINCH_SERVICE === '1';
+
 /** What every stage is built from: settings, the store and the few things all of them share. */
 function openHome(config: Config, environment: Env, log: Logger) {
   prepareHome(config);
   const lock = lockHome(config);
+  const lastEnd = markRunning(config.dataDir, systemClock.now());
+  if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');
   const store = openStore(join(config.dataDir, 'pinch.db'));
   const wake = createWake();
   const clock = systemClock;
@@ -79,6 +96,7 @@ function openHome(config: Config, environment: Env, log: Logger) {
     wake,
     clock,
     startedAt: clock.now(),
+    lastEnd,
     stopped: stopSwitch.stopped,
     assistantName: config.assistantName,
     dataDir: config.dataDir,
@@ -232,6 +250,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
       await backups.stop();
       work.gateway.close();
       home.store.close();
+      markEnded(config.dataDir);
       home.lock.release();
     },
   };
@@ -248,7 +267,8 @@ function reportChannel(home: Home, channel: string, { state, detail, link }: Cha
   const { log, wake, notifyOwner, clock, unreachable } = home;
   log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
   wake.emit('changed');
-  if (link?.qr) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
+  if (link?.qr && !isService(home.config))
+    process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
   if (state === 'open') unreachable.delete(channel);
   if (!needsPerson(state)) return;
   unreachable.add(channel);
@@ -258,6 +278,8 @@ function reportChannel(home: Home, channel: string, { state, detail, link }: Cha
 /** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */
 function greet(home: Home, channels: RunningChannels, dashboard: { url: string } | undefined): void {
   const { config, store, pairing } = home;
+  // A service has no terminal, only files, and links and codes do not belong into them: `pinch status` and `pinch pair` show both.
+  if (isService(config)) return;
   const lines = dashboard ? [`Open ${dashboard.url}`] : [];
   for (const name of channels.names().filter((channel) => channel !== 'web')) {
     if (config.owner?.channel === name || store.groups.hasOwner(name)) continue;
@@ -268,13 +290,16 @@ function greet(home: Home, channels: RunningChannels, dashboard: { url: string }
   process.stderr.write(`\n🦞 ${config.assistantName} is ready.\n${lines.map((line) => `   ${line}\n`).join('')}\n`);
 }
 
-function endOnSignals(daemon: Daemon, log: Logger): void {
+function endOnSignals(daemon: Daemon, log: Logger, dataDir: string): void {
   let ending = false;
   const end = async (signal: string) => {
     if (ending) return;
     ending = true;
     log.info({ signal }, 'stopping');
-    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+    setTimeout(() => {
+      markCrashed(dataDir, `it did not end within ${STOP_TIMEOUT_MS} ms of ${signal}`);
+      process.exit(1);
+    }, STOP_TIMEOUT_MS).unref();
     await daemon.stop();
     log.info('stopped');
     process.exit(0);
@@ -282,6 +307,7 @@ function endOnSignals(daemon: Daemon, log: Logger): void {
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => void end(signal));
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error: unknown) => {
+      markCrashed(dataDir, error);
       log.fatal({ err: error }, 'unknown error, exiting; leases are taken back at the next start');
       process.exit(1);
     });

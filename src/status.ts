@@ -14,6 +14,7 @@ export interface StatusDeps {
   store: Store;
   clock: Clock;
   startedAt: number;
+  lastEnd: string | null;
   stopped(): boolean;
   engine(): { state: 'up' | 'down'; detail: string };
   channels(): ({ name: string } & ChannelState)[];
@@ -33,6 +34,8 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
   return {
     version: packageVersion(config.repository),
     startedAt: deps.startedAt,
+    // Why the process before this one ended, when nobody stopped it.
+    lastEnd: deps.lastEnd,
     assistantName: config.assistantName,
     model: config.model,
     // `demo`: no account is configured, the scripted demo model answers.
@@ -61,6 +64,7 @@ function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
+    ...(status.lastEnd ? [`Before this start I ended by myself: ${status.lastEnd}`] : []),
     ...(status.engine.state === 'down' ? [`Docker: ${status.engine.detail}`] : []),
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${detail})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,

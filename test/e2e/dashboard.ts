@@ -156,6 +156,7 @@ function initialStatus(now: number): StatusSnapshot {
   return {
     version: '0.1.0',
     startedAt: now - 90_000,
+    lastEnd: null,
     assistantName: 'Pinch',
     model: 'claude-sonnet-5-5',
     backend: 'http',

@@ -1,0 +1,56 @@
+// How the daemon ended last: a marker that a clean end removes. Found at a start, it says that nobody stopped the last one, and
+// why when that one could still tell. To be used under the home's lock only.
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const marker = z.object({ pid: z.number(), startedAt: z.number(), error: z.string().optional() });
+const MAX_ERROR = 300;
+const markerFile = (dataDir: string) => join(dataDir, 'running.json');
+
+/** Notes that this process runs; returns why the last one ended, null when it was stopped (or there was none). */
+export function markRunning(dataDir: string, now: number, bootedAt = now - uptime() * 1_000): string | null {
+  const last = existsSync(markerFile(dataDir)) ? describeEnd(dataDir, bootedAt) : null;
+  write(dataDir, { pid: process.pid, startedAt: now });
+  return last;
+}
+
+/** Notes why this process is about to end. Does nothing when the marker is another's. Never throws: it runs while all else fails. */
+export function markCrashed(dataDir: string, error: unknown): void {
+  try {
+    const own = read(dataDir);
+    if (own?.pid === process.pid) write(dataDir, { ...own, error: briefly(error) });
+  } catch {
+    // The error itself is on its way into the log.
+  }
+}
+
+/** A clean end; harmless when repeated. */
+export const markEnded = (dataDir: string): void => rmSync(markerFile(dataDir), { force: true });
+
+function describeEnd(dataDir: string, bootedAt: number): string {
+  const last = read(dataDir);
+  if (!last) return 'unknown: its marker cannot be read';
+  if (last.error) return `an error: ${last.error}`;
+  return last.startedAt < bootedAt ? 'the machine went down' : 'killed from outside, or out of memory';
+}
+
+/** One line without a place in the code: members of a chat may read it. The log has the rest. */
+function briefly(error: unknown): string {
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return line.slice(0, MAX_ERROR);
+}
+
+function read(dataDir: string): z.infer<typeof marker> | undefined {
+  try {
+    return marker.parse(JSON.parse(readFileSync(markerFile(dataDir), 'utf8')));
+  } catch {
+    // Written over, not renamed: a power cut may leave half of it, and half of it says enough.
+    return undefined;
+  }
+}
+
+function write(dataDir: string, content: z.infer<typeof marker>): void {
+  writeFileSync(markerFile(dataDir), JSON.stringify(content), { mode: 0o600 });
+}
