@@ -30,6 +30,7 @@ import { createWorkOrders } from './loops/work-order.js';
 import { startBackups } from './ops/backup.js';
 import { markCrashed, markEnded, markRunning } from './ops/last-run.js';
 import { logFile, rotatingFile, trimStartLog } from './ops/log-file.js';
+import { startWatch } from './ops/watch.js';
 import { createOutboxFiles } from './outbox-files.js';
 import { createPairing } from './pairing.js';
 import { qrForTerminal } from './qr.js';
@@ -147,11 +148,12 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
     specFor: (group) => sandboxSpec(config, group),
     onFree: () => wake.emit('runs'),
   });
+  const paused = () => home.stopSwitch.stopped() || engine.supervisor.engineDown();
   const queue: Queue = startQueue({
     ...home,
     pool,
     leaseOwner: randomUUID(),
-    paused: () => home.stopSwitch.stopped() || engine.supervisor.engineDown(),
+    paused,
     onSandboxDown: engine.supervisor.reportDown,
     onRunDone: orders.dropMedia,
     buildSpec: orders.buildSpec,
@@ -161,7 +163,8 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
       if (chat) channels.get(chat.channel)?.typing(chat.address);
     },
   });
-  return { gateway, pool, queue };
+  const watch = startWatch({ ...home, paused, canHost: pool.canHost });
+  return { gateway, pool, queue, watch };
 }
 
 interface Parts {
@@ -243,6 +246,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
       scheduler.stop();
       taskFiles.stop();
       engine.supervisor.stop();
+      work.watch.stop();
       await work.queue.stop();
       await work.pool.stopAll('Pinch is stopping');
       await delivery.stop();
