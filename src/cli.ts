@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { type Config, loadConfig } from './config.js';
 import { describeError, PinchError } from './errors.js';
+import { localCommands, localOptions } from './ops/local-commands.js';
 import { qrForTerminal } from './qr.js';
 import { type Run, runRow } from './types.js';
 
@@ -22,6 +23,8 @@ const USAGE = `Usage: npm run -s pinch -- <command> [--json]
   stop                emergency stop: end everything, start nothing until resume
   resume              end the emergency stop
   config              the settings in use (secrets hidden)
+  logs                what the service logged: --follow, --run <id>, --last <lines>
+  service <what>      install, uninstall, status or logs: run from boot on (--dry-run shows what would be done)
 `;
 
 /** Runs one command; returns the exit code. Never throws. */
@@ -30,12 +33,14 @@ export async function runCli(args: string[]): Promise<number> {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, ...localOptions },
     });
     const [name = 'help', argument] = positionals;
     if (values.help || name === 'help') return print(USAGE);
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     if (name === 'config') return print(describeConfig(config));
+    const local = localCommands[name];
+    if (local) return await local({ config, env: process.env, argument, values });
     const command = commands[name];
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
     const answer = await ask(config, command, argument);

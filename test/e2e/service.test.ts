@@ -1,18 +1,34 @@
 // The daemon as a service manager runs it: no terminal, its log in a file, ended by a crash now and then.
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type DaemonOptions, type DaemonProcess, eventually, newHome, removeHome, spawnDaemon } from './harness.js';
 
 const env = { PINCH_RUNTIME: 'process', PINCH_UNSAFE: '1', PINCH_SERVICE: '1' };
-const home = newHome();
+let home: string;
 let daemon: DaemonProcess | undefined;
+
+beforeEach(() => {
+  home = newHome();
+});
 
 afterEach(async () => {
   await daemon?.kill('SIGKILL');
   removeHome(home);
 });
+
+/** The command line as a person has it, in a home folder of its own. */
+function pinch(args: string[], more: Record<string, string> = {}) {
+  const script = `import { runCli } from './dist/cli.js'; process.exitCode = await runCli(process.argv.slice(1));`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, '--', ...args], {
+    cwd: join(import.meta.dirname, '../..'),
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: home, PINCH_HOME: home, PINCH_PORT: '9', TZ: 'UTC', ...more },
+  });
+  return { status, stdout, stderr };
+}
 
 const logText = () => readFileSync(join(home, 'data/logs/pinch.log'), 'utf8');
 const logged = (msg: string) =>
@@ -51,4 +67,36 @@ test('a kill leaves a reason that the next start logs and shows, a clean end non
   const third = await start();
   expect((await status(third)).lastEnd).toBeNull();
   expect(logText()).not.toContain(readFileSync(join(home, 'data/dashboard-token'), 'utf8').trim());
+});
+
+test('its log is read from a terminal, for people and for scripts, while it runs and afterwards', async () => {
+  expect(pinch(['logs']).stderr).toContain('only the service logs to a file');
+  const running = await start();
+  expect(pinch(['logs']).stdout).toMatch(/^\[\d{4}-\d\d-\d\d [\d:]+\] INFO: ready \{.*"port":\d+/m);
+  await running.kill('SIGTERM');
+  const { stdout } = pinch(['logs', '--json', '--last', '1']);
+  expect(JSON.parse(stdout)).toMatchObject({ msg: 'stopped' });
+  expect(pinch(['logs', '--run', '12']).stdout).toBe('');
+  writeFileSync(join(home, 'data/logs/start.log'), 'set-up failed\n');
+  expect(pinch(['service', 'logs', '--last', '1']).stdout).toMatch(/^set-up failed\n.*stopped/);
+});
+
+test('install, status and uninstall run the programs of this machine', () => {
+  const programs = join(home, 'bin');
+  mkdirSync(programs);
+  for (const name of ['systemctl', 'loginctl', 'launchctl']) {
+    writeFileSync(join(programs, name), `#!/bin/sh\necho "${name} $@" >> '${home}/calls'\necho ActiveState=active\n`);
+    chmodSync(join(programs, name), 0o755);
+  }
+  const PATH = `${programs}:${process.env.PATH}`;
+  const root = process.getuid?.() === 0 ? ['--root'] : [];
+  const installed = pinch(['service', 'install', ...root], { PATH });
+  expect(installed).toMatchObject({ status: 0, stderr: '' });
+  const state = pinch(['service', 'status', '--json'], { PATH });
+  const { file } = z.object({ file: z.string(), installed: z.literal(true) }).parse(JSON.parse(state.stdout));
+  expect(readFileSync(file, 'utf8')).toContain(home);
+  expect(pinch(['service', 'uninstall'], { PATH }).status).toBe(0);
+  expect(existsSync(file)).toBe(false);
+  expect(readFileSync(join(home, 'calls'), 'utf8')).toMatch(/(systemctl --user restart|launchctl bootstrap)/);
+  expect(pinch(['service', 'reinstall'], { PATH })).toMatchObject({ status: 1 });
 });

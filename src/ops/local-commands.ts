@@ -1,0 +1,94 @@
+// The commands of `pinch` that work without the daemon: the service, its logs. Here they meet the real machine.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { systemClock } from '../clock.js';
+import type { Config, Env } from '../config.js';
+import { PinchError } from '../errors.js';
+import { logFile, startLog } from './log-file.js';
+import { followLogs, readLogs } from './logs.js';
+import { installService, type ServiceDeps, serviceState, uninstallService } from './service.js';
+import type { Step } from './service-unit.js';
+
+/** The options of these commands, for `parseArgs`. */
+export const localOptions = {
+  follow: { type: 'boolean' },
+  run: { type: 'string' },
+  last: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  root: { type: 'boolean' },
+} as const;
+
+export interface LocalCall {
+  config: Config;
+  env: Env;
+  /** The word after the command. */
+  argument: string | undefined;
+  values: { [name in keyof typeof localOptions | 'json']?: string | boolean | undefined };
+}
+
+const START_LINES = 40;
+
+/** By name; each resolves with the exit code and throws PinchError. */
+export const localCommands: Record<string, (call: LocalCall) => Promise<number>> = {
+  logs: showLogs,
+  service: async (call) => {
+    const { config, argument = 'status', values } = call;
+    const deps = serviceDeps(call);
+    const options = { dryRun: values['dry-run'] === true, root: values.root === true };
+    if (argument === 'install') await installService(deps, options);
+    else if (argument === 'uninstall') await uninstallService(deps, options);
+    else if (argument === 'status') return showState(call, deps);
+    else if (argument === 'logs') {
+      const file = startLog(config.dataDir);
+      const start = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+      for (const line of start.slice(-START_LINES)) print(`${line}\n`);
+      return showLogs(call);
+    } else
+      throw new PinchError('usage', 'say install, uninstall, status or logs', { hint: 'npm run -s pinch -- help' });
+    return 0;
+  },
+};
+
+export function serviceDeps({ config, env }: Pick<LocalCall, 'config' | 'env'>): ServiceDeps {
+  const uid = process.getuid?.() ?? -1;
+  // Missing in a shell that `su` opened; `systemctl --user` needs it.
+  const shell = { ...env, XDG_RUNTIME_DIR: env.XDG_RUNTIME_DIR || `/run/user/${uid}` };
+  return {
+    config,
+    machine: { platform: process.platform, uid, home: homedir(), env, node: process.execPath },
+    clock: systemClock,
+    run: ([program, ...args]: Step['argv']) => {
+      const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', env: shell });
+      return { code: status ?? 127, output: error ? `${program}: ${error.message}` : stdout + stderr };
+    },
+    say: (line) => print(`${line}\n`),
+  };
+}
+
+function showState({ values }: LocalCall, deps: ServiceDeps): number {
+  const state = serviceState(deps);
+  if (values.json) print(`${JSON.stringify(state, null, 2)}\n`);
+  else print(`${state.label}: ${state.detail}${state.installed ? `\n${state.file}` : ''}\n`);
+  return 0;
+}
+
+async function showLogs({ config, values: { json, run, last = '200', follow } }: LocalCall): Promise<number> {
+  const view = {
+    file: logFile(config.dataDir),
+    run: run === undefined ? undefined : whole('--run', run),
+    last: whole('--last', last),
+    json: json === true,
+    colorize: process.stdout.isTTY,
+  };
+  if (follow) await followLogs(view, new AbortController().signal, { clock: systemClock, print });
+  else print(readLogs(view));
+  return 0;
+}
+
+function whole(name: string, value: string | boolean): number {
+  if (/^\d{1,9}$/.test(String(value))) return Number(value);
+  throw new PinchError('usage', `${name} takes a number`, { hint: 'npm run -s pinch -- help' });
+}
+
+const print = (text: string): void => void process.stdout.write(text);
