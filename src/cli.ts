@@ -23,6 +23,7 @@ const USAGE = `Usage: npm run -s pinch -- <command> [--json]
   stop                emergency stop: end everything, start nothing until resume
   resume              end the emergency stop
   config              the settings in use (secrets hidden)
+  doctor              looks at everything a run depends on and says what to do (--yes asks the model as well)
   logs                what the service logged: --follow, --run <id>, --last <lines>
   service <what>      install, uninstall, status or logs: run from boot on (--dry-run shows what would be done)
 `;
@@ -40,7 +41,8 @@ export async function runCli(args: string[]): Promise<number> {
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     if (name === 'config') return print(describeConfig(config));
     const local = localCommands[name];
-    if (local) return await local({ config, env: process.env, argument, values });
+    const asked = (call: string) => ask(config, { call }, undefined);
+    if (local) return await local({ config, env: process.env, argument, values, ask: asked });
     const command = commands[name];
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
     const answer = await ask(config, command, argument);

@@ -1,10 +1,12 @@
-// The commands of `pinch` that work without the daemon: the service, its logs. Here they meet the real machine.
+// The commands of `pinch` that work without the daemon: the service, its logs, the doctor. Here they meet the real machine.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
 import type { Config, Env } from '../config.js';
 import { PinchError } from '../errors.js';
+import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
 import { installService, type ServiceDeps, serviceState, uninstallService } from './service.js';
@@ -17,6 +19,7 @@ export const localOptions = {
   last: { type: 'string' },
   'dry-run': { type: 'boolean' },
   root: { type: 'boolean' },
+  yes: { type: 'boolean' },
 } as const;
 
 export interface LocalCall {
@@ -24,6 +27,8 @@ export interface LocalCall {
   env: Env;
   /** The word after the command. */
   argument: string | undefined;
+  /** Asks the running daemon, as in `GET /api/status`. */
+  ask(call: string): Promise<unknown>;
   values: { [name in keyof typeof localOptions | 'json']?: string | boolean | undefined };
 }
 
@@ -32,6 +37,7 @@ const START_LINES = 40;
 /** By name; each resolves with the exit code and throws PinchError. */
 export const localCommands: Record<string, (call: LocalCall) => Promise<number>> = {
   logs: showLogs,
+  doctor: examineAll,
   service: async (call) => {
     const { config, argument = 'status', values } = call;
     const deps = serviceDeps(call);
@@ -50,7 +56,7 @@ export const localCommands: Record<string, (call: LocalCall) => Promise<number>>
   },
 };
 
-export function serviceDeps({ config, env }: Pick<LocalCall, 'config' | 'env'>): ServiceDeps {
+function serviceDeps({ config, env }: Pick<LocalCall, 'config' | 'env'>): ServiceDeps {
   const uid = process.getuid?.() ?? -1;
   // Missing in a shell that `su` opened; `systemctl --user` needs it.
   const shell = { ...env, XDG_RUNTIME_DIR: env.XDG_RUNTIME_DIR || `/run/user/${uid}` };
@@ -71,6 +77,28 @@ function showState({ values }: LocalCall, deps: ServiceDeps): number {
   if (values.json) print(`${JSON.stringify(state, null, 2)}\n`);
   else print(`${state.label}: ${state.detail}${state.installed ? `\n${state.file}` : ''}\n`);
   return 0;
+}
+
+async function examineAll(call: LocalCall): Promise<number> {
+  const { config, ask, values } = call;
+  const findings = await examine({
+    config,
+    ask,
+    clock: systemClock,
+    service: () => serviceState(serviceDeps(call)),
+    mayCall: async (question) => values.yes === true || (values.json !== true && (await confirm(question))),
+  });
+  print(values.json ? `${JSON.stringify(findings, null, 2)}\n` : showFindings(findings));
+  return findings.some(({ state }) => state === 'failure') ? 1 : 0;
+}
+
+/** No, where nobody can answer. */
+async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) return false;
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(`${question} [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
 }
 
 async function showLogs({ config, values: { json, run, last = '200', follow } }: LocalCall): Promise<number> {

@@ -28,7 +28,8 @@ export function createSandbox(config: Config, { clock, log }: { clock: Clock; lo
   });
 }
 
-function agentImage(config: Config): string {
+/** Tag of the image `npm start` built. Throws PinchError `no_image`. */
+export function agentImage(config: Config): string {
   const file = join(config.repository, 'dist', 'agent-image.json');
   try {
     return z.object({ tag: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).tag;

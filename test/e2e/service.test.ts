@@ -1,6 +1,6 @@
 // The daemon as a service manager runs it: no terminal, its log in a file, ended by a crash now and then.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -99,4 +99,28 @@ test('install, status and uninstall run the programs of this machine', () => {
   expect(existsSync(file)).toBe(false);
   expect(readFileSync(join(home, 'calls'), 'utf8')).toMatch(/(systemctl --user restart|launchctl bootstrap)/);
   expect(pinch(['service', 'reinstall'], { PATH })).toMatchObject({ status: 1 });
+});
+
+test('the doctor looks at a home with and without its daemon, and tells by the exit code', async () => {
+  const env = { PINCH_RUNTIME: 'process', PINCH_UNSAFE: '1', ANTHROPIC_API_KEY: 'canary-0123456789' };
+  const checks = z.array(z.object({ check: z.string(), state: z.string(), detail: z.string() }));
+  const look = (more: Record<string, string>) => {
+    const { status: code, stdout, stderr } = pinch(['doctor', '--json'], { ...env, ...more });
+    expect(stdout + stderr).not.toContain('canary');
+    return { code, findings: checks.parse(JSON.parse(stdout)) };
+  };
+  const { port } = await start();
+  const alive = look({ PINCH_PORT: String(port) });
+  expect(alive.code).toBe(0);
+  expect(alive.findings).toContainEqual({ check: 'channels', state: 'ok', detail: 'web is open' });
+  expect(alive.findings).toContainEqual(expect.objectContaining({ check: 'daemon', state: 'ok' }));
+  expect(alive.findings).toContainEqual(expect.objectContaining({ check: 'model', state: 'skipped' }));
+  expect(alive.findings).toContainEqual(expect.objectContaining({ check: 'database', state: 'ok' }));
+  await daemon?.kill('SIGKILL');
+  const dead = look({ PINCH_PORT: String(port) });
+  expect(dead.findings).toContainEqual(expect.objectContaining({ check: 'daemon', state: 'warning' }));
+  expect(dead.findings).toContainEqual(expect.objectContaining({ check: 'database', state: 'ok' }));
+  for (const name of ['pinch.db-wal', 'pinch.db-shm']) rmSync(join(home, 'data', name), { force: true });
+  writeFileSync(join(home, 'data/pinch.db'), 'x'.repeat(9_000));
+  expect(look({}).code).toBe(1);
 });

@@ -1,0 +1,114 @@
+// What `pinch doctor` looks at on the machine: Node, the container engine, disk, permissions, clock, database.
+import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { Config } from '../config.js';
+import { PinchError } from '../errors.js';
+import { agentImage } from '../sandbox/choose.js';
+import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
+import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
+
+const GIB = 1024 ** 3;
+const HOUR_MS = 3_600_000;
+const ENGINE_MS = 5_000;
+const SKEW_MS = 30_000;
+
+export function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const fits = major > 20 || (major === 20 && minor >= 19);
+  return fits ? ok(process.version) : failure(`${process.version} is too old`, 'install Node 20.19 or newer');
+}
+
+export async function checkEngine({ config, clock }: CheckDeps): Promise<Finding[]> {
+  if (config.runtime === 'process')
+    return [warning('agents run WITHOUT a sandbox (PINCH_RUNTIME=process)', 'take PINCH_RUNTIME out of .env')];
+  const engine = connectEngine(config.env);
+  const where = config.env.DOCKER_HOST ?? socketCandidates(config.env).find((path) => existsSync(path));
+  // The one call that can be aborted comes first: an engine that hangs must not hang us.
+  const asked = within(clock, ENGINE_MS, (abortSignal) => engine.listContainers({ limit: 1, abortSignal }));
+  await asked.catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES') {
+      const hint = 'Linux: `sudo usermod -aG docker $USER`, then log in again';
+      throw new PinchError('engine_forbidden', `this user may not use ${where}`, { hint, cause: error });
+    }
+    throw engineUnavailable(error);
+  });
+  const [{ Version }, { SystemTime }] = await Promise.all([engine.version(), engine.info()]);
+  const skew = Math.abs(clock.now() - Date.parse(String(SystemTime)));
+  const found = ok(`${Version} at ${where}`);
+  if (!(skew > SKEW_MS)) return [found];
+  return [found, warning(`its clock is ${Math.round(skew / 1000)} s off`, 'restart the engine (its machine slept)')];
+}
+
+export async function checkImage({ config, clock }: CheckDeps): Promise<Finding> {
+  if (config.runtime === 'process') return skipped('not used with PINCH_RUNTIME=process');
+  const tag = agentImage(config);
+  const options = { filters: { reference: [tag] } };
+  const found = await within(clock, ENGINE_MS, (abortSignal) =>
+    connectEngine(config.env).listImages({ ...options, abortSignal }),
+  ).catch(() => undefined);
+  if (!found) return skipped('the engine does not answer');
+  return found.length > 0 ? ok(tag) : failure(`the engine does not have ${tag}`, '`npm start` builds it');
+}
+
+export function checkDisk({ config }: CheckDeps): Finding {
+  const { bavail, bsize } = statfsSync(config.home);
+  const free = `${((bavail * bsize) / GIB).toFixed(1)} GiB free at ${config.home}`;
+  const fix = 'make room: old files of the groups, `docker system df`';
+  if (bavail * bsize < GIB / 2) return failure(free, fix);
+  return bavail * bsize < 3 * GIB ? warning(free, fix) : ok(free);
+}
+
+/** Keys, histories and WhatsApp's identity are for their owner alone. */
+export function checkPermissions({ config }: CheckDeps): Finding[] {
+  const places: [path: string, mode: string][] = [
+    [join(config.home, '.env'), '600'],
+    [config.dataDir, '700'],
+  ];
+  const findings = places.flatMap(([path, mode]) => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) return [];
+    accessSync(path, constants.R_OK | constants.W_OK);
+    const others = stat.mode & 0o077;
+    return others ? [warning(`other users can open ${path}`, `chmod ${mode} '${path}'`)] : [];
+  });
+  return findings.length > 0 ? findings : [ok('.env and data/ are for this user alone')];
+}
+
+export function checkClock({ config, clock }: CheckDeps): Finding {
+  const now = clock.now();
+  const time = `${new Date(now).toLocaleString('sv-SE', { timeZone: config.timeZone })} ${config.timeZone}`;
+  const fix = 'set the clock (macOS: Date & Time; Linux: `timedatectl set-ntp true`)';
+  const newest = Math.max(0, ...databaseFiles(config).map((file) => statSync(file).mtimeMs));
+  if (newest > now + HOUR_MS) return failure(`${time}, but the database was written later than that`, fix);
+  return config.env.TZ ? ok(time) : ok(`${time} (the machine's zone; TZ in .env sets another)`);
+}
+
+export function checkDatabase({ config, clock }: CheckDeps): Finding[] {
+  const file = join(config.dataDir, 'pinch.db');
+  if (!existsSync(file)) return [skipped('none yet: Pinch was never started on this home')];
+  const db = new Database(file, { readonly: true, fileMustExist: true });
+  try {
+    const result = String(db.pragma('quick_check(1)', { simple: true }));
+    if (result !== 'ok') throw new Error(result);
+  } catch (error) {
+    const fix = `stop Pinch, move ${file}* away and copy the newest file of ${join(config.dataDir, 'backups')} to ${file}`;
+    throw new PinchError('database_corrupt', `${file} is damaged`, { hint: fix, cause: error });
+  } finally {
+    db.close();
+  }
+  const size = `${(statSync(file).size / 1024 ** 2).toFixed(1)} MiB, intact`;
+  const backup = newestBackup(config);
+  // One is made a day while it runs; a daemon that was off for long makes one when it starts.
+  if (backup !== undefined && clock.now() - backup < 50 * HOUR_MS) return [ok(`${size}, backed up`)];
+  return [ok(size), warning('there is no backup of the last two days', 'start Pinch; if it runs: `pinch logs`')];
+}
+
+const databaseFiles = ({ dataDir }: Config) =>
+  ['pinch.db', 'pinch.db-wal'].map((name) => join(dataDir, name)).filter((file) => existsSync(file));
+
+function newestBackup({ dataDir }: Config): number | undefined {
+  const folder = join(dataDir, 'backups');
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : [];
+  return files.length === 0 ? undefined : Math.max(...files.map((name) => statSync(join(folder, name)).mtimeMs));
+}

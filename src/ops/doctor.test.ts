@@ -1,0 +1,267 @@
+// Each finding on a machine that is broken in that one way; the engine and the model are small servers on 127.0.0.1.
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { loadConfig } from '../config.js';
+import { PinchError } from '../errors.js';
+import { openStore } from '../store/index.js';
+import { examine, showFindings } from './doctor.js';
+import type { CheckDeps } from './finding.js';
+
+const KEY = 'canary-sk-ant-0123456789';
+const HOUR_MS = 3_600_000;
+let home: string;
+let clock: FakeClock;
+let servers: Server[];
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'pinch-doctor-'));
+  mkdirSync(join(home, 'data'), { mode: 0o700 });
+  mkdirSync(join(home, 'dist'));
+  writeFileSync(join(home, 'dist/agent-image.json'), '{"tag":"pinch-agent:1"}');
+  clock = createFakeClock(Date.now());
+  servers = [];
+});
+
+afterEach(() => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+async function serve(listener: RequestListener, host = '127.0.0.1'): Promise<number> {
+  const server = createServer(listener).listen(0, host);
+  servers.push(server);
+  await once(server, 'listening');
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+const json = (status: number, body: unknown): RequestListener => {
+  return (_request, response) => void response.writeHead(status).end(JSON.stringify(body));
+};
+
+/** An engine with one image, whose clock is off by `skewMs`. */
+async function startEngine({ skewMs = 0, images = [{}] }: { skewMs?: number; images?: object[] } = {}) {
+  const answers: Record<string, unknown> = {
+    version: { Version: '28.1' },
+    info: { SystemTime: new Date(clock.now() + skewMs).toISOString() },
+    containers: [],
+    images,
+  };
+  const port = await serve((request, response) => {
+    const [, name = ''] = /^\/(?:v[\d.]+\/)?(\w+)/.exec(request.url ?? '') ?? [];
+    json(200, answers[name])(request, response);
+  });
+  return { DOCKER_HOST: `tcp://127.0.0.1:${port}` };
+}
+
+const running = {
+  version: '0.1.0',
+  startedAt: Date.now() - 2 * HOUR_MS,
+  lastEnd: null,
+  stopped: false,
+  channels: [{ name: 'web', state: 'open', detail: '' }],
+};
+
+interface Situation extends Partial<Omit<CheckDeps, 'config'>> {
+  env?: Record<string, string>;
+}
+
+/** The findings of one check, or of all. Whatever is said, nobody is left without a way on, and no key is in it. */
+async function findings(only?: string, { env, ...rest }: Situation = {}) {
+  const config = { ...loadConfig({ PINCH_HOME: home, DOCKER_HOST: 'unix:///nowhere', ...env }, home) };
+  const deps: CheckDeps = {
+    config,
+    clock,
+    ask: async () => running,
+    service: () => ({ label: 'pinch', file: '', installed: true, running: true, detail: 'active' }),
+    mayCall: async () => true,
+    ...rest,
+  };
+  const all = await examine(deps);
+  for (const finding of all)
+    expect(finding.fix === undefined, JSON.stringify(finding)).toBe(/ok|skipped/.test(finding.state));
+  expect(showFindings(all) + JSON.stringify(all)).not.toContain('canary');
+  return all.filter(({ check }) => only === undefined || check === only);
+}
+
+const states = async (check: string, situation?: Situation) =>
+  (await findings(check, situation)).map(({ state }) => state);
+
+test('on a machine where all is well each check says so in a line', async () => {
+  const file = join(home, 'data/pinch.db');
+  const store = openStore(file);
+  mkdirSync(join(home, 'data/backups'));
+  await store.backup(join(home, 'data/backups/pinch-1.db'));
+  writeFileSync(join(home, '.env'), 'TZ=Asia/Tokyo', { mode: 0o600 });
+  const all = await findings(undefined, { env: await startEngine() });
+  store.close();
+  expect(all.filter(({ state }) => state !== 'ok')).toEqual([]);
+  const checks = 'node docker image disk permissions clock database daemon channels service port model'.split(' ');
+  expect(all.map(({ check }) => check)).toEqual(checks);
+  expect(showFindings(all)).toMatch(/^✓ node: v\d+\.\d+\.\d+\n✓ docker: 28\.1 at tcp:.*\n✓ image: pinch-agent:1\n/);
+  expect(showFindings(all)).toMatch(/✓ clock: \d{4}-\d\d-\d\d [\d:]+ Asia\/Tokyo\n/);
+});
+
+describe('the engine', () => {
+  test('is not there: the image is unknown then', async () => {
+    expect(await findings('docker')).toEqual([
+      {
+        check: 'docker',
+        state: 'failure',
+        detail: expect.stringContaining('Docker does not answer'),
+        fix: expect.stringContaining('start Docker'),
+      },
+    ]);
+    expect(await states('image')).toEqual(['skipped']);
+  });
+
+  test('hangs: it is not waited for', async () => {
+    const port = await serve(() => void clock.advance(60_000));
+    expect((await findings('docker', { env: { DOCKER_HOST: `tcp://127.0.0.1:${port}` } }))[0]?.detail).toContain(
+      'no answer within 5 s',
+    );
+  });
+
+  test('has a clock of its own that was left behind by a sleep', async () => {
+    expect(await states('docker', { env: await startEngine({ skewMs: -90_000 }) })).toEqual(['ok', 'warning']);
+  });
+
+  test('lacks the image, or it was never built', async () => {
+    const env = await startEngine({ images: [] });
+    expect(await states('image', { env })).toEqual(['failure']);
+    writeFileSync(join(home, 'dist/agent-image.json'), '');
+    expect((await findings('image', { env }))[0]?.detail).toContain('never built');
+  });
+
+  test('is not used: agents have no sandbox', async () => {
+    const env = { PINCH_RUNTIME: 'process', PINCH_UNSAFE: '1' };
+    expect([await states('docker', { env }), await states('image', { env })]).toEqual([['warning'], ['skipped']]);
+  });
+});
+
+describe('the home', () => {
+  test('is open to other users', async () => {
+    writeFileSync(join(home, '.env'), '');
+    chmodSync(join(home, '.env'), 0o644);
+    chmodSync(join(home, 'data'), 0o755);
+    const found = await findings('permissions');
+    expect(found.map(({ fix }) => fix)).toEqual([`chmod 600 '${home}/.env'`, `chmod 700 '${home}/data'`]);
+  });
+
+  test('was written in what is the future now', async () => {
+    expect(await states('clock')).toEqual(['ok']);
+    const file = join(home, 'data/pinch.db');
+    openStore(file).close();
+    utimesSync(file, new Date(), new Date(clock.now() + 24 * HOUR_MS));
+    expect(await states('clock')).toEqual(['failure']);
+  });
+
+  test('has a damaged database, or no fresh backup', async () => {
+    expect(await states('database')).toEqual(['skipped']);
+    const file = join(home, 'data/pinch.db');
+    openStore(file).close();
+    expect(await states('database')).toEqual(['ok', 'warning']);
+    writeFileSync(file, Buffer.alloc(8_192, 'x'));
+    expect((await findings('database'))[0]).toMatchObject({ state: 'failure', detail: `${file} is damaged` });
+  });
+});
+
+describe('the daemon', () => {
+  const answering = (more: object): Situation => ({ ask: async () => ({ ...running, ...more }) });
+  const throwing = (code: string): Situation => ({
+    ask: async () => {
+      throw new PinchError(code, 'nothing answers', { hint: 'npm start' });
+    },
+  });
+
+  test('does not run, or has no port to be asked at', async () => {
+    expect(await states('daemon', throwing('not_running'))).toEqual(['warning']);
+    expect(await states('daemon', throwing('no_port'))).toEqual(['skipped']);
+    expect(await states('channels', throwing('not_running'))).toEqual(['skipped']);
+  });
+
+  test('is another program on that port', async () => {
+    expect(await states('daemon', { ask: async () => ({ hello: 1 }) })).toEqual(['failure']);
+  });
+
+  test('ended by itself before, and is stopped now', async () => {
+    const situation = answering({ lastEnd: 'killed', stopped: true });
+    expect(await states('daemon', situation)).toEqual(['ok', 'warning', 'warning']);
+  });
+
+  test.each([
+    ['open', 'ok'],
+    ['reconnecting', 'warning'],
+    ['linking', 'warning'],
+    ['logged-out', 'failure'],
+    ['expired-version', 'failure'],
+  ])('has a channel that is %s', async (state, wanted) => {
+    const channels = [{ name: 'whatsapp', state, detail: '' }];
+    expect(await states('channels', answering({ channels }))).toEqual([wanted]);
+  });
+
+  test('is a service that is not kept running, or none', async () => {
+    const state = { label: 'pinch', file: '', installed: true, running: false, detail: 'spawn scheduled' };
+    expect(await states('service', { service: () => state })).toEqual(['failure']);
+    expect(await states('service', { service: () => ({ ...state, installed: false }) })).toEqual(['skipped']);
+  });
+});
+
+describe('the port', () => {
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .some((address) => address?.internal === false);
+  if (!outside) console.log('skipped: a port open to the network (this machine has no network)');
+
+  test.skipIf(!outside)('is open to the network', async () => {
+    const port = await serve(json(200, {}), '0.0.0.0');
+    expect(await states('port', { env: { PINCH_PORT: String(port) } })).toEqual(['failure']);
+  });
+
+  test('is for this machine only, or off', async () => {
+    const port = await serve(json(200, {}));
+    expect(await states('port', { env: { PINCH_PORT: String(port) } })).toEqual(['ok']);
+    expect(await states('port', { env: { PINCH_PORT: '0' } })).toEqual(['skipped']);
+  });
+});
+
+describe('the model', () => {
+  test.each([
+    [200, {}, 'ok'],
+    [401, { error: `invalid x-api-key ${KEY}` }, 'failure'],
+    [404, { error: 'no such model' }, 'failure'],
+    [400, { error: `${'x'.repeat(380)} ${KEY}` }, 'failure'],
+    [429, {}, 'warning'],
+    [529, {}, 'warning'],
+  ])('says %i %j', async (status, body, wanted) => {
+    const seen: unknown[] = [];
+    const port = await serve((request, response) => {
+      seen.push([request.url, request.headers['x-api-key']]);
+      json(status, body)(request, response);
+    });
+    const env = { ANTHROPIC_API_KEY: KEY, ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}/v1` };
+    expect(await states('model', { env })).toEqual([wanted]);
+    expect(seen).toEqual([['/v1/messages', KEY]]);
+  });
+
+  test('is not asked unless somebody agreed, and costs nothing without an account', async () => {
+    const questions: string[] = [];
+    const mayCall = async (question: string) => {
+      questions.push(question);
+      return false;
+    };
+    const env = { ANTHROPIC_AUTH_TOKEN: KEY, ANTHROPIC_BASE_URL: `http://canary-user:${KEY}@127.0.0.1:1` };
+    expect(await states('model', { env, mayCall })).toEqual(['skipped']);
+    expect(questions.join()).toMatch(/^Ask .* at 127\.0\.0\.1:1 for one word/);
+    expect(await states('model', { mayCall })).toEqual(['ok']);
+    expect(questions).toHaveLength(1);
+    expect(await states('model', { env })).toEqual(['failure']);
+  });
+});

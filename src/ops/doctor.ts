@@ -1,0 +1,66 @@
+// `pinch doctor`: looks at everything a run depends on and says what to do about what is wrong. The list of checks is below; what
+// each looks at is in the two files it comes from. Changes nothing, works with and without the daemon, shows no secret.
+import { describeError, PinchError } from '../errors.js';
+import { checkChannels, checkDaemon, checkModel, checkPort, checkService } from './doctor-daemon.js';
+import {
+  checkClock,
+  checkDatabase,
+  checkDisk,
+  checkEngine,
+  checkImage,
+  checkNode,
+  checkPermissions,
+} from './doctor-machine.js';
+import { type CheckDeps, type Finding, failure } from './finding.js';
+
+const checks: [name: string, check: (deps: CheckDeps) => Finding | Finding[] | Promise<Finding | Finding[]>][] = [
+  ['node', checkNode],
+  ['docker', checkEngine],
+  ['image', checkImage],
+  ['disk', checkDisk],
+  ['permissions', checkPermissions],
+  ['clock', checkClock],
+  ['database', checkDatabase],
+  ['daemon', checkDaemon],
+  ['channels', checkChannels],
+  ['service', checkService],
+  ['port', checkPort],
+  ['model', checkModel],
+];
+
+const MAX_DETAIL = 400;
+
+export type NamedFinding = Finding & { check: string };
+
+/** All findings, in the order of the list. Never throws: a check that cannot look has failed. */
+export async function examine(deps: CheckDeps): Promise<NamedFinding[]> {
+  const findings: NamedFinding[] = [];
+  for (const [check, look] of checks) {
+    const found = await Promise.resolve(deps).then(look).catch(failureOf);
+    findings.push(...[found].flat().map((finding) => ({ check, ...withoutSecrets(finding, deps) })));
+  }
+  return findings;
+}
+
+/** One line each, the fix below. */
+export function showFindings(findings: NamedFinding[]): string {
+  const signs = { ok: '✓', warning: '!', failure: '✗', skipped: '–' };
+  const line = ({ check, state, detail, fix }: NamedFinding) =>
+    `${signs[state]} ${check}: ${detail}\n${fix ? `    → ${fix}\n` : ''}`;
+  return findings.map(line).join('');
+}
+
+function failureOf(error: unknown): Finding {
+  const known = error instanceof PinchError ? error : undefined;
+  return failure(known?.message ?? describeError(error), known?.hint ?? 'correct that, and look again');
+}
+
+/** Whatever a server or a library put into its message. */
+function withoutSecrets(finding: Finding, { config }: CheckDeps): Finding {
+  const secrets = Object.entries(config.env).flatMap(([name, value]) =>
+    value && value.length > 5 && /KEY|TOKEN|SECRET|PASSWORD/.test(name) ? [value] : [],
+  );
+  const clean = (text: string) => secrets.reduce((left, secret) => left.replaceAll(secret, '[hidden]'), text);
+  // Cut afterwards: half a secret would not be found.
+  return { ...finding, detail: clean(finding.detail).slice(0, MAX_DETAIL) };
+}
