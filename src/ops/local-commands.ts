@@ -109,7 +109,7 @@ async function showLogs({ config, values: { json, run, last = '200', follow } }:
     json: json === true,
     colorize: process.stdout.isTTY,
   };
-  if (follow) await followLogs(view, new AbortController().signal, { clock: systemClock, print });
+  if (follow) await followLogs(view, new AbortController().signal, print);
   else print(readLogs(view));
   return 0;
 }

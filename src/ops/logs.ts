@@ -1,8 +1,8 @@
 // `pinch logs`: the log files of the service as people read them, with `--follow` as they grow. Works without the daemon.
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { prettyFactory } from 'pino-pretty';
-import type { Clock } from '../clock.js';
 import { PinchError } from '../errors.js';
 import { logFiles } from './log-file.js';
 
@@ -17,9 +17,6 @@ export interface LogView {
   colorize?: boolean;
 }
 
-const LOOK_MS = 300;
-const BLOCK_BYTES = 64 * 1024;
-
 /** The last lines that match, oldest first. Throws PinchError `no_log` when there is no file. */
 export function readLogs(view: LogView): string {
   const files = logFiles(view.file).filter((name) => existsSync(name));
@@ -32,53 +29,14 @@ export function readLogs(view: LogView): string {
   return lines.slice(-view.last).map(showing(view)).join('');
 }
 
-/** Prints the last lines and then what is appended until `over`, across rotations. Throws as `readLogs` does. */
-export async function followLogs(view: LogView, over: AbortSignal, { clock, print }: Following): Promise<void> {
-  const matches = matching(view);
-  const show = showing(view);
+/** Prints the last lines and then what is appended until `over`. Throws as `readLogs` does. */
+export async function followLogs(view: LogView, over: AbortSignal, print: (text: string) => void): Promise<void> {
   print(readLogs(view));
-  let tail = openTail(view.file, 'end');
-  while (!over.aborted) {
-    // Asked before reading: what was written to the old file until it was renamed is still read from it.
-    const replaced = statSync(view.file, { throwIfNoEntry: false })?.ino !== tail.inode;
-    const text = tail.read().filter(matches).map(show).join('');
-    if (text) print(text);
-    if (replaced && existsSync(view.file)) {
-      tail.close();
-      tail = openTail(view.file);
-    } else await clock.sleep(LOOK_MS, over);
-  }
-  tail.close();
-}
-
-interface Following {
-  clock: Pick<Clock, 'sleep'>;
-  print(text: string): void;
-}
-
-function openTail(file: string, from: 'start' | 'end' = 'start') {
-  const fd = openSync(file, 'r');
-  const { ino: inode, size } = fstatSync(fd);
-  const decoder = new StringDecoder();
-  const block = Buffer.alloc(BLOCK_BYTES);
-  let position = from === 'end' ? size : 0;
-  let rest = '';
-  return {
-    inode,
-    /** Whole lines only. */
-    read(): string[] {
-      for (let length = readSync(fd, block, 0, BLOCK_BYTES, position); length > 0; ) {
-        position += length;
-        rest += decoder.write(block.subarray(0, length));
-        length = readSync(fd, block, 0, BLOCK_BYTES, position);
-      }
-      const end = rest.lastIndexOf('\n') + 1;
-      const lines = linesOf(rest.slice(0, end));
-      rest = rest.slice(end);
-      return lines;
-    },
-    close: (): void => closeSync(fd),
-  };
+  const [matches, show] = [matching(view), showing(view)];
+  // It goes on with the new file after a rotation, and says so on stderr.
+  const tail = spawn('tail', ['-n', '0', '-F', view.file], { stdio: ['ignore', 'pipe', 'ignore'] });
+  over.addEventListener('abort', () => tail.kill(), { once: true });
+  for await (const line of createInterface(tail.stdout)) if (line && matches(line)) print(show(line));
 }
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
