@@ -1,6 +1,15 @@
 // Units are read as the real service managers read them; nothing is installed but into temporary homes.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -139,7 +148,10 @@ describe('the systemd unit', () => {
   test.skipIf(!analyze)('is one to systemd, whatever the paths are', () => {
     const home = join(userHome, NASTY);
     const { config, machine } = on('linux', { home, env: { DOCKER_HOST: 'unix:///x.sock' } });
-    const { file, text } = serviceUnit(config, machine);
+    const checkout = join(home, 'checkout');
+    cpSync(join(repository, 'launchd'), join(checkout, 'launchd'), { recursive: true });
+    const { file, text } = serviceUnit({ ...config, repository: checkout }, machine);
+    expect(text).toContain(' & \\"b\\" $$HOME \\\\x/checkout/scripts/start.mjs"\n');
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
     const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--user', '--man=no', file], {
