@@ -26,6 +26,8 @@ export interface ChannelHost {
 }
 
 const SPEED_UP = 100;
+/** How long WhatsApp waits for the server's word: a slow machine must not look like a server that says nothing. */
+const ACK_TIMEOUT_MS = 30_000;
 
 /** What a channel keeps, in a database of its own; given to the next host, it is a restart. */
 export const createStorage = (): ChannelStorage => openStore(':memory:').channelAuth.of('channel', Date.now);
@@ -38,7 +40,7 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
     random: () => 0.5,
     sleep(ms, signal) {
       pauses.push(ms);
-      return systemClock.sleep(ms / SPEED_UP, signal);
+      return systemClock.sleep(ms / (ms === ACK_TIMEOUT_MS ? SPEED_UP / 10 : SPEED_UP), signal);
     },
   };
   const logLines: string[] = [];
