@@ -1,4 +1,4 @@
-// All tools of a run: one line per family, sorted by name so that the prompt's bytes never change, each call recorded.
+// All tools of a run, from families.ts: sorted by name so that the prompt's bytes never change, each call recorded.
 import { toolName } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/clock.js';
@@ -6,10 +6,7 @@ import { describeError } from '../../../../src/errors.js';
 import { type RunContext, type Tool, untilAborted } from '../context.js';
 import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
-import { bashTool } from './bash.js';
-import { chatTools } from './chat.js';
-import { fileTools, searchTools } from './files.js';
-import { taskTools } from './tasks.js';
+import * as families from './families.js';
 
 /** The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did. */
 const UNORDERED = new Set(['web_fetch']);
@@ -44,6 +41,6 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
 
 /** Every tool the model may call in this run. */
 export function createTools(context: RunContext): Tool[] {
-  const tools = [bashTool, chatTools, fileTools, searchTools, taskTools].flatMap((family) => family(context));
+  const tools = Object.values(families).flatMap((family) => family(context));
   return tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1));
 }
