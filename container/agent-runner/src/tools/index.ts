@@ -8,9 +8,6 @@ import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
 
-/** The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did. */
-const UNORDERED = new Set(['web_fetch']);
-
 /** Writes how each call ended before its siblings end, and tells the timeline. */
 function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext): Tool {
   return {
@@ -24,7 +21,8 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
         host.event(run.id, 'tool_started', { tool: name, id, input: head(JSON.stringify(input), 500) });
         return tool.run(input, call);
       };
-      const working = UNORDERED.has(name) ? work() : shell.inOrder(work);
+      // The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did.
+      const working = name === 'web_fetch' ? work() : shell.inOrder(work);
       // bash ends by itself when aborted, with its output; the others are simply left behind.
       const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
