@@ -1,5 +1,6 @@
 // What the model reads: the fixed system prefix and the user messages as escaped XML. Pure; knows nothing about files or history.
 import type { PromptMessage, RunSpec } from '../../../src/wire.js';
+import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 
 const MEMORY_MAX = 32_000;
@@ -14,11 +15,15 @@ function memorySection({ path, text }: Memory): string {
   return `<memory file="${escapeAttribute(path)}">\n${shown.replaceAll('</memory', '<\\/memory')}${note}\n</memory>`;
 }
 
+const skillSection = (skills: Skill[]) => `# Skills
+How to do some kinds of work well. When one fits, read its file first. Those below skills/ of your own folder were written in this group.
+${skills.map(({ name, description, file }) => `- ${name} (${file}): ${description}`).join('\n')}`;
+
 /**
  * The system prompt. No clock, no randomness: the same arguments give the same bytes, so the provider's cache holds
  * between calls and between runs.
  */
-export function systemPrompt(run: RunSpec, workspace: string, memories: Memory[]): string {
+export function systemPrompt(run: RunSpec, workspace: string, skills: Skill[], memories: Memory[]): string {
   return [
     `You are ${run.assistantName}, a resident assistant. You live in chats and work in a Linux container of your own. This is the group "${run.group.folder}".${run.group.isMain ? ' It is the main group: the people here own this machine.' : ''}`,
     `# Rules
@@ -34,6 +39,7 @@ export function systemPrompt(run: RunSpec, workspace: string, memories: Memory[]
 - Do not run the same call again and again; after two identical failures do something else or say what is in the way.
 - send_message is for news before you are done, or for another chat of this group; your final text is sent by itself.
 - What shall happen later or again and again is a task (task_* tools); the \`pinch\` command does the same in scripts (\`pinch help\`). A run that a task or a hook started says so in a note: nobody is there to answer then. Only where such a note says so, a last text of exactly [silent] sends nothing.`,
+    ...(skills.length > 0 ? [skillSection(skills)] : []),
     ...memories.filter((memory) => memory.text.trim() !== '').map(memorySection),
   ].join('\n\n');
 }

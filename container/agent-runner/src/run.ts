@@ -10,12 +10,14 @@ import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, continuedText, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
 import { openSession, removeOldHistories } from './session.js';
+import { findSkills } from './skills.js';
 import { createTools } from './tools/index.js';
 
-function loadPrompt(run: RunSpec, { global, workspace }: Paths): string {
+function loadPrompt(run: RunSpec, paths: Paths): string {
+  const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md')).filter(fs.existsSync);
   const memories = files.map((file) => ({ path: file, text: fs.readFileSync(file, 'utf8') }));
-  return systemPrompt(run, workspace, memories);
+  return systemPrompt(run, workspace, findSkills(paths), memories);
 }
 
 /** Answers calls that a crash left open; each one that has no recorded end is told to the model and to the timeline. */
