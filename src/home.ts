@@ -69,9 +69,29 @@ export function sandboxSpec(config: Config, group: Group): SandboxSpec {
     { source: join(config.groupsDir, group.folder), target: '/workspace', readOnly: false },
     { source: join(config.dataDir, 'sessions', group.folder), target: '/sessions', readOnly: false },
     { source: join(config.groupsDir, 'global'), target: '/global', readOnly: !group.isMain },
+    { source: join(config.repository, 'container', 'skills'), target: '/skills', readOnly: true },
   ];
   for (const { source } of mounts.filter((mount) => !mount.readOnly)) ensureOwned(source);
   return { folder: group.folder, mounts };
+}
+
+/** Names of the skills the group wrote for itself. The container may change all of it meanwhile: names are all that is read, links are refused. */
+export function ownSkills({ groupsDir }: Pick<Config, 'groupsDir'>, folder: string): string[] {
+  const skills = join(groupsDir, folder, 'skills');
+  let opened: number | undefined;
+  try {
+    opened = fs.openSync(skills, fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
+    // By the descriptor where that can be had: the path may be a link by now.
+    const path = process.platform === 'linux' ? `/proc/self/fd/${opened}` : skills;
+    const folders = fs.readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const names = folders.map(({ name }) => name).filter((name) => /^[a-z0-9][a-z0-9-]{0,39}$/.test(name));
+    return names.sort();
+  } catch {
+    // Most groups have none.
+    return [];
+  } finally {
+    if (opened !== undefined) fs.closeSync(opened);
+  }
 }
 
 /** Root only: hands a folder and what lies in it to the container's user. Symbolic links are never followed. */

@@ -6,8 +6,11 @@ import type { ChannelState } from './channels/channel.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { startOfDay } from './decide/day.js';
+import { ownSkills } from './home.js';
 import { qrForPage } from './qr.js';
 import type { Store } from './store/index.js';
+
+const MAX_SKILLS_SHOWN = 20;
 
 export interface StatusDeps {
   config: Config;
@@ -52,6 +55,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
       folder: group.folder,
       chats: store.groups.chatsOf(group.id).length,
       parked: group.parkedClass,
+      ownSkills: ownSkills(config, group.folder),
     })),
     runs: store.runs.counts(),
     outboxQueued: store.outbox.queued(),
@@ -70,10 +74,17 @@ function statusText(status: Facts, now: number): string {
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map((container) => container.group).join(', ') || 'none'}`,
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
+    ...status.groups.filter((group) => group.ownSkills.length > 0).map(describeSkills),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];
   return lines.join('\n');
+}
+
+/** The first ones by name: an agent may write any number. */
+function describeSkills({ folder, ownSkills }: Facts['groups'][number]): string {
+  const more = ownSkills.length > MAX_SKILLS_SHOWN ? ', …' : '';
+  return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.slice(0, MAX_SKILLS_SHOWN).join(', ')}${more}`;
 }
 
 function duration(ms: number): string {

@@ -72,7 +72,7 @@ describe('the container', () => {
     });
     expect(info?.Config.User).toMatch(/^[1-9]\d*:/);
     const targets = info?.Mounts.map((mount) => `${mount.Destination} ${mount.RW ? 'rw' : 'ro'}`).sort();
-    expect(targets).toEqual(['/global rw', '/sessions rw', '/workspace rw']);
+    expect(targets).toEqual(['/global rw', '/sessions rw', '/skills ro', '/workspace rw']);
   });
 
   test('feels them from inside', async () => {
