@@ -5,6 +5,7 @@
 set -euo pipefail
 work=$1
 root=$work/root
+here=$(dirname "$0")
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
 # The newest of the 24 line that the npm registry has for each machine.
@@ -16,6 +17,9 @@ esac
 npm=npm@11.21.2
 packages=(base-files base-passwd bash bzip2 ca-certificates coreutils curl dash debianutils diffutils findutils git grep gzip hostname jq less libc-bin
   libstdc++6 mawk openssl patch procps python3 ripgrep sed tar unzip util-linux xz-utils)
+# What skills add.
+mapfile -t added < <(sed -n '/^[a-z0-9]/p' "$here/packages.txt")
+packages+=("${added[@]}")
 
 mkdir -p "$work"/{state/lists/partial,cache/archives/partial,sources,npm} "$root"
 : >"$work/state/status" # an empty system: every dependency is fetched

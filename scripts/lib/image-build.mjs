@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { isDebian } from './debian.mjs';
 import { hasImage } from './engine.mjs';
-import { dockerfile, offlineScript } from './image.mjs';
+import { addedPackages, dockerfile, offlineScript, packageList } from './image.mjs';
 import { removeOldImages } from './image-prune.mjs';
 import { pinchBundle, runnerBundle } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
@@ -33,7 +33,7 @@ export async function buildImage(engine, plan) {
   try {
     fillContext(folder, plan.authorities);
     const body = await docker.buildImage(
-      { context: folder, src: ['Dockerfile', 'runner.cjs', 'pinch.cjs', 'ca'] },
+      { context: folder, src: ['Dockerfile', 'packages.txt', 'runner.cjs', 'pinch.cjs', 'ca'] },
       buildOptions(base, plan),
     );
     await finished(docker, body, 'The agent image could not be built');
@@ -53,6 +53,7 @@ export async function buildImage(engine, plan) {
  */
 function fillContext(folder, authorities) {
   copyFileSync(dockerfile, join(folder, 'Dockerfile'));
+  copyFileSync(packageList, join(folder, 'packages.txt'));
   copyFileSync(runnerBundle, join(folder, 'runner.cjs'));
   copyFileSync(pinchBundle, join(folder, 'pinch.cjs'));
   // The engine keeps the mode, whatever our umask made of it.
@@ -84,7 +85,7 @@ function buildOptions(base, { tag, uid, authorities, settings }) {
  * @param {Docker} docker
  */
 async function ensureBase(engine, docker) {
-  const offline = `pinch-base:${hashOf([offlineScript]).slice(0, 12)}`;
+  const offline = `pinch-base:${hashOf([offlineScript], addedPackages()).slice(0, 12)}`;
   for (const base of [registryBase, offline]) if (await hasImage(engine, base)) return base;
   const problem = await pull(docker);
   if (problem === undefined) return registryBase;

@@ -11,6 +11,9 @@ import { hashOf } from './stamp.mjs';
 
 export const dockerfile = inRoot('container', 'Dockerfile');
 export const offlineScript = inRoot('container', 'offline-base.sh');
+export const packageList = inRoot('container', 'packages.txt');
+/** Debian packages that skills add. */
+export const addedPackages = () => readFileSync(packageList, 'utf8').match(/^[a-z0-9].*$/gm) ?? [];
 
 /** The uid agents run as: the daemon's, so that files written inside are usable outside, but never root. */
 export const agentUid = () => process.getuid?.() || 1000;
@@ -26,7 +29,7 @@ export async function ensureImage(engine, settings) {
   if (!bundles.every(existsSync)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
   const uid = agentUid();
-  const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...authorities]).slice(0, 12)}`;
+  const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...addedPackages(), ...authorities]).slice(0, 12)}`;
   if (!(await hasImage(engine, tag))) {
     const { buildImage } = await import('./image-build.mjs');
     await buildImage(engine, { tag, uid, authorities, settings });
