@@ -1,0 +1,172 @@
+// From Slack's events to committed messages: once each, in order, those too that were written while nobody listened.
+import type { Clock } from '../clock.js';
+import { describeError } from '../errors.js';
+import { type ChannelDeps, ChannelError, type InboundMessage } from './channel.js';
+import type { Conversation, Self, SlackApi } from './slack-api.js';
+import { toChannelError } from './slack-errors.js';
+import {
+  mediaOf,
+  mentionedIn,
+  plainText,
+  readEvent,
+  type SlackMessage,
+  type Update,
+  updateOf,
+  withoutAddress,
+} from './slack-inbound.js';
+import type { SlackEvent } from './slack-socket.js';
+
+/** How long the name of a person or a channel is believed. */
+const NAME_KEPT_MS = 3_600_000;
+/** Messages that this process knows to be committed; Slack repeats an event for an hour at most. */
+const REMEMBERED = 5_000;
+/** Slack's events may overtake each other by some seconds, and the store knows what it has. */
+const OVERLAP_S = 60;
+/** A first start looks back this far: who writes while it comes up gets an answer. */
+const FIRST_LOOK_S = 600;
+/** How old the first message of a thread may be in which somebody answered while nobody listened. */
+const THREAD_AGE_S = 24 * 3_600;
+const MAX_QUOTE_CHARS = 500;
+
+type Spoken = Extract<Update, { kind: 'message' }>;
+
+export function createInbox(api: SlackApi, deps: ChannelDeps) {
+  const committed = new Set<string>();
+  const directory = createDirectory(api, deps);
+
+  /** Throws ChannelError when the store refuses the message: everything behind it has to wait. */
+  async function commit(update: Spoken, self: Self): Promise<void> {
+    const { channel, message } = update;
+    const id = `${channel} ${message.ts} ${message.edited?.ts ?? ''}`;
+    if (committed.has(id) || message.user === self.userId) return;
+    const inbound = await describe(directory, update, { self, assistantName: deps.assistantName });
+    try {
+      deps.onMessage(inbound);
+    } catch (cause) {
+      throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
+    }
+    committed.add(id);
+    for (const old of committed) if (committed.size > REMEMBERED) committed.delete(old);
+    keepCursor(deps, Number(message.ts));
+  }
+
+  return {
+    /** Commits, then acknowledges. Throws ChannelError when the store refuses, or when Slack cannot be asked who somebody is. */
+    async take({ type, body, acknowledge }: SlackEvent, self: Self): Promise<void> {
+      const update = readEvent(type, body);
+      if (update.kind === 'moved') deps.onChatMoved(update.from, update.to);
+      if (update.kind === 'message') await commit(update, self);
+      await acknowledge();
+    },
+    /** Commits what is in the history since the last message we know. */
+    async catchUp(self: Self): Promise<void> {
+      const since = cursorOf(deps) - OVERLAP_S;
+      const missed: Spoken[] = [];
+      for (const { id } of await api.conversations())
+        for (const message of await spokenSince(api, id, since)) {
+          const update = updateOf(id, message, false);
+          if (update.kind === 'message') missed.push(update);
+        }
+      missed.sort((a, b) => Number(a.message.ts) - Number(b.message.ts));
+      for (const update of missed) await commit(update, self);
+    },
+  };
+}
+
+/** Epoch s by Slack's clock. */
+function cursorOf({ storage, clock }: ChannelDeps): number {
+  const stored = storage.get('cursor', ['received']).received;
+  return stored === undefined ? clock.now() / 1000 - FIRST_LOOK_S : Number(stored);
+}
+
+function keepCursor(deps: ChannelDeps, ts: number): void {
+  const stored = deps.storage.get('cursor', ['received']).received;
+  if (stored === undefined || ts > Number(stored))
+    deps.storage.set([{ kind: 'cursor', id: 'received', value: ts.toFixed(6) }]);
+}
+
+/** Messages of a conversation and of its threads; a thread shows in the history by its first message only. */
+async function spokenSince(api: SlackApi, channel: string, since: number): Promise<SlackMessage[]> {
+  const found = await api.history(channel, since - THREAD_AGE_S);
+  for (const { ts, latest_reply } of [...found])
+    if (latest_reply !== undefined && Number(latest_reply) >= since)
+      found.push(...(await api.replies(channel, ts, since)));
+  const byId = new Map(found.map((message) => [message.ts, message]));
+  return [...byId.values()].filter(({ ts }) => Number(ts) >= since);
+}
+
+async function describe(
+  directory: Directory,
+  { channel, message, edited }: Spoken,
+  { self, assistantName }: { self: Self; assistantName: string },
+): Promise<InboundMessage> {
+  const { user = '', ts, thread_ts: thread } = message;
+  const chat = await directory.conversation(channel);
+  const sender = await directory.person(user);
+  const first = thread === undefined || thread === ts ? undefined : await directory.firstOfThread(channel, thread);
+  const names = new Map([[self.userId, assistantName]]);
+  for (const id of mentionedIn(`${message.text} ${first?.text ?? ''}`))
+    if (!names.has(id)) names.set(id, (await directory.person(id)).name);
+  const title = chat.kind === 'direct' ? sender.name : `#${chat.name ?? channel}`;
+  return {
+    chat: { address: channel, kind: chat.kind, title },
+    sender: { address: user, name: sender.name, ...(sender.username && { username: sender.username }) },
+    platformId: ts,
+    text: plainText(withoutAddress(message.text, self.userId), names),
+    sentAt: Math.round(Number(message.edited?.ts ?? ts) * 1000),
+    addressesAssistant: mentionedIn(message.text).includes(self.userId) || first?.user === self.userId,
+    ...(first && {
+      replyTo: {
+        platformId: first.ts,
+        sender: first.user === self.userId ? assistantName : (await directory.person(first.user ?? '')).name,
+        text: shortened(plainText(first.text, names)),
+      },
+    }),
+    edited,
+    media: mediaOf(message),
+  };
+}
+
+function shortened(text: string): string {
+  const characters = [...text];
+  return characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : text;
+}
+
+type Directory = ReturnType<typeof createDirectory>;
+
+/** Who people are, what channels are called and how threads began. Throws ChannelError only when Slack cannot be asked. */
+function createDirectory(api: SlackApi, { clock }: ChannelDeps) {
+  const conversation = (id: string): Conversation => ({ id, kind: 'group' });
+  const person: Awaited<ReturnType<SlackApi['person']>> = { name: 'Someone', username: undefined };
+  const threads = remembered<SlackMessage | undefined>(clock, {
+    ask: (id) => api.firstOfThread(...splitId(id)),
+    otherwise: () => undefined,
+  });
+  return {
+    conversation: remembered(clock, { ask: api.conversation, otherwise: conversation }),
+    person: remembered(clock, { ask: api.person, otherwise: () => person }),
+    firstOfThread: (channel: string, ts: string) => threads(`${channel} ${ts}`),
+  };
+}
+
+function splitId(id: string): [string, string] {
+  const [channel = '', ts = ''] = id.split(' ');
+  return [channel, ts];
+}
+
+/** Asks once an hour for each id; what Slack refuses to tell must not block the messages behind it. */
+function remembered<T>(clock: Clock, { ask, otherwise }: { ask(id: string): Promise<T>; otherwise(id: string): T }) {
+  const known = new Map<string, { until: number; value: Promise<T> }>();
+  return (id: string): Promise<T> => {
+    const before = known.get(id);
+    if (before && before.until > clock.now()) return before.value;
+    const value = ask(id).catch((cause: unknown) => {
+      known.delete(id);
+      const error = toChannelError(cause);
+      if (error.kind !== 'permanent') throw error;
+      return otherwise(id);
+    });
+    known.set(id, { until: clock.now() + NAME_KEPT_MS, value });
+    return value;
+  };
+}
