@@ -54,8 +54,13 @@ export function answerCommand(context: CommandContext, call: CommandCall): strin
 }
 
 /** What the chat waits for, in one session or (null) in all, tasks' too. Returns how many runs waited or worked. */
-function cancelRuns({ store, wake, clock }: CommandContext, chat: Chat, session: string | null): number {
+export function cancelRuns(
+  { store, wake, clock }: Pick<CommandContext, 'store' | 'wake' | 'clock'>,
+  chat: Chat,
+  session: string | null,
+): number {
   const { running, waiting } = store.runs.cancel(chat.id, session, clock.now());
+  if (session === null) store.tasks.dropWaiting(null, chat.id, 'somebody stopped it', clock.now());
   store.afterCommit(() => {
     for (const runId of running) wake.emit('abort', runId);
     wake.emit('tasks');

@@ -47,7 +47,7 @@ function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: 
       return tasks.details(task);
     case 'run':
       tasks.change(task, { action });
-      return `Task ${task.id} (${task.title}) runs now.`;
+      return `Task ${task.id} (${task.title}) starts now, unless it is working already.`;
     case 'pause':
     case 'resume':
     case 'cancel':

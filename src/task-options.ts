@@ -26,7 +26,8 @@ export function taskOptions(
     ...task?.options,
     context: context ?? task?.options.context ?? (starts.kind === 'once' ? 'chat' : 'fresh'),
     misfire: misfire ?? task?.options.misfire ?? 'latest',
-    overlap: overlap ?? task?.options.overlap ?? 'skip',
+    // Making up for slots means one after the other.
+    overlap: overlap ?? task?.options.overlap ?? (misfire === 'all' ? 'queue' : 'skip'),
     jitterMs: jitter === undefined ? (task?.options.jitterMs ?? 0) : parseDuration(jitter),
     after: after ?? task?.options.after ?? [],
     ...(check !== undefined && { check }),

@@ -104,7 +104,7 @@ describe('in chat', () => {
     expect(command('task', '1 resume')).toBe(
       'Task 1 (Brief) is scheduled, cron `0 9 * * 1-5` (Europe/Berlin). Next: Mon 23 Nov 2026, 09:00 · Tue 24 Nov 2026, 09:00 · Wed 25 Nov 2026, 09:00 (Europe/Berlin).',
     );
-    expect(command('task', '1 RUN')).toBe('Task 1 (Brief) runs now.');
+    expect(command('task', '1 RUN')).toBe('Task 1 (Brief) starts now, unless it is working already.');
     expect(command('task', '1')).toContain('> Brief\n> with weather\n- Sat 21 Nov 2026, 10:00: waiting');
     expect(command('task', '1 cancel')).toContain('is cancelled');
     expect(command('task', '1 resume')).toBe('task 1 is cancelled (schedule a new one)');

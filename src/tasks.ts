@@ -57,7 +57,7 @@ export function createTasks(deps: TasksDeps) {
     },
     view(task: Task): TaskView {
       const { secret: _, starts, ...rest } = task;
-      return { ...rest, starts: startsText(starts), next: nextTimes(task), ...factsOf(deps, task, 20) };
+      return { ...rest, starts: startsText(starts), next: nextTimes(task), ...factsOf(deps, task, 10) };
     },
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
     list: (groupId: number | null): string => taskList(store.tasks.open(groupId)),
@@ -96,8 +96,8 @@ function changeTask(deps: TasksDeps, task: Task, { action, fields = {} }: TaskCh
   const { store, clock } = deps;
   if (task.state === 'cancelled') throw badTask(`task ${task.id} is cancelled`, 'schedule a new one');
   if (action === 'update') updateTask(deps, task, fields, chat);
-  if (action === 'pause') store.tasks.setState(task.id, 'paused', null);
-  if (action === 'cancel') store.tasks.setState(task.id, 'cancelled', null);
+  if (action === 'pause') haltTask(store, task.id, 'paused', clock.now());
+  if (action === 'cancel') haltTask(store, task.id, 'cancelled', clock.now());
   if (action === 'resume') {
     const nextAt = firstAt(task.starts, clock.now());
     if (nextAt === null && isTimed(task)) throw badTask(`task ${task.id} has no further times`, 'give it a new one');
@@ -120,6 +120,13 @@ function updateTask({ store, clock, config }: TasksDeps, task: Task, fields: Fie
   const nextAt = isNewTime ? firstAt(starts, now) : task.nextAt;
   store.tasks.change({ id, chatId, groupId, title, prompt, starts, options, nextAt });
   if (isNewTime && task.state === 'done') store.tasks.setState(id, 'active', nextAt);
+}
+
+/** No further slot, and none of those that wait; a run that works goes on. In the caller's transaction. */
+export function haltTask(store: Store, id: number, state: 'paused' | 'cancelled', now: number): void {
+  store.tasks.setState(id, state, null);
+  store.tasks.dropWaiting(id, null, `the task was ${state}`, now);
+  store.runs.cancelOfTask(id, now);
 }
 
 /** One slot of the task now, whatever its times are; the scheduler makes it a run. */

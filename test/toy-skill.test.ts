@@ -48,7 +48,7 @@ test(
     expect(changes()).toEqual({ edited: [`1\t0\t${channels}`], created: ['src/channels/folder.ts'] });
     insert(
       contract,
-      'import { afterEach',
+      'import { BufferJSON }',
       "import fs from 'node:fs';\nimport os from 'node:os';\nimport path from 'node:path';\n",
     );
     insert(contract, 'import { telegram }', "import { folder } from './folder.js';\n");
@@ -58,7 +58,7 @@ test(
     expect(await checkout.lint(['src/channels/folder.ts', channels])).toBe('');
     // A pattern that fits no title would run nothing, and pass.
     for (const title of ['keeps the contract', 'loses nothing'])
-      expect(checkout.read(contract)).toContain(`'%s ${title}'`);
+      expect(checkout.read('src/channels/testing/contract.ts')).toContain(`\${name} ${title}`);
     expect(await checkout.test([contract, '-t', '^folder '])).toBe('');
     checkout.commit();
   },

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { needsPerson } from '../channels/channel.js';
+import { cancelRuns } from '../commands.js';
 import { folderProblem } from '../decide/commands.js';
 import { startOfDay } from '../decide/day.js';
 import { findChat } from '../gateway/calls.js';
@@ -88,6 +89,7 @@ function addRuns(app: Hono, deps: DashboardDeps): void {
       if (!store.runs.revive(run.id, clock.now())) {
         throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a dead or cancelled run can be retried');
       }
+      store.tasks.reopenSlot(run.id);
       store.events.add(run.id, clock.now(), 'retried', { was: run.state });
     });
     wake.emit('runs');
@@ -139,9 +141,12 @@ function addChats(app: Hono, deps: DashboardDeps): void {
     const problem = folderProblem(folder);
     if (problem) throw refuse(400, 'bad_request', problem);
     const chat = deps.store.transaction(() => {
-      const { id } = findChat(deps.store, c.req.param('id')) ?? firstSight(deps, c.req.param('id'));
+      const before = findChat(deps.store, c.req.param('id')) ?? firstSight(deps, c.req.param('id'));
+      const { id } = before;
       // The main group is the owner's: made as such also when this is the first time anybody names it.
       const group = groups.ensure(folder, folder === 'main', deps.clock.now());
+      // What works or waits belongs to the old group: its answer must not come out of the new one.
+      if (before.groupId !== group.id) cancelRuns(deps, before, null);
       groups.assignChat(id, group.id);
       groups.setSenders(id, senders, listed);
       return groups.chat(id);

@@ -133,14 +133,14 @@ function slotLine({ slotAt, state, count, detail, runId, delivery }: SlotView, t
 }
 
 /** What a run that nobody asked for just now is told before its prompt. */
-export function unattendedNote(input: TaskRunInput, chatTitle: string, timeZone: string): string {
+export function unattendedNote(input: TaskRunInput, timeZone: string): string {
   const { taskId, title, slotAt, late, missed } = input;
   const planned = timeText(slotAt, input.timeZone ?? timeZone);
   const delay = late ? ' It is late: this machine was off, asleep or busy at the time.' : '';
   const gap = missed > 0 ? ` ${missed} earlier times were missed and are not made up for.` : '';
   return (
     `[Task ${taskId} (${title}), due ${planned}.${delay}${gap} Nobody is there to answer: decide by yourself, or use the ask tool and end. ` +
-    `Your last text is sent to the chat "${chatTitle}". If there is nothing people need to know, make it exactly [silent].]`
+    `Your last text is sent to the chat. If there is nothing people need to know, make it exactly [silent].]`
   );
 }
 
@@ -154,5 +154,5 @@ export const taskNotices = {
     `${name(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused: ${error}\n\n\`/task ${task.id} resume\` starts it again.`,
   blocked: (task: Task, why: string): string => `${name(task)} did not run: ${why}.`,
   missed: (task: Task): string =>
-    `${name(task)} was due while this machine was off, more than a week ago; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,
+    `${name(task)} was due while this machine was off; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,
 };

@@ -76,7 +76,7 @@ function recordDone(deps: OutcomeDeps, attempt: Attempt, { text, handledMessageI
   }
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group));
-  const saysNothing = text.trim() === '' || (input && SILENT.test(text));
+  const saysNothing = text.trim() === '' || SILENT.test(text);
   if (!saysNothing) store.outbox.add({ key: `${run.id}:final`, chatId: run.chatId, runId: run.id, text, now });
   const last = unseen.at(-1);
   if (run.kind !== 'message' || !key || !last) return;

@@ -142,7 +142,7 @@ describe('while nobody was there: three hours down with */5', () => {
   });
 
   test('all: the newest ten, one after the other, the rest missed', async () => {
-    const task = add({ every: undefined, cron: '*/5 * * * *', misfire: 'all', overlap: 'queue' });
+    const task = add({ every: undefined, cron: '*/5 * * * *', misfire: 'all' });
     await downFor(3 * HOUR + 2 * MINUTE);
     expect(slots(task.id)).toEqual([
       ...['12:00', '11:55', '11:50', '11:45', '11:40', '11:35', '11:30', '11:25', '11:20'].map((at) => `${at} waiting`),
@@ -312,6 +312,38 @@ describe('overlap and order', () => {
     expect(slots(report.id)).toEqual(['10:00 done', '10:00 blocked']);
   });
 
+  test('after one that was missed: blocked, not waited for, whichever came first; a task for one time is over then', async () => {
+    const later = add({ every: undefined, cron: '0 11 * * *', misfire: 'skip', title: 'Later' });
+    const first = add({ every: undefined, cron: '0 10,12 * * *', after: [later.id] });
+    const once = add({ every: undefined, at: '2026-11-21T12:00', after: [later.id] });
+    await downFor(3 * HOUR + 10 * MINUTE);
+    expect(slots(first.id)).toEqual(['12:00 blocked', '10:00 missed']);
+    expect(store.tasks.get(once.id)?.state).toBe('done');
+    expect(open()).toEqual([]);
+  });
+
+  test('by hand while a late slot is still to come: not both at once', async () => {
+    const task = add({ every: undefined, cron: '0 10 * * *' });
+    clock.set(START + HOUR + 30_000);
+    tasks.change(task, { action: 'run' });
+    expect(open()).toHaveLength(1);
+    expect(slots(task.id)).toEqual(['10:00 running', '10:00 skipped']);
+  });
+
+  test('a retried run opens its slot again: what comes after it waits, and its end counts', async () => {
+    const task = add({});
+    await clock.advance(5 * MINUTE);
+    work('dead');
+    const [dead] = store.runs.list('dead', 1);
+    store.runs.revive(dead?.id ?? 0, clock.now());
+    store.tasks.reopenSlot(dead?.id ?? 0);
+    await clock.advance(5 * MINUTE);
+    expect(slots(task.id)).toEqual(['09:10 skipped', '09:05 running']);
+    work();
+    expect(slots(task.id)).toEqual(['09:10 skipped', '09:05 done']);
+    expect(store.tasks.get(task.id)?.failures).toBe(0);
+  });
+
   test('a circle is refused', () => {
     const first = add({});
     const second = add({ after: [first.id] });
@@ -373,6 +405,42 @@ test('a task that cannot be computed any more is paused, and the others come', a
   expect(notices).toEqual([expect.stringContaining('failed and is paused')]);
 });
 
+test('pausing drops what waits, also after failures; what works goes on', async () => {
+  const task = add({ overlap: 'queue', jitter: '1h' });
+  await clock.advance(15 * MINUTE);
+  tasks.change(task, { action: 'pause' });
+  expect(store.runs.counts()).toEqual({ cancelled: 1 });
+  wake.emit('tasks');
+  expect(slots(task.id)).toEqual(['09:15 skipped', '09:10 skipped', '09:05 cancelled']);
+  const shaky = add({ overlap: 'queue' });
+  await clock.advance(40 * MINUTE);
+  for (let n = 0; n < 5; n += 1) work('dead');
+  expect(store.tasks.get(shaky.id)?.state).toBe('paused');
+  expect(open()).toEqual([]);
+  expect(slots(shaky.id).filter((slot) => slot.endsWith('waiting'))).toEqual([]);
+});
+
+test('a task whose chat moved to another group does nothing in it', async () => {
+  const task = add({});
+  store.groups.assignChat(chat.id, store.groups.ensure('family', false, START).id);
+  await clock.advance(10 * MINUTE);
+  expect(open()).toEqual([]);
+  expect(slots(task.id)).toEqual(['09:10 skipped ×2']);
+});
+
+test('a time whose run is there but whose slot was forgotten is not worked on again, nor in the way', async () => {
+  const task = add({});
+  await clock.advance(5 * MINUTE);
+  work();
+  store.tasks.pruneSlots(task.id, 0);
+  store.tasks.dropSlotBefore(task.id, START + 6 * MINUTE);
+  store.tasks.setNext(task.id, START + 5 * MINUTE);
+  wake.emit('tasks');
+  expect(slots(task.id)).toEqual([]);
+  await clock.advance(5 * MINUTE);
+  expect(slots(task.id)).toEqual(['09:10 running']);
+});
+
 test('run now: a slot of its own, at once, also when paused', () => {
   const task = add({});
   tasks.change(task, { action: 'pause' });
@@ -386,9 +454,9 @@ test('cancelled: what waited is dropped, nothing comes any more', async () => {
   const task = add({ overlap: 'queue' });
   await clock.advance(10 * MINUTE);
   tasks.change(task, { action: 'cancel' });
-  work();
   await clock.advance(HOUR);
-  expect(slots(task.id)).toEqual(['09:10 skipped', '09:05 done']);
+  expect(slots(task.id)).toEqual(['09:10 skipped', '09:05 cancelled']);
+  expect(open()).toEqual([]);
   expect(() => tasks.change(store.tasks.get(task.id) ?? task, { action: 'resume' })).toThrow('is cancelled');
 });
 

@@ -6,6 +6,7 @@ import { decideDue, decideGate, type GateDecision } from '../decide/task-due.js'
 import { taskNotices } from '../decide/task-text.js';
 import { describeError } from '../errors.js';
 import { inputOf, isTimed, type Slot, type Task, type TaskRunInput } from '../store/task-rows.js';
+import { haltTask } from '../tasks.js';
 import { sessionName } from '../types.js';
 import type { LoopDeps } from './deps.js';
 
@@ -39,8 +40,13 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
     if (now < lastSeen - SET_BACK_MS) clockWasSetBack(deps, now);
     lastSeen = now;
     const due = store.tasks.due(now, BATCH);
-    if (due.length > 0) store.transaction(() => due.forEach((task) => void tryToFire(deps, task, now)));
-    if (due.length > 0) wake.emit('runs');
+    if (due.length > 0) {
+      store.transaction(() => {
+        for (const task of due) tryToFire(deps, task, now);
+        releaseWaiting(deps);
+      });
+      wake.emit('runs');
+    }
     const next = store.tasks.nextDueAt();
     if (due.length === BATCH) setImmediate(pump);
     else timer = typeof next === 'number' ? clock.at(next, pump) : undefined;
@@ -76,7 +82,7 @@ function tryToFire(deps: SchedulerDeps, task: Task, now: number): void {
     fireDue(deps, task, now);
   } catch (error) {
     deps.log.error({ taskId: task.id, err: error }, 'task could not be started');
-    deps.store.tasks.setState(task.id, 'paused', null);
+    haltTask(deps.store, task.id, 'paused', now);
     deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
   }
 }
@@ -106,26 +112,40 @@ function openSlot(deps: SchedulerDeps, task: Task, input: TaskRunInput): void {
   const slot = { taskId: task.id, slotAt, now: clock.now() };
   const gate = gateOf(deps, task, slotAt);
   if (gate.kind === 'wait') store.tasks.addSlot({ ...slot, state: 'waiting', input });
-  else if (gate.kind === 'run') store.tasks.addSlot({ ...slot, state: 'running', runId: enqueue(deps, task, input) });
-  else {
+  else if (gate.kind === 'run') {
+    const runId = enqueue(deps, task, input);
+    if (runId !== undefined) store.tasks.addSlot({ ...slot, state: 'running', runId });
+  } else {
     store.tasks.addSlot({ ...slot, state: gate.kind, detail: gate.why });
     passedBy(deps, task, slotAt, gate);
   }
 }
 
-/** Starts the run of a slot that waited, if it may start now. */
-function release(deps: SchedulerDeps, task: Task, { slotAt, input }: Slot): void {
+/** Looks at the slots that wait until none of them may go on: what becomes of one decides about the others. */
+function releaseWaiting(deps: SchedulerDeps): void {
+  const { store } = deps;
+  const isChanged = (slot: Slot) => {
+    const task = store.tasks.get(slot.taskId);
+    return task !== undefined && release(deps, task, slot);
+  };
+  while (store.tasks.waiting().filter(isChanged).length > 0);
+}
+
+/** Starts the run of a slot that waited, if it may start now. Returns whether it no longer waits. */
+function release(deps: SchedulerDeps, task: Task, { slotAt, input }: Slot): boolean {
   const { store, clock } = deps;
   const gate = gateOf(deps, task, slotAt);
-  if (gate.kind === 'wait' || !input) return;
+  if (gate.kind === 'wait' || !input) return false;
   const slot = { taskId: task.id, slotAt, now: clock.now() };
   if (gate.kind === 'run') {
     const runId = enqueue(deps, task, input);
-    if (runId !== undefined) return void store.tasks.startSlot(task.id, slotAt, runId);
-    return void store.tasks.endSlot({ ...slot, state: 'skipped', detail: 'the same work was done before' });
+    if (runId !== undefined) return store.tasks.startSlot(task.id, slotAt, runId);
+    return store.tasks.endSlot({ ...slot, state: 'skipped', detail: 'the same work was done before' });
   }
   store.tasks.endSlot({ ...slot, state: gate.kind, detail: gate.why });
   passedBy(deps, task, slotAt, gate);
+  endWhenOver(deps, task);
+  return true;
 }
 
 /** Slots of one fate in a row become one row; of the first that is blocked the owner is told. */
@@ -136,7 +156,8 @@ function passedBy({ store, notifyOwner }: SchedulerDeps, task: Task, slotAt: num
 
 function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: number): GateDecision {
   const { overlap, after, budgetMicroUsd } = task.options;
-  if (task.state === 'cancelled') return { kind: 'skipped', why: 'the task was cancelled' };
+  if (store.groups.chat(task.chatId)?.groupId !== task.groupId)
+    return { kind: 'skipped', why: 'its chat belongs to another group now' };
   const spent = budgetMicroUsd === undefined ? 0 : (store.tasks.spent(task.id, startOfDay(clock.now(), timeZone)) ?? 0);
   if (budgetMicroUsd !== undefined && spent >= budgetMicroUsd)
     return { kind: 'skipped', why: 'its budget of the day is used up' };
@@ -147,7 +168,7 @@ function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: n
     return [{ id, title: before.title, state: store.tasks.lastState(id, slotAt), isDue }];
   });
   // Every delivery of a hook counts: none is dropped because of the one before.
-  const earlierOpen = isTimed(task) ? (store.tasks.earlierOpen(task.id, slotAt) ?? 0) : 0;
+  const earlierOpen = isTimed(task) ? (store.tasks.otherOpen(task.id, slotAt) ?? 0) : 0;
   return decideGate({ overlap, earlierOpen, predecessors });
 }
 
@@ -184,12 +205,9 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
       countFailures(deps, task, state === 'failed' ? (error ?? 'unknown error') : undefined);
       endWhenOver(deps, task);
     }
-    const waiting = ended.length > 0 || runId === null ? store.tasks.waiting() : [];
-    for (const slot of waiting) {
-      const task = store.tasks.get(slot.taskId);
-      if (task) release(deps, task, slot);
-    }
-    return waiting.length > 0;
+    const mayStart = ended.length > 0 || runId === null;
+    if (mayStart) releaseWaiting(deps);
+    return mayStart;
   });
   if (started) wake.emit('runs');
 }
@@ -201,14 +219,14 @@ function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task,
   if (error === undefined || task.state !== 'active') return;
   if (failures === 1) notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error));
   if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
-  store.tasks.setState(task.id, 'paused', null);
+  haltTask(store, task.id, 'paused', clock.now());
   notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error));
 }
 
 /** A task without further times is over once its last slot is. */
 function endWhenOver({ store }: SchedulerDeps, task: Task): void {
   if (!isTimed(task) || task.state !== 'active' || task.nextAt !== null) return;
-  if (store.tasks.earlierOpen(task.id, Number.MAX_SAFE_INTEGER) === 0) store.tasks.setState(task.id, 'done', null);
+  if (store.tasks.otherOpen(task.id, Number.MAX_SAFE_INTEGER) === 0) store.tasks.setState(task.id, 'done', null);
 }
 
 /** Times computed from a clock that was ahead would come far too late: computed anew. Slots that were worked on stay so. */

@@ -87,3 +87,35 @@ test('a link in place of the folder is refused, one in it is passed over', async
   drop('real');
   await vi.waitFor(() => expect(announced()).toEqual(['inbox/real (1 bytes)']), 10_000);
 });
+
+test('a file that is changed in its place starts nothing; one that comes back after it was taken away does', async () => {
+  wait('*');
+  start();
+  drop('scan.pdf', 'one');
+  await vi.waitFor(() => expect(announced()).toHaveLength(1), 10_000);
+  drop('scan.pdf', 'changed by the agent');
+  await systemClock.sleep(600);
+  expect(announced()).toHaveLength(1);
+  rmSync(join(inbox, 'scan.pdf'));
+  await systemClock.sleep(600);
+  drop('scan.pdf', 'another scan');
+  await vi.waitFor(() => expect(announced()).toHaveLength(2), 10_000);
+});
+
+test('a folder that was replaced is watched in its new place', async () => {
+  wait('*');
+  start();
+  renameSync(inbox, `${inbox}-old`);
+  mkdirSync(inbox);
+  await systemClock.sleep(800);
+  drop('late.txt');
+  await vi.waitFor(() => expect(announced()).toEqual(['inbox/late.txt (1 bytes)']), 10_000);
+});
+
+test('a hundred files at once are all taken, some at a time', async () => {
+  wait('*');
+  start();
+  for (let n = 0; n < 100; n += 1) drop(`file-${n}`);
+  await vi.waitFor(() => expect(announced()).toHaveLength(100), 15_000);
+  expect(new Set(announced()).size).toBe(100);
+});

@@ -73,7 +73,7 @@ export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
         timeZone: config.timeZone,
         messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
-        ...(input && { unattended: { note: unattendedNote(input, chat.title, config.timeZone), check: input.check } }),
+        ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),
       };
     },
     /** The copies in data/media of a finished run; the group has its own in inbox/. */

@@ -51,13 +51,13 @@ export function createMessages({ run, get, all, value }: Statements) {
       storedVersion,
     ),
     /**
-     * The session of the task's run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
+     * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
      * Undefined when it answers none, or one that works in the chat's own session.
      */
     answeredSession: value<[chatId: number, id: number, quoted: string | null], string>(
       `SELECT r.session FROM messages m JOIN runs r ON r.id = m.run_id
-       WHERE m.chat_id = ?1 AND m.direction = 'out' AND r.task_id IS NOT NULL AND r.session LIKE 'task%'
-         AND (m.platform_id = ?3 OR (?3 IS NULL AND m.id = (SELECT max(id) FROM messages WHERE chat_id = ?1 AND id < ?2 AND command = 0)
+       WHERE m.chat_id = ?1 AND m.direction = 'out' AND r.session LIKE 'task%'
+         AND (m.platform_id = ?3 OR (?3 IS NULL AND r.chat_id = ?1 AND m.id = (SELECT max(id) FROM messages WHERE chat_id = ?1 AND id < ?2 AND command = 0)
            AND EXISTS (SELECT 1 FROM events WHERE run_id = m.run_id AND kind = 'asked'))) LIMIT 1`,
     ),
     rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),

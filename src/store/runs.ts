@@ -144,6 +144,10 @@ function createCancel({ run, values, count }: Statements) {
   return {
     /** Nothing that works now may be tried again. */
     requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
+    /** Cancels what waits of a task; what works goes on. */
+    cancelOfTask: run<[taskId: number, now: number]>(
+      `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
+    ),
     /** Cancels what waits in the chat, in one session or (null) in all, and marks what runs; returns the ids that must now be aborted, and how many waited. */
     cancel: (chatId: number, session: string | null, now: number): { running: number[]; waiting: number } => ({
       waiting: cancelReady(chatId, session, now),

@@ -17,6 +17,7 @@ export function createTasks(statements: Statements) {
   const { get, all, run, value } = statements;
   return {
     ...createSlots(statements),
+    ...createSlotChanges(statements),
     /** Returns the new task, or undefined when the key exists. */
     add: get<[task: NewTask], Task>(
       `INSERT INTO tasks (key, group_id, chat_id, title, prompt, starts, options, next_at, secret, created_at)
@@ -68,6 +69,9 @@ export function createTasks(statements: Statements) {
   };
 }
 
+/** In the words of the index `slots_open`, which is not used otherwise. */
+const isWaiting = `state IN ('waiting', 'running') AND state = 'waiting'`;
+
 function createSlots({ all, run, value }: Statements) {
   const add = run<[slot: NewSlot]>(
     `INSERT INTO slots (task_id, slot_at, state, run_id, count, detail, input, created_at, ended_at)
@@ -78,26 +82,58 @@ function createSlots({ all, run, value }: Statements) {
     'SELECT 1 FROM slots WHERE task_id = ?1 AND slot_at = ?2',
   );
   const started = value<[key: string], number>(
-    `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE state = 'waiting' AND input ->> 'key' = ?1 LIMIT 1`,
+    `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE ${isWaiting} AND input ->> 'key' = ?1 LIMIT 1`,
   );
   return {
     /** False when the slot is there already: the second insert is a no-op. */
     addSlot: (slot: NewSlot): boolean => add({ count: 1, detail: '', runId: null, input: null, ...slot }),
     hasSlot: (taskId: number, slotAt: number): boolean => slot(taskId, slotAt) !== undefined,
-    /** When a slot was last recorded: later than now means that the clock was wrong. */
-    lastRecordedAt: value<[], number | null>('SELECT max(created_at) FROM slots'),
+    /** When a task or a slot was last recorded: later than now means that the clock was wrong. */
+    lastRecordedAt: value<[], number | null>(
+      'SELECT max(at) FROM (SELECT max(created_at) AS at FROM slots UNION ALL SELECT max(created_at) FROM tasks)',
+    ),
     /** Whether a run of this key is there, or a slot that will become it. */
     wasStarted: (key: string): boolean => started(key) !== undefined,
     /** The latest slot that was not skipped. */
     lastState: value<[taskId: number, upTo: number], Slot['state']>(
       `SELECT state FROM slots WHERE task_id = ?1 AND slot_at <= ?2 AND state <> 'skipped' ORDER BY slot_at DESC LIMIT 1`,
     ),
-    earlierOpen: value<[taskId: number, before: number], number>(
-      `SELECT count(*) FROM slots WHERE state IN ('waiting', 'running') AND task_id = ?1 AND slot_at < ?2`,
+    /** Earlier slots that wait or run, and later ones that run: a slot by hand, or the clock was set back. */
+    otherOpen: value<[taskId: number, before: number], number>(
+      `SELECT count(*) FROM slots WHERE state IN ('waiting', 'running') AND task_id = ?1 AND (slot_at < ?2 OR state = 'running')`,
     ),
-    waiting: all<[], Slot>(`SELECT * FROM slots WHERE state = 'waiting' ORDER BY slot_at, task_id`, slotRow),
+    waiting: all<[], Slot>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`, slotRow),
+    /** Slots whose run has ended, of one run or of all. */
+    endedSlots: all<
+      [runId: number | null],
+      Pick<Slot, 'taskId' | 'slotAt'> & { runState: string; error: string | null }
+    >(
+      `SELECT s.task_id AS taskId, s.slot_at AS slotAt, r.state AS runState, r.error FROM slots s JOIN runs r ON r.id = s.run_id
+       WHERE s.state IN ('waiting', 'running') AND s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
+    ),
+    /** Newest first. */
+    slotsOf: all<[taskId: number, limit: number], SlotView>(
+      `SELECT s.*, r.state AS run_state,
+         (SELECT o.state FROM outbox o WHERE o.run_id = s.run_id ORDER BY o.state = 'sent', o.id DESC LIMIT 1) AS delivery
+       FROM slots s LEFT JOIN runs r ON r.id = s.run_id WHERE s.task_id = ?1 ORDER BY s.slot_at DESC LIMIT ?2`,
+      slotView,
+    ),
+  };
+}
+
+function createSlotChanges({ run }: Statements) {
+  return {
     startSlot: run<[taskId: number, slotAt: number, runId: number]>(
       `UPDATE slots SET state = 'running', run_id = ?3, input = NULL WHERE task_id = ?1 AND slot_at = ?2`,
+    ),
+    /** What waits, of one task or of all that report to a chat, will not be worked on. */
+    dropWaiting: run<[taskId: number | null, chatId: number | null, detail: string, now: number]>(
+      `UPDATE slots SET state = 'skipped', detail = ?3, input = NULL, ended_at = ?4
+       WHERE ${isWaiting} AND (task_id = ?1 OR task_id IN (SELECT id FROM tasks WHERE chat_id = ?2))`,
+    ),
+    /** Its run starts over. */
+    reopenSlot: run<[runId: number]>(
+      `UPDATE slots SET state = 'running', detail = '', ended_at = NULL WHERE run_id = ?1`,
     ),
     endSlot: run<[slot: Pick<Slot, 'taskId' | 'slotAt' | 'state' | 'detail'> & { now: number }]>(
       `UPDATE slots SET state = @state, detail = @detail, input = NULL, ended_at = @now
@@ -111,21 +147,6 @@ function createSlots({ all, run, value }: Statements) {
     ),
     dropSlotBefore: run<[taskId: number, slotAt: number]>(
       `DELETE FROM slots WHERE task_id = ?1 AND slot_at = (SELECT max(slot_at) FROM slots WHERE task_id = ?1 AND slot_at < ?2)`,
-    ),
-    /** Slots whose run has ended, of one run or of all. */
-    endedSlots: all<
-      [runId: number | null],
-      Pick<Slot, 'taskId' | 'slotAt'> & { runState: string; error: string | null }
-    >(
-      `SELECT s.task_id AS taskId, s.slot_at AS slotAt, r.state AS runState, r.error FROM slots s JOIN runs r ON r.id = s.run_id
-       WHERE s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
-    ),
-    /** Newest first. */
-    slotsOf: all<[taskId: number, limit: number], SlotView>(
-      `SELECT s.*, r.state AS run_state,
-         (SELECT o.state FROM outbox o WHERE o.run_id = s.run_id ORDER BY o.state = 'sent', o.id DESC LIMIT 1) AS delivery
-       FROM slots s LEFT JOIN runs r ON r.id = s.run_id WHERE s.task_id = ?1 ORDER BY s.slot_at DESC LIMIT ?2`,
-      slotView,
     ),
     /** Keeps the newest ones. */
     pruneSlots: run<[taskId: number, keep: number]>(

@@ -34,6 +34,9 @@ CREATE INDEX slots_by_run ON slots(run_id) WHERE run_id IS NOT NULL;
 
 ALTER TABLE runs ADD COLUMN task_id INTEGER REFERENCES tasks(id);
 ALTER TABLE runs ADD COLUMN input TEXT;
+CREATE INDEX runs_by_task ON runs(task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX outbox_by_run ON outbox(run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX model_calls_by_run ON model_calls(run_id) WHERE run_id IS NOT NULL;
 
 -- Which run sent a message: a reply to it goes on in that run's session.
 ALTER TABLE messages ADD COLUMN run_id INTEGER REFERENCES runs(id);
