@@ -1,0 +1,114 @@
+// Discord's messages as inbound ones: who, which words, which files. Pure. Names of chats are looked up by discord-inbox.ts.
+import { z } from 'zod';
+import type { InboundMedia, InboundMessage } from './channel.js';
+import { safeFileName } from './file-name.js';
+
+export const person = z.object({
+  id: z.string(),
+  username: z.string(),
+  global_name: z.string().nullish(),
+  bot: z.boolean().optional(),
+});
+
+const attachment = z.object({
+  id: z.string(),
+  filename: z.string(),
+  size: z.number(),
+  url: z.string(),
+  content_type: z.string().nullish(),
+});
+
+const said = z.object({
+  /** A snowflake: larger is later, https://discord.com/developers/docs/reference#snowflakes. */
+  id: z.string().regex(/^\d+$/),
+  channel_id: z.string(),
+  type: z.number(),
+  author: person,
+  webhook_id: z.string().optional(),
+  content: z.string(),
+  timestamp: z.string(),
+  edited_timestamp: z.string().nullish(),
+  mentions: z.array(person).default([]),
+  attachments: z.array(attachment).default([]),
+  sticker_items: z.array(z.object({ name: z.string() })).default([]),
+});
+
+export const discordMessage = said.extend({ referenced_message: said.nullish().catch(undefined) });
+export type DiscordMessage = z.infer<typeof discordMessage>;
+type Said = z.infer<typeof said>;
+type Person = z.infer<typeof person>;
+
+const DEFAULT = 0;
+const REPLY = 19;
+const MAX_QUOTE_CHARS = 500;
+
+export const nameOf = ({ global_name: name, username }: Person): string => name || username;
+
+/** What people say; joins, pins, other bots and webhooks are not. */
+export function isSpoken(message: DiscordMessage): boolean {
+  if (message.author.bot || message.webhook_id !== undefined) return false;
+  if (message.type !== DEFAULT && message.type !== REPLY) return false;
+  return wordsOf(message, new Map()) !== '' || message.attachments.length > 0;
+}
+
+export interface Context {
+  chat: InboundMessage['chat'];
+  self: { id: string };
+  assistantName: string;
+  edited: boolean;
+}
+
+export function inboundOf(message: DiscordMessage, { chat, self, assistantName, edited }: Context): InboundMessage {
+  const { author, referenced_message: replied, mentions } = message;
+  const names = new Map([...mentions, ...(replied?.mentions ?? [])].map((one) => [one.id, nameOf(one)]));
+  names.set(self.id, assistantName);
+  return {
+    chat,
+    sender: { address: author.id, name: nameOf(author), username: author.username },
+    platformId: message.id,
+    text: wordsOf(message, names),
+    sentAt: Date.parse(message.edited_timestamp ?? message.timestamp),
+    addressesAssistant: mentions.some(({ id }) => id === self.id) || replied?.author.id === self.id,
+    ...(replied && {
+      replyTo: {
+        platformId: replied.id,
+        sender: replied.author.id === self.id ? assistantName : nameOf(replied.author),
+        text: shortened(wordsOf(replied, names)),
+      },
+    }),
+    edited,
+    media: mediaOf(message),
+  };
+}
+
+/** Words as people read them (https://discord.com/developers/docs/reference#message-formatting). */
+function wordsOf({ content, sticker_items: stickers }: Said, names: ReadonlyMap<string, string>): string {
+  const words = content
+    .replace(/<@!?(\d+)>/g, (_whole, id: string) => `@${names.get(id) ?? id}`)
+    .replace(/<a?:(\w+):\d+>/g, ':$1:')
+    .replace(/<#(\d+)>/g, '#$1')
+    .trim();
+  return words || stickers.map(({ name }) => `[sticker ${name}]`).join(' ');
+}
+
+function shortened(text: string): string {
+  const characters = [...text];
+  return characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : text;
+}
+
+const KINDS = [
+  [/^image\//, 'image'],
+  [/^audio\//, 'audio'],
+  [/^video\//, 'video'],
+] as const;
+
+/** An attachment's address expires after a day: what is kept is where to ask for a new one. */
+function mediaOf({ id: message, channel_id: channel, attachments }: DiscordMessage): InboundMedia[] {
+  return attachments.map(({ id, filename, size, content_type: type }) => {
+    const mimeType = type?.split(';')[0] || 'application/octet-stream';
+    const kind = KINDS.find(([pattern]) => pattern.test(mimeType))?.[1] ?? 'document';
+    const voice = filename === 'voice-message.ogg';
+    const ref = `${channel}/${message}/${id}`;
+    return { kind: voice ? 'voice' : kind, fileName: safeFileName(filename), mimeType, sizeBytes: size, ref };
+  });
+}
