@@ -1,0 +1,62 @@
+// Stands between a client and a server on 127.0.0.1 and fails on demand, as networks do.
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface TcpGate {
+  port: number;
+  /** Ends every connection and takes no new one, until called with false. */
+  offline(isOffline: boolean): void;
+  /** Ends every connection at once. */
+  cut(): void;
+  /** The next connections are taken, and nobody ever answers on them. */
+  silence(): void;
+  /** Resolves once somebody connected. */
+  untilConnected(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startTcpGate(target: number): Promise<TcpGate> {
+  const open = new Set<Socket>();
+  const state = { offline: false, silent: false };
+  let arrived = (): void => undefined;
+  const connected = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const keep = (socket: Socket) => {
+    open.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => open.delete(socket));
+  };
+  const server = createServer((client) => {
+    keep(client);
+    if (state.offline) return void client.destroy();
+    arrived();
+    if (state.silent) return;
+    const onward = connect(target, '127.0.0.1');
+    keep(onward);
+    client.pipe(onward).pipe(client);
+    client.on('close', () => onward.destroy());
+    onward.on('close', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const cut = () => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    port: address.port,
+    offline(isOffline) {
+      state.offline = isOffline;
+      if (isOffline) cut();
+    },
+    cut,
+    silence() {
+      state.silent = true;
+    },
+    untilConnected: () => connected,
+    async close() {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
