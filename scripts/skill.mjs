@@ -44,7 +44,7 @@ const commands = {
     for (const skill of readSkills(root)) {
       const state = skillState(root, skill);
       const what = /^description: *(.*?)(?: Use when.*)?$/m.exec(skill.manual)?.[1] ?? '';
-      print(`${skill.name.padEnd(16)}${state === 'text' ? '' : `[${state}] `}${what}\n`);
+      print(`${skill.name.padEnd(24)}${state === 'text' ? '' : `[${state}] `}${what}\n`);
     }
   },
   async apply(names, options) {

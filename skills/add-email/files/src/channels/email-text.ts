@@ -16,7 +16,8 @@ const toText = compile({
 });
 
 /** HTML as plain text; quotes become lines with `> `. Never throws. */
-export const htmlToText = (html: string): string => toText(html.slice(0, MAX_HTML_CHARS)).replaceAll('\u00a0', ' ').trim();
+export const htmlToText = (html: string): string =>
+  toText(html.slice(0, MAX_HTML_CHARS)).replaceAll('\u00a0', ' ').trim();
 
 /** The line above a quoted mail, in the languages mail programs are mostly used in. */
 const WROTE =
