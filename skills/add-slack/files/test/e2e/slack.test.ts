@@ -38,7 +38,7 @@ describe.skipIf(problem !== '')(`Slack, end to end${problem && `: skipped, ${pro
     scene.model.push(bash('echo $((6 * 7))'), { text: 'It is **42**.' });
     fake.says(direct, anna, 'how much is it?');
     await eventually(() => texts().length > 0, 'an answer');
-    expect(texts()).toEqual(['It is 42.']);
+    expect(texts()).toEqual(['It is *42*.']);
   });
 
   test('a stranger gets no answer and costs no model call', async () => {
