@@ -52,6 +52,7 @@ const commands = {
     const plan = planApply(root, someNames(names));
     const added = await carryOut(plan, options, 'apply');
     say(added ? `Applied: ${plan.skills.map(({ name }) => name).join(', ')}.` : 'Nothing to add: it is all there.');
+    if (added) say('Look at it, run `npm run types`, and commit it.');
     for (const { name, how } of plan.skills.flatMap(({ env }) => env)) say(`Put ${name} into .env: ${how}`);
   },
   async remove(names, options) {

@@ -1,16 +1,7 @@
 // A whole copy of this checkout as it is now, with git of its own, in which skills can be applied, compiled and tested.
 import { execFile, execFileSync } from 'node:child_process';
-import {
-  appendFileSync,
-  cpSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { appendFileSync, cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { cleanEnvironment, createRepository, type Repository } from './repository.js';
@@ -41,17 +32,19 @@ export interface Checkout extends Repository {
   test(files: string[]): Promise<string>;
 }
 
-/** The files git knows or would add, with this checkout's packages and, beside them, those of all skills. */
+/** What is nobody else's: not the packages, not what was built, not the owner's things; the rest is git's to ignore. */
+function belongs(path: string): boolean {
+  const [first = '', second, ...deeper] = relative(source, path).split(sep);
+  if (first === 'groups') return deeper.length === 0 || deeper[0] === 'CLAUDE.template.md';
+  const own = ['.git', '.env', 'dist', 'data', 'node_modules'].includes(first);
+  return !own && second !== 'node_modules' && !deeper.includes('node_modules');
+}
+
+/** The files of this checkout, with this checkout's packages and, beside them, those of all skills. */
 export function createCheckout(): Checkout {
   const repository = createRepository({});
   const { root } = repository;
-  const options = { cwd: source, env: cleanEnvironment(), encoding: 'utf8' as const };
-  const listed = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], options);
-  for (const path of new Set(listed.split('\0').filter(Boolean))) {
-    if (!lstatSync(join(source, path), { throwIfNoEntry: false })) continue;
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    cpSync(join(source, path), join(root, path), { verbatimSymlinks: true });
-  }
+  cpSync(source, root, { recursive: true, verbatimSymlinks: true, filter: belongs });
   // As a link it is no folder, which is what .gitignore names.
   appendFileSync(join(root, '.git', 'info', 'exclude'), 'node_modules\n');
   symlinkSync(join(source, 'node_modules'), join(root, 'node_modules'));
@@ -79,7 +72,15 @@ function installDependencies(folder: string): void {
   );
   const overrides = { '@types/node': types.version };
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies, overrides }));
-  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--omit=peer', '--prefer-offline'];
+  const args = [
+    'install',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--omit=peer',
+    '--prefer-offline',
+    '--loglevel=error',
+  ];
   execFileSync('npm', args, { cwd: folder, env: cleanEnvironment(), stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
