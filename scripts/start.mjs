@@ -2,12 +2,12 @@
 // Up to date, it compares stamps and asks the engine for one image, nothing more.
 import { runCommand, SetupError } from './lib/progress.mjs';
 import { readSettings } from './lib/settings.mjs';
-import { prepareCode, prepareImage } from './lib/setup.mjs';
+import { prepareCode, prepareRuntime } from './lib/setup.mjs';
 
 await runCommand(async () => {
   await prepareCode();
   await checkSettings();
-  if (readSettings().PINCH_RUNTIME !== 'process') await prepareImage();
+  await prepareRuntime(readSettings().PINCH_RUNTIME);
   const { main } = await import('../dist/main.js');
   await main();
 });

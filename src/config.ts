@@ -34,7 +34,8 @@ const schema = z.object({
   PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
   PINCH_OWNER: matching(owner, 'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567').optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
-  PINCH_RUNTIME: z.enum(['docker', 'process'], { error: 'use docker (or process, for development)' }).default('docker'),
+  // Which there are, sandbox/runtimes.ts says.
+  PINCH_RUNTIME: matching(/^[a-z]+$/, 'use docker (or process, for development)').default('docker'),
   PINCH_UNSAFE: flag.default(false),
   PINCH_MAX_CONTAINERS: whole(1, 100).default(5),
   PINCH_IDLE_MS: whole(0, 86_400_000).default(600_000),

@@ -48,10 +48,11 @@ export async function buildImage(engine, plan) {
 }
 
 /**
+ * Puts what the Dockerfile copies, and the Dockerfile itself, into a folder.
  * @param {string} folder
  * @param {string[]} authorities
  */
-function fillContext(folder, authorities) {
+export function fillContext(folder, authorities) {
   copyFileSync(dockerfile, join(folder, 'Dockerfile'));
   copyFileSync(packageList, join(folder, 'packages.txt'));
   copyFileSync(runnerBundle, join(folder, 'runner.cjs'));
@@ -68,15 +69,22 @@ function fillContext(folder, authorities) {
  * @param {string} base
  * @param {ImagePlan} plan
  */
-function buildOptions(base, { tag, uid, authorities, settings }) {
+function buildOptions(base, plan) {
+  return { t: plan.tag, buildargs: { BASE: base, ...buildArguments(plan) }, rm: true, forcerm: true };
+}
+
+/**
+ * What the Dockerfile asks for, but for its base.
+ * @param {ImagePlan} plan
+ * @returns {Record<string, string>}
+ */
+export function buildArguments({ uid, authorities, settings }) {
   const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'];
-  const buildargs = {
-    BASE: base,
+  return {
     AGENT_UID: String(uid),
     EXTRA_CA: authorities.length > 0 ? '/usr/local/share/ca-certificates/pinch/all.pem' : '',
     ...Object.fromEntries(proxies.flatMap((name) => (settings[name] ? [[name, settings[name]]] : []))),
   };
-  return { t: tag, buildargs, rm: true, forcerm: true };
 }
 
 /**

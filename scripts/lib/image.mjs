@@ -25,18 +25,33 @@ export const agentUid = () => process.getuid?.() || 1000;
  * @returns {Promise<string>} the tag
  */
 export async function ensureImage(engine, settings) {
+  const plan = planImage(settings);
+  if (!(await hasImage(engine, plan.tag))) {
+    const { buildImage } = await import('./image-build.mjs');
+    await buildImage(engine, plan);
+  }
+  recordImage(plan.tag);
+  return plan.tag;
+}
+
+/**
+ * The image that belongs to this checkout as it is built now. Throws SetupError when it is not.
+ * @param {Settings} settings
+ * @returns {import('./image-build.mjs').ImagePlan}
+ */
+export function planImage(settings) {
   const bundles = [runnerBundle, pinchBundle];
   if (!bundles.every(existsSync)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
   const uid = agentUid();
   const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...addedPackages(), ...authorities]).slice(0, 12)}`;
-  if (!(await hasImage(engine, tag))) {
-    const { buildImage } = await import('./image-build.mjs');
-    await buildImage(engine, { tag, uid, authorities, settings });
-  }
+  return { tag, uid, authorities, settings };
+}
+
+/** Tells the daemon which image to start. @param {string} tag */
+export function recordImage(tag) {
   const content = `${JSON.stringify({ tag })}\n`;
   if (readOr(imageFile, '') !== content) writeFileSync(imageFile, content);
-  return tag;
 }
 
 /**

@@ -18,6 +18,11 @@ export const lists = {
     pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,
     key: byModule,
   },
+  'src/sandbox/runtimes.ts': {
+    what: 'the list of runtimes',
+    pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,
+    key: byModule,
+  },
   'container/agent-runner/src/tools/families.ts': {
     what: "the list of the agent's tools",
     pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Config } from '../config.js';
 import { PinchError } from '../errors.js';
-import { agentImage } from '../sandbox/choose.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
+import { agentImage } from '../sandbox/runtime.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
 
 const GIB = 1024 ** 3;
@@ -22,6 +22,7 @@ export function checkNode(): Finding {
 export async function checkEngine({ config, clock }: CheckDeps): Promise<Finding[]> {
   if (config.runtime === 'process')
     return [warning('agents run WITHOUT a sandbox (PINCH_RUNTIME=process)', 'take PINCH_RUNTIME out of .env')];
+  if (config.runtime !== 'docker') return [skipped(`not looked at with PINCH_RUNTIME=${config.runtime}`)];
   const engine = connectEngine(config.env);
   const where = config.env.DOCKER_HOST ?? socketCandidates(config.env).find((path) => existsSync(path));
   // The one call that can be aborted comes first: an engine that hangs must not hang us.
@@ -41,7 +42,7 @@ export async function checkEngine({ config, clock }: CheckDeps): Promise<Finding
 }
 
 export async function checkImage({ config, clock }: CheckDeps): Promise<Finding> {
-  if (config.runtime === 'process') return skipped('not used with PINCH_RUNTIME=process');
+  if (config.runtime !== 'docker') return skipped(`not looked at with PINCH_RUNTIME=${config.runtime}`);
   const tag = agentImage(config);
   const options = { filters: { reference: [tag] } };
   const found = await within(clock, ENGINE_MS, (abortSignal) =>

@@ -5,11 +5,13 @@ import { Duplex, finished, PassThrough, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Clock } from '../clock.js';
 import { describeError, PinchError } from '../errors.js';
+import { containerUser, homeId } from '../home.js';
 import type { Logger } from '../log.js';
-import { engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
+import { connectEngine, engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
 import { createFrameReader } from './frames.js';
 import { openInstance, settled } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
+import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
 export interface DockerSandboxDeps {
@@ -33,6 +35,18 @@ const KILLED = 137;
 
 /** `held`: names of the containers this process starts or has; they are not left over. */
 type Host = DockerSandboxDeps & { held: Set<string> };
+
+export const dockerRuntime: RuntimeDefinition = {
+  name: 'docker',
+  create: (config, deps) =>
+    createDockerSandbox({
+      engine: connectEngine(config.env),
+      image: agentImage(config),
+      homeId: homeId(config.home),
+      user: containerUser(),
+      ...deps,
+    }),
+};
 
 export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
   const host: Host = { ...deps, held: new Set() };

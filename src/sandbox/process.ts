@@ -1,10 +1,12 @@
 // Runs the agent runner as a plain child process, WITHOUT a sandbox: for development on a machine without Docker.
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { openInstance } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
+import type { RuntimeDefinition } from './runtime.js';
 import type { Sandbox, SandboxExit, SandboxSpec } from './sandbox.js';
 
 export interface ProcessSandboxDeps {
@@ -13,6 +15,14 @@ export interface ProcessSandboxDeps {
   clock: Clock;
   log: Logger;
 }
+
+export const processRuntime: RuntimeDefinition = {
+  name: 'process',
+  create(config, deps) {
+    deps.log.warn('agents run WITHOUT a sandbox (PINCH_RUNTIME=process)');
+    return createProcessSandbox({ bundle: join(config.repository, 'dist', 'runner.cjs'), ...deps });
+  },
+};
 
 export function createProcessSandbox(deps: ProcessSandboxDeps): Sandbox {
   return {
