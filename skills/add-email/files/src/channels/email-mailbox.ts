@@ -126,26 +126,28 @@ function operations(client: ImapFlow): Omit<Mailbox, 'uidValidity' | 'uidNext' |
       await client.messageFlagsAdd(uid, ['\\Seen'], { uid: true, silent: true });
     },
     async download(uid, part, maxBytes) {
-      const { content } = await client.download(uid, part, { uid: true, maxBytes: maxBytes + 1, chunkSize: 1_048_576 });
-      if (!content) throw new ChannelError('permanent', 'the mail or its file is gone');
-      const chunks: Uint8Array[] = [];
-      let bytes = 0;
-      for await (const chunk of content) {
-        bytes += chunk.length;
-        if (bytes > maxBytes)
-          throw new ChannelError('permanent', `larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`);
-        chunks.push(chunk);
-      }
-      return Buffer.concat(chunks);
+      const bytes = await fetchPart(client, { uid, part, maxBytes: maxBytes + 1 });
+      if (!bytes?.length) throw new ChannelError('permanent', 'the mail is gone, or its file is empty');
+      if (bytes.length > maxBytes)
+        throw new ChannelError('permanent', `larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`);
+      return bytes;
     },
   };
+}
+
+/** The first `maxBytes` of a part, decoded, texts as UTF-8. */
+async function fetchPart(client: ImapFlow, { uid, part, maxBytes }: { uid: number; part: string; maxBytes: number }) {
+  const { content } = await client.download(uid, part, { uid: true, maxBytes, chunkSize: 1_048_576 });
+  if (!content) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** Some programs send an empty text beside the HTML. */
 async function firstWithWords(client: ImapFlow, uid: number, versions: MailPart[]): Promise<string> {
   for (const { part, mimeType } of versions) {
-    const got = await client.downloadMany(String(uid), [part], { uid: true, maxBytes: MAX_TEXT_BYTES });
-    const text = got[part]?.content?.toString('utf8') ?? '';
+    const text = (await fetchPart(client, { uid, part, maxBytes: MAX_TEXT_BYTES }))?.toString('utf8') ?? '';
     const plain = mimeType === 'text/html' ? htmlToText(text) : text;
     if (plain.trim() !== '') return plain;
   }

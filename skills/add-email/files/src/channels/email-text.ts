@@ -39,18 +39,21 @@ const isBlank = (line: string) => line.trim() === '';
  * when nothing would be left, everything stays. `isReply`: it answers another mail, so a quote is a repetition. Never throws.
  */
 export function ownWords(text: string, isReply: boolean): string {
-  const lines = text.replace(/\r\n?/g, '\n').split('\n');
+  const lines = withoutSignature(text.replace(/\r\n?/g, '\n').split('\n'));
   const unquoted = isReply ? withoutLeadingQuote(withoutTrailingQuote(lines)) : lines;
-  const own = withoutSignature(unquoted).join('\n').trim();
+  const own = withoutDevice(unquoted).join('\n').trim();
   return own || text.trim();
 }
 
+/** RFC 3676 section 4.3; some programs lose the space. */
 function withoutSignature(lines: string[]): string[] {
-  // RFC 3676 section 4.3; some programs lose the space.
   const at = lines.findIndex((line) => line === '-- ' || line === '--');
-  const kept = at === -1 ? lines : lines.slice(0, at);
-  const last = kept.findLastIndex((line) => !isBlank(line));
-  return last > 0 && MOBILE.test(kept[last]?.trim() ?? '') ? kept.slice(0, last) : kept;
+  return at === -1 ? lines : lines.slice(0, at);
+}
+
+function withoutDevice(lines: string[]): string[] {
+  const last = lines.findLastIndex((line) => !isBlank(line));
+  return last > 0 && MOBILE.test(lines[last]?.trim() ?? '') ? lines.slice(0, last) : lines;
 }
 
 function withoutTrailingQuote(lines: string[]): string[] {

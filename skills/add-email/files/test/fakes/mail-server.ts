@@ -13,9 +13,18 @@ export const PASSWORD = 'canary-mail-password';
 /** Whom the stored mails belong to: without its own configuration in /etc, Exim delivers as nobody else. */
 const OWNER = 'Debian-exim';
 
-export interface MailServer {
+interface Ports {
+  /** On 127.0.0.1 and 127.0.0.2, with STARTTLS for those who want it. */
   imapPort: number;
   smtpPort: number;
+  /** TLS from the start. */
+  imapsPort: number;
+  smtpsPort: number;
+}
+
+export interface MailServer extends Ports {
+  /** File of the certificate, for `localhost` and 127.0.0.2, that nobody trusts who is not given it. */
+  ca: string;
   /** Makes a mailbox; its password is PASSWORD. */
   add(address: string): void;
   /** Hands a mail over as `login` does; its lines may end with LF. Resolves once it lies in the mailbox. */
@@ -38,23 +47,27 @@ export function mailServerProblem(): string | undefined {
 
 export async function startMailServer(): Promise<MailServer> {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-mail-'));
-  const [imapPort, smtpPort] = [await freePort(), await freePort()];
+  const ports: Ports = {
+    imapPort: await freePort(),
+    smtpPort: await freePort(),
+    imapsPort: await freePort(),
+    smtpsPort: await freePort(),
+  };
   for (const name of ['mail', 'run', 'spool']) mkdirSync(join(folder, name), { mode: 0o755 });
   // Both programs drop root; the folder itself is 0700 by default.
   spawnSync('chmod', ['755', folder]);
   spawnSync('chown', ['-R', OWNER, join(folder, 'spool'), join(folder, 'mail')]);
-  writeFileSync(join(folder, 'dovecot.conf'), dovecotConfig(folder, imapPort));
-  writeFileSync(join(folder, 'exim.conf'), eximConfig(folder));
+  const ca = makeCertificate(folder);
+  writeFileSync(join(folder, 'dovecot.conf'), dovecotConfig(folder, ports));
+  writeFileSync(join(folder, 'exim.conf'), eximConfig(folder, ports));
   const dovecot = spawn('/usr/sbin/dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore' });
-  const exim = spawn('/usr/sbin/exim4', ['-C', join(folder, 'exim.conf'), '-bdf', '-oX', `127.0.0.1.${smtpPort}`], {
-    stdio: 'ignore',
-  });
+  const exim = spawn('/usr/sbin/exim4', ['-C', join(folder, 'exim.conf'), '-bdf'], { stdio: 'ignore' });
   const close = async () => {
     await Promise.all([end(dovecot), end(exim)]);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await Promise.all([answers(imapPort, '* OK'), answers(smtpPort, '220 ')]);
+    await Promise.all([answers(ports.imapPort, '* OK'), answers(ports.smtpPort, '220 ')]);
   } catch (error) {
     const log = ['dovecot.log', 'spool/main.log', 'spool/panic.log']
       .map((name) => join(folder, name))
@@ -63,7 +76,18 @@ export async function startMailServer(): Promise<MailServer> {
     await close();
     throw new Error(`the mail server did not start: ${said}`, { cause: error });
   }
-  return { imapPort, smtpPort, ...boxes(folder), ...submission(folder, smtpPort), close };
+  return { ...ports, ca, ...boxes(folder), ...submission(folder, ports.smtpPort), close };
+}
+
+/** Self-signed, made new each time. */
+function makeCertificate(folder: string): string {
+  const ca = join(folder, 'tls.pem');
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.2'];
+  const made = spawnSync('openssl', [...args, ...names, '-keyout', join(folder, 'tls.key'), '-out', ca]);
+  if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr}`);
+  spawnSync('chown', [OWNER, join(folder, 'tls.key')]);
+  return ca;
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -89,14 +113,19 @@ function answers(port: number, greeting: string): Promise<true> {
 
 const maildir = (folder: string, address: string) => join(folder, 'mail', address, 'Maildir');
 
+/** Exim begins a name with seconds, M, microseconds. Microseconds since 1970. */
+function deliveredAt(file: string): number {
+  const [, seconds = 0, micro = 0] = /^(\d+)\.M(\d+)/.exec(file) ?? [];
+  return Number(seconds) * 1_000_000 + Number(micro);
+}
+
 function stored(folder: string, address: string): { seen: boolean; raw: string }[] {
   const files = ['new', 'cur'].flatMap((name) => {
     const path = join(maildir(folder, address), name);
     return readdirSync(path).map((file) => ({ file, path: join(path, file) }));
   });
-  // Delivery time in seconds and then its fraction lead the name.
   return files
-    .sort((a, b) => a.file.localeCompare(b.file))
+    .sort((a, b) => deliveredAt(a.file) - deliveredAt(b.file))
     .map(({ file, path }) => ({ seen: /:2,\w*S/.test(file), raw: readFileSync(path, 'utf8') }));
 }
 
@@ -136,12 +165,15 @@ function submission(folder: string, port: number): Pick<MailServer, 'submit'> {
   };
 }
 
-const dovecotConfig = (folder: string, port: number) => `
+const dovecotConfig = (folder: string, { imapPort, imapsPort }: Ports) => `
 protocols = imap
-listen = 127.0.0.1
+listen = 127.0.0.1, 127.0.0.2
 base_dir = ${folder}/run
 log_path = ${folder}/dovecot.log
-ssl = no
+ssl = yes
+ssl_cert = <${folder}/tls.pem
+ssl_key = <${folder}/tls.key
+ssl_dh =
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 mail_location = maildir:${folder}/mail/%u/Maildir
@@ -150,10 +182,11 @@ default_vsz_limit = 0
 mail_max_userip_connections = 100
 service imap-login {
   inet_listener imap {
-    port = ${port}
+    port = ${imapPort}
   }
   inet_listener imaps {
-    port = 0
+    port = ${imapsPort}
+    ssl = yes
   }
   process_min_avail = 1
 }
@@ -165,12 +198,18 @@ userdb {
   driver = static
   args = uid=${OWNER} gid=${OWNER} home=${folder}/mail/%u
 }
+# It would slow down whoever tried a wrong password.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
 namespace inbox {
   inbox = yes
 }
 `;
 
-const eximConfig = (folder: string) => `
+const eximConfig = (folder: string, { smtpPort, smtpsPort }: Ports) => `
 primary_hostname = ${AUTH_SERVER}
 spool_directory = ${folder}/spool
 log_file_path = ${folder}/spool/%s.log
@@ -179,7 +218,11 @@ keep_environment =
 deliver_drop_privilege = true
 host_lookup =
 helo_lookup_domains =
-tls_advertise_hosts =
+local_interfaces = 127.0.0.1.${smtpPort} : 127.0.0.2.${smtpPort} : 127.0.0.1.${smtpsPort}
+tls_advertise_hosts = *
+tls_on_connect_ports = ${smtpsPort}
+tls_certificate = ${folder}/tls.pem
+tls_privatekey = ${folder}/tls.key
 smtp_accept_max = 100
 smtp_accept_queue = 0
 smtp_accept_queue_per_connection = 0
