@@ -50,7 +50,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
 /** The library keeps what it sees; we need none of that. */
 const noCache = { MessageManager: 0, ReactionManager: 0, PresenceManager: 0, GuildMemberManager: 0, UserManager: 1 };
 
-const place = z.object({ id: z.string(), last_message_id: z.string().nullish() });
+const place = z.object({ id: z.string(), last_message_id: z.string().regex(/^\d+$/).nullish() });
 const server = z.object({ channels: z.array(place).default([]), threads: z.array(place).default([]) });
 
 /** Resolves when Discord has told which servers there are. Throws the library's errors, NeedsOwner or ChannelError. */
@@ -67,7 +67,8 @@ export async function openGateway(
   client.ws.on(GatewayDispatchEvents.MessageCreate, (body: unknown) => onEvent({ type: 'said', body }));
   client.ws.on(GatewayDispatchEvents.MessageUpdate, (body: unknown) => onEvent({ type: 'edited', body }));
   client.ws.on(GatewayDispatchEvents.GuildCreate, (body: unknown) => {
-    const { channels, threads } = server.parse(body);
+    // A server of a form we do not know is read by what is said there, not by what was missed.
+    const { channels, threads } = server.safeParse(body).data ?? { channels: [], threads: [] };
     for (const { id, last_message_id: last } of [...channels, ...threads]) places.set(id, BigInt(last ?? 0));
   });
   client.on(Events.ShardReconnecting, () => end(new ChannelError('network', 'the connection to Discord was lost')));

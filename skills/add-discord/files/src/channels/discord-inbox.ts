@@ -22,6 +22,12 @@ const CURSOR = 'received';
 const idAt = (ms: number): bigint => BigInt(Math.max(0, Math.floor(ms - DISCORD_EPOCH_MS))) << 22n;
 const timeOf = (id: bigint): number => Number(id >> 22n) + DISCORD_EPOCH_MS;
 
+/** One connection: what comes through it is committed while it lasts, and not after it. */
+export interface Session {
+  self: Self;
+  signal: AbortSignal;
+}
+
 export function createInbox(api: DiscordApi, deps: ChannelDeps) {
   const { storage, clock } = deps;
   const committed = new Set<string>();
@@ -33,11 +39,12 @@ export function createInbox(api: DiscordApi, deps: ChannelDeps) {
   };
 
   /** Throws ChannelError when the store refuses the message: everything behind it has to wait. */
-  async function commit(message: DiscordMessage, self: Self, edited: boolean): Promise<void> {
+  async function commit(message: DiscordMessage, { self, signal }: Session, edited: boolean): Promise<void> {
     const id = `${message.id} ${message.edited_timestamp ?? ''}`;
     if (!isSpoken(message) || committed.has(id)) return;
     const { kind, title } = await chatOf(message.channel_id);
     const chat = { address: message.channel_id, kind, title };
+    signal.throwIfAborted();
     try {
       deps.onMessage(inboundOf(message, { chat, self, assistantName: deps.assistantName, edited }));
     } catch (cause) {
@@ -52,24 +59,24 @@ export function createInbox(api: DiscordApi, deps: ChannelDeps) {
 
   return {
     /** Commits what a person said. Throws ChannelError when the store refuses, or when Discord cannot be asked where it was said. */
-    async take({ type, body }: DiscordEvent, self: Self): Promise<void> {
+    async take({ type, body }: DiscordEvent, session: Session): Promise<void> {
       const parsed = discordMessage.safeParse(body);
       if (!parsed.success) return;
       const isEdit = type === 'edited';
       // Discord also reports that it has added the preview of a link.
       if (isEdit && !parsed.data.edited_timestamp) return;
-      await commit(parsed.data, self, isEdit);
+      await commit(parsed.data, session, isEdit);
     },
     /** Commits what was said since the last message we know. */
-    async catchUp(gateway: Pick<DiscordGateway, 'channels' | 'self'>): Promise<void> {
+    async catchUp(channels: ReturnType<DiscordGateway['channels']>, session: Session): Promise<void> {
       const last = cursor();
       const since = idAt(last === undefined ? clock.now() - FIRST_LOOK_MS : timeOf(last) - OVERLAP_MS);
-      const spoken = gateway.channels().filter(({ lastMessageId }) => lastMessageId > since);
+      const spoken = channels.filter(({ lastMessageId }) => lastMessageId > since);
       const missed: DiscordMessage[] = [];
       for (const id of new Set([...spoken.map((channel) => channel.id), ...directChats(deps)]))
         missed.push(...(await readable(api.messagesAfter(id, since))));
       missed.sort((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1));
-      for (const message of missed) await commit(message, gateway.self(), false);
+      for (const message of missed) await commit(message, session, false);
     },
   };
 }

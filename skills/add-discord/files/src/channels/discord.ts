@@ -2,7 +2,6 @@
 // counts as received once it is committed, and whatever came after the last committed one is read again at every connection.
 // The connection is in discord-gateway.ts, the REST API in discord-api.ts, what messages mean in discord-inbound.ts.
 import { z } from 'zod';
-import { describeError } from '../errors.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { createDiscordApi, type DiscordApi } from './discord-api.js';
 import { afterFailure, toChannelError } from './discord-errors.js';
@@ -124,35 +123,34 @@ async function holdConnection(
   inbox: ReturnType<typeof createInbox>,
   onOpen: () => void,
 ): Promise<never> {
-  // Events wait behind what was missed: within a chat nothing overtakes.
-  let open = (): void => undefined;
-  let work: Promise<unknown> = new Promise<void>((resolve) => {
-    open = resolve;
-  });
   const failed = new AbortController();
-  const failure = new Promise<never>((_resolve, reject) => {
-    failed.signal.addEventListener('abort', () => reject(failed.signal.reason));
-  });
-  // Nobody may be waiting for it at the moment it comes.
-  failure.catch((error: unknown) => deps.log.debug({ error: describeError(error) }, 'discord connection over'));
-  const gateway = await openGateway(settings, { clock: deps.clock, signal: over.signal }, (event) => {
-    work = work
-      .then(() => (failed.signal.aborted || over.signal.aborted ? undefined : inbox.take(event, gateway.self())))
-      .catch((error: unknown) => failed.abort(error));
-  });
-  try {
-    await Promise.race([inbox.catchUp(gateway), gateway.closed, failure]);
+  const signal = AbortSignal.any([failed.signal, over.signal]);
+  // One after the other, and events behind what was missed: within a chat nothing overtakes.
+  let work: Promise<unknown> = Promise.resolve();
+  const next = (task: () => Promise<void>): void => {
+    work = work.then(() => (signal.aborted ? undefined : task())).catch((error: unknown) => failed.abort(error));
+  };
+  const opening = openGateway(settings, { clock: deps.clock, signal: over.signal }, (event) =>
+    next(async () => inbox.take(event, { self: (await opening).self(), signal })),
+  );
+  next(async () => {
+    const { self, channels } = await opening;
+    await inbox.catchUp(channels(), { self: self(), signal });
     onOpen();
-    deps.onState({ state: 'open', detail: `@${gateway.self().name}` });
-    open();
-    await Promise.race([gateway.closed, failure]);
-    throw new ChannelError('network', 'the connection to Discord was lost');
-  } finally {
-    failed.abort(new ChannelError('network', 'the connection to Discord was lost'));
-    open();
-    await Promise.all([gateway.close(), work]);
-  }
+    deps.onState({ state: 'open', detail: `@${self().name}` });
+  });
+  const gateway = await opening;
+  await Promise.race([gateway.closed, whenAborted(signal)]);
+  failed.abort(new ChannelError('network', 'the connection to Discord was lost'));
+  await Promise.all([gateway.close(), work]);
+  throw failed.signal.reason;
 }
+
+const whenAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
 
 async function send({ sender, over, sending }: Connection, part: OutboundPart): Promise<{ platformId: string }> {
   if (over.signal.aborted) throw new ChannelError('network', 'the channel is stopped');

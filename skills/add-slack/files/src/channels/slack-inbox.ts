@@ -30,16 +30,23 @@ const MAX_QUOTE_CHARS = 500;
 
 type Spoken = Extract<Update, { kind: 'message' }>;
 
+/** One connection: what comes through it is committed while it lasts, and not after it. */
+export interface Session {
+  self: Self;
+  signal: AbortSignal;
+}
+
 export function createInbox(api: SlackApi, deps: ChannelDeps) {
   const committed = new Set<string>();
   const directory = createDirectory(api, deps);
 
   /** Throws ChannelError when the store refuses the message: everything behind it has to wait. */
-  async function commit(update: Spoken, self: Self): Promise<void> {
+  async function commit(update: Spoken, { self, signal }: Session): Promise<void> {
     const { channel, message } = update;
     const id = `${channel} ${message.ts} ${message.edited?.ts ?? ''}`;
     if (committed.has(id) || message.user === self.userId) return;
     const inbound = await describe(directory, update, { self, assistantName: deps.assistantName });
+    signal.throwIfAborted();
     try {
       deps.onMessage(inbound);
     } catch (cause) {
@@ -52,23 +59,24 @@ export function createInbox(api: SlackApi, deps: ChannelDeps) {
 
   return {
     /** Commits, then acknowledges. Throws ChannelError when the store refuses, or when Slack cannot be asked who somebody is. */
-    async take({ type, body, acknowledge }: SlackEvent, self: Self): Promise<void> {
+    async take({ type, body, acknowledge }: SlackEvent, session: Session): Promise<void> {
       const update = readEvent(type, body);
       if (update.kind === 'moved') deps.onChatMoved(update.from, update.to);
-      if (update.kind === 'message') await commit(update, self);
+      if (update.kind === 'message') await commit(update, session);
       await acknowledge();
     },
     /** Commits what is in the history since the last message we know. */
-    async catchUp(self: Self): Promise<void> {
+    async catchUp(session: Session): Promise<void> {
       const since = cursorOf(deps) - OVERLAP_S;
       const missed: Spoken[] = [];
-      for (const { id } of await api.conversations())
-        for (const message of await spokenSince(api, id, since)) {
+      const patient = patientApi(api, deps, session.signal);
+      for (const { id } of await patient.conversations())
+        for (const message of await spokenSince(patient, id, since)) {
           const update = updateOf(id, message, false);
           if (update.kind === 'message') missed.push(update);
         }
       missed.sort((a, b) => Number(a.message.ts) - Number(b.message.ts));
-      for (const update of missed) await commit(update, self);
+      for (const update of missed) await commit(update, session);
     },
   };
 }
@@ -85,8 +93,31 @@ function keepCursor(deps: ChannelDeps, ts: number): void {
     deps.storage.set([{ kind: 'cursor', id: 'received', value: ts.toFixed(6) }]);
 }
 
+type Reading = Pick<SlackApi, 'conversations' | 'history' | 'replies'>;
+
+/** Slack lets us read some fifty conversations a minute: with more of them, beginning again would never come to an end. */
+function patientApi(api: SlackApi, { clock }: ChannelDeps, signal: AbortSignal): Reading {
+  const patiently = async <T>(ask: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await ask();
+      } catch (error) {
+        const { retryAfterMs } = toChannelError(error);
+        if (retryAfterMs === undefined) throw error;
+        await clock.sleep(retryAfterMs, signal);
+      }
+    }
+  };
+  return {
+    conversations: () => patiently(api.conversations),
+    history: (channel, oldest) => patiently(() => api.history(channel, oldest)),
+    replies: (channel, ts, oldest) => patiently(() => api.replies(channel, ts, oldest)),
+  };
+}
+
 /** Messages of a conversation and of its threads; a thread shows in the history by its first message only. */
-async function spokenSince(api: SlackApi, channel: string, since: number): Promise<SlackMessage[]> {
+async function spokenSince(api: Reading, channel: string, since: number): Promise<SlackMessage[]> {
   const found = await api.history(channel, since - THREAD_AGE_S);
   for (const { ts, latest_reply } of [...found])
     if (latest_reply !== undefined && Number(latest_reply) >= since)

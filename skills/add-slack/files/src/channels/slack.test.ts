@@ -177,6 +177,28 @@ describe('nothing is lost', () => {
     expect(host.texts()).toEqual(texts);
   });
 
+  test('asked to slow down while it reads what it missed, it waits and goes on where it was', async () => {
+    const first = await openedSlack();
+    await first.channel.stop();
+    first.fake.says(first.direct, first.anna, 'hello');
+    first.fake.fault('conversations.history', { status: 429, retryAfter: 3 }, { status: 429, retryAfter: 5 });
+    const { host } = await openedSlack(first.storage, first.fake);
+    expect(host.texts()).toEqual(['hello']);
+    expect(host.pauses).toEqual(expect.arrayContaining([3_000, 5_000]));
+    expect(host.states.map(({ state }) => state)).toEqual(['connecting', 'open']);
+  });
+
+  test('stopped while it reads what it missed, it commits nothing any more', async () => {
+    const first = await openedSlack();
+    await first.channel.stop();
+    for (const text of ['one', 'two']) first.fake.says(first.direct, first.anna, text);
+    const { host, channel } = await openSlack(first.storage, first.fake);
+    host.beforeCommit = () => void channel.stop();
+    await host.until(() => host.messages.length === 1);
+    await channel.stop();
+    expect(host.texts()).toEqual(['one']);
+  });
+
   test('an event that Slack sends again is not offered again', async () => {
     const { fake, host, anna, direct } = await openedSlack();
     host.beforeCommit = () => {

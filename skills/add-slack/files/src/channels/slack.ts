@@ -2,7 +2,6 @@
 // acknowledged after its message was committed; what was said while nobody listened is read from the history.
 // The connection is in slack-socket.ts, the Web API in slack-api.ts, what events mean in slack-inbound.ts.
 import { z } from 'zod';
-import { describeError } from '../errors.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { createSlackApi, type SlackApi } from './slack-api.js';
 import { afterFailure, toChannelError } from './slack-errors.js';
@@ -134,35 +133,36 @@ async function holdConnection(
   onOpen: () => void,
 ): Promise<never> {
   const self = await reader.identify();
-  // Events wait behind what was missed: within a chat nothing overtakes.
-  let open = (): void => undefined;
-  let work: Promise<unknown> = new Promise<void>((resolve) => {
-    open = resolve;
-  });
   const failed = new AbortController();
-  const socket = await openSocket(settings, { clock: deps.clock, signal: over.signal }, (event) => {
+  const session = { self, signal: AbortSignal.any([failed.signal, over.signal]) };
+  // One after the other, and events behind what was missed: within a chat nothing overtakes.
+  let work: Promise<unknown> = Promise.resolve();
+  const next = (task: () => Promise<void>): void => {
     work = work
-      .then(() => (failed.signal.aborted || over.signal.aborted ? undefined : inbox.take(event, self)))
+      .then(() => (session.signal.aborted ? undefined : task()))
       .catch((error: unknown) => failed.abort(error));
-  });
-  const failure = new Promise<never>((_resolve, reject) => {
-    failed.signal.addEventListener('abort', () => reject(failed.signal.reason));
-  });
-  try {
-    await Promise.race([inbox.catchUp(self), socket.closed, failure]);
+  };
+  const opening = openSocket(settings, { clock: deps.clock, signal: over.signal }, (event) =>
+    next(() => inbox.take(event, session)),
+  );
+  next(async () => {
+    await opening;
+    await inbox.catchUp(session);
     onOpen();
     deps.onState({ state: 'open', detail: `@${self.name} in ${self.team}` });
-    open();
-    await Promise.race([socket.closed, failure]);
-    throw new ChannelError('network', 'the connection to Slack was lost');
-  } finally {
-    failed.abort();
-    // Nobody may be waiting for it any more.
-    failure.catch((error: unknown) => deps.log.debug({ error: describeError(error) }, 'slack connection over'));
-    open();
-    await Promise.all([socket.close(), work]);
-  }
+  });
+  const socket = await opening;
+  await Promise.race([socket.closed, whenAborted(session.signal)]);
+  failed.abort(new ChannelError('network', 'the connection to Slack was lost'));
+  await Promise.all([socket.close(), work]);
+  throw failed.signal.reason;
 }
+
+const whenAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
 
 async function send(connection: Connection, part: OutboundPart): Promise<{ platformId: string }> {
   if (connection.over.signal.aborted) throw new ChannelError('network', 'the channel is stopped');
