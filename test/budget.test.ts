@@ -11,6 +11,14 @@ function sources(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
+/** What skills bring is theirs: a checkout does not grow out of its budget by applying one. */
+const ofSkills = new Set(
+  readdirSync(join(root, 'skills')).flatMap((name) => {
+    const { files = {} } = JSON.parse(readFileSync(join(root, 'skills', name, 'skill.json'), 'utf8'));
+    return Object.values(files);
+  }),
+);
+
 /** Lines that are neither blank nor comment. */
 function codeLines(text: string): number {
   let inBlock = false;
@@ -49,7 +57,8 @@ const areas: [Area, RegExp][] = [
 ];
 
 test('the code stays within its line budget', () => {
-  const all = [...sources('src'), ...sources('container/agent-runner/src')];
+  const everything = [...sources('src'), ...sources('container/agent-runner/src')];
+  const all = everything.filter((file) => !ofSkills.has(file));
   const areaOf = (file: string) => areas.find(([, pattern]) => pattern.test(file))?.[0];
   for (const [area] of areas) {
     const lines = countOf(all.filter((file) => areaOf(file) === area));
