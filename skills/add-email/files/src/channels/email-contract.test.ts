@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, test } from 'vitest';
 import { eventually } from '../../test/e2e/harness.js';
 import { createStorage } from '../../test/fakes/channel-host.js';
+import { startMailGate } from '../../test/fakes/mail-gate.js';
 import {
   AUTH_SERVER,
   type MailServer,
@@ -10,7 +11,6 @@ import {
   PASSWORD,
   startMailServer,
 } from '../../test/fakes/mail-server.js';
-import { startTcpGate } from '../../test/fakes/tcp-gate.js';
 import { email } from './email.js';
 import { type Platform, testReceivingContract } from './testing/contract.js';
 
@@ -21,7 +21,7 @@ async function mailPlatform(): Promise<Platform> {
   const name = randomUUID().slice(0, 8);
   const [pinch, anna] = [`pinch-${name}@pinch.test`, `anna-${name}@people.test`];
   for (const address of [pinch, anna]) server.add(address);
-  const [imap, smtp] = [await startTcpGate(server.imapPort), await startTcpGate(server.smtpPort)];
+  const [imap, smtp] = [await startMailGate(server.imapPort), await startMailGate(server.smtpPort)];
   // What a channel stores outlives the process.
   const storage = createStorage();
   let said: Promise<unknown> = Promise.resolve();

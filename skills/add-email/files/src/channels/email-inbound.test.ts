@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bareSubject, type Mail, type Reader, refusalOf, toMessage } from './email-inbound.js';
+import { bareSubject, type Mail, type Reader, refusalOf, type Thread, toMessage } from './email-inbound.js';
 import { isProven } from './email-proof.js';
 
 const reader: Reader = { address: 'pinch@example.org', assistantName: 'Pinch', authServer: 'mx.example.org' };
@@ -25,7 +25,7 @@ function mail(more: Partial<Mail> = {}, headers: Record<string, string | string[
 const message = (text: string, more: Partial<Mail> = {}, before?: string) =>
   toMessage(mail(more), [text], {
     reader,
-    before: before === undefined ? undefined : { subject: before, messageId: 'x', references: [] },
+    before: before === undefined ? undefined : { subject: before, isNew: false, messageId: 'x', references: [] },
     mailbox: '99',
   })?.message;
 
@@ -140,6 +140,16 @@ describe('what the agent reads', () => {
     expect(message('We need milk.', { subject: 'Re: Shopping' }, 'AW: Shopping')?.text).toBe('We need milk.');
     expect(message('', { subject: 'Call me' })?.text).toBe('[subject: Call me]');
     expect(message('', { subject: '' })).toBeUndefined();
+  });
+
+  test('a mail that comes again after a crash reads as it did the first time', () => {
+    const again = (more: Partial<Mail>, before: Thread | undefined) =>
+      toMessage(mail(more), ['We need milk.'], { reader, before, mailbox: '99' });
+    const first = again({ subject: 'Shopping' }, undefined);
+    expect(again({ subject: 'Shopping' }, first?.thread)).toEqual(first);
+    const next = again({ subject: 'Re: Shopping', messageId: 'two@people.example' }, first?.thread);
+    expect(next?.message.text).toBe('We need milk.');
+    expect(again({ subject: 'Re: Shopping', messageId: 'two@people.example' }, next?.thread)).toEqual(next);
   });
 
   test('a command stands first and alone', () => {

@@ -33,6 +33,8 @@ export interface MailPart {
 /** What a reply to a person continues. */
 export interface Thread {
   subject: string;
+  /** The mail began to speak of it. */
+  isNew: boolean;
   messageId: string;
   references: string[];
 }
@@ -92,17 +94,22 @@ export function toMessage(
   const sender = mail.from[0];
   if (!sender) return undefined;
   const isReply = (mail.inReplyTo !== '' || mail.references.length > 0) && !FORWARD_MARK.test(mail.subject);
-  const own = texts
+  const said = texts
     .map((text) => ownWords(text, isReply))
     .join('\n\n')
     .trim();
+  // Whatever stands below a command (greetings, a disclaimer) is no part of it.
+  const own = said.startsWith('/') ? (said.split(/\n\s*\n/)[0] ?? said) : said;
+  // A mail that comes again after a crash must read as it did the first time.
+  const isAgain = before !== undefined && before.messageId !== '' && before.messageId === mail.messageId;
+  const isNew = isAgain ? before.isNew : bareSubject(mail.subject) !== bareSubject(before?.subject ?? '');
   const platformId = mail.messageId || `${mailbox}.${mail.uid}`;
   const name = sender.name.trim() || (sender.address.split('@')[0] ?? '');
   const message: InboundMessage = {
     chat: { address: sender.address, kind: 'direct', title: name },
     sender: { address: sender.address, name },
     platformId,
-    text: withSubject(own, mail.subject, before),
+    text: isNew ? withSubject(own, mail.subject) : own,
     sentAt: mail.sentAt,
     addressesAssistant: true,
     ...(mail.inReplyTo && { replyTo: { platformId: mail.inReplyTo, sender: reader.assistantName, text: '' } }),
@@ -114,7 +121,8 @@ export function toMessage(
     ...mail.references.filter((id) => id !== mail.messageId),
     ...(mail.messageId ? [mail.messageId] : []),
   ];
-  return { message, thread: { subject: mail.subject, messageId: mail.messageId, references: shortened(references) } };
+  const { subject, messageId } = mail;
+  return { message, thread: { subject, isNew, messageId, references: shortened(references) } };
 }
 
 /** The first one holds a thread together, the last ones place a mail in it. */
@@ -129,13 +137,10 @@ const FORWARD_MARK = /^\s*(?:fwd?|wg|tr|rv|vb|doorst)\s*:/i;
 /** A subject as it was before anybody answered. */
 export const bareSubject = (subject: string): string => subject.replace(REPLY_MARK, '').trim();
 
-/** The subject is part of what was said, unless it is the one the talk already has. A command must begin with its slash. */
-function withSubject(text: string, subject: string, before: Thread | undefined): string {
-  // Whatever stands below a command (a signature, a disclaimer) is no part of it.
-  if (text.startsWith('/')) return text.split(/\n\s*\n/)[0] ?? text;
+/** A new subject is part of what was said. */
+function withSubject(text: string, subject: string): string {
   const bare = bareSubject(subject);
-  if (bare === '' || (before && bareSubject(before.subject) === bare)) return text;
-  return `[subject: ${bare}]\n${text}`.trim();
+  return bare === '' || text.startsWith('/') ? text : `[subject: ${bare}]\n${text}`.trim();
 }
 
 function mediaOf({ part, mimeType, fileName, sizeBytes }: MailPart, where: string): InboundMedia {

@@ -127,7 +127,8 @@ function cursorOf({ deps: { storage, clock } }: Connection, { uidValidity, uidNe
   const { cursor } = storage.get('mailbox', ['cursor']);
   if (cursor === undefined) return { uidValidity, uid: uidNext - 1, since: now, at: now };
   const known = cursorRow.parse(JSON.parse(cursor));
-  if (known.uidValidity === uidValidity) return known;
+  const { rebuilt, ...plain } = known;
+  if (known.uidValidity === uidValidity) return rebuilt && known.uid + 1 < rebuilt.below ? known : plain;
   // UIDs mean nothing any more. Looking at too many mails is harmless: those that are stored already are known by their Message-ID.
   const sentSince = Math.max(known.since, known.at - UNDER_WAY_MS);
   return { uidValidity, uid: 0, since: known.since, at: now, rebuilt: { below: uidNext, sentSince } };
@@ -144,11 +145,13 @@ async function takeNew(connection: Connection, mailbox: Mailbox): Promise<void> 
   deps.storage.prune('thread', deps.clock.now() - KEEP_THREADS_MS);
   const { rebuilt } = cursor;
   const recent = rebuilt && (await mailbox.sentSince(rebuilt.sentSince));
-  for (const uid of await mailbox.after(cursor.uid)) {
+  const fresh = await mailbox.after(cursor.uid);
+  for (const uid of fresh.filter((one) => !rebuilt || one >= rebuilt.below || recent?.has(one))) {
     if (over.signal.aborted) return;
-    if (!rebuilt || uid >= rebuilt.below || recent?.has(uid)) await take(connection, mailbox, uid);
+    await take(connection, mailbox, uid);
     save(uid);
   }
+  save(fresh.at(-1) ?? cursor.uid);
 }
 
 /** Throws when the store refuses the message: the mail must come again. One that makes no sense must not block those behind it. */
@@ -179,7 +182,12 @@ function commit({ deps, reader }: Connection, { uidValidity }: Mailbox, mail: Ma
   }
 }
 
-const threadRow = z.object({ subject: z.string(), messageId: z.string(), references: z.array(z.string()) });
+const threadRow = z.object({
+  subject: z.string(),
+  isNew: z.boolean(),
+  messageId: z.string(),
+  references: z.array(z.string()),
+});
 
 function threadOf({ storage }: ChannelDeps, address: string): Thread | undefined {
   const row = storage.get('thread', [address])[address];
@@ -206,7 +214,8 @@ async function send(connection: Connection, part: OutboundPart): Promise<{ platf
     const { messageId, subject } = await call;
     // What we begin, we continue, until the person writes.
     if (!threadOf(deps, part.address)) {
-      const value = JSON.stringify({ subject, messageId, references: [messageId] });
+      const begun: Thread = { subject, isNew: true, messageId, references: [messageId] };
+      const value = JSON.stringify(begun);
       deps.storage.set([{ kind: 'thread', id: part.address, value }]);
     }
     return { platformId: messageId };

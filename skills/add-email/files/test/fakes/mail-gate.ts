@@ -1,7 +1,7 @@
 // Stands between a client and a server on 127.0.0.1 and fails on demand, as networks do.
 import { connect, createServer, type Socket } from 'node:net';
 
-export interface TcpGate {
+export interface MailGate {
   port: number;
   /** Ends every connection and takes no new one, until called with false. */
   offline(isOffline: boolean): void;
@@ -14,7 +14,7 @@ export interface TcpGate {
   close(): Promise<void>;
 }
 
-export async function startTcpGate(target: number): Promise<TcpGate> {
+export async function startMailGate(target: number): Promise<MailGate> {
   const open = new Set<Socket>();
   const state = { offline: false, silent: false };
   let arrived = (): void => undefined;
