@@ -15,7 +15,7 @@ async function refused(options: Parameters<typeof spawnDaemon>[0]): Promise<stri
 describe('settings that cannot be used are refused by name, with the fix', () => {
   test.each([
     [{ PINCH_PORT: '99999' }, /PINCH_PORT: use a whole number from 0 to 65535/],
-    [{ PINCH_RUNTIME: 'podman' }, /PINCH_RUNTIME: use docker/],
+    [{ PINCH_RUNTIME: 'podman' }, /PINCH_RUNTIME: use .*docker/],
     [{ PINCH_RUNTIME: 'process' }, /PINCH_RUNTIME: .*PINCH_UNSAFE=1/],
     [{ PINCH_UNSAFE: 'yes' }, /PINCH_UNSAFE: use 1 or true, 0 or false/],
     [{ ANTHROPIC_BASE_URL: 'localhost:1' }, /ANTHROPIC_BASE_URL: use a URL/],
