@@ -4,7 +4,7 @@ import { startOfDay } from '../decide/day.js';
 import { nextSlot } from '../decide/schedule.js';
 import { decideDue, decideGate, type GateDecision } from '../decide/task-due.js';
 import { taskNotices } from '../decide/task-text.js';
-import { describeError } from '../errors.js';
+import { describeError, PinchError } from '../errors.js';
 import { inputOf, isTimed, type Slot, type Task, type TaskRunInput } from '../store/task-rows.js';
 import { haltTask } from '../tasks.js';
 import { sessionName } from '../types.js';
@@ -81,6 +81,8 @@ function tryToFire(deps: SchedulerDeps, task: Task, now: number): void {
   try {
     fireDue(deps, task, now);
   } catch (error) {
+    // A full disk is no fault of the task.
+    if (!(error instanceof PinchError)) throw error;
     deps.log.error({ taskId: task.id, err: error }, 'task could not be started');
     haltTask(deps.store, task.id, 'paused', now);
     deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));

@@ -124,9 +124,14 @@ function stored(folder: string, address: string): { seen: boolean; raw: string }
     const path = join(maildir(folder, address), name);
     return readdirSync(path).map((file) => ({ file, path: join(path, file) }));
   });
-  return files
-    .sort((a, b) => deliveredAt(a.file) - deliveredAt(b.file))
-    .map(({ file, path }) => ({ seen: /:2,\w*S/.test(file), raw: readFileSync(path, 'utf8') }));
+  const sorted = files.sort((a, b) => deliveredAt(a.file) - deliveredAt(b.file));
+  try {
+    return sorted.map(({ file, path }) => ({ seen: /:2,\w*S/.test(file), raw: readFileSync(path, 'utf8') }));
+  } catch (error) {
+    // Dovecot renames a file when its flags change: it is there under another name.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return stored(folder, address);
+    throw error;
+  }
 }
 
 function boxes(folder: string): Pick<MailServer, 'add' | 'mails' | 'rebuild'> {

@@ -77,8 +77,7 @@ export const silent: Logger = {
   setName: () => undefined,
 };
 
-/** Calls fail once `signal` is aborted. All throw the library's errors or TokenRefused. */
-export function createSlackApi({ bot, root }: SlackSettings, signal: AbortSignal) {
+function createCalls({ bot, root }: SlackSettings, signal: AbortSignal) {
   const client = new WebClient(bot, clientOptions(root, signal));
   const call = async <T>(schema: z.ZodType<T>, method: string, options: Record<string, unknown> = {}): Promise<T> => {
     const answer = await client.apiCall(method, options).catch((error: unknown) => {
@@ -96,6 +95,12 @@ export function createSlackApi({ bot, root }: SlackSettings, signal: AbortSignal
     } while (cursor);
     return items;
   };
+  return { client, call, pages };
+}
+
+/** Calls fail once `signal` is aborted. All throw the library's errors or TokenRefused. */
+export function createSlackApi(settings: SlackSettings, signal: AbortSignal) {
+  const { client, call, pages } = createCalls(settings, signal);
   return {
     async identify(): Promise<Self> {
       const answer = z.object({ user_id: z.string(), user: z.string(), team: z.string() });
