@@ -2,9 +2,9 @@
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
 import { startOfDay } from '../decide/day.js';
 import { nextSlot } from '../decide/schedule.js';
-import { decideDue, decideGate, type GateDecision } from '../decide/task-due.js';
+import { type Due, decideDue, decideGate, type GateDecision } from '../decide/task-due.js';
 import { taskNotices } from '../decide/task-text.js';
-import { describeError, PinchError } from '../errors.js';
+import { describeError } from '../errors.js';
 import { inputOf, isTimed, type Slot, type Task, type TaskRunInput } from '../store/task-rows.js';
 import { haltTask } from '../tasks.js';
 import { sessionName } from '../types.js';
@@ -42,7 +42,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
     const due = store.tasks.due(now, BATCH);
     if (due.length > 0) {
       store.transaction(() => {
-        for (const task of due) tryToFire(deps, task, now);
+        for (const task of due) fireDue(deps, task, now);
         releaseWaiting(deps);
       });
       wake.emit('runs');
@@ -76,25 +76,20 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
   };
 }
 
-/** A task that cannot be computed is paused: it must not stop the others, nor come again at once. */
-function tryToFire(deps: SchedulerDeps, task: Task, now: number): void {
-  try {
-    fireDue(deps, task, now);
-  } catch (error) {
-    // A full disk is no fault of the task.
-    if (!(error instanceof PinchError)) throw error;
-    deps.log.error({ taskId: task.id, err: error }, 'task could not be started');
-    haltTask(deps.store, task.id, 'paused', now);
-    deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
-  }
-}
-
 /** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */
 function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
   const { store, log } = deps;
   const { starts, options, nextAt } = task;
   if (nextAt === null || starts.kind === 'hook' || starts.kind === 'files') return;
-  const due = decideDue({ schedule: starts, misfire: options.misfire, nextAt }, now);
+  let due: Due;
+  try {
+    due = decideDue({ schedule: starts, misfire: options.misfire, nextAt }, now);
+  } catch (error) {
+    // Its zone is gone, say. It must not stop the others, nor come again at once.
+    log.error({ taskId: task.id, err: error }, 'the times of a task cannot be computed');
+    haltTask(store, task.id, 'paused', now);
+    return deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
+  }
   store.tasks.setNext(task.id, due.nextAt ?? null);
   if (due.missed) {
     const { at: slotAt, count } = due.missed;
