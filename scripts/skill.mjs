@@ -99,7 +99,7 @@ async function carryOut(plan, { yes, install }, verb) {
   const { carryOut: write, differenceOf, isInstalled, leftovers } = await import('./lib/skill-write.mjs');
   const unfinished = leftovers(root, plan).length > 0 || (install && !isInstalled(root, plan.dependencies));
   if (plan.changes.length === 0 && !unfinished) return false;
-  checkClean(root, plan);
+  checkClean(root);
   print(differenceOf(plan.changes, process.stdout.isTTY === true));
   if (!yes) await confirm(verb);
   await write(root, plan, { install });

@@ -62,6 +62,31 @@ describe('apply and remove', () => {
     expect(repository.read('docs/one/mine.txt')).toBe('mine');
   });
 
+  test('one after the other without a commit in between, and back', () => {
+    const dependencies = { bolt: '5.1.0' };
+    const repository = withSkills({ ...channelSkill('a', { dependencies }), ...channelSkill('b', { dependencies }) });
+    expect(apply(repository, 'add-b')).toMatchObject({ code: 0 });
+    expect(apply(repository, 'add-a')).toMatchObject({ code: 0 });
+    repository.commit();
+    expect(remove(repository, 'add-b')).toMatchObject({ code: 0 });
+    expect(remove(repository, 'add-a')).toMatchObject({ code: 0 });
+    expect(repository.git('diff', '--stat', 'HEAD~1')).toBe('');
+    expect(apply(repository, 'add-a', 'add-b')).toMatchObject({ code: 0 });
+    expect(repository.status()).toBe('');
+  });
+
+  test('a package that is yours is in the way all the same', () => {
+    const repository = withSkills({ ...channelSkill('a', { dependencies: { bolt: '5.1.0' } }), ...channelSkill('b') });
+    apply(repository, 'add-a');
+    repository.write('package.json', repository.read('package.json').replace('"zod"', '"mine": "1.0.0",\n    "zod"'));
+    expect(apply(repository, 'add-b')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('yet: package.json.'),
+    });
+    repository.write('src/channels/a.ts', 'changed\n');
+    expect(apply(repository, 'add-b').stderr).toContain('yet: package.json, src/channels/a.ts.');
+  });
+
   test('what is required comes first and cannot go before those that need it', () => {
     const repository = withSkills({ ...channelSkill('base'), ...channelSkill('more', { requires: ['add-base'] }) });
     expect(apply(repository, 'add-more').stderr).toContain('Applied: add-base, add-more.');
