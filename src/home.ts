@@ -75,22 +75,20 @@ export function sandboxSpec(config: Config, group: Group): SandboxSpec {
   return { folder: group.folder, mounts };
 }
 
-/** Names of the skills the group wrote for itself. The container may change all of it meanwhile: names are all that is read, links are refused. */
+/** Names of the skills the group wrote for itself, fifty at most as in its prompt. The container may change all of it meanwhile: names are all that is read, links are refused. */
 export function ownSkills({ groupsDir }: Pick<Config, 'groupsDir'>, folder: string): string[] {
   const skills = join(groupsDir, folder, 'skills');
-  let opened: number | undefined;
   try {
-    opened = fs.openSync(skills, fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
+    const opened = fs.openSync(skills, fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
     // By the descriptor where that can be had: the path may be a link by now.
     const path = process.platform === 'linux' ? `/proc/self/fd/${opened}` : skills;
     const folders = fs.readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    fs.closeSync(opened);
     const names = folders.map(({ name }) => name).filter((name) => /^[a-z0-9][a-z0-9-]{0,39}$/.test(name));
-    return names.sort();
+    return names.sort().slice(0, 50);
   } catch {
     // Most groups have none.
     return [];
-  } finally {
-    if (opened !== undefined) fs.closeSync(opened);
   }
 }
 

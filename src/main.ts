@@ -27,6 +27,7 @@ import { startScheduler } from './loops/scheduler.js';
 import { createSupervisor } from './loops/supervisor.js';
 import { startTaskFiles } from './loops/task-files.js';
 import { createWorkOrders } from './loops/work-order.js';
+import * as readers from './media-readers.js';
 import { startBackups } from './ops/backup.js';
 import { markCrashed, markEnded, markRunning } from './ops/last-run.js';
 import { logFile, rotatingFile, trimStartLog } from './ops/log-file.js';
@@ -126,7 +127,7 @@ async function startEngine(home: Home) {
 /** The path of a run: queue → pool → sandbox, and the gateway that the containers talk to. */
 function startWork(home: Home, engine: Engine, channels: RunningChannels) {
   const { config, store, clock, log, wake } = home;
-  const orders = createWorkOrders({ store, config, channel: channels.get });
+  const orders = createWorkOrders({ store, config, channel: channels.get, readers });
   const hostApi = createHostApi({
     ...home,
     mediaFile: orders.mediaFile,

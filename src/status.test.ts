@@ -9,7 +9,7 @@ import { prepareHome } from './home.js';
 import { statusSnapshot } from './status.js';
 import { openStore } from './store/index.js';
 
-test('the skills a group wrote for itself are counted and named, the first twenty of them', () => {
+test('the skills a group wrote for itself are counted and named, the first fifty of them', () => {
   const config = loadConfig({ PINCH_HOME: mkdtempSync(join(tmpdir(), 'pinch-status-')) }, process.cwd());
   prepareHome(config);
   const store = openStore(join(config.dataDir, 'pinch.db'));
@@ -32,7 +32,7 @@ test('the skills a group wrote for itself are counted and named, the first twent
   for (const name of ['bread', 'allotment']) write(name);
   expect(status().text).toContain('\n- skills family wrote for itself (2): allotment, bread\n');
   expect(status().groups).toMatchObject([{ ownSkills: [] }, { folder: 'family', ownSkills: ['allotment', 'bread'] }]);
-  for (let at = 10; at < 40; at += 1) write(`s-${at}`);
-  expect(status().text).toContain('(32): allotment, bread, s-10,');
-  expect(status().text).toContain('s-27, …\n');
+  for (let at = 10; at < 90; at += 1) write(`s-${at}`);
+  expect(status().text).toContain('(50): allotment, bread, s-10,');
+  expect(status().text).toContain('s-57\n');
 });

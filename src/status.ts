@@ -10,8 +10,6 @@ import { ownSkills } from './home.js';
 import { qrForPage } from './qr.js';
 import type { Store } from './store/index.js';
 
-const MAX_SKILLS_SHOWN = 20;
-
 export interface StatusDeps {
   config: Config;
   store: Store;
@@ -74,17 +72,15 @@ function statusText(status: Facts, now: number): string {
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map((container) => container.group).join(', ') || 'none'}`,
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
-    ...status.groups.filter((group) => group.ownSkills.length > 0).map(describeSkills),
+    ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];
   return lines.join('\n');
 }
 
-/** The first ones by name: an agent may write any number. */
-function describeSkills({ folder, ownSkills }: Facts['groups'][number]): string {
-  const more = ownSkills.length > MAX_SKILLS_SHOWN ? ', …' : '';
-  return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.slice(0, MAX_SKILLS_SHOWN).join(', ')}${more}`;
+function skillsLine({ folder, ownSkills }: Facts['groups'][number]): string {
+  return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.join(', ')}`;
 }
 
 function duration(ms: number): string {

@@ -29,6 +29,10 @@ export const promptMedia = z.object({
   sizeBytes: z.number().int(),
   /** Set when the bytes could not be fetched: a text for the model, e.g. "larger than 20 MB". */
   error: z.string().optional(),
+  /** What a program on the host heard or read in it, and which one: the sender's words, as far as that program got them right. */
+  transcript: z.object({ by: z.string(), text: z.string() }).optional(),
+  /** A text for the model about a file that is there, e.g. why it has no transcript. */
+  note: z.string().optional(),
 });
 export type PromptMedia = z.infer<typeof promptMedia>;
 

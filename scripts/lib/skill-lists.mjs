@@ -18,6 +18,11 @@ export const lists = {
     pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,
     key: byModule,
   },
+  'src/media-readers.ts': {
+    what: 'the list of what reads media',
+    pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,
+    key: byModule,
+  },
   'src/sandbox/runtimes.ts': {
     what: 'the list of runtimes',
     pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,

@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { type Channel, ChannelError } from '../channels/channel.js';
 import { openStore, type Store } from '../store/index.js';
-import { createWorkOrders, type WorkOrders } from './work-order.js';
+import { createWorkOrders, type MediaReader, type WorkOrders } from './work-order.js';
 
 let store: Store;
 let orders: WorkOrders;
+let startOrders: () => WorkOrders;
 let fetches: number;
 let fetchMedia: Channel['fetchMedia'];
+let read: MediaReader;
 let runId: number;
 let messageId: number;
 
@@ -19,6 +21,7 @@ beforeEach(() => {
   store = openStore(join(dataDir, 'pinch.db'));
   fetches = 0;
   fetchMedia = async () => Buffer.from('bytes');
+  read = async () => ({});
   const channel: Channel = {
     start: () => undefined,
     stop: async () => undefined,
@@ -30,8 +33,10 @@ beforeEach(() => {
       return fetchMedia(ref, maxBytes);
     },
   };
-  const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir };
-  orders = createWorkOrders({ store, config, channel: () => channel });
+  const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
+  const readers: Record<string, MediaReader> = { test: (...given) => read(...given) };
+  startOrders = () => createWorkOrders({ store, config, channel: () => channel, readers });
+  orders = startOrders();
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });
   const media = [{ kind: 'image' as const, fileName: 'a.png', mimeType: 'image/png', sizeBytes: 0, ref: 'secret-ref' }];
@@ -79,4 +84,29 @@ test('the run waits while the network is away; any other failure is told to the 
       { media: [{ error: 'could not be fetched: larger than 20 MB' }] },
     ]);
   expect(fetches).toBe(2);
+});
+
+test('a reader gets the file and the settings; what it heard reaches the agent with the message, and stays with it', async () => {
+  const transcript = { by: 'a program', text: 'buy milk' };
+  read = async (file, { kind }, env) => {
+    expect([readFileSync(file, 'utf8'), kind, env.CANARY]).toEqual(['bytes', 'image', 'set']);
+    return { transcript };
+  };
+  expect(await orders.promptMessages(runId)).toMatchObject([{ media: [{ index: 0, transcript }] }]);
+  read = async () => ({ note: 'asked again' });
+  expect(await orders.promptMessages(runId)).toMatchObject([{ media: [{ transcript }] }]);
+  expect(fetches).toBe(1);
+});
+
+test('a reader that was cut off by a crash is asked again', async () => {
+  await new Promise<void>((reached) => {
+    read = () => {
+      reached();
+      return new Promise(() => undefined);
+    };
+    void orders.promptMessages(runId);
+  });
+  expect(existsSync(orders.mediaFile(messageId, 0))).toBe(true);
+  read = async () => ({ note: 'read now' });
+  expect(await startOrders().promptMessages(runId)).toMatchObject([{ media: [{ note: 'read now' }] }]);
 });

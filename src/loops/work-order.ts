@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Channel, ChannelError } from '../channels/channel.js';
-import type { Config } from '../config.js';
+import type { Config, Env } from '../config.js';
 import { unattendedNote } from '../decide/task-text.js';
 import { describeError } from '../errors.js';
 import type { Store } from '../store/index.js';
@@ -13,9 +13,16 @@ import type { PromptMessage, RunSpec } from '../wire.js';
 
 export interface WorkOrderDeps {
   store: Store;
-  config: Pick<Config, 'assistantName' | 'model' | 'timeZone' | 'dataDir'>;
+  config: Pick<Config, 'assistantName' | 'model' | 'timeZone' | 'dataDir' | 'env'>;
   channel(name: string): Channel | undefined;
+  readers: Record<string, MediaReader>;
 }
+
+/**
+ * What a program makes of a file that was just fetched: a `transcript`, a `note` where it should have made one and could not, nothing where the
+ * file is not for it. Never rejects, and takes a few minutes at most: the run waits. The file comes from strangers.
+ */
+export type MediaReader = (file: string, media: StoredMedia, env: Env) => Promise<Partial<StoredMedia>>;
 
 /** Telegram's own limit for bots; larger files are named to the model, not fetched. */
 const MAX_MEDIA_BYTES = 20 * 1024 * 1024;
@@ -23,7 +30,7 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
+export function createWorkOrders({ store, config, channel, readers }: WorkOrderDeps) {
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -36,22 +43,20 @@ export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
   }
 
   async function fetchMissing({ id, chatId, media }: StoredMessage): Promise<StoredMedia[]> {
-    // By the file, not by the row: a replay finds that the copies of the finished run are gone.
-    const atHand = (item: StoredMedia, index: number) => item.error !== undefined || existsSync(mediaFile(id, index));
+    // By row and file: what a crash cut off is done again, and a replay finds that the copies of the finished run are gone.
+    const atHand = (item: StoredMedia, at: number) => item.error || (item.fetched && existsSync(mediaFile(id, at)));
     if (media.every(atHand)) return media;
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const from = channel(store.groups.chat(chatId)?.channel ?? '');
-    const fetched = await Promise.all(
-      media.map((item, index) => (atHand(item, index) ? item : fetchOne(from, item, mediaFile(id, index)))),
-    );
+    const by = { channel: channel(store.groups.chat(chatId)?.channel ?? ''), readers, env: config.env };
+    const get = (item: StoredMedia, at: number) => (atHand(item, at) ? item : fetchOne(by, item, mediaFile(id, at)));
+    const fetched = await Promise.all(media.map(get));
     store.messages.setMedia(id, fetched);
     return fetched;
   }
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
-    const rows = store.messages.ofRun(runId);
-    return Promise.all(rows.map(async (row) => toPromptMessage(row, await fetchMedia(row))));
+    return Promise.all(store.messages.ofRun(runId).map(async (row) => toPromptMessage(row, await fetchMedia(row))));
   }
 
   return {
@@ -78,9 +83,8 @@ export function createWorkOrders({ store, config, channel }: WorkOrderDeps) {
     },
     /** The copies in data/media of a finished run; the group has its own in inbox/. */
     async dropMedia(runId: number): Promise<void> {
-      for (const message of store.messages.ofRun(runId)) {
-        await Promise.all(message.media.map((_, index) => rm(mediaFile(message.id, index), { force: true })));
-      }
+      for (const { id, media } of store.messages.ofRun(runId))
+        await Promise.all(media.map((_, index) => rm(mediaFile(id, index), { force: true })));
     },
   };
 }
@@ -98,14 +102,18 @@ function toPromptMessage(row: StoredMessage, media: StoredMedia[]): PromptMessag
   return { id, sender, sentAt, text, edited, replyTo, media: files };
 }
 
+type FetchedBy = { channel: Channel | undefined; readers: Record<string, MediaReader>; env: Env };
+
 /** A file that cannot be had becomes a text for the model; it never holds the message back. */
-async function fetchOne(channel: Channel | undefined, media: StoredMedia, file: string): Promise<StoredMedia> {
+async function fetchOne({ channel, readers, env }: FetchedBy, media: StoredMedia, file: string): Promise<StoredMedia> {
   try {
     if (!channel) throw new Error('its channel is switched off');
     const bytes = await channel.fetchMedia(media.ref, MAX_MEDIA_BYTES);
     await writeFile(`${file}.part`, bytes, { mode: 0o600 });
     await rename(`${file}.part`, file);
-    return { ...media, sizeBytes: bytes.byteLength, fetched: true };
+    const fetched = { ...media, sizeBytes: bytes.byteLength, fetched: true };
+    for (const read of Object.values(readers)) Object.assign(fetched, await read(file, fetched, env));
+    return fetched;
   } catch (error) {
     // While the channel cannot be reached the run waits for it; any other failure is told to the model.
     if (error instanceof ChannelError && error.kind === 'network') throw error;

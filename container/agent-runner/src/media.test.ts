@@ -95,3 +95,24 @@ test('more images than a conversation may hold are named, not shown', async () =
   expect(lastUserText(bench).match(/"type":"image"/g)).toHaveLength(20);
   expect(lastUserText(bench).match(/too many images/g)).toHaveLength(3);
 });
+
+test('a voice message comes with its file and its transcript, or with why there is none', async () => {
+  const voice = (index: number) => ({
+    index,
+    kind: 'voice' as const,
+    fileName: 'v.ogg',
+    mimeType: 'audio/ogg',
+    sizeBytes: 1,
+  });
+  const transcript = { by: 'whisper.cpp', text: 'buy milk' };
+  for (const index of [0, 1]) bench.host.media.set(`1/${index}`, Buffer.from('OggS'));
+  bench.fake.push({ text: 'ok' });
+  const media = [
+    { ...voice(0), transcript },
+    { ...voice(1), note: 'no transcript: no model' },
+  ];
+  await bench.run({ messages: [testMessage(1, '', { media })] });
+  const told = lastUserText(bench);
+  expect(told).toMatch(/inbox\/1-0-v\.ogg[^/]*><transcript [^>]*>buy milk<\/transcript><\/media>/);
+  expect(told).toMatch(/inbox\/1-1-v\.ogg[^/]*note=[^/]*no transcript: no model[^/]*\/>/);
+});

@@ -41,12 +41,12 @@ function show(file: string, images: Block[]): string | undefined {
 
 /** What the model is told of a file; one that cannot be had is a note, never an error. An image is added to `images`. */
 async function attach(context: RunContext, id: number, media: PromptMedia, images: Block[]): Promise<Attachment> {
-  const { kind, mimeType, error } = media;
+  const { kind, mimeType, error, note, transcript } = media;
   try {
     if (error !== undefined) throw new Error(error);
     const file = await save(context, id, media);
     const isImage = kind === 'image' || mimeType.startsWith('image/');
-    return { kind, path: file, note: isImage ? show(file, images) : undefined };
+    return { kind, path: file, note: isImage ? show(file, images) : note, ...(transcript && { transcript }) };
   } catch (fault) {
     return { kind, note: `could not be fetched: ${describeError(fault)}` };
   }

@@ -1,5 +1,5 @@
 // What the model reads: the fixed system prefix and the user messages as escaped XML. Pure; knows nothing about files or history.
-import type { PromptMessage, RunSpec } from '../../../src/wire.js';
+import type { PromptMedia, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 
@@ -55,13 +55,20 @@ export function formatTime(at: number, timeZone: string, withDay = true): string
 }
 
 /** A file as the model is told about it: where it was saved, or why it was not or is not shown. */
-export type Attachment = { kind: string; path?: string | undefined; note?: string | undefined };
+export type Attachment = Pick<PromptMedia, 'transcript'> & { kind: string; path?: string; note?: string | undefined };
 export type ShownMessage = Omit<PromptMessage, 'media'> & { media: Attachment[] };
 
 /** ` name="value"` for each value there is. */
 export function attributes(values: Record<string, string | undefined>): string {
   const present = Object.entries(values).filter(([, value]) => value !== undefined);
   return present.map(([name, value = '']) => ` ${name}="${escapeAttribute(value)}"`).join('');
+}
+
+function mediaXml({ kind, path, note, transcript }: Attachment): string {
+  const element = `<media${attributes({ kind, path, note })}`;
+  if (!transcript) return `${element}/>`;
+  const by = attributes({ by: transcript.by, note: 'made by a program, which may have misheard' });
+  return `${element}><transcript${by}>${escapeXml(transcript.text)}</transcript></media>`;
 }
 
 function messageXml(
@@ -71,7 +78,7 @@ function messageXml(
   const parts = [
     replyTo ? `<reply-to${attributes({ sender: replyTo.sender })}>${escapeXml(replyTo.text)}</reply-to>` : '',
     edited ? '<edited>this replaces an earlier version of the message</edited>' : '',
-    ...media.map(({ kind, path, note }) => `<media${attributes({ kind, path, note })}/>`),
+    ...media.map(mediaXml),
     escapeXml(text),
     untrusted ? `<untrusted${attributes({ source: untrusted.source })}>${escapeXml(untrusted.text)}</untrusted>` : '',
   ];
