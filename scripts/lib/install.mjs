@@ -25,14 +25,14 @@ function installedByHand() {
   const wanted = packagesOf(inRoot('package-lock.json'));
   const present = packagesOf(inRoot('node_modules', '.package-lock.json'));
   const required = Object.entries(wanted).filter(
-    ([path, entry]) => path.startsWith('node_modules/') && !entry.optional && !entry.link,
+    ([path, entry]) => path.startsWith('node_modules/') && !entry.optional && !entry.link && !entry.peer,
   );
   return required.every(([path, entry]) => present[path]?.version === entry.version);
 }
 
 /**
  * @param {string} file
- * @returns {Record<string, { version?: string, optional?: boolean, link?: boolean }>}
+ * @returns {Record<string, { version?: string, optional?: boolean, link?: boolean, peer?: boolean }>}
  */
 function packagesOf(file) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : {};
