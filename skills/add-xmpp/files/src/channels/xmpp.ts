@@ -1,0 +1,305 @@
+// The XMPP channel: one account, direct chats and rooms. What came is always read from the server's archive behind a cursor, which moves
+// only after a message was committed; a message that arrives is just the sign to look. What messages mean is in xmpp-inbound.ts.
+import { randomUUID } from 'node:crypto';
+import { xml } from '@xmpp/client';
+import { z } from 'zod';
+import { describeError } from '../errors.js';
+import {
+  type Channel,
+  type ChannelDeps,
+  ChannelError,
+  defineChannel,
+  type InboundMessage,
+  type OutboundPart,
+} from './channel.js';
+import { splitMarkdown } from './split.js';
+import { type Archived, hasArchive, keepEverything, type Page, readArchive } from './xmpp-archive.js';
+import { afterFailure, conditionOf, SetupProblem, toChannelError } from './xmpp-errors.js';
+import { download, upload } from './xmpp-files.js';
+import { type Place, type Room, toMessage } from './xmpp-inbound.js';
+import { enterRooms, type Rooms } from './xmpp-rooms.js';
+import { composing, findSent, idOf, type Outgoing, pingServer, sendOnce, toBody } from './xmpp-send.js';
+import { type XmppSettings, xmppEnv } from './xmpp-settings.js';
+import { openStream, type Stream } from './xmpp-stream.js';
+
+/** On when XMPP_ADDRESS is set. Rooms are entered when XMPP_ROOMS names them. */
+export const xmpp = defineChannel({
+  name: 'xmpp',
+  env: xmppEnv,
+  create: (settings, deps) => settings && createXmpp(settings, deps),
+});
+
+/** RFC 6120 section 13.12 lets a server refuse stanzas of more than 10,000 bytes; some of it is ours. */
+const MAX_BODY_BYTES = 8_000;
+const PAGE = 50;
+/** How long a send may go on after `stop`. Broken off, it is looked for in the archive the next time. */
+const SEND_GRACE_MS = 500;
+const GOODBYE_MS = 200;
+/** Servers and rooms can lose us without a word. */
+const CHECK_MS = 300_000;
+const KEEP_SENT_MS = 7 * 86_400_000;
+/** Before the last message that was handled, when its place in the archive is gone. */
+const OVERLAP_MS = 3_600_000;
+
+interface Session {
+  stream: Stream;
+  rooms: Rooms;
+}
+
+interface Connection {
+  settings: XmppSettings;
+  deps: ChannelDeps;
+  /** While connected. */
+  session: Session | undefined;
+  /** Aborted when receiving ends. */
+  over: AbortController;
+  /** Aborted when sending ends, and the connection with it. */
+  end: AbortController;
+  sending: Set<Promise<unknown>>;
+}
+
+function createXmpp(settings: XmppSettings, deps: ChannelDeps): Channel {
+  const connection: Connection = {
+    settings,
+    deps,
+    session: undefined,
+    over: new AbortController(),
+    end: new AbortController(),
+    sending: new Set(),
+  };
+  let receiving: Promise<void> | undefined;
+  let stopping: Promise<void> | undefined;
+  return {
+    start() {
+      receiving ??= receive(connection);
+    },
+    stop() {
+      stopping ??= stop(connection, receiving);
+      return stopping;
+    },
+    split: (text) => splitMarkdown(text, { limit: MAX_BODY_BYTES, measure }),
+    send: (part) => send(connection, part),
+    typing(address) {
+      const { session } = connection;
+      const isRoom = settings.rooms.includes(address);
+      session?.stream.send(composing(address, isRoom)).catch(() => deps.log.debug('xmpp typing not shown'));
+    },
+    async fetchMedia(ref, maxBytes) {
+      return download(ref, maxBytes, { isLoopback: settings.isLoopback, signal: connection.over.signal });
+    },
+  };
+}
+
+/** Bytes on the wire, at most. */
+const measure = (part: string) => Buffer.byteLength(toBody(part).replace(/[&<>"']/g, '&quot;'));
+
+async function stop(connection: Connection, receiving?: Promise<void>) {
+  const { over, end, sending, deps } = connection;
+  const { session } = connection;
+  over.abort();
+  const wait = async (done: Promise<unknown>, ms: number) => {
+    const enough = new AbortController();
+    await Promise.race([done, deps.clock.sleep(ms, enough.signal)]);
+    enough.abort();
+  };
+  await wait(Promise.allSettled(sending), sending.size === 0 ? 0 : SEND_GRACE_MS);
+  if (session)
+    await wait(
+      session.stream.leave().catch(() => undefined),
+      GOODBYE_MS,
+    );
+  end.abort();
+  await receiving;
+  await Promise.allSettled(sending);
+  deps.onState({ state: 'stopped', detail: '' });
+}
+
+async function receive(connection: Connection): Promise<void> {
+  const { deps, over } = connection;
+  let failures = 0;
+  deps.onState({ state: 'connecting', detail: '' });
+  while (!over.signal.aborted) {
+    try {
+      await converse(connection, () => {
+        failures = 0;
+      });
+    } catch (error) {
+      connection.session?.stream.close();
+      connection.session = undefined;
+      if (over.signal.aborted) return;
+      failures += 1;
+      const { state, ms } = afterFailure(error, failures, deps.clock.random());
+      deps.log.warn({ failures, delayMs: ms, error: state.detail }, 'xmpp connection lost');
+      deps.onState(state);
+      await deps.clock.sleep(ms, over.signal);
+    }
+  }
+}
+
+/** Connects and takes what comes, until the connection is lost. */
+async function converse(connection: Connection, caughtUp: () => void): Promise<void> {
+  const { deps, settings, end, over } = connection;
+  const stream = await openStream(settings, end.signal);
+  let hasNew = true;
+  let wake = (): void => undefined;
+  stream.listen((stanza) => {
+    if (stanza.name !== 'message') return;
+    hasNew = true;
+    wake();
+  });
+  const rooms = await prepare(stream, settings, deps.assistantName);
+  connection.session = { stream, rooms };
+  const stopped = new Promise<void>((resolve) =>
+    over.signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  while (!over.signal.aborted) {
+    hasNew = false;
+    await takeNew(connection, stream);
+    for (const room of rooms.joined) await takeNew(connection, stream, room);
+    caughtUp();
+    deps.onState({ state: 'open', detail: [settings.address, ...rooms.problems].join('; ') });
+    const told = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const woken = new AbortController();
+    if (!hasNew && !over.signal.aborted)
+      await Promise.race([told, stopped, stream.lost, rooms.left, check(connection, { stream, rooms }, woken.signal)]);
+    woken.abort();
+  }
+  // Sends may still be under way on it.
+  await stream.lost;
+}
+
+/** Resolves after a while, when we are still connected and in all rooms. */
+async function check({ deps, settings }: Connection, { stream, rooms }: Session, signal: AbortSignal): Promise<void> {
+  await deps.clock.sleep(CHECK_MS, signal);
+  if (signal.aborted) return;
+  await pingServer(stream, settings.domain);
+  await rooms.check();
+}
+
+/** Everything is kept, we are seen and in our rooms. */
+async function prepare(stream: Stream, { address, rooms }: XmppSettings, nick: string): Promise<Rooms> {
+  if (!(await hasArchive(stream, address)))
+    throw new SetupProblem(
+      'permanent',
+      'the XMPP server keeps no archive (XEP-0313): switch it on there, or use another server',
+    );
+  await keepEverything(stream);
+  await stream.send(xml('presence'));
+  return enterRooms(stream, rooms, nick);
+}
+
+const cursorRow = z.object({ id: z.string().optional(), at: z.number() });
+type Cursor = z.infer<typeof cursorRow>;
+
+/** Reads on behind the cursor of an archive. Throws when the store refuses a message: it must come again, before those behind it. */
+async function takeNew({ deps, settings, over }: Connection, stream: Stream, room?: Room): Promise<void> {
+  const { storage, clock } = deps;
+  const name = room?.address ?? 'own';
+  const save = (id: string | undefined, at: number) => {
+    const value: Cursor = { ...(id !== undefined && { id }), at };
+    storage.set([{ kind: 'cursor', id: name, value: JSON.stringify(value) }]);
+  };
+  const row = storage.get('cursor', [name])[name];
+  if (row === undefined) {
+    // What was said before we first looked is nobody's question.
+    const { items } = await readArchive(stream, settings.address, { room: room?.address, newest: true, max: 1 });
+    return save(items.at(-1)?.id, clock.now());
+  }
+  let cursor = cursorRow.parse(JSON.parse(row));
+  const place: Place = { own: settings.address, assistantName: deps.assistantName, room };
+  for (;;) {
+    const page = await readOn(stream, settings.address, room, cursor);
+    for (const archived of page.items) {
+      if (over.signal.aborted) return;
+      take(deps, archived, place);
+      cursor = { id: archived.id, at: archived.sentAt || clock.now() };
+      save(cursor.id, cursor.at);
+    }
+    if (page.isLast || page.items.length === 0) return;
+  }
+}
+
+/** An archive forgets; then time says where to go on, and what is stored already is known by its id. */
+async function readOn(stream: Stream, own: string, room: Room | undefined, { id, at }: Cursor): Promise<Page> {
+  const where = { room: room?.address, max: PAGE };
+  try {
+    return await readArchive(stream, own, { ...where, after: id });
+  } catch (error) {
+    if (conditionOf(error) !== 'item-not-found') throw error;
+    return readArchive(stream, own, { ...where, start: at - OVERLAP_MS });
+  }
+}
+
+function take(deps: ChannelDeps, archived: Archived, place: Place): void {
+  let message: InboundMessage | undefined;
+  try {
+    message = toMessage(archived, place);
+  } catch (error) {
+    const name = error instanceof Error ? error.name : 'unknown';
+    return void deps.log.error({ error: name }, 'xmpp message not understood, skipped');
+  }
+  try {
+    if (message) deps.onMessage(message);
+  } catch (cause) {
+    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
+  }
+}
+
+async function send(connection: Connection, part: OutboundPart): Promise<{ platformId: string }> {
+  const { over, session, sending, settings } = connection;
+  if (over.signal.aborted) throw new ChannelError('network', 'the channel is stopped');
+  if (!session) throw new ChannelError('network', 'there is no connection to the XMPP server');
+  const room = session.rooms.joined.find(({ address }) => address === part.address);
+  if (!room && settings.rooms.includes(part.address)) throw new ChannelError('network', `not in ${part.address}`);
+  const call = sendKnown(connection, session, part, room);
+  sending.add(call);
+  try {
+    return { platformId: await call };
+  } catch (error) {
+    throw toChannelError(error);
+  } finally {
+    sending.delete(call);
+  }
+}
+
+const sentRow = z.object({ at: z.number(), platformId: z.string().optional() });
+
+/** A part that was begun before is looked for first: the connection may have ended between its arrival and the answer. */
+async function sendKnown(
+  { deps, settings, end }: Connection,
+  { stream }: Session,
+  part: OutboundPart,
+  room: Room | undefined,
+) {
+  const { storage, clock } = deps;
+  const outgoing: Outgoing = { part, room, own: settings.address, salt: saltOf(deps), link: undefined };
+  const id = idOf(outgoing);
+  const save = (value: z.infer<typeof sentRow>) => storage.set([{ kind: 'sent', id, value: JSON.stringify(value) }]);
+  const row = storage.get('sent', [id])[id];
+  const before = row === undefined ? undefined : sentRow.parse(JSON.parse(row));
+  if (before?.platformId !== undefined) return before.platformId;
+  const at = before?.at ?? clock.now();
+  const arrived = before && (await findSent(stream, outgoing, at));
+  if (arrived !== undefined) {
+    save({ at, platformId: arrived });
+    return arrived;
+  }
+  storage.prune('sent', clock.now() - KEEP_SENT_MS);
+  const access = { isLoopback: settings.isLoopback, signal: end.signal };
+  const link = part.file && (await upload(stream, settings.domain, part.file, access));
+  save({ at });
+  const platformId = await sendOnce(stream, { ...outgoing, link });
+  save({ at, platformId });
+  return platformId;
+}
+
+/** Made once; drawn on first use. Outbox keys of two installations must not meet. */
+function saltOf({ storage }: ChannelDeps): string {
+  const { salt } = storage.get('cursor', ['salt']);
+  if (salt !== undefined) return salt;
+  const drawn = randomUUID();
+  storage.set([{ kind: 'cursor', id: 'salt', value: drawn }]);
+  return drawn;
+}
