@@ -87,6 +87,7 @@ function plainText(raw: string): string {
 }
 
 const problem = mailServerProblem();
+if (problem) console.log(`skipped: ${problem}`);
 if (problem) test.skip(`the mail channel against real servers: ${problem}`, () => undefined);
 else {
   beforeAll(async () => {

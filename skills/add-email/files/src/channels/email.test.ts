@@ -18,6 +18,7 @@ import type { Channel, ChannelStorage } from './channel.js';
 import { email } from './email.js';
 
 const problem = mailServerProblem();
+if (problem) console.log(`skipped: ${problem}`);
 let server: MailServer;
 let stopServer = async (): Promise<void> => undefined;
 beforeAll(async () => {

@@ -1,22 +1,33 @@
 // Mail, end to end: the built daemon, a container and real mail servers with TLS. Runs where Docker and the servers are.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { AUTH_SERVER, type MailServer, mailServerProblem, PASSWORD, startMailServer } from '../fakes/mail-server.js';
 import { eventually, newHome, removeHome, startDaemon } from './harness.js';
 import { bash, type Scene, startScene } from './talk.js';
 
 const dist = join(import.meta.dirname, '../../dist');
-const hasDocker = await new Docker().ping().then(
-  () => true,
-  () => false,
-);
-const hasChannel = existsSync(dist) && readdirSync(join(dist, 'channels')).includes('email.js');
 const problem =
-  (hasDocker ? undefined : 'there is no Docker') ??
-  (hasChannel ? undefined : 'dist/ is not built with this channel (npm run build)') ??
+  (existsSync(join(dist, 'channels/email.js')) ? undefined : 'dist/ is not built with this channel (npm run build)') ??
+  (await imageProblem()) ??
   mailServerProblem();
+if (problem) console.log(`skipped: ${problem}`);
+
+/** Why no container can start, in words. */
+async function imageProblem(): Promise<string | undefined> {
+  const file = join(dist, 'agent-image.json');
+  if (!existsSync(file)) return 'the agent image is not built (npm start)';
+  const { tag } = z.object({ tag: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8')));
+  return new Docker()
+    .getImage(tag)
+    .inspect()
+    .then(
+      () => undefined,
+      () => 'there is no Docker, or it has no agent image (npm start)',
+    );
+}
 
 const PINCH = 'pinch@pinch.test';
 const ANNA = 'anna@people.test';

@@ -1,6 +1,7 @@
 // The server's archive of an account or a room (XEP-0313): what came after a known message, in order. Knows nothing about what was handled.
 import { randomUUID } from 'node:crypto';
 import { xml } from '@xmpp/client';
+import { conditionOf } from './xmpp-errors.js';
 import { attribute, type Element, type Stream } from './xmpp-stream.js';
 
 export interface Archived {
@@ -41,10 +42,12 @@ export async function hasArchive(stream: Stream, address: string): Promise<boole
   return features.some((feature) => attribute(feature, 'var') === NS);
 }
 
-/** Has everything kept that is said with us, whoever says it. */
+/** Has everything kept that is said with us, whoever says it. Some servers do that anyway and let nobody ask for it. */
 export async function keepEverything(stream: Stream): Promise<void> {
   const prefs = xml('prefs', { xmlns: NS, default: 'always' }, xml('always', {}), xml('never', {}));
-  await stream.request(xml('iq', { type: 'set' }, prefs));
+  await stream.request(xml('iq', { type: 'set' }, prefs)).catch((error: unknown) => {
+    if (!/^(?:feature-not-implemented|service-unavailable|bad-request)$/.test(conditionOf(error))) throw error;
+  });
 }
 
 /** One page, oldest first. Throws the stanza error; `item-not-found` says that `after` is not there any more. */

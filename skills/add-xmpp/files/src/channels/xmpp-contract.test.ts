@@ -99,6 +99,7 @@ async function platform(kind: 'direct' | 'room'): Promise<Platform> {
 }
 
 const problem = xmppServerProblem();
+if (problem) console.log(`skipped: ${problem}`);
 if (problem) test.skip(`the XMPP channel against a real server: ${problem}`, () => undefined);
 else {
   beforeAll(async () => {

@@ -15,6 +15,7 @@ import type { Channel, ChannelStorage } from './channel.js';
 import { xmpp } from './xmpp.js';
 
 const problem = xmppServerProblem();
+if (problem) console.log(`skipped: ${problem}`);
 let server: XmppServer;
 let stopServer = async (): Promise<void> => undefined;
 beforeAll(async () => {

@@ -53,17 +53,21 @@ interface Connection {
   session: Session | undefined;
   /** Aborted when receiving ends. */
   over: AbortController;
+  /** Resolves then. */
+  stopped: Promise<void>;
   /** Aborted when sending ends, and the connection with it. */
   end: AbortController;
   sending: Set<Promise<unknown>>;
 }
 
 function createXmpp(settings: XmppSettings, deps: ChannelDeps): Channel {
+  const over = new AbortController();
   const connection: Connection = {
     settings,
     deps,
     session: undefined,
-    over: new AbortController(),
+    over,
+    stopped: new Promise((resolve) => over.signal.addEventListener('abort', () => resolve(), { once: true })),
     end: new AbortController(),
     sending: new Set(),
   };
@@ -138,20 +142,18 @@ async function receive(connection: Connection): Promise<void> {
 
 /** Connects and takes what comes, until the connection is lost. */
 async function converse(connection: Connection, caughtUp: () => void): Promise<void> {
-  const { deps, settings, end, over } = connection;
+  const { deps, settings, end, over, stopped } = connection;
   const stream = await openStream(settings, end.signal);
   let hasNew = true;
   let wake = (): void => undefined;
   stream.listen((stanza) => {
-    if (stanza.name !== 'message') return;
+    // Signs of typing and pages of the archive are messages, too.
+    if (!stanza.getChild('body') && !stanza.getChild('x', 'jabber:x:oob')) return;
     hasNew = true;
     wake();
   });
   const rooms = await prepare(stream, settings, deps.assistantName);
   connection.session = { stream, rooms };
-  const stopped = new Promise<void>((resolve) =>
-    over.signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
   while (!over.signal.aborted) {
     hasNew = false;
     await takeNew(connection, stream);
