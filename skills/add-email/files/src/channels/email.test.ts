@@ -1,10 +1,10 @@
 // The mail channel against real mail servers: threads, files, mails that get no answer, a rebuilt mailbox, refusals.
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../test/e2e/harness.js';
 import { type ChannelHost, createChannelHost, createStorage } from '../../test/fakes/channel-host.js';
 import {
@@ -187,6 +187,7 @@ describe.skipIf(problem)(`mail by real servers${problem ? `: skipped, ${problem}
     await expect(channel.fetchMedia(ref.replace(/\.\d+$/, '.9'), 5)).rejects.toMatchObject({ kind: 'permanent' });
     const path = join(tmpdir(), `pinch-mail-file-${randomUUID()}`);
     writeFileSync(path, bytes);
+    onTestFinished(() => rmSync(path));
     const file = { path, fileName: 'dot.png', mimeType: 'image/png' };
     await channel.send({ address: anna, text: 'Here.', file, key: '1.0' });
     const [raw = ''] = await received(1);

@@ -1,6 +1,6 @@
 // The XMPP channel against a real server: rooms, files, what was sent once, who may not pretend, refusals.
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -198,6 +198,7 @@ describe.skipIf(problem)(`XMPP by a real server${problem ? `: skipped, ${problem
     const path = join(tmpdir(), `pinch-xmpp-file-${name}`);
     const bytes = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 255]);
     writeFileSync(path, bytes);
+    closing.push(async () => rmSync(path));
     const file = { path, fileName: 'dot.png', mimeType: 'image/png' };
     await channel.send({ address: anna.address, text: 'A dot.', file, key: '1.0' });
     const [sent] = await reads(anna, 2);
