@@ -100,7 +100,8 @@ function changeTask(deps: TasksDeps, task: Task, { action, fields = {} }: TaskCh
   if (action === 'cancel') haltTask(store, task.id, 'cancelled', clock.now());
   if (action === 'resume') {
     const nextAt = firstAt(task.starts, clock.now());
-    if (nextAt === null && isTimed(task)) throw badTask(`task ${task.id} has no further times`, 'give it a new one');
+    if (nextAt === null && isTimed(task.starts))
+      throw badTask(`task ${task.id} has no further times`, 'give it a new one');
     store.tasks.setState(task.id, 'active', nextAt);
   }
   if (action === 'run') startTask(deps, task, {});
@@ -143,7 +144,7 @@ function startTask(deps: TasksDeps, task: Task, extra: Extra): void {
 const ring = ({ store, wake }: TasksDeps) => store.afterCommit(() => wake.emit('tasks'));
 
 function firstAt(starts: Starts, now: number): number | null {
-  return starts.kind === 'hook' || starts.kind === 'files' ? null : (nextSlot(starts, now) ?? null);
+  return isTimed(starts) ? (nextSlot(starts, now) ?? null) : null;
 }
 
 function titleOf(prompt: string): string {

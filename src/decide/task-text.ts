@@ -1,5 +1,5 @@
 // What people and models read about tasks: times in their zone, lines of a list, notes for runs that nobody asked for just now. Pure.
-import type { SlotView, Starts, Task, TaskRunInput } from '../store/task-rows.js';
+import { isTimed, type SlotView, type Starts, type Task, type TaskRunInput } from '../store/task-rows.js';
 import { nextSlots } from './schedule.js';
 
 const formats = new Map<string, Intl.DateTimeFormat>();
@@ -63,7 +63,7 @@ export function startsText(starts: Starts): string {
 
 /** The next three times in the task's zone, as text; empty when there are none. */
 export function nextTimes({ starts, state, nextAt }: Task): string[] {
-  if (state !== 'active' || nextAt === null || starts.kind === 'hook' || starts.kind === 'files') return [];
+  if (state !== 'active' || nextAt === null || !isTimed(starts)) return [];
   return [nextAt, ...nextSlots(starts, nextAt, 2)].map((at) => timeText(at, starts.timeZone));
 }
 

@@ -80,7 +80,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
 function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
   const { store, log } = deps;
   const { starts, options, nextAt } = task;
-  if (nextAt === null || starts.kind === 'hook' || starts.kind === 'files') return;
+  if (nextAt === null || !isTimed(starts)) return;
   let due: Due;
   try {
     due = decideDue({ schedule: starts, misfire: options.misfire, nextAt }, now);
@@ -165,7 +165,7 @@ function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: n
     return [{ id, title: before.title, state: store.tasks.lastState(id, slotAt), isDue }];
   });
   // Every delivery of a hook counts: none is dropped because of the one before.
-  const earlierOpen = isTimed(task) ? (store.tasks.otherOpen(task.id, slotAt) ?? 0) : 0;
+  const earlierOpen = isTimed(task.starts) ? (store.tasks.otherOpen(task.id, slotAt) ?? 0) : 0;
   return decideGate({ overlap, earlierOpen, predecessors });
 }
 
@@ -177,7 +177,7 @@ function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInpu
   const inChat = options.context === 'chat' ? store.groups.chat(chatId) : undefined;
   return store.runs.enqueue({
     key: input.key ?? `task:${id}:${slotAt}`,
-    kind: isTimed(task) ? 'task' : 'hook',
+    kind: isTimed(task.starts) ? 'task' : 'hook',
     groupId,
     chatId,
     session: inChat ? sessionName(inChat) : `task${id}-${slotAt}`,
@@ -222,7 +222,7 @@ function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task,
 
 /** A task without further times is over once its last slot is. */
 function endWhenOver({ store }: SchedulerDeps, task: Task): void {
-  if (!isTimed(task) || task.state !== 'active' || task.nextAt !== null) return;
+  if (!isTimed(task.starts) || task.state !== 'active' || task.nextAt !== null) return;
   if (store.tasks.otherOpen(task.id, Number.MAX_SAFE_INTEGER) === 0) store.tasks.setState(task.id, 'done', null);
 }
 
@@ -231,7 +231,7 @@ function clockWasSetBack({ store, log }: SchedulerDeps, now: number): void {
   log.warn({ now }, 'the clock was set back; next times of tasks are computed anew');
   store.transaction(() => {
     for (const { id, state, starts, nextAt } of store.tasks.open(null)) {
-      if (state !== 'active' || nextAt === null || starts.kind === 'hook' || starts.kind === 'files') continue;
+      if (state !== 'active' || nextAt === null || !isTimed(starts)) continue;
       const next = nextSlot(starts, now);
       if (next !== undefined && next < nextAt) store.tasks.setNext(id, next);
     }

@@ -1,6 +1,6 @@
 // The rows of tasks and of what became of their slots. All times are epoch ms.
 import { z } from 'zod';
-import { schedule } from '../decide/schedule.js';
+import { type Schedule, schedule } from '../decide/schedule.js';
 import { json } from '../types.js';
 
 /** What starts a task: a time, a request to its hook, or a file in the group's inbox. */
@@ -92,7 +92,7 @@ export const slotView = slotRow.omit({ input: true }).extend({
 export type SlotView = z.infer<typeof slotView>;
 
 /** What starts it by itself: a clock, or somebody else. */
-export const isTimed = ({ starts: { kind } }: Pick<Task, 'starts'>): boolean => kind !== 'hook' && kind !== 'files';
+export const isTimed = (starts: Starts): starts is Schedule => starts.kind !== 'hook' && starts.kind !== 'files';
 
 /** The input of a slot that is on time. */
 export function inputOf(task: Task, slotAt: number): TaskRunInput {
