@@ -1,6 +1,7 @@
 // Requests from outside that start a task: who may, how often, and once per delivery. Knows no HTTP server.
-import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomUUID } from 'node:crypto';
 import type { Clock } from './clock.js';
+import { sameSecret } from './same-secret.js';
 import type { Store } from './store/index.js';
 import type { Tasks } from './tasks.js';
 
@@ -48,7 +49,7 @@ export function createHooks({ store, clock, tasks }: HooksDeps) {
         return { status: 401, message: 'there is no such hook, or the secret is wrong' };
       if (isTooMany(task.id)) return { status: 429, message: `more than ${PER_MINUTE} calls in a minute` };
       const delivery = DELIVERY_HEADERS.map(call.header).find(Boolean) ?? randomUUID();
-      const key = `hook:${task.id}:${digest(delivery).toString('base64url')}`;
+      const key = `hook:${task.id}:${createHash('sha256').update(delivery).digest('base64url')}`;
       if (store.tasks.wasStarted(key)) return { status: 200, message: 'this delivery was taken before' };
       const text = call.body.toString('utf8').slice(0, MAX_SHOWN_CHARS);
       tasks.start(task, { key, untrusted: { source: `hook: ${task.title}`, text } });
@@ -59,14 +60,10 @@ export function createHooks({ store, clock, tasks }: HooksDeps) {
 
 export type Hooks = ReturnType<typeof createHooks>;
 
-const digest = (text: string | Buffer) => createHash('sha256').update(text).digest();
-/** In a time that says nothing about where two strings differ. */
-const same = (given: string, wanted: string) => timingSafeEqual(digest(given), digest(wanted));
-
 /** `Authorization: Bearer <secret>`, or the HMAC-SHA256 of the body under it as GitHub and many others sign. */
 function isAuthentic({ header, body }: HookCall, secret: string): boolean {
   const signature = header('x-hub-signature-256') ?? header('x-signature-256');
-  if (signature === undefined) return same(header('authorization') ?? '', `Bearer ${secret}`);
+  if (signature === undefined) return sameSecret(header('authorization'), `Bearer ${secret}`);
   const wanted = createHmac('sha256', secret).update(body).digest('hex');
-  return same(signature.replace(/^sha256=/, '').toLowerCase(), wanted);
+  return sameSecret(signature.replace(/^sha256=/, '').toLowerCase(), wanted);
 }

@@ -1,5 +1,6 @@
 // The one-time code by which a person becomes the owner on a channel: `/pair <code>` in a direct chat.
-import { randomInt, timingSafeEqual } from 'node:crypto';
+import { randomInt } from 'node:crypto';
+import { sameSecret } from './same-secret.js';
 import type { Store } from './store/index.js';
 
 export type Pairing = ReturnType<typeof createPairing>;
@@ -21,9 +22,7 @@ export function createPairing(store: Store) {
     redeem(channel: string, code: string): boolean {
       const [expected = '', wrong = '0'] = store.settings.get(keyOf(channel))?.split(':') ?? [];
       if (expected === '') return false;
-      const given = Buffer.from(code.toUpperCase());
-      const wanted = Buffer.from(expected);
-      if (given.length === wanted.length && timingSafeEqual(given, wanted)) {
+      if (sameSecret(code.toUpperCase(), expected)) {
         store.settings.remove(keyOf(channel));
         return true;
       }

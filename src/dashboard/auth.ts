@@ -1,10 +1,11 @@
 // Who may talk to the dashboard: the token file, the session cookie, and one pure decision per request. Knows no routes
 // beyond the few that need no token, and no SQL.
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'hono/utils/cookie';
 import { PinchError } from '../errors.js';
+import { sameSecret } from '../same-secret.js';
 
 export const SESSION_COOKIE = 'pinch_session';
 /** What needs no token: the health check, the page's own files, which hold no data, and hooks, which have secrets of their own. */
@@ -35,12 +36,6 @@ export function loadDashboardToken(dataDir: string): string {
 /** What the cookie holds: derived, so that a leaked cookie is not the token. */
 export const sessionValue = (token: string): string =>
   createHmac('sha256', token).update('pinch dashboard session').digest('base64url');
-
-/** Equal or not, in a time that says nothing about where two strings differ. */
-function sameSecret(given: string | undefined, wanted: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given ?? ''), digest(wanted));
-}
 
 /** What is looked at of a request. */
 export interface AccessRequest {
