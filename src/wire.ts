@@ -180,7 +180,7 @@ const caller = sendRequest.pick({ runId: true, key: true });
 /** `POST /tasks`: a new task of the run's group. Answered with `hostText`, as the three below. */
 export const taskRequest = taskInput.extend(caller.shape);
 /** `POST /tasks/list`. */
-export const taskListRequest = z.object({ runId: z.int() });
+export const taskListRequest = caller.pick({ runId: true });
 /** `POST /tasks/:id`: `update` changes the fields that are given. */
 export const taskChange = z.object({
   action: z.enum(['update', 'pause', 'resume', 'cancel', 'run']),
@@ -190,7 +190,7 @@ export const taskChangeRequest = taskChange.extend(caller.shape);
 export type TaskChange = z.infer<typeof taskChange>;
 
 /** `POST /ask`: a question to the run's chat. Its answer comes as a message of a later run of the same session. */
-export const askRequest = sendRequest.pick({ runId: true, key: true }).extend({
+export const askRequest = caller.extend({
   question: z.string().min(1).max(4_000),
   choices: z.array(z.string().min(1).max(100)).max(10),
 });

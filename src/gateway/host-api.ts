@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../clock.js';
 import { mimeTypeOf, type OutboxFiles } from '../outbox-files.js';
 import type { Store } from '../store/index.js';
+import type { NewOutboxRow } from '../store/outbox.js';
 import type { Tasks } from '../tasks.js';
 import type { Wake } from '../wake.js';
 import * as wire from '../wire.js';
@@ -49,13 +50,8 @@ export function createHostApi(deps: HostApiDeps) {
       const name = request.chat ?? `${run.chatId}`;
       const chat = findChat(store, name);
       if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
-      const now = deps.clock.now();
-      const key = `${run.id}:${request.key}`;
-      store.transaction(() => {
-        const added = store.outbox.add({ key, chatId: chat.id, runId: run.id, text: request.text, now });
-        if (added) store.events.add(run.id, now, 'message_queued', { chat: chat.title, key: request.key });
-      });
-      deps.wake.emit('outbox');
+      const message = { chatId: chat.id, text: request.text };
+      queue(deps, request, message, ['message_queued', { chat: chat.title }]);
       return { queued: true, chat: chat.title };
     },
     ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
@@ -79,32 +75,36 @@ export function createHostApi(deps: HostApiDeps) {
   };
 }
 
-function ask({ store, clock, wake }: HostApiDeps, link: Link, { runId, key, question, choices }: wire.AskRequest) {
-  const { chatId } = ownRun(store, link, runId);
-  const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
+type Call = Pick<wire.SendRequest, 'runId' | 'key'>;
+type Words = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
+type Told = [event: string, detail: Record<string, unknown>];
+
+/** Once per key of the run; the timeline is told when it is new. */
+function queue({ store, clock, wake }: HostApiDeps, { runId, key }: Call, words: Words, [event, detail]: Told): void {
   const now = clock.now();
   store.transaction(() => {
-    const added = store.outbox.add({ key: `${runId}:${key}`, chatId, runId, text, now });
-    if (added) store.events.add(runId, now, 'asked', { question, choices: choices.join(' | '), key });
+    const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...words });
+    if (added) store.events.add(runId, now, event, { ...detail, key });
   });
   wake.emit('outbox');
+}
+
+function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
+  const { question, choices } = request;
+  const { chatId } = ownRun(deps.store, link, request.runId);
+  const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
+  queue(deps, request, { chatId, text }, ['asked', { question, choices: choices.join(' | ') }]);
   return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
 }
 
-async function queueFile({ store, outboxFiles, clock, wake }: HostApiDeps, link: Link, request: wire.FileRequest) {
-  const { runId, path, caption } = request;
-  const run = ownRun(store, link, runId);
+async function queueFile(deps: HostApiDeps, link: Link, request: wire.FileRequest) {
+  const { runId, path, caption: text } = request;
+  const { chatId } = ownRun(deps.store, link, runId);
   const bytes = Buffer.from(request.base64, 'base64');
   const fileName = path.split('/').at(-1) || 'file';
   const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
-  const key = `${run.id}:${request.key}`;
   // Bytes first: a row whose file is missing could never be sent.
-  await outboxFiles.keep(key, bytes);
-  const now = clock.now();
-  store.transaction(() => {
-    const added = store.outbox.add({ key, chatId: run.chatId, runId, text: caption, file, now });
-    if (added) store.events.add(runId, now, 'file_queued', { path, bytes: bytes.length, key: request.key });
-  });
-  wake.emit('outbox');
+  await deps.outboxFiles.keep(`${runId}:${request.key}`, bytes);
+  queue(deps, request, { chatId, text, file }, ['file_queued', { path, bytes: bytes.length }]);
   return { queued: true };
 }
