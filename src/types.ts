@@ -88,6 +88,8 @@ export const runRow = z.object({
   state: runState,
   /** Tries started so far. */
   attempt: z.number(),
+  /** How often in a row the host died while a runner had it. */
+  cutOffs: z.number(),
   /** Not before this time. */
   runAt: z.number(),
   leaseOwner: z.string().nullable(),

@@ -104,9 +104,16 @@ export const runnerEvent = z.object({
 export type RunnerEvent = z.infer<typeof runnerEvent>;
 export const runnerEvents = z.object({ events: z.array(runnerEvent).max(100) });
 
+/**
+ * `POST /runs/:id/answer`: a text with which the model ended, before the run goes on with messages that came meanwhile. `step` is the
+ * place of the reply in the session history: the same step of the same run is one message, however often it is reported.
+ */
+export const answerReport = z.object({ text: z.string(), step: z.int().nonnegative() });
+export type AnswerReport = z.infer<typeof answerReport>;
+
 /** `POST /runs/:id/finish`: how the attempt ended. `handledMessageIds` = message ids now in the session history. */
 export const finishReport = z.discriminatedUnion('outcome', [
-  z.object({ outcome: z.literal('done'), text: z.string(), handledMessageIds: z.array(z.number().int()) }),
+  z.object({ outcome: z.literal('done'), ...answerReport.shape, handledMessageIds: z.array(z.number().int()) }),
   z.object({
     outcome: z.literal('failed'),
     // `sandbox` failures cost no attempt: they are the host's to tell.

@@ -17,6 +17,13 @@ export function ownRun(store: Store, link: Link, runId: number): Run {
   return run;
 }
 
+/** A run that may still act: one that somebody stopped may report how it ended, nothing else. Throws `forbidden`. */
+export function workingRun(store: Store, link: Link, runId: number): Run {
+  const run = ownRun(store, link, runId);
+  if (run.cancelRequested === 1) throw new PinchError('forbidden', 'this run was stopped');
+  return run;
+}
+
 /** A chat by row id or `<channel>:<address>` (design §8). */
 export function findChat(store: Store, name: string): Chat | undefined {
   if (/^\d+$/.test(name)) return store.groups.chat(Number(name));

@@ -3,13 +3,14 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../clock.js';
+import { queueAnswer } from '../loops/answers.js';
 import { mimeTypeOf, type OutboxFiles } from '../outbox-files.js';
 import type { Store } from '../store/index.js';
 import type { NewOutboxRow } from '../store/outbox.js';
 import type { Tasks } from '../tasks.js';
 import type { Wake } from '../wake.js';
 import * as wire from '../wire.js';
-import { findChat, leasedRun, ownRun, parse, unknownThing } from './calls.js';
+import { findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
 import type { Link } from './server.js';
 import { createTaskApi } from './task-api.js';
 
@@ -44,9 +45,20 @@ export function createHostApi(deps: HostApiDeps) {
       const run = ownRun(store, link, runId);
       return { accepted: deps.onFinish(run.id, parse(wire.finishReport, body)) };
     },
+    /** A text with which the model ended, before the run goes on: an outbox row when this returns. */
+    answer(link: Link, runId: number, body: unknown) {
+      const run = workingRun(store, link, runId);
+      const end = parse(wire.answerReport, body);
+      store.transaction(() => {
+        queueAnswer(store, run, end, deps.clock.now());
+        store.runs.progressed(run.id);
+      });
+      deps.wake.emit('outbox');
+      return {};
+    },
     send(link: Link, body: unknown) {
       const request = parse(wire.sendRequest, body);
-      const run = ownRun(store, link, request.runId);
+      const run = workingRun(store, link, request.runId);
       const name = request.chat ?? `${run.chatId}`;
       const chat = findChat(store, name);
       if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
@@ -91,7 +103,7 @@ function queue({ store, clock, wake }: HostApiDeps, { runId, key }: Call, words:
 
 function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
   const { question, choices } = request;
-  const { chatId } = ownRun(deps.store, link, request.runId);
+  const { chatId } = workingRun(deps.store, link, request.runId);
   const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
   queue(deps, request, { chatId, text }, ['asked', { question, choices: choices.join(' | ') }]);
   return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
@@ -99,7 +111,7 @@ function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
 
 async function queueFile(deps: HostApiDeps, link: Link, request: wire.FileRequest) {
   const { runId, path, caption: text } = request;
-  const { chatId } = ownRun(deps.store, link, runId);
+  const { chatId } = workingRun(deps.store, link, runId);
   const bytes = Buffer.from(request.base64, 'base64');
   const fileName = path.split('/').at(-1) || 'file';
   const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };

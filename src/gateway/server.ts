@@ -69,6 +69,7 @@ async function route(deps: GatewayDeps, link: Link, request: IncomingMessage, re
   if (call === `GET /media/${id}/${index}`) return hostApi.media(link, id, index, response);
   const posts: Record<string, (body: unknown) => object | Promise<object>> = {
     [`POST /runs/${id}/events`]: (body) => hostApi.events(link, id, body),
+    [`POST /runs/${id}/answer`]: (body) => hostApi.answer(link, id, body),
     [`POST /runs/${id}/finish`]: (body) => hostApi.finish(link, id, body),
     'POST /send': (body) => hostApi.send(link, body),
     'POST /file': (body) => hostApi.file(link, body),

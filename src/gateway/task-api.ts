@@ -5,7 +5,7 @@ import type { Store } from '../store/index.js';
 import type { Tasks } from '../tasks.js';
 import type { Chat } from '../types.js';
 import * as wire from '../wire.js';
-import { findChat, ownRun, parse, unknownThing } from './calls.js';
+import { findChat, parse, unknownThing, workingRun } from './calls.js';
 import type { Link } from './server.js';
 
 export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) {
@@ -22,17 +22,17 @@ export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) 
   return {
     add(link: Link, body: unknown) {
       const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
-      const run = ownRun(store, link, runId);
+      const run = workingRun(store, link, runId);
       const task = tasks.add(input, chatOf(link, chat ?? `${run.chatId}`), { key: `${run.id}:${key}` });
       return { text: taskConfirmation(task) };
     },
     list(link: Link, body: unknown) {
-      ownRun(store, link, parse(wire.taskListRequest, body).runId);
+      workingRun(store, link, parse(wire.taskListRequest, body).runId);
       return { text: tasks.list(scope(link)) };
     },
     change(link: Link, id: number, body: unknown) {
       const { runId, action, fields } = parse(wire.taskChangeRequest, body);
-      const run = ownRun(store, link, runId);
+      const run = workingRun(store, link, runId);
       const task = tasks.find(id, scope(link));
       if (action === 'run' && run.taskId === id)
         throw new PinchError('bad_task', `this is a run of task ${id}; it cannot start itself`);

@@ -9,6 +9,6 @@ export interface LoopDeps {
   wake: Wake;
   clock: Clock;
   log: Logger;
-  /** Queues a message to the owner; once per `key`, joins a transaction of the caller. */
-  notifyOwner(key: string, text: string): void;
+  /** Queues a message to the owner, once per `key`; joins a transaction of the caller. Returns the id of the chat it goes to. */
+  notifyOwner(key: string, text: string): number;
 }

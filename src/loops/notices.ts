@@ -10,7 +10,7 @@ export interface NoticeDeps extends Pick<LoopDeps, 'store' | 'wake' | 'clock'> {
 
 /** Tells the owner in the direct chat of the main group used last whose channel works, else in the web chat. */
 export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDeps) {
-  return (key: string, text: string): void => {
+  return (key: string, text: string): number => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
     const web = { channel: 'web', address: 'owner', kind: 'direct' as const, title: 'Web chat', now };
@@ -20,10 +20,17 @@ export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDe
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
     queueMicrotask(() => wake.emit('outbox'));
+    return chat.id;
   };
 }
 
 export const runNotices = {
+  /** For the chat the run was for, when that is not where the owner is told. */
+  gaveUp:
+    'I could not finish this and gave up on it; my owner knows why. Nothing you wrote is lost: ask again, or wait for my owner to retry it.',
+  cutOff: (run: Run): string =>
+    `Pinch ended ${run.cutOffs} times in a row while it worked on run ${run.id}, so I gave up on that run.\n\n` +
+    `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
   dead: (run: Run, group: Group, error: string): string =>
     `I gave up on run ${run.id} in group \`${group.folder}\` after ${run.attempt} attempts: ${error}\n\n` +
     `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,

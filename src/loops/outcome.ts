@@ -1,14 +1,15 @@
 // Records how an attempt ended: done, cancelled, to be tried again, parked or dead. Every change is guarded by the lease.
 import { decideFailure } from '../decide/retry.js';
+import type { Store } from '../store/index.js';
 import type { LeaseRef } from '../store/runs.js';
 import type { Group, Run } from '../types.js';
-import type { ErrorClass } from '../wire.js';
+import type { AnswerReport, ErrorClass } from '../wire.js';
+import { queueAnswer } from './answers.js';
 import type { LoopDeps } from './deps.js';
 import { runNotices } from './notices.js';
 
-interface Done {
+interface Done extends AnswerReport {
   outcome: 'done';
-  text: string;
   handledMessageIds: number[];
 }
 
@@ -34,8 +35,6 @@ interface Attempt {
 }
 
 const STOPPED = 'Pinch was stopped';
-/** What a task's run says when there is nothing to say (decide/task-text.ts tells it so). */
-const SILENT = /^\s*\[silent\]\s*$/i;
 
 /** One transaction. A worker that lost its lease changes nothing. */
 export function recordOutcome(deps: OutcomeDeps, run: Run, end: AttemptEnd): void {
@@ -64,26 +63,45 @@ function recordFinish({ store, log }: OutcomeDeps, { run, group, lease, now }: A
   log.info({ runId: run.id, group: group.folder, attempt: run.attempt, outcome, durationMs }, 'run finished');
 }
 
-function recordDone(deps: OutcomeDeps, attempt: Attempt, { text, handledMessageIds }: Done): void {
+function recordDone(deps: OutcomeDeps, attempt: Attempt, { handledMessageIds, ...end }: Done): void {
   const { store, notifyOwner } = deps;
   const { run, group, now } = attempt;
-  const unseen = store.messages.ofRun(run.id).filter((message) => !handledMessageIds.includes(message.id));
-  const key = unseen[0] && `msg:${run.chatId}:${unseen[0].id}`;
+  const ids = store.messages.ofRun(run.id).map((message) => message.id);
+  const unseen = ids.filter((id) => !handledMessageIds.includes(id));
   const input = store.runs.input(run.id);
-  if (key === run.key || (input && !handledMessageIds.includes(-run.id))) {
+  if (runKey(run, unseen) === run.key || (input && !handledMessageIds.includes(-run.id))) {
     const message = 'the agent runner answered without having read the message';
     return recordFailure(deps, attempt, { outcome: 'failed', errorClass: 'unknown', message });
   }
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group));
-  const saysNothing = text.trim() === '' || SILENT.test(text);
-  if (!saysNothing) store.outbox.add({ key: `${run.id}:final`, chatId: run.chatId, runId: run.id, text, now });
-  const last = unseen.at(-1);
-  if (run.kind !== 'message' || !key || !last) return;
+  queueAnswer(store, run, end, now);
   // Messages steered in too late for this run become the next one.
-  for (const message of unseen) store.runs.detachMessage(run.id, message.id);
-  const next = store.runs.enqueue({ ...run, key, runAt: now, now });
-  if (next !== undefined) store.runs.attachMessages(next, run.chatId, last.id);
+  splitOff(store, run, unseen, now);
+}
+
+/** The key of a message run that begins with the first of these messages. */
+const runKey = (run: Run, messageIds: number[]) => `msg:${run.chatId}:${messageIds[0]}`;
+
+/** Has the next run carry these messages of a message run that is over. */
+function splitOff(store: Store, run: Run, messageIds: number[], now: number): void {
+  const last = messageIds.at(-1);
+  if (run.kind !== 'message' || last === undefined) return;
+  for (const id of messageIds) store.runs.detachMessage(run.id, id);
+  const next = store.runs.enqueue({ ...run, key: runKey(run, messageIds), runAt: now, now });
+  if (next !== undefined) store.runs.attachMessages(next, run.chatId, last);
+}
+
+/**
+ * What follows when a run is given up: messages that no runner was given go on in a run of their own, and the owner and the chat are told.
+ * Of a task, the scheduler tells what it means for the series. In the caller's transaction.
+ */
+export function recordBurial({ store, notifyOwner }: LoopDeps, run: Run, why: string, now: number): void {
+  splitOff(store, run, store.runs.messagesNotHanded(run.id), now);
+  if (run.taskId !== null) return;
+  const told = notifyOwner(`dead:${run.id}:${now}`, why);
+  const sorry = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
+  if (told !== run.chatId) store.outbox.add(sorry);
 }
 
 function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, failure: Failed): void {
@@ -105,10 +123,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   );
   if (next.kind === 'bury') {
     store.runs.bury(lease, { now, errorClass, error });
-    // Of a task, the scheduler tells what it means for the series.
-    return run.taskId === null
-      ? deps.notifyOwner(`dead:${run.id}:${now}`, runNotices.dead(run, group, error))
-      : undefined;
+    return recordBurial(deps, run, runNotices.dead(run, group, error), now);
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;

@@ -26,6 +26,8 @@ let container: Promise<Worker>;
 let fetchMedia: () => Promise<void>;
 let dropMedia: () => Promise<void>;
 let notices: string[];
+/** Where the owner is told. */
+let ownerChat: number;
 let ids: { groupId: number; chatId: number };
 
 const network = async () => {
@@ -66,8 +68,13 @@ beforeEach(() => {
   const chat = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 });
   store.groups.assignChat(chat.id, group.id);
   ids = { groupId: group.id, chatId: chat.id };
-  queue = startQueue({
-    ...{ store, clock, wake, leaseOwner: 'me', log: pino({ enabled: false }), typing: () => undefined },
+  ownerChat = chat.id;
+  queue = start('me');
+});
+
+const start = (leaseOwner: string) =>
+  startQueue({
+    ...{ store, clock, wake, leaseOwner, log: pino({ enabled: false }), typing: () => undefined },
     pool: {
       canHost: () => true,
       acquire: () => {
@@ -91,9 +98,11 @@ beforeEach(() => {
       const messages = await messagesOf(id);
       return { id, attempt, kind, session, group: { folder: 'main', isMain: true }, chat, ...names, messages, limits };
     },
-    notifyOwner: (key) => void notices.push(key),
+    notifyOwner: (key) => {
+      notices.push(key);
+      return ownerChat;
+    },
   });
-});
 
 /** Gives `runId` one more message, or starts a run with it. */
 async function say(text: string, runId?: number): Promise<{ runId: number; messageId: number }> {
@@ -122,12 +131,12 @@ const stateOf = (runId: number) => store.runs.get(runId);
 test('a run is handed over, reported and answered; its place is given back', async () => {
   const { runId, messageId } = await say('hello');
   expect(sent).toMatchObject([{ type: 'run', run: { id: runId, attempt: 1, messages: [{ text: 'hello' }] } }]);
-  expect(queue.onFinish(runId, { outcome: 'done', text: 'hi', handledMessageIds: [messageId] })).toBe(true);
+  expect(queue.onFinish(runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [messageId] })).toBe(true);
   await settled();
   expect(stateOf(runId)).toMatchObject({ state: 'done' });
-  expect(store.outbox.list(5)).toMatchObject([{ key: `${runId}:final`, text: 'hi' }]);
+  expect(store.outbox.list(5)).toMatchObject([{ key: `${runId}:end:2`, text: 'hi' }]);
   expect(pool).toEqual(['acquired', 'released']);
-  expect(queue.onFinish(runId, { outcome: 'done', text: 'again', handledMessageIds: [] })).toBe(false);
+  expect(queue.onFinish(runId, { outcome: 'done', text: 'again', step: 2, handledMessageIds: [] })).toBe(false);
 });
 
 test('files that cannot be had while the container starts: the place is given back when it comes', async () => {
@@ -148,7 +157,7 @@ test('a message whose files cannot be had ends nothing and becomes the next run'
   const first = await say('hello');
   fetchMedia = network;
   const late = await say('and this photo', first.runId);
-  queue.onFinish(first.runId, { outcome: 'done', text: 'hi', handledMessageIds: [first.messageId] });
+  queue.onFinish(first.runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [first.messageId] });
   await settled();
   const next = store.runs.list(null, 1)[0];
   expect(next).toMatchObject({ key: `msg:1:${late.messageId}`, errorClass: 'network' });
@@ -159,7 +168,7 @@ test('a message whose files cannot be had ends nothing and becomes the next run'
 
 test('an answer by a runner that never read the message does not count', async () => {
   const { runId, messageId } = await say('hello');
-  queue.onFinish(runId, { outcome: 'done', text: 'hi', handledMessageIds: [] });
+  queue.onFinish(runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [] });
   await settled();
   expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 1, errorClass: 'unknown' });
   expect(store.messages.ofRun(runId).map((message) => message.id)).toEqual([messageId]);
@@ -189,7 +198,7 @@ test('files that cannot be removed after a run end nothing', async () => {
     throw new Error('EACCES');
   };
   const { runId, messageId } = await say('hello');
-  queue.onFinish(runId, { outcome: 'done', text: 'hi', handledMessageIds: [messageId] });
+  queue.onFinish(runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [messageId] });
   await settled();
   expect(stateOf(runId)).toMatchObject({ state: 'done' });
 });
@@ -237,6 +246,53 @@ test('a report for an attempt that is over changes nothing', async () => {
   end({ reason: 'exit code 137', exitCode: 137, outOfMemory: true });
   await settled();
   expect(stateOf(runId)).toMatchObject({ state: 'ready', error: 'the container ran out of memory' });
-  expect(queue.onFinish(runId, { outcome: 'done', text: 'late', handledMessageIds: [] })).toBe(false);
+  expect(queue.onFinish(runId, { outcome: 'done', text: 'late', step: 2, handledMessageIds: [] })).toBe(false);
   expect(store.outbox.list(5)).toEqual([]);
+});
+
+/** The host dies while a runner has the run, and starts again; the runs' messages wait. */
+async function dieAndRestart(times: number): Promise<void> {
+  for (let restart = 1; restart <= times; restart++) {
+    queue = start(`restart ${restart}`);
+    await settled();
+  }
+}
+
+test('a run during which the host died a dozen times is given up, and what no runner was given goes on', async () => {
+  const poison = await say('poison');
+  await dieAndRestart(11);
+  // The last attempt: its messages were handed over, those below came later.
+  const later = ['two', 'three'].map((text) => {
+    const row = { chatId: ids.chatId, direction: 'in' as const, platformId: text, senderId: null, senderName: 'Ann' };
+    return store.messages.add({ ...row, text, sentAt: 1, now: 1 }) ?? 0;
+  });
+  for (const id of later) store.runs.attachMessages(poison.runId, ids.chatId, id);
+  ownerChat = 0;
+  await dieAndRestart(1);
+  expect(stateOf(poison.runId)).toMatchObject({ state: 'dead', cutOffs: 12 });
+  expect(notices).toEqual([expect.stringContaining(`dead:${poison.runId}`)]);
+  expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining('gave up') }]);
+  const [next] = store.runs.list('leased', 1);
+  expect(sent.at(-1)).toMatchObject({ run: { id: next?.id, messages: [{ id: later[0] }, { id: later[1] }] } });
+  expect(store.messages.ofRun(poison.runId).map(({ id }) => id)).toEqual([poison.messageId]);
+});
+
+test('a message that was steered in counts as given: it is given up with its run', async () => {
+  const poison = await say('poison');
+  const steered = await say('two', poison.runId);
+  await dieAndRestart(12);
+  expect(stateOf(poison.runId)).toMatchObject({ state: 'dead' });
+  expect(store.messages.ofRun(poison.runId).map(({ id }) => id)).toEqual([poison.messageId, steered.messageId]);
+});
+
+test('a run given up after failures tells the chat as well when the owner is told elsewhere', async () => {
+  ownerChat = 0;
+  const { runId, messageId } = await say('hello');
+  const failure = { outcome: 'failed' as const, errorClass: 'invalid_request' as const, message: 'no' };
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    queue.onFinish(runId, { ...failure, handledMessageIds: [messageId] });
+    await clock.advance(60_000);
+  }
+  expect(stateOf(runId)).toMatchObject({ state: 'dead' });
+  expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining('gave up') }]);
 });

@@ -5,7 +5,8 @@ import { describeError, PinchError } from '../errors.js';
 import type { Pool, Worker } from '../sandbox/pool.js';
 import type { Group, Run } from '../types.js';
 import type { ErrorClass, FinishReport, PromptMessage, RunSpec } from '../wire.js';
-import { type AttemptEnd, type OutcomeDeps, recordOutcome } from './outcome.js';
+import { runNotices } from './notices.js';
+import { type AttemptEnd, type OutcomeDeps, recordBurial, recordOutcome } from './outcome.js';
 
 export interface QueueDeps extends OutcomeDeps {
   pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
@@ -92,13 +93,13 @@ export function startQueue(deps: QueueDeps) {
   };
 }
 
-function releaseForeignLeases({ store, clock, leaseOwner, notifyOwner }: Floor): void {
+function releaseForeignLeases(floor: Floor): void {
+  const { store, clock, leaseOwner } = floor;
   const now = clock.now();
   store.transaction(() => {
-    for (const { id, state } of store.runs.releaseForeignLeases(leaseOwner, now)) {
-      store.events.add(id, now, 'lease_released', { why: 'Pinch was restarted', state });
-      if (state === 'dead')
-        notifyOwner(`dead:${id}:${now}`, `Run ${id} was cut off by restarts of Pinch too often; I gave up on it.`);
+    for (const run of store.runs.releaseForeignLeases(leaseOwner, now)) {
+      store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
+      if (run.state === 'dead') recordBurial(floor, run, runNotices.cutOff(run), now);
     }
   });
 }
@@ -163,7 +164,10 @@ async function attend(
     });
     // One that reads no work is of no use to anybody.
     if (!worker.send({ type: 'run', run: spec })) return await pool.kill(worker);
-    store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
+    store.transaction(() => {
+      store.runs.handOver(run.id, [...entry.given]);
+      store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
+    });
     void steer(floor, run.id);
     await clock.sleep(spec.limits.wallClockMs + OVERDUE_MS, over);
     if (over.aborted) return;
@@ -190,7 +194,10 @@ async function steer({ active, store, clock, log, promptMessages }: Floor, runId
     if (unseen.length === 0 || active.get(runId) !== entry) return;
     for (const message of unseen) entry.given.add(message.id);
     entry.worker.send({ type: 'steer', runId, messages: unseen });
-    store.events.add(runId, clock.now(), 'steered', { messages: unseen.length });
+    store.transaction(() => {
+      store.runs.handOver(runId, [...entry.given]);
+      store.events.add(runId, clock.now(), 'steered', { messages: unseen.length });
+    });
   } catch (error) {
     log.warn({ runId, error: describeError(error) }, 'messages could not be steered in');
   }

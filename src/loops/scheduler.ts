@@ -88,7 +88,7 @@ function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
     // Its zone is gone, say. It must not stop the others, nor come again at once.
     log.error({ taskId: task.id, err: error }, 'the times of a task cannot be computed');
     haltTask(store, task.id, 'paused', now);
-    return deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
+    return void deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
   }
   store.tasks.setNext(task.id, due.nextAt ?? null);
   if (due.missed) {

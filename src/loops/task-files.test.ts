@@ -43,7 +43,7 @@ afterEach(() => {
 function start(): void {
   running?.stop();
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-  running = startTaskFiles({ store, wake, clock, log, tasks, notifyOwner: () => undefined, config: { groupsDir } });
+  running = startTaskFiles({ store, wake, clock, log, tasks, notifyOwner: () => 0, config: { groupsDir } });
 }
 const wait = (pattern: string) =>
   tasks.add({ prompt: 'File it', overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } });

@@ -6,8 +6,8 @@ import type { ErrorClass } from '../wire.js';
 import type { Statements } from './statements.js';
 import { type TaskRunInput, taskRunInput } from './task-rows.js';
 
-/** A run that was cut off this often may be what kills the host. */
-const MAX_CUT_OFF = 12;
+/** A run during which the host died this often in a row may be what kills it. */
+const MAX_CUT_OFFS = 12;
 
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
@@ -38,7 +38,7 @@ export function createRuns(statements: Statements) {
   };
 }
 
-function createEnqueue({ run, value, count }: Statements) {
+function createEnqueue({ run, value, values, count }: Statements) {
   const enqueue = value<[row: NewRun], number>(
     `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
      VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
@@ -66,12 +66,17 @@ function createEnqueue({ run, value, count }: Statements) {
     detachMessage: run<[runId: number, messageId: number]>(
       'DELETE FROM run_messages WHERE run_id = ?1 AND message_id = ?2',
     ),
+    /** Messages of the run that no runner was given, oldest first. */
+    messagesNotHanded: values<[runId: number], number>(
+      'SELECT message_id FROM run_messages WHERE run_id = ?1 AND handed = 0 ORDER BY message_id',
+    ),
     bringForward: run<[id: number, now: number]>(
       `UPDATE runs SET run_at = min(run_at, ?2) WHERE id = ?1 AND state = 'ready'`,
     ),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
-      `UPDATE runs SET state = 'ready', attempt = 0, run_at = ?2, cancel_requested = 0, finished_at = NULL
+      `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, cut_offs = 0, run_at = ?2,
+         cancel_requested = 0, finished_at = NULL
        WHERE id = ?1 AND state IN ('dead', 'cancelled')`,
     ),
   };
@@ -107,9 +112,15 @@ function createLeases({ run, all }: Statements) {
        error_class = @errorClass, error = @error ${mine}`,
   );
   const giveBack = run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
-    `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, lease_owner = NULL,
+    `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, cut_offs = 0, lease_owner = NULL,
        lease_expires_at = NULL, error_class = @errorClass, error = @error ${mine}`,
   );
+  const handOver = run<[id: number]>('UPDATE runs SET handed_attempt = attempt WHERE id = ?1');
+  const handMessages = run<[id: number, messageIds: number[]]>(
+    `UPDATE run_messages SET handed = 1 WHERE run_id = ?1 AND message_id IN (SELECT value FROM json_each(?2))`,
+  );
+  const wasHanded = '(handed_attempt = attempt)';
+  const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
   return {
     finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
       end({ ...lease, state, now, errorClass: null, error: null }),
@@ -118,12 +129,24 @@ function createLeases({ run, all }: Statements) {
       giveBack({ ...lease, ...how }),
     /** Out of attempts. */
     bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
-    /** Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). */
-    releaseForeignLeases: all<[owner: string, now: number], Pick<Run, 'id' | 'state'>>(
+    /** A runner has the run now, in this attempt, with these messages. */
+    handOver(id: number, messageIds: number[]): void {
+      handOver(id);
+      handMessages(id, messageIds);
+    },
+    /** The run got somewhere: what happens to the host from now on starts a new count. */
+    progressed: run<[id: number]>('UPDATE runs SET cut_offs = 0 WHERE id = ?1'),
+    /**
+     * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no
+     * runner had the run does not count; one during which the host died too often in a row is dead.
+     */
+    releaseForeignLeases: all<[owner: string, now: number], Run>(
       `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2,
-         state = CASE WHEN cancel_requested THEN 'cancelled' WHEN attempt >= ${MAX_CUT_OFF} THEN 'dead' ELSE 'ready' END,
-         finished_at = CASE WHEN cancel_requested OR attempt >= ${MAX_CUT_OFF} THEN ?2 END
-       WHERE state = 'leased' AND lease_owner <> ?1 RETURNING id, state`,
+         attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
+         state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
+         finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
+       WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
+      runRow,
     ),
   };
 }

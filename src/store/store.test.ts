@@ -126,6 +126,7 @@ describe('runs', () => {
     store.runs.enqueue(run('a'));
     const first = claim();
     if (!first) throw new Error('not claimed');
+    store.runs.handOver(first.id, []);
     store.runs.releaseForeignLeases('restarted', 200);
     const again = store.runs.claim({ owner: 'restarted', now: 300, leaseMs: 1, excludeGroups: [] });
     expect(again).toMatchObject({ id: first.id, attempt: 2 });
@@ -150,14 +151,45 @@ describe('runs', () => {
     store.runs.enqueue(run('poison', 's2'));
     const stop = claim();
     expect(store.runs.cancel(chatId, 's1', 1).running).toEqual([stop?.id]);
-    for (let restart = 1; restart <= 12; restart++) {
-      store.runs.claim({ owner: `p${restart}`, now: 100, leaseMs: 1, excludeGroups: [] });
-      store.runs.releaseForeignLeases(`p${restart + 1}`, 100);
-    }
+    for (let restart = 1; restart <= 12; restart++) cutOff(restart, true);
     expect(store.runs.list(null, 9).map(({ key, state }) => [key, state])).toEqual([
       ['poison', 'dead'],
       ['stop', 'cancelled'],
     ]);
+  });
+
+  /** The host dies during an attempt, before or after a runner got the run. */
+  function cutOff(restart: number, handed: boolean): void {
+    const claimed = store.runs.claim({ owner: `p${restart}`, now: 100, leaseMs: 1, excludeGroups: [] });
+    if (claimed && handed) store.runs.handOver(claimed.id, []);
+    store.runs.releaseForeignLeases(`p${restart + 1}`, 100);
+  }
+
+  test('a run that no runner ever had is not at fault, however often the host dies', () => {
+    store.runs.enqueue(run('innocent'));
+    for (let restart = 1; restart <= 100; restart++) cutOff(restart, false);
+    expect(store.runs.list(null, 9)).toMatchObject([{ state: 'ready', attempt: 0, cutOffs: 0 }]);
+  });
+
+  test('only deaths in a row count: an attempt that ended, or an answer on the way, starts the count anew', () => {
+    const id = store.runs.enqueue(run('long')) ?? 0;
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    store.runs.progressed(id);
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    const claimed = claim();
+    if (!claimed) throw new Error('not claimed');
+    store.runs.giveBack(leaseOf(claimed), { runAt: 100, counted: true, errorClass: 'network', error: 'x' });
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    expect(store.runs.get(id)).toMatchObject({ state: 'ready', cutOffs: 11 });
+    cutOff(12, true);
+    expect(store.runs.get(id)).toMatchObject({ state: 'dead', cutOffs: 12 });
+  });
+
+  test('a poisoned run that died before a runner had it once more is tried again', () => {
+    store.runs.enqueue(run('poison'));
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    cutOff(12, false);
+    expect(store.runs.list(null, 1)).toMatchObject([{ state: 'ready', cutOffs: 11 }]);
   });
 
   test('a run carries each message once, commands and messages before /new never', () => {

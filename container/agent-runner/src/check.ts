@@ -44,7 +44,7 @@ export async function checkFirst(context: RunContext): Promise<FinishReport | un
   const note = output === '' ? 'nothing: the model was not woken' : `${output.length} characters: the model is woken`;
   host.event(run.id, 'note', { text: `the check script printed ${note}` });
   // Done with, though no history has it: to the host, a message that was not handled was not read.
-  if (output === '') return { outcome: 'done', text: '', handledMessageIds: [message.id] };
+  if (output === '') return { outcome: 'done', text: '', step: 0, handledMessageIds: [message.id] };
   // What a hook received stays beside it.
   const parts = [message.untrusted, { source: 'check script', text: cutMiddle(output, MAX_CHARS, 'print less') }];
   const join = (key: 'source' | 'text', by: string) => parts.flatMap((part) => part?.[key] ?? []).join(by);

@@ -1,10 +1,20 @@
 // The runner's side of the host's HTTP interface (GET /work, events, finish, send, tasks, ask, history, media). Knows nothing about models and tools.
 import { systemClock } from '../../../src/clock.js';
-import type { FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
+import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
 import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
 export type Host = ReturnType<typeof createHost>;
+
+/** The host's own no, with its reason as message. */
+class HostRefusal extends Error {
+  constructor(
+    reason: string,
+    readonly status: number,
+  ) {
+    super(reason);
+  }
+}
 
 /** The host as reached through the link at 127.0.0.1:`port`. */
 export function createHost(port: number) {
@@ -17,7 +27,20 @@ export function createHost(port: number) {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { ...(body !== undefined && post), signal });
     if (response.ok) return response;
     const refused = refusal.safeParse(await response.json().catch(() => undefined));
-    throw new Error(refused.data?.error.message ?? `the host answered ${response.status} to ${path}`);
+    const reason = refused.data?.error.message ?? `the host answered ${response.status} to ${path}`;
+    throw new HostRefusal(reason, response.status);
+  }
+  /** Repeats the call until the host took it. Throws when the host refuses it, or when `signal` aborts. */
+  async function insist(path: string, body: unknown, signal?: AbortSignal): Promise<void> {
+    for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+      try {
+        return void (await call(path, body, signal));
+      } catch (error) {
+        const mayTakeItLater = !(error instanceof HostRefusal) || error.status === 429 || error.status >= 500;
+        if (!mayTakeItLater || signal?.aborted) throw error;
+        await systemClock.sleep(pauseMs, signal);
+      }
+    }
   }
   const call = async (...request: Parameters<typeof open>) => Buffer.from(await (await open(...request)).arrayBuffer());
 
@@ -43,9 +66,11 @@ export function createHost(port: number) {
       const lost = (error: unknown) => console.error('event not delivered', error);
       events = events.then(() => call(`/runs/${runId}/events`, body)).catch(lost);
     },
-    /** After all events. Never rejects: when the report is not taken, the lease runs out and the next attempt finds the answer. */
+    /** A text with which the model ended; resolves when the host has it for good. Throws the host's reason when it refuses. */
+    answer: (runId: number, end: AnswerReport, signal: AbortSignal) => insist(`/runs/${runId}/answer`, end, signal),
+    /** After all events. Never rejects: when the report is refused, the next attempt finds the answer in the history. */
     finish(runId: number, report: FinishReport): Promise<unknown> {
-      const taken = events.then(() => call(`/runs/${runId}/finish`, report));
+      const taken = events.then(() => insist(`/runs/${runId}/finish`, report));
       return taken.catch((error) => console.error(`report ${runId} not taken`, error));
     },
     /** Queues a message; throws the host's reason when it refuses. */

@@ -34,7 +34,7 @@ const PARALLEL = {
 test('a message is answered after parallel tool calls, with thinking sent back as it came', async () => {
   await withScript([PARALLEL, { content: [use('bash', { command: 'pwd' })] }, { text: ' All done. ' }]);
   const report = await bench.run();
-  expect(report).toEqual({ outcome: 'done', text: 'All done.', handledMessageIds: [1] });
+  expect(report).toMatchObject({ outcome: 'done', text: 'All done.', handledMessageIds: [1] });
   expectClean();
   const text = lastUserText(bench);
   for (const part of ['one', '[exit code 3]', "Tool 'no_such_tool' not found", 'expected string', '/tmp']) {
@@ -81,7 +81,7 @@ test('a second attempt of a finished run does not call the model again', async (
   await withScript([{ text: 'the answer' }]);
   await bench.run();
   const again = await bench.run({ attempt: 2 });
-  expect(again).toEqual({ outcome: 'done', text: 'the answer', handledMessageIds: [1] });
+  expect(again).toMatchObject({ outcome: 'done', text: 'the answer', handledMessageIds: [1] });
   expect(bench.fake.requests).toHaveLength(1);
 });
 
@@ -102,7 +102,7 @@ test('what people write during a run reaches it after the tool results, once', a
   };
   await withScript([steer, { text: 'both done' }]);
   const report = await bench.run();
-  expect(report).toEqual({ outcome: 'done', text: 'both done', handledMessageIds: [1, 2] });
+  expect(report).toMatchObject({ outcome: 'done', text: 'both done', handledMessageIds: [1, 2] });
   const content = bench.fake.requests[1]?.body?.messages.at(-1)?.content;
   const types = Array.isArray(content) ? content.map((b) => b.type) : [];
   expect(types).toEqual(['tool_result', 'text', 'text']);
@@ -116,8 +116,96 @@ test('a message that arrives while the last reply is written is answered in the 
     return { text: 'first', delayMs: 50 };
   };
   await withScript([late, { text: 'second' }]);
-  expect(await bench.run()).toEqual({ outcome: 'done', text: 'second', handledMessageIds: [1, 2] });
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'second', handledMessageIds: [1, 2] });
+  expect(bench.host.answers).toEqual([{ runId: 1, step: 2, text: 'first' }]);
   expectClean();
+});
+
+test('several messages during several last replies: each reply is handed over before the run goes on', async () => {
+  const late =
+    (id: number): Step =>
+    () => {
+      bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(id, `more ${id}`)] });
+      return { text: `reply ${id}`, delayMs: 50 };
+    };
+  await withScript([late(2), late(3), { text: 'reply 4' }]);
+  expect(await bench.run()).toMatchObject({ text: 'reply 4', handledMessageIds: [1, 2, 3] });
+  expect(bench.host.answers.map(({ text }) => text)).toEqual(['reply 2', 'reply 3']);
+  expectClean();
+});
+
+test('a message that comes with an empty reply: nothing is handed over, the run goes on', async () => {
+  const late: Step = () => {
+    bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(2, 'one more')] });
+    return { text: ' ', delayMs: 50 };
+  };
+  await withScript([late, { text: 'second' }]);
+  expect(await bench.run()).toMatchObject({ text: 'second' });
+  expect(bench.host.answers).toEqual([]);
+});
+
+test('a hand-over that gets lost is repeated, and nothing follows the reply before the host has it', async () => {
+  const late: Step = () => {
+    bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(2, 'one more')] });
+    return { text: 'first', delayMs: 50 };
+  };
+  await withScript([late, { text: 'second' }]);
+  let lost = 0;
+  bench.host.beforeTaking.push((action) => {
+    if (action !== 'answer' || lost === 2) return;
+    lost += 1;
+    expect(bench.history().at(-1)).toMatchObject({ kind: 'assistant' });
+    throw new Error('lost');
+  });
+  expect(await bench.run()).toMatchObject({ text: 'second', handledMessageIds: [1, 2] });
+  expect(lost).toBe(2);
+  expect(bench.host.answers).toEqual([{ runId: 1, step: 2, text: 'first' }]);
+});
+
+test('a report that gets lost is repeated', async () => {
+  await withScript([{ text: 'the answer' }]);
+  let lost = 0;
+  bench.host.beforeTaking.push((action) => {
+    if (action !== 'finish' || lost === 2) return;
+    lost += 1;
+    throw new Error('lost');
+  });
+  expect(await bench.run()).toMatchObject({ text: 'the answer' });
+});
+
+test('an attempt that died after the last reply: the next one, which carries more messages, hands the reply over first', async () => {
+  await withScript([{ text: 'first' }, { text: 'second' }]);
+  await bench.run();
+  const messages = [testMessage(1, 'hello'), testMessage(2, 'absorbed after the crash')];
+  expect(await bench.run({ attempt: 2, messages })).toMatchObject({ text: 'second', handledMessageIds: [1, 2] });
+  expect(bench.host.answers).toEqual([{ runId: 1, step: 2, text: 'first' }]);
+  expectClean();
+});
+
+test('a reply of our own (a limit) is handed over like one of the model', async () => {
+  const limits = { maxTokens: 4_000, maxModelCalls: 1, wallClockMs: 900_000 };
+  await withScript([{ content: [use('bash', { command: 'true' })] }, { text: 'going on' }]);
+  await bench.run({ limits });
+  const messages = [testMessage(1, 'hello'), testMessage(2, 'more')];
+  await bench.run({ attempt: 2, messages });
+  expect(bench.host.answers).toMatchObject([{ runId: 1, text: expect.stringContaining('1 steps') }]);
+});
+
+test('a run that was given up, and in whose session another one answered since, is asked for again and answered', async () => {
+  await withScript([{ fault: 400, type: 'invalid_request_error' }, { text: 'for two' }, { text: 'for one' }]);
+  expect(await bench.run()).toMatchObject({ outcome: 'failed' });
+  await bench.run({ id: 2, messages: [testMessage(2, 'other')] });
+  expect(await bench.run({ attempt: 1 })).toMatchObject({ outcome: 'done', text: 'for one' });
+  expect(lastUserText(bench)).toContain('no answer to these messages yet: 1.');
+  expectClean();
+});
+
+test('a run that had answered, and in whose session another one went on since, reports its own answer again', async () => {
+  await withScript([{ text: 'for one' }, { text: 'for two' }]);
+  const first = await bench.run();
+  await bench.run({ id: 2, messages: [testMessage(2, 'other')] });
+  expect(await bench.run({ attempt: 2 })).toEqual(first);
+  expect(bench.fake.requests).toHaveLength(2);
 });
 
 test('abort ends a running command at once and leaves a history the API accepts', async () => {

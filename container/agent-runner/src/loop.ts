@@ -1,17 +1,19 @@
 // The agent loop of one run: model, tools, steering, limits; every step is on disk before the next. Knows nothing about HTTP or files.
+import type { AnswerReport, PromptMessage } from '../../../src/wire.js';
 import { compact, modelLimits, needsCompaction } from './compact.js';
 import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { ToolResult, ToolUse } from './records.js';
-import { continuedText, textBlock, textOf, toMessages, toolResult, toolUses } from './records.js';
+import { lastReply, textBlock, textOf, toMessages, toolResult, toolUses } from './records.js';
 
 const MAX_CUT_REPLIES = 2;
 const SAME_STEP_LIMIT = 3;
 
 /** Handled message ids are added by the caller. */
 export type Outcome =
-  | { outcome: 'done' | 'cancelled'; text: string }
+  | ({ outcome: 'done' } & AnswerReport)
+  | { outcome: 'cancelled'; text: string }
   | ({ outcome: 'failed' } & ReturnType<typeof classifyError>);
 
 /** `lastStep` is the last calls with their results, `sameSteps` how often in a row they were the same. */
@@ -20,17 +22,30 @@ type Progress = ReturnType<typeof newProgress>;
 
 /** A reply in our own words, in the history as well, so that the model knows and a second attempt finds it. */
 function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'): Outcome {
-  session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content: [textBlock(text)] });
-  return { outcome: 'done', text };
+  const content = [textBlock(text)];
+  const step = session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content });
+  return { outcome: 'done', text, step };
 }
 
 const MEANWHILE = textBlock('[sent while you were working]');
 
+/** Messages the session does not know yet. Once the run was stopped, what people wrote stays with the host for the next run. */
+const news = ({ session, messages, signal }: RunContext): PromptMessage[] =>
+  signal.aborted ? [] : messages.filter(({ id }) => !session.knows(id));
+
+/**
+ * When messages came meanwhile: hands the reply with which the model ended to the host, before anything follows it in the history. So only
+ * the last reply of a history can be one that the host does not have, and a second attempt knows which.
+ */
+export async function handOverEnd(context: RunContext): Promise<void> {
+  const end = lastReply(context.session.records);
+  if (end.text !== '' && news(context).length > 0) await context.host.answer(context.run.id, end, context.signal);
+}
+
 /** Appends results, then the messages the session does not know yet, as one user message. False when there is neither. */
 export async function answer(context: RunContext, results: ToolResult[], intro = [MEANWHILE]): Promise<boolean> {
-  const { session, messages, signal } = context;
-  // Once the run was stopped, what people wrote stays with the host for the next run.
-  const fresh = signal.aborted ? [] : messages.filter(({ id }) => !session.knows(id));
+  const { session } = context;
+  const fresh = news(context);
   if (results.length + fresh.length === 0) return false;
   const texts = fresh.length > 0 ? [...intro, ...(await present(context, fresh))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
@@ -73,8 +88,9 @@ async function afterText(deps: LoopContext, progress: Progress, reply: Reply): P
     progress.cutReplies += 1;
     return askToContinue(deps);
   }
+  await handOverEnd(deps);
   if (await answer(deps, [])) return undefined;
-  return { outcome: 'done', text: continuedText(deps.session.records) };
+  return { outcome: 'done', ...lastReply(deps.session.records) };
 }
 
 /** Has the model finish a reply that was cut off. */

@@ -49,7 +49,7 @@ test('a run goes through the link, and the end of the link ends the runner with 
   const { fake, host, link, exit } = await startBundle();
   fake.push({ content: [use('bash', { command: 'sleep 600 & echo $! > pid; echo started' })] }, { text: 'fine' });
   host.push({ type: 'run', run: testRun() });
-  expect(await host.finished(1)).toEqual({ outcome: 'done', text: 'fine', handledMessageIds: [1] });
+  expect(await host.finished(1)).toMatchObject({ outcome: 'done', text: 'fine', handledMessageIds: [1] });
   fake.push({ content: [use('bash', { command: 'echo $$ > shell; sleep 600' })] });
   host.push({ type: 'run', run: testRun({ id: 2, messages: [testMessage(2, 'wait')] }) });
   await host.event((event) => event.kind === 'tool_started' && String(event.detail.input).includes('shell'));

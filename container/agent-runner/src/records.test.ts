@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { needsCompaction } from './compact.js';
 import type { Block, Entry, HistoryRecord } from './records.js';
-import { continuedText, INTERRUPTED, textBlock, toMessages } from './records.js';
+import { INTERRUPTED, lastReply, textBlock, toMessages } from './records.js';
 import { openSession } from './session.js';
 import { makePaths } from './testing/setup.js';
 
@@ -76,8 +76,8 @@ test('the final text is the last reply with the parts it continues', () => {
   const go: Entry = { kind: 'user', origin: 'continue', messageIds: [], content: [textBlock('continue')] };
   const cut = assistant([textBlock('one ')], 'max_tokens');
   expect(
-    continuedText(history(user('a'), assistant([textBlock('old')]), user('b'), cut, go, assistant([textBlock('two')]))),
-  ).toBe('one two');
+    lastReply(history(user('a'), assistant([textBlock('old')]), user('b'), cut, go, assistant([textBlock('two')]))),
+  ).toMatchObject({ text: 'one two', step: 6 });
 });
 
 test('compaction waits for progress after the last one', () => {

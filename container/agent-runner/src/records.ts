@@ -2,6 +2,7 @@
 // Pure: knows nothing about files, the host or the SDK client.
 import type Anthropic from '@anthropic-ai/sdk';
 import * as z from 'zod';
+import type { AnswerReport } from '../../../src/wire.js';
 
 export type Block = Anthropic.Beta.BetaContentBlockParam;
 export type ToolResult = Anthropic.Beta.BetaToolResultBlockParam;
@@ -95,10 +96,17 @@ export function toMessages(records: readonly HistoryRecord[], model: string): Me
   return messages;
 }
 
-/** Text of the last reply together with the parts it continues. */
-export function continuedText(records: readonly HistoryRecord[]): string {
+/** The last reply together with the parts it continues; `step` is its place in the history. */
+export function lastReply(records: readonly HistoryRecord[]): AnswerReport {
   const from = records.findLastIndex((r) => r.kind === 'compact' || (r.kind === 'user' && r.origin !== 'continue'));
   const replies = records.slice(from + 1).filter((r) => r.kind === 'assistant');
   const whole = replies.slice(0, -1).findLastIndex(({ stopReason }) => !/^(max_tokens|pause_turn)$/.test(stopReason));
-  return textOf(replies.slice(whole + 1).flatMap(({ content }) => content));
+  const text = textOf(replies.slice(whole + 1).flatMap(({ content }) => content));
+  return { text, step: replies.at(-1)?.seq ?? 0 };
 }
+
+/** True for a reply with which the model ended its turn, also one that was cut at its length limit. */
+export const isEnd = (record: HistoryRecord | undefined): boolean =>
+  record?.kind === 'assistant' &&
+  !/^(pause_turn|aborted)$/.test(record.stopReason) &&
+  toolUses(record.content).length === 0;

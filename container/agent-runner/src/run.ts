@@ -5,10 +5,10 @@ import { systemClock } from '../../../src/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { checkFirst } from './check.js';
 import type { Paths, RunContext } from './context.js';
-import { answer, askToContinue, type Outcome, runLoop } from './loop.js';
+import { answer, askToContinue, handOverEnd, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
-import { answerCalls, continuedText, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
+import { answerCalls, isEnd, lastReply, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
 import { openSession, removeOldHistories } from './session.js';
 import { findSkills } from './skills.js';
 import { createTools } from './tools/index.js';
@@ -36,12 +36,24 @@ async function begin(context: RunContext): Promise<Outcome | undefined> {
   const { session, run } = context;
   // Told with the messages, not in the system prompt: that stays the same for every run of the group.
   const intro = run.unattended ? [textBlock(run.unattended.note)] : [];
-  if (await answer(context, [], intro)) return undefined;
   const last = lastSpoken(session.records);
+  // The attempt before may have died between the reply and the host.
+  if (last?.runId === run.id && isEnd(last)) await handOverEnd(context);
+  if (await answer(context, [], intro)) return undefined;
   if (last?.kind !== 'assistant' || last.stopReason === 'pause_turn') return undefined;
-  if (last.stopReason !== 'end_turn') return askToContinue(context);
-  // Of another run: that one had these messages steered in, and has answered them.
-  return { outcome: 'done', text: last.runId === run.id ? continuedText(session.records) : '' };
+  const mine = session.records.map((record) => (record.runId === run.id ? record : undefined));
+  const ended = mine.findLastIndex(isEnd);
+  const asked = mine.findLastIndex((record) => record?.kind === 'user' && record.messageIds.length > 0);
+  if (ended <= asked) return askAgain(context);
+  if (last.runId === run.id && last.stopReason !== 'end_turn') return askToContinue(context);
+  return { outcome: 'done', ...lastReply(session.records.slice(0, ended + 1)) };
+}
+
+/** The run was stopped or given up once and is tried again; another one may have gone on in the session meanwhile. */
+function askAgain({ session, messages }: RunContext): undefined {
+  const ids = messages.map(({ id }) => id).join(', ');
+  const content = [textBlock(`[There is no answer to these messages yet: ${ids}. Answer them now.]`)];
+  session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
 }
 
 export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>;

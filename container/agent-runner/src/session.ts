@@ -48,12 +48,13 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
   const records: HistoryRecord[] = lines.flatMap(parseLine);
   return {
     records,
-    /** Writes one record and returns when it is on disk. Throws when it cannot be. */
-    append(entry: Entry): void {
+    /** Writes one record and returns its `seq` when it is on disk. Throws when it cannot be. */
+    append(entry: Entry): number {
       const record = { seq: (records.at(-1)?.seq ?? 0) + 1, ts: systemClock.now(), runId, ...entry };
       fs.writeSync(fd, `${JSON.stringify(record)}\n`);
       fs.fsyncSync(fd);
       records.push(record);
+      return record.seq;
     },
     /** True when the host's message is in the history already. */
     knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),

@@ -38,7 +38,7 @@ test('the model is told before the prompt that nobody is there, once, and the pr
   await bench.run();
   expect(await bench.run(slot(2, { session: 'main-1' }))).toMatchObject({ outcome: 'failed' });
   const report = await bench.run(slot(2, { session: 'main-1', attempt: 2 }));
-  expect(report).toEqual({ outcome: 'done', text: 'nothing new', handledMessageIds: [-2] });
+  expect(report).toMatchObject({ outcome: 'done', text: 'nothing new', handledMessageIds: [-2] });
   expect(userTexts()).toEqual([NOTE, expect.stringContaining('Look at the news.')]);
   expect(JSON.stringify(bench.history()).split(NOTE)).toHaveLength(2);
   expect(JSON.stringify(bench.fake.requests[0]?.body)).not.toContain(NOTE);
@@ -64,7 +64,7 @@ const noteEvents = () => bench.host.events.filter(({ kind }) => kind === 'note')
 
 test('a check that prints nothing ends the run: no model call, no history, the message handled', async () => {
   const report = await bench.run(checked('echo to-stderr >&2; printf " \\n\\t"'));
-  expect(report).toEqual({ outcome: 'done', text: '', handledMessageIds: [-1] });
+  expect(report).toMatchObject({ outcome: 'done', text: '', handledMessageIds: [-1] });
   expect(bench.fake.requests).toEqual([]);
   expect(fs.existsSync(sessionFile())).toBe(false);
   expect(noteEvents()).toEqual(['the check script printed nothing: the model was not woken']);
@@ -86,7 +86,7 @@ test('what a check prints wakes the model as data, and a second attempt does not
   const check = 'echo x >> ran; pwd; echo "<b>new</b>"';
   expect(await bench.run(checked(check))).toMatchObject({ outcome: 'failed', errorClass: 'auth' });
   const report = await bench.run(checked(check, { attempt: 2 }));
-  expect(report).toEqual({ outcome: 'done', text: 'told them', handledMessageIds: [-1] });
+  expect(report).toMatchObject({ outcome: 'done', text: 'told them', handledMessageIds: [-1] });
   const printed = `${bench.paths.workspace}\n&lt;b&gt;new&lt;/b&gt;`;
   expect(userTexts()[1]).toContain(`Look at the news.<untrusted source="check script">${printed}</untrusted>`);
   expect(fs.readFileSync(path.join(bench.paths.workspace, 'ran'), 'utf8')).toBe('x\n');

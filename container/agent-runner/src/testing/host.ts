@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { z } from 'zod';
 import type {
+  AnswerReport,
   FileRequest,
   FinishReport,
   HistoryResponse,
@@ -12,6 +13,7 @@ import type {
   WorkLine,
 } from '../../../../src/wire.js';
 import {
+  answerReport,
   askRequest,
   fileRequest,
   finishReport,
@@ -37,6 +39,10 @@ export interface TestHost {
   /** Resolves when an event for which `matches` holds has arrived, now or later. */
   event(matches: (event: RunnerEvent) => boolean): Promise<RunnerEvent>;
   reports: { runId: number; report: FinishReport }[];
+  /** Texts with which the model ended while messages waited, in order. */
+  answers: (AnswerReport & { runId: number })[];
+  /** Called before an answer or a report is taken; what it throws is a lost call (503). */
+  beforeTaking: ((action: 'answer' | 'finish') => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
   files: FileRequest[];
@@ -103,6 +109,8 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     asked,
     refusals,
     reports: [] as TestHost['reports'],
+    answers: [] as TestHost['answers'],
+    beforeTaking: [] as TestHost['beforeTaking'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
     files: [] as FileRequest[],
@@ -161,6 +169,13 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
       response.writeHead(403).end(JSON.stringify({ error: { code: 'forbidden', message: 'not yours' } }));
       return;
     }
+    if (action === 'answer' || action === 'finish') {
+      try {
+        for (const look of state.beforeTaking) look(action);
+      } catch {
+        return void response.writeHead(503).end('{}');
+      }
+    }
     const schema = askedSchema(url);
     const refused = schema && state.refusals.shift();
     if (refused !== undefined) {
@@ -169,6 +184,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     }
     let answer: object = {};
     if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
+    else if (action === 'answer') state.answers.push({ runId: Number(id), ...(await body(request, answerReport)) });
     else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
     else if (url === '/file') state.files.push(await body(request, fileRequest));
     else if (url === '/send') state.sends.push(await body(request, sendRequest));
