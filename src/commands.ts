@@ -53,6 +53,8 @@ export function answerCommand(context: CommandContext, call: CommandCall): strin
   }
 }
 
+const STOPPED = 'somebody stopped it';
+
 /** What the chat waits for, in one session or (null) in all, tasks' too. Returns how many runs waited or worked. */
 export function cancelRuns(
   { store, wake, clock }: Pick<CommandContext, 'store' | 'wake' | 'clock'>,
@@ -60,12 +62,15 @@ export function cancelRuns(
   session: string | null,
 ): number {
   const { running, waiting } = store.runs.cancel(chat.id, session, clock.now());
-  if (session === null) store.tasks.dropWaiting(null, chat.id, 'somebody stopped it', clock.now());
+  // What they sent and nobody has read yet ends with them.
+  for (const runId of running) store.outbox.endOfRun(runId, STOPPED);
+  const unsent = session === null ? store.outbox.endOfChat(chat.id, STOPPED) : 0;
+  if (session === null) store.tasks.dropWaiting(null, chat.id, STOPPED, clock.now());
   store.afterCommit(() => {
     for (const runId of running) wake.emit('abort', runId);
     wake.emit('tasks');
   });
-  return running.length + waiting;
+  return running.length + waiting + unsent;
 }
 
 function stopAll(context: CommandContext): string {

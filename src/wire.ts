@@ -108,7 +108,7 @@ export const runnerEvents = z.object({ events: z.array(runnerEvent).max(100) });
  * `POST /runs/:id/answer`: a text with which the model ended, before the run goes on with messages that came meanwhile. `step` is the
  * place of the reply in the session history: the same step of the same run is one message, however often it is reported.
  */
-export const answerReport = z.object({ text: z.string(), step: z.int().nonnegative() });
+export const answerReport = z.object({ text: z.string().max(400_000), step: z.int().nonnegative() });
 export type AnswerReport = z.infer<typeof answerReport>;
 
 /** `POST /runs/:id/finish`: how the attempt ended. `handledMessageIds` = message ids now in the session history. */

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../clock.js';
-import { queueAnswer } from '../loops/answers.js';
+import { PinchError } from '../errors.js';
+import { answerKey, queueAnswer } from '../loops/answers.js';
 import { mimeTypeOf, type OutboxFiles } from '../outbox-files.js';
 import type { Store } from '../store/index.js';
 import type { NewOutboxRow } from '../store/outbox.js';
@@ -43,12 +44,16 @@ export function createHostApi(deps: HostApiDeps) {
     },
     finish(link: Link, runId: number, body: unknown) {
       const run = ownRun(store, link, runId);
+      const report = wire.finishReport.safeParse(body);
+      // Whatever it was, the runner has ended: without an outcome the run would stay leased until its time is up.
+      if (!report.success) deps.onFinish(run.id, NOT_UNDERSTOOD);
       return { accepted: deps.onFinish(run.id, parse(wire.finishReport, body)) };
     },
     /** A text with which the model ended, before the run goes on: an outbox row when this returns. */
     answer(link: Link, runId: number, body: unknown) {
       const run = workingRun(store, link, runId);
       const end = parse(wire.answerReport, body);
+      checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
       store.transaction(() => {
         queueAnswer(store, run, end, deps.clock.now());
         store.runs.progressed(run.id);
@@ -87,13 +92,43 @@ export function createHostApi(deps: HostApiDeps) {
   };
 }
 
+const NOT_UNDERSTOOD: wire.FinishReport = {
+  outcome: 'failed',
+  errorClass: 'unknown',
+  message: 'the report of the agent runner was not understood',
+  handledMessageIds: [],
+};
+
 type Call = Pick<wire.SendRequest, 'runId' | 'key'>;
 type Words = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
 type Told = [event: string, detail: Record<string, unknown>];
 
-/** Once per key of the run; the timeline is told when it is new. */
-function queue({ store, clock, wake }: HostApiDeps, { runId, key }: Call, words: Words, [event, detail]: Told): void {
+/** What one run may send: enough for any work, too little to flood a chat. A long text counts by about the parts it is sent in. */
+const PART_CHARS = 3_500;
+const PARTS_PER_MINUTE = 30;
+const PARTS_PER_RUN = 300;
+
+/** Throws `too_many` past the limit, and the timeline says so. What is queued already may be asked for again. */
+function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: string, text: string): void {
+  if (store.outbox.has(key)) return;
   const now = clock.now();
+  const parts = 1 + Math.floor(text.length / PART_CHARS);
+  const inAll = store.outbox.partsOfRun(runId, 0, PART_CHARS) + parts;
+  const lately = store.outbox.partsOfRun(runId, now - 60_000, PART_CHARS) + parts;
+  if (inAll <= PARTS_PER_RUN && lately <= PARTS_PER_MINUTE) return;
+  const why =
+    inAll > PARTS_PER_RUN
+      ? `a run may send ${PARTS_PER_RUN} messages, long ones counted by their parts; end your turn`
+      : `a run may send ${PARTS_PER_MINUTE} messages a minute, long ones counted by their parts; wait, or put the text into a file`;
+  store.events.addReported(runId, now, 'send_refused', { why });
+  throw new PinchError('too_many', why);
+}
+
+/** Once per key of the run; the timeline is told when it is new. */
+function queue(deps: HostApiDeps, { runId, key }: Call, words: Words, [event, detail]: Told): void {
+  const { store, clock, wake } = deps;
+  const now = clock.now();
+  checkSendLimit(deps, runId, `${runId}:${key}`, words.text);
   store.transaction(() => {
     const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...words });
     if (added) store.events.add(runId, now, event, { ...detail, key });

@@ -90,10 +90,12 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
+const STATUS: Record<string, number> = { too_large: 413, forbidden: 403, too_many: 429 };
+
 /** What the container did wrong becomes text for it; what we did wrong is logged and stays vague outside. */
 function fail(deps: GatewayDeps, response: ServerResponse, error: unknown): void {
   if (error instanceof PinchError) {
-    const status = error.code === 'too_large' ? 413 : error.code === 'forbidden' ? 403 : 400;
+    const status = STATUS[error.code] ?? 400;
     return reply(response, status, { error: { code: error.code, message: describeError(error) } });
   }
   deps.log.error({ err: error }, 'gateway call failed');

@@ -160,3 +160,66 @@ test('a file goes out with its caption, stays until it is sent, and joins the hi
   expect(store.messages.latest(chats[0] ?? 0, 5)).toMatchObject([{ text: '[file: out/a.pdf] the | report' }]);
   expect(existsSync(files.pathOf(key))).toBe(false);
 });
+
+/** A message that a run sends. */
+async function queueOfRun(key: string, text: string): Promise<void> {
+  const chatId = chats[0] ?? 0;
+  const group = store.groups.ensure('main', true, 1);
+  const run = { key: 'r', kind: 'message' as const, groupId: group.id, chatId, session: 's', runAt: 0, now: 0 };
+  runId = store.runs.enqueue(run) ?? runId;
+  store.outbox.add({ key, chatId, runId, text, now: clock.now() });
+  wake.emit('outbox');
+  await clock.advance(0);
+}
+let runId = 0;
+
+/** The channel takes each part only when the test says so. */
+function pacedChannel(): () => Promise<void> {
+  const waiting: (() => void)[] = [];
+  answers = Array.from({ length: 20 }, () => async (part) => {
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve);
+    });
+    return accept(part);
+  });
+  return async () => {
+    waiting.shift()?.();
+    await clock.advance(0);
+  };
+}
+
+test('the answer to a command goes out between the parts of what a run sends', async () => {
+  const next = pacedChannel();
+  await queueOfRun('1:a', 'one|two|three');
+  await queue('command:9', 'Stopped.');
+  for (let n = 0; n < 4; n++) await next();
+  expect(sent).toEqual(['a one', 'a Stopped.', 'a two', 'a three']);
+});
+
+test.each([
+  ['its run', () => store.outbox.endOfRun(runId, 'somebody stopped it')],
+  ['its chat', () => store.outbox.endOfChat(chats[0] ?? 0, 'somebody stopped it')],
+])('when %s is stopped the parts that are left stay here, and what the host says goes out', async (_, stopIt) => {
+  const next = pacedChannel();
+  await queueOfRun('1:a', 'one|two|three');
+  await queueOfRun('1:b', 'more');
+  stopIt();
+  await queue('command:9', 'Stopped.');
+  for (let n = 0; n < 5; n++) await next();
+  expect(sent).toEqual(['a one', 'a Stopped.']);
+  const states = store.outbox.list(5).map(({ key, state }) => [key, state]);
+  expect(states).toEqual([
+    ['command:9', 'sent'],
+    ['1:b', 'dead'],
+    ['1:a', 'dead'],
+  ]);
+  expect(notices).toEqual([]);
+});
+
+test('a part that is refused after its run was stopped begets no notice', async () => {
+  answers = [fail('retry'), fail('permanent')];
+  await queueOfRun('1:a', 'one');
+  store.outbox.endOfRun(runId, 'somebody stopped it');
+  await clock.advance(60_000);
+  expect([sent, notices]).toEqual([[], []]);
+});

@@ -1,5 +1,5 @@
-// Delivery: sends the outbox. Per chat strictly in order (a message that fails holds back those behind it until it is sent or
-// dead), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
+// Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
+// itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
 import { describeError } from '../errors.js';
 import type { OutboxFiles } from '../outbox-files.js';
@@ -68,6 +68,8 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     const to = { address: chat.address, ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }) };
     for (const [index, text] of parts.entries()) {
       if (index < row.partsSent) continue;
+      // Between two parts somebody may have stopped it, or the host has something to say: the rest follows after that, if at all.
+      if (!store.outbox.isHead(row)) return;
       const { platformId } = await channel.send({ ...to, text, key: `${row.id}.${index}` });
       const now = clock.now();
       const told = file ? `[file: ${file.path}] ${text}`.trim() : text;
@@ -80,8 +82,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     }
     if (file) await outboxFiles.drop(row.key);
     store.transaction(() => {
-      store.outbox.sent(row.id, clock.now());
-      addEvent(deps, row, 'message_sent', { parts: parts.length });
+      if (store.outbox.sent(row.id, clock.now())) addEvent(deps, row, 'message_sent', { parts: parts.length });
     });
   } catch (error) {
     recordFailure(deps, row, chat, error);
@@ -104,7 +105,7 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
     return void store.outbox.retry(row.id, now + Math.round(Math.max(delay, retryAfterMs)), kind === 'retry', error);
   }
   store.transaction(() => {
-    store.outbox.dead(row.id, error);
+    if (!store.outbox.dead(row.id, error)) return;
     addEvent(deps, row, 'message_dead', { error });
     // A notice that cannot be sent must not beget another.
     if (row.key.startsWith('notice:')) return;

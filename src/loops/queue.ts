@@ -81,7 +81,10 @@ export function startQueue(deps: QueueDeps) {
     /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
     cancelAll(): void {
       store.runs.requestCancelAll();
-      for (const entry of active.values()) entry.settle({ outcome: 'cancelled' });
+      for (const [runId, entry] of active) {
+        store.outbox.endOfRun(runId, 'emergency stop');
+        entry.settle({ outcome: 'cancelled' });
+      }
     },
     /** Claims nothing more and gives running work back uncounted. The containers are the pool's to end. */
     async stop(): Promise<void> {

@@ -1,4 +1,5 @@
-// Outgoing messages: one row per message, sent in order per chat, each part of a long one counted.
+// Outgoing messages: one row per message, sent in order per chat, each part of a long one counted. What the host itself says (answers to
+// commands, notices) goes before what runs send: "Stopped." must not wait behind what is to be stopped.
 import { type OutboxRow, outboxRow } from '../types.js';
 import type { Statements } from './statements.js';
 
@@ -11,8 +12,15 @@ export interface NewOutboxRow {
   now: number;
 }
 
-export function createOutbox({ run, all, value }: Statements) {
+export function createOutbox({ run, all, value, count }: Statements) {
   const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
+  const has = value<[key: string], number>('SELECT 1 FROM outbox WHERE key = ?1');
+  const head = value<[chatId: number], number>(
+    `SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ?1 ORDER BY run_id IS NOT NULL, id LIMIT 1`,
+  );
+  const parts = value<[runId: number, since: number, partChars: number], number | null>(
+    'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
+  );
   const add = run<[message: NewOutboxRow]>(
     `INSERT INTO outbox (key, chat_id, run_id, text, file, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @now, @now) ON CONFLICT (key) DO NOTHING`,
@@ -20,19 +28,37 @@ export function createOutbox({ run, all, value }: Statements) {
   return {
     /** Queues a message; false when this key was queued before. */
     add: (message: NewOutboxRow): boolean => add({ file: undefined, ...message }),
-    /** The first unsent message of every chat: the only ones that may be sent now. */
+    /** The next message of every chat: the only ones that may be sent now. */
     heads: all<[], OutboxRow>(
-      `SELECT * FROM outbox WHERE id IN (SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY chat_id)`,
+      `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o
+         ON o.id = (SELECT id FROM outbox WHERE state = 'queued' AND chat_id = c.chat_id ORDER BY run_id IS NOT NULL, id LIMIT 1)`,
       outboxRow,
+    ),
+    has: (key: string): boolean => has(key) !== undefined,
+    isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
+    /** How much a run has sent since `since`: parts of about a screen each (`partChars` characters), the least a row counts is one. */
+    partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
+    /** Nothing more of what this run, or of what runs send to this chat, goes out. */
+    endOfRun: count<[runId: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
+    ),
+    endOfChat: count<[chatId: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1 AND run_id IS NOT NULL`,
     ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
     partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
-    sent: run<[id: number, now: number]>(`UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1`),
+    /** False when it was ended meanwhile. */
+    sent: run<[id: number, now: number]>(
+      `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
+    ),
     /** `counted`: whether this try counts towards giving up. */
     retry: run<[id: number, nextAt: number, counted: boolean, error: string]>(
       'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
     ),
-    dead: run<[id: number, error: string]>(`UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1`),
+    /** False when it was ended before. */
+    dead: run<[id: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
+    ),
     queued: (): number => queued() ?? 0,
     list: all<[limit: number], OutboxRow>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`, outboxRow),
     ofRun: all<[runId: number], OutboxRow>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`, outboxRow),
