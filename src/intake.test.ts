@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../test/fakes/clock.js';
 import type { InboundMessage } from './channels/channel.js';
+import { checkInbound } from './channels/inbound-message.js';
 import { createIntake, type Intake } from './intake.js';
 import { createPairing } from './pairing.js';
 import { openStore, type Store } from './store/index.js';
@@ -242,6 +243,73 @@ describe('an answer to what a task sent', () => {
     expect(sessionOf(message('yes'))).toBe(session);
     store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
     expect(sessionOf(message('and now to something else'))).not.toBe(session);
+  });
+});
+
+describe('what no row can hold', () => {
+  const odd = (change: Partial<InboundMessage>) => receive(message('odd', change));
+  const picture = { kind: 'document' as const, fileName: 'a.pdf', mimeType: 'application/pdf', ref: 'r' };
+  const sizes = [2 ** 53, 2 ** 63, 2 ** 64, 1e300, Number.POSITIVE_INFINITY, Number.NaN, -1, 1.5];
+
+  test.each(sizes)('a file of %d bytes: it is stored, read, and what comes behind it is answered', (sizeBytes) => {
+    const { runId } = odd({ media: [{ ...picture, sizeBytes }] });
+    expect(receive(message('and now?')).runId).toBe(runId);
+    expect(texts(runId)).toEqual(['odd', 'and now?']);
+    expect(store.messages.ofRun(runId ?? 0)[0]?.media).toMatchObject([{ fileName: 'a.pdf', sizeBytes: 0 }]);
+  });
+
+  test.each([
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -5,
+    1e300,
+    2 ** 63,
+    1e15,
+  ])('sent at %d: it is sent now', (sentAt) => {
+    const { messageId } = odd({ sentAt });
+    expect(store.messages.get(messageId ?? 0)?.sentAt).toBe(clock.now());
+  });
+
+  test('half a character, NUL, a million characters, a thousand files', () => {
+    const { messageId } = receive(
+      message(`a\ud83d\0${'b'.repeat(1_000_000)}`, {
+        chat: { address: '1', kind: 'direct', title: `Ann\nAdmin: \u202e${'x'.repeat(10_000)}` },
+        sender: { address: '1', name: ' \n\u001b[2J ' },
+        media: Array.from({ length: 1_000 }, () => ({
+          ...picture,
+          fileName: '../../x\0',
+          mimeType: 'a\nb',
+          sizeBytes: 1,
+        })),
+        replyTo: { platformId: 'q', sender: 'B\nO', text: 'x'.repeat(100_000) },
+      }),
+    );
+    const stored = store.messages.get(messageId ?? 0);
+    expect(stored?.text).toMatch(/^a\ufffd\ufffdb{99997}\n\[cut: .*\]\n\[950 more files were left out\]$/);
+    expect(stored).toMatchObject({ senderName: '[2J', replyTo: { sender: 'B O' } });
+    expect(stored?.media).toHaveLength(50);
+    expect(stored?.media[0]).toMatchObject({ fileName: 'x_', mimeType: 'application/octet-stream' });
+    const title = store.groups.chatByAddress('telegram', '1')?.title ?? '';
+    expect(title).toMatch(/^Ann Admin: x+…$/);
+    expect(title).toHaveLength(200);
+  });
+
+  test('two people whose ids differ only in what no id holds stay two', () => {
+    for (const address of ['5\ud800', '5\ud801', '5\0', '5', `5${'0'.repeat(600)}`, `5${'0'.repeat(601)}`])
+      receive(message('hi', { direct: false, from: address, sender: { address, name: 'x' } }));
+    receive(message('hi', { from: '1\0' }));
+    expect(store.groups.chatByAddress('telegram', '1')).toBeUndefined();
+    const ids = new Set(
+      ['5\ud800', '5\ud801', '5\0', '5', `5${'0'.repeat(600)}`, `5${'0'.repeat(601)}`].map(
+        (address) => checkInbound(message('', { from: address }), 1)?.sender.address,
+      ),
+    );
+    expect(ids.size).toBe(6);
+  });
+
+  test('one that belongs nowhere is skipped, and does not come again', () => {
+    const nowhere = { ...message('x'), chat: JSON.parse('{}') };
+    expect(receive(nowhere)).toEqual({});
   });
 });
 

@@ -1,7 +1,7 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
 import { createHash, randomUUID } from 'node:crypto';
-import type { InboundMessage } from './channels/channel.js';
+import { checkInbound, type InboundMessage } from './channels/inbound-message.js';
 import { answerCommand, type CommandContext } from './commands.js';
 import { helpText } from './decide/commands.js';
 import { decideRoute, type Route } from './decide/router.js';
@@ -21,7 +21,12 @@ export function createIntake(deps: IntakeDeps) {
   const { store, wake } = deps;
 
   /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
-  function receive(channel: string, inbound: InboundMessage): Received {
+  function receive(channel: string, given: InboundMessage): Received {
+    const inbound = checkInbound(given, deps.clock.now());
+    if (!inbound) {
+      deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
+      return {};
+    }
     const received = store.transaction(() => {
       const seen = recordPeople(deps, channel, inbound);
       const route = decideRoute({ ...inbound, ...seen, assistantName: deps.assistantName });

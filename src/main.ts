@@ -82,7 +82,7 @@ function openHome(config: Config, environment: Env, log: Logger) {
   const lock = lockHome(config);
   const lastEnd = markRunning(config.dataDir, systemClock.now());
   if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');
-  const store = openStore(join(config.dataDir, 'pinch.db'));
+  const store = openStore(join(config.dataDir, 'pinch.db'), log);
   const wake = createWake();
   const clock = systemClock;
   const stopSwitch = createStopSwitch(config.dataDir, clock.now);

@@ -5,9 +5,19 @@ import { errorClass, promptMedia } from './wire.js';
 const flag = z.number().transform((value) => value === 1);
 /** A column that holds JSON of this shape. */
 export function json<Schema extends z.ZodType>(schema: Schema) {
-  const value = z.string().transform((text): unknown => JSON.parse(text));
+  const value = z.string().transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'it is no JSON' });
+      return z.NEVER;
+    }
+  });
   return value.pipe(schema);
 }
+
+// Where one bad column would hide a whole message, run or chat, it has a value to fall back to; the table's own types do the rest.
+const knownError = errorClass.nullable().catch('unknown');
 
 export const groupRow = z.object({
   id: z.number(),
@@ -17,7 +27,7 @@ export const groupRow = z.object({
   /** Overrides PINCH_MODEL. */
   model: z.string().nullable(),
   /** Set while runs of the group wait for a person or a later time: `auth` or `budget`. */
-  parkedClass: errorClass.nullable(),
+  parkedClass: knownError,
   parkedUntil: z.number().nullable(),
   parkCount: z.number(),
 });
@@ -37,7 +47,7 @@ export const chatRow = z.object({
   sessionNumber: z.number(),
   sendersPolicy,
   /** Sender addresses, user names or display names that may trigger under policy `listed`. */
-  listedSenders: json(z.array(z.string())),
+  listedSenders: json(z.array(z.string())).catch([]),
 });
 export type Chat = z.infer<typeof chatRow>;
 
@@ -50,6 +60,7 @@ export function sessionName(chat: Pick<Chat, 'id' | 'sessionNumber'>): string {
 }
 
 export const storedMedia = promptMedia.omit({ index: true }).extend({
+  sizeBytes: z.int().nonnegative().catch(0),
   /** The channel's own handle. */
   ref: z.string(),
   /** Set once the bytes lie in data/media. */
@@ -66,8 +77,8 @@ export const messageRow = z.object({
   platformId: z.string(),
   senderName: z.string(),
   text: z.string(),
-  replyTo: json(quotedMessage).nullable(),
-  media: json(z.array(storedMedia)),
+  replyTo: json(quotedMessage).nullable().catch(null),
+  media: json(z.array(storedMedia)).catch([]),
   sentAt: z.number(),
   edited: flag,
 });
@@ -95,7 +106,7 @@ export const runRow = z.object({
   leaseOwner: z.string().nullable(),
   /** 1 once somebody asked to stop it: it must not be tried again. */
   cancelRequested: z.number(),
-  errorClass: errorClass.nullable(),
+  errorClass: knownError,
   error: z.string().nullable(),
   taskId: z.number().nullable(),
   createdAt: z.number(),
@@ -109,7 +120,7 @@ export const eventRow = z.object({
   runId: z.number(),
   at: z.number(),
   kind: z.string(),
-  detail: json(z.record(z.string(), z.unknown())),
+  detail: json(z.record(z.string(), z.unknown())).catch({}),
 });
 export type RunEvent = z.infer<typeof eventRow>;
 
@@ -122,10 +133,10 @@ export const outboxRow = z.object({
   runId: z.number().nullable(),
   text: z.string(),
   /** The text split for the channel, fixed at the first try so that a retry sends the same parts. */
-  parts: json(z.array(z.string())).nullable(),
+  parts: json(z.array(z.string())).nullable().catch(null),
   partsSent: z.number(),
   /** A file that goes with the text; `path` is the group's own name for it. */
-  file: json(sentFile).nullable(),
+  file: json(sentFile).nullable().catch(null),
   state: z.enum(['queued', 'sent', 'dead']),
   attempt: z.number(),
   nextAt: z.number(),

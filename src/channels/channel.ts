@@ -3,36 +3,9 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../clock.js';
+import type { InboundMessage } from './inbound-message.js';
 
-export interface InboundMedia {
-  kind: 'image' | 'document' | 'voice' | 'audio' | 'video';
-  /** A safe base name, no directories. */
-  fileName: string;
-  mimeType: string;
-  /** 0 when the platform does not say. */
-  sizeBytes: number;
-  /** The channel's own handle; given back to `fetchMedia`. */
-  ref: string;
-}
-
-export interface InboundMessage {
-  chat: { address: string; kind: 'direct' | 'group'; title: string };
-  /** `alias`: another address of the same person, as good as the first. */
-  sender: { address: string; name: string; username?: string; alias?: string };
-  /** The platform's id of the message, unique within the chat. */
-  platformId: string;
-  text: string;
-  /** Epoch ms, the platform's time; for display only, never for order. */
-  sentAt: number;
-  /** A native mention of the assistant, or a reply to one of its messages. The `@Name` text rule is intake's. */
-  addressesAssistant: boolean;
-  /** Never starts work: a reaction, or what somebody says as the assistant's own account. */
-  contextOnly?: boolean;
-  replyTo?: { platformId: string; sender: string; text: string };
-  /** True for a new version of a message that was received before (same platformId). */
-  edited: boolean;
-  media: InboundMedia[];
-}
+export type { InboundMedia, InboundMessage } from './inbound-message.js';
 
 export interface OutboundFile {
   /** Where its bytes lie on this machine. */
@@ -113,7 +86,10 @@ export interface Channel {
 }
 
 export interface ChannelDeps {
-  /** Commits the message to the store before it returns; throws when it could not (the platform must then not be acknowledged). */
+  /**
+   * Commits the message to the store before it returns; throws when it could not (the platform must then not be acknowledged). What cannot be
+   * stored as it is (sizes, times, halves of characters) is mended first: inbound-message.ts.
+   */
   onMessage(message: InboundMessage): void;
   onState(state: ChannelState): void;
   /** The platform gave a chat another address. */

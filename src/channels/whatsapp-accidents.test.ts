@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ChannelHost, createChannelHost, createStorage } from '../../test/fakes/channel-host.js';
 import { type FakeWhatsApp, type Group, type Peer, startFakeWhatsApp } from '../../test/fakes/whatsapp.js';
 import type { Channel, ChannelStorage } from './channel.js';
+import { checkInbound } from './inbound-message.js';
 import { whatsapp } from './whatsapp.js';
 
 let fake: FakeWhatsApp;
@@ -160,6 +161,16 @@ describe('messages in', () => {
     await ann.says('fine', secret);
     await host.until(() => host.texts().includes('fine'));
     await fake.untilConfirmed();
+  });
+
+  test('a file whose sender claims that it is larger than any number is a file', async () => {
+    const { host } = await open();
+    const file = { mimetype: 'application/pdf', fileName: 'a.pdf', directPath: '/x', mediaKey: Buffer.alloc(32) };
+    for (const fileLength of [2 ** 53, 2 ** 62])
+      await ann.says({ message: { documentMessage: { ...file, fileLength } } }, secret);
+    await host.until(() => host.messages.length === 2);
+    for (const message of host.messages)
+      expect(checkInbound(message, Date.now())?.media).toMatchObject([{ fileName: 'a.pdf', sizeBytes: 0 }]);
   });
 
   test('the same message sent again is one message', async () => {

@@ -47,7 +47,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
       });
       wake.emit('runs');
     }
-    const next = store.tasks.nextDueAt();
+    const next = store.tasks.nextDueAt(now);
     if (due.length === BATCH) setImmediate(pump);
     else timer = typeof next === 'number' ? clock.at(next, pump) : undefined;
   }

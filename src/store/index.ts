@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describeError, PinchError } from '../errors.js';
+import type { Logger } from '../log.js';
 import { createChannelAuth } from './channel-auth.js';
 import { createEvents } from './events.js';
 import { createGroups } from './groups.js';
@@ -20,12 +21,12 @@ export type Store = ReturnType<typeof openStore>;
 
 /**
  * Opens (or creates) the store. Throws PinchError `database_corrupt` (names the newest backup) or `database_too_new`.
- * `file` may be ':memory:' in unit tests.
+ * `file` may be ':memory:' in unit tests. A row that cannot be read is left out of every list and told to `log` once.
  */
-export function openStore(file: string) {
+export function openStore(file: string, log?: Pick<Logger, 'error'>) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
-  const statements = createStatements(db);
+  const statements = createStatements(db, (row) => log?.error(row, 'a row cannot be read and was set aside'));
   const waiting: (() => void)[] = [];
   /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
   function transaction<T>(work: () => T): T {

@@ -6,7 +6,7 @@ import type { Statements } from './statements.js';
 export interface NewMessage
   extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderName' | 'text' | 'sentAt'> {
   senderId: number | null;
-  replyTo?: StoredMessage['replyTo'];
+  replyTo?: StoredMessage['replyTo'] | undefined;
   media?: StoredMedia[];
   now: number;
   edited?: boolean;

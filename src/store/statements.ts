@@ -1,11 +1,31 @@
 // Prepared statements as functions: each is prepared once and called with its parameters, `?1`, `?2`… in their order, or with
 // one object for `@named` ones.
 import type Database from 'better-sqlite3';
-import type { z } from 'zod';
+import { z } from 'zod';
+
+export interface BadRow {
+  id: number | undefined;
+  /** How the query begins. */
+  sql: string;
+  problem: string;
+}
 
 export type Statements = ReturnType<typeof createStatements>;
 
-export function createStatements(db: Database.Database) {
+/** `onBadRow` is told once of each row that its table's schema refuses. */
+export function createStatements(db: Database.Database, onBadRow: (row: BadRow) => void) {
+  const told = new Set<string>();
+  /** Undefined for a row that cannot be used: it must not hide those beside it. */
+  function checked<Row>(row: unknown, schema: z.ZodType<Row>, sql: string): Row | undefined {
+    const parsed = schema.safeParse(camelCase(row));
+    if (parsed.success) return parsed.data;
+    const id = z.object({ id: z.number() }).safeParse(row).data?.id;
+    const name = `${id} ${sql}`;
+    if (!told.has(name)) onBadRow({ id, sql: sql.slice(0, 80), problem: z.prettifyError(parsed.error) });
+    told.add(name);
+    return undefined;
+  }
+
   /** A query for one row, or a change that returns one. With a schema (types.ts) the row is checked and read by it. */
   function get<Params extends unknown[], Row>(sql: string, schema?: z.ZodType<Row>) {
     const statement = db.prepare<unknown[], Row>(sql);
@@ -16,12 +36,12 @@ export function createStatements(db: Database.Database) {
   }
   return {
     get,
-    /** A query for rows, or a change that returns them. */
+    /** A query for rows, or a change that returns them. A row that its schema refuses is set aside: left out, and told to the log. */
     all<Params extends unknown[], Row>(sql: string, schema?: z.ZodType<Row>) {
       const statement = db.prepare<unknown[], Row>(sql);
       return (...params: Params): Row[] => {
         const rows = statement.all(bind(params));
-        return schema ? rows.map((row) => schema.parse(camelCase(row))) : rows;
+        return schema ? rows.flatMap((row) => checked(row, schema, sql) ?? []) : rows;
       };
     },
     /** The first column of one row. */

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from './index.js';
 
@@ -49,6 +50,44 @@ const leaseOf = (claimed: { id: number; attempt: number }) => ({
   id: claimed.id,
   owner: 'me',
   attempt: claimed.attempt,
+});
+
+describe('a row that cannot be read', () => {
+  const spoil = (sql: string) => {
+    const db = new Database(file);
+    db.exec(sql);
+    db.close();
+  };
+
+  test('does not hide the message, the run or the outgoing text that it is', () => {
+    const size = `[{"kind":"document","fileName":"a","mimeType":"a/b","sizeBytes":9007199254740992,"ref":"r"}]`;
+    const ids = ['one', 'two', 'three'].map((id) => say(id));
+    const runId = store.runs.enqueue(run('k')) ?? 0;
+    store.runs.attachMessages(runId, chatId, ids[2] ?? 0);
+    store.outbox.add({ key: 'o', chatId, runId: null, text: 'out', now: 1 });
+    spoil(`UPDATE messages SET media = '${size}' WHERE id = ${ids[0]}`);
+    spoil(`UPDATE messages SET media = 'x', reply_to = '{' WHERE id = ${ids[1]}`);
+    spoil(`UPDATE runs SET error_class = 'of_a_newer_version'; UPDATE chats SET listed_senders = '{'`);
+    spoil(`UPDATE outbox SET parts = '[', file = '[]'`);
+    expect(store.messages.ofRun(runId).map(({ text }) => text)).toEqual(['text one', 'text two', 'text three']);
+    expect(store.messages.get(ids[0] ?? 0)?.media).toMatchObject([{ fileName: 'a', sizeBytes: 0 }]);
+    expect(store.outbox.heads()).toMatchObject([{ text: 'out', parts: null, file: null }]);
+    expect(store.groups.chat(chatId)?.listedSenders).toEqual([]);
+    expect(claim()).toMatchObject({ id: runId, errorClass: 'unknown' });
+  });
+
+  test('is left out of a list, and told once', () => {
+    const told: unknown[] = [];
+    const reader = openStore(file, { error: (row: unknown) => void told.push(row) });
+    const times = { starts: { kind: 'hook' as const }, nextAt: null, now: 1 };
+    const rules = { context: 'chat', misfire: 'skip', overlap: 'skip' } as const;
+    const options = { ...rules, jitterMs: 0, after: [] };
+    for (const key of ['a', 'b', 'c'])
+      store.tasks.add({ key, groupId, chatId, title: key, prompt: 'p', secret: null, options, ...times });
+    spoil(`UPDATE tasks SET starts = '{"kind":"of a newer version"}' WHERE key = 'b'`);
+    for (const _ of [1, 2]) expect(reader.tasks.open(null).map(({ title }) => title)).toEqual(['a', 'c']);
+    expect(told).toMatchObject([{ id: 2 }]);
+  });
 });
 
 describe('messages', () => {

@@ -46,8 +46,9 @@ export function createTasks(statements: Statements) {
       `SELECT * FROM tasks WHERE state = 'active' AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2`,
       taskRow,
     ),
-    nextDueAt: value<[], number | null>(
-      `SELECT min(next_at) FROM tasks WHERE state = 'active' AND next_at IS NOT NULL`,
+    /** After now: one that stays due cannot be read, and must not be asked for again and again. */
+    nextDueAt: value<[now: number], number | null>(
+      `SELECT min(next_at) FROM tasks WHERE state = 'active' AND next_at > ?1`,
     ),
     setNext: run<[id: number, nextAt: number | null]>('UPDATE tasks SET next_at = ?2 WHERE id = ?1'),
     /** Changes what is given. */

@@ -1,0 +1,97 @@
+// What every channel hands over, and the check that it passes before anything is stored. A platform's people choose names, sizes, times and
+// ids: what cannot be a row is made one here, so that no message can stop those behind it.
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { oneLine } from '../one-line.js';
+import { safeFileName } from './file-name.js';
+
+const MAX_TEXT_CHARS = 100_000;
+const MAX_QUOTE_CHARS = 2_000;
+const MAX_MEDIA = 50;
+const MAX_ID_CHARS = 512;
+const MAX_REF_CHARS = 16_384;
+const DAY_MS = 86_400_000;
+
+/** Two ids stay two: one that no platform would make is told from others by its digest. */
+const identifier = z.string().transform((id) => {
+  if (id.length <= MAX_ID_CHARS && !/[\p{Cc}\p{Cs}]/u.test(id)) return id;
+  return `${oneLine(id, 100)}~${createHash('sha256').update(Buffer.from(id, 'utf16le')).digest('base64url')}`;
+});
+
+/** What somebody calls themselves, or a chat. */
+const label = z
+  .string()
+  .catch('')
+  .transform((text) => oneLine(text, 200));
+
+const words = (max: number) =>
+  z
+    .string()
+    .catch('')
+    .transform((text) => {
+      const whole = text.replace(/\p{Cs}|\0/gu, '\ufffd');
+      if (whole.length <= max) return whole;
+      return `${whole.slice(0, max).replace(/[\ud800-\udbff]$/, '')}\n[cut: it was longer than ${max} characters]`;
+    });
+
+const inboundMedia = z.object({
+  kind: z.enum(['image', 'document', 'voice', 'audio', 'video']).catch('document'),
+  /** A safe base name, no directories. */
+  fileName: z.string().catch('file').transform(safeFileName),
+  mimeType: z
+    .string()
+    .max(100)
+    .regex(/^[\w.+-]+\/[\w.+-]+$/)
+    .catch('application/octet-stream'),
+  /** 0 when the platform does not say. */
+  sizeBytes: z.int().nonnegative().catch(0),
+  /** The channel's own handle; given back to `fetchMedia`. */
+  ref: z.string().max(MAX_REF_CHARS).catch(''),
+});
+export type InboundMedia = z.infer<typeof inboundMedia>;
+
+const inboundMessage = z.object({
+  chat: z.object({ address: identifier, kind: z.enum(['direct', 'group']), title: label }),
+  sender: z.object({
+    /** What the platform knows the person by; never something people choose for themselves and others could take. */
+    address: identifier,
+    name: label,
+    username: label.optional(),
+    /** Another address of the same person, as good as the first. */
+    alias: identifier.optional(),
+  }),
+  /** The platform's id of the message, unique within the chat. */
+  platformId: identifier,
+  text: words(MAX_TEXT_CHARS),
+  /** Epoch ms, the platform's time; for display only, never for order. */
+  sentAt: z.number().catch(-1),
+  /** A native mention of the assistant, or a reply to one of its messages. The `@Name` text rule is intake's. */
+  addressesAssistant: z.boolean().catch(false),
+  /** Never starts work: a reaction, or what somebody says as the assistant's own account. */
+  contextOnly: z.boolean().optional(),
+  replyTo: z
+    .object({ platformId: identifier, sender: label, text: words(MAX_QUOTE_CHARS) })
+    .optional()
+    .catch(undefined),
+  /** True for a new version of a message that was received before (same platformId). */
+  edited: z.boolean().catch(false),
+  media: z.array(inboundMedia).catch([]),
+});
+export type InboundMessage = z.infer<typeof inboundMessage>;
+
+/** The message as it can be stored; undefined when nothing says where it belongs. Never throws. */
+export function checkInbound(given: unknown, now: number): InboundMessage | undefined {
+  const { data } = inboundMessage.safeParse(given);
+  if (!data) return undefined;
+  const { chat, sender, sentAt, media, text } = data;
+  const isTime = sentAt >= 0 && sentAt <= now + DAY_MS;
+  const left = media.length - MAX_MEDIA;
+  return {
+    ...data,
+    chat: { ...chat, title: chat.title || oneLine(chat.address, 200) },
+    sender: { ...sender, name: sender.name || oneLine(sender.address, 200) },
+    sentAt: isTime ? Math.floor(sentAt) : now,
+    media: media.slice(0, MAX_MEDIA),
+    text: left > 0 ? `${text}\n[${left} more files were left out]`.trimStart() : text,
+  };
+}
