@@ -362,15 +362,41 @@ describe('commands', () => {
 
 describe('pairing', () => {
   const code = () => createPairing(store).code('telegram');
-  test('the right code makes the sender the owner; wrong codes are met with silence and after five the code is another', () => {
+  const pair = (from: string, word: string) => receive(message(`/pair ${word}`, { from }));
+
+  test('the right code makes the sender the owner, once', () => {
     const first = code();
-    for (let i = 0; i < 5; i++) receive(message('/pair WRONGONE', { from: '9' }));
-    expect(replies()).toEqual([]);
-    expect(code()).not.toBe(first);
-    receive(message(`/pair ${first}`, { from: '9' }));
-    expect(replies()).toEqual([]);
-    receive(message(`/pair ${code()}`, { from: '9' }));
+    pair('9', first.toLowerCase());
     expect(replies()[0]).toContain('You are my owner now');
     expect(receive(message('hi', { from: '9' })).runId).toBeDefined();
+    pair('10', first);
+    expect(replies()).toHaveLength(1);
+    expect(code()).not.toBe(first);
+  });
+
+  test('wrong codes of strangers are met with silence and leave the code that the owner reads alone', () => {
+    const first = code();
+    for (let i = 0; i < 9; i++) pair('9', 'WRONGONE');
+    expect([replies(), code()]).toEqual([[], first]);
+    pair('10', first);
+    expect(replies()[0]).toContain('You are my owner now');
+  });
+
+  test('who was wrong five times in an hour is not heard, not even with the right code', () => {
+    for (let i = 0; i < 5; i++) pair('9', `WRONG${i}`);
+    pair('9', code());
+    expect(replies()).toEqual([]);
+    void clock.advance(3_600_001);
+    pair('9', code());
+    expect(replies()[0]).toContain('You are my owner now');
+  });
+
+  test('many accounts have no more tries than a few', () => {
+    for (let i = 0; i < 500; i++) pair(`1${i}`, 'WRONGONE');
+    pair('9', code());
+    expect(replies()).toEqual([]);
+    void clock.advance(3_600_001);
+    pair('9', code());
+    expect(replies()[0]).toContain('You are my owner now');
   });
 });

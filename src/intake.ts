@@ -169,15 +169,16 @@ function startOrSteer(
   return runId;
 }
 
-/** Wrong codes get no answer: to a stranger the assistant does not exist. After five the code is replaced. */
+/** Wrong codes get no answer: to a stranger the assistant does not exist. */
 function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string): Received {
-  if (deps.pairing.redeem(channel, code)) {
-    const main = deps.store.groups.ensure('main', true, deps.clock.now());
-    deps.store.groups.makeOwner(channel, sender.address);
-    deps.store.groups.assignChat(chat.id, main.id);
-    deps.log.info({ channel }, 'owner paired');
-    const welcome = `You are my owner now. ${helpText(deps.assistantName)}`;
-    say(deps, chat.id, `paired:${chat.id}:${deps.clock.now()}`, welcome);
-  }
+  const now = deps.clock.now();
+  const outcome = deps.pairing.redeem({ channel, sender: sender.address, code, now });
+  if (outcome === 'limited') deps.log.warn({ channel }, 'too many wrong pairing codes, try again in an hour');
+  if (outcome !== 'paired') return {};
+  const main = deps.store.groups.ensure('main', true, now);
+  deps.store.groups.makeOwner(channel, sender.address);
+  deps.store.groups.assignChat(chat.id, main.id);
+  deps.log.info({ channel }, 'owner paired');
+  say(deps, chat.id, `paired:${chat.id}:${now}`, `You are my owner now. ${helpText(deps.assistantName)}`);
   return {};
 }
