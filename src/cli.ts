@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { type Config, loadConfig } from './config.js';
 import { describeError, PinchError } from './errors.js';
+import { oneLine, printable, printableJson } from './one-line.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
 import { qrForTerminal } from './qr.js';
 import { type Run, runRow } from './types.js';
@@ -46,9 +47,9 @@ export async function runCli(args: string[]): Promise<number> {
     const command = commands[name];
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
     const answer = await ask(config, command, argument);
-    return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));
+    return print(command.show && !values.json ? printable(command.show(answer, config)) : printableJson(answer));
   } catch (error) {
-    process.stderr.write(`✗ ${describeError(error)}\n`);
+    process.stderr.write(`✗ ${printable(describeError(error))}\n`);
     return 1;
   }
 }
@@ -132,12 +133,12 @@ function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config) => s
 
 function runLine(run: Run): string {
   const time = new Date(run.createdAt).toLocaleString('sv-SE');
-  return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${run.error ?? ''}`.trimEnd();
+  return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${oneLine(run.error ?? '', 200)}`.trimEnd();
 }
 
 function taskText({ id, title, state, starts, next, failures }: z.infer<typeof taskAnswer>): string {
   const failed = failures > 0 ? `, failed ${failures} times in a row` : '';
-  return `${String(id).padStart(5)}  ${state.padEnd(7)}  ${title}: ${starts.replaceAll('`', '')}${failed}${next[0] ? `, next ${next[0]}` : ''}`;
+  return `${String(id).padStart(5)}  ${state.padEnd(7)}  ${oneLine(title, 80)}: ${starts.replaceAll('`', '')}${failed}${next[0] ? `, next ${next[0]}` : ''}`;
 }
 
 function numberArgument(value = ''): string {

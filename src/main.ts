@@ -28,6 +28,7 @@ import { createSupervisor } from './loops/supervisor.js';
 import { startTaskFiles } from './loops/task-files.js';
 import { createWorkOrders } from './loops/work-order.js';
 import * as readers from './media-readers.js';
+import { oneLine } from './one-line.js';
 import { startBackups } from './ops/backup.js';
 import { markCrashed, markEnded, markRunning } from './ops/last-run.js';
 import { logFile, rotatingFile, trimStartLog } from './ops/log-file.js';
@@ -277,7 +278,7 @@ function reportChannel(home: Home, channel: string, { state, detail, link }: Cha
   if (state === 'open') unreachable.delete(channel);
   if (!needsPerson(state)) return;
   unreachable.add(channel);
-  notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${detail}`);
+  notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${oneLine(detail, 500)}`);
 }
 
 /** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */

@@ -17,8 +17,23 @@ export function oneLine(text: string, max: number): string {
 }
 
 /** The same for our Markdown: shown as it is written, it makes no bold text, no link and no code. */
-export const shownLine = (text: string, max: number): string =>
-  oneLine(text, max).replace(/[\\`*_~[\]()<>#|!&]/g, '\\$&');
+export const shownLine = (text: string, max: number): string => oneLine(text, max).replace(/[\\`*_~[\]<>#|&]/g, '\\$&');
 
 /** Lines stay; what a terminal would obey, or would show as something else, is gone. */
-export const printable = (text: string): string => text.replace(INVISIBLE, '').replace(/(?![\n\t])\p{Cc}/gu, '');
+export const printable = (text: string): string =>
+  text
+    .replace(INVISIBLE, '')
+    .replace(/\r\n?|[\u0085\u2028\u2029]/g, '\n')
+    .replace(/(?![\n\t])\p{Cc}/gu, '');
+
+/** JSON that is the same JSON, with nothing in it that a terminal would obey. */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value, null, 2)
+    .replace(/[\u007f-\u009f\u2028\u2029]/g, unicodeEscape)
+    .replace(INVISIBLE, unicodeEscape);
+
+const unicodeEscape = (found: string): string =>
+  found
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');

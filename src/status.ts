@@ -7,6 +7,7 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { startOfDay } from './decide/day.js';
 import { ownSkills } from './home.js';
+import { oneLine } from './one-line.js';
 import { qrForPage } from './qr.js';
 import type { Store } from './store/index.js';
 
@@ -66,9 +67,9 @@ function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
-    ...(status.lastEnd ? [`Before this start I ended by myself: ${status.lastEnd}`] : []),
-    ...(status.engine.state === 'down' ? [`Docker: ${status.engine.detail}`] : []),
-    ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${detail})`}`),
+    ...(status.lastEnd ? [`Before this start I ended by myself: ${oneLine(status.lastEnd, 300)}`] : []),
+    ...(status.engine.state === 'down' ? [`Docker: ${oneLine(status.engine.detail, 300)}`] : []),
+    ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map((container) => container.group).join(', ') || 'none'}`,
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),

@@ -1,5 +1,5 @@
 // The chat commands about tasks: /tasks, /task, /heartbeat, /hook. Each returns its answer; what cannot be done is an answer too.
-import { taskConfirmation } from './decide/task-text.js';
+import { taskConfirmation, taskName } from './decide/task-text.js';
 import { describeError, PinchError } from './errors.js';
 import { parseHeartbeat } from './heartbeat.js';
 import type { Store } from './store/index.js';
@@ -47,7 +47,7 @@ function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: 
       return tasks.details(task);
     case 'run':
       tasks.change(task, { action });
-      return `Task ${task.id} (${task.title}) starts now, unless it is working already.`;
+      return `${taskName(task)} starts now, unless it is working already.`;
     case 'pause':
     case 'resume':
     case 'cancel':

@@ -3,8 +3,9 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from './clock.js';
 import { startOfDay } from './decide/day.js';
 import { nextSlot, parseSchedule } from './decide/schedule.js';
-import { nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './decide/task-text.js';
+import { MAX_TITLE_CHARS, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './decide/task-text.js';
 import { PinchError } from './errors.js';
+import { oneLine, shownLine } from './one-line.js';
 import type { Store } from './store/index.js';
 import { inputOf, isTimed, type Starts, type Task, type TaskRunInput } from './store/task-rows.js';
 import { badTask, taskOptions } from './task-options.js';
@@ -57,7 +58,13 @@ export function createTasks(deps: TasksDeps) {
     },
     view(task: Task): TaskView {
       const { secret: _, starts, ...rest } = task;
-      return { ...rest, starts: startsText(starts), next: nextTimes(task), ...factsOf(deps, task, 10) };
+      return {
+        ...rest,
+        title: oneLine(rest.title, MAX_TITLE_CHARS),
+        starts: startsText(starts),
+        next: nextTimes(task),
+        ...factsOf(deps, task, 10),
+      };
     },
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
     list: (groupId: number | null): string => taskList(store.tasks.open(groupId)),
@@ -77,13 +84,15 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, made: Made): 
   const known = store.tasks.byKey(key);
   if (known) return known;
   const { groupId } = chat;
-  if (groupId === null) throw badTask(`the chat "${chat.title}" is not registered to a group`);
+  if (groupId === null)
+    throw badTask(`the chat "${shownLine(chat.title, MAX_TITLE_CHARS)}" is not registered to a group`);
   if ((store.tasks.openCount(groupId) ?? 0) >= MAX_TASKS)
     throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
   const now = clock.now();
   const starts = made.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
   const options = { ...taskOptions(store, input, { starts, groupId }), budgetMicroUsd };
-  const { prompt, title = titleOf(prompt) } = input;
+  const { prompt } = input;
+  const title = titleOf(input.title, prompt);
   const secret = starts.kind === 'hook' ? randomBytes(24).toString('base64url') : null;
   const times = { starts, nextAt: firstAt(starts, now), now };
   const task = store.tasks.add({ key, groupId, chatId: chat.id, title, prompt, options, secret, ...times });
@@ -117,7 +126,8 @@ function updateTask({ store, clock, config }: TasksDeps, task: Task, fields: Fie
   const starts = isNewTime ? parseSchedule(fields, { now, timeZone: config.timeZone }) : task.starts;
   const { id, chatId, groupId } = { ...task, ...(chat?.groupId && { chatId: chat.id, groupId: chat.groupId }) };
   const options = taskOptions(store, fields, { starts, groupId, task });
-  const { prompt = task.prompt, title = task.title } = fields;
+  const { prompt = task.prompt } = fields;
+  const title = titleOf(fields.title ?? task.title, prompt);
   const nextAt = isNewTime ? firstAt(starts, now) : task.nextAt;
   store.tasks.change({ id, chatId, groupId, title, prompt, starts, options, nextAt });
   if (isNewTime && task.state === 'done') store.tasks.setState(id, 'active', nextAt);
@@ -147,12 +157,7 @@ function firstAt(starts: Starts, now: number): number | null {
   return isTimed(starts) ? (nextSlot(starts, now) ?? null) : null;
 }
 
-function titleOf(prompt: string): string {
-  const line = prompt.trim().split('\n')[0] ?? '';
-  return line.length <= 60
-    ? line
-    : `${line
-        .slice(0, 59)
-        .replace(/[\ud800-\udbff]$/, '')
-        .trimEnd()}…`;
+/** One line: it stands in lists beside what we say ourselves. */
+function titleOf(title: string | undefined, prompt: string): string {
+  return oneLine(title ?? '', MAX_TITLE_CHARS) || oneLine(prompt.trim().split('\n')[0] ?? '', 60) || 'Untitled';
 }

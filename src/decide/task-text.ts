@@ -1,4 +1,5 @@
 // What people and models read about tasks: times in their zone, lines of a list, notes for runs that nobody asked for just now. Pure.
+import { oneLine, printable, shownLine } from '../one-line.js';
 import { isTimed, type SlotView, type Starts, type Task, type TaskRunInput } from '../store/task-rows.js';
 import { nextSlots } from './schedule.js';
 
@@ -57,7 +58,7 @@ export function startsText(starts: Starts): string {
     case 'hook':
       return 'when its hook is called';
     case 'files':
-      return `when a file \`${starts.pattern}\` appears in inbox/`;
+      return `when a file \`${oneLine(starts.pattern, 100).replaceAll('`', '')}\` appears in inbox/`;
   }
 }
 
@@ -67,13 +68,21 @@ export function nextTimes({ starts, state, nextAt }: Task): string[] {
   return [nextAt, ...nextSlots(starts, nextAt, 2)].map((at) => timeText(at, starts.timeZone));
 }
 
+/** Whoever made a task chose its title, and whatever failed its error. */
+export const MAX_TITLE_CHARS = 80;
+const MAX_ERROR_CHARS = 500;
+
+/** A task as we speak of it. */
+export const taskName = ({ id, title }: Pick<Task, 'id' | 'title'>) =>
+  `Task ${id} (${shownLine(title, MAX_TITLE_CHARS)})`;
+
 /** What the asker is told about a new or changed task: when it comes next. */
 export function taskConfirmation(task: Task): string {
   const times = nextTimes(task);
   const state = task.state === 'active' ? 'scheduled' : task.state;
   const zone = 'timeZone' in task.starts ? ` (${task.starts.timeZone})` : '';
   const next = times.length > 0 ? ` Next: ${times.join(' · ')}${zone}.` : '';
-  return `Task ${task.id} (${task.title}) is ${state}, ${startsText(task.starts)}.${next}`;
+  return `${taskName(task)} is ${state}, ${startsText(task.starts)}.${next}`;
 }
 
 /** More than that is no list any more. */
@@ -93,7 +102,7 @@ function taskLine(task: Task): string {
     failures > 0 ? `failed ${failures} times in a row` : '',
     next ? `next ${next}` : '',
   ];
-  return [`**${id}** ${title}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
+  return [`**${id}** ${shownLine(title, MAX_TITLE_CHARS)}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
 }
 
 export interface TaskFacts {
@@ -115,9 +124,9 @@ export function taskDetails(task: Task, facts: TaskFacts, timeZone: string): str
   if (check) rules.push('with a check script');
   return [
     taskLine(task),
-    `To: ${chatTitle} (${rules.join(', ')}); cost today: ${dollars(costTodayMicroUsd)}${limit}`,
+    `To: ${shownLine(chatTitle, MAX_TITLE_CHARS)} (${rules.join(', ')}); cost today: ${dollars(costTodayMicroUsd)}${limit}`,
     ...(times.length > 0 ? [`Next: ${times.join(' · ')}`] : []),
-    `> ${task.prompt.replaceAll('\n', '\n> ')}`,
+    `> ${printable(task.prompt).replaceAll('\n', '\n> ')}`,
     ...slots.map((slot) => slotLine(slot, timeZone)),
   ].join('\n');
 }
@@ -127,7 +136,7 @@ function slotLine({ slotAt, state, count, detail, runId, delivery }: SlotView, t
     count > 1 ? `${state} ×${count}` : state,
     runId === null ? '' : `run ${runId}`,
     delivery === null ? '' : `message ${delivery}`,
-    detail,
+    shownLine(detail, MAX_ERROR_CHARS),
   ];
   return `- ${timeText(slotAt, timeZone)}: ${facts.filter(Boolean).join(', ')}`;
 }
@@ -139,20 +148,18 @@ export function unattendedNote(input: TaskRunInput, timeZone: string): string {
   const delay = late ? ' It is late: this machine was off, asleep or busy at the time.' : '';
   const gap = missed > 0 ? ` ${missed} earlier times were missed and are not made up for.` : '';
   return (
-    `[Task ${taskId} (${title}), due ${planned}.${delay}${gap} Nobody is there to answer: decide by yourself, or use the ask tool and end. ` +
+    `[${taskName({ id: taskId, title })}, due ${planned}.${delay}${gap} Nobody is there to answer: decide by yourself, or use the ask tool and end. ` +
     `Your last text is sent to the chat. If there is nothing people need to know, make it exactly [silent].]`
   );
 }
 
-const name = ({ id, title }: Task) => `Task ${id} (${title})`;
-
 /** What the owner is told. */
 export const taskNotices = {
   failed: (task: Task, error: string): string =>
-    `${name(task)} failed: ${error}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
+    `${taskName(task)} failed: ${shownLine(error, MAX_ERROR_CHARS)}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
   paused: (task: Task, failures: number, error: string): string =>
-    `${name(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused: ${error}\n\n\`/task ${task.id} resume\` starts it again.`,
-  blocked: (task: Task, why: string): string => `${name(task)} did not run: ${why}.`,
+    `${taskName(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused: ${shownLine(error, MAX_ERROR_CHARS)}\n\n\`/task ${task.id} resume\` starts it again.`,
+  blocked: (task: Task, why: string): string => `${taskName(task)} did not run: ${why}.`,
   missed: (task: Task): string =>
-    `${name(task)} was due while this machine was off; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,
+    `${taskName(task)} was due while this machine was off; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,
 };

@@ -2,6 +2,7 @@
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
 import { describeError } from '../errors.js';
+import { oneLine, shownLine } from '../one-line.js';
 import type { OutboxFiles } from '../outbox-files.js';
 import type { Chat, OutboxRow } from '../types.js';
 import type { LoopDeps } from './deps.js';
@@ -109,6 +110,9 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
     addEvent(deps, row, 'message_dead', { error });
     // A notice that cannot be sent must not beget another.
     if (row.key.startsWith('notice:')) return;
-    notifyOwner(`outbox:${row.id}`, `A message to ${chat.title} could not be sent: ${error}`);
+    notifyOwner(
+      `outbox:${row.id}`,
+      `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`,
+    );
   });
 }

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
 import type { Config, Env } from '../config.js';
 import { PinchError } from '../errors.js';
+import { printable } from '../one-line.js';
 import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
@@ -88,7 +89,7 @@ async function examineAll(call: LocalCall): Promise<number> {
     service: () => serviceState(serviceDeps(call)),
     mayCall: async (question) => values.yes === true || (values.json !== true && (await confirm(question))),
   });
-  print(values.json ? `${JSON.stringify(findings, null, 2)}\n` : showFindings(findings));
+  print(values.json ? `${JSON.stringify(findings, null, 2)}\n` : printable(showFindings(findings)));
   return findings.some(({ state }) => state === 'failure') ? 1 : 0;
 }
 

@@ -102,3 +102,10 @@ test('what a start that fails for months prints does not fill the disk', () => {
   trimStartLog(dataDir);
   expect(statSync(startLog(dataDir)).size).toBe(0);
 });
+
+test('what a program said gives the terminal no orders', () => {
+  createLog('info', rotatingFile(file)).info({ error: 'a\u001b[2J\u009b2J\u202e \\u001b' }, 'failed');
+  const text = readLogs(view());
+  expect(text).toContain('a[2J');
+  expect(text).not.toMatch(/[\u001b\u009b\u202e]/);
+});

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { prettyFactory } from 'pino-pretty';
 import { PinchError } from '../errors.js';
+import { printable } from '../one-line.js';
 import { logFiles } from './log-file.js';
 
 export interface LogView {
@@ -50,5 +51,7 @@ function matching({ run }: LogView): (line: string) => boolean {
 function showing({ json = false, colorize = false }: LogView): (line: string) => string {
   // What is no JSON comes out as it is.
   const show = prettyFactory({ colorize, singleLine: true, ignore: 'pid', translateTime: 'SYS:yyyy-mm-dd HH:MM:ss' });
-  return (line) => (json ? `${line}\n` : show(line));
+  // What people and programs said is in there, too: nothing of it may reach the terminal as an order. `\u001b` is how JSON writes one.
+  const orders = /(?<=(?<!\\)(?:\\\\)*)\\u00(?:0[0-8bcef]|1[\da-f]|7f)/g;
+  return (line) => (json ? `${line}\n` : show(printable(line).replace(orders, '')));
 }
