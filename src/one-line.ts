@@ -19,6 +19,10 @@ export function oneLine(text: string, max: number): string {
 /** The same for our Markdown: shown as it is written, it makes no bold text, no link and no code. */
 export const shownLine = (text: string, max: number): string => oneLine(text, max).replace(/[\\`*_~[\]<>#|&]/g, '\\$&');
 
+/** Words of a container or a provider in a notice: short, as code, with nothing to click, and marked as not ours. */
+export const quoted = (text: string): string =>
+  `Reported from there: \`${oneLine(text, 200).replaceAll('`', "'").replaceAll('://', ': //')}\``;
+
 /** Lines stay; what a terminal would obey, or would show as something else, is gone. */
 export const printable = (text: string): string =>
   text

@@ -1,5 +1,5 @@
 // What people and models read about tasks: times in their zone, lines of a list, notes for runs that nobody asked for just now. Pure.
-import { oneLine, printable, shownLine } from '../one-line.js';
+import { oneLine, printable, quoted, shownLine } from '../one-line.js';
 import { isTimed, type SlotView, type Starts, type Task, type TaskRunInput } from '../store/task-rows.js';
 import { nextSlots } from './schedule.js';
 
@@ -156,9 +156,9 @@ export function unattendedNote(input: TaskRunInput, timeZone: string): string {
 /** What the owner is told. */
 export const taskNotices = {
   failed: (task: Task, error: string): string =>
-    `${taskName(task)} failed: ${shownLine(error, MAX_ERROR_CHARS)}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
+    `${taskName(task)} failed. ${quoted(error)}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
   paused: (task: Task, failures: number, error: string): string =>
-    `${taskName(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused: ${shownLine(error, MAX_ERROR_CHARS)}\n\n\`/task ${task.id} resume\` starts it again.`,
+    `${taskName(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused. ${quoted(error)}\n\n\`/task ${task.id} resume\` starts it again.`,
   blocked: (task: Task, why: string): string => `${taskName(task)} did not run: ${why}.`,
   missed: (task: Task): string =>
     `${taskName(task)} was due while this machine was off; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,

@@ -9,6 +9,9 @@ export interface LoopDeps {
   wake: Wake;
   clock: Clock;
   log: Logger;
-  /** Queues a message to the owner, once per `key`; joins a transaction of the caller. Returns the id of the chat it goes to. */
-  notifyOwner(key: string, text: string): number;
+  /**
+   * Queues a message to the owner, once per `key`; joins a transaction of the caller. Returns the id of the chat it goes to. One that a
+   * container can bring about names its group: of those only some an hour are sent.
+   */
+  notifyOwner(key: string, text: string, aboutGroup?: number): number;
 }

@@ -74,7 +74,7 @@ function recordDone(deps: OutcomeDeps, attempt: Attempt, { handledMessageIds, ..
     return recordFailure(deps, attempt, { outcome: 'failed', errorClass: 'unknown', message });
   }
   recordFinish(deps, attempt, 'done');
-  if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group));
+  if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group), group.id);
   queueAnswer(store, run, end, now);
   // Messages steered in too late for this run become the next one.
   splitOff(store, run, unseen, now);
@@ -99,7 +99,7 @@ function splitOff(store: Store, run: Run, messageIds: number[], now: number): vo
 export function recordBurial({ store, notifyOwner }: LoopDeps, run: Run, why: string, now: number): void {
   splitOff(store, run, store.runs.messagesNotHanded(run.id), now);
   if (run.taskId !== null) return;
-  const told = notifyOwner(`dead:${run.id}:${now}`, why);
+  const told = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
   const sorry = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
   if (told !== run.chatId) store.outbox.add(sorry);
 }
@@ -123,7 +123,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   );
   if (next.kind === 'bury') {
     store.runs.bury(lease, { now, errorClass, error });
-    return recordBurial(deps, run, runNotices.dead(run, group, error), now);
+    return recordBurial(deps, run, runNotices.dead(run, group, errorClass, error), now);
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;
@@ -131,5 +131,5 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   if (next.kind !== 'park') return;
   store.groups.park(group.id, errorClass, now + next.delayMs);
   if (group.parkedClass === null)
-    deps.notifyOwner(`parked:${group.id}:${now}`, runNotices.parked(group, errorClass, error));
+    deps.notifyOwner(`parked:${group.id}:${now}`, runNotices.parked(group, errorClass, error), group.id);
 }

@@ -362,12 +362,12 @@ describe('failures', () => {
       work(end);
     };
     await fail('dead');
-    expect(notices).toEqual([expect.stringMatching(/^Task \d+ \(Shaky\) failed: it broke/)]);
+    expect(notices).toEqual([expect.stringMatching(/^Task \d+ \(Shaky\) failed\. Reported from there: `it broke/)]);
     await fail('done');
     for (let n = 0; n < 5; n += 1) await fail('dead');
     expect(store.tasks.get(task.id)).toMatchObject({ state: 'paused', nextAt: null });
     expect(notices).toHaveLength(3);
-    expect(notices.at(-1)).toMatch(/failed 5 times in a row and is paused: it broke/);
+    expect(notices.at(-1)).toMatch(/failed 5 times in a row and is paused\. Reported from there: `it broke/);
     await clock.advance(HOUR);
     expect(open()).toEqual([]);
     tasks.change(task, { action: 'resume' });

@@ -95,7 +95,7 @@ function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
     const { at: slotAt, count } = due.missed;
     store.tasks.addSlot({ taskId: task.id, slotAt, state: 'missed', count, detail: 'nothing ran at the time', now });
     log.warn({ taskId: task.id, count }, 'task slots missed');
-    if (starts.kind === 'once') deps.notifyOwner(`missed:${task.id}:${slotAt}`, taskNotices.missed(task));
+    if (starts.kind === 'once') deps.notifyOwner(`missed:${task.id}:${slotAt}`, taskNotices.missed(task), task.groupId);
   }
   for (const { at, late, missed } of due.fire) openSlot(deps, task, { ...inputOf(task, at), late, missed });
   if (due.nextAt === undefined) endWhenOver(deps, { ...task, nextAt: null });
@@ -148,7 +148,8 @@ function release(deps: SchedulerDeps, task: Task, { slotAt, input }: Slot): bool
 /** Slots of one fate in a row become one row; of the first that is blocked the owner is told. */
 function passedBy({ store, notifyOwner }: SchedulerDeps, task: Task, slotAt: number, { kind, why }: Passed): void {
   if (store.tasks.mergeSlot(task.id, slotAt, kind)) store.tasks.dropSlotBefore(task.id, slotAt);
-  else if (kind === 'blocked') notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, why));
+  else if (kind === 'blocked')
+    notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, why), task.groupId);
 }
 
 function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: number): GateDecision {
@@ -214,10 +215,11 @@ function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task,
   const failures = error === undefined ? 0 : task.failures + 1;
   if (failures !== task.failures) store.tasks.setFailures(task.id, failures);
   if (error === undefined || task.state !== 'active') return;
-  if (failures === 1) notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error));
+  if (failures === 1)
+    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId);
   if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
   haltTask(store, task.id, 'paused', clock.now());
-  notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error));
+  notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error), task.groupId);
 }
 
 /** A task without further times is over once its last slot is. */
