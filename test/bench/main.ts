@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import type { Chat, User } from 'grammy/types';
 import { z } from 'zod';
+import { storm } from '../chaos/storm.js';
 import { containersOf, type DaemonProcess, eventually, newHome, removeHome, startDaemon } from '../e2e/harness.js';
 import { type FakeAnthropic, startFakeAnthropic } from '../fakes/anthropic.js';
 import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
@@ -177,14 +178,28 @@ function report(figures: Record<string, number[]>): void {
   }
 }
 
-console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`);
-const world = await createWorld();
-if (process.argv[2] !== 'tasks') {
-  report(await benchStart(world));
-  report(await benchCold(world));
-  report(await benchWarm(world));
+/** `npm run bench -- chaos [kills] [seed]`: random kills under mixed traffic; everything but the first figures must be empty. */
+async function benchChaos(kills = 500, seed = Date.now() % 2 ** 31): Promise<void> {
+  console.log(`seed ${seed}`);
+  // The fake's people use libsignal, which prints whole sessions.
+  const print = console.log;
+  for (const method of ['log', 'info', 'warn', 'error'] as const) console[method] = () => undefined;
+  const result = await storm({ kills, maxGapMs: 5_000, seed, settleMs: 600_000 });
+  print(JSON.stringify(result, null, 2));
 }
-console.log(`With ${TASKS} tasks:`);
-report(await benchTasks(world));
-await world.tg.close();
-await world.model.close();
+
+console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`);
+const [what, ...numbers] = process.argv.slice(2);
+if (what === 'chaos') await benchChaos(...numbers.map(Number));
+else {
+  const world = await createWorld();
+  if (what !== 'tasks') {
+    report(await benchStart(world));
+    report(await benchCold(world));
+    report(await benchWarm(world));
+  }
+  console.log(`With ${TASKS} tasks:`);
+  report(await benchTasks(world));
+  await world.tg.close();
+  await world.model.close();
+}
