@@ -1,5 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -57,4 +69,75 @@ test('every container sees the skills that come with Pinch, and none can write t
     target: '/skills',
     readOnly: true,
   });
+});
+
+const mainGroup = {
+  id: 1,
+  folder: 'main',
+  isMain: true,
+  model: null,
+  parkedClass: null,
+  parkedUntil: null,
+  parkCount: 0,
+};
+
+test('a memory file that is a link to nowhere is left alone: its target is not made', () => {
+  const config = newHome();
+  const target = join(config.home, 'target');
+  for (const name of ['main', 'global']) {
+    const memory = join(config.groupsDir, name, 'CLAUDE.md');
+    rmSync(memory);
+    symlinkSync(target, memory);
+  }
+  prepareHome(config);
+  expect(existsSync(target)).toBe(false);
+});
+
+test("a link in the place of a group's folder, or of one on the way to it, is not mounted and nothing is made behind it", () => {
+  for (const path of ['groups/main', 'groups/global', 'data/sessions', 'data/sessions/main']) {
+    const config = newHome();
+    sandboxSpec(config, mainGroup);
+    const elsewhere = mkdtempSync(join(tmpdir(), 'pinch-elsewhere-'));
+    renameSync(join(config.home, path), join(config.home, 'aside'));
+    symlinkSync(elsewhere, join(config.home, path));
+    expect(() => sandboxSpec(config, mainGroup)).toThrow('it is no folder, or a link to one');
+    if (path.startsWith('groups')) expect(() => prepareHome(config)).toThrow('cannot write below');
+    expect(readdirSync(elsewhere)).toEqual([]);
+  }
+});
+
+test('started by root, a group owns its folder and what lies in it: not what a link leads to, nor a file with a second name', () => {
+  if (process.getuid?.() !== 0) return console.info('not root: nothing is handed over');
+  const config = newHome();
+  const folder = join(config.groupsDir, 'main');
+  const outside = join(config.home, 'outside');
+  for (const path of [outside, join(folder, 'note.txt')]) writeFileSync(path, '');
+  symlinkSync(outside, join(folder, 'link'));
+  linkSync(outside, join(folder, 'second-name'));
+  spawnSync('mkfifo', [join(folder, 'pipe')]);
+  sandboxSpec(config, { ...mainGroup, isMain: false });
+  const owner = (path: string) => lstatSync(path).uid;
+  expect([folder, join(folder, 'note.txt'), join(folder, 'CLAUDE.md')].map(owner)).toEqual([1000, 1000, 1000]);
+  // Read-only for this group, and read all the same.
+  expect(owner(join(config.groupsDir, 'global/CLAUDE.md'))).toBe(1000);
+  expect([outside, join(folder, 'link'), join(folder, 'second-name')].map(owner)).toEqual([0, 0, 0]);
+});
+
+test("a group's skills are read a thousand times without leaving a folder open, also where they cannot be read", () => {
+  if (process.platform !== 'linux') return console.info('not Linux: open descriptors cannot be counted');
+  const config = newHome();
+  const open = () => readdirSync('/proc/self/fd').length;
+  const skills = join(config.groupsDir, 'main/skills');
+  const before = open();
+  for (const make of [
+    () => undefined,
+    () => mkdirSync(skills),
+    () => chmodSync(skills, 0),
+    () => rmSync(skills, { recursive: true }),
+    () => writeFileSync(skills, ''),
+  ]) {
+    make();
+    for (let n = 0; n < 200; n += 1) ownSkills(config, 'main');
+  }
+  expect(open()).toBe(before);
 });

@@ -6,31 +6,31 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Config } from './config.js';
 import { describeError, PinchError } from './errors.js';
+import { createEntry, type Folder, inFolder, listFolder, openEntry } from './safe-files.js';
 import type { Mount, SandboxSpec } from './sandbox/sandbox.js';
 import type { Group } from './types.js';
+
+/** How much of a folder is looked at: one that holds more is no reason to stand still. */
+const MAX_ENTRIES = 10_000;
 
 /** Creates groups/ and data/ with the templates of a new home. Throws PinchError `home_unwritable`. */
 export function prepareHome(config: Config): void {
   try {
-    fs.mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-    fs.mkdirSync(config.groupsDir, { recursive: true });
-    for (const name of ['main', 'global']) prepareGroupFolder(config, name);
-    for (const folder of [config.dataDir, config.groupsDir])
+    for (const folder of [config.dataDir, config.groupsDir]) {
+      fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
       fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK);
+    }
+    for (const name of ['main', 'global']) {
+      const template = join(config.repository, 'groups', name, 'CLAUDE.template.md');
+      const memory = fs.existsSync(template) ? fs.readFileSync(template) : undefined;
+      inFolder(config.groupsDir, name, (folder) => memory && createEntry(folder, 'CLAUDE.md', memory), { make: true });
+    }
   } catch (error) {
     throw new PinchError('home_unwritable', `cannot write below ${config.home}: ${describeError(error)}`, {
       hint: `make ${config.groupsDir} and ${config.dataDir} belong to the user who runs Pinch, or set PINCH_HOME to another folder`,
       cause: error,
     });
   }
-}
-
-function prepareGroupFolder(config: Config, name: string): void {
-  const folder = join(config.groupsDir, name);
-  fs.mkdirSync(folder, { recursive: true });
-  const template = join(config.repository, 'groups', name, 'CLAUDE.template.md');
-  const memory = join(folder, 'CLAUDE.md');
-  if (fs.existsSync(template) && !fs.existsSync(memory)) fs.copyFileSync(template, memory);
 }
 
 /**
@@ -63,52 +63,58 @@ export function containerUser(): { uid: number; gid: number } {
   return uid === 0 ? { uid: 1000, gid: 1000 } : { uid, gid };
 }
 
-/** What the group's container sees; its folders exist and belong to it afterwards. Throws PinchError `group_folder`. */
-export function sandboxSpec(config: Config, group: Group): SandboxSpec {
+/** What the group's container sees; its folders exist, are no links and belong to it afterwards. Throws PinchError `group_folder`. */
+export function sandboxSpec({ groupsDir, dataDir, repository }: Config, group: Group): SandboxSpec {
   const mounts: Mount[] = [
-    { source: join(config.groupsDir, group.folder), target: '/workspace', readOnly: false },
-    { source: join(config.dataDir, 'sessions', group.folder), target: '/sessions', readOnly: false },
-    { source: join(config.groupsDir, 'global'), target: '/global', readOnly: !group.isMain },
-    { source: join(config.repository, 'container', 'skills'), target: '/skills', readOnly: true },
+    { source: ownFolder(groupsDir, group.folder), target: '/workspace', readOnly: false },
+    { source: ownFolder(dataDir, `sessions/${group.folder}`), target: '/sessions', readOnly: false },
+    { source: ownFolder(groupsDir, 'global'), target: '/global', readOnly: !group.isMain },
+    { source: join(repository, 'container', 'skills'), target: '/skills', readOnly: true },
   ];
-  for (const { source } of mounts.filter((mount) => !mount.readOnly)) ensureOwned(source);
   return { folder: group.folder, mounts };
 }
 
 /** Names of the skills the group wrote for itself, fifty at most as in its prompt. The container may change all of it meanwhile: names are all that is read, links are refused. */
 export function ownSkills({ groupsDir }: Pick<Config, 'groupsDir'>, folder: string): string[] {
-  const skills = join(groupsDir, folder, 'skills');
   try {
-    const opened = fs.openSync(skills, fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
-    // By the descriptor where that can be had: the path may be a link by now.
-    const path = process.platform === 'linux' ? `/proc/self/fd/${opened}` : skills;
-    const folders = fs.readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    fs.closeSync(opened);
-    const names = folders.map(({ name }) => name).filter((name) => /^[a-z0-9][a-z0-9-]{0,39}$/.test(name));
-    return names.sort().slice(0, 50);
+    const entries = inFolder(groupsDir, `${folder}/skills`, (skills) => listFolder(skills, MAX_ENTRIES));
+    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return names
+      .filter((name) => /^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
+      .sort()
+      .slice(0, 50);
   } catch {
     // Most groups have none.
     return [];
   }
 }
 
-/** Root only: hands a folder and what lies in it to the container's user. Symbolic links are never followed. */
-function ensureOwned(folder: string): void {
+/** The path of a folder for a container, made when it is missing. What the owner put there as root by hand must stay usable for the agent: the folder and its first level. */
+function ownFolder(root: string, path: string): string {
+  const place = join(root, path);
   try {
-    fs.mkdirSync(folder, { recursive: true });
-    if (!fs.lstatSync(folder).isDirectory()) throw new Error('it is not a directory');
-    fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK);
+    inFolder(root, path, useAsOwn, { make: true });
+    return place;
   } catch (error) {
-    const hint = `check the permissions of ${folder}`;
-    throw new PinchError('group_folder', `the folder ${folder} cannot be used: ${describeError(error)}`, {
+    const hint = `check the permissions of ${place}`;
+    throw new PinchError('group_folder', `the folder ${place} cannot be used: ${describeError(error)}`, {
       hint,
       cause: error,
     });
   }
+}
+
+function useAsOwn(folder: Folder): void {
+  fs.accessSync(folder.here, fs.constants.W_OK | fs.constants.X_OK);
   if (process.getuid?.() !== 0) return;
+  handOver(folder.fd);
+  for (const { name } of listFolder(folder, MAX_ENTRIES)) openEntry(folder, name, handOver);
+}
+
+/** Root only: what is opened belongs to the container's user afterwards. Not a file with a second name, which may lie anywhere, and nothing but files and folders. */
+export function handOver(fd: number): void {
   const { uid, gid } = containerUser();
-  // What the owner put there as root by hand must stay usable for the agent: the folder and its first level.
-  for (const path of [folder, ...fs.readdirSync(folder).map((name) => join(folder, name))]) {
-    if (fs.lstatSync(path).uid !== uid) fs.lchownSync(path, uid, gid);
-  }
+  const stat = fs.fstatSync(fd);
+  const isPlain = stat.isDirectory() || (stat.isFile() && stat.nlink === 1);
+  if (process.getuid?.() === 0 && stat.uid !== uid && isPlain) fs.fchownSync(fd, uid, gid);
 }

@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -40,10 +50,18 @@ afterEach(() => {
   rmSync(groupsDir, { recursive: true, force: true });
 });
 
-function start(): void {
+function start(from = store): void {
   running?.stop();
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-  running = startTaskFiles({ store, wake, clock, log, tasks, notifyOwner: () => 0, config: { groupsDir } });
+  running = startTaskFiles({
+    store: from,
+    wake,
+    clock,
+    log,
+    tasks,
+    notifyOwner: () => 0,
+    config: { groupsDir },
+  });
 }
 const wait = (pattern: string) =>
   tasks.add({ prompt: 'File it', overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } });
@@ -86,6 +104,35 @@ test('a link in place of the folder is refused, one in it is passed over', async
   wake.emit('tasks');
   drop('real');
   await vi.waitFor(() => expect(announced()).toEqual(['inbox/real (1 bytes)']), 10_000);
+});
+
+test('a folder that is exchanged with a link between any two of our steps tells no name of another folder', async () => {
+  wait('*');
+  const [other, aside] = [join(groupsDir, 'other'), join(groupsDir, 'aside')];
+  mkdirSync(inbox);
+  drop('own');
+  mkdirSync(other);
+  writeFileSync(join(other, 'secret of another group'), 'x');
+  await systemClock.sleep(2_500);
+  const exchange = () => {
+    renameSync(inbox, join(groupsDir, 'moving'));
+    if (existsSync(aside)) renameSync(aside, inbox);
+    else symlinkSync(other, inbox);
+    renameSync(join(groupsDir, 'moving'), aside);
+  };
+  // What the loop asks between two steps of its own: at each of them a container that is fast enough can do the same.
+  for (const offset of [0, 1, 2, 3]) {
+    const get = (id: number) => {
+      exchange();
+      return store.groups.get(id);
+    };
+    for (let n = 0; n < offset; n += 1) exchange();
+    start({ ...store, groups: { ...store.groups, get } });
+    await systemClock.sleep(300);
+    running?.stop();
+    if (lstatSync(inbox).isSymbolicLink()) exchange();
+  }
+  expect(announced().filter((text) => text?.includes('secret'))).toEqual([]);
 });
 
 test('a file that is changed in its place starts nothing; one that comes back after it was taken away does', async () => {

@@ -1,9 +1,10 @@
-// Files that appear in a group's inbox/ start the tasks that wait for them. The container may write there: only names and sizes are read,
-// nothing is opened, and a link in the folder's place is refused.
+// Files that appear in a group's inbox/ start the tasks that wait for them. The container may write there and may put a link in the folder's
+// place at any moment: the folder is held open while it is read, and only names and sizes are read.
 import { createHash } from 'node:crypto';
-import { type FSWatcher, lchownSync, lstatSync, mkdirSync, readdirSync, watch } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { type FSWatcher, fstatSync, type Stats, watch } from 'node:fs';
 import { describeError } from '../errors.js';
+import { handOver } from '../home.js';
+import { type Folder, inFolder, listFolder, statEntry } from '../safe-files.js';
 import type { Task } from '../store/task-rows.js';
 import type { Tasks } from '../tasks.js';
 import type { LoopDeps } from './deps.js';
@@ -17,13 +18,15 @@ export interface TaskFilesDeps extends LoopDeps {
 const SETTLED_MS = 2_000;
 /** Files taken in one go. */
 const MAX_AT_ONCE = 20;
+/** Entries of an inbox that are read; what chats sent lies there as well. */
+const MAX_ENTRIES = 50_000;
 /** File systems keep time less exactly than the clock. */
 const CLOCK_SLACK_MS = 1_000;
 /** What the runner saves there from chats (`<message>-<index>-…`), hidden files and unfinished downloads. */
 const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 
 export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
-  const { store, wake, clock, log } = deps;
+  const { store, wake, clock, log, config } = deps;
   const over = new AbortController();
   /** By folder; `inode`: whoever moves the folder away leaves the watcher with the old one. */
   const watchers = new Map<string, { watcher: FSWatcher; inode: number }>();
@@ -50,30 +53,35 @@ export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
     }
     for (const folder of folders) {
       try {
-        watchFolder(folder);
         const waiting = tasks.filter((task) => inboxOf(deps, task) === folder);
         const known = present.get(folder) ?? new Set<string>();
         present.set(folder, known);
-        if (startForNewFiles(deps, { folder, tasks: waiting, known })) void lookSoon();
+        const files = inFolder(config.groupsDir, folder, (inbox) => openInbox(folder, inbox, known), { make: true });
+        if (startForNewFiles(deps, { files, tasks: waiting, known })) void lookSoon();
       } catch (error) {
         log.warn({ folder, error: describeError(error) }, 'inbox cannot be watched');
       }
     }
   }
 
-  function watchFolder(folder: string): void {
-    if (!lstatSync(folder, { throwIfNoEntry: false })) makeInbox(folder);
-    const stat = lstatSync(folder);
-    if (!stat.isDirectory()) throw new Error('it is no folder');
+  function openInbox(folder: string, inbox: Folder, known: Set<string>): NewFile[] {
+    // The container writes there as well.
+    handOver(inbox.fd);
+    watchFolder(folder, inbox);
+    return newFiles(inbox, known);
+  }
+
+  function watchFolder(folder: string, { fd, here }: Folder): void {
+    const inode = fstatSync(fd).ino;
     const known = watchers.get(folder);
-    if (known?.inode === stat.ino) return;
+    if (known?.inode === inode) return;
     known?.watcher.close();
-    const watcher = watch(folder, () => void lookSoon());
+    const watcher = watch(here, () => void lookSoon());
     watcher.on('error', () => {
       watchers.delete(folder);
       void lookSoon();
     });
-    watchers.set(folder, { watcher, inode: stat.ino });
+    watchers.set(folder, { watcher, inode });
   }
 
   wake.on('tasks', () => void lookSoon());
@@ -86,32 +94,39 @@ export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
   };
 }
 
-function inboxOf({ store, config }: TaskFilesDeps, task: Task): string {
-  return join(config.groupsDir, store.groups.get(task.groupId)?.folder ?? '', 'inbox');
+/** Below groups/. */
+function inboxOf({ store }: TaskFilesDeps, task: Task): string {
+  return `${store.groups.get(task.groupId)?.folder}/inbox`;
 }
 
-/** The container writes there as well: it belongs to whom the group's folder belongs to. */
-function makeInbox(folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  const { uid, gid } = lstatSync(dirname(folder));
-  lchownSync(folder, uid, gid);
+interface NewFile {
+  name: string;
+  stat: Stats;
+}
+
+/** Files that are not known; names that are gone are forgotten. */
+function newFiles(inbox: Folder, known: Set<string>): NewFile[] {
+  const entries = listFolder(inbox, MAX_ENTRIES);
+  if (entries.length === MAX_ENTRIES) throw new Error(`it has ${MAX_ENTRIES} entries or more: make room`);
+  const names = new Set(entries.map(({ name }) => name).filter((name) => !NOT_ANNOUNCED.test(name)));
+  for (const name of known) if (!names.has(name)) known.delete(name);
+  return [...names].flatMap((name) => {
+    const stat = known.has(name) ? undefined : statEntry(inbox, name);
+    return stat?.isFile() ? [{ name, stat }] : [];
+  });
 }
 
 interface Inbox {
-  folder: string;
+  files: NewFile[];
   tasks: Task[];
   known: Set<string>;
 }
 
 /** One run per file that appeared and task, some at a time. Returns whether another look is due. */
-function startForNewFiles({ store, clock, tasks: service }: TaskFilesDeps, { folder, tasks, known }: Inbox): boolean {
-  const names = readdirSync(folder).filter((name) => !NOT_ANNOUNCED.test(name));
-  for (const name of known) if (!names.includes(name)) known.delete(name);
+function startForNewFiles({ store, clock, tasks: service }: TaskFilesDeps, { files, tasks, known }: Inbox): boolean {
   let isDue = false;
   let started = 0;
-  for (const name of names.filter((one) => !known.has(one))) {
-    const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
-    if (!stat?.isFile()) continue;
+  for (const { name, stat } of files) {
     // ctime: a file that was moved here keeps its old mtime.
     const waiting = tasks.filter((task) => stat.ctimeMs >= task.createdAt - CLOCK_SLACK_MS && matches(task, name));
     const isSettled = clock.now() - stat.ctimeMs >= SETTLED_MS;

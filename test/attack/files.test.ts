@@ -1,0 +1,87 @@
+import { chmodSync, existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inFolder, listFolder } from '../../src/safe-files.js';
+import { eventually, startDaemon } from '../e2e/harness.js';
+import { bash, nthReply, type Scene, say, startScene } from '../e2e/talk.js';
+import { createWorld, programMount } from '../sandbox/world.js';
+
+let scene: Scene;
+let home: string;
+let replies = 0;
+
+beforeAll(async () => {
+  scene = await startScene();
+  home = scene.daemon.home;
+  // The temporary folder is closed to others; a home usually is not.
+  chmodSync(home, 0o755);
+});
+afterAll(() => scene.close());
+
+async function inside(script: string): Promise<void> {
+  scene.model.push(bash(script), { text: 'done' });
+  await say(scene.daemon, 'go');
+  replies += 1;
+  await nthReply(scene.daemon, replies);
+}
+
+async function restart(): Promise<void> {
+  await scene.daemon.kill('SIGTERM');
+  scene.daemon = await startDaemon({ home, env: scene.env });
+}
+
+test('a dangling link in the place of a memory file makes the next start neither write its target nor stop everything', async () => {
+  const target = join(home, 'written-by-the-host');
+  await inside(
+    `rm -f /workspace/CLAUDE.md /global/CLAUDE.md && ln -s '${target}' /workspace/CLAUDE.md && ln -s ../../data/stop.json /global/CLAUDE.md`,
+  );
+  await restart();
+  expect(existsSync(target)).toBe(false);
+  expect(existsSync(join(home, 'data/stop.json'))).toBe(false);
+  expect((await scene.daemon.api('GET', '/api/status')).body).toMatchObject({ stopped: false });
+  for (const name of ['main', 'global'])
+    expect(lstatSync(join(home, 'groups', name, 'CLAUDE.md')).isSymbolicLink()).toBe(true);
+  await inside('rm /workspace/CLAUDE.md /global/CLAUDE.md');
+});
+
+test('a folder that the container exchanges with a link all the time shows its own files or none', async () => {
+  await scene.daemon.kill('SIGTERM');
+  const other = join(home, 'groups/other/secrets');
+  mkdirSync(other, { recursive: true });
+  writeFileSync(join(other, 'secret'), '');
+  const mount = { source: join(home, 'groups/main'), target: '/workspace', readOnly: false };
+  const world = await createWorld();
+  const { instance } = await world.run(
+    `const fs = require('node:fs'); process.chdir('/workspace');
+    fs.mkdirSync('here'); fs.writeFileSync('here/own', ''); fs.symlinkSync('${other}', 'link');
+    fs.writeFileSync('started', '');
+    for (;;) { fs.renameSync('here', 'away'); fs.renameSync('link', 'here'); fs.renameSync('here', 'link'); fs.renameSync('away', 'here'); }`,
+    undefined,
+    { mounts: [mount, programMount(world.program)] },
+  );
+  await eventually(() => existsSync(join(mount.source, 'started')), 'it exchanges');
+  const seen = new Map<string, number>();
+  const until = Date.now() + 3_000;
+  while (Date.now() < until) {
+    const found = look(mount.source);
+    seen.set(found, (seen.get(found) ?? 0) + 1);
+  }
+  await instance.stop(0);
+  await world.close();
+  scene.daemon = await startDaemon({ home, env: scene.env });
+  console.info(Object.fromEntries(seen));
+  // Both were met: the folder, and something else in its place.
+  expect([...seen.keys()].filter((found) => found !== 'own').length).toBeGreaterThan(0);
+  expect(seen.get('own')).toBeGreaterThan(0);
+  expect([...seen.keys()].filter((found) => found.includes('secret'))).toEqual([]);
+});
+
+/** Names in the folder, or why there are none. */
+function look(root: string): string {
+  try {
+    const entries = inFolder(root, 'here', (folder) => listFolder(folder, 10));
+    return entries.map(({ name }) => name).join();
+  } catch (error) {
+    return error instanceof Error ? error.message.replace(/\d+/g, 'N') : '';
+  }
+}
