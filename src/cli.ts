@@ -31,6 +31,7 @@ const USAGE = `Usage: npm run -s pinch -- <command> [--json]
 
 /** Runs one command; returns the exit code. Never throws. */
 export async function runCli(args: string[]): Promise<number> {
+  process.umask(0o077);
   try {
     const { values, positionals } = parseArgs({
       args,

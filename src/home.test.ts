@@ -9,6 +9,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from './config.js';
-import { lockHome, ownSkills, prepareHome, sandboxSpec } from './home.js';
+import { closeToOthers, lockHome, ownSkills, prepareHome, sandboxSpec } from './home.js';
 import { openStore } from './store/index.js';
 
 function newHome() {
@@ -71,6 +72,7 @@ test('every container sees the skills that come with Pinch, and none can write t
   });
 });
 
+const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8);
 const mainGroup = {
   id: 1,
   folder: 'main',
@@ -140,4 +142,40 @@ test("a group's skills are read a thousand times without leaving a folder open, 
     for (let n = 0; n < 200; n += 1) ownSkills(config, 'main');
   }
   expect(open()).toBe(before);
+});
+
+test('what was open to other users is closed at a start: all of data/ but the folders of containers; a trap is not touched', () => {
+  const config = newHome();
+  const { dataDir, groupsDir, home } = config;
+  openStore(join(dataDir, 'pinch.db')).close();
+  sandboxSpec(config, mainGroup);
+  mkdirSync(join(dataDir, 'backups/older'), { recursive: true });
+  const files = [
+    'pinch.db',
+    'lock.db',
+    'stop.json',
+    'dashboard-token',
+    'backups/pinch-2026-01-01.db',
+    'backups/older/x',
+  ];
+  for (const file of files) writeFileSync(join(dataDir, file), '', { flag: 'a' });
+  for (const file of files) chmodSync(join(dataDir, file), 0o644);
+  for (const folder of [dataDir, groupsDir, join(dataDir, 'backups'), join(dataDir, 'sessions')])
+    chmodSync(folder, 0o755);
+  const own = join(dataDir, 'sessions/main/history.jsonl');
+  writeFileSync(own, '');
+  chmodSync(own, 0o644);
+  const outside = join(home, 'outside');
+  writeFileSync(outside, '');
+  chmodSync(outside, 0o666);
+  linkSync(outside, join(dataDir, 'second-name'));
+  symlinkSync(outside, join(dataDir, 'link'));
+  spawnSync('mkfifo', [join(dataDir, 'pipe')]);
+  writeFileSync(join(home, '.env'), '');
+  chmodSync(join(home, '.env'), 0o640);
+  expect(closeToOthers(config)).toEqual([join(dataDir, 'second-name'), join(home, '.env')]);
+  expect(files.map((file) => modeOf(join(dataDir, file)))).toEqual(files.map(() => '600'));
+  for (const folder of [dataDir, groupsDir, join(dataDir, 'backups/older'), join(dataDir, 'sessions')])
+    expect([folder, modeOf(folder)]).toEqual([folder, '700']);
+  expect([modeOf(own), modeOf(outside), modeOf(join(home, '.env'))]).toEqual(['644', '666', '640']);
 });

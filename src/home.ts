@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Config } from './config.js';
 import { describeError, PinchError } from './errors.js';
@@ -12,6 +12,8 @@ import type { Group } from './types.js';
 
 /** How much of a folder is looked at: one that holds more is no reason to stand still. */
 const MAX_ENTRIES = 10_000;
+/** What a mode grants to anybody but the owner. */
+const OTHERS = 0o077;
 
 /** Creates groups/ and data/ with the templates of a new home. Throws PinchError `home_unwritable`. */
 export function prepareHome(config: Config): void {
@@ -31,6 +33,48 @@ export function prepareHome(config: Config): void {
       cause: error,
     });
   }
+}
+
+/**
+ * Takes from other users of the machine what an older version, a copy or a service manager left open to them: groups/ itself, and data/ with all
+ * of it but what containers own. Behind a closed groups/ a set-user-id program made in a container is out of reach too (a bind mount cannot be
+ * `nosuid`). Returns what could not be closed. For the time before any database is open: see safe-files.ts on locks.
+ */
+export function closeToOthers({ home, dataDir, groupsDir }: Config): string[] {
+  const left: string[] = [];
+  const attempt = (path: string, work: () => unknown) => {
+    try {
+      work();
+    } catch {
+      left.push(path);
+    }
+  };
+  attempt(groupsDir, () => inFolder(groupsDir, '', ({ fd }) => closeOne(fd)));
+  const folders = [dataDir];
+  for (const path of folders) {
+    const lookInto = (folder: Folder) => {
+      attempt(path, () => closeOne(folder.fd));
+      if (path === join(dataDir, 'sessions')) return;
+      for (const entry of listFolder(folder, MAX_ENTRIES)) {
+        const place = join(path, entry.name);
+        if (entry.isDirectory()) folders.push(place);
+        else if (entry.isFile()) attempt(place, () => openEntry(folder, entry.name, closeOne));
+      }
+    };
+    attempt(path, () => inFolder(dataDir, relative(dataDir, path), lookInto));
+  }
+  // The owner's own file: other programs may have a reason to read it.
+  const settings = join(home, '.env');
+  if ((fs.statSync(settings, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS) left.push(settings);
+  return left;
+}
+
+function closeOne(fd: number): void {
+  const stat = fs.fstatSync(fd);
+  if ((stat.mode & OTHERS) === 0) return;
+  // In a folder that was open to others, the second name may be that of a file elsewhere: a trap.
+  if (stat.isFile() && stat.nlink > 1) throw new Error('it has a second name');
+  fs.fchmodSync(fd, stat.mode & 0o700);
 }
 
 /**

@@ -16,7 +16,7 @@ import { createHostApi } from './gateway/host-api.js';
 import { createLedger } from './gateway/ledger.js';
 import { createModelProxy } from './gateway/model.js';
 import { createGateway } from './gateway/server.js';
-import { lockHome, prepareHome, sandboxSpec } from './home.js';
+import { closeToOthers, lockHome, prepareHome, sandboxSpec } from './home.js';
 import { createHooks } from './hooks.js';
 import { createIntake } from './intake.js';
 import { createLog, type Logger } from './log.js';
@@ -52,6 +52,8 @@ type Engine = Awaited<ReturnType<typeof startEngine>>;
 
 /** Runs until SIGTERM or SIGINT. A start that fails prints what to do and exits 1; so does an unknown error later. */
 export async function main(environment: Env = process.env): Promise<void> {
+  // Whatever we write is for this user alone; what a container gets is handed over to its user (home.ts).
+  process.umask(0o077);
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
   let dataDir: string | undefined;
   try {
@@ -80,6 +82,8 @@ const isService = ({ env }: Config): boolean => env.PINCH_SERVICE === '1';
 /** What every stage is built from: settings, the store and the few things all of them share. */
 function openHome(config: Config, environment: Env, log: Logger) {
   prepareHome(config);
+  const paths = closeToOthers(config);
+  if (paths.length > 0) log.warn({ paths }, 'files of this home could not be closed to other users of the machine');
   const lock = lockHome(config);
   const lastEnd = markRunning(config.dataDir, systemClock.now());
   if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');

@@ -60,11 +60,12 @@ export function checkDisk({ config }: CheckDeps): Finding {
   return bavail * bsize < 3 * GIB ? warning(free, fix) : ok(free);
 }
 
-/** Keys, histories and WhatsApp's identity are for their owner alone. */
+/** Keys, histories and WhatsApp's identity are for their owner alone, and so is whatever program a container leaves in its folder. */
 export function checkPermissions({ config }: CheckDeps): Finding[] {
   const places: [path: string, mode: string][] = [
     [join(config.home, '.env'), '600'],
     [config.dataDir, '700'],
+    [config.groupsDir, '700'],
   ];
   const findings = places.flatMap(([path, mode]) => {
     const stat = statSync(path, { throwIfNoEntry: false });
@@ -73,7 +74,7 @@ export function checkPermissions({ config }: CheckDeps): Finding[] {
     const others = stat.mode & 0o077;
     return others ? [warning(`other users can open ${path}`, `chmod ${mode} '${path}'`)] : [];
   });
-  return findings.length > 0 ? findings : [ok('.env and data/ are for this user alone')];
+  return findings.length > 0 ? findings : [ok('.env, data/ and groups/ are for this user alone')];
 }
 
 export function checkClock({ config, clock }: CheckDeps): Finding {

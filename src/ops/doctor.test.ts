@@ -151,8 +151,14 @@ describe('the home', () => {
     writeFileSync(join(home, '.env'), '');
     chmodSync(join(home, '.env'), 0o644);
     chmodSync(join(home, 'data'), 0o755);
+    mkdirSync(join(home, 'groups'), { recursive: true });
+    chmodSync(join(home, 'groups'), 0o750);
     const found = await findings('permissions');
-    expect(found.map(({ fix }) => fix)).toEqual([`chmod 600 '${home}/.env'`, `chmod 700 '${home}/data'`]);
+    expect(found.map(({ fix }) => fix)).toEqual([
+      `chmod 600 '${home}/.env'`,
+      `chmod 700 '${home}/data'`,
+      `chmod 700 '${home}/groups'`,
+    ]);
   });
 
   test('was written in what is the future now', async () => {

@@ -204,8 +204,10 @@ describe.each<[NodeJS.Platform, string]>([
 
   test('install, again, and remove', async () => {
     const deps = on(platform);
+    process.umask(0o077);
     await installService(deps);
-    expect(existsSync(installed())).toBe(true);
+    process.umask(0o022);
+    expect(statSync(installed()).mode & 0o777).toBe(0o644);
     expect(statSync(join(deps.config.dataDir, 'logs')).mode & 0o777).toBe(0o700);
     nowRunning();
     const before = commands.length;

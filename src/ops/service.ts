@@ -1,6 +1,6 @@
 // `pinch service install | uninstall | status`: puts the unit in its place and has the machine's service manager run it. Every
 // command goes through `run`, every line for the reader through `say`.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Clock } from '../clock.js';
@@ -57,6 +57,8 @@ export async function installService(deps: ServiceDeps, options: ServiceOptions 
   mkdirSync(dirname(startLog(config.dataDir)), { recursive: true, mode: 0o700 });
   mkdirSync(dirname(unit.file), { recursive: true });
   writeFileSync(unit.file, unit.text);
+  // Service managers complain about a unit that not everybody can read; it holds no secret.
+  chmodSync(unit.file, 0o644);
   for (const step of unit.start) await perform(deps, step);
   say(`The service ${unit.label} is installed (${unit.file}) and starts now and at every boot.`);
 }

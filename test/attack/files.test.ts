@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+// What a container leaves in its folders for the host to stumble over: links, set-user-id programs, folders that change while they are read.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inFolder, listFolder } from '../../src/safe-files.js';
@@ -44,6 +55,44 @@ test('a dangling link in the place of a memory file makes the next start neither
   await inside('rm /workspace/CLAUDE.md /global/CLAUDE.md');
 });
 
+test('a set-user-id program made inside cannot be reached by another user of the machine', async () => {
+  await inside('cp /usr/bin/id as-me && chmod 6755 as-me && cp as-me /sessions/ && chmod 6755 /sessions/as-me');
+  const programs = ['groups/main/as-me', 'data/sessions/main/as-me'].map((path) => join(home, path));
+  for (const program of programs) {
+    expect(statSync(program).mode & 0o7000).toBe(0o6000);
+    // Only root can become somebody else; for others the modes have to say it.
+    if (process.getuid?.() !== 0) console.info('not root: the program is not tried as another user');
+    else expect(spawnSync(program, { uid: 65_534, gid: 65_534 }).error).toMatchObject({ code: 'EACCES' });
+  }
+  for (const name of ['groups', 'data']) expect(statSync(join(home, name)).mode & 0o777).toBe(0o700);
+});
+
+test('a home that others could read is theirs no longer after a start; what the agent made keeps its modes', async () => {
+  await inside('echo hi > note.txt && chmod 644 note.txt && mkdir -p open && chmod 755 open');
+  await scene.daemon.kill('SIGTERM');
+  const data = join(home, 'data');
+  mkdirSync(join(data, 'logs'), { recursive: true });
+  for (const name of ['stop.json.old', 'logs/pinch.log', 'logs/start.log', 'pinch.db-wal', 'lock.db'])
+    writeFileSync(join(data, name), '', { flag: 'a' });
+  for (const path of ['', ...ownFiles(data)]) chmodSync(join(data, path), 0o755);
+  chmodSync(join(data, 'pinch.db'), 0o644);
+  chmodSync(join(home, 'groups'), 0o755);
+  writeFileSync(join(home, '.env'), 'TZ=UTC\n');
+  chmodSync(join(home, '.env'), 0o644);
+  scene.daemon = await startDaemon({ home, env: scene.env });
+  for (const path of ['', ...ownFiles(data)])
+    expect([path, (statSync(join(data, path)).mode & 0o077).toString(8)]).toEqual([path, '0']);
+  expect(ownFiles(data).filter((path) => /^pinch\.db-wal$|^backups\/pinch-.*\.db$/.test(path))).toHaveLength(2);
+  expect(statSync(join(home, 'groups')).mode & 0o777).toBe(0o700);
+  expect(statSync(join(home, 'groups/main/note.txt')).mode & 0o777).toBe(0o644);
+  expect(statSync(join(home, 'groups/main/open')).mode & 0o777).toBe(0o755);
+  expect(JSON.stringify(scene.daemon.logs.find(({ msg }) => `${msg}`.startsWith('files of this home')))).toContain(
+    '.env',
+  );
+  await inside('cat note.txt > copy.txt; cat /global/CLAUDE.md >> copy.txt; echo more >> note.txt');
+  expect(readFileSync(join(home, 'groups/main/copy.txt'), 'utf8')).toMatch(/^hi\n./);
+});
+
 test('a folder that the container exchanges with a link all the time shows its own files or none', async () => {
   await scene.daemon.kill('SIGTERM');
   const other = join(home, 'groups/other/secrets');
@@ -85,3 +134,7 @@ function look(root: string): string {
     return error instanceof Error ? error.message.replace(/\d+/g, 'N') : '';
   }
 }
+
+/** What the host keeps in data/: not what the agent writes below sessions/<group>. */
+const ownFiles = (data: string) =>
+  readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((path) => !/^sessions\/./.test(path));
