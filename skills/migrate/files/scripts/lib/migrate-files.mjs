@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   constants,
-  existsSync,
   fchownSync,
-  lchownSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
@@ -87,10 +87,10 @@ function placeFor(groups, key, content, from) {
   for (const path of [key, other]) {
     const blocked = blockedBy(groups, path);
     if (blocked) return { kind: /** @type {const} */ ('left'), why: `${blocked} is in the way` };
-    const stat = lstatSync(join(groups, path), { throwIfNoEntry: false });
-    if (!stat) return { kind: /** @type {const} */ ('write'), path };
-    if (stat.isFile() && hash(readFileSync(join(groups, path))) === hash(content))
-      return { kind: /** @type {const} */ ('same') };
+    if (!lstatSync(join(groups, path), { throwIfNoEntry: false }))
+      return { kind: /** @type {const} */ ('write'), path };
+    const there = inFolder(groups, dirname(path), () => readPlain(basename(path)));
+    if (there && hash(there) === hash(content)) return { kind: /** @type {const} */ ('same') };
   }
   return { kind: /** @type {const} */ ('left'), why: 'another one is there, and one beside it too' };
 }
@@ -110,25 +110,61 @@ function blockedBy(groups, path) {
 /** Throws when something came into the way meanwhile. @param {string} groups @param {FileStep} step */
 export function writeFile(groups, { path, content }) {
   mkdirSync(groups, { recursive: true });
-  const parts = dirname(path).split('/');
-  for (let count = 1; count <= parts.length; count += 1) makeFolder(join(groups, ...parts.slice(0, count)));
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const file = openSync(join(groups, path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+  inFolder(groups, dirname(path), () => {
+    const file = openSync(basename(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+    try {
+      writeFileSync(file, content());
+      if (isRoot()) fchownSync(file, CONTAINER_ID, CONTAINER_ID);
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
+/**
+ * Runs `act` inside a folder below groups/, made when it is missing. An agent may work there and put a link in the place of any folder at any
+ * moment: each one is opened without following a link, and we go on only from inside the one that was opened.
+ * @template T
+ * @param {string} groups
+ * @param {string} path
+ * @param {() => T} act uses bare names
+ */
+function inFolder(groups, path, act) {
+  const back = process.cwd();
+  process.chdir(groups);
   try {
-    writeFileSync(file, content());
-    if (isRoot()) fchownSync(file, CONTAINER_ID, CONTAINER_ID);
+    for (const name of path.split('/')) goInto(name);
+    return act();
   } finally {
-    closeSync(file);
+    process.chdir(back);
   }
 }
 
-/** @param {string} path */
-function makeFolder(path) {
-  if (!existsSync(path)) {
-    mkdirSync(path);
-    if (isRoot()) lchownSync(path, CONTAINER_ID, CONTAINER_ID);
+/** @param {string} name */
+function goInto(name) {
+  const isNew = !lstatSync(name, { throwIfNoEntry: false });
+  if (isNew) mkdirSync(name);
+  const opened = openSync(name, constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    if (isNew && isRoot()) fchownSync(opened, CONTAINER_ID, CONTAINER_ID);
+    process.chdir(name);
+    const [want, got] = [fstatSync(opened), statSync('.')];
+    if (want.ino !== got.ino || want.dev !== got.dev) throw new Error(`${name} was exchanged meanwhile`);
+  } finally {
+    closeSync(opened);
   }
-  if (!lstatSync(path).isDirectory()) throw new Error(`${path} is not a folder`);
+}
+
+/** Nothing for what is no plain file; a FIFO does not block. @param {string} name */
+function readPlain(name) {
+  if (!lstatSync(name, { throwIfNoEntry: false })?.isFile()) return undefined;
+  const file = openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    return fstatSync(file).isFile() ? readFileSync(file) : undefined;
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Whose files a container's are when the daemon is root (src/home.ts). */
