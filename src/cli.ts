@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { type Config, loadConfig } from './config.js';
+import { pageLink } from './dashboard/auth.js';
 import { describeError, PinchError } from './errors.js';
 import { oneLine, printable, printableJson } from './one-line.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
@@ -23,6 +24,7 @@ const USAGE = `Usage: npm run -s pinch -- <command> [--json]
   pair                the codes by which you become the owner on a channel, or link it to its account
   stop                emergency stop: end everything, start nothing until resume
   resume              end the emergency stop
+  logout              sign every browser out of the page
   config              the settings in use (secrets hidden)
   doctor              looks at everything a run depends on and says what to do (--yes asks the model as well)
   logs                what the service logged: --follow, --run <id>, --last <lines>
@@ -86,8 +88,7 @@ const commands: Record<string, Command> = {
     call: 'GET /api/status',
     show: reading(
       z.object({ text: z.string() }),
-      ({ text }, config) =>
-        `${text.replaceAll('**', '')}\n\nPage: http://127.0.0.1:${config.port}/?token=${readToken(config)}`,
+      ({ text }, config) => `${text.replaceAll('**', '')}\n\nPage: ${pageLink(originOf(config), readToken(config))}`,
     ),
   },
   runs: {
@@ -106,10 +107,10 @@ const commands: Record<string, Command> = {
   task: { call: 'GET /api/tasks/:id' },
   hook: {
     call: 'GET /api/tasks/:id/secret',
-    show: reading(z.object({ id: z.number(), secret: z.string().nullable() }), ({ id, secret }, { port }) =>
+    show: reading(z.object({ id: z.number(), secret: z.string().nullable() }), ({ id, secret }, config) =>
       secret === null
         ? `Task ${id} has no hook.`
-        : `curl -X POST http://127.0.0.1:${port}/hooks/${id} -H 'Authorization: Bearer ${secret}' -d 'what happened'`,
+        : `curl -X POST ${originOf(config)}/hooks/${id} -H 'Authorization: Bearer ${secret}' -d 'what happened'`,
     ),
   },
   pair: {
@@ -123,6 +124,10 @@ const commands: Record<string, Command> = {
       );
       return [...links, ...owners].join('\n') || 'Every channel that is on is linked and has its owner.';
     }),
+  },
+  logout: {
+    call: 'DELETE /api/sessions',
+    show: () => 'Every browser is signed out; the link of `status` signs in again.',
   },
   stop: { call: 'POST /api/stop', show: () => 'Everything is stopped. `resume` ends that.' },
   resume: { call: 'POST /api/resume', show: () => 'Working again.' },
@@ -147,6 +152,8 @@ function numberArgument(value = ''): string {
   throw new PinchError('usage', 'which one? Give its number', { hint: '`runs` and `tasks` list them' });
 }
 
+const originOf = ({ port }: Pick<Config, 'port'>): string => `http://127.0.0.1:${port}`;
+
 function readToken(config: Config): string {
   const file = join(config.dataDir, 'dashboard-token');
   if (existsSync(file)) return readFileSync(file, 'utf8').trim();
@@ -160,7 +167,7 @@ async function ask(config: Config, { call }: Command, argument: string | undefin
     .replace(':id', () => numberArgument(argument))
     .replace(':state', argument ? `?state=${encodeURIComponent(argument)}` : '')
     .split(' ');
-  const origin = `http://127.0.0.1:${config.port}`;
+  const origin = originOf(config);
   const headers = { authorization: `Bearer ${readToken(config)}` };
   const response = await fetch(origin + path, { method, headers }).catch((error: unknown) => {
     throw new PinchError('not_running', `nothing answers at ${origin}`, {

@@ -8,7 +8,7 @@ import * as definitions from './channels/index.js';
 import { createChannels, type RunningChannels } from './channels/start.js';
 import { systemClock } from './clock.js';
 import { type Config, type Env, loadConfig } from './config.js';
-import { loadDashboardToken } from './dashboard/auth.js';
+import { loadDashboardToken, pageLink } from './dashboard/auth.js';
 import { type DashboardControl, startDashboard } from './dashboard/server.js';
 import { describeError, PinchError } from './errors.js';
 import { createBackends } from './gateway/backends.js';
@@ -270,7 +270,7 @@ async function openDashboard(home: Home, control: DashboardControl) {
   if (home.config.port === 0) return undefined;
   const token = loadDashboardToken(home.dataDir);
   const dashboard = await startDashboard({ ...home, ...control, port: home.config.port, token, markdownToSafeHtml });
-  return { url: `${dashboard.url}/?token=${token}`, close: dashboard.close };
+  return { url: pageLink(dashboard.url, token), close: dashboard.close };
 }
 
 function reportChannel(home: Home, channel: string, { state, detail, link }: ChannelState): void {

@@ -4,8 +4,10 @@ import type { Hono } from 'hono';
 import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { type Chat, type StoredMessage, sessionName } from '../types.js';
+import { bearerOf } from './auth.js';
 import type { DashboardDeps } from './deps.js';
 import { readBody, refuse } from './http.js';
+import type { Sessions } from './sessions.js';
 
 const HISTORY = 200;
 /** Open at once; a browser follows the chat once per tab. */
@@ -23,7 +25,7 @@ const newMessage = z.object({
 });
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
 
-export function addChat(app: Hono, deps: DashboardDeps): void {
+export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): void {
   const { store, wake, intake } = deps;
   app.post('/api/chat', async (c) => {
     const { text, id } = await readBody(c, newMessage);
@@ -41,7 +43,8 @@ export function addChat(app: Hono, deps: DashboardDeps): void {
     }
     // The header is what a browser sends when it reconnects by itself, and newer than what is in the address.
     const after = afterParameter.parse(c.req.header('last-event-id') ?? c.req.query('after'));
-    return streamSSE(c, (stream) => follow(deps, stream, after));
+    const bearer = bearerOf(c.req);
+    return streamSSE(c, (stream) => follow(deps, stream, { after, mayRead: () => sessions.knows(bearer) }));
   });
 }
 
@@ -53,11 +56,17 @@ function history(deps: DashboardDeps, after?: number): StoredMessage[] {
   return chat ? deps.store.messages.latest(chat.id, HISTORY, after) : [];
 }
 
+interface Follower {
+  after: number | undefined;
+  /** Asked again before every event: a log-out ends a stream that is open. */
+  mayRead(): boolean;
+}
+
 /**
- * Sends events until the page is gone. Nothing is queued per page: its place in the store is its queue, and the next event is
+ * Sends events until the page is gone or signed out. Nothing is queued per page: its place in the store is its queue, and the next event is
  * made when the page has taken the one before, so a page that does not read costs nothing.
  */
-async function follow(deps: DashboardDeps, stream: SSEStreamingApi, after: number | undefined): Promise<void> {
+async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
   const { wake, clock } = deps;
   const nextEvent = createEvents(deps, after);
   let rung = new AbortController();
@@ -66,7 +75,7 @@ async function follow(deps: DashboardDeps, stream: SSEStreamingApi, after: numbe
   for (const bell of bells) wake.on(bell, ring);
   stream.onAbort(ring);
   try {
-    while (!stream.aborted) {
+    while (!stream.aborted && mayRead()) {
       // Fresh before looking, so that a ring between the look and the sleep still ends the sleep.
       rung = new AbortController();
       const event = nextEvent();

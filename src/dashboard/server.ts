@@ -1,32 +1,29 @@
 // The dashboard: an HTTP server on 127.0.0.1 for the chat page and the JSON API. Here are the checks that stand before every
 // route, the page's files, and how the server starts and ends; what the routes do is in api.ts and chat.ts.
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { setCookie } from 'hono/cookie';
 import { HTTPException } from 'hono/http-exception';
 import { secureHeaders } from 'hono/secure-headers';
 import { describeError, PinchError } from '../errors.js';
 import { addApi } from './api.js';
-import { decideAccess, SESSION_COOKIE, sessionValue } from './auth.js';
+import { decideAccess } from './auth.js';
 import { addChat } from './chat.js';
 import type { DashboardDeps } from './deps.js';
 import { refuse } from './http.js';
+import { addSessions, createSessions, type Sessions } from './sessions.js';
 import { addHooks, addTasks } from './tasks.js';
 
 export type { DashboardControl, DashboardDeps } from './deps.js';
 
-const COOKIE_SECONDS = 180 * 86_400;
 const MAX_BODY_BYTES = 1024 * 1024;
 /** No foreign code, no framing. */
 const CONTENT_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; " +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
 /** Listens on 127.0.0.1. Throws PinchError `port_taken` or `dashboard_failed`. `close` ends open streams too; a second call is harmless. */
@@ -56,6 +53,7 @@ export async function startDashboard(deps: DashboardDeps): Promise<{ url: string
 function createApp(deps: DashboardDeps): Hono {
   const pages = fileURLToPath(new URL('pages', import.meta.url));
   const app = new Hono();
+  const sessions = createSessions(deps);
   const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`).getResponse();
   app.use(secureHeaders(), async (c, next) => {
     await next();
@@ -63,11 +61,12 @@ function createApp(deps: DashboardDeps): Hono {
     // No data stays behind.
     c.res.headers.set('cache-control', 'no-store');
   });
-  app.use(guard(deps.token, readFileSync(join(pages, 'login.html'), 'utf8')));
+  app.use(guard(sessions));
   addHooks(app, deps);
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
-  addChat(app, deps);
+  addSessions(app, sessions);
+  addChat(app, deps, sessions);
   addApi(app, deps);
   addTasks(app, deps);
   app.use(serveStatic({ root: pages }));
@@ -81,18 +80,12 @@ function createApp(deps: DashboardDeps): Hono {
 }
 
 /** Stands before every route: nothing is reachable that is not decided here. */
-function guard(token: string, loginPage: string): MiddlewareHandler {
+function guard(sessions: Sessions): MiddlewareHandler {
   return async (c, next) => {
     const { incoming }: HttpBindings = c.env;
-    const access = decideAccess(c.req, incoming.socket.localPort ?? 0, token);
+    const access = decideAccess(c.req, incoming.socket.localPort ?? 0, sessions.knows);
     if (access === 'allowed') return next();
-    if (access === 'log_in') {
-      setCookie(c, SESSION_COOKIE, sessionValue(token), { httpOnly: true, sameSite: 'Strict', maxAge: COOKIE_SECONDS });
-      // Takes the token out of the address bar.
-      return c.redirect('/', 303);
-    }
     if (access !== 'unauthorized') throw refuse(403, access, 'requests of other pages and to other names are refused');
-    if (!/^\/(api|metrics)/.test(c.req.path)) return c.html(loginPage, 401);
     const hint = 'send `Authorization: Bearer <token>`; the token is in data/dashboard-token';
     throw refuse(401, 'unauthorized', 'the token is missing or wrong', hint);
   };

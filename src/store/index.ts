@@ -9,6 +9,7 @@ import { createEvents } from './events.js';
 import { createGroups } from './groups.js';
 import { createMessages } from './messages.js';
 import { createOutbox } from './outbox.js';
+import { createPageSessions } from './page-sessions.js';
 import { createRuns } from './runs.js';
 import { createSettings } from './settings.js';
 import { createStatements } from './statements.js';
@@ -44,6 +45,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     events: createEvents(statements),
     outbox: createOutbox(statements),
     tasks: createTasks(statements),
+    pageSessions: createPageSessions(statements),
     usage: createUsage(statements),
     settings: createSettings(statements),
     transaction,

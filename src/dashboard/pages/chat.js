@@ -1,5 +1,6 @@
 // The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
 import { $, createConversation, element } from './messages.js';
+import { logOut, request, serverEvents, signIn } from './session.js';
 import { createUnsent } from './unsent.js';
 
 const RETRY_MS = 1_000;
@@ -10,6 +11,8 @@ const parkedTexts = {
 };
 
 const needsPerson = ['blocked', 'unlinked', 'logged-out', 'expired-version'];
+
+await signIn();
 
 const input = $('text');
 const conversation = createConversation();
@@ -28,19 +31,15 @@ const unsent = createUnsent({
 let startedAt;
 
 /** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
-function follow() {
+async function follow() {
   const lastId = conversation.lastId();
-  const source = new EventSource(lastId > 0 ? `/api/chat/stream?after=${lastId}` : '/api/chat/stream');
-  source.addEventListener('message', (event) => conversation.add(JSON.parse(event.data)));
-  source.addEventListener('status', (event) => showStatus(JSON.parse(event.data)));
-  source.addEventListener('error', async () => {
-    source.close();
-    $('offline').hidden = false;
-    // An EventSource does not say why. When we are signed out, the same address now tells how to sign in.
-    const answer = await fetch('/api/status').catch(() => undefined);
-    if (answer?.status === 401) location.reload();
-    else setTimeout(follow, RETRY_MS);
-  });
+  const path = lastId > 0 ? `/api/chat/stream?after=${lastId}` : '/api/chat/stream';
+  for await (const { event, data } of serverEvents(path)) {
+    if (event === 'message') conversation.add(data);
+    else if (event === 'status') showStatus(data);
+  }
+  $('offline').hidden = false;
+  setTimeout(follow, RETRY_MS);
 }
 
 function showStatus(status) {
@@ -118,7 +117,9 @@ $('composer').addEventListener('submit', (event) => {
   input.focus();
 });
 $('stop').addEventListener('click', () => unsent.add('/stop'));
-$('resume').addEventListener('click', () => fetch('/api/resume', { method: 'POST' }));
+$('resume').addEventListener('click', () => request('/api/resume', { method: 'POST' }));
+$('logout').addEventListener('click', () => logOut('/api/session'));
+$('logout-all').addEventListener('click', () => logOut('/api/sessions'));
 for (const example of $('examples').children) {
   example.addEventListener('click', () => unsent.add(example.textContent));
 }

@@ -1,6 +1,8 @@
 // What was sent and is not stored yet survives a reload and a lost connection. Each message has an id of its own, so that
 // sending it again after an answer was lost stores it once.
 
+import { request } from './session.js';
+
 // One key per message: two open tabs must not overwrite each other's list.
 const UNSENT = 'pinch.unsent.';
 const RETRY_MS = 1_000;
@@ -52,13 +54,13 @@ export function createUnsent(on) {
 /** The server's answer; undefined when it gave none, or one that another try may change. */
 async function post({ id, text }) {
   try {
-    const response = await fetch('/api/chat', {
+    const response = await request('/api/chat', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ id, text }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    return response.status === 401 || response.status >= 500 ? undefined : await response.json();
+    return response.status >= 500 ? undefined : await response.json();
   } catch {
     return undefined;
   }
