@@ -5,6 +5,7 @@ import { ensureInstalled } from './lib/install.mjs';
 import { root } from './lib/paths.mjs';
 import { runCommand, SetupError, say } from './lib/progress.mjs';
 import { checkNode } from './lib/settings.mjs';
+import { visibleLine } from './lib/visible.mjs';
 
 const USAGE = `Usage: npm run skill -- <command>
 
@@ -40,11 +41,10 @@ function readArguments() {
 /** @type {Record<string, (names: string[], options: Options) => Promise<void>>} */
 const commands = {
   async list() {
-    const { readSkills, skillState } = await import('./lib/skill-tree.mjs');
+    const { descriptionOf, readSkills, skillState } = await import('./lib/skill-tree.mjs');
     for (const skill of readSkills(root)) {
       const state = skillState(root, skill);
-      const what = /^description: *(.*?)(?: Use when.*)?$/m.exec(skill.manual)?.[1] ?? '';
-      print(`${skill.name.padEnd(24)}${state === 'text' ? '' : `[${state}] `}${what}\n`);
+      print(`${skill.name.padEnd(24)}${state === 'text' ? '' : `[${state}] `}${visibleLine(descriptionOf(skill))}\n`);
     }
   },
   async apply(names, options) {
@@ -96,10 +96,12 @@ function someNames(names) {
  */
 async function carryOut(plan, { yes, install }, verb) {
   const { checkClean } = await import('./lib/skill-clean.mjs');
-  const { carryOut: write, differenceOf, isInstalled, leftovers } = await import('./lib/skill-write.mjs');
+  const { differenceOf, summaryOf } = await import('./lib/skill-show.mjs');
+  const { carryOut: write, isInstalled, leftovers } = await import('./lib/skill-write.mjs');
   const unfinished = leftovers(root, plan).length > 0 || (install && !isInstalled(root, plan.dependencies));
   if (plan.changes.length === 0 && !unfinished) return false;
   checkClean(root);
+  print(summaryOf(plan, { install }));
   print(differenceOf(plan.changes, process.stdout.isTTY === true));
   if (!yes) await confirm(verb);
   await write(root, plan, { install });

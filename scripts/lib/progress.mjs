@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { visible } from './visible.mjs';
 
 /** A step that cannot go on; `message` says what happened and what to do, in a line or two. */
 export class SetupError extends Error {
@@ -22,7 +23,7 @@ export class SetupError extends Error {
 
 /** One line on stderr. @param {string} text */
 export function say(text) {
-  process.stderr.write(`● ${text}\n`);
+  process.stderr.write(`● ${visible(text)}\n`);
 }
 
 /**
@@ -34,18 +35,25 @@ export async function runCommand(body) {
     await body();
   } catch (error) {
     report(error);
-    process.exit(1);
+    await endNow(1);
   }
+}
+
+/** Ends the process with `code` once a pipe that is read slowly has taken all that was written. @param {number} code */
+async function endNow(code) {
+  const outputs = [process.stdout, process.stderr];
+  await Promise.all(outputs.map((output) => new Promise((resolve) => output.write('', resolve))));
+  process.exit(code);
 }
 
 /** @param {unknown} error anything thrown */
 export function report(error) {
   if (!(error instanceof SetupError)) {
-    process.stderr.write(`✗ ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(`✗ ${visible(String(error instanceof Error ? error.stack : error))}\n`);
     return;
   }
-  if (error.details) process.stderr.write(`${error.details}\n`);
-  process.stderr.write(`✗ ${error.message}\n`);
+  if (error.details) process.stderr.write(`${visible(error.details)}\n`);
+  process.stderr.write(`✗ ${visible(error.message)}\n`);
 }
 
 /**

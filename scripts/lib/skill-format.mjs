@@ -1,9 +1,11 @@
 // What a skill is: its folder read into one checked value. Knows nothing about the tree it is applied to.
+import { isUtf8 } from 'node:buffer';
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { SetupError } from './progress.mjs';
 import { pathProblem, symlinkOn } from './skill-paths.mjs';
+import { visibleLine } from './visible.mjs';
 
 /**
  * @typedef {z.infer<typeof skillJson>} SkillJson
@@ -60,12 +62,29 @@ export function skillNames(root) {
  */
 export function readSkill(root, name) {
   if (!skillName.test(name) || !existsSync(join(root, 'skills', name)))
-    throw new SetupError(`There is no skill "${name}": \`npm run skill -- list\` shows those there are.`);
+    throw new SetupError(`There is no skill "${visibleLine(name)}": \`npm run skill -- list\` shows those there are.`);
   const linked = symlinkOn(root, `skills/${name}/skill.json`);
   if (linked) throw new SetupError(`${linked} is a symbolic link: a skill's files lie in its own folder.`);
+  refuseOddities(root, name);
   const { files, ...rest } = parseJson(root, name);
   const sources = Object.entries(files).map(([from, to]) => readSource(root, `skills/${name}/files/${from}`, to));
   return { ...rest, name, files: sources, manual: readText(root, name, 'SKILL.md') };
+}
+
+/** Plain files and folders only: a link shows one thing today and another tomorrow. @param {string} root @param {string} name */
+function refuseOddities(root, name) {
+  const folder = join(root, 'skills', name);
+  for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const stat = lstatSync(join(folder, path));
+    // Execution is the owner's or nobody's, as in git.
+    const isPlain = stat.isFile() && (stat.mode & 0o7000) === 0 && ((stat.mode & 0o111) === 0 || stat.mode & 0o100);
+    if (!isPlain && !stat.isDirectory()) {
+      const shown = visibleLine(relative(root, join(folder, path)));
+      throw new SetupError(
+        `${shown} is a symbolic link or no plain file: a skill holds no links, pipes or special permissions.`,
+      );
+    }
+  }
 }
 
 /** @param {string} root @param {string} name */
@@ -102,5 +121,8 @@ function readSource(root, from, to) {
   if (!existsSync(source) || !lstatSync(source).isFile())
     throw new SetupError(`${from} is not there: its skill.json names it.`);
   const mode = lstatSync(source).mode & 0o100 ? 0o755 : 0o644;
-  return { from, to, content: readFileSync(source), mode };
+  const content = readFileSync(source);
+  if (content.includes(0) || !isUtf8(content))
+    throw new SetupError(`${from} holds a NUL byte or no UTF-8: skills bring text only, which can be shown and read.`);
+  return { from, to, content, mode };
 }

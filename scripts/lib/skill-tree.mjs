@@ -8,6 +8,9 @@ import { dependenciesOf } from './skill-package.mjs';
 
 /** @typedef {import('./skill-format.mjs').Skill} Skill @typedef {import('./skill-format.mjs').SkillFile} SkillFile */
 
+/** What its manual says it does. @param {Skill} skill */
+export const descriptionOf = ({ manual }) => /^description: *(.*?)(?: Use when.*)?$/m.exec(manual)?.[1] ?? '';
+
 /** @param {string} root */
 export const readSkills = (root) => skillNames(root).map((name) => readSkill(root, name));
 

@@ -1,9 +1,8 @@
-// Shows a plan, writes it, and has npm install what it needs. Whatever line it is killed at, running it again finishes it.
+// Writes a plan, and has npm install what it needs. Whatever line it is killed at, running it again finishes it.
 import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,50 +10,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runQuietly, say } from './progress.mjs';
 import { temporaryOf } from './skill-clean.mjs';
-import { git } from './skill-git.mjs';
 import { dependenciesOf } from './skill-package.mjs';
 
 /** @typedef {import('./skill-plan.mjs').Change} Change @typedef {import('./skill-plan.mjs').Plan} Plan */
-
-/**
- * The changes as git shows a difference.
- * @param {Change[]} changes
- * @param {boolean} color
- */
-export function differenceOf(changes, color) {
-  const folder = mkdtempSync(join(tmpdir(), 'pinch-skill-'));
-  try {
-    for (const side of ['old', 'new']) mkdirSync(join(folder, side));
-    for (const { path, before, after, mode } of changes) {
-      if (before) write(join(folder, 'old', path), before, mode);
-      if (after) write(join(folder, 'new', path), after, mode);
-    }
-    const paint = color ? '--color' : '--no-color';
-    const args = [
-      '--no-pager',
-      '-c',
-      'core.quotePath=false',
-      'diff',
-      '--no-index',
-      paint,
-      '--no-prefix',
-      '--',
-      'old',
-      'new',
-    ];
-    const text = git(folder, args).stdout.toString();
-    return text.replace(
-      /^(\S*(?:diff --git|---|\+\+\+)) (?:old|new)\/(.*)$/gm,
-      (_line, start, rest) => `${start} ${rest.replace(/ (old|new)\//, ' ')}`,
-    );
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 /** @param {string} file @param {Buffer} content @param {number} mode */
 function write(file, content, mode) {
