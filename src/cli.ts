@@ -83,6 +83,18 @@ const taskAnswer = z.object({
   failures: z.number(),
 });
 
+const hookAnswer = z.object({ id: z.number(), secret: z.string().nullable(), signed: z.boolean().default(false) });
+
+/** A command that calls the hook. */
+function hookCall({ secret, signed }: z.infer<typeof hookAnswer>, url: string): string {
+  if (!signed) return `curl -X POST ${url} -H 'Authorization: Bearer ${secret}' -d 'what happened'`;
+  return [
+    `body='what happened'; at=$(date +%s)`,
+    `signature=$(printf '%s.%s' "$at" "$body" | openssl dgst -sha256 -hmac '${secret}' -r | cut -d' ' -f1)`,
+    `curl -X POST ${url} -H "X-Pinch-Timestamp: $at" -H "X-Pinch-Signature: sha256=$signature" --data-raw "$body"`,
+  ].join('\n');
+}
+
 const commands: Record<string, Command> = {
   status: {
     call: 'GET /api/status',
@@ -107,10 +119,8 @@ const commands: Record<string, Command> = {
   task: { call: 'GET /api/tasks/:id' },
   hook: {
     call: 'GET /api/tasks/:id/secret',
-    show: reading(z.object({ id: z.number(), secret: z.string().nullable() }), ({ id, secret }, config) =>
-      secret === null
-        ? `Task ${id} has no hook.`
-        : `curl -X POST ${originOf(config)}/hooks/${id} -H 'Authorization: Bearer ${secret}' -d 'what happened'`,
+    show: reading(hookAnswer, (hook, config) =>
+      hook.secret === null ? `Task ${hook.id} has no hook.` : hookCall(hook, `${originOf(config)}/hooks/${hook.id}`),
     ),
   },
   pair: {

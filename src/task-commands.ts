@@ -72,14 +72,16 @@ function setHeartbeat({ store, tasks }: TaskCommandDeps, chat: Chat, argument: s
 }
 
 const HOOK_USAGE =
-  'Write `/hook <what I shall do when it is called>`, or `/hook files *.pdf <what I shall do with each new file in inbox/>`; `/tasks` lists them.';
+  'Write `/hook <what I shall do when it is called>` (`/hook signed …` takes only calls that are signed with their time), or `/hook files *.pdf <what I shall do with each new file in inbox/>`; `/tasks` lists them.';
 
 function addHook({ tasks }: TaskCommandDeps, chat: Chat, argument: string): string {
   const [, pattern, prompt = argument] = /^files\s+(\S+)\s+([\s\S]+)$/i.exec(argument) ?? [];
-  if (prompt.trim() === '' || prompt === 'files') return HOOK_USAGE;
+  if (prompt.trim() === '' || ['files', 'signed'].includes(prompt)) return HOOK_USAGE;
   if (pattern !== undefined)
     return taskConfirmation(tasks.add({ prompt, overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } }));
-  const task = tasks.add({ prompt, overlap: 'queue' }, chat, { starts: { kind: 'hook' } });
+  const [, asked] = /^signed\s+([\s\S]+)$/i.exec(argument) ?? [];
+  const starts = { kind: 'hook' as const, ...(asked !== undefined && { signed: true as const }) };
+  const task = tasks.add({ prompt: asked ?? prompt, overlap: 'queue' }, chat, { starts });
   return (
     `${taskConfirmation(task)}\n\nIts address is \`POST /hooks/${task.id}\` on the page's port. The secret stays on the machine: ` +
     `\`npm run -s pinch -- hook ${task.id}\` shows it.`

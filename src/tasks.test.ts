@@ -138,6 +138,7 @@ describe('in chat', () => {
     expect(JSON.stringify(tasks.open(null).map(tasks.view))).not.toContain(task?.secret);
     expect(command('hook', 'files *.pdf File it')).toContain('when a file `*.pdf` appears in inbox/');
     expect(tasks.open(null)[1]?.prompt).toBe('File it');
+    expect(command('hook', 'signed Tell me who rang')).toContain('signed with the time');
     expect(command('hook')).toContain('Write `/hook');
   });
 });

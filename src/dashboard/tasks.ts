@@ -30,7 +30,10 @@ export function addTasks(app: Hono, { store, tasks }: DashboardDeps): void {
   const findTask = (c: Context): Task => checked(() => tasks.find(Number(c.req.param('id')), null));
   app.get('/api/tasks', (c) => c.json({ tasks: tasks.open(null).map(tasks.view) }));
   app.get('/api/tasks/:id', (c) => c.json({ task: tasks.view(findTask(c)) }));
-  app.get('/api/tasks/:id/secret', (c) => c.json({ id: findTask(c).id, secret: findTask(c).secret }));
+  app.get('/api/tasks/:id/secret', (c) => {
+    const { id, secret, starts } = findTask(c);
+    return c.json({ id, secret, ...(starts.kind === 'hook' && starts.signed && { signed: true }) });
+  });
   app.post('/api/tasks', async (c) => {
     const { chat, ...input } = await readBody(c, newTask);
     return c.json({ task: tasks.view(checked(() => tasks.add(input, chatOf(chat)))) }, 201);

@@ -23,7 +23,7 @@ const descriptions: Record<CommandName, { usage: string; what: string; forMember
     forMembers: false,
   },
   hook: {
-    usage: '/hook [files <pattern>] <what to do>',
+    usage: '/hook [signed | files <pattern>] <what to do>',
     what: 'start work when another program calls, or when a file appears in `inbox/`',
     forMembers: false,
   },

@@ -56,7 +56,7 @@ export function startsText(starts: Starts): string {
     case 'once':
       return `once (${starts.timeZone})`;
     case 'hook':
-      return 'when its hook is called';
+      return starts.signed ? 'when its hook is called, signed with the time' : 'when its hook is called';
     case 'files':
       return `when a file \`${oneLine(starts.pattern, 100).replaceAll('`', '')}\` appears in inbox/`;
   }

@@ -6,7 +6,8 @@ import { json } from '../types.js';
 /** What starts a task: a time, a request to its hook, or a file in the group's inbox. */
 const starts = z.discriminatedUnion('kind', [
   ...schedule.options,
-  z.object({ kind: z.literal('hook') }),
+  /** `signed`: only calls that are signed with their time. */
+  z.object({ kind: z.literal('hook'), signed: z.literal(true).optional() }),
   /** `pattern`: a glob over file names. */
   z.object({ kind: z.literal('files'), pattern: z.string() }),
 ]);
