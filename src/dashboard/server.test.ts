@@ -1,5 +1,7 @@
 // The dashboard over real HTTP: who gets in, what is refused, how it starts and ends.
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
@@ -68,8 +70,23 @@ describe('refused before any route', () => {
 });
 
 test('every answer forbids foreign code, framing and caching of data', async () => {
-  for (const path of ['/', '/chat.js', '/api/status', '/api/nothing', '/healthz']) {
-    const { headers } = await fetch(home.url + path, { headers: bearer() });
+  const answers: [string, RequestInit, number][] = [
+    ...['/', '/chat.js', '/api/status', '/healthz'].map((path): [string, RequestInit, number] => [path, {}, 200]),
+    ['/api/nothing', {}, 404],
+    ['/api/chat/stream', {}, 200],
+    ['/api/session', { method: 'POST' }, 201],
+    ['/api/status', { headers: {} }, 401],
+    ['/api/status', { headers: { origin: 'https://evil.example' } }, 403],
+    ['/api/chat', { method: 'POST', body: '{' }, 415],
+    ['/api/chat', { method: 'POST', body: 'x'.repeat(1_048_577) }, 413],
+    ['/hooks/1', { method: 'POST', body: 'ding' }, 401],
+    ['/hooks/1', { method: 'POST', body: 'x'.repeat(262_145) }, 413],
+  ];
+  for (const [path, init, status] of answers) {
+    const answer = await fetch(home.url + path, { headers: { ...bearer(), connection: 'close' }, ...init });
+    const { headers } = answer;
+    await answer.body?.cancel();
+    expect(answer.status, path).toBe(status);
     const csp = headers.get('content-security-policy') ?? '';
     expect(csp).toContain("default-src 'none'");
     expect(csp).toContain("frame-ancestors 'none'");
@@ -119,6 +136,25 @@ describe('a bad body changes nothing and says why', () => {
     const answer = await post('{"text":"hello"}', 'text/plain');
     expect(answer.status).toBe(415);
   });
+});
+
+test('a body that never ends, and a request that never begins, are cut off', async () => {
+  const slow = await startDashboard({ ...home.deps, port: 0 }, { requestMs: 300, checkMs: 50 });
+  const { port } = new URL(slow.url);
+  const begun = [
+    'GET / HTTP/1.1\r\nHost:',
+    ...['/hooks/1', '/api/chat', '/api/session'].map(
+      (path) =>
+        `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${home.token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+    ),
+  ];
+  const ends = begun.map(async (text) => {
+    const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+    socket.resume().write(text);
+    await once(socket, 'close');
+  });
+  await Promise.all(ends);
+  await slow.close();
 });
 
 test('a taken port is named together with the setting that changes it', async () => {

@@ -26,9 +26,19 @@ const CONTENT_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; " +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
+/** Every request has to be there in this time, so that slow or silent ones do not pile up; looked at this often. */
+const LIMITS = { requestMs: 20_000, checkMs: 2_000 };
+/** Each may hold a body in memory. */
+const MAX_CONNECTIONS = 256;
+
 /** Listens on 127.0.0.1. Throws PinchError `port_taken` or `dashboard_failed`. `close` ends open streams too; a second call is harmless. */
-export async function startDashboard(deps: DashboardDeps): Promise<{ url: string; close(): Promise<void> }> {
-  const server = createServer(getRequestListener(createApp(deps).fetch)).listen(deps.port, '127.0.0.1');
+export async function startDashboard(
+  deps: DashboardDeps,
+  { requestMs, checkMs } = LIMITS,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const timing = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs };
+  const server = createServer(timing, getRequestListener(createApp(deps).fetch)).listen(deps.port, '127.0.0.1');
+  server.maxConnections = MAX_CONNECTIONS;
   await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
     const taken = error.code === 'EADDRINUSE';
     const why = taken ? 'another program uses it' : error.message;
