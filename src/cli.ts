@@ -7,10 +7,11 @@ import { z } from 'zod';
 import { type Config, loadConfig } from './config.js';
 import { pageLink } from './dashboard/auth.js';
 import { describeError, PinchError } from './errors.js';
-import { oneLine, printable, printableJson } from './one-line.js';
+import { oneLine } from './one-line.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
 import { qrForTerminal } from './qr.js';
 import { type Run, runRow } from './types.js';
+import { visible } from './visible.js';
 
 const USAGE = `Usage: npm run -s pinch -- <command> [--json]
 
@@ -50,15 +51,17 @@ export async function runCli(args: string[]): Promise<number> {
     const command = commands[name];
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
     const answer = await ask(config, command, argument);
-    return print(command.show && !values.json ? printable(command.show(answer, config)) : printableJson(answer));
+    return print(
+      visible(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2)),
+    );
   } catch (error) {
-    process.stderr.write(`✗ ${printable(describeError(error))}\n`);
+    process.stderr.write(`✗ ${visible(describeError(error))}\n`);
     return 1;
   }
 }
 
 function print(text: string): number {
-  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  process.stdout.write(visible(text.endsWith('\n') ? text : `${text}\n`));
   return 0;
 }
 

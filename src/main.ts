@@ -64,7 +64,8 @@ export async function main(environment: Env = process.env): Promise<void> {
   } catch (error) {
     if (dataDir) markCrashed(dataDir, error);
     const text = error instanceof Error && !(error instanceof PinchError) ? error.stack : describeError(error);
-    process.stderr.write(`✗ ${text}\n`);
+    // A pipe that is read slowly would lose the end of it.
+    await new Promise((written) => process.stderr.write(`✗ ${text}\n`, written));
     process.exit(1);
   }
 }

@@ -29,15 +29,3 @@ export const printable = (text: string): string =>
     .replace(INVISIBLE, '')
     .replace(/\r\n?|[\u0085\u2028\u2029]/g, '\n')
     .replace(/(?![\n\t])\p{Cc}/gu, '');
-
-/** JSON that is the same JSON, with nothing in it that a terminal would obey. */
-export const printableJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2)
-    .replace(/[\u007f-\u009f\u2028\u2029]/g, unicodeEscape)
-    .replace(INVISIBLE, unicodeEscape);
-
-const unicodeEscape = (found: string): string =>
-  found
-    .split('')
-    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .join('');

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
 import type { Config, Env } from '../config.js';
 import { PinchError } from '../errors.js';
-import { printable } from '../one-line.js';
+import { visible } from '../visible.js';
 import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
@@ -49,7 +49,7 @@ export const localCommands: Record<string, (call: LocalCall) => Promise<number>>
     else if (argument === 'logs') {
       const file = startLog(config.dataDir);
       const start = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
-      for (const line of start.slice(-START_LINES)) print(`${line}\n`);
+      for (const line of start.slice(-START_LINES)) print(visible(`${line}\n`));
       return showLogs(call);
     } else
       throw new PinchError('usage', 'say install, uninstall, status or logs', { hint: 'npm run -s pinch -- help' });
@@ -89,7 +89,7 @@ async function examineAll(call: LocalCall): Promise<number> {
     service: () => serviceState(serviceDeps(call)),
     mayCall: async (question) => values.yes === true || (values.json !== true && (await confirm(question))),
   });
-  print(values.json ? `${JSON.stringify(findings, null, 2)}\n` : printable(showFindings(findings)));
+  print(visible(values.json ? `${JSON.stringify(findings, null, 2)}\n` : showFindings(findings)));
   return findings.some(({ state }) => state === 'failure') ? 1 : 0;
 }
 

@@ -103,9 +103,13 @@ test('what a start that fails for months prints does not fill the disk', () => {
   expect(statSync(startLog(dataDir)).size).toBe(0);
 });
 
-test('what a program said gives the terminal no orders', () => {
-  createLog('info', rotatingFile(file)).info({ error: 'a\u001b[2J\u009b2J\u202e \\u001b' }, 'failed');
-  const text = readLogs(view());
-  expect(text).toContain('a[2J');
-  expect(text).not.toMatch(/[\u001b\u009b\u202e]/);
+test('a line that holds somebody else’s text steers no terminal, in colours or without', () => {
+  const evil = 'a\u001b[2K\u001b]0;owned\u0007\u009b1A\u202Eb';
+  createLog('info', rotatingFile(file)).info({ detail: evil, err: new Error(evil) }, evil);
+  writeFileSync(file, `${readFileSync(file, 'utf8')}${evil}\n`);
+  for (const colorize of [false, true]) {
+    const text = readLogs({ ...view(), colorize });
+    expect(text.replaceAll(/\u001b\[\d*m/g, '')).not.toMatch(/[^\P{C}\n]/u);
+    expect(text).toContain('\\u202eb');
+  }
 });

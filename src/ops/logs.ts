@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { prettyFactory } from 'pino-pretty';
 import { PinchError } from '../errors.js';
-import { printable } from '../one-line.js';
+import { visible } from '../visible.js';
 import { logFiles } from './log-file.js';
 
 export interface LogView {
@@ -40,6 +40,8 @@ export async function followLogs(view: LogView, over: AbortSignal, print: (text:
   for await (const line of createInterface(tail.stdout)) if (line && matches(line)) print(show(line));
 }
 
+const colours = new RegExp(`(${String.fromCharCode(27)}\\[[\\d;]*m)`);
+
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
 function matching({ run }: LogView): (line: string) => boolean {
@@ -51,7 +53,7 @@ function matching({ run }: LogView): (line: string) => boolean {
 function showing({ json = false, colorize = false }: LogView): (line: string) => string {
   // What is no JSON comes out as it is.
   const show = prettyFactory({ colorize, singleLine: true, ignore: 'pid', translateTime: 'SYS:yyyy-mm-dd HH:MM:ss' });
-  // What people and programs said is in there, too: nothing of it may reach the terminal as an order. `\u001b` is how JSON writes one.
-  const orders = /(?<=(?<!\\)(?:\\\\)*)\\u00(?:0[0-8bcef]|1[\da-f]|7f)/g;
-  return (line) => (json ? `${line}\n` : show(printable(line).replace(orders, '')));
+  // The colours are pretty's own; everything else in a line may be somebody's text.
+  const safe = (text: string) => text.split(colours).map((part, at) => (at % 2 === 1 ? part : visible(part)));
+  return (line) => (json ? `${line}\n` : colorize ? safe(show(line)).join('') : visible(show(line)));
 }
