@@ -144,7 +144,7 @@ describe('apply and remove', () => {
   });
 });
 
-test('in whatever order skills come and go, the tree is the same', { timeout: 120_000 }, () => {
+test('in whatever order skills come and go, the tree is the same', () => {
   const dependencies = [{ zz: '1.0.0' }, { aa: '1.0.0', zz: '1.0.0' }, { '@scope/b': '2.0.0' }];
   const names = ['alpha', 'slack', 'zulu'];
   const repository = withSkills(
@@ -314,7 +314,7 @@ describe('killed', () => {
   const killer = join(import.meta.dirname, 'skills', 'killer.mjs');
   const killed = (at: number) => ({ NODE_OPTIONS: `--import=${killer}`, KILL_AT: String(at) });
 
-  test('at whichever write of apply, the same command finishes it and remove undoes it', { timeout: 180_000 }, () => {
+  test('at whichever write of apply, the same command finishes it and remove undoes it', () => {
     const repository = withSkills(skills);
     apply(repository, 'add-more');
     const whole = repository.tree();
@@ -335,7 +335,7 @@ describe('killed', () => {
     expect(at).toBeLessThan(100);
   });
 
-  test('at whichever write of remove, the same command finishes it', { timeout: 120_000 }, () => {
+  test('at whichever write of remove, the same command finishes it', () => {
     const repository = withSkills(skills);
     const before = repository.tree();
     apply(repository, 'add-more');

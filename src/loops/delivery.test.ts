@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
 import { createOutboxFiles, type OutboxFiles } from '../outbox-files.js';
@@ -155,7 +155,7 @@ test('a file goes out with its caption, stays until it is sent, and joins the hi
   wake.emit('outbox');
   await clock.advance(0);
   await clock.advance(60_000);
-  await vi.waitFor(() => expect(store.outbox.list(1)[0]?.state).toBe('sent'));
+  await expect.poll(() => store.outbox.list(1)[0]?.state).toBe('sent');
   expect(parts).toMatchObject([{ text: '%PDF-', file: { fileName: 'a.pdf', mimeType: 'application/pdf' } }]);
   expect(store.messages.latest(chats[0] ?? 0, 5)).toMatchObject([{ text: '[file: out/a.pdf] the | report' }]);
   expect(existsSync(files.pathOf(key))).toBe(false);

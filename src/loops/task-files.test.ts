@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../clock.js';
 import { openStore, type Store } from '../store/index.js';
 import { createTasks, type Tasks } from '../tasks.js';
@@ -75,7 +75,7 @@ test('a file that appears starts its task once, when it has stopped growing; oth
   wait('*.pdf');
   start();
   for (const name of ['new.PDF', 'note.txt', '12-0-photo.pdf', '.hidden.pdf', 'half.pdf.part']) drop(name);
-  await vi.waitFor(() => expect(announced()).toEqual(['inbox/new.PDF (1 bytes)']), 10_000);
+  await expect.poll(announced).toEqual(['inbox/new.PDF (1 bytes)']);
   drop('note2.txt');
   await systemClock.sleep(800);
   expect(announced()).toHaveLength(1);
@@ -89,7 +89,7 @@ test('one that was moved there keeps its old date and counts; what came while no
   mkdirSync(inbox);
   renameSync(elsewhere, join(inbox, 'report.csv'));
   start();
-  await vi.waitFor(() => expect(announced()).toEqual(['inbox/report.csv (3 bytes)']), 10_000);
+  await expect.poll(announced).toEqual(['inbox/report.csv (3 bytes)']);
 });
 
 test('a link in place of the folder is refused, one in it is passed over', async () => {
@@ -103,7 +103,7 @@ test('a link in place of the folder is refused, one in it is passed over', async
   symlinkSync('/etc/passwd', join(inbox, 'passwd'));
   wake.emit('tasks');
   drop('real');
-  await vi.waitFor(() => expect(announced()).toEqual(['inbox/real (1 bytes)']), 10_000);
+  await expect.poll(announced).toEqual(['inbox/real (1 bytes)']);
 });
 
 test('a folder that is exchanged with a link between any two of our steps tells no name of another folder', async () => {
@@ -139,14 +139,14 @@ test('a file that is changed in its place starts nothing; one that comes back af
   wait('*');
   start();
   drop('scan.pdf', 'one');
-  await vi.waitFor(() => expect(announced()).toHaveLength(1), 10_000);
+  await expect.poll(announced).toHaveLength(1);
   drop('scan.pdf', 'changed by the agent');
   await systemClock.sleep(600);
   expect(announced()).toHaveLength(1);
   rmSync(join(inbox, 'scan.pdf'));
   await systemClock.sleep(600);
   drop('scan.pdf', 'another scan');
-  await vi.waitFor(() => expect(announced()).toHaveLength(2), 10_000);
+  await expect.poll(announced).toHaveLength(2);
 });
 
 test('a folder that was replaced is watched in its new place', async () => {
@@ -156,13 +156,13 @@ test('a folder that was replaced is watched in its new place', async () => {
   mkdirSync(inbox);
   await systemClock.sleep(800);
   drop('late.txt');
-  await vi.waitFor(() => expect(announced()).toEqual(['inbox/late.txt (1 bytes)']), 10_000);
+  await expect.poll(announced).toEqual(['inbox/late.txt (1 bytes)']);
 });
 
 test('a hundred files at once are all taken, some at a time', async () => {
   wait('*');
   start();
   for (let n = 0; n < 100; n += 1) drop(`file-${n}`);
-  await vi.waitFor(() => expect(announced()).toHaveLength(100), 15_000);
+  await expect.poll(announced).toHaveLength(100);
   expect(new Set(announced()).size).toBe(100);
 });

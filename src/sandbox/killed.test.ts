@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { whenBusy } from '../../test/limits.js';
 import { agentImage, bundle, createWorld, type World } from '../../test/sandbox/world.js';
 
 let world: World;
@@ -45,7 +46,7 @@ test('its container is gone within 10 seconds, by itself', async () => {
   await said(child, 'ready');
   expect(await world.containers()).toHaveLength(1);
   await kill(child);
-  await expect.poll(() => world.containers(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => world.containers(), { timeout: whenBusy(10_000) }).toEqual([]);
 });
 
 test('a runner that will not end is what the next start removes', async () => {
@@ -65,8 +66,8 @@ test('killed at any moment of a start: nothing runs on', async () => {
   }
   // The promised time, in full: the engine may still be starting what it was told to start.
   await sleep(10_000);
-  expect(await world.running()).toEqual([]);
+  await expect.poll(() => world.running(), { timeout: whenBusy(10_000) - 10_000 }).toEqual([]);
   // Made and not yet started, it has no process that could end; the next start removes it.
   await world.sandbox.reap();
   expect(await world.containers()).toEqual([]);
-}, 60_000);
+});

@@ -6,6 +6,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openLink } from '../../container/agent-runner/src/link.js';
+import { HANG_MS } from '../../test/limits.js';
 import { systemClock } from '../clock.js';
 import { type HostLink, openHostLink } from './link.js';
 
@@ -23,7 +24,7 @@ async function pair(server: Server, before = '') {
     stdin,
     stdout,
     clock: systemClock,
-    helloTimeoutMs: 5_000,
+    helloTimeoutMs: HANG_MS,
     onConnection: (connection) => server.emit('connection', connection),
   });
   const { port, close } = await inside;
@@ -148,7 +149,7 @@ describe('the link', () => {
     const [stdin, stdout] = [new PassThrough(), new PassThrough()];
     const inside = openLink({ stdin, stdout, port: 0, onClosed: () => undefined });
     const host = await openHostLink({
-      ...{ stdin, stdout, clock: systemClock, helloTimeoutMs: 5_000 },
+      ...{ stdin, stdout, clock: systemClock, helloTimeoutMs: HANG_MS },
       onConnection: (connection) => {
         let heard = 0;
         connection.on('data', (chunk: Buffer) => {

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { HANG_MS } from '../limits.js';
 
 const repository = join(import.meta.dirname, '../..');
 
@@ -136,7 +137,7 @@ async function callApi(daemon: { home: string; port: number }, call: { method: s
 export async function eventually<T>(
   check: () => Promise<T | undefined> | T | undefined,
   what: string,
-  timeoutMs = 30_000,
+  timeoutMs = HANG_MS,
 ): Promise<T> {
   const until = Date.now() + timeoutMs;
   for (;;) {

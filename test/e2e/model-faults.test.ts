@@ -25,20 +25,16 @@ describe('whatever the model service does, there is one reply', () => {
     ['a stream without an end', [{ text: 'half of', interrupt: { after: 3, by: 'end' } }, answer]],
     ['a fault between two tool calls', [bash('echo one'), { fault: 502, type: 'api_error' }, bash('echo two'), answer]],
     ['529 six times', [overloaded, overloaded, overloaded, overloaded, overloaded, overloaded, answer]],
-  ])(
-    '%s',
-    async (_name, steps) => {
-      const before = (await chatTexts(scene.daemon, 'out')).length;
-      scene.model.push(...steps);
-      const runId = await say(scene.daemon, 'hello');
-      await waitForRun(scene.daemon, runId, ['done'], 60_000);
-      await nthReply(scene.daemon, before + 1);
-      expect((await chatTexts(scene.daemon, 'out')).slice(before)).toEqual(['here I am']);
-      expect(scene.model.remaining()).toBe(0);
-      expect(scene.model.rejections()).toEqual([]);
-    },
-    90_000,
-  );
+  ])('%s', async (_name, steps) => {
+    const before = (await chatTexts(scene.daemon, 'out')).length;
+    scene.model.push(...steps);
+    const runId = await say(scene.daemon, 'hello');
+    await waitForRun(scene.daemon, runId, ['done']);
+    await nthReply(scene.daemon, before + 1);
+    expect((await chatTexts(scene.daemon, 'out')).slice(before)).toEqual(['here I am']);
+    expect(scene.model.remaining()).toBe(0);
+    expect(scene.model.rejections()).toEqual([]);
+  });
 
   test('a long retry-after gives the run back instead of sleeping in it', async () => {
     scene.model.push({ fault: 429, type: 'rate_limit_error', headers: { 'retry-after': '3600' } });
@@ -69,11 +65,11 @@ describe('a wrong key', () => {
     );
     scene.model.setKey(KEY);
     scene.model.push({ text: 'both' });
-    await waitForRun(scene.daemon, first, ['done'], 60_000);
+    await waitForRun(scene.daemon, first, ['done']);
     await eventually(async () => ((await out()).length >= before + 3 ? true : undefined), 'reply and all-clear');
     expect((await out()).slice(before + 1).sort()).toEqual(['The model answers again; group `main` goes on.', 'both']);
     expect(scene.model.requests.length).toBe(requests + 1);
-  }, 90_000);
+  });
 });
 
 test('the key is in no log line', () => {

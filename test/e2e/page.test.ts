@@ -53,7 +53,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await input().fill(text);
     await input().press('Enter');
   }
-  const shows = (...expected: string[]) => expect.poll(texts, { timeout: 10_000 }).toEqual(expected);
+  const shows = (...expected: string[]) => expect.poll(texts).toEqual(expected);
   const stored = () => home.store.messages.latest(home.webChat().id, 100).map((message) => message.text);
 
   test('the printed link signs in, leaves the address bar and is not needed again', async () => {
@@ -162,7 +162,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await home.up();
     await shows('before', 'said meanwhile', 'typed offline 1', 'typed offline 2');
     await page.getByText('Connection lost.').waitFor({ state: 'hidden' });
-    await expect.poll(() => page.locator('#pending .message').count(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => page.locator('#pending .message').count()).toBe(0);
     expect(stored()).toEqual(['before', 'said meanwhile', 'typed offline 1', 'typed offline 2']);
     expect(home.store.messages.get(missed)?.text).toBe('said meanwhile');
     await page.reload();
@@ -186,7 +186,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
       return tries < 3 ? route.fulfill({ status: 500, json: {} }) : route.continue();
     });
     await write('the disk was full');
-    await expect.poll(() => page.locator('#pending .message').count(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => page.locator('#pending .message').count()).toBe(0);
     await shows('the disk was full');
     expect(stored()).toEqual(['the disk was full']);
   });
@@ -324,7 +324,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
   async function poke(): Promise<void> {
     context.on('page', (tab) => tab.on('dialog', (dialog) => faults.push(`dialog in a new tab: ${dialog.message()}`)));
     for (const target of await page.locator('.message.out a, .message.out form button').all()) {
-      await target.click({ timeout: 2_000, noWaitAfter: true });
+      await target.click({ noWaitAfter: true });
     }
     await page.evaluate('new Promise((done) => setTimeout(done, 300))');
   }

@@ -48,7 +48,7 @@ test('the QR code in the API is scanned; the terminal showed one too; the owner 
   await untilOpen();
   scene.model.push(bash('echo 42'), { text: 'It is **42**.' });
   await olga.says('what is it?', { encrypted: true });
-  await fake.untilSent(1, 20_000);
+  await fake.untilSent(1);
   expect(olga.received).toMatchObject([{ text: 'It is *42*.', encrypted: true }]);
   expect(fake.presences.map(({ state }) => state)).toContain('composing');
 });
@@ -64,11 +64,11 @@ test('a stranger gets no answer and costs no model call', async () => {
 
 test('a group: registered by the owner, talk is context, a mention by LID is answered', async () => {
   await olga.says('/register family', { to: family });
-  await fake.untilSent((sent) => sent.to === family.id, 20_000);
+  await fake.untilSent((sent) => sent.to === family.id);
   scene.model.push({ text: 'Milk.' });
   await ben.says('we need milk', { to: family });
   await ben.says(`${family.mention('me')} what do we need?`, { to: family, mentions: ['me'] });
-  await fake.untilSent((sent) => sent.text === 'Milk.', 20_000);
+  await fake.untilSent((sent) => sent.text === 'Milk.');
   expect(lastUserText()).toContain('we need milk');
   expect(lastUserText()).toContain('@Pinch what do we need?');
 });
@@ -77,12 +77,12 @@ test('kill -9 between send and acknowledgement: the person reads one message', a
   fake.faults.nextAck({ never: true });
   scene.model.push({ text: 'once only' });
   await olga.says('say it once');
-  await fake.untilSent((sent) => sent.text === 'once only', 20_000);
+  await fake.untilSent((sent) => sent.text === 'once only');
   await scene.daemon.kill('SIGKILL');
   scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env } });
   await untilOpen();
   const again = () => fake.sent.find((sent) => sent.text === 'once only' && sent.stanzas === 2);
-  await fake.waitFor(() => again() !== undefined, 20_000);
+  await fake.waitFor(() => again() !== undefined);
   expect(olga.received.filter(({ text }) => text === 'once only')).toHaveLength(1);
 });
 
@@ -91,5 +91,5 @@ test('what was written while Pinch was off is answered when it is back', async (
   await olga.says('are you there?');
   scene.model.push({ text: 'Back again.' });
   scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env } });
-  await fake.untilSent((sent) => sent.text === 'Back again.', 20_000);
+  await fake.untilSent((sent) => sent.text === 'Back again.');
 });

@@ -1,6 +1,7 @@
 // The Anthropic Messages API on 127.0.0.1, as strict as the real one and scripted: every request is checked before its step is served.
 // Knows nothing about Pinch. The rules are in anthropic-rules.ts, the shapes in anthropic-shape.ts, the ways to answer in anthropic-serve.ts.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { HANG_MS } from '../limits.js';
 import { createPromptCache, findPrefixChanges, type PrefixChange, type PromptCache } from './anthropic-cache.js';
 import { checkRequest } from './anthropic-check.js';
 import type { ReplyUsage } from './anthropic-events.js';
@@ -123,7 +124,7 @@ function callOf({ body, rejected, headers, index }: RecordedRequest) {
 function waitUntil<T>(
   state: State,
   look: () => T | undefined,
-  { what, timeoutMs = 10_000 }: { what: string; timeoutMs: number | undefined },
+  { what, timeoutMs = HANG_MS }: { what: string; timeoutMs: number | undefined },
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const done = () => {

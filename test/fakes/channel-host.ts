@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { ChannelDeps, ChannelState, ChannelStorage, InboundMessage } from '../../src/channels/channel.js';
 import { type Clock, systemClock } from '../../src/clock.js';
 import { openStore } from '../../src/store/index.js';
+import { HANG_MS } from '../limits.js';
 import { createWaiters } from './telegram-wait.js';
 
 export interface ChannelHost {
@@ -19,7 +20,7 @@ export interface ChannelHost {
   logLines: string[];
   /** Called inside `onMessage` before the message is committed; throw to refuse it. */
   beforeCommit: (message: InboundMessage) => void;
-  /** Resolves once `look` is true; rejects after 10 s. */
+  /** Resolves once `look` is true; rejects after `HANG_MS`. */
   until(look: () => boolean): Promise<void>;
   untilState(state: ChannelState['state']): Promise<void>;
   texts(): string[];
@@ -78,7 +79,7 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
     until: async (look) => {
       const progress = () =>
         `${host.messages.length} messages, states ${host.states.map(({ state }) => state).join(' ')}`;
-      await waiters.until(() => look() || undefined, 10_000, progress);
+      await waiters.until(() => look() || undefined, HANG_MS, progress);
     },
     untilState: (state) => host.until(() => host.states.at(-1)?.state === state),
     texts: () => host.messages.map((message) => message.text),

@@ -1,6 +1,7 @@
 // The Telegram Bot API on 127.0.0.1, as a real client sees it: strict, with people who write to the bot and faults on order.
 // Knows nothing about Pinch. Methods are in telegram-methods.ts and telegram-send.ts, HTML in telegram-html.ts.
 import type { UserFromGetMe } from 'grammy/types';
+import { HANG_MS } from '../limits.js';
 import { createFaults, type Faults } from './telegram-faults.js';
 import { createPeople, type People } from './telegram-people.js';
 import { type LoggedRequest, serveBotApi } from './telegram-serve.js';
@@ -42,7 +43,7 @@ export interface FakeTelegram extends People {
   heldPolls(): number;
   /** True: every connection is cut, open ones and new ones, until false. */
   offline(isOffline: boolean): void;
-  /** Resolves with `sent` once it holds `count` messages; rejects after `timeoutMs` (5,000). */
+  /** Resolves with `sent` once it holds `count` messages; rejects after `timeoutMs` (`HANG_MS`). */
   waitForSent(count: number, timeoutMs?: number): Promise<SentMessage[]>;
   /** Resolves with the first accepted message, past or future, that fits. */
   waitForSent(fits: (sent: SentMessage) => boolean, timeoutMs?: number): Promise<SentMessage>;
@@ -58,7 +59,6 @@ export interface FakeTelegram extends People {
 }
 
 const DEFAULT_TOKEN = '7000000001:AAFakeTokenForTests-0123456789abcdefgh';
-const WAIT_MS = 5_000;
 
 /** Starts the fake; close it at the end of the test. */
 export async function startFakeTelegram(options: FakeTelegramOptions = {}): Promise<FakeTelegram> {
@@ -71,7 +71,7 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     `${state.sent.length} sent, ${requests.length} requests (last: ${requests.at(-1)?.method}), ${state.updates.pending().length} updates pending`;
   const until = <T>(look: () => T | undefined, timeoutMs: number, what: string) =>
     state.waiters.until(look, timeoutMs, () => `${what}; so far ${describe()}`);
-  const waitFor = async (look: () => boolean, timeoutMs = WAIT_MS, what = 'a condition') => {
+  const waitFor = async (look: () => boolean, timeoutMs = HANG_MS, what = 'a condition') => {
     await until(() => look() || undefined, timeoutMs, what);
   };
 
@@ -79,7 +79,7 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
   function waitForSent(fits: (sent: SentMessage) => boolean, timeoutMs?: number): Promise<SentMessage>;
   function waitForSent(
     wanted: number | ((sent: SentMessage) => boolean),
-    timeoutMs = WAIT_MS,
+    timeoutMs = HANG_MS,
   ): Promise<SentMessage[] | SentMessage> {
     if (typeof wanted === 'function') return until(() => state.sent.find(wanted), timeoutMs, 'a fitting message');
     return until(() => (state.sent.length >= wanted ? state.sent : undefined), timeoutMs, `${wanted} messages`);
@@ -101,12 +101,12 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     heldPolls: state.updates.held,
     offline: server.offline,
     waitForSent,
-    waitForRequest(fits, timeoutMs = WAIT_MS) {
+    waitForRequest(fits, timeoutMs = HANG_MS) {
       const isIt = typeof fits === 'string' ? (request: LoggedRequest) => request.method === fits : fits;
       return until(() => requests.find(isIt), timeoutMs, 'a fitting request');
     },
-    waitForPoll: (timeoutMs = WAIT_MS) => waitFor(() => state.updates.held() > 0, timeoutMs, 'a held poll'),
-    waitForConfirmed: (timeoutMs = WAIT_MS) =>
+    waitForPoll: (timeoutMs = HANG_MS) => waitFor(() => state.updates.held() > 0, timeoutMs, 'a held poll'),
+    waitForConfirmed: (timeoutMs = HANG_MS) =>
       waitFor(() => state.updates.pending().length === 0, timeoutMs, 'every update to be confirmed'),
     waitFor: (look, timeoutMs) => waitFor(look, timeoutMs),
     close: server.close,

@@ -9,6 +9,7 @@ import {
   type WAMessage,
   type WASocket,
 } from '@whiskeysockets/baileys';
+import { HANG_MS } from '../limits.js';
 import { createWaiters } from './telegram-wait.js';
 import type { FakeWhatsApp } from './whatsapp.js';
 import { createMemoryKeys, silentLogger } from './whatsapp-keys.js';
@@ -105,7 +106,7 @@ export function connectClient(
     record(seen, events);
     waiters.notify();
   });
-  const until = <T>(look: () => T | undefined, what: string, timeoutMs = 5_000) =>
+  const until = <T>(look: () => T | undefined, what: string, timeoutMs = HANG_MS) =>
     waiters.until(look, timeoutMs, () => `${what}; so far ${seen.upserts.length} messages, open ${seen.open}`);
   const wasRead = ({ message, key, messageStubType }: WAMessage, id: string) =>
     key.id === id && message && !messageStubType;

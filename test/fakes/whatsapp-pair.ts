@@ -9,12 +9,12 @@ import {
   type KeyPair,
   proto,
 } from '@whiskeysockets/baileys';
+import { HANG_MS } from '../limits.js';
 import { linkDevice, nextDevice, signDeviceIdentity } from './whatsapp-device.js';
 import { type BinaryNode, bytesAt, childOf, el, nowSeconds, SERVER, userOf } from './whatsapp-node.js';
 import { deviceJid, newMessageId, type Session, type World } from './whatsapp-state.js';
 
 const REFS = 6;
-const WAIT_MS = 5_000;
 
 /** What a client that asks for a pairing code sent along. */
 interface CodeRequest {
@@ -96,7 +96,7 @@ async function untilLinked(world: World, session: Session): Promise<void> {
     if (!world.sessions.has(session)) throw new Error('the client hung up instead of being linked');
     return undefined;
   };
-  await world.waiters.until(look, WAIT_MS, () => 'the client to be linked');
+  await world.waiters.until(look, HANG_MS, () => 'the client to be linked');
 }
 
 /** The phone scans a code as the library gives it: `…#ref,noise key,identity key,secret,platform`. */
@@ -123,7 +123,7 @@ function takeCompanionHello(world: World, { pairing, link }: Session, iq: Binary
 export async function enterCode(world: World, code: string): Promise<void> {
   // The client may show its code before the server knows of it.
   const look = () => [...world.sessions].find((one) => one.pairing?.code);
-  const session = await world.waiters.until(look, WAIT_MS, () => 'a client to ask for a pairing code');
+  const session = await world.waiters.until(look, HANG_MS, () => 'a client to ask for a pairing code');
   const request = session.pairing?.code;
   if (!request) throw new Error('the client asks for no code any more');
   const { wrappedKey } = request;

@@ -1,6 +1,7 @@
 // WhatsApp on 127.0.0.1, as the real Baileys sees it: Noise, login, pairing, Signal, people who write, faults on order.
 // Knows nothing about Pinch. The way of a stanza starts in whatsapp-serve.ts and whatsapp-session.ts.
 import type { AuthenticationCreds } from '@whiskeysockets/baileys';
+import { HANG_MS } from '../limits.js';
 import { createLinkedCreds } from './whatsapp-device.js';
 import type { FaultSwitches } from './whatsapp-faults.js';
 import { type FakeMedia, startMedia } from './whatsapp-media.js';
@@ -84,7 +85,7 @@ export interface FakeWhatsApp extends People {
   unconfirmed(): number;
   faults: Faults;
   media: FakeMedia;
-  /** Resolves once `look` gives true; it looks again whenever something happens. Rejects after `timeoutMs` (5,000). */
+  /** Resolves once `look` gives true; it looks again whenever something happens. Rejects after `timeoutMs` (`HANG_MS`). */
   waitFor(look: () => boolean, timeoutMs?: number): Promise<void>;
   /** Resolves once a client is logged in and ready for messages, for the `count`th time if given. */
   untilLogin(count?: number, timeoutMs?: number): Promise<void>;
@@ -102,8 +103,6 @@ export interface FakeWhatsApp extends People {
   close(): Promise<void>;
 }
 
-const WAIT_MS = 5_000;
-
 type Waits = Pick<
   FakeWhatsApp,
   'waitFor' | 'untilLogin' | 'untilSent' | 'untilReceipt' | 'untilRetry' | 'untilConfirmed'
@@ -113,7 +112,7 @@ function createWaits(world: World): Waits {
   const describe = () =>
     `${world.sessions.size} sessions, ${world.logins} logins, ${world.sent.length} sent, ${world.mail.length} unconfirmed` +
     `, last stanza <${world.stanzas.at(-1)?.tag}>${world.problems.length ? `, problem: ${String(world.problems[0])}` : ''}`;
-  const until = <T>(look: () => T | undefined, what: string, timeoutMs = WAIT_MS) =>
+  const until = <T>(look: () => T | undefined, what: string, timeoutMs = HANG_MS) =>
     world.waiters.until(look, timeoutMs, () => `${what}; so far ${describe()}`);
   const waitFor = async (look: () => boolean, timeoutMs?: number, what = 'a condition') => {
     await until(() => look() || undefined, what, timeoutMs);
