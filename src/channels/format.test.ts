@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseHtml } from '../../test/fakes/telegram-html.js';
+import { holds } from '../../test/property.js';
 import { markdownToSafeHtml, markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { cutText, escapeMarkdown, splitMarkdown } from './split.js';
 
@@ -76,8 +77,8 @@ describe('Telegram takes what we write', () => {
     ],
   );
 
-  test('any Markdown: no refusal, nothing to repair, and the length we count is the length it counts', () => {
-    fc.assert(
+  test('any Markdown: no refusal, nothing to repair, and the length we count is the length it counts', async () => {
+    await holds(
       fc.property(fc.array(bits, { maxLength: 40 }), (parts) => {
         const html = markdownToTelegramHtml(parts.join(''));
         const parsed = parseHtml(html);
@@ -130,8 +131,8 @@ describe('splitting', () => {
     { minLength: 1, maxLength: 12 },
   );
 
-  test('every part is within the limit and no word is lost', () => {
-    fc.assert(
+  test('every part is within the limit and no word is lost', async () => {
+    await holds(
       fc.property(markdown, fc.integer({ min: 60, max: 500 }), (blocks, limit) => {
         const text = blocks.join('\n\n');
         const parts = splitMarkdown(text, telegramOptions(limit));
@@ -144,7 +145,7 @@ describe('splitting', () => {
     );
   });
 
-  test('whatever the Markdown, no letter is lost, also where a cut makes a fence or a list begin', () => {
+  test('whatever the Markdown, no letter is lost, also where a cut makes a fence or a list begin', async () => {
     const bits = fc.constantFrom(
       ...[
         '**',
@@ -180,7 +181,7 @@ describe('splitting', () => {
     // Counted, not compared: a span that had to be cut shows its marks and address as well.
     const shown = (markdown: string) =>
       telegramPlainText(markdownToTelegramHtml(markdown)).match(/[a-z👩]/gu)?.length ?? 0;
-    fc.assert(
+    await holds(
       fc.property(fc.array(bits, { minLength: 10, maxLength: 60 }), fc.integer({ min: 60, max: 120 }), (all, limit) => {
         const parts = splitMarkdown(all.join(''), telegramOptions(limit));
         expect(parts.reduce((sum, part) => sum + shown(part), 0)).toBeGreaterThanOrEqual(shown(all.join('')));
@@ -196,8 +197,8 @@ describe('splitting', () => {
     expect(parts.map(telegramPlainText).join('')).toContain('👩‍👩‍👧');
   });
 
-  test('any text at all: within the limit, well-formed Unicode, nothing thrown', () => {
-    fc.assert(
+  test('any text at all: within the limit, well-formed Unicode, nothing thrown', async () => {
+    await holds(
       fc.property(fc.string({ unit: 'binary', maxLength: 2_000 }), (text) => {
         for (const part of splitMarkdown(text, telegramOptions(100))) {
           expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(100);

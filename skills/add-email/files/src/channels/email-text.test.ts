@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { htmlToText, ownWords } from './email-text.js';
+import { whenBusy } from '../../test/limits.js';
+import { holds } from '../../test/property.js';
 
 const reply = (text: string) => ownWords(text, true);
 
@@ -60,7 +62,7 @@ describe('a reply is what its sender wrote', () => {
     expect(ownWords('Look:\n\n> To be or not to be\n-- \nAnna', false)).toBe('Look:\n\n> To be or not to be');
   });
 
-  test('it never throws, never adds a word and never leaves nothing of something', () => {
+  test('it never throws, never adds a word and never leaves nothing of something', async () => {
     const line = fc.constantFrom(
       '> q',
       '>',
@@ -74,7 +76,7 @@ describe('a reply is what its sender wrote', () => {
       'Sent from my iPhone',
       'b:',
     );
-    fc.assert(
+    await holds(
       fc.property(fc.array(line, { maxLength: 12 }), fc.boolean(), (lines, isReply) => {
         const text = lines.join('\n');
         const own = ownWords(text, isReply);
@@ -118,6 +120,6 @@ describe('HTML', () => {
     htmlToText(`<table>${'<tr><td>'.repeat(20_000)}`);
     reply('On 1 '.repeat(50_000));
     reply(`${'>'.repeat(100_000)}\n`.repeat(3));
-    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(performance.now() - began).toBeLessThan(whenBusy(3_000));
   });
 });
