@@ -7,7 +7,7 @@ import { ensureBrowser } from './lib/browser.mjs';
 import { ensureBuilt } from './lib/compile.mjs';
 import { ensureInstalled } from './lib/install.mjs';
 import { inRoot, root } from './lib/paths.mjs';
-import { report, runLoudly, say } from './lib/progress.mjs';
+import { report, runLoudly, say, telling } from './lib/progress.mjs';
 import { checkNode } from './lib/settings.mjs';
 import { prepareImage } from './lib/setup.mjs';
 import { countResults } from './lib/test-results.mjs';
@@ -20,7 +20,7 @@ try {
   await ensureInstalled();
   const compiles = await builds();
   await prepareImage();
-  const browser = await ensureBrowser();
+  const browser = wantsBrowser() ? await ensureBrowser() : '';
   if (args.length === 0) await runChecks(compiles);
   await runTests(browser);
 } catch (error) {
@@ -46,6 +46,13 @@ async function builds() {
   }
 }
 
+/** Words that name other test files need none; an option may be followed by anything. */
+function wantsBrowser() {
+  const users = ['test/e2e/page.test.ts', 'test/skills.test.ts', 'container/agent-runner/src/tools/browser.test.ts'];
+  if (args.length === 0 || args.some((arg) => arg.startsWith('-'))) return true;
+  return args.some((arg) => users.some((file) => inRoot(file).includes(arg.replace(/^\.\/|\/$/g, ''))));
+}
+
 /**
  * Lint and types; each counts as one failure at most.
  * @param {boolean} compiles without it the types have failed already
@@ -64,7 +71,9 @@ async function runTests(browser) {
   const file = join(folder, 'results.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const code = await runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], { PINCH_TEST_BROWSER: browser });
+    const ran = runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], { PINCH_TEST_BROWSER: browser });
+    // A terminal shows the files that run; elsewhere only those that are through are told.
+    const code = await (process.stdout.isTTY ? ran : telling(ran, () => 'the tests go on', 30_000));
     const results = countResults(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined, code);
     total.passed += results.passed;
     total.failed += results.failed;

@@ -5,7 +5,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canInstallPackages, findProgram, installPackages } from './debian.mjs';
 import { findEngine } from './engine.mjs';
-import { lastLines, runQuietly, SetupError, say } from './progress.mjs';
+import { lastLines, runQuietly, SetupError, say, telling } from './progress.mjs';
 
 /** @typedef {import('./engine.mjs').Engine} Engine @typedef {import('./engine.mjs').Settings} Settings */
 
@@ -35,7 +35,7 @@ export async function ensureEngine(settings) {
     await installPackages(['docker.io', 'iptables']);
   }
   say('Starting Docker…');
-  return startEngine(settings, { log: daemonLog });
+  return telling(startEngine(settings, { log: daemonLog }), () => 'Docker does not answer yet');
 }
 
 /**

@@ -9,7 +9,7 @@ import { hasImage } from './engine.mjs';
 import { addedPackages, dockerfile, offlineScript, packageList } from './image.mjs';
 import { removeOldImages } from './image-prune.mjs';
 import { pinchBundle, runnerBundle } from './paths.mjs';
-import { runQuietly, SetupError, say } from './progress.mjs';
+import { oneLine, runQuietly, SetupError, say, telling } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
 /**
@@ -161,12 +161,16 @@ async function finished(docker, body, failure) {
   const lines = [];
   // Some errors end the stream, others are only told in it.
   let told = '';
-  const error = await new Promise((resolve) => {
+  let status = 'the engine is at work';
+  /** @type {Promise<Error | null>} */
+  const end = new Promise((resolve) => {
     docker.modem.followProgress(body, resolve, (event) => {
       if (typeof event.stream === 'string') lines.push(event.stream);
       if (typeof event.error === 'string') told = event.error;
+      status = oneLine(String(event.stream ?? event.status ?? '')) || status;
     });
   });
+  const error = await telling(end, () => status);
   const reason = error?.message ?? told;
   if (reason) throw new SetupError(`${failure}: ${reason}`, lines.slice(-20).join('').trimEnd());
 }

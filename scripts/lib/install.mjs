@@ -22,12 +22,25 @@ export async function ensureInstalled() {
 
 /** True when a person's own `npm install` or `npm ci` already made exactly the tree of the lock file. */
 function installedByHand() {
-  const wanted = packagesOf(inRoot('package-lock.json'));
   const present = packagesOf(inRoot('node_modules', '.package-lock.json'));
-  const required = Object.entries(wanted).filter(
+  return required().every(([path, entry]) => present[path]?.version === entry.version);
+}
+
+/** What every machine gets of the lock file. */
+function required() {
+  return Object.entries(packagesOf(inRoot('package-lock.json'))).filter(
     ([path, entry]) => path.startsWith('node_modules/') && !entry.optional && !entry.link && !entry.peer,
   );
-  return required.every(([path, entry]) => present[path]?.version === entry.version);
+}
+
+/** npm itself says nothing until it is through; what it has unpacked so far tells how far it is. */
+function howFar() {
+  const paths = required().map(([path]) => path);
+  const there = paths.filter((path) => existsSync(inRoot(path, 'package.json')));
+  if (there.length < paths.length) return `${there.length} of ${paths.length} packages are there`;
+  const { allowScripts = {} } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'));
+  const compiled = Object.keys(allowScripts).filter((name) => allowScripts[name]);
+  return `all ${paths.length} packages are there; compiling ${compiled.join(', ')}`;
 }
 
 /**
@@ -39,7 +52,7 @@ function packagesOf(file) {
 }
 
 async function install() {
-  say('Installing packages (first start and after updates, about a minute)…');
+  say('Installing packages (first start and after updates, one to three minutes)…');
   try {
     await npmCi();
   } catch (error) {
@@ -64,6 +77,7 @@ async function npmCi() {
   await runQuietly('npm', ['ci', '--no-audit', '--no-fund'], {
     cwd: root,
     env,
+    doing: howFar,
     failure:
       '`npm ci` failed: see the lines above. A proxy or a lost connection is the usual cause; `npm start` tries again.',
   });

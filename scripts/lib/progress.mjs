@@ -26,6 +26,27 @@ export function say(text) {
   process.stderr.write(`● ${visible(text)}\n`);
 }
 
+const TELL_EVERY_MS = 10_000;
+
+/**
+ * Waits for a step that may take minutes and tells every ten seconds what it does: in silence it looks hung.
+ * @template T
+ * @param {Promise<T>} work
+ * @param {() => string} doing asked each time
+ * @param {number} [everyMs]
+ * @returns {Promise<T>}
+ */
+export async function telling(work, doing, everyMs = TELL_EVERY_MS) {
+  const began = Date.now();
+  const tell = () => say(`  ${Math.round((Date.now() - began) / 1_000)} s: ${doing()}`);
+  const timer = setInterval(tell, everyMs);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /**
  * Runs the body of a command. A SetupError ends it with its own words and exit code 1; anything else is a defect and keeps its stack.
  * @param {() => Promise<void>} body
@@ -57,17 +78,20 @@ export function report(error) {
 }
 
 /**
- * Runs a program with its output in a temporary file. Throws SetupError with `failure` and the output's ends when it fails.
+ * Runs a program with its output in a temporary file, of which the last line is told now and then, unless `doing` says what it does.
+ * Throws SetupError with `failure` and the output's ends when it fails.
  * @param {string} program
  * @param {string[]} args
- * @param {{ failure: string, cwd?: string, env?: Record<string, string | undefined> }} options
+ * @param {{ failure: string, cwd?: string, env?: Record<string, string | undefined>, doing?: () => string, everyMs?: number }} options
  */
-export async function runQuietly(program, args, { failure, cwd, env }) {
+export async function runQuietly(program, args, { failure, cwd, env, doing, everyMs }) {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-log-'));
   const file = join(folder, 'output.log');
   const log = openSync(file, 'w');
+  const lastLine = () => oneLine(readFileSync(file, 'utf8')) || `${program} is at work`;
   try {
-    const code = await exitCodeOf(spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] }));
+    const child = spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] });
+    const code = await telling(exitCodeOf(child), doing ?? lastLine, everyMs);
     if (code !== 0) throw new SetupError(failure, bothEnds(readFileSync(file, 'utf8')));
   } finally {
     closeSync(log);
@@ -102,6 +126,19 @@ function exitCodeOf(child) {
     child.on('error', () => resolve(127));
     child.on('close', (code) => resolve(code ?? 1));
   });
+}
+
+/** The end of a program's output as a line that moves no cursor. @param {string} text */
+export function oneLine(text) {
+  return (
+    text
+      .trimEnd()
+      .split(/[\r\n]/)
+      .at(-1)
+      ?.replace(/\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x1f\x7f]/g, '')
+      .slice(0, 100)
+      .trim() ?? ''
+  );
 }
 
 /** @param {string} text @param {number} count */
