@@ -1,6 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { HANG_MS } from './test/limits.js';
+
+/** The proof of all skills takes longest: begun last, it would run on alone. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLongest = ({ moduleId }: TestSpecification) => moduleId.endsWith('/test/skills.test.ts');
+    return [...sorted.filter(isLongest), ...sorted.filter((file) => !isLongest(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -9,6 +19,7 @@ export default defineConfig({
     testTimeout: 2 * HANG_MS,
     hookTimeout: 3 * HANG_MS,
     expect: { poll: { timeout: HANG_MS } },
+    sequence: { sequencer: LongestFirst },
     // Vitest leaves one core free, which is half of a small machine; the tests with daemons mostly wait.
     maxWorkers: Math.max(3, availableParallelism()),
   },

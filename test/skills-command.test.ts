@@ -2,6 +2,7 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { PROOF_MS } from './limits.js';
 import { channelSkill, createSmallRepository, type Repository, skillFiles } from './skills/repository.js';
 
 const open: Repository[] = [];
@@ -144,7 +145,7 @@ describe('apply and remove', () => {
   });
 });
 
-test('in whatever order skills come and go, the tree is the same', () => {
+test('in whatever order skills come and go, the tree is the same', { timeout: PROOF_MS }, () => {
   const dependencies = [{ zz: '1.0.0' }, { aa: '1.0.0', zz: '1.0.0' }, { '@scope/b': '2.0.0' }];
   const names = ['alpha', 'slack', 'zulu'];
   const repository = withSkills(
@@ -314,7 +315,7 @@ describe('killed', () => {
   const killer = join(import.meta.dirname, 'skills', 'killer.mjs');
   const killed = (at: number) => ({ NODE_OPTIONS: `--import=${killer}`, KILL_AT: String(at) });
 
-  test('at whichever write of apply, the same command finishes it and remove undoes it', () => {
+  test('at whichever write of apply, the same command finishes it and remove undoes it', { timeout: PROOF_MS }, () => {
     const repository = withSkills(skills);
     apply(repository, 'add-more');
     const whole = repository.tree();
@@ -335,7 +336,7 @@ describe('killed', () => {
     expect(at).toBeLessThan(100);
   });
 
-  test('at whichever write of remove, the same command finishes it', () => {
+  test('at whichever write of remove, the same command finishes it', { timeout: PROOF_MS }, () => {
     const repository = withSkills(skills);
     const before = repository.tree();
     apply(repository, 'add-more');

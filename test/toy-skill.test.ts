@@ -2,18 +2,19 @@
 // one new file and one line each, and the channel's entry in the contract.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { PROOF_MS } from './limits.js';
 import { type Checkout, createCheckout } from './skills/checkout.js';
 
-const MINUTE_MS = 60_000;
 const channels = 'src/channels/index.ts';
 const contract = 'src/channels/contract.test.ts';
 const tools = 'container/agent-runner/src/tools';
 
 let checkout: Checkout;
 beforeAll(() => {
-  checkout = createCheckout();
-}, 4 * MINUTE_MS);
+  checkout = createCheckout([]);
+}, PROOF_MS);
+afterEach(() => checkout.reset());
 afterAll(() => checkout.close());
 
 const toy = (name: string) => readFileSync(join(import.meta.dirname, 'skills', 'toy', `${name}.txt`), 'utf8');
@@ -31,6 +32,12 @@ const changes = () => ({
   edited: checkout.git('diff', '--numstat').split('\n').filter(Boolean),
   created: checkout.git('ls-files', '--others', '--exclude-standard').split('\n').filter(Boolean),
 });
+
+/** It compiles, these files are clean and these tests pass. */
+async function expectSound(files: string[], tests: string[]): Promise<void> {
+  const said = await Promise.all([checkout.compile(), checkout.lint(files), checkout.test(tests)]);
+  expect(said).toEqual(['', '', '']);
+}
 
 test.each([
   ['## Add a channel', ['src/channels/<name>.ts', channels, contract, '`receiving`']],
@@ -54,15 +61,12 @@ test(
     insert(contract, 'import { telegram }', "import { folder } from './folder.js';\n");
     insert(contract, 'const receiving = ', toy('platform'));
     checkout.write(contract, checkout.read(contract).replace('const receiving = {', '$& folder: folderPlatform,'));
-    expect(await checkout.compile()).toBe('');
-    expect(await checkout.lint(['src/channels/folder.ts', channels])).toBe('');
     // A pattern that fits no title would run nothing, and pass.
     for (const title of ['keeps the contract', 'loses nothing'])
       expect(checkout.read('src/channels/testing/contract.ts')).toContain(`\${name} ${title}`);
-    expect(await checkout.test([contract, '-t', '^folder '])).toBe('');
-    checkout.commit();
+    await expectSound(['src/channels/folder.ts', channels], [contract, '-t', '^folder ']);
   },
-  3 * MINUTE_MS,
+  PROOF_MS,
 );
 
 test(
@@ -75,9 +79,7 @@ test(
     );
     expect(changes()).toEqual({ edited: [`1\t0\t${tools}/families.ts`], created: [`${tools}/words.ts`] });
     checkout.write(`${tools}/words.test.ts`, toy('tool-test'));
-    expect(await checkout.compile()).toBe('');
-    expect(await checkout.lint([`${tools}/words.ts`, `${tools}/families.ts`])).toBe('');
-    expect(await checkout.test([`${tools}/words.test.ts`])).toBe('');
+    await expectSound([`${tools}/words.ts`, `${tools}/families.ts`], [`${tools}/words.test.ts`]);
   },
-  3 * MINUTE_MS,
+  PROOF_MS,
 );

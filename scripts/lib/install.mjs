@@ -33,11 +33,13 @@ function required() {
   );
 }
 
-/** npm itself says nothing until it is through; what it has unpacked so far tells how far it is. */
-function howFar() {
+/** What npm has unpacked so far tells how far it is; before, it downloads. @param {string} output */
+function howFar(output) {
   const paths = required().map(([path]) => path);
   const there = paths.filter((path) => existsSync(inRoot(path, 'package.json')));
-  if (there.length < paths.length) return `${there.length} of ${paths.length} packages are there`;
+  const downloads = output.match(/^npm http fetch /gm)?.length ?? 0;
+  if (there.length < paths.length)
+    return `${there.length} of ${paths.length} packages are there, ${downloads} answers of the registry`;
   const { allowScripts = {} } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'));
   const compiled = Object.keys(allowScripts).filter((name) => allowScripts[name]);
   return `all ${paths.length} packages are there; compiling ${compiled.join(', ')}`;
@@ -74,10 +76,11 @@ async function npmCi() {
   if (existsSync(join(headers, 'include', 'node', 'node.h'))) env.npm_config_nodedir ??= headers;
   // `npm start` sets this for its scripts; a production install would leave out the compiler.
   delete env.NODE_ENV;
-  await runQuietly('npm', ['ci', '--no-audit', '--no-fund'], {
+  await runQuietly('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=http'], {
     cwd: root,
     env,
     doing: howFar,
+    noise: /^npm http /,
     failure:
       '`npm ci` failed: see the lines above. A proxy or a lost connection is the usual cause; `npm start` tries again.',
   });

@@ -78,21 +78,22 @@ export function report(error) {
 }
 
 /**
- * Runs a program with its output in a temporary file, of which the last line is told now and then, unless `doing` says what it does.
- * Throws SetupError with `failure` and the output's ends when it fails.
+ * Runs a program with its output in a temporary file. Now and then the last line is told, or what `doing` makes of the output so far.
+ * Throws SetupError with `failure` and the output's ends, without the lines that are `noise`, when it fails.
  * @param {string} program
  * @param {string[]} args
- * @param {{ failure: string, cwd?: string, env?: Record<string, string | undefined>, doing?: () => string, everyMs?: number }} options
+ * @param {{ failure: string, cwd?: string, env?: Record<string, string | undefined>, doing?: (output: string) => string, noise?: RegExp,
+ *   everyMs?: number }} options
  */
-export async function runQuietly(program, args, { failure, cwd, env, doing, everyMs }) {
+export async function runQuietly(program, args, { failure, cwd, env, doing = oneLine, noise = /^$/, everyMs }) {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-log-'));
   const file = join(folder, 'output.log');
   const log = openSync(file, 'w');
-  const lastLine = () => oneLine(readFileSync(file, 'utf8')) || `${program} is at work`;
+  const output = () => readFileSync(file, 'utf8');
   try {
     const child = spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] });
-    const code = await telling(exitCodeOf(child), doing ?? lastLine, everyMs);
-    if (code !== 0) throw new SetupError(failure, bothEnds(readFileSync(file, 'utf8')));
+    const code = await telling(exitCodeOf(child), () => doing(output()) || `${program} is at work`, everyMs);
+    if (code !== 0) throw new SetupError(failure, bothEnds(output(), noise));
   } finally {
     closeSync(log);
     rmSync(folder, { recursive: true, force: true });
@@ -146,9 +147,12 @@ export function lastLines(text, count) {
   return text.trimEnd().split('\n').slice(-count).join('\n');
 }
 
-/** The cause of a failure is in the first lines of some programs and in the last ones of others. @param {string} text */
-function bothEnds(text) {
-  const lines = text.trimEnd().split('\n');
+/** The cause of a failure is in the first lines of some programs and in the last ones of others. @param {string} text @param {RegExp} noise */
+function bothEnds(text, noise) {
+  const lines = text
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !noise.test(line));
   if (lines.length <= 40) return lines.join('\n');
   return [...lines.slice(0, 15), '…', ...lines.slice(-25)].join('\n');
 }

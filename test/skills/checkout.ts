@@ -30,6 +30,8 @@ export interface Checkout extends Repository {
   lint(files: string[]): Promise<string>;
   /** Runs test files; what they say when one fails, else empty. */
   test(files: string[]): Promise<string>;
+  /** As it was created: whatever a test began, wrote or committed is gone. */
+  reset(): void;
 }
 
 /** What is nobody else's: not the packages, not what was built, not the owner's things; the rest is git's to ignore. */
@@ -40,8 +42,8 @@ function belongs(path: string): boolean {
   return !own && second !== 'node_modules' && !deeper.includes('node_modules');
 }
 
-/** The files of this checkout, with this checkout's packages and, beside them, those of all skills. */
-export function createCheckout(): Checkout {
+/** The files of this checkout, with this checkout's packages and, beside them, those of some skills. */
+export function createCheckout(withPackagesOf: SkillInfo[]): Checkout {
   const repository = createRepository({});
   const { root } = repository;
   cpSync(source, root, { recursive: true, verbatimSymlinks: true, filter: belongs });
@@ -49,21 +51,29 @@ export function createCheckout(): Checkout {
   appendFileSync(join(root, '.git', 'info', 'exclude'), 'node_modules\n');
   symlinkSync(join(source, 'node_modules'), join(root, 'node_modules'));
   repository.commit();
-  installDependencies(join(root, '..'));
+  const created = repository.git('rev-parse', 'HEAD').trim();
+  installDependencies(join(root, '..'), withPackagesOf);
+  let programs = new AbortController();
   const node = (program: string, ...args: string[]) =>
-    outputOnFailure(root, join(source, 'node_modules', program), args);
+    outputOnFailure([join(source, 'node_modules', program), ...args], { cwd: root, signal: programs.signal });
   const buildInfo = ['--incremental', '--tsBuildInfoFile', join(root, '..', 'types.tsbuildinfo')];
   return {
     ...repository,
     compile: () => node('typescript/bin/tsc', '-p', 'tsconfig.json', '--pretty', 'false', ...buildInfo),
     lint: (files) => node('@biomejs/biome/bin/biome', 'check', ...files),
     test: (files) => node('vitest/vitest.mjs', 'run', ...files),
+    reset() {
+      programs.abort();
+      programs = new AbortController();
+      repository.git('reset', '-q', '--hard', created);
+      repository.git('clean', '-fdq');
+    },
   };
 }
 
 /** One folder above the checkout, where Node and the compiler look next: the packages of this checkout stay as they are. */
-function installDependencies(folder: string): void {
-  const dependencies = Object.assign({}, ...skills.map((skill) => skill.dependencies));
+function installDependencies(folder: string, some: SkillInfo[]): void {
+  const dependencies = Object.assign({}, ...some.map((skill) => skill.dependencies));
   if (Object.keys(dependencies).length === 0) return;
   // The same as this checkout's, so that the compiler sees its types once.
   const nodeTypes = z.object({ version: z.string() });
@@ -84,10 +94,10 @@ function installDependencies(folder: string): void {
   execFileSync('npm', args, { cwd: folder, env: cleanEnvironment(), stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-async function outputOnFailure(cwd: string, program: string, args: string[]): Promise<string> {
-  const options = { cwd, env: cleanEnvironment(), maxBuffer: 64 * 1024 * 1024 };
+async function outputOnFailure(args: string[], where: { cwd: string; signal: AbortSignal }): Promise<string> {
+  const options = { ...where, env: cleanEnvironment(), maxBuffer: 64 * 1024 * 1024 };
   try {
-    await run(process.execPath, [program, ...args], options);
+    await run(process.execPath, args, options);
     return '';
   } catch (error) {
     const { stdout, stderr } = z.object({ stdout: z.string(), stderr: z.string() }).parse(error);
