@@ -1,5 +1,7 @@
 // Discord on 127.0.0.1: its gateway and the part of its REST API that a bot uses, for the real discord.js. What people do is here; HTTP and
 // sockets are in discord-serve.ts, the REST routes in discord-routes.ts.
+
+import { HANG_MS } from '../limits.js';
 import { describeChannel, describeGuild, describeMessage } from './discord-routes.js';
 import { type DiscordServer, serveDiscord } from './discord-serve.js';
 import { createWaiters } from './telegram-wait.js';
@@ -138,7 +140,7 @@ export async function startFakeDiscord() {
     untilCalled: (route: string): Promise<true> =>
       waiters.until(
         () => world.requests.includes(route) || undefined,
-        10_000,
+        HANG_MS,
         () => `${route}; ${world.requests}`,
       ),
     offline: server.offline,

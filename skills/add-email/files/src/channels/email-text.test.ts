@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { htmlToText, ownWords } from './email-text.js';
 import { whenBusy } from '../../test/limits.js';
 import { holds } from '../../test/property.js';
+import { htmlToText, ownWords } from './email-text.js';
 
 const reply = (text: string) => ownWords(text, true);
 

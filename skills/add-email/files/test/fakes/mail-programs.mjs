@@ -24,12 +24,17 @@ function reasonNotTo() {
 }
 
 function install() {
+  // Test files run beside each other, and apt-get does not wait for another one.
   const apt = (...args) =>
     // Without --no-remove it would take away another mail server.
-    spawnSync('apt-get', ['-q', '-y', '--no-install-recommends', '--no-remove', ...args], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-      encoding: 'utf8',
-    });
+    spawnSync(
+      'flock',
+      ['/tmp/pinch-apt.lock', 'apt-get', '-q', '-y', '--no-install-recommends', '--no-remove', ...args],
+      {
+        env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+        encoding: 'utf8',
+      },
+    );
   const ran = [apt('update'), apt('install', ...missing)].at(-1);
   return ran?.status === 0 ? undefined : `apt-get could not install ${missing.join(' ')}: ${ran?.stderr.trim()}`;
 }

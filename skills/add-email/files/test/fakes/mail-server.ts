@@ -108,7 +108,7 @@ function answers(port: number, greeting: string): Promise<true> {
       socket.once('data', (bytes) => done(bytes.toString().startsWith(greeting) || undefined));
       socket.once('error', () => done(undefined));
     });
-  return eventually(once, `a greeting on port ${port}`, 15_000);
+  return eventually(once, `a greeting on port ${port}`);
 }
 
 const maildir = (folder: string, address: string) => join(folder, 'mail', address, 'Maildir');
@@ -165,7 +165,7 @@ function submission(folder: string, port: number): Pick<MailServer, 'submit'> {
         auth: { user: login, pass: PASSWORD },
       });
       await transport.sendMail({ raw: raw.replace(/\r?\n/g, '\r\n'), envelope: { from: login, to } });
-      await eventually(() => stored(folder, to).length > before || undefined, 'the mail lies in the mailbox', 10_000);
+      await eventually(() => stored(folder, to).length > before || undefined, 'the mail lies in the mailbox');
     },
   };
 }

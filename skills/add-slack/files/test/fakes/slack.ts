@@ -1,6 +1,7 @@
 // Slack on 127.0.0.1: Socket Mode and the part of the Web API that a bot uses, for the real @slack/socket-mode and @slack/web-api.
 // What people do is here; HTTP and sockets are in slack-serve.ts, the methods in slack-methods.ts.
 import { randomUUID } from 'node:crypto';
+import { HANG_MS } from '../limits.js';
 import { callMethod, fileBytes, takeUpload } from './slack-methods.js';
 import { type SlackServer, serveSlack } from './slack-serve.js';
 import { createWaiters } from './telegram-wait.js';
@@ -158,13 +159,13 @@ export async function startFakeSlack() {
     untilAcknowledged: (): Promise<true> =>
       waiters.until(
         () => world.held.length === 0 || undefined,
-        10_000,
+        HANG_MS,
         () => `${world.held.length} held events`,
       ),
     untilCalled: (method: string): Promise<true> =>
       waiters.until(
         () => world.requests.includes(method) || undefined,
-        10_000,
+        HANG_MS,
         () => `${method}; ${world.requests}`,
       ),
     offline: server.offline,

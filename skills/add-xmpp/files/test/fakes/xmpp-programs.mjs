@@ -18,11 +18,16 @@ function reasonNotTo() {
 }
 
 function install() {
+  // Test files run beside each other, and apt-get does not wait for another one.
   const apt = (...args) =>
-    spawnSync('apt-get', ['-q', '-y', '--no-install-recommends', '--no-remove', ...args], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-      encoding: 'utf8',
-    });
+    spawnSync(
+      'flock',
+      ['/tmp/pinch-apt.lock', 'apt-get', '-q', '-y', '--no-install-recommends', '--no-remove', ...args],
+      {
+        env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+        encoding: 'utf8',
+      },
+    );
   const ran = [apt('update'), apt('install', 'prosody')].at(-1);
   return ran?.status === 0 ? undefined : `apt-get could not install prosody: ${ran?.stderr.trim()}`;
 }

@@ -46,7 +46,7 @@ export async function startXmppServer({ archive = true, tls = false } = {}): Pro
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await eventually(() => isOpen(port), `somebody on port ${port}`, 15_000);
+    await eventually(() => isOpen(port), `somebody on port ${port}`);
   } catch (cause) {
     const log = join(folder, 'log');
     const said = existsSync(log) ? readFileSync(log, 'utf8') : 'nothing';
