@@ -2,7 +2,9 @@
 import type { Clock } from './clock.js';
 import { type Command, helpText, parseRegistration } from './decide/commands.js';
 import type { Logger } from './log.js';
+import { shownLine } from './one-line.js';
 import type { Pairing } from './pairing.js';
+import type { Person } from './store/groups.js';
 import type { Store } from './store/index.js';
 import { answerTaskCommand } from './task-commands.js';
 import type { Tasks } from './tasks.js';
@@ -93,11 +95,49 @@ function registerChat(context: CommandContext, chat: Chat, argument: string): st
   // What works or waits belongs to the old group: its answer must not come out of the new one.
   if (chat.groupId !== group.id) cancelRuns(context, chat, null);
   store.groups.assignChat(chat.id, group.id);
-  store.groups.setSenders(chat.id, wanted.sendersPolicy, wanted.listed);
+  const { ids, names, unknown } = resolveListed(store, chat, wanted.listed);
+  store.groups.setSenders(chat.id, wanted.sendersPolicy, ids);
   const who =
     wanted.sendersPolicy === 'all'
       ? 'Everyone here may ask me'
-      : `You and ${wanted.listed.join(', ') || 'nobody else'} may ask me`;
+      : `You and ${names.join(', ') || 'nobody else'} may ask me`;
   const how = chat.kind === 'group' ? `: say @${assistantName} or reply to me` : '';
-  return `This chat now belongs to the group \`${group.folder}\`. ${who}${how}.`;
+  const doubt = unknown.length > 0 ? `\n\n${unknownPeople(store, chat, unknown)}` : '';
+  return `This chat now belongs to the group \`${group.folder}\`. ${who}${how}.${doubt}`;
+}
+
+/**
+ * People named for a list, as ids: what they call themselves is looked up once, now, among those who wrote in this chat last, and gives no
+ * right later. What means nobody, or more than one, stays as it is and is taken for an id.
+ */
+export function resolveListed({ groups }: Store, chat: Chat, wanted: string[]) {
+  const people = groups.peopleIn(chat.id);
+  const same = (one: string | null, other: string) => one?.toLowerCase() === other.toLowerCase();
+  // Nobody is called like an id: a stranger may have taken that of somebody who never wrote here for a name.
+  const isId = (word: string) => /[\d@]/.test(word);
+  const found = wanted.map((word) => {
+    const byId = people.filter(({ address }) => same(address, word));
+    const byName = people.filter(({ name, username }) =>
+      word.startsWith('@') ? same(username, word.slice(1)) : !isId(word) && same(name, word),
+    );
+    const [person, ...others] = byId.length > 0 ? byId : byName;
+    return { word, person: others.length === 0 ? person : undefined };
+  });
+  return {
+    ids: found.map(({ word, person }) => person?.address ?? word),
+    names: found.map(({ word, person }) => (person ? personText(person) : shownLine(word, 80))),
+    unknown: found.filter(({ person, word }) => !person && !isId(word)).map(({ word }) => word),
+  };
+}
+
+const personText = ({ name, address, username }: Person) =>
+  `${shownLine(name, 80)} (${shownLine([address, username && `@${username}`].filter(Boolean).join(', '), 120)})`;
+
+function unknownPeople({ groups }: Store, chat: Chat, unknown: string[]): string {
+  const people = groups.peopleIn(chat.id).slice(0, 20).map(personText);
+  const words = unknown.map((word) => shownLine(word, 80)).join(', ');
+  return (
+    `I take ${words} as ids: a name that I do not know, or that several use, is no proof of who somebody is. Give the id or \`@\` and the ` +
+    `user name, or let them write here and say this again. Who wrote here: ${people.join(', ') || 'nobody yet'}.`
+  );
 }

@@ -4,7 +4,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from './channels/inbound-message.js';
 import { answerCommand, type CommandContext } from './commands.js';
 import { helpText } from './decide/commands.js';
-import { decideRoute, type Route } from './decide/router.js';
+import { decideRoute, type Route, standingOf } from './decide/router.js';
 import { type Chat, sessionName } from './types.js';
 
 export interface IntakeDeps extends CommandContext {
@@ -29,7 +29,8 @@ export function createIntake(deps: IntakeDeps) {
     }
     const received = store.transaction(() => {
       const seen = recordPeople(deps, channel, inbound);
-      const route = decideRoute({ ...inbound, ...seen, assistantName: deps.assistantName });
+      const addressesAssistant = inbound.addressesAssistant || answersUs(deps, seen.chat, inbound);
+      const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName: deps.assistantName });
       deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
       return apply(deps, { channel, inbound, ...seen, route });
     });
@@ -48,6 +49,7 @@ export function createIntake(deps: IntakeDeps) {
         text,
         sentAt: deps.clock.now(),
         addressesAssistant: true,
+        forwarded: false,
         edited: false,
         media: [],
       }),
@@ -57,6 +59,10 @@ export function createIntake(deps: IntakeDeps) {
 }
 
 export type Intake = ReturnType<typeof createIntake>;
+
+/** By our own row: what a quote says about itself is its sender's word. */
+const answersUs = ({ store }: IntakeDeps, { id }: Chat, { replyTo }: InboundMessage): boolean =>
+  replyTo !== undefined && store.messages.sent(id, replyTo.platformId) !== undefined;
 
 interface Seen {
   chat: Chat;
@@ -68,12 +74,10 @@ function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage
   const now = deps.clock.now();
   const { address, alias = address, name } = inbound.sender;
   const username = inbound.sender.username ?? null;
-  const row = store.groups.seenSender({ channel, address, name, username });
-  const isOwner =
-    row.isOwner ||
-    OWNER_CHANNELS.has(channel) ||
-    (deps.owner?.channel === channel && [address, alias].includes(deps.owner.address));
   let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
+  const row = store.groups.seenSender({ channel, address, name, username, chatId: chat.id });
+  const isNamed = deps.owner?.channel === channel && [address, alias].includes(deps.owner.address);
+  const isOwner = !inbound.sender.isNameOnly && (row.isOwner || OWNER_CHANNELS.has(channel) || isNamed);
   if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
     const main = store.groups.ensure('main', true, now);
     store.groups.assignChat(chat.id, main.id);
@@ -119,6 +123,7 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
     direction: 'in' as const,
     senderId: sender.id,
     senderName: sender.name,
+    ...standingOf(routed),
     edited: false,
     now: deps.clock.now(),
     command: route.kind === 'command',

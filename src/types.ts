@@ -1,6 +1,6 @@
 // The rows of the store as the rest of the code sees them (design §2 has the words). All times are epoch ms.
 import { z } from 'zod';
-import { errorClass, promptMedia } from './wire.js';
+import { errorClass, promptMedia, senderRole } from './wire.js';
 
 const flag = z.number().transform((value) => value === 1);
 /** A column that holds JSON of this shape. */
@@ -46,7 +46,7 @@ export const chatRow = z.object({
   groupId: z.number().nullable(),
   sessionNumber: z.number(),
   sendersPolicy,
-  /** Sender addresses, user names or display names that may trigger under policy `listed`. */
+  /** Sender addresses, and `@` with user names, that may trigger under policy `listed`. */
   listedSenders: json(z.array(z.string())).catch([]),
 });
 export type Chat = z.infer<typeof chatRow>;
@@ -81,6 +81,12 @@ export const messageRow = z.object({
   media: json(z.array(storedMedia)).catch([]),
   sentAt: z.number(),
   edited: flag,
+  senderId: z.number().nullable(),
+  /** Who spoke, as it was known when the message came; null for our own and for old ones. */
+  role: senderRole.nullable().catch(null),
+  /** Their words may start work in that chat. */
+  mayAsk: flag,
+  forwarded: flag,
 });
 export type StoredMessage = z.infer<typeof messageRow>;
 /** With whether a run that already started carries it, so that its text may have reached the model. */

@@ -36,14 +36,37 @@ export const promptMedia = z.object({
 });
 export type PromptMedia = z.infer<typeof promptMedia>;
 
+/** Who speaks, by what the platform vouches for: the machine's owner, somebody who was named as one who may ask, anybody else. */
+export const senderRole = z.enum(['owner', 'listed', 'member']);
+export type SenderRole = z.infer<typeof senderRole>;
+
 export const promptMessage = z.object({
   /** Row id in `messages`; the runner writes it into the session history so that no message reaches the model twice. */
   id: z.number().int(),
+  /** What they call themselves; anybody can take any name. */
   sender: z.string(),
+  /** The same for the same person. */
+  senderId: z.number().int().optional(),
+  /** Made by the host; `task` for what nobody says just now. */
+  role: senderRole.or(z.literal('task')).optional(),
+  /** False: their words start no work here, they are context. */
+  mayAsk: z.boolean().optional(),
   /** Epoch ms, the platform's time. */
   sentAt: z.number().int(),
   text: z.string(),
-  replyTo: z.object({ sender: z.string(), text: z.string() }).optional(),
+  /** Somebody else's words, passed on. */
+  forwarded: z.boolean().optional(),
+  replyTo: z
+    .object({
+      sender: z.string(),
+      text: z.string(),
+      role: senderRole.or(z.literal('assistant')).optional(),
+      /** What of it was picked out. */
+      part: z.string().optional(),
+      /** We do not have the message: sender and text are what the quote claims. */
+      unverified: z.boolean().optional(),
+    })
+    .optional(),
   edited: z.boolean().optional(),
   media: z.array(promptMedia),
   /** Data from outside that came with it: what a script printed, what a hook received. Never instructions. */

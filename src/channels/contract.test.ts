@@ -16,6 +16,7 @@ async function telegramPlatform(): Promise<Platform> {
     create: (deps) => telegram.create({ TELEGRAM_BOT_TOKEN: fake.token, TELEGRAM_API_ROOT: fake.url }, deps),
     address: String(chat.id),
     says: (text) => void fake.userSends(chat, anna, text),
+    passesOn: (text) => void fake.userSends(chat, anna, { text, forwarded: true }),
     read: () => fake.sent.map((sent) => sent.plain),
     unacknowledged: () => fake.pendingUpdates().length,
     offline: fake.offline,
@@ -47,6 +48,9 @@ async function whatsappPlatform(): Promise<Platform> {
       said = said.then(() => anna.says(text, { encrypted: true }));
       return said;
     },
+    passesOn: (text) =>
+      anna.says({ message: { extendedTextMessage: { text, contextInfo: { isForwarded: true, forwardingScore: 1 } } } }),
+    claimsToAnswer: (text) => anna.says(text, { replyTo: { id: 'NEVER', by: 'me', text: 'Shall I pay?' } }),
     read: () => anna.received.map((received) => received.text ?? ''),
     unacknowledged: fake.unconfirmed,
     offline: fake.faults.refuse,

@@ -56,19 +56,28 @@ const inboundMessage = z.object({
     /** What the platform knows the person by; never something people choose for themselves and others could take. */
     address: identifier,
     name: label,
+    /** Unique on the whole platform, or not given. */
     username: label.optional(),
     /** Another address of the same person, as good as the first. */
     alias: identifier.optional(),
+    /** The address is only a name in this chat, which somebody else could take: it gives no rights. */
+    isNameOnly: z.boolean().optional(),
   }),
   /** The platform's id of the message, unique within the chat. */
   platformId: identifier,
   text: words(MAX_TEXT_CHARS),
   /** Epoch ms, the platform's time; for display only, never for order. */
   sentAt: z.number().catch(-1),
-  /** A native mention of the assistant, or a reply to one of its messages. The `@Name` text rule is intake's. */
+  /**
+   * A native mention of the assistant, or a reply to one of its messages where the platform itself says so. A quote that the sender's program
+   * makes proves nothing: intake looks whether we sent such a message. The `@Name` text rule is intake's as well.
+   */
   addressesAssistant: z.boolean().catch(false),
   /** Never starts work: a reaction, or what somebody says as the assistant's own account. */
   contextOnly: z.boolean().optional(),
+  /** Somebody else's words, passed on: never a command, never a call for the assistant. */
+  forwarded: z.boolean().catch(false),
+  /** What is answered, as it reached us: shown as claimed unless we have the message itself, by this id. */
   replyTo: z
     .object({ platformId: identifier, sender: label, text: words(MAX_QUOTE_CHARS) })
     .optional()

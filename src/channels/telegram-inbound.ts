@@ -44,6 +44,7 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
     platformId: String(source.message_id),
     text: textOf(source, bot),
     sentAt: (source.edit_date ?? source.date) * 1_000,
+    forwarded: source.forward_origin !== undefined,
     addressesAssistant: mentions(source, bot) || replied?.from?.id === bot.id,
     ...(replied ? { replyTo: quoteOf(replied, source, bot) } : {}),
     media: mediaOf(source),
@@ -81,8 +82,7 @@ function mentions(source: Message, bot: BotIdentity): boolean {
 function textOf(source: Message, bot: BotIdentity): string {
   const own = new RegExp(`^(/[a-z0-9_]+)@${bot.username}\\b`, 'i');
   const words = wordsOf(source).replace(own, '$1');
-  const forwarded = source.forward_origin ? '[forwarded] ' : '';
-  return `${forwarded}${words || wordless(source)}`.trim();
+  return (words || wordless(source)).trim();
 }
 
 function wordless({ venue, location, contact, poll, dice, sticker }: Message): string {

@@ -33,6 +33,7 @@ describe('updates as messages', () => {
       platformId: '5',
       text: 'hello',
       sentAt: 1_700_000_000_000,
+      forwarded: false,
       addressesAssistant: false,
       edited: false,
       media: [],
@@ -130,9 +131,20 @@ describe('updates as messages', () => {
     [{ poll: { question: 'When?', options: [{ text: 'Mon' }, { text: 'Tue' }] } }, 'When? — Mon / Tue'],
     [{ dice: { emoji: '🎲', value: 5 } }, '🎲: 5'],
     [{ sticker: { file_id: 's', is_animated: true, is_video: false, emoji: '😀' } }, '😀'],
-    [{ text: 'news', forward_origin: { type: 'hidden_user', date: 1, sender_user_name: 'X' } }, '[forwarded] news'],
   ])('%j is told in words', (message, words) => {
     expect(messageOf(message).text).toContain(words);
+  });
+
+  test.each([
+    'hidden_user',
+    'user',
+    'chat',
+    'channel',
+  ])('what is passed on from a %s is marked, its words are its words', (type) => {
+    const forward_origin = { type, date: 1 };
+    expect(messageOf({ text: '/stop', forward_origin })).toMatchObject({ forwarded: true, text: '/stop' });
+    const photo = { photo: [{ file_id: 'f' }], caption: '/stop', forward_origin };
+    expect(messageOf(photo)).toMatchObject({ forwarded: true, text: '/stop' });
   });
 
   test.each([

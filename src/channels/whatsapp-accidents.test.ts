@@ -78,6 +78,7 @@ describe('messages in', () => {
         platformId: `${id}/200000000000001`,
         text: 'hello',
         sentAt: expect.any(Number),
+        forwarded: false,
         addressesAssistant: false,
         edited: false,
         media: [],
@@ -111,15 +112,36 @@ describe('messages in', () => {
     });
   });
 
-  test('a reply to the assistant addresses it and quotes its words', async () => {
+  test('a reply to the assistant names the message by the id that we know it by; whether it is ours, our rows say', async () => {
     const { host, channel } = await open();
     const { platformId } = await channel.send(part('tea is ready', '1.0', group.id));
     await ann.says('which?', { to: group, replyTo: { id: platformId, by: 'me', text: 'tea is ready' }, ...secret });
     await host.until(() => host.messages.length === 1);
     expect(host.messages[0]).toMatchObject({
-      addressesAssistant: true,
+      addressesAssistant: false,
       replyTo: { platformId, sender: 'Pinch', text: 'tea is ready' },
     });
+    const { id } = await ann.says('the green one', { to: group, ...secret });
+    await bob.says('yes', { to: group, replyTo: { id, by: ann, text: 'something else' }, ...secret });
+    await host.until(() => host.messages.length === 3);
+    expect(host.messages[2]?.replyTo?.platformId).toBe(host.messages[1]?.platformId);
+  });
+
+  test.each([
+    ['a text', { extendedTextMessage: { text: 'x' } }],
+    ['a picture', { imageMessage: { caption: 'x' } }],
+    ['a place', { locationMessage: { degreesLatitude: 1, degreesLongitude: 2 } }],
+    ['a contact', { contactMessage: { displayName: 'x' } }],
+    ['a poll', { pollCreationMessage: { name: 'x' } }],
+  ])('%s that is passed on is marked', async (_name, content) => {
+    const { host } = await open();
+    const marked = Object.entries(content).map(([field, part]) => [
+      field,
+      { ...part, contextInfo: { isForwarded: true } },
+    ]);
+    await ann.says({ message: Object.fromEntries(marked) }, secret);
+    await host.until(() => host.messages.length === 1);
+    expect(host.messages[0]).toMatchObject({ forwarded: true, text: expect.stringMatching(/./) });
   });
 
   test('a reaction says what to, and starts nothing', async () => {

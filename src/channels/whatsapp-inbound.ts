@@ -80,7 +80,8 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
     platformId: `${id}/${key.fromMe ? 'me' : (jidDecode(key.participant || chatJid)?.user ?? '')}`,
     text,
     sentAt: Number(message.messageTimestamp ?? 0) * 1_000,
-    addressesAssistant: addresses(content, account),
+    forwarded: contextOf(content)?.isForwarded === true,
+    addressesAssistant: isMentioned(content, account),
     ...(replyTo && { replyTo }),
     edited: edit !== undefined,
     media,
@@ -91,15 +92,16 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
 /** The part of a message that says what it answers and whom it mentions. */
 function contextOf(content: Content): proto.IContextInfo | null | undefined {
   const { extendedTextMessage, imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage } = content;
-  const parts = [extendedTextMessage, imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage];
-  return parts.find((part) => part?.contextInfo)?.contextInfo;
+  const { locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage } = content;
+  const polls = [content.pollCreationMessage, content.pollCreationMessageV2, content.pollCreationMessageV3];
+  const files = [imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage];
+  const cards = [locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage];
+  return [extendedTextMessage, ...files, ...cards, ...polls].find((part) => part?.contextInfo)?.contextInfo;
 }
 
-/** A mention, by phone number or LID, or an answer to one of our messages. */
-function addresses(content: Content, { jids }: Account): boolean {
-  const { mentionedJid, participant, stanzaId } = contextOf(content) ?? {};
-  const named = [...(mentionedJid ?? []), ...(stanzaId && participant ? [participant] : [])];
-  return named.some((jid) => jids.includes(jidNormalizedUser(jid)));
+/** By phone number or LID. An answer to one of our messages is the sender's word: only our own rows prove it. */
+function isMentioned(content: Content, { jids }: Account): boolean {
+  return (contextOf(content)?.mentionedJid ?? []).some((jid) => jids.includes(jidNormalizedUser(jid)));
 }
 
 const MAX_QUOTE_CHARS = 500;
@@ -111,7 +113,8 @@ function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] 
   const byUs = account.jids.includes(jidNormalizedUser(participant ?? ''));
   const text = [...textOf(quoted, account)].slice(0, MAX_QUOTE_CHARS).join('');
   return {
-    platformId: stanzaId,
+    // As its own message was named: ours by the id alone.
+    platformId: byUs ? stanzaId : `${stanzaId}/${jidDecode(participant ?? '')?.user ?? ''}`,
     sender: byUs ? account.assistantName : identify(account, participant).address,
     text: text || '[media]',
   };

@@ -1,6 +1,7 @@
 // Takes in what Baileys reports: each message is committed before the handler returns, because WhatsApp was already told that we have it.
 import { jidNormalizedUser, type proto, type WAMessage, type WASocket } from '@whiskeysockets/baileys';
 import { z } from 'zod';
+import type { Logger } from '../log.js';
 import type { ChannelDeps, InboundMessage } from './channel.js';
 import type { GroupCache } from './whatsapp-groups.js';
 import { type Account, mapMessage } from './whatsapp-inbound.js';
@@ -40,23 +41,12 @@ export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }
   });
   const linkedAt = (): number => Number(storage.get('meta', ['linked-at'])['linked-at'] ?? Number.POSITIVE_INFINITY);
 
-  /** One that we cannot read must neither come again and again nor be lost without a word. */
-  function understood(message: WAMessage, reader: Account): InboundMessage | undefined {
-    for (const version of [message, { ...message, message: { conversation: '[a message that I could not read]' } }])
-      try {
-        return mapMessage(version, reader);
-      } catch (error) {
-        log.error({ error: error instanceof Error ? error.name : 'unknown' }, 'whatsapp message not understood');
-      }
-    return undefined;
-  }
-
   function takeOne(sock: WASocket, message: WAMessage): void {
     // A stub could not be read yet and comes again under the same id; it may carry a key meanwhile.
     if (!message.message || message.messageStubType || ours(message.key.id ?? '')) return;
     // What was said before the account was linked is history, not work.
     if (Number(message.messageTimestamp ?? 0) * 1_000 < linkedAt() - CLOCKS_DIFFER_MS) return;
-    const mapped = understood(message, account(sock));
+    const mapped = understood(log, message, account(sock));
     if (!mapped) return;
     const { address, alias } = mapped.sender;
     if (alias !== undefined && mapped.chat.kind === 'direct') deps.onChatMoved(alias, address);
@@ -97,4 +87,15 @@ export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }
         storage.set([{ kind: 'meta', id: 'linked-at', value: String(clock.now()) }]);
     },
   };
+}
+
+/** One that we cannot read must neither come again and again nor be lost without a word. */
+function understood(log: Logger, message: WAMessage, reader: Account): InboundMessage | undefined {
+  for (const version of [message, { ...message, message: { conversation: '[a message that I could not read]' } }])
+    try {
+      return mapMessage(version, reader);
+    } catch (error) {
+      log.error({ error: error instanceof Error ? error.name : 'unknown' }, 'whatsapp message not understood');
+    }
+  return undefined;
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { needsPerson } from '../channels/channel.js';
-import { cancelRuns } from '../commands.js';
+import { cancelRuns, resolveListed } from '../commands.js';
 import { folderProblem } from '../decide/commands.js';
 import { startOfDay } from '../decide/day.js';
 import { findChat } from '../gateway/calls.js';
@@ -148,7 +148,7 @@ function addChats(app: Hono, deps: DashboardDeps): void {
       // What works or waits belongs to the old group: its answer must not come out of the new one.
       if (before.groupId !== group.id) cancelRuns(deps, before, null);
       groups.assignChat(id, group.id);
-      groups.setSenders(id, senders, listed);
+      groups.setSenders(id, senders, resolveListed(deps.store, before, listed).ids);
       return groups.chat(id);
     });
     return c.json({ chat: { ...chat, folder } });

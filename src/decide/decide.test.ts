@@ -39,11 +39,14 @@ describe('the router', () => {
   const base: RouteInput = {
     text: 'hello',
     addressesAssistant: false,
-    sender: { address: '7', name: 'Anna', username: 'anna_x', isOwner: false },
+    forwarded: false,
+    sender: { address: '7', username: 'anna_x', isOwner: false },
     chat: { kind: 'group', groupId: 1, sendersPolicy: 'all', listedSenders: [] },
     assistantName: 'Pinch',
   };
   const chat = (change: Partial<RouteInput['chat']>) => ({ chat: { ...base.chat, ...change } });
+  const listed = (...listedSenders: string[]) => chat({ sendersPolicy: 'listed', listedSenders });
+  const called = (change: Partial<RouteInput['sender']>) => ({ sender: { ...base.sender, ...change } });
   const owner = { sender: { ...base.sender, isOwner: true } };
   test.each<[string, Partial<RouteInput>, string]>([
     ['a stranger writes directly', chat({ kind: 'direct', groupId: null }), 'ignore'],
@@ -71,6 +74,26 @@ describe('the router', () => {
       { text: '@Pinch hi', ...chat({ sendersPolicy: 'listed', listedSenders: ['@Anna_X'] }) },
       'trigger',
     ],
+    ['a listed id', { text: '@Pinch hi', ...chat({ sendersPolicy: 'listed', listedSenders: ['7'] }) }, 'trigger'],
+    ['a user name without its sign', { text: '@Pinch hi', ...listed('anna_x') }, 'context'],
+    ['a user name like a listed id', { text: '@Pinch hi', ...listed('55'), ...called({ username: '55' }) }, 'context'],
+    [
+      'an id like a listed user name',
+      { text: '@Pinch hi', ...listed('@ben'), ...called({ address: '@ben' }) },
+      'context',
+    ],
+    ['an id that is only a name', { text: '@Pinch hi', ...listed('7'), ...called({ isNameOnly: true }) }, 'context'],
+    [
+      'a forwarded command of the owner',
+      { text: '/stop', forwarded: true, ...chat({ kind: 'direct' }), ...owner },
+      'trigger',
+    ],
+    [
+      'a forwarded call in a group',
+      { text: '@Pinch /stop', forwarded: true, addressesAssistant: true, ...owner },
+      'context',
+    ],
+    ['a forwarded pairing', { text: '/pair A', forwarded: true, ...chat({ kind: 'direct', groupId: null }) }, 'ignore'],
     ['the owner is always listed', { text: '@Pinch hi', ...chat({ sendersPolicy: 'listed' }), ...owner }, 'trigger'],
     ['a path is no command', { text: '/etc/passwd is a file', ...chat({ kind: 'direct' }), ...owner }, 'trigger'],
     ['a pairing code in a direct chat', { text: '/pair ABC', ...chat({ kind: 'direct', groupId: null }) }, 'pair'],

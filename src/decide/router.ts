@@ -1,5 +1,6 @@
 // Where an inbound message goes: pure rules, no I/O (design §2, §8).
 import type { Chat } from '../types.js';
+import type { SenderRole } from '../wire.js';
 import { type Command, parseCommand } from './commands.js';
 
 export type Route =
@@ -17,25 +18,31 @@ export interface RouteInput {
   text: string;
   addressesAssistant: boolean;
   contextOnly?: boolean | undefined;
-  sender: { address: string; alias?: string | undefined; name: string; username: string | null; isOwner: boolean };
+  forwarded: boolean;
+  sender: {
+    address: string;
+    alias?: string | undefined;
+    username: string | null;
+    isNameOnly?: boolean | undefined;
+    isOwner: boolean;
+  };
   chat: Pick<Chat, 'kind' | 'groupId' | 'sendersPolicy' | 'listedSenders'>;
   assistantName: string;
 }
 
 /** Decides what an inbound message is; never throws. */
 export function decideRoute(input: RouteInput): Route {
-  if (input.contextOnly)
-    return input.chat.groupId === null ? { kind: 'ignore', why: 'unregistered' } : { kind: 'context' };
-  const text = stripLeadingTrigger(input.text, input.assistantName);
-  const command = parseCommand(text);
-  if (command?.name === 'pair' && input.chat.kind === 'direct') return { kind: 'pair', code: command.argument };
+  const { chat, forwarded } = input;
+  if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore', why: 'unregistered' } : { kind: 'context' };
+  // What was passed on are somebody else's words.
+  const command = forwarded ? undefined : parseCommand(stripLeadingTrigger(input.text, input.assistantName));
+  if (command?.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: command.argument };
   if (command && mayCommand(command, input)) return { kind: 'command', command };
-  if (input.chat.groupId === null) return { kind: 'ignore', why: 'unregistered' };
-  if (!mayTrigger(input)) return { kind: 'context' };
-  if (input.chat.kind === 'direct') return { kind: 'trigger' };
-  return input.addressesAssistant || mentionsName(input.text, input.assistantName)
-    ? { kind: 'trigger' }
-    : { kind: 'context' };
+  if (chat.groupId === null) return { kind: 'ignore', why: 'unregistered' };
+  if (!standingOf(input).mayAsk) return { kind: 'context' };
+  if (chat.kind === 'direct') return { kind: 'trigger' };
+  const isCalled = input.addressesAssistant || mentionsName(input.text, input.assistantName);
+  return isCalled && !forwarded ? { kind: 'trigger' } : { kind: 'context' };
 }
 
 function mayCommand(command: Command, { sender, chat }: RouteInput): boolean {
@@ -43,12 +50,22 @@ function mayCommand(command: Command, { sender, chat }: RouteInput): boolean {
   return chat.groupId !== null && command.forMembers;
 }
 
-function mayTrigger({ sender, chat }: RouteInput): boolean {
-  if (sender.isOwner || chat.sendersPolicy === 'all') return true;
-  const { address, alias = address, name, username } = sender;
-  const names = [address, alias, name, ...(username ? [username, `@${username}`] : [])];
-  const listed = new Set(chat.listedSenders.map((name) => name.toLowerCase()));
-  return names.some((name) => listed.has(name.toLowerCase()));
+/** Who speaks, and whether their words may start work in the chat. */
+export function standingOf({ sender, chat }: Pick<RouteInput, 'sender' | 'chat'>): {
+  role: SenderRole;
+  mayAsk: boolean;
+} {
+  if (sender.isOwner) return { role: 'owner', mayAsk: true };
+  if (chat.sendersPolicy === 'all') return { role: 'member', mayAsk: true };
+  return isListed(sender, chat.listedSenders) ? { role: 'listed', mayAsk: true } : { role: 'member', mayAsk: false };
+}
+
+/** By what the platform vouches for: ids, and its user names with an `@`. What people call themselves gives no right. */
+function isListed({ address, alias = address, username, isNameOnly }: RouteInput['sender'], listed: string[]): boolean {
+  if (isNameOnly) return false;
+  const ids = [address, alias].filter((id) => !id.startsWith('@'));
+  const known = new Set([...ids, ...(username ? [`@${username}`] : [])].map((id) => id.toLowerCase()));
+  return listed.some((one) => known.has(one.toLowerCase()));
 }
 
 /**

@@ -152,7 +152,10 @@ const ENTITIES: Record<string, string> = { '&lt;': '<', '&gt;': '>', '&quot;': '
 /** What a person wrote in the last message of a text, unescaped, without the mention of the assistant. */
 function wordsOf(xml: string): string {
   const inner = [...xml.matchAll(/<message\b[^>]*>([\s\S]*?)<\/message>/g)].at(-1)?.[1] ?? xml;
-  const words = inner.replace(PREAMBLE, '').replace(/&(lt|gt|quot|amp);/g, (entity) => ENTITIES[entity] ?? entity);
+  const words = inner
+    .replace(/<\/?(?:forwarded|untrusted)\b[^>]*>/g, '')
+    .replace(PREAMBLE, '')
+    .replace(/&(lt|gt|quot|amp);/g, (entity) => ENTITIES[entity] ?? entity);
   return words.replace(/^\s*@[\p{L}\p{N}_-]+[\s,:]*/u, '').trim();
 }
 

@@ -56,7 +56,9 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
-    return Promise.all(store.messages.ofRun(runId).map(async (row) => toPromptMessage(row, await fetchMedia(row))));
+    return Promise.all(
+      store.messages.ofRun(runId).map(async (row) => toPromptMessage(store, row, await fetchMedia(row))),
+    );
   }
 
   return {
@@ -91,15 +93,32 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
 
 /** Not a row: nobody wrote it, and it is no part of the chat. Its id is the run's, as no message has it. */
 function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrusted }: TaskRunInput): PromptMessage {
-  return { id: -id, sender: `Task ${taskId}`, sentAt, text, media: [], ...(untrusted && { untrusted }) };
+  return { id: -id, sender: `Task ${taskId}`, role: 'task', sentAt, text, media: [], ...(untrusted && { untrusted }) };
 }
 
-function toPromptMessage(row: StoredMessage, media: StoredMedia[]): PromptMessage {
-  const { id, senderName: sender, sentAt, text, edited } = row;
-  const replyTo = row.replyTo ? { sender: row.replyTo.sender, text: row.replyTo.text } : undefined;
+function toPromptMessage(store: Store, row: StoredMessage, media: StoredMedia[]): PromptMessage {
+  const { id, senderName: sender, senderId, role, mayAsk, sentAt, text, edited, forwarded } = row;
   // Not the whole row: how the channel names the file is nobody's business inside.
   const files = media.map(({ ref: _, fetched: __, ...file }, index) => ({ ...file, index }));
-  return { id, sender, sentAt, text, edited, replyTo, media: files };
+  const who = { sender, mayAsk, ...(senderId !== null && { senderId }), ...(role && { role }) };
+  return { id, ...who, sentAt, text, edited, forwarded, replyTo: quoteOf(store, row), media: files };
+}
+
+const MAX_QUOTE_CHARS = 500;
+
+/** Our own row of what is answered, where there is one; else what the quote claims, marked as that. */
+function quoteOf({ messages }: Store, { chatId, replyTo }: StoredMessage): PromptMessage['replyTo'] {
+  if (!replyTo) return undefined;
+  const { platformId, sender, text: claimed } = replyTo;
+  const row = messages.sent(chatId, platformId) ?? messages.find(chatId, platformId);
+  if (!row) return { sender, text: claimed, unverified: true };
+  const characters = [...row.text];
+  const isLong = characters.length > MAX_QUOTE_CHARS;
+  const text = isLong ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : row.text || '[media]';
+  const role = row.direction === 'out' ? 'assistant' : row.role;
+  const isPart = claimed !== '' && claimed !== row.text && !row.text.startsWith(claimed.replace(/…$/, ''));
+  const part = isPart && row.text.includes(claimed) ? { part: claimed } : {};
+  return { sender: row.senderName, text, ...(role && { role }), ...part };
 }
 
 type FetchedBy = { channel: Channel | undefined; readers: Record<string, MediaReader>; env: Env };

@@ -16,6 +16,13 @@ export interface SeenSender {
   address: string;
   name: string;
   username: string | null;
+  chatId?: number | null;
+}
+
+export interface Person {
+  address: string;
+  name: string;
+  username: string | null;
 }
 
 export function createGroups(statements: Statements) {
@@ -97,16 +104,20 @@ function createChats({ run, get, all }: Statements) {
   };
 }
 
-function createSenders({ run, get, value }: Statements) {
+function createSenders({ run, get, all, value }: Statements) {
   const seen = get<[seen: SeenSender], Sender>(
-    `INSERT INTO senders (channel, address, name, username) VALUES (@channel, @address, @name, @username)
-     ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username
+    `INSERT INTO senders (channel, address, name, username, seen_in) VALUES (@channel, @address, @name, @username, @chatId)
+     ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username, seen_in = coalesce(excluded.seen_in, seen_in)
      RETURNING *`,
     senderRow,
   );
   const owner = value<[channel: string], number>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
   return {
-    seenSender: (sender: SeenSender): Sender => returned(seen(sender)),
+    /** Those who wrote in this chat last, latest first; at most 1,000. */
+    peopleIn: all<[chatId: number], Person>(
+      'SELECT address, name, username FROM senders WHERE seen_in = ?1 ORDER BY id DESC LIMIT 1000',
+    ),
+    seenSender: (sender: SeenSender): Sender => returned(seen({ chatId: null, ...sender })),
     /** Makes this sender the only owner on the channel. */
     makeOwner: run<[channel: string, address: string]>(
       'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',

@@ -10,11 +10,19 @@ export interface NewMessage
   media?: StoredMedia[];
   now: number;
   edited?: boolean;
+  role?: StoredMessage['role'];
+  mayAsk?: boolean;
+  forwarded?: boolean;
   /** The run that sent it. */
   runId?: number | null;
   /** Commands are answered by the host and never become context. */
   command?: boolean;
 }
+
+const NOTHING_SPECIAL = {
+  ...{ replyTo: null, media: [], edited: false, command: false, runId: null },
+  ...{ role: null, mayAsk: true, forwarded: false },
+};
 
 export interface SearchHit {
   chat: string;
@@ -25,8 +33,8 @@ export interface SearchHit {
 
 export function createMessages({ run, get, all, value }: Statements) {
   const insert = value<[message: NewMessage], number>(
-    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id)
-     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId)
+    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded)
+     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded)
      ON CONFLICT DO NOTHING RETURNING id`,
   );
   const latest = all<[chatId: number, limit: number, afterId: number], StoredMessage>(
@@ -34,14 +42,13 @@ export function createMessages({ run, get, all, value }: Statements) {
     messageRow,
   );
   const search = all<[groupId: number, query: string, limit: number], SearchHit>(
-    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at AS sentAt, m.text FROM messages_fts f
+    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at AS sentAt, iif(m.forwarded, '[forwarded] ', '') || m.text AS text FROM messages_fts f
      JOIN messages m ON m.id = f.rowid JOIN chats ON chats.id = m.chat_id
      WHERE messages_fts MATCH ?2 AND chats.group_id = ?1 ORDER BY rank LIMIT ?3`,
   );
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
-    add: (message: NewMessage): number | undefined =>
-      insert({ replyTo: null, media: [], edited: false, command: false, runId: null, ...message }),
+    add: (message: NewMessage): number | undefined => insert({ ...NOTHING_SPECIAL, ...message }),
     /** The newest version: an edit is stored as `<platform id>#…`. `assigned`: a run that already started carries it, so its text may have reached the model. */
     find: get<[chatId: number, platformId: string], z.infer<typeof storedVersion>>(
       `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
@@ -49,6 +56,11 @@ export function createMessages({ run, get, all, value }: Statements) {
        FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
          AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$')) ORDER BY m.id DESC LIMIT 1`,
       storedVersion,
+    ),
+    /** What we sent under this id. */
+    sent: get<[chatId: number, platformId: string], StoredMessage>(
+      `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out'`,
+      messageRow,
     ),
     /**
      * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.

@@ -64,7 +64,9 @@ export function echo(body: MessagesBody | undefined): ReplyStep {
 function lastMessage(text: string): string {
   const inner = [...text.matchAll(/<message\b[^>]*>([\s\S]*?)<\/message>/g)].at(-1)?.[1];
   const bare =
-    inner?.replace(/^(<reply-to\b[^>]*>[^<]*<\/reply-to>|<edited>[^<]*<\/edited>|<media\b[^>]*\/>)*/, '') ?? text;
+    inner
+      ?.replace(/<\/?forwarded>/g, '')
+      .replace(/^(<reply-to\b[^>]*>[^<]*<\/reply-to>|<edited>[^<]*<\/edited>|<media\b[^>]*\/>)*/, '') ?? text;
   const entities: Record<string, string> = {
     '&lt;': '<',
     '&gt;': '>',

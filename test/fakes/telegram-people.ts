@@ -32,6 +32,8 @@ export interface UserMessage {
   voice?: UserFile;
   audio?: UserFile;
   video?: UserFile;
+  /** Somebody else's words, passed on. */
+  forwarded?: boolean;
   /** Id of the message answered. */
   reply_to?: number;
   /** Id of the user's own message that this is a new version of. */
@@ -131,6 +133,7 @@ function userSends(state: BotState, room: ChatRoom, user: User, what: UserMessag
     ...textContent(what),
     ...mediaContent(state, what),
     ...(reply && { reply_to_message: asReplied(reply) }),
+    ...(what.forwarded && { forward_origin: { type: 'hidden_user', date: unixNow(), sender_user_name: 'Somebody' } }),
   };
   const message = state.world.addMessage(room, user, content);
   pushMessage(state, room, message);

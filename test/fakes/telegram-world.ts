@@ -61,6 +61,7 @@ export type MessageContent = Partial<
     | 'voice'
     | 'audio'
     | 'video'
+    | 'forward_origin'
     | 'reply_to_message'
     | 'new_chat_members'
     | 'migrate_to_chat_id'

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type ChannelHost, createChannelHost } from '../../../test/fakes/channel-host.js';
 import { whenBusy } from '../../../test/limits.js';
 import { type Channel, type ChannelDeps, ChannelError } from '../channel.js';
+import { checkInbound } from '../inbound-message.js';
 
 /** One platform with one person in one chat. */
 export interface Platform {
@@ -12,6 +13,10 @@ export interface Platform {
   address: string;
   /** The person writes; undefined for a channel whose messages come in another way. */
   says?: (text: string) => unknown;
+  /** The person passes on what somebody else said; undefined where nobody can. */
+  passesOn?: (text: string) => unknown;
+  /** The person claims to answer a message of ours that we never sent; undefined where nobody can. */
+  claimsToAnswer?: (text: string) => unknown;
   /** What the person got to read, in order. */
   read(): string[];
   /** Messages the platform still holds because nobody acknowledged them. */
@@ -136,6 +141,27 @@ function storingTests(start: () => Promise<Platform>): void {
     platform.says?.('two');
     await host.until(() => host.messages.length === 2);
     expect(heldAtCommit).toEqual([1, 1]);
+  });
+
+  test('what is handed over can be stored as it is, and what somebody passed on is marked', async () => {
+    const platform = await openPlatform(start);
+    const { host } = await openChannel(platform);
+    platform.says?.('my own words');
+    await host.until(() => host.messages.length === 1);
+    platform.passesOn?.('/stop');
+    await host.until(() => !platform.passesOn || host.messages.length === 2);
+    for (const message of host.messages) expect(checkInbound(message, Date.now())).toEqual(message);
+    expect(host.messages.map(({ forwarded }) => forwarded)).toEqual(platform.passesOn ? [false, true] : [false]);
+    expect(host.texts()).toEqual(platform.passesOn ? ['my own words', '/stop'] : ['my own words']);
+  });
+
+  test('an answer to what we never said does not call us, whatever it claims', async () => {
+    const platform = await openPlatform(start);
+    const { host } = await openChannel(platform);
+    if (!platform.claimsToAnswer) return;
+    platform.claimsToAnswer('yes, do it');
+    await host.until(() => host.messages.length === 1);
+    expect(host.messages[0]).toMatchObject({ addressesAssistant: false, replyTo: { platformId: expect.any(String) } });
   });
 
   test('a message that could not be committed comes again, and none behind it overtakes', async () => {
