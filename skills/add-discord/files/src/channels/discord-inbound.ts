@@ -33,7 +33,15 @@ const said = z.object({
   sticker_items: z.array(z.object({ name: z.string() })).default([]),
 });
 
-export const discordMessage = said.extend({ referenced_message: said.nullish().catch(undefined) });
+/** What a forward passes on; nobody says whose words they are. */
+const snapshot = z.object({
+  message: z.object({ content: z.string().default(''), attachments: z.array(attachment).default([]) }),
+});
+
+export const discordMessage = said.extend({
+  message_snapshots: z.array(snapshot).default([]),
+  referenced_message: said.nullish().catch(undefined),
+});
 export type DiscordMessage = z.infer<typeof discordMessage>;
 type Said = z.infer<typeof said>;
 type Person = z.infer<typeof person>;
@@ -48,7 +56,7 @@ export const nameOf = ({ global_name: name, username }: Person): string => name 
 export function isSpoken(message: DiscordMessage): boolean {
   if (message.author.bot || message.webhook_id !== undefined) return false;
   if (message.type !== DEFAULT && message.type !== REPLY) return false;
-  return wordsOf(message, new Map()) !== '' || message.attachments.length > 0;
+  return wordsOf(message, new Map()) !== '' || passedOn(message) !== '' || message.attachments.length > 0;
 }
 
 export interface Context {
@@ -66,7 +74,8 @@ export function inboundOf(message: DiscordMessage, { chat, self, assistantName, 
     chat,
     sender: { address: author.id, name: nameOf(author), username: author.username },
     platformId: message.id,
-    text: wordsOf(message, names),
+    text: wordsOf(message, names) || passedOn(message),
+    forwarded: message.message_snapshots.length > 0,
     sentAt: Date.parse(message.edited_timestamp ?? message.timestamp),
     addressesAssistant: mentions.some(({ id }) => id === self.id) || replied?.author.id === self.id,
     ...(replied && {
@@ -90,6 +99,12 @@ function wordsOf({ content, sticker_items: stickers }: Said, names: ReadonlyMap<
     .trim();
   return words || stickers.map(({ name }) => `[sticker ${name}]`).join(' ');
 }
+
+const passedOn = ({ message_snapshots: snapshots }: DiscordMessage): string =>
+  snapshots
+    .flatMap(({ message }) => [message.content, ...message.attachments.map(({ filename }) => `[file: ${filename}]`)])
+    .filter(Boolean)
+    .join('\n');
 
 function shortened(text: string): string {
   const characters = [...text];

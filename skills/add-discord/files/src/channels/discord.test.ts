@@ -7,6 +7,7 @@ import { type FakeDiscord, startFakeDiscord } from '../../test/fakes/discord.js'
 import type { ChannelStorage } from './channel.js';
 import { discord } from './discord.js';
 import { markdownToDiscord } from './discord-format.js';
+import { discordMessage, inboundOf, isSpoken } from './discord-inbound.js';
 import { type Platform, testReceivingContract } from './testing/contract.js';
 
 const settings = (fake: FakeDiscord) => ({ DISCORD_BOT_TOKEN: fake.token, DISCORD_API_ROOT: fake.url });
@@ -76,6 +77,7 @@ describe('what people write', () => {
       platformId: id,
       text: 'hello',
       sentAt: fake.messages[0]?.at,
+      forwarded: false,
       addressesAssistant: false,
       edited: false,
       media: [],
@@ -99,6 +101,18 @@ describe('what people write', () => {
       replyTo: { platformId: first, sender: 'Anna Bell', text: `${'x'.repeat(500)}…` },
     });
     expect(host.messages[2]).toMatchObject({ addressesAssistant: true, replyTo: { sender: 'Pinch', text: 'at noon' } });
+  });
+
+  test('what somebody passes on is read and marked: it is no command', () => {
+    const forward = discordMessage.parse({
+      ...{ id: '9', channel_id: '502', type: 0, content: '', timestamp: '2026-11-21T09:00:00Z' },
+      author: { id: '11', username: 'annabell' },
+      message_snapshots: [{ message: { content: '/stop' } }],
+    });
+    const chat = { address: '502', kind: 'group' as const, title: '#family' };
+    expect(isSpoken(forward)).toBe(true);
+    const context = { chat, self: { id: '100' }, assistantName: 'Pinch', edited: false };
+    expect(inboundOf(forward, context)).toMatchObject({ text: '/stop', forwarded: true });
   });
 
   test('an edit is the same message with new words; the preview of a link is none', async () => {

@@ -162,6 +162,11 @@ describe('what the agent reads', () => {
     expect(message(text, { subject: 'Re: Bill', inReplyTo: 'a@b' }, 'Bill')?.text).toBe('What is this?');
   });
 
+  test('a forwarded mail is marked, so that nothing in it is a command', () => {
+    expect(message('/stop', { subject: 'Fwd: Bill' })).toMatchObject({ forwarded: true, text: '/stop' });
+    expect(message('/stop', { subject: 'Re: Bill' }, 'Bill')).toMatchObject({ forwarded: false });
+  });
+
   test('what it answers is named, so that a task’s message is continued where it was asked', () => {
     expect(message('yes', { inReplyTo: 'pinch.abc@example.org' })?.replyTo).toEqual({
       platformId: 'pinch.abc@example.org',

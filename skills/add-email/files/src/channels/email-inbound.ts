@@ -93,7 +93,8 @@ export function toMessage(
 ): Received | undefined {
   const sender = mail.from[0];
   if (!sender) return undefined;
-  const isReply = (mail.inReplyTo !== '' || mail.references.length > 0) && !FORWARD_MARK.test(mail.subject);
+  const forwarded = FORWARD_MARK.test(mail.subject);
+  const isReply = (mail.inReplyTo !== '' || mail.references.length > 0) && !forwarded;
   const said = texts
     .map((text) => ownWords(text, isReply))
     .join('\n\n')
@@ -111,6 +112,7 @@ export function toMessage(
     platformId,
     text: isNew ? withSubject(own, mail.subject) : own,
     sentAt: mail.sentAt,
+    forwarded,
     addressesAssistant: true,
     ...(mail.inReplyTo && { replyTo: { platformId: mail.inReplyTo, sender: reader.assistantName, text: '' } }),
     edited: false,

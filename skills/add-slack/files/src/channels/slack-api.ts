@@ -125,10 +125,11 @@ export function createSlackApi(settings: SlackSettings, signal: AbortSignal) {
       const answer = z.object({ messages: z.array(slackMessage) });
       return (await call(answer, 'conversations.replies', { channel, ts, limit: 1 })).messages[0];
     },
-    async person(id: string): Promise<{ name: string; username: string | undefined }> {
+    /** No user name: Slack's are not unique where another company's people are in a channel. */
+    async person(id: string): Promise<{ name: string }> {
       const { user } = await call(person, 'users.info', { user: id });
       const name = user.profile?.display_name || user.profile?.real_name || user.real_name || user.name || 'Someone';
-      return { name, username: user.name };
+      return { name };
     },
     /** Resolves with the new message's id. `key` goes with it unseen. */
     async post(channel: string, text: string, key: string): Promise<string> {

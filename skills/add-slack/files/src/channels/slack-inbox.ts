@@ -141,10 +141,12 @@ async function describe(
   const title = chat.kind === 'direct' ? sender.name : `#${chat.name ?? channel}`;
   return {
     chat: { address: channel, kind: chat.kind, title },
-    sender: { address: user, name: sender.name, ...(sender.username && { username: sender.username }) },
+    sender: { address: user, name: sender.name },
     platformId: ts,
     text: plainText(withoutAddress(message.text, self.userId), names),
     sentAt: Math.round(Number(message.edited?.ts ?? ts) * 1000),
+    // What somebody shares is not in the text: that is the sharer's own.
+    forwarded: false,
     addressesAssistant: mentionedIn(message.text).includes(self.userId) || first?.user === self.userId,
     ...(first && {
       replyTo: {
@@ -168,7 +170,7 @@ type Directory = ReturnType<typeof createDirectory>;
 /** Who people are, what channels are called and how threads began. Throws ChannelError only when Slack cannot be asked. */
 function createDirectory(api: SlackApi, { clock }: ChannelDeps) {
   const conversation = (id: string): Conversation => ({ id, kind: 'group' });
-  const person: Awaited<ReturnType<SlackApi['person']>> = { name: 'Someone', username: undefined };
+  const person: Awaited<ReturnType<SlackApi['person']>> = { name: 'Someone' };
   const threads = remembered<SlackMessage | undefined>(clock, {
     ask: (id) => api.firstOfThread(...splitId(id)),
     otherwise: () => undefined,

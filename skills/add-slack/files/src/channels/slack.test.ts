@@ -78,10 +78,11 @@ describe('what people write', () => {
     await host.until(() => host.messages.length === 2);
     expect(host.messages[0]).toEqual({
       chat: { address: 'D1', kind: 'direct', title: 'Anna Bell' },
-      sender: { address: 'UANNA', name: 'Anna Bell', username: 'anna bell' },
+      sender: { address: 'UANNA', name: 'Anna Bell' },
       platformId: ts,
       text: 'hello',
       sentAt: Math.round(Number(ts) * 1000),
+      forwarded: false,
       addressesAssistant: false,
       edited: false,
       media: [],

@@ -29,6 +29,7 @@ describe('direct messages', () => {
       platformId: 'one',
       text: 'hello',
       sentAt: 1_000,
+      forwarded: false,
       addressesAssistant: true,
       edited: false,
       media: [],
@@ -98,7 +99,7 @@ describe('rooms', () => {
   test('somebody there, whose address the room does not tell', () => {
     expect(said('hello')).toMatchObject({
       chat: { address: 'family@rooms.example.org', kind: 'group', title: 'Family' },
-      sender: { address: 'family@rooms.example.org/Anna', name: 'Anna' },
+      sender: { address: 'family@rooms.example.org/Anna', name: 'Anna', isNameOnly: true },
       platformId: 'Anna/one',
       addressesAssistant: false,
     });
@@ -162,10 +163,10 @@ describe('rooms', () => {
       false,
     ],
     [
-      'an answer to us',
+      'an answer that is said to be to us',
       'yes',
       [child('reply', { xmlns: 'urn:xmpp:reply:0', id: '1', to: 'family@rooms.example.org/Pinch' })],
-      true,
+      false,
     ],
     [
       'an answer to somebody else',

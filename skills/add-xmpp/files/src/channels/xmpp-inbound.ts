@@ -50,7 +50,9 @@ export function toMessage({ id: archiveId, sentAt, message }: Archived, place: P
     platformId: idOf(replaced || attribute(message, 'id')),
     text,
     sentAt,
-    addressesAssistant: room === undefined || isToUs || mentions(message, text, room),
+    // No program marks what it passes on, and whom an answer is to is the sender's word: our own rows prove it.
+    forwarded: false,
+    addressesAssistant: room === undefined || mentions(message, text, room),
     ...(reply && {
       replyTo: {
         platformId: attribute(reply, 'id'),
@@ -71,7 +73,7 @@ function occupantOf(message: Element, room: Room, nick: string): InboundMessage[
   const [told, ...others] = message.getChildren('x', MUC_USER);
   const isTold = room.isOpen && others.length === 0;
   const { bare } = parseAddress(isTold ? attribute(told?.getChild('item'), 'jid') : '');
-  return { address: bare || `${room.address}/${nick}`, name: nick };
+  return bare ? { address: bare, name: nick } : { address: `${room.address}/${nick}`, name: nick, isNameOnly: true };
 }
 
 /** Some programs repeat what is answered at the start of the body, and say how far it goes (XEP-0428). */

@@ -126,7 +126,7 @@ describe.skipIf(problem)(`XMPP by a real server${problem ? `: skipped, ${problem
         addressesAssistant: false,
       },
       { text: 'we need beer', platformId: host.messages[0]?.platformId, edited: true },
-      { sender: { address: anna.address }, text: 'and you?', addressesAssistant: true, replyTo: { platformId } },
+      { sender: { address: anna.address }, text: 'and you?', replyTo: { platformId } },
     ]);
   });
 
