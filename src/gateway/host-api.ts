@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../clock.js';
 import { PinchError } from '../errors.js';
 import { answerKey, queueAnswer } from '../loops/answers.js';
@@ -85,9 +86,8 @@ export function createHostApi(deps: HostApiDeps) {
       const file = deps.mediaFile(messageId, index);
       const { size } = await stat(file);
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
-      createReadStream(file)
-        .on('error', () => response.destroy())
-        .pipe(response);
+      // Closes the file as well when the caller leaves in the middle, which is all the answer it then gets.
+      await pipeline(createReadStream(file), response).catch(() => response.destroy());
     },
   };
 }

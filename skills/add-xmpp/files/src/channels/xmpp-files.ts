@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises';
 import { request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { BlockList, isIPv6, type LookupFunction } from 'node:net';
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable } from 'node:stream';
 import { xml } from '@xmpp/client';
 import { ChannelError, type OutboundFile } from './channel.js';
 import { attribute, type Element, type Stream } from './xmpp-stream.js';
@@ -128,9 +128,8 @@ export async function upload(stream: Stream, domain: string, file: OutboundFile,
     headers,
     signal: limited(access.signal),
   });
-  const body = createReadStream(file.path);
-  body.once('error', () => call.destroy());
-  body.pipe(call);
+  // Either one's end closes the other: an upload that breaks off must not leave the file open.
+  pipeline(createReadStream(file.path), call, () => undefined);
   const response = await answered(call);
   response.resume();
   if (response.statusCode === 201 || response.statusCode === 200) return get;
