@@ -20,7 +20,8 @@ export interface StatusDeps {
   stopped(): boolean;
   engine(): { state: 'up' | 'down'; detail: string };
   channels(): ({ name: string } & ChannelState)[];
-  containers(): { group: string; id: string | null; runs: number }[];
+  /** `state`: starting, running or ending. */
+  containers(): { group: string; id: string | null; runs: number; state: string }[];
 }
 
 type Facts = ReturnType<typeof gatherFacts>;
@@ -71,7 +72,7 @@ function statusText(status: Facts, now: number): string {
     ...(status.engine.state === 'down' ? [`Docker: ${oneLine(status.engine.detail, 300)}`] : []),
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
-    `- containers: ${status.containers.map((container) => container.group).join(', ') || 'none'}`,
+    `- containers: ${status.containers.map(containerText).join(', ') || 'none'}`,
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
     `- messages to send: ${status.outboxQueued}`,
@@ -79,6 +80,10 @@ function statusText(status: Facts, now: number): string {
   ];
   return lines.join('\n');
 }
+
+/** One that stays in this state is one the engine cannot remove. */
+const containerText = ({ group, state }: Facts['containers'][number]) =>
+  state === 'ending' ? `${group} (being removed)` : group;
 
 function skillsLine({ folder, ownSkills }: Facts['groups'][number]): string {
   return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.join(', ')}`;

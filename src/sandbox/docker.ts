@@ -29,8 +29,10 @@ const MIB = 1024 * 1024;
 const MEMORY_BYTES = 1024 * MIB;
 const CALL_TIMEOUT_MS = 30_000;
 const PING_TIMEOUT_MS = 3_000;
-/** How long an end waits for the engine to remove the container; a sick engine must not hold up our own end. */
+/** How long anybody waits for the engine to remove a container. */
 const REMOVE_WAIT_MS = 5_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MOST_MS = 60_000;
 const KILLED = 137;
 
 /** `held`: names of the containers this process starts or has; they are not left over. */
@@ -62,8 +64,9 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
       try {
         const all = await list(CALL_TIMEOUT_MS, { all: true, filters: { label: [`pinch.home=${deps.homeId}`] } });
         const left = all.filter(({ Names }) => !Names.some((name) => held.has(name.slice(1))));
-        await Promise.all(left.map(({ Id }) => removeContainer(clock, engine.getContainer(Id))));
-        return left.length;
+        const removals = left.map(({ Id }) => tryToRemove(host, engine.getContainer(Id)));
+        const gone = await Promise.all(removals.map((removal) => settled(removal, clock, REMOVE_WAIT_MS)));
+        return gone.filter(Boolean).length;
       } catch (error) {
         return throwUnavailable(error);
       }
@@ -128,31 +131,34 @@ async function startContainer(
   spec: SandboxSpec,
   onConnection: Parameters<Sandbox['start']>[1],
 ): Promise<SandboxInstance> {
-  const { engine, clock, held, log } = host;
+  const { engine, clock, held } = host;
   const options = containerOptions(host, spec);
   // By name: a create whose answer never came may have made it all the same.
   const container = engine.getContainer(options.name);
   held.add(options.name);
-  const remove = () =>
-    removeContainer(clock, container).catch((error: unknown) => {
-      log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
-    });
+  let io: Attachment | undefined;
+  let removed: Promise<void> | undefined;
+  const remove = () => {
+    // While an attachment is full the engine cannot end its container, and then hangs for everybody who asks about that container.
+    io?.stdin.destroy();
+    removed ??= removeAtLast(host, container);
+    return removed;
+  };
   try {
     const { id } = await within(clock, CALL_TIMEOUT_MS, (abortSignal) =>
       engine.createContainer({ ...options, abortSignal }),
     );
-    const io = await attach(host, container, spec);
+    io = await attach(host, container, spec);
     const exit = exitOf(container);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
-    const kill = () => settled(remove(), clock, REMOVE_WAIT_MS);
-    const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill });
+    const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill: remove });
     void instance.closed.then(() => held.delete(options.name));
     return instance;
   } catch (error) {
     const failure = startError(host, spec, error);
-    const removed = remove();
+    const removal = remove();
     // An engine that hangs would hang here once more.
-    if (failure.code !== 'sandbox_unavailable') await removed;
+    if (failure.code !== 'sandbox_unavailable') await settled(removal, clock, REMOVE_WAIT_MS);
     held.delete(options.name);
     throw failure;
   }
@@ -167,6 +173,8 @@ function exitOf(container: Docker.Container): Promise<SandboxExit> {
     },
   );
 }
+
+type Attachment = Awaited<ReturnType<typeof attach>>;
 
 /** Before the start: with the log driver off, output that nobody reads is lost. */
 async function attach(deps: DockerSandboxDeps, container: Docker.Container, spec: SandboxSpec) {
@@ -202,6 +210,23 @@ function splitOutput(io: Duplex) {
     stderr.end();
   });
   return { stdout, stderr };
+}
+
+/** Asks until it is gone, however long the engine takes. */
+async function removeAtLast(host: Host, container: Docker.Container): Promise<void> {
+  for (let pause = RETRY_FIRST_MS; !(await tryToRemove(host, container)); pause = Math.min(pause * 2, RETRY_MOST_MS))
+    await host.clock.sleep(pause);
+}
+
+/** Whether it is gone. Never rejects. */
+function tryToRemove({ clock, log }: Host, container: Docker.Container): Promise<boolean> {
+  return removeContainer(clock, container).then(
+    () => true,
+    (error: unknown) => {
+      log.warn({ container: container.id, error: describeError(error) }, 'container could not be removed yet');
+      return false;
+    },
+  );
 }
 
 /** Resolves when it is gone. Harmless when it is gone already or on its way. */

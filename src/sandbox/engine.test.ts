@@ -100,6 +100,25 @@ describe('no engine', () => {
     });
   });
 
+  test('one container that will not go makes neither the engine count as down nor the start wait', async () => {
+    const clock = createFakeClock();
+    let asked: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const path = await listen(
+      createHttpServer((req, res) => {
+        if (req.method === 'GET') return res.end(JSON.stringify([{ Id: 'stuck', Names: ['/stuck'] }]));
+        closers.push(() => res.destroy());
+        return asked();
+      }),
+    );
+    const reaped = sandboxOn(path, clock).reap();
+    await reached;
+    await clock.advance(60_000);
+    expect(await reaped).toBe(0);
+  });
+
   test('a deadline is over with its call: it cuts nothing later', async () => {
     const clock = createFakeClock();
     const signal = await within(clock, 1_000, async (abortSignal) => abortSignal);

@@ -8,13 +8,15 @@ export interface Runner extends Omit<HostLinkDeps, 'helloTimeoutMs'> {
   id: string;
   /** Its own end; never rejects. Without an exit code it may live on somewhere. */
   exit: Promise<SandboxExit>;
-  /** Ends it at once; resolves when it is gone, never rejects. */
+  /** Ends it at once; resolves when it is gone, however long that takes; never rejects. Harmless twice. */
   kill(): Promise<unknown>;
 }
 
 const HELLO_TIMEOUT_MS = 20_000;
 /** How long a runner whose link is gone, or that never spoke, may take to end by itself, with all it started. */
 const EXIT_WAIT_MS = 500;
+/** How long a stop waits until it is gone; a sick engine must not hold up our own end. */
+const KILL_WAIT_MS = 5_000;
 
 /** Resolves once the link is up. Throws PinchError `link_failed`, with how the runner ended; the caller then ends it. */
 export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<SandboxInstance> {
@@ -30,7 +32,7 @@ export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<S
     ending ??= why;
     link.close();
     await settled(exit, clock, graceMs);
-    await kill();
+    await settled(kill(), clock, KILL_WAIT_MS);
   };
   // Without its link it cannot be reached, and one the engine lost sight of may live on: neither must stay.
   // Its own exit says more than the link's end, so that comes first.
@@ -43,7 +45,8 @@ export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<S
   const closed = Promise.race([exit, linkLost]).then((own) =>
     ending === undefined ? own : { ...own, reason: ending, outOfMemory: false },
   );
-  return { id, closed, stop: (graceMs) => end('it was stopped', graceMs) };
+  const gone = closed.then(() => (ending === undefined ? undefined : kill())).then(() => undefined);
+  return { id, closed, gone, stop: (graceMs) => end('it was stopped', graceMs) };
 }
 
 /** What `promise` resolved with; undefined when that takes longer than `ms`. */

@@ -42,12 +42,13 @@ const reset = (id: number) => frame(3, 0, id, u32(8));
 const send = (id: number, text: string) => frame(0, 0, id, Buffer.from(text));
 const settings = frame(4, 0, 0);
 const hello = Buffer.concat([PREFACE, settings]);
+const ping = frame(6, 0, 0, Buffer.alloc(8));
 const times = (count: number, make: (index: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
 
-/** A link whose other end is this test. */
-async function hostileLink() {
-  const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+/** A link whose other end is this test. `frozen`: that end reads nothing. */
+async function hostileLink({ frozen = false } = {}) {
+  const [stdin, stdout] = [new PassThrough({ highWaterMark: frozen ? 1 : 65_536 }), new PassThrough()];
   const server = createServer((_req, res) => res.end('ok'));
   let connections = 0;
   const opening = openHostLink({
@@ -63,8 +64,9 @@ async function hostileLink() {
   stdout.write(`${String(await once(stdin, 'data')).trim()}\n`);
   const host: HostLink = await opening;
   closers.push(host.close);
-  stdin.resume();
-  return { host, stdout, connections: () => connections };
+  if (frozen) stdin.pause();
+  else stdin.resume();
+  return { host, stdin, stdout, connections: () => connections };
 }
 
 const harmless: [string, Buffer][] = [
@@ -86,7 +88,7 @@ const fatal: [string, Buffer][] = [
     '20,000 streams opened and reset',
     Buffer.concat([hello, times(20_000, (i) => Buffer.concat([open(1 + 2 * i), reset(1 + 2 * i)]))]),
   ],
-  ['200,000 pings', Buffer.concat([hello, times(200_000, () => frame(6, 0, 0, Buffer.alloc(8)))])],
+  ['200,000 pings', Buffer.concat([hello, times(200_000, () => ping)])],
   ['200,000 settings', Buffer.concat([PREFACE, times(200_000, () => settings)])],
   [
     'headers without end',
@@ -94,6 +96,13 @@ const fatal: [string, Buffer][] = [
   ],
   ['a window beyond 2^31', Buffer.concat([hello, open(1), frame(8, 0, 0, u32(2 ** 31 - 1))])],
   ['goodbye', Buffer.concat([hello, frame(7, 0, 0, Buffer.alloc(8))])],
+];
+
+/** What asks for an answer each. */
+const floods: [string, Buffer][] = [
+  ['settings', settings],
+  ['pings', ping],
+  ['streams without a method', frame(1, 5, 1)],
 ];
 
 describe('a hostile container', () => {
@@ -111,6 +120,23 @@ describe('a hostile container', () => {
     const { host, stdout } = await hostileLink();
     stdout.on('error', () => undefined).write(bytes);
     expect(await host.closed).toMatch(/link/);
+    expect(stdout.destroyed).toBe(true);
+  });
+
+  test.each(floods)('that reads nothing and sends %s: the link ends by itself', async (_name, one) => {
+    const { host, stdin, stdout } = await hostileLink({ frozen: true });
+    stdout.on('error', () => undefined).write(Buffer.concat([hello, times(200_000, () => one)]));
+    expect(await host.closed).toMatch(/link/);
+    expect(stdout.destroyed).toBe(true);
+    expect(stdin.writableLength).toBeLessThan(1024 * 1024);
+  });
+
+  test('that reads nothing cannot hold up the end of its link', async () => {
+    const { host, stdout } = await hostileLink({ frozen: true });
+    stdout.write(Buffer.concat([hello, times(900, () => ping)]));
+    await sleep(50);
+    host.close();
+    await host.closed;
     expect(stdout.destroyed).toBe(true);
   });
 

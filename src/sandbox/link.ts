@@ -67,12 +67,9 @@ async function dropUntilHello({ stdout, clock, helloTimeoutMs }: HostLinkDeps, h
 }
 
 function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
-  let reason = 'the link was closed';
-  const duplex = joined(stdout, stdin, () => {
-    if (session.destroyed) return;
-    reason = 'the link broke: the runner did not speak HTTP/2';
-    session.destroy();
-  });
+  let reason: string | undefined;
+  const deaf = () => end('the link broke: the runner did not speak HTTP/2');
+  const duplex = joined(stdout, stdin, { onGoaway: deaf, afterRead: () => session.destroyed && deaf() });
   const session = http2.performServerHandshake(duplex, {
     maxSessionMemory: 64,
     maxHeaderListPairs: 16,
@@ -83,30 +80,38 @@ function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
       enablePush: false,
     },
   });
+  /** Waits for nothing: a session that is destroyed says so when the last it wrote is gone, and a frozen runner never takes that. */
+  function end(why: string): void {
+    reason ??= why;
+    session.destroy();
+    // What the session still had to say is on its way by then.
+    setImmediate(() => duplex.destroy());
+  }
+  const close = () => end('the link was closed');
   // Room for every stream's window: a stream nobody reads must not hold up the others.
   session.setLocalWindowSize(MAX_STREAMS * STREAM_WINDOW_BYTES);
   session.on('stream', (stream, headers) => acceptStream(stream, headers, onConnection));
+  session.on('error', (error) => end(`the link broke: ${error.message}`)).on('close', close);
+  // The runner opens no more streams: for us that is its end.
+  session.on('goaway', close);
   const closed = new Promise<string>((resolve) => {
-    session.on('error', (error) => {
-      reason = `the link broke: ${error.message}`;
+    duplex.on('error', close).on('close', () => {
+      close();
+      resolve(reason ?? '');
     });
-    session.on('close', () => {
-      duplex.destroy();
-      resolve(reason);
-    });
-    // The runner opens no more streams: for us that is its end.
-    session.on('goaway', () => session.destroy());
-    duplex.on('error', () => session.destroy());
-    duplex.on('close', () => session.destroy());
   });
-  return { closed, close: () => session.destroy() };
+  return { closed, close };
 }
 
-/**
- * Stdout and stdin of a container as one stream with back-pressure both ways. `onGoaway`: our session gave the other side up. Node does
- * not say so: after a protocol error it sends GOAWAY and stays open, deaf.
- */
-function joined(input: Readable, output: Writable, onGoaway: () => void): Duplex {
+interface LinkWatch {
+  /** Our session gave the other side up. Node does not say so: after a protocol error it sends GOAWAY and stays open, deaf. */
+  onGoaway(): void;
+  /** The session has had what came in. */
+  afterRead(): void;
+}
+
+/** Stdout and stdin of a container as one stream with back-pressure both ways. */
+function joined(input: Readable, output: Writable, { onGoaway, afterRead }: LinkWatch): Duplex {
   const http2Frames = { headerBytes: 9, payloadBytes: (header: Buffer) => header.readUIntBE(0, 3) };
   const watch = createFrameReader(http2Frames, (frame) => {
     // Not inside the session's own write.
@@ -130,6 +135,7 @@ function joined(input: Readable, output: Writable, onGoaway: () => void): Duplex
     .on('close', () => duplex.destroy())
     .on('data', (chunk: Buffer) => {
       if (!duplex.push(chunk)) input.pause();
+      setImmediate(afterRead);
     });
   return duplex;
 }

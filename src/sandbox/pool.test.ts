@@ -22,6 +22,8 @@ let pool: Pool;
 let containers: Container[];
 let asksForWork: boolean;
 let freed: number;
+/** What the engine takes to remove a container that has ended. */
+let removal: Promise<void>;
 
 const group = (id: number): Group => ({
   ...{ id, folder: `g${id}`, isMain: false, model: null, parkedClass: null, parkedUntil: null, parkCount: 0 },
@@ -29,7 +31,7 @@ const group = (id: number): Group => ({
 
 beforeEach(() => {
   clock = createFakeClock();
-  [containers, asksForWork, freed] = [[], true, 0];
+  [containers, asksForWork, freed, removal] = [[], true, 0, Promise.resolve()];
   const links = new Map<string, Link>();
   pool = createPool({
     ...{ clock, log: pino({ enabled: false }), maxContainers: 2, idleMs: 60_000 },
@@ -57,7 +59,8 @@ beforeEach(() => {
           container.stops.push(graceMs);
           await closed;
         };
-        return { id: container.id, closed, stop };
+        const gone = closed.then(() => removal);
+        return { id: container.id, closed, gone, stop };
       },
     },
   });
@@ -70,7 +73,11 @@ test('three runs share the container of their group, a fourth waits; the place o
   expect(containers).toHaveLength(1);
   expect(pool.canHost(1)).toBe(false);
   for (const worker of workers) pool.release(worker);
-  expect([pool.canHost(1), freed, pool.containers()]).toEqual([true, 3, [{ group: 'g1', id: 'c1', runs: 0 }]]);
+  expect([pool.canHost(1), freed, pool.containers()]).toEqual([
+    true,
+    3,
+    [{ group: 'g1', id: 'c1', runs: 0, state: 'running' }],
+  ]);
 });
 
 test('a container without work goes after its time, not before; new work keeps it', async () => {
@@ -105,7 +112,7 @@ test('after a kill the next run of the group gets a new container, not the dying
   await killed;
   // Counted out of a container that is gone: the new one keeps its run.
   pool.release(worker);
-  expect(pool.containers()).toEqual([{ group: 'g1', id: 'c2', runs: 1 }]);
+  expect(pool.containers()).toEqual([{ group: 'g1', id: 'c2', runs: 1, state: 'running' }]);
   await pool.kill(worker);
   expect(containers[1]?.stops).toEqual([]);
 });
@@ -144,4 +151,31 @@ test('a container that waits for its runner is stopped at once', async () => {
   expect(containers[0]?.stops).toEqual([2_000]);
   containers[0]?.end('it was stopped');
   await Promise.all([stopping, refused]);
+});
+
+test('a container that the engine cannot remove stays in sight, and its group gets another', async () => {
+  let removed: () => void = () => undefined;
+  removal = new Promise((resolve) => {
+    removed = resolve;
+  });
+  const killed = pool.kill(await pool.acquire(group(1)));
+  containers[0]?.end('it was stopped');
+  await killed;
+  await pool.acquire(group(1));
+  expect(pool.containers()).toMatchObject([
+    { id: 'c2', state: 'running' },
+    { id: 'c1', state: 'ending' },
+  ]);
+  removed();
+  await settled();
+  expect(pool.containers()).toMatchObject([{ id: 'c2' }]);
+});
+
+test('a runner that does not read its work is ended before it fills this process', async () => {
+  const worker = await pool.acquire(group(1));
+  const line = { type: 'abort' as const, runId: 1, reason: 'x'.repeat(1024 * 1024) };
+  let sent = 0;
+  while (sent < 100 && worker.send(line)) sent += 1;
+  expect(sent).toBeLessThan(12);
+  expect(containers[0]?.stops).toEqual([0]);
 });

@@ -44,6 +44,8 @@ interface State {
   deps: PoolDeps;
   /** By group id. What is being stopped is no longer here: it takes no run. */
   slots: Map<number, Slot>;
+  /** Taken out, but something of it may still be there. */
+  ending: Set<Slot>;
   stopping: Set<Promise<void>>;
   closing: boolean;
 }
@@ -52,11 +54,13 @@ interface State {
 const MAX_RUNS_PER_GROUP = 3;
 const WORK_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 2_000;
+/** Work that a runner was sent and did not read, beyond which it is ended. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 
 export type Pool = ReturnType<typeof createPool>;
 
 export function createPool(deps: PoolDeps) {
-  const pool: State = { deps, slots: new Map(), stopping: new Set(), closing: false };
+  const pool: State = { deps, slots: new Map(), ending: new Set(), stopping: new Set(), closing: false };
   const { slots } = pool;
   const slotOf = (worker: Worker) => [...slots.values()].find(({ instance }) => instance?.id === worker.containerId);
   return {
@@ -100,9 +104,18 @@ export function createPool(deps: PoolDeps) {
     reopen: (): void => {
       pool.closing = false;
     },
-    containers: () =>
-      [...slots.values()].map(({ group, instance, runs }) => ({ group: group.folder, id: instance?.id ?? null, runs })),
+    /** Also those that are being removed, or that the engine cannot remove. */
+    containers: () => [
+      ...[...slots.values()].map((slot) => describe(slot, slot.instance ? 'running' : 'starting')),
+      ...[...pool.ending].map((slot) => describe(slot, 'ending')),
+    ],
   };
+}
+
+type ContainerState = 'starting' | 'running' | 'ending';
+
+function describe({ group, instance, runs }: Slot, state: ContainerState) {
+  return { group: group.folder, id: instance?.id ?? null, runs, state };
 }
 
 function longestIdle({ slots }: State): Slot | undefined {
@@ -144,13 +157,26 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   }
   first.writeHead(200, { 'content-type': 'application/x-ndjson' });
   first.flushHeaders();
-  return { containerId: instance.id, closed: instance.closed, send: (line) => writeLine(first, line) };
+  const send = (line: WorkLine): boolean => {
+    if (first.destroyed || first.writableEnded) return false;
+    if (first.writableLength > MAX_UNREAD_BYTES) {
+      void stopSlot(pool, slot, 'it does not read its work', 0);
+      return false;
+    }
+    first.write(`${JSON.stringify(line)}\n`);
+    return true;
+  };
+  return { containerId: instance.id, closed: instance.closed, send };
 }
 
 /** Takes the slot out: it gets no run any more. Harmless twice. */
-function forget({ slots }: State, slot: Slot): void {
+function forget({ slots, ending }: State, slot: Slot): void {
   slot.idleTimer?.cancel();
-  if (slots.get(slot.group.id) === slot) slots.delete(slot.group.id);
+  if (slots.get(slot.group.id) !== slot) return;
+  slots.delete(slot.group.id);
+  ending.add(slot);
+  const started = slot.starting.catch(() => undefined);
+  void started.then(() => slot.instance?.gone).then(() => ending.delete(slot));
 }
 
 function drop(pool: State, slot: Slot): void {
@@ -171,10 +197,4 @@ async function stopInstance(slot: Slot, graceMs: number): Promise<void> {
   // One that waits for its runner can be ended at once; before that there is nothing to end yet.
   if (!slot.instance) await slot.starting.catch(() => undefined);
   await slot.instance?.stop(graceMs);
-}
-
-function writeLine(response: ServerResponse, line: WorkLine): boolean {
-  if (response.destroyed || response.writableEnded) return false;
-  response.write(`${JSON.stringify(line)}\n`);
-  return true;
 }

@@ -28,7 +28,12 @@ export interface SandboxInstance {
   id: string;
   /** Resolves once, when the runner or its link is gone. Never rejects. */
   closed: Promise<SandboxExit>;
-  /** Ends the runner: closes its stdin, waits up to `graceMs`, then kills. Resolves when it is gone. Harmless twice. */
+  /** Resolves once nothing is left of it, after `closed`; a sick engine may take its time. Never rejects. */
+  gone: Promise<void>;
+  /**
+   * Ends the runner: closes its stdin, waits up to `graceMs`, then kills. Resolves when it is gone, or does not go within a few seconds.
+   * Harmless twice.
+   */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -41,6 +46,9 @@ export interface Sandbox {
   start(spec: SandboxSpec, onConnection: (connection: Duplex) => void): Promise<SandboxInstance>;
   /** Throws PinchError `sandbox_unavailable` with a hint when the engine does not answer within a few seconds. */
   ping(): Promise<void>;
-  /** Removes every container left by an earlier process on this home; returns how many. */
+  /**
+   * Removes every container left by an earlier process on this home; returns how many. One that will not go is none of them, and holds up
+   * nobody. Throws PinchError `sandbox_unavailable`.
+   */
   reap(): Promise<number>;
 }

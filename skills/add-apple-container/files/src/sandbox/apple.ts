@@ -57,8 +57,9 @@ export function createAppleSandbox(deps: AppleSandboxDeps): Sandbox {
     ping: async () => void (await containers(host, PING_TIMEOUT_MS)),
     async reap() {
       const left = (await containers(host)).filter((name) => !host.held.has(name));
-      await Promise.all(left.map((name) => remove(host, name)));
-      return left.length;
+      // One that will not go must not make the whole service count as down.
+      const gone = await Promise.allSettled(left.map((name) => remove(host, name)));
+      return gone.filter(({ status }) => status === 'fulfilled').length;
     },
   };
 }
