@@ -145,7 +145,7 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
     clock,
     log,
   });
-  const gateway = createGateway({ hostApi, model: model.handle, log });
+  const gateway = createGateway({ hostApi, model: model.handle, clock, log });
   const pool = createPool({
     ...home,
     sandbox: engine.sandbox,
@@ -236,6 +236,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
     ready: () => ready,
     link: channels.link,
   });
+  await home.outboxFiles.sweep(home.store.outbox.waitingFiles(null));
   const work = startWork(home, engine, channels);
   const delivery = startDelivery({ ...home, channel: channels.get });
   channels.start();

@@ -1,5 +1,5 @@
 // Files on their way out: kept in data/outbox from the agent's call until they are sent or given up.
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const TYPES: Record<string, string> = { pdf: 'application/pdf', txt: 'text/plain', csv: 'text/csv' };
@@ -19,6 +19,23 @@ export function createOutboxFiles(dataDir: string) {
       await rename(`${pathOf(key)}.part`, pathOf(key));
     },
     drop: (key: string): Promise<void> => rm(pathOf(key), { force: true }),
+    /** Bytes that lie here under these keys. */
+    async bytesOf(keys: string[]): Promise<number> {
+      const sizes = keys.map((key) =>
+        stat(pathOf(key)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      );
+      return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    },
+    /** Removes everything but what these keys name: what a crash left, and what was given up. Only while nothing is being kept. */
+    async sweep(keys: string[]): Promise<void> {
+      const kept = new Set(keys.map(pathOf));
+      const names = await readdir(folder).catch(() => []);
+      const paths = names.map((name) => join(folder, name)).filter((path) => !kept.has(path));
+      await Promise.all(paths.map((path) => rm(path, { force: true })));
+    },
   };
 }
 

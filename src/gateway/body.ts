@@ -1,25 +1,33 @@
 // Bodies as an untrusted container sends them.
 import type { IncomingMessage } from 'node:http';
 import { PinchError } from '../errors.js';
+import type { Room } from './bounds.js';
 
 /**
- * The value of a JSON body; undefined when it is none, or the caller left. One over `limit` is read to its end, or else the answer would
- * be lost, but not kept. Throws PinchError `too_large`.
+ * The value of a JSON body; undefined when it is none, or the caller left. What is too large is read to its end, or else the answer would
+ * be lost, but not kept. Throws PinchError `too_large` over `limit`, `too_many` without room for it.
  */
-export async function readJson(request: IncomingMessage, limit: number): Promise<unknown> {
+export async function readJson(request: IncomingMessage, limit: number, room: Room): Promise<unknown> {
   const chunks: Buffer[] = [];
+  let refusal: PinchError | undefined;
   let size = 0;
   try {
     for await (const chunk of request) {
-      if (size <= limit) chunks.push(chunk);
       size += chunk.length;
+      if (size > limit) refusal ??= new PinchError('too_large', `the body is larger than ${limit} bytes`);
+      else if (!refusal && !room.take(chunk.length)) refusal = tooMuchAtOnce();
+      if (!refusal) chunks.push(chunk);
+      else if (chunks.splice(0).length > 0) room.leave();
     }
   } catch {
     return undefined;
   }
-  if (size > limit) throw new PinchError('too_large', `the body is larger than ${limit} bytes`);
+  if (refusal) throw refusal;
   return parseJson(Buffer.concat(chunks).toString());
 }
+
+const tooMuchAtOnce = () =>
+  new PinchError('too_many', 'this container has too many large calls open at once; wait for their answers');
 
 /** The value of a JSON text, undefined when it is none. */
 export function parseJson(source: string): unknown {

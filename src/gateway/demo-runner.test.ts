@@ -9,6 +9,7 @@ import { startTestHost, type TestHost, testMessage, testRun } from '../../contai
 import { makePaths } from '../../container/agent-runner/src/testing/setup.js';
 import { systemClock } from '../clock.js';
 import type { ModelCallRow } from '../types.js';
+import { createBounds } from './bounds.js';
 import { createModelProxy } from './model.js';
 
 const paths = makePaths();
@@ -19,6 +20,7 @@ let server: http.Server;
 let runs = 0;
 
 beforeAll(async () => {
+  const bounds = createBounds(() => 0)();
   const proxy = createModelProxy({
     backend: () => ({ kind: 'demo' }),
     ledger: { reserve: () => ({ settle: (call) => void calls.push(call) }) },
@@ -26,7 +28,7 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
   });
   server = http.createServer((request, response) => {
-    void proxy.handle(request, response, { groupId: 1, runId: null });
+    void proxy.handle(request, response, { groupId: 1, runId: null, room: bounds.room(response) });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

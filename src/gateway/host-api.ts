@@ -31,14 +31,21 @@ export type HostApi = ReturnType<typeof createHostApi>;
 
 export function createHostApi(deps: HostApiDeps) {
   const { store } = deps;
+  const keeping = new Set<string>();
   return {
     /** The only runs a link may speak for are leased ones of its group. */
     leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
+    /** The timelines of what works in this container say that it ran into a bound, where that is worth it. */
+    noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
+      for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
+        store.events.add(runId, deps.clock.now(), 'refused', { why });
+    },
     events(link: Link, runId: number, body: unknown) {
       const run = ownRun(store, link, runId);
       const { events } = parse(wire.runnerEvents, body);
+      checkEvents(store.events.sizeOf(run.id), events);
       store.transaction(() => {
-        for (const event of events) store.events.addReported(run.id, event.at, event.kind, event.detail);
+        for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
       });
       deps.wake.emit('changed');
       return {};
@@ -74,10 +81,10 @@ export function createHostApi(deps: HostApiDeps) {
     },
     ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
     tasks: createTaskApi(deps),
-    file: (link: Link, body: unknown) => queueFile(deps, link, parse(wire.fileRequest, body)),
-    history(link: Link, body: unknown) {
+    file: (link: Link, body: unknown) => queueFile(deps, keeping, link, parse(wire.fileRequest, body)),
+    async history(link: Link, body: unknown) {
       const { query, limit } = parse(wire.historyRequest, body);
-      return { results: store.messages.search(link.groupId, query, limit ?? 10) };
+      return { results: await store.messages.search(link.groupId, query, limit ?? 10) };
     },
     async media(link: Link, messageId: number, index: number, response: ServerResponse): Promise<void> {
       const message = store.messages.get(messageId);
@@ -98,6 +105,23 @@ const NOT_UNDERSTOOD: wire.FinishReport = {
   message: 'the report of the agent runner was not understood',
   handledMessageIds: [],
 };
+const MAX_EVENT = { keys: 16, bytes: 8_192 };
+const MAX_TIMELINE = { rows: 5_000, bytes: 2 * 1024 * 1024 };
+const MAX_WAITING_FILE_BYTES = 200 * 1024 * 1024;
+
+type Size = { rows: number; bytes: number } | undefined;
+const tooMany = (what: string) => new PinchError('too_many', what);
+
+/** Throws `too_many` for what would fill the disk through the timeline. */
+function checkEvents(have: Size, events: wire.RunnerEvent[]): void {
+  const sizes = events.map(({ detail }) => Buffer.byteLength(JSON.stringify(detail)));
+  const isLarge = ({ detail }: wire.RunnerEvent) => Object.keys(detail).length > MAX_EVENT.keys;
+  if (events.some(isLarge) || sizes.some((bytes) => bytes > MAX_EVENT.bytes))
+    throw tooMany(`an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
+  const bytes = sizes.reduce((sum, size) => sum + size, have?.bytes ?? 0);
+  if ((have?.rows ?? 0) + events.length > MAX_TIMELINE.rows || bytes > MAX_TIMELINE.bytes)
+    throw tooMany('the timeline of this run is full');
+}
 
 type Call = Pick<wire.SendRequest, 'runId' | 'key'>;
 type Words = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
@@ -108,7 +132,7 @@ const PART_CHARS = 3_500;
 const PARTS_PER_MINUTE = 30;
 const PARTS_PER_RUN = 300;
 
-/** Throws `too_many` past the limit, and the timeline says so. What is queued already may be asked for again. */
+/** Throws `too_many` past the limit. What is queued already may be asked for again. */
 function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: string, text: string): void {
   if (store.outbox.has(key)) return;
   const now = clock.now();
@@ -120,8 +144,7 @@ function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: strin
     inAll > PARTS_PER_RUN
       ? `a run may send ${PARTS_PER_RUN} messages, long ones counted by their parts; end your turn`
       : `a run may send ${PARTS_PER_MINUTE} messages a minute, long ones counted by their parts; wait, or put the text into a file`;
-  store.events.addReported(runId, now, 'send_refused', { why });
-  throw new PinchError('too_many', why);
+  throw tooMany(why);
 }
 
 /** Once per key of the run; the timeline is told when it is new. */
@@ -144,14 +167,29 @@ function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
   return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
 }
 
-async function queueFile(deps: HostApiDeps, link: Link, request: wire.FileRequest) {
+/** `keeping`: keys whose bytes are on their way to the disk. Throws `no_room` beyond what may wait there. */
+async function queueFile(deps: HostApiDeps, keeping: Set<string>, link: Link, request: wire.FileRequest) {
+  const { store, outboxFiles } = deps;
   const { runId, path, caption: text } = request;
-  const { chatId } = workingRun(deps.store, link, runId);
-  const bytes = Buffer.from(request.base64, 'base64');
-  const fileName = path.split('/').at(-1) || 'file';
-  const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
-  // Bytes first: a row whose file is missing could never be sent.
-  await deps.outboxFiles.keep(`${runId}:${request.key}`, bytes);
-  queue(deps, request, { chatId, text, file }, ['file_queued', { path, bytes: bytes.length }]);
-  return { queued: true };
+  const { chatId } = workingRun(store, link, runId);
+  const key = `${runId}:${request.key}`;
+  // Its bytes may have been sent and removed: those of a second call would stay for ever.
+  if (store.outbox.has(key)) return { queued: true };
+  if (keeping.has(key)) throw tooMany('this file is being taken already');
+  keeping.add(key);
+  try {
+    const bytes = Buffer.from(request.base64, 'base64');
+    const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(link.groupId));
+    if (waiting + bytes.length > MAX_WAITING_FILE_BYTES)
+      throw new PinchError('no_room', 'too many files of this group wait to be sent; try again later');
+    const fileName = path.split('/').at(-1) || 'file';
+    const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
+    // Bytes first: a row whose file is missing could never be sent.
+    await outboxFiles.keep(key, bytes);
+    queue(deps, request, { chatId, text, file }, ['file_queued', { path, bytes: bytes.length }]);
+    return { queued: true };
+  } finally {
+    keeping.delete(key);
+    if (!store.outbox.has(key)) await outboxFiles.drop(key);
+  }
 }

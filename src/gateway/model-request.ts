@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { PinchError } from '../errors.js';
 import { readJson } from './body.js';
+import type { Room } from './bounds.js';
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 
@@ -32,13 +33,14 @@ const callBody = z.looseObject({
   messages: z.array(z.unknown()),
 });
 
-/** Reads and checks one call; a Refusal says what to answer instead. */
-export async function readCall(request: IncomingMessage): Promise<ModelCall | Refusal> {
+/** Reads and checks one call; a Refusal says what to answer instead. Throws PinchError `too_many` without room for it. */
+export async function readCall(request: IncomingMessage, room: Room): Promise<ModelCall | Refusal> {
   const [path = '', query = ''] = (request.url ?? '').split('?');
   if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens')
     return { status: 403, type: 'permission_error', message: `only the model's messages are available, not ${path}` };
   if (request.method !== 'POST') return invalid('only POST is available here', 405);
-  const sent = await readJson(request, BODY_LIMIT_BYTES).catch((error: unknown) => error);
+  const sent = await readJson(request, BODY_LIMIT_BYTES, room).catch((error: unknown) => error);
+  if (sent instanceof PinchError && sent.code !== 'too_large') throw sent;
   if (sent instanceof PinchError) return { status: 413, type: 'request_too_large', message: sent.message };
   const { data: json, error } = callBody.safeParse(sent);
   if (error) return invalid(z.prettifyError(error));

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js';
 import type { Backend } from '../config.js';
 import type { Logger } from '../log.js';
 import type { ModelCallRow } from '../types.js';
+import type { Room } from './bounds.js';
 import { demoReply, demoTokens } from './demo-model.js';
 import { type ModelCall, readCall } from './model-request.js';
 import { type Exchange, forward, type Progress, refuse } from './model-upstream.js';
@@ -17,7 +18,7 @@ export interface ModelLedger {
 }
 
 /** The run is null when the caller named none of its own. */
-export type Caller = Pick<ModelCallRow, 'groupId' | 'runId'>;
+export type Caller = Pick<ModelCallRow, 'groupId' | 'runId'> & { room: Room };
 
 export interface ModelProxyDeps {
   /** Asked anew for every call. */
@@ -35,9 +36,9 @@ export function createModelProxy(deps: ModelProxyDeps) {
   const prices = loadPrices();
   return {
     /** Answers one `POST /v1/messages` or `/v1/messages/count_tokens`. Resolves when the response is over and the call is recorded. */
-    async handle(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+    async handle(request: IncomingMessage, response: ServerResponse, { room, ...caller }: Caller): Promise<void> {
       const at = clock.now();
-      const call = await readCall(request);
+      const call = await readCall(request, room);
       // The caller left while sending: nobody to answer, nothing spent.
       if (response.destroyed) return;
       if ('status' in call) return refuse(response, call);

@@ -36,7 +36,6 @@ beforeEach(() => {
 
 const send = (key: string, text = 'x') => api.send(link, { runId, key, text });
 const queued = () => store.outbox.list(500).map(({ key, text }) => [key, text]);
-const refusals = () => store.events.ofRun(runId).filter(({ kind }) => kind === 'send_refused');
 
 test('a text with which the model ended is one message, however often it is reported', () => {
   for (const text of ['first', 'first', 'told differently']) api.answer(link, runId, { step: 2, text });
@@ -52,7 +51,7 @@ test('an end without words for people sends nothing', () => {
   expect(queued()).toEqual([]);
 });
 
-test('a run sends thirty messages a minute; past that it is told so, and the timeline too', () => {
+test('a run sends thirty messages a minute; past that it is told so', () => {
   for (let n = 0; n < 30; n++) send(`k${n}`);
   expect(() => send('k30')).toThrow(/30 messages a minute/);
   expect(() => api.answer(link, runId, { step: 1, text: 'x' })).toThrow(/30 messages a minute/);
@@ -60,7 +59,6 @@ test('a run sends thirty messages a minute; past that it is told so, and the tim
   // What is queued may be asked for again: it is the same message.
   expect(send('k7')).toMatchObject({ queued: true });
   expect(queued()).toHaveLength(30);
-  expect(refusals()).toHaveLength(3);
 });
 
 test('a minute later it may send again, until three hundred', async () => {

@@ -87,6 +87,8 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     });
   } catch (error) {
     recordFailure(deps, row, chat, error);
+    // One that cannot be removed now goes at the next start.
+    if (row.file && !store.outbox.waits(row.key)) await outboxFiles.drop(row.key).catch(() => undefined);
   }
 }
 

@@ -12,9 +12,9 @@ export interface NewOutboxRow {
   now: number;
 }
 
-export function createOutbox({ run, all, value, count }: Statements) {
+export function createOutbox({ run, all, value, values, count }: Statements) {
   const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
-  const has = value<[key: string], number>('SELECT 1 FROM outbox WHERE key = ?1');
+  const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
   const head = value<[chatId: number], number>(
     `SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ?1 ORDER BY run_id IS NOT NULL, id LIMIT 1`,
   );
@@ -28,13 +28,19 @@ export function createOutbox({ run, all, value, count }: Statements) {
   return {
     /** Queues a message; false when this key was queued before. */
     add: (message: NewOutboxRow): boolean => add({ file: undefined, ...message }),
+    has: (key: string): boolean => state(key) !== undefined,
+    waits: (key: string): boolean => state(key) === 'queued',
+    /** Keys of the rows whose files wait to be sent, of one group or (null) of all. */
+    waitingFiles: values<[groupId: number | null], string>(
+      `SELECT o.key FROM outbox o JOIN chats c ON c.id = o.chat_id
+       WHERE o.state = 'queued' AND o.file IS NOT NULL AND (?1 IS NULL OR c.group_id = ?1)`,
+    ),
     /** The next message of every chat: the only ones that may be sent now. */
     heads: all<[], OutboxRow>(
       `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o
          ON o.id = (SELECT id FROM outbox WHERE state = 'queued' AND chat_id = c.chat_id ORDER BY run_id IS NOT NULL, id LIMIT 1)`,
       outboxRow,
     ),
-    has: (key: string): boolean => has(key) !== undefined,
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
     /** How much a run has sent since `since`: parts of about a screen each (`partChars` characters), the least a row counts is one. */
     partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,

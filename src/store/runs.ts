@@ -196,6 +196,7 @@ function createRunQueries({ get, all, value, values }: Statements) {
       'SELECT * FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
       runRow,
     ),
+    leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: get<[session: string], Run>(
       `SELECT * FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { systemClock } from '../../src/clock.js';
 import type { Backend } from '../../src/config.js';
 import { decideBudget } from '../../src/decide/budget.js';
+import { createBounds } from '../../src/gateway/bounds.js';
 import { createModelProxy, type ModelLedger } from '../../src/gateway/model.js';
 import type { ModelCallRow } from '../../src/types.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
@@ -60,6 +61,7 @@ export async function startProxy(closers: Closer[], { backend, limitMicroUsd = 5
   const fake = await startFakeAnthropic({ key: KEY });
   const book = memoryLedger(limitMicroUsd);
   const lines: string[] = [];
+  const bounds = createBounds(() => 0)();
   const proxy = createModelProxy({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     ledger: book.ledger,
@@ -68,7 +70,7 @@ export async function startProxy(closers: Closer[], { backend, limitMicroUsd = 5
   });
   const server = http.createServer((request, response) => {
     response.on('error', () => response.destroy());
-    void proxy.handle(request, response, { groupId: 7, runId: 42 });
+    void proxy.handle(request, response, { groupId: 7, runId: 42, room: bounds.room(response) });
   });
   const url = await listen(server, closers);
   closers.push(fake.close);

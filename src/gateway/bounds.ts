@@ -1,0 +1,78 @@
+// What one container can make the host hold and do: bytes of calls that are not over, calls per second. Kept in memory, per link and over
+// all links; gone with the link. Knows nothing about what a call is.
+import type { ServerResponse } from 'node:http';
+
+const MIB = 1024 * 1024;
+const LINK_BYTES = 48 * MIB;
+const ALL_BYTES = 96 * MIB;
+/** Free for every link: two that take all there is must not silence the others. */
+const FREE_BYTES = MIB;
+/** Calls per second, and how many may come at once; the report that ends a run must get through whatever a script asks. */
+const RATES = { call: [50, 200], history: [4, 8], finish: [5, 20] } as const;
+const NOTE_EVERY_MS = 60_000;
+
+/** What one call makes the host hold. */
+export interface Room {
+  /** False when these bytes are too many; they are then not counted. */
+  take(bytes: number): boolean;
+  /** Gives all of it back; done by itself when the call is over. Harmless twice. */
+  leave(): void;
+}
+
+export type LinkBounds = ReturnType<ReturnType<typeof createBounds>>;
+
+/** The returned function makes the bounds of one link. */
+export function createBounds(now: () => number) {
+  const all = { bytes: 0 };
+  return () => {
+    const own = { bytes: 0 };
+    const buckets = {
+      call: createBucket(RATES.call, now),
+      history: createBucket(RATES.history, now),
+      finish: createBucket(RATES.finish, now),
+    };
+    const notedAt = new Map<number, number>();
+    return {
+      /** Whether one more call of this kind may come now. */
+      admit: (kind: keyof typeof RATES): boolean => buckets[kind](),
+      /** True once a minute for each run: then a refusal is worth a line in its timeline. */
+      worthNoting(runId: number): boolean {
+        if (now() - (notedAt.get(runId) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return false;
+        notedAt.set(runId, now());
+        return true;
+      },
+      room: (response: ServerResponse): Room => openRoom(own, all, response),
+    };
+  };
+}
+
+function openRoom(own: { bytes: number }, all: { bytes: number }, response: ServerResponse): Room {
+  let mine = 0;
+  const room = {
+    take(bytes: number): boolean {
+      const link = own.bytes + bytes;
+      if (link > FREE_BYTES && (link > LINK_BYTES || all.bytes + bytes > ALL_BYTES)) return false;
+      for (const sum of [own, all]) sum.bytes += bytes;
+      mine += bytes;
+      return true;
+    },
+    leave(): void {
+      for (const sum of [own, all]) sum.bytes -= mine;
+      mine = 0;
+    },
+  };
+  response.once('close', room.leave);
+  return room;
+}
+
+/** A token bucket. */
+function createBucket([perSecond, burst]: readonly [number, number], now: () => number): () => boolean {
+  let [left, at] = [Number(burst), now()];
+  return () => {
+    const since = Math.max(0, now() - at);
+    [left, at] = [Math.min(burst, left + (since * perSecond) / 1000), now()];
+    if (left < 1) return false;
+    left -= 1;
+    return true;
+  };
+}
