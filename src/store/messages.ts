@@ -1,6 +1,7 @@
-// Messages in both directions, in the order they were stored; full-text search over a group's own chats.
+// Messages in both directions, in the order they were stored. The search in them is in search.ts.
 import type { z } from 'zod';
 import { messageRow, type StoredMedia, type StoredMessage, storedVersion } from '../types.js';
+import { createSearch } from './search.js';
 import type { Statements } from './statements.js';
 
 export interface NewMessage
@@ -24,14 +25,8 @@ const NOTHING_SPECIAL = {
   ...{ role: null, mayAsk: true, forwarded: false },
 };
 
-export interface SearchHit {
-  chat: string;
-  sender: string;
-  sentAt: number;
-  text: string;
-}
-
-export function createMessages({ run, get, all, value }: Statements) {
+export function createMessages(statements: Statements) {
+  const { run, get, all, value } = statements;
   const insert = value<[message: NewMessage], number>(
     `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded)
      VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded)
@@ -40,11 +35,6 @@ export function createMessages({ run, get, all, value }: Statements) {
   const latest = all<[chatId: number, limit: number, afterId: number], StoredMessage>(
     `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?3 ORDER BY m.id DESC LIMIT ?2`,
     messageRow,
-  );
-  const search = all<[groupId: number, query: string, limit: number], SearchHit>(
-    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at AS sentAt, iif(m.forwarded, '[forwarded] ', '') || m.text AS text FROM messages_fts f
-     JOIN messages m ON m.id = f.rowid JOIN chats ON chats.id = m.chat_id
-     WHERE messages_fts MATCH ?2 AND chats.group_id = ?1 ORDER BY rank LIMIT ?3`,
   );
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
@@ -86,11 +76,6 @@ export function createMessages({ run, get, all, value }: Statements) {
       `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3`,
       messageRow,
     ),
-    /** Best matches first. Every word of `query` must occur; FTS5 operators in it have no power (each word is quoted). */
-    search(groupId: number, query: string, limit: number): SearchHit[] {
-      const words = query.split(/\s+/u).filter((word) => /[\p{L}\p{N}]/u.test(word));
-      if (words.length === 0) return [];
-      return search(groupId, words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(' '), limit);
-    },
+    search: createSearch(statements),
   };
 }

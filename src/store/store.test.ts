@@ -113,16 +113,37 @@ describe('messages', () => {
     expect(store.messages.latest(chatId, 10).map((message) => message.id)).toEqual(ids);
   });
 
-  test('search finds words in the own group only and search operators have no power', () => {
+  test('search finds words in the own group only and search operators have no power', async () => {
     say('a', 'the boiler was repaired on Monday');
     const other = store.groups.ensure('work', false, 1);
-    expect(store.messages.search(groupId, 'boiler repair', 5).map((hit) => hit.text)).toEqual([
+    expect((await store.messages.search(groupId, 'boiler repair', 5)).map((hit) => hit.text)).toEqual([
       'the boiler was repaired on Monday',
     ]);
-    expect(store.messages.search(other.id, 'boiler', 5)).toEqual([]);
+    expect(await store.messages.search(other.id, 'boiler', 5)).toEqual([]);
     for (const hostile of ['"', 'boiler"', '*', 'a OR', 'NEAR(', 'text: x', '-', '()']) {
-      expect(() => store.messages.search(groupId, hostile, 5)).not.toThrow();
+      await store.messages.search(groupId, hostile, 5);
     }
+  });
+
+  test('search takes words by their beginning, without case, accents and what stands around them; newest first', async () => {
+    for (const text of ['Das Café am Markt', 'im (Cafehaus)', '会议明天下午']) say(text, text);
+    const found = async (query: string) => (await store.messages.search(groupId, query, 5)).map(({ text }) => text);
+    expect(await found('CAFÉ')).toEqual(['im (Cafehaus)', 'Das Café am Markt']);
+    expect(await found('"cafe," markt!')).toEqual(['Das Café am Markt']);
+    expect(await found('会议')).toEqual(['会议明天下午']);
+    expect(await found('x'.repeat(500))).toEqual([]);
+  });
+
+  test('a search among many matches of other groups still finds what the own group said long ago', async () => {
+    const other = store.groups.ensure('work', false, 1);
+    say('old', 'the needle');
+    const theirs = store.groups.seenChat({ channel: 'web', address: 'w2', kind: 'direct', title: 'w2', now: 1 });
+    store.groups.assignChat(theirs.id, other.id);
+    const base = { chatId: theirs.id, direction: 'in' as const, senderId: null, senderName: 'Eve', sentAt: 1, now: 1 };
+    store.transaction(() => {
+      for (let n = 0; n < 3_000; n += 1) store.messages.add({ ...base, platformId: `n${n}`, text: `needless ${n}` });
+    });
+    expect(await store.messages.search(groupId, 'need', 5)).toMatchObject([{ text: 'the needle' }]);
   });
 });
 
