@@ -205,3 +205,40 @@ export function addMedia(scene: Scene, group: string, bytes: number): number {
   writeFileSync(join(folder, `${id}-0`), Buffer.alloc(bytes, 7));
   return id;
 }
+
+/** Bytes of the timeline of the run that attacks. */
+export const timelineBytes = (scene: AttackScene): number =>
+  withStore(scene, (db) => {
+    const sum = db.prepare('SELECT coalesce(sum(length(detail)), 0) FROM events WHERE run_id = ?');
+    return z.number().parse(sum.pluck().get(scene.runId));
+  });
+
+/** How often its timeline says that a bound was reached. */
+export const refusals = (scene: AttackScene): number =>
+  withStore(scene, (db) => {
+    const count = db.prepare(`SELECT count(*) FROM events WHERE run_id = ? AND kind = 'refused'`);
+    return z.number().parse(count.pluck().get(scene.runId));
+  });
+
+/** Files that lie in the outbox. */
+export const outboxFiles = ({ daemon }: Scene): string[] => {
+  const folder = join(daemon.home, 'data/outbox');
+  return existsSync(folder) ? readdirSync(folder) : [];
+};
+
+/** That many messages in a chat of the main group. */
+export function fillHistory(scene: Scene, count: number): void {
+  addMedia(scene, 'main', 1);
+  const words = ['the', 'that', 'there', 'then', 'they', 'meeting', 'tomorrow', 'a', 'b', 'c', 'd'];
+  withStore(scene, (db) => {
+    const insert = db.prepare(
+      `INSERT INTO messages (chat_id, direction, platform_id, sender_name, text, sent_at, received_at)
+       VALUES ((SELECT id FROM chats WHERE channel = 'test' AND address = 'main'), 'in', ?, 'Eve', ?, 1, 1)`,
+    );
+    const text = (n: number) =>
+      [n % 2 ? 'odd' : 'even', ...words.map((word, at) => ((n >> at) & 1 ? word : `th${n * at}`))].join(' ');
+    db.transaction(() => {
+      for (let n = 0; n < count; n += 1) insert.run(`h${n}`, text(n));
+    })();
+  });
+}

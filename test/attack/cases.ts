@@ -2,7 +2,19 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { type AttackCase, addMedia, descriptorsOf, engineAnswers, noContainers, stopRun } from './attack.js';
+import { eventually } from '../e2e/harness.js';
+import {
+  type AttackCase,
+  addMedia,
+  descriptorsOf,
+  engineAnswers,
+  fillHistory,
+  noContainers,
+  outboxFiles,
+  refusals,
+  stopRun,
+  timelineBytes,
+} from './attack.js';
 
 /** The runner is stopped and frames are written in its place; afterwards somebody stops the run. */
 const frozen = (name: string, input: Record<string, unknown>): AttackCase => ({
@@ -17,6 +29,8 @@ const frozen = (name: string, input: Record<string, unknown>): AttackCase => ({
   },
 });
 
+const MB = 1024 * 1024;
+
 export const cases: AttackCase[] = [
   frozen('a flood of SETTINGS frames', { kind: 'settings' }),
   frozen('a flood of PING frames', { kind: 'ping' }),
@@ -27,10 +41,90 @@ export const cases: AttackCase[] = [
   {
     name: '300 aborted downloads of a file',
     program: 'aborted-media',
-    input: ({ scene }) => ({ path: `/media/${addMedia(scene, 'main', 20 * 1024 * 1024)}/0`, times: 300 }),
+    input: ({ scene }) => ({ path: `/media/${addMedia(scene, 'main', 20 * MB)}/0`, times: 300 }),
     check: async ({ answer, scene, descriptors }) => {
       expect(answer).toEqual({ begun: 300 });
       expect(descriptorsOf(scene.daemon)).toBeLessThan(descriptors + 30);
     },
+  },
+  {
+    name: '24 bodies of 30 MB, held open',
+    program: 'held-bodies',
+    input: { path: '/v1/messages', bytes: 30 * MB, times: 24, holdMs: 3_000 },
+  },
+  {
+    name: '24 bodies of 22 MB for /file at the same time',
+    program: 'held-bodies',
+    input: { path: '/file', bytes: 22 * MB, times: 24, finish: true },
+  },
+  {
+    name: 'a flood of 5,000 calls',
+    program: 'request-flood',
+    input: { path: '/tasks/list', body: { runId: 0 }, times: 5_000 },
+    check: ({ answer, scene }) => {
+      expect(answer).toMatchObject({ 429: expect.any(Number) });
+      expect(refusals(scene)).toBe(1);
+    },
+  },
+  {
+    name: '3,000 invented addresses',
+    program: 'request-flood',
+    input: { path: '/v1/messages/batches/0/cancel', body: {}, times: 3_000 },
+    check: ({ answer }) => expect(Object.keys(Object(answer))).toEqual(['403', '429']),
+  },
+  {
+    name: '60 events of a megabyte each',
+    program: 'event-flood',
+    input: { times: 60, keys: 255, chars: 4_000 },
+    check: ({ scene }) => expect(timelineBytes(scene)).toBeLessThan(100_000),
+  },
+  {
+    name: '2,000 events of as much as one may have',
+    program: 'event-flood',
+    input: { times: 2_000, keys: 2, chars: 3_900, pauseMs: 60 },
+    check: ({ scene }) => expect(timelineBytes(scene)).toBeLessThan(2.2 * MB),
+  },
+  {
+    name: 'the same file key 30 times with 10 MB',
+    program: 'file-reuse',
+    input: { times: 30, bytes: 10 * MB },
+    check: async ({ answer, scene }) => {
+      expect(answer).toEqual({ first: 200, 200: 30 });
+      await eventually(() => outboxFiles(scene).length === 0, 'no bytes are left');
+    },
+  },
+  {
+    name: '500 searches for what every one of 200,000 messages has',
+    program: 'request-flood',
+    input: ({ scene }) => {
+      fillHistory(scene, 200_000);
+      const bodies = ['th', 't', 'th th th th th th th th', 'even odd', 'the meeting', 'a b c d e f g h i j k'];
+      return { path: '/history', bodies: bodies.map((query) => ({ query, limit: 50 })), times: 500, atOnce: 8 };
+    },
+    check: ({ answer }) => expect(answer).toMatchObject({ 200: expect.any(Number), 429: expect.any(Number) }),
+  },
+  {
+    name: '64 heads that never end',
+    program: 'slow-headers',
+    input: { begin: 'GET / HTTP/1.1\r\nhost:', times: 64, forMs: 30_000 },
+    // Some wait inside for a stream, and were never here.
+    check: ({ answer }) => expect(answer).toMatchObject({ closed: expect.toSatisfy((n) => n > 55), after: 403 }),
+  },
+  {
+    name: 'HTTP that is none',
+    program: 'malformed',
+    check: ({ answer }) => expect(answer).toMatchObject({ after: 403 }),
+  },
+  {
+    name: '64 downloads that nobody reads',
+    program: 'unread',
+    input: ({ scene }) => ({ path: `/media/${addMedia(scene, 'main', 20 * MB)}/0`, times: 64, forMs: 3_000 }),
+    check: ({ scene, descriptors }) => expect(descriptorsOf(scene.daemon)).toBeLessThan(descriptors + 30),
+  },
+  {
+    name: 'the files of another group',
+    program: 'request-flood',
+    input: ({ scene }) => ({ method: 'GET', path: `/media/${addMedia(scene, 'others', 1_000)}/0`, times: 3 }),
+    check: ({ answer }) => expect(answer).toEqual({ 403: 3 }),
   },
 ];
