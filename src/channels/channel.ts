@@ -73,8 +73,8 @@ export interface Channel {
   start(): void;
   /** Ends receiving and sending; resolves when no event can arrive any more. A second call is harmless. */
   stop(): Promise<void>;
-  /** Splits Markdown into parts that are each valid and within the platform's limit. Pure. */
-  split(text: string): string[];
+  /** Splits Markdown into parts that are each valid and within the platform's limit. Pure; never holds the process for long. */
+  split(text: string): string[] | Promise<string[]>;
   /** Resolves once the provider accepted the part. Throws `ChannelError`. */
   send(part: OutboundPart): Promise<{ platformId: string }>;
   /** Shows "typing…" for a few seconds; failures are the channel's to swallow. */

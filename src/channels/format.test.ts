@@ -133,9 +133,9 @@ describe('splitting', () => {
 
   test('every part is within the limit and no word is lost', async () => {
     await holds(
-      fc.property(markdown, fc.integer({ min: 60, max: 500 }), (blocks, limit) => {
+      fc.asyncProperty(markdown, fc.integer({ min: 60, max: 500 }), async (blocks, limit) => {
         const text = blocks.join('\n\n');
-        const parts = splitMarkdown(text, telegramOptions(limit));
+        const parts = await splitMarkdown(text, telegramOptions(limit));
         for (const part of parts) expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(limit);
         expect(parts.map((part) => words(markdownToTelegramHtml(part))).join('')).toBe(
           words(markdownToTelegramHtml(text)),
@@ -182,25 +182,29 @@ describe('splitting', () => {
     const shown = (markdown: string) =>
       telegramPlainText(markdownToTelegramHtml(markdown)).match(/[a-z👩]/gu)?.length ?? 0;
     await holds(
-      fc.property(fc.array(bits, { minLength: 10, maxLength: 60 }), fc.integer({ min: 60, max: 120 }), (all, limit) => {
-        const parts = splitMarkdown(all.join(''), telegramOptions(limit));
-        expect(parts.reduce((sum, part) => sum + shown(part), 0)).toBeGreaterThanOrEqual(shown(all.join('')));
-        for (const part of parts) expect(telegramOptions(limit).measure(part)).toBeLessThanOrEqual(limit);
-      }),
+      fc.asyncProperty(
+        fc.array(bits, { minLength: 10, maxLength: 60 }),
+        fc.integer({ min: 60, max: 120 }),
+        async (all, limit) => {
+          const parts = await splitMarkdown(all.join(''), telegramOptions(limit));
+          expect(parts.reduce((sum, part) => sum + shown(part), 0)).toBeGreaterThanOrEqual(shown(all.join('')));
+          for (const part of parts) expect(telegramOptions(limit).measure(part)).toBeLessThanOrEqual(limit);
+        },
+      ),
       { numRuns: 3_000 },
     );
   });
 
-  test('a cut that lets a fence begin does not hide the emoji behind it', () => {
+  test('a cut that lets a fence begin does not hide the emoji behind it', async () => {
     const text = 'long sentence here. [r]: https://e.org/ ****\n```👩‍👩‍👧---`- [x] **';
-    const parts = splitMarkdown(text, telegramOptions(60)).map(markdownToTelegramHtml);
+    const parts = (await splitMarkdown(text, telegramOptions(60))).map(markdownToTelegramHtml);
     expect(parts.map(telegramPlainText).join('')).toContain('👩‍👩‍👧');
   });
 
   test('any text at all: within the limit, well-formed Unicode, nothing thrown', async () => {
     await holds(
-      fc.property(fc.string({ unit: 'binary', maxLength: 2_000 }), (text) => {
-        for (const part of splitMarkdown(text, telegramOptions(100))) {
+      fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 2_000 }), async (text) => {
+        for (const part of await splitMarkdown(text, telegramOptions(100))) {
           expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(100);
           expect(() => encodeURIComponent(part)).not.toThrow();
         }
@@ -208,44 +212,46 @@ describe('splitting', () => {
     );
   });
 
-  test('a code fence that is cut is closed and opened again with its language', () => {
+  test('a code fence that is cut is closed and opened again with its language', async () => {
     const code = Array.from({ length: 400 }, (_, i) => `const line${i} = ${i};`).join('\n');
-    const parts = splitMarkdown(`Look:\n\n\`\`\`ts\n${code}\n\`\`\`\n\nDone.`, telegramOptions(4096));
+    const parts = await splitMarkdown(`Look:\n\n\`\`\`ts\n${code}\n\`\`\`\n\nDone.`, telegramOptions(4096));
     expect(parts.length).toBeGreaterThan(1);
     for (const part of parts)
       expect(markdownToTelegramHtml(part)).toMatch(/<pre><code class="language-ts">[\s\S]*<\/code><\/pre>/);
   });
 
-  test('a fence whose opening line leaves no room for code is cut as text', () => {
+  test('a fence whose opening line leaves no room for code is cut as text', async () => {
     const text = `\`\`\`${'language'.repeat(10)}\n${'code '.repeat(40)}\n\`\`\``;
-    const parts = splitMarkdown(text, { limit: 60, measure: (part) => part.length });
+    const parts = await splitMarkdown(text, { limit: 60, measure: (part) => part.length });
     for (const part of parts) expect(part.length).toBeLessThanOrEqual(60);
     expect(parts.join(' ').match(/code/g)).toHaveLength(40);
   });
 
-  test('a long code block stays one where the marks count', () => {
-    const parts = splitMarkdown(`\`\`\`js\n${'let x = 1;\n'.repeat(30)}\`\`\``, {
+  test('a long code block stays one where the marks count', async () => {
+    const parts = await splitMarkdown(`\`\`\`js\n${'let x = 1;\n'.repeat(30)}\`\`\``, {
       limit: 100,
       measure: (part) => part.length,
     });
     for (const part of parts) expect(part).toMatch(/^```js\n(let x = 1;\n)+```$/);
   });
 
-  test('a list that is cut counts on, and a link keeps its address in another part than its definition', () => {
+  test('a list that is cut counts on, and a link keeps its address in another part than its definition', async () => {
     const items = Array.from({ length: 60 }, (_, i) => `1. item ${i} [x][Ref]`).join('\n');
-    const parts = splitMarkdown(`${items}\n\n[Ref]: https://e.org/`, telegramOptions(300)).map(markdownToTelegramHtml);
+    const parts = (await splitMarkdown(`${items}\n\n[Ref]: https://e.org/`, telegramOptions(300))).map(
+      markdownToTelegramHtml,
+    );
     expect(parts.length).toBeGreaterThan(2);
     expect(parts.join('\n').match(/^\d+\. item \d+ <a href="https:\/\/e\.org\/">x<\/a>$/gm)).toHaveLength(60);
     expect(parts.join('\n').match(/^\d+/gm)).toEqual(Array.from({ length: 60 }, (_, i) => String(i + 1)));
   });
 
-  test('text that had to be escaped is shown without backslashes', () => {
-    const parts = splitMarkdown('**a'.repeat(10_000), telegramOptions(4096)).map(markdownToTelegramHtml);
+  test('text that had to be escaped is shown without backslashes', async () => {
+    const parts = (await splitMarkdown('**a'.repeat(10_000), telegramOptions(4096))).map(markdownToTelegramHtml);
     expect(parts.join('')).toBe('**a'.repeat(10_000));
   });
 
-  test('one endless line is cut between characters', () => {
-    const parts = splitMarkdown('👩‍👩‍👧‍👦'.repeat(2_000), telegramOptions(4096));
+  test('one endless line is cut between characters', async () => {
+    const parts = await splitMarkdown('👩‍👩‍👧‍👦'.repeat(2_000), telegramOptions(4096));
     for (const part of parts) expect(part.replaceAll('👩‍👩‍👧‍👦', '')).toBe('');
   });
 
@@ -261,8 +267,8 @@ describe('splitting', () => {
     ['emphasis', '*a_ '.repeat(10_000)],
     ['dotted run', 'a.'.repeat(90_000)],
     ['table', `|a|b|\n|-|-|\n${'|1|2|\n'.repeat(5_000)}`],
-  ])('hostile %s neither hang nor throw', (_name, text) => {
-    const parts = splitMarkdown(text, telegramOptions(4096));
+  ])('hostile %s neither hang nor throw', async (_name, text) => {
+    const parts = await splitMarkdown(text, telegramOptions(4096));
     for (const part of parts) expect(telegramLength(markdownToTelegramHtml(part))).toBeLessThanOrEqual(4096);
     expect(markdownToSafeHtml(text).length).toBeGreaterThan(0);
   });

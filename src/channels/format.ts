@@ -1,8 +1,13 @@
 // Markdown, as models write it, for people: Telegram's HTML and safe HTML for the page. Pure.
-import { type MarkdownTarget, renderMarkdown } from './markdown-walk.js';
+import { type MarkdownTarget, renderInSlices, renderMarkdown } from './markdown-walk.js';
 
 /** HTML with the tags of the Telegram Bot API only (https://core.telegram.org/bots/api#html-style). */
 export const markdownToTelegramHtml = (text: string): string => renderMarkdown(text, telegram).trim();
+
+/** What a reader sees of Markdown, without the spaces. */
+export async function shownText(markdown: string): Promise<string> {
+  return telegramPlainText(await renderInSlices(markdown, telegram)).replace(/\s+/g, '');
+}
 
 /** What a person reads of Telegram HTML written here: tags and entities resolved. */
 export function telegramPlainText(html: string): string {
@@ -15,6 +20,9 @@ export const telegramLength = (html: string): number => telegramPlainText(html).
 
 /** HTML from an allow-list of tags, everything else escaped: safe to put into our page. */
 export const markdownToSafeHtml = (text: string): string => renderMarkdown(text, page);
+
+/** The same for a text of any length, with pauses in which others run. */
+export const safeHtmlInSlices = (text: string): Promise<string> => renderInSlices(text, page);
 
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -1,5 +1,7 @@
 // Walks Markdown tokens once and lets a target say how each piece looks. Knows no target's rules.
+import { setImmediate } from 'node:timers/promises';
 import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
+import { definitionsFor, definitionsIn, segmentsOf } from './segments.js';
 
 /** How one output format writes the pieces. `inner` is already rendered; `text` is raw and must be escaped. */
 export interface MarkdownTarget {
@@ -21,45 +23,79 @@ export interface MarkdownTarget {
   join(blocks: string[]): string;
 }
 
-/** Longer input is not parsed: it is shown as plain text. */
-const MAX_CHARS = 200_000;
 const MAX_DEPTH = 20;
-/** Delimiters in one paragraph; the parser's time grows with the square of their number. */
-const MAX_DELIMITERS = 5_000;
 
-/** Block tokens, or undefined when the text would take too long or nest too deeply to parse. */
-export function parseBlocks(text: string): MarkedToken[] | undefined {
-  if (text.length > MAX_CHARS || isPathological(text)) return undefined;
+/** Block tokens of the whole text. A segment that would take too long to parse is one block of kind `html`, shown as it is written. */
+export const parseBlocks = (text: string): MarkedToken[] => [...parseSegments(text)].flatMap(({ blocks }) => blocks);
+
+/** The same by segments, parsed when they are asked for: each takes some milliseconds. */
+export function* parseSegments(text: string): Generator<{ segment: string; blocks: MarkedToken[] }> {
+  let definitions: ReturnType<typeof definitionsIn> | undefined;
+  for (const segment of segmentsOf(text)) {
+    definitions ??= definitionsIn(segment.length < text.length ? text : '');
+    yield { segment, blocks: parseSegment(segment, definitions) };
+  }
+}
+
+function parseSegment(segment: string, definitions: ReturnType<typeof definitionsIn>): MarkedToken[] {
+  const text = segment.replace(/\\([!-/:-@[-`{-~])/g, '$1');
+  const plain: MarkedToken = { type: 'html', raw: text, text, block: true, pre: false };
+  if (isPathological(segment)) return [plain];
+  const lexer = new Lexer({ gfm: true, breaks: true });
+  lexer.tokens.links = Object.fromEntries(definitionsFor(segment, definitions));
   try {
-    return known(new Lexer({ gfm: true, breaks: true }).lex(text));
+    return known(lexer.lex(segment));
   } catch (error) {
-    if (error instanceof RangeError) return undefined;
+    if (error instanceof RangeError) return [plain];
     throw error;
   }
 }
 
-/** Lines of code fences are free; elsewhere a paragraph may hold so many delimiters, and a line so much nesting. */
-function isPathological(text: string): boolean {
-  let delimiters = 0;
+/** Marks of emphasis and brackets in one paragraph; the parser's time grows at least with the square of their number. */
+const MAX_EMPHASIS = 250;
+const MAX_BRACKETS = 1_500;
+/** Cells of a table: rows that are not there count too, the parser fills them in. */
+const MAX_CELLS = 2_000;
+
+/** Lines of code fences are free; elsewhere a paragraph may hold so many marks, a line so much nesting, a table so many cells. */
+function isPathological(segment: string): boolean {
+  const lines = segment.split('\n');
   let fenced = false;
-  for (const line of text.split('\n')) {
+  let [emphasis, brackets] = [0, 0];
+  return lines.some((line) => {
     if (/^\s{0,3}(?:```|~~~)/.test(line)) fenced = !fenced;
-    if (fenced) continue;
-    if (/^(?:[ \t]*>){20}/.test(line) || /^[ \t]{80}/.test(line)) return true;
+    if (fenced) return false;
+    if (/^(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))){10}|^[ \t]{40}|[ \t]{300}/.test(line)) return true;
+    if (/^[\s|:-]*-[\s|:-]*$/.test(line) && line.split('|').length * lines.length > MAX_CELLS) return true;
+    if (/^\s*(?:$|[-*+|#]|\d+[.)])/.test(line)) [emphasis, brackets] = [0, 0];
     // Escaped ones cost nothing, and counting them would show the backslashes of a text that we escaped ourselves.
-    delimiters = line.trim() === '' ? 0 : delimiters + (line.match(/(?<!\\)[*_~[\]`<]/g)?.length ?? 0);
+    emphasis += line.match(/(?<!\\)[*_~]+/g)?.length ?? 0;
+    brackets += line.match(/(?<!\\)[[\]`<]/g)?.length ?? 0;
     // A long run without spaces such as `a.a.a.…`: at each of its characters the parser looks for an e-mail address again.
     const [run = ''] = /[\w.!#$%&'*+/=?^`{|}~-]{2000,}/.exec(line) ?? [];
-    if (delimiters > MAX_DELIMITERS || /[^a-z\d]/i.test(run.slice(1))) return true;
-  }
-  return false;
+    return emphasis > MAX_EMPHASIS || brackets > MAX_BRACKETS || /[^a-z\d]/i.test(run.slice(1));
+  });
 }
 
+/** At once: for what is not much longer than a segment. */
 export function renderMarkdown(markdown: string, target: MarkdownTarget): string {
+  return target.join([...renderSegments(markdown, target)].flat());
+}
+
+/** The same with a pause after each segment, in which others run. */
+export async function renderInSlices(markdown: string, target: MarkdownTarget): Promise<string> {
+  const blocks: string[] = [];
+  for (const rendered of renderSegments(markdown, target)) {
+    blocks.push(...rendered);
+    await setImmediate();
+  }
+  return target.join(blocks);
+}
+
+function* renderSegments(markdown: string, target: MarkdownTarget): Generator<string[]> {
   // Half a character is no text: servers refuse it.
   const text = markdown.replace(/\p{Surrogate}/gu, '\uFFFD');
-  const blocks = parseBlocks(text);
-  return blocks ? target.join(renderBlocks(blocks, target, { list: 0, quote: 0 })) : target.text(text);
+  for (const { blocks } of parseSegments(text)) yield renderBlocks(blocks, target, { list: 0, quote: 0 });
 }
 
 type Depth = Record<'list' | 'quote', number>;

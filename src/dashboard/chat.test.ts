@@ -225,8 +225,8 @@ describe('the web channel', () => {
     ['what one bubble holds', 'x'.repeat(100_000), 1],
     ['many lines', 'line of text\n'.repeat(20_000), 3],
     ['pairs of code units', '😀'.repeat(60_000), 2],
-  ])('splits only what is longer than a bubble: %s', (_name, text, count) => {
-    const parts = create({})?.split(text) ?? [];
+  ])('splits only what is longer than a bubble: %s', async (_name, text, count) => {
+    const parts = (await create({})?.split(text)) ?? [];
     expect(parts).toHaveLength(count);
     const letters = (all: string) => all.replace(/\s/g, '');
     expect(letters(parts.join('')) === letters(text)).toBe(true);

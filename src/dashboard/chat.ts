@@ -33,9 +33,9 @@ export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): voi
     const chat = pageChat(deps);
     return c.json({ messageId: (chat && store.messages.find(chat.id, id)?.id) ?? null, runId: runId ?? null });
   });
-  app.get('/api/chat/messages', (c) => {
+  app.get('/api/chat/messages', async (c) => {
     const messages = history(deps, afterParameter.parse(c.req.query('after')));
-    return c.json({ messages: messages.map((message) => pageMessage(deps, message)) });
+    return c.json({ messages: await Promise.all(messages.map((message) => pageMessage(deps, message))) });
   });
   app.get('/api/chat/stream', (c) => {
     if (wake.listenerCount('message') >= MAX_PAGES) {
@@ -78,7 +78,7 @@ async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, may
     while (!stream.aborted && mayRead()) {
       // Fresh before looking, so that a ring between the look and the sleep still ends the sleep.
       rung = new AbortController();
-      const event = nextEvent();
+      const event = await nextEvent();
       if (event) await stream.writeSSE(event);
       else await clock.sleep(HEARTBEAT_MS, rung.signal);
       if (!event && !rung.signal.aborted) await stream.write(': still here\n\n');
@@ -92,16 +92,16 @@ async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, may
  * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
  * of the latest history, then `status` whenever it changed: what /api/status says, and how many runs the chat has.
  */
-function createEvents(deps: DashboardDeps, after: number | undefined): () => SSEMessage | undefined {
+function createEvents(deps: DashboardDeps, after: number | undefined): () => Promise<SSEMessage | undefined> {
   const { store } = deps;
   let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
   let seenStatus = '';
-  return () => {
+  return async () => {
     const chat = pageChat(deps);
     const message = chat && store.messages.after(chat.id, seenId, 1)[0];
     if (message) {
       seenId = message.id;
-      return { event: 'message', id: String(message.id), data: JSON.stringify(pageMessage(deps, message)) };
+      return { event: 'message', id: String(message.id), data: JSON.stringify(await pageMessage(deps, message)) };
     }
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
@@ -113,9 +113,10 @@ function createEvents(deps: DashboardDeps, after: number | undefined): () => SSE
 }
 
 /** A message as the page shows it. */
-function pageMessage(deps: DashboardDeps, { id, direction, senderName, text, sentAt, platformId }: StoredMessage) {
+async function pageMessage(deps: DashboardDeps, message: StoredMessage) {
+  const { id, direction, senderName, text, sentAt, platformId } = message;
   // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
-  const html = direction === 'out' ? deps.markdownToSafeHtml(text) : null;
+  const html = direction === 'out' ? await deps.markdownToSafeHtml(text) : null;
   // The sender's own id of an inbound message: the page finds its unsent copy by it.
   const clientId = direction === 'out' ? null : platformId;
   return { id, direction, sender: senderName, text, html, at: sentAt, clientId };

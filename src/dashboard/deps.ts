@@ -22,7 +22,7 @@ export interface DashboardDeps {
   token: string;
   pairing: Pick<Pairing, 'code'>;
   /** Markdown of a message as HTML that is safe to put into the page. */
-  markdownToSafeHtml(text: string): string;
+  markdownToSafeHtml(text: string): string | Promise<string>;
   intake: Pick<Intake, 'receiveFromPage'>;
   tasks: Tasks;
   hooks: Hooks;

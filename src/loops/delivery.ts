@@ -63,7 +63,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
   try {
     const { file } = row;
-    const parts = row.parts ?? (file ? [row.text] : channel.split(row.text));
+    const parts = row.parts ?? (file ? [row.text] : await channel.split(row.text));
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
     if (row.parts === null && parts.length > 1) store.outbox.setParts(row.id, parts);
     const to = { address: chat.address, ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }) };

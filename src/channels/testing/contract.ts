@@ -88,7 +88,7 @@ function contractTests(start: () => Promise<Platform>): void {
     const { channel } = await openChannel(platform);
     const code = Array.from({ length: 3_000 }, (_, line) => `const value${line} = a < b && c > d;`).join('\n');
     const text = `# Plan\n\n${'A *sentence* with 👩‍👩‍👧‍👦 and <tags> & signs. '.repeat(400)}\n\n\`\`\`ts\n${code}\n\`\`\`\n\nThe end.`;
-    const parts = channel.split(text);
+    const parts = await channel.split(text);
     const ids: string[] = [];
     for (const [index, piece] of parts.entries()) {
       ids.push((await channel.send(part(platform.address, piece, `1.${index}`))).platformId);

@@ -7,8 +7,7 @@ import { parseBlocks } from './markdown-walk.js';
 export function markdownToDiscord(text: string): string {
   // Half a character is no text: servers refuse it.
   const whole = text.replace(/\p{Surrogate}/gu, '\uFFFD');
-  const blocks = parseBlocks(whole);
-  return blocks ? blocks.map(shown).join('').trim() || whole : whole;
+  return parseBlocks(whole).map(shown).join('').trim() || whole;
 }
 
 function shown(block: MarkedToken): string {

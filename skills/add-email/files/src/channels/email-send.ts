@@ -5,7 +5,7 @@ import { createTransport } from 'nodemailer';
 import type { OutboundPart } from './channel.js';
 import { bareSubject, type Thread } from './email-inbound.js';
 import type { EmailSettings } from './email-settings.js';
-import { markdownToSafeHtml } from './format.js';
+import { safeHtmlInSlices } from './format.js';
 
 export interface Outgoing {
   part: OutboundPart;
@@ -57,7 +57,7 @@ export function createSender({ smtp, user, password, address }: EmailSettings): 
       // RFC 3834: no machine answers this, another assistant neither.
       headers: { 'Auto-Submitted': thread ? 'auto-replied' : 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
       text: part.text,
-      html: `<div>${markdownToSafeHtml(part.text)}</div>`,
+      html: `<div>${await safeHtmlInSlices(part.text)}</div>`,
       attachments: part.file
         ? [{ path: part.file.path, filename: part.file.fileName, contentType: part.file.mimeType }]
         : [],

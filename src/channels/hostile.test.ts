@@ -1,0 +1,117 @@
+// Texts made to take long: a container may send 100,000 characters of anything, and all chats wait while one text is parsed.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { allowedMs, baselineMs, worstDelayMs } from '../../test/fakes/loop-delay.js';
+import { markdownToTelegramHtml, safeHtmlInSlices, telegramLength, telegramPlainText } from './format.js';
+import { splitMarkdown } from './split.js';
+import { markdownToWhatsApp } from './whatsapp-format.js';
+
+const CHARS = 100_000;
+const fill = (unit: string, chars = CHARS) => unit.repeat(Math.ceil(chars / unit.length)).slice(0, chars);
+const lines = (line: (n: number) => string) => fill(Array.from({ length: 20_000 }, (_, n) => line(n)).join('\n'));
+
+const TEXTS: [name: string, text: string][] = [
+  ['tags and ampersands', fill('<b>&')],
+  ['nested quotes', fill('> > > x\n')],
+  ['quotes in lists in quotes', fill('> - ')],
+  ['quotes apart', fill('> a\n\n')],
+  ['brackets', fill('[')],
+  ['images', fill('![](')],
+  ['links', fill('[a](b)')],
+  ['links in links', `${fill('[', CHARS / 6)}a${fill('](b)', (CHARS * 5) / 6)}`],
+  ['stars', fill('****')],
+  ['bold within bold', `${fill('**a ', CHARS / 2)}${fill(' b**', CHARS / 2)}`],
+  ['fences', fill('```\na\n```\n')],
+  ['one fence', `\`\`\`\n${fill('let x = 1;\n')}`],
+  [
+    'a table of 10,000 columns',
+    `${fill('|a', 20_000)}|\n${fill('|-', 20_000)}|\n${fill('|b', 20_000)}|\n${fill('|\n', 20_000)}`,
+  ],
+  ['a table of 12,000 rows', `|a|b|\n|-|-|\n${fill('|1|2|\n')}`],
+  ['deep lists', lines((n) => `${' '.repeat(n % 300)}- x`)],
+  ['lists on one line', fill('1. - ')],
+  ['list items', fill('- a\n')],
+  ['numbers', fill('1. a\n')],
+  ['long lines of list items', fill(`- ${'word '.repeat(2_000)}\n`)],
+  ['a long word', fill('a')],
+  ['a dotted word', fill('a.')],
+  ['addresses', fill('a@b.c ')],
+  ['entities', fill('&amp;')],
+  ['surrogate pairs', fill('😀')],
+  ['halves of surrogate pairs', fill('\ud83d')],
+  ['families', fill('👩‍👩‍👧‍👦')],
+  ['one letter with 100,000 accents', `a${fill('\u0301')}`],
+  ['spaces within a line', `a${fill(' ')}b`],
+  ['empty lines', `${fill('\n')}a`],
+  ['short lines', fill('a\n')],
+  ['carriage returns', fill('a\r')],
+  ['backslashes', fill('\\*')],
+  ['definitions and their uses', lines((n) => `[a${n}]: b\n\n[a${n}]\n`)],
+  ['headings', fill('# a\n')],
+];
+
+const CHANNELS: [name: string, limit: number, measure: (part: string) => number][] = [
+  ['Telegram', 4_096, (part) => telegramLength(markdownToTelegramHtml(part))],
+  ['WhatsApp', 4_000, (part) => markdownToWhatsApp(part).length],
+  ['Discord', 2_000, (part) => part.length],
+  ['the page', 100_000, (part) => part.length],
+];
+
+let allowed = 0;
+beforeAll(async () => {
+  await splitMarkdown(fill('warm **up** `code`\n\n- list\n', 20_000), { limit: 2_000, measure: (part) => part.length });
+  const baseline = await baselineMs();
+  allowed = allowedMs(baseline);
+  process.stdout.write(`work that gives way every 2 ms is held up for ${baseline.toFixed(0)} ms here\n`);
+});
+
+describe.each(CHANNELS)('%s', (_channel, limit, measure) => {
+  test.each(TEXTS)(
+    '100,000 characters of %s hold nobody up, and fit',
+    async (name, text) => {
+      let parts: string[] = [];
+      const worst = await worstDelayMs(async () => {
+        parts = await splitMarkdown(text, { limit, measure });
+      });
+      for (const part of parts) expect(measure(part)).toBeLessThanOrEqual(limit);
+      process.stdout.write(`${name}: ${worst.toFixed(0)} ms\n`);
+      expect(worst).toBeLessThan(allowed);
+    },
+    120_000,
+  );
+});
+
+test.each(TEXTS)('the page shows 100,000 characters of %s without holding anybody up', async (_name, text) => {
+  expect(await worstDelayMs(() => safeHtmlInSlices(text))).toBeLessThan(allowed);
+});
+
+describe('a text that is too long to be parsed at once', () => {
+  const paragraphs = Array.from(
+    { length: 400 },
+    (_, n) => `Paragraph ${n} with **bold ${n}**, \`code\` and [a link][ref].`,
+  );
+  const text = `${paragraphs.join('\n\n')}\n\n\`\`\`ts\n${'let x = 1;\n'.repeat(20)}\`\`\`\n\n[ref]: https://e.org/`;
+
+  test('keeps its marks, and its links find their definition', async () => {
+    const html = await safeHtmlInSlices(text);
+    expect(html.match(/<strong>bold \d+<\/strong>/g)).toHaveLength(400);
+    expect(html.match(/<a href="https:\/\/e\.org\/"/g)).toHaveLength(400);
+    expect(html.match(/<pre>/g)).toHaveLength(1);
+  });
+
+  test('loses no word in its parts', async () => {
+    const parts = await splitMarkdown(text, {
+      limit: 4_096,
+      measure: (part) => telegramLength(markdownToTelegramHtml(part)),
+    });
+    const html = parts.map(markdownToTelegramHtml);
+    const words = (all: string) => telegramPlainText(all).replace(/\s/g, '');
+    expect(words(html.join('\n'))).toBe(words(markdownToTelegramHtml(text)));
+    expect(html.join('\n').match(/<a href="https:\/\/e\.org\/">a link<\/a>/g)).toHaveLength(400);
+  });
+
+  test('a line cut before what looks like a definition still shows it', async () => {
+    const line = `${'word '.repeat(818)}\n`;
+    const html = markdownToTelegramHtml(`${line}[secret]: letters\n${line}`);
+    expect(html).toContain('[secret]: letters');
+  });
+});
