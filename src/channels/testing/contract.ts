@@ -106,7 +106,7 @@ function contractTests(start: () => Promise<Platform>): void {
 
   test.each(['', ' \n '])('blank text %j makes no part', async (blank) => {
     const platform = await openPlatform(start);
-    expect(platform.create(createChannelHost().deps)?.split(blank)).toEqual([]);
+    expect(await platform.create(createChannelHost().deps)?.split(blank)).toEqual([]);
   });
 
   test('stop is quick, harmless when repeated, and the last state says so', async () => {
