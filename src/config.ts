@@ -1,6 +1,7 @@
 // Reads the environment and `.env` once, at start. Every problem names the variable and the fix; nothing else reads process.env
 // but the channels' own schemas, which get the same record.
 import { existsSync, readFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
@@ -32,6 +33,7 @@ const schema = z.object({
   ANTHROPIC_AUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.anthropic.com' }).optional(),
   PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
+  PINCH_MODEL_FREE: flag.optional(),
   PINCH_OWNER: matching(owner, 'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567').optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
   // Which there are, sandbox/runtimes.ts says.
@@ -55,7 +57,14 @@ const schema = z.object({
 export type Config = ReturnType<typeof loadConfig>;
 export type Backend =
   | { kind: 'demo' }
-  | { kind: 'http'; baseUrl: string; apiKey: string | undefined; authToken: string | undefined };
+  | {
+      kind: 'http';
+      baseUrl: string;
+      apiKey: string | undefined;
+      authToken: string | undefined;
+      /** Models that the price list does not know cost nothing there. */
+      free: boolean;
+    };
 
 /**
  * Home directory and checked settings. `.env` lies in the home; the process environment wins over it; empty values count as unset.
@@ -101,7 +110,26 @@ export function readEnv(environment: Env, home: string): Env {
 function backendOf(value: z.infer<typeof schema>): Backend {
   const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_AUTH_TOKEN: authToken, ANTHROPIC_BASE_URL: baseUrl } = value;
   if (!apiKey && !authToken && !baseUrl) return { kind: 'demo' };
-  return { kind: 'http', baseUrl: baseUrl ?? 'https://api.anthropic.com', apiKey, authToken };
+  const url = baseUrl ?? 'https://api.anthropic.com';
+  return { kind: 'http', baseUrl: url, apiKey, authToken, free: value.PINCH_MODEL_FREE ?? isOwnMachine(new URL(url)) };
+}
+
+const PRIVATE = new BlockList();
+for (const [net, bits] of [
+  ['127.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+] as const)
+  PRIVATE.addSubnet(net, bits);
+PRIVATE.addAddress('::1', 'ipv6');
+PRIVATE.addSubnet('fc00::', 7, 'ipv6');
+
+/** Whether a server is surely the owner's: by a loopback or private address, or a name that exists on the own machine or network only. */
+function isOwnMachine({ hostname }: URL): boolean {
+  const address = hostname.replace(/^\[|\]$/g, '');
+  if (isIP(address)) return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  return !hostname.includes('.') || /\.(localhost|local|internal|home\.arpa)$/.test(hostname);
 }
 
 function ownerAddress(owner: string): { channel: string; address: string } {

@@ -141,6 +141,7 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
   });
   const model = createModelProxy({
     backend: createBackends(config, home.environment, log),
+    models: () => [...new Set([config.model, ...store.groups.all().flatMap(({ model }) => model ?? [])])],
     ledger: createLedger({ store, clock, config }),
     clock,
     log,

@@ -1,11 +1,9 @@
-// Whether a model call may start: spent, plus what running calls may still cost, plus this call's worst case, against the limits. Pure.
+// Whether a model call may start: what is spent, plus this call's worst case, against the limits. Pure.
 
-/** All in micro USD; `reserved` is the worst case of the calls that run now. */
+/** All in micro USD; a call that still runs counts as spent with its worst case. */
 export interface BudgetInput {
   spentDay: number;
-  reservedDay: number;
   spentGroup: number;
-  reservedGroup: number;
   worstCase: number;
   limitDay: number;
   limitGroup: number;
@@ -13,7 +11,7 @@ export interface BudgetInput {
 
 export type BudgetDecision =
   | { kind: 'allow' }
-  /** `limit` says which cap is in the way, `leftMicroUsd` what remains of it besides running calls. */
+  /** `limit` says which cap is in the way, `leftMicroUsd` what remains of it. */
   | { kind: 'refuse'; limit: 'day' | 'group'; limitMicroUsd: number; leftMicroUsd: number };
 
 /**
@@ -22,8 +20,8 @@ export type BudgetDecision =
  */
 export function decideBudget(input: BudgetInput): BudgetDecision {
   const { worstCase, limitDay, limitGroup } = input;
-  const leftGroup = limitGroup - input.spentGroup - input.reservedGroup;
-  const leftDay = limitDay - input.spentDay - input.reservedDay;
+  const leftGroup = limitGroup - input.spentGroup;
+  const leftDay = limitDay - input.spentDay;
   if (worstCase <= Math.min(leftGroup, leftDay) || worstCase <= 0) return { kind: 'allow' };
   if (worstCase > leftGroup)
     return { kind: 'refuse', limit: 'group', limitMicroUsd: limitGroup, leftMicroUsd: Math.max(0, leftGroup) };

@@ -26,7 +26,7 @@ export async function readJson(request: IncomingMessage, limit: number, room: Ro
   return parseJson(Buffer.concat(chunks).toString());
 }
 
-const tooMuchAtOnce = () =>
+export const tooMuchAtOnce = () =>
   new PinchError('too_many', 'this container has too many large calls open at once; wait for their answers');
 
 /** The value of a JSON text, undefined when it is none. */

@@ -23,6 +23,7 @@ beforeAll(async () => {
   const bounds = createBounds(() => 0)();
   const proxy = createModelProxy({
     backend: () => ({ kind: 'demo' }),
+    models: () => [],
     ledger: { reserve: () => ({ settle: (call) => void calls.push(call) }) },
     clock: systemClock,
     log: pino({ level: 'silent' }),

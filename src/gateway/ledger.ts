@@ -1,4 +1,5 @@
-// The money: what was spent today (rows), what running calls may still cost (memory: they die with the process), the caps.
+// The money: what was spent today and what running calls may still cost, both rows, and the caps. A call that a crash cuts off stays
+// booked as the most it can have cost.
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import { type BudgetDecision, decideBudget } from '../decide/budget.js';
@@ -8,28 +9,19 @@ import type { ModelLedger } from './model.js';
 
 export function createLedger(deps: { store: Store; clock: Clock; config: Config }): ModelLedger {
   const { store, clock, config } = deps;
-  const reserved = new Map<number, number>();
-  const hold = (groupId: number, microUsd: number) => reserved.set(groupId, (reserved.get(groupId) ?? 0) + microUsd);
   return {
-    reserve(groupId, microUsd) {
+    reserve(worstCase) {
       const since = startOfDay(clock.now(), config.timeZone);
       const decision = decideBudget({
         spentDay: store.usage.spent(since, null),
-        reservedDay: [...reserved.values()].reduce((sum, value) => sum + value, 0),
-        spentGroup: store.usage.spent(since, groupId),
-        reservedGroup: reserved.get(groupId) ?? 0,
-        worstCase: microUsd,
+        spentGroup: store.usage.spent(since, worstCase.groupId),
+        worstCase: worstCase.costMicroUsd,
         limitDay: config.budgetDayMicroUsd,
         limitGroup: config.budgetGroupDayMicroUsd,
       });
       if (decision.kind === 'refuse') return { refusal: refusal(decision) };
-      hold(groupId, microUsd);
-      return {
-        settle(actual) {
-          hold(groupId, -microUsd);
-          store.usage.record(actual);
-        },
-      };
+      const id = store.usage.record(worstCase);
+      return { settle: (actual) => void store.usage.settle({ ...actual, id }) };
     },
   };
 }

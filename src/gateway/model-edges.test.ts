@@ -53,22 +53,46 @@ test.each([
   expect(fake.requests).toHaveLength(0);
 });
 
+const png = { type: 'base64', media_type: 'image/png', data: 'aGk=' };
 const urlImage = { type: 'image', source: { type: 'url', url: 'https://evil.example/?leak' } };
-test.each([
+const user = (...content: object[]) => ({ messages: [{ role: 'user', content }] });
+const result = (...content: object[]) => user({ type: 'tool_result', tool_use_id: 'a', content });
+test.each<[string, object]>([
   ['MCP servers', { mcp_servers: [{ type: 'url', url: 'https://evil.example', name: 'x' }] }],
   ['server tools', { tools: [{ type: 'web_fetch_20260318', name: 'web_fetch' }] }],
+  ['code execution', { tools: [{ type: 'code_execution_20260521', name: 'code_execution' }] }],
   ['threads', { thread: { type: 'create' } }],
   ['fast mode', { speed: 'fast' }],
+  ['a dearer tier', { service_tier: 'auto' }],
+  ['a dearer place', { inference_geo: 'us' }],
+  ['a container of the provider', { container: 'c' }],
+  ['fallback models', { fallbacks: [{ model: 'claude-fable-5-1' }] }],
+  ['compaction by the provider', { context_management: { edits: [{ type: 'compact_20260112' }] } }],
   ['what the API may learn next', { teleport: true }],
+  ['fields in capitals', { MESSAGES: [] }],
+  ['longer cache lifetimes', { cache_control: { type: 'ephemeral', ttl: '30d' } }],
   [
-    'stored files',
-    { messages: [{ role: 'user', content: [{ type: 'document', source: { type: 'file', file_id: 'f' } }] }] },
+    'longer cache lifetimes of a block',
+    user({ type: 'text', text: 'x', cache_control: { type: 'ephemeral', ttl: '30d' } }),
   ],
-  ['images by URL', { messages: [{ role: 'user', content: [urlImage] }] }],
-  [
-    'images by URL in a tool result',
-    { messages: [{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a', content: [urlImage] }] }] },
-  ],
+  ['images in the system text', { system: [{ type: 'image', source: png }] }],
+  ['uploads', user({ type: 'container_upload', file_id: 'f' })],
+  ['stored files', user({ type: 'document', source: { type: 'file', file_id: 'f' } })],
+  ['stored files beside a text', user({ type: 'document', source: { type: 'text', data: 'x', file_id: 'f' } })],
+  ['stored images', user({ type: 'image', source: { type: 'file', file_id: 'f' } })],
+  ['documents by URL', user({ type: 'document', source: { type: 'url', url: 'https://evil.example' } })],
+  ['documents of other kinds', user({ type: 'document', source: { ...png, media_type: 'application/zip' } })],
+  ['images by URL', user(urlImage)],
+  ['images by URL under another key', user({ type: 'image', source: png, Source: urlImage.source })],
+  ['images by URL in a tool result', result(urlImage)],
+  ['images by URL in a document', user({ type: 'document', source: { type: 'content', content: [urlImage] } })],
+  ['images by URL instead of a list', { messages: [{ role: 'user', content: urlImage }] }],
+  ['sources of other blocks', user({ type: 'text', text: 'x', source: urlImage.source })],
+  ['results of server tools', user({ type: 'web_search_tool_result', tool_use_id: 'a', content: [] })],
+  ['uses of server tools', user({ type: 'server_tool_use', id: 'a', name: 'web_search', input: {} })],
+  ['uploads in a tool result', result({ type: 'container_upload', file_id: 'f' })],
+  ['tool results in tool results', result({ type: 'tool_result', tool_use_id: 'b', content: [urlImage] })],
+  ['blocks that are none', { messages: [{ role: 'user', content: ['x'] }] }],
 ])('%s would get around the missing network or the prices, and are refused', async (_name, extra) => {
   const { url, fake } = await start();
   const body = JSON.stringify({ ...hello, ...extra });
@@ -76,6 +100,93 @@ test.each([
   expect(response.status).toBe(400);
   expect(await response.text()).toContain('not available through this gateway');
   expect(fake.requests).toHaveLength(0);
+});
+
+test('every kind of block that the runner or a script needs goes through', async () => {
+  const seen: unknown[] = [];
+  const server = await rawServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    seen.push(JSON.parse(body));
+    response.end('{}');
+  });
+  const { url } = await start({ backend: () => httpBackend(server) });
+  const text = { type: 'text', text: 'x'.repeat(5_000), cache_control: { type: 'ephemeral', ttl: '1h' } };
+  const media = [
+    { type: 'image', source: png },
+    {
+      type: 'document',
+      source: { type: 'text', media_type: 'text/plain', data: 'x' },
+      title: 't',
+      citations: { enabled: true },
+    },
+    { type: 'document', source: { type: 'content', content: [text] } },
+    { type: 'search_result', source: 'https://e.org', title: 't', content: [text] },
+  ];
+  const body = {
+    ...hello,
+    system: [text],
+    tools: [{ type: 'custom', name: 'bash', input_schema: { type: 'object' }, cache_control: null }, { name: 'b' }],
+    cache_control: { type: 'ephemeral' },
+    thinking: { type: 'adaptive' },
+    messages: [
+      { role: 'user', content: [text, ...media] },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: '', signature: 's'.repeat(3_000) },
+          { type: 'redacted_thinking', data: 'd' },
+          {
+            type: 'tool_use',
+            id: 'a',
+            name: 'bash',
+            input: { command: '"\\'.repeat(2_000), source: { type: 'url' }, [`${'k'.repeat(2_000)}`]: 1 },
+          },
+        ],
+      },
+      {
+        role: 'user',
+        content: [{ type: 'tool_result', tool_use_id: 'a', content: [text, ...media], is_error: false }],
+      },
+    ],
+  };
+  const response = await fetch(`${url}/v1/messages`, { method: 'POST', body: JSON.stringify(body) });
+  expect(await response.text()).toBe('{}');
+  expect(seen).toEqual([body]);
+});
+
+test('only headers on the list go out and come back', async () => {
+  const sent: http.IncomingHttpHeaders[] = [];
+  const server = await rawServer((request, response) => {
+    sent.push(request.headers);
+    const back = { 'anthropic-organization-id': 'org', 'anthropic-new': '1', 'set-cookie': 'a=b', 'request-id': 'r1' };
+    response.writeHead(200, back).end('{}');
+  });
+  const { url } = await start({ backend: () => httpBackend(server, 'key') });
+  const headers = {
+    'anthropic-version': '2026-10-21',
+    'anthropic-beta': 'fast-mode-2026-02-01, token-counting-2024-11-01,files-api-2025-04-14',
+    'anthropic-workspace-id': 'w',
+    'anthropic-invented': '1',
+    'x-stainless-lang': 'js',
+    'content-type': 'text/plain',
+  };
+  const response = await fetch(`${url}/v1/messages`, { method: 'POST', headers, body: JSON.stringify(hello) });
+  await response.text();
+  const names = Object.keys(sent[0] ?? {}).filter((name) => !['host', 'connection', 'content-length'].includes(name));
+  expect(names.sort()).toEqual([
+    'accept-encoding',
+    'anthropic-beta',
+    'anthropic-version',
+    'content-type',
+    'user-agent',
+    'x-api-key',
+  ]);
+  expect(sent[0]).toMatchObject({ 'anthropic-beta': 'token-counting-2024-11-01', 'content-type': 'application/json' });
+  const returned = [...response.headers.keys()].filter(
+    (name) => !/^(connection|keep-alive|date|transfer-encoding)$/.test(name),
+  );
+  expect(returned).toEqual(['request-id']);
 });
 
 test('what was not checked is not sent: a key given twice goes on once', async () => {

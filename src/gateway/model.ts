@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js';
 import type { Backend } from '../config.js';
 import type { Logger } from '../log.js';
 import type { ModelCallRow } from '../types.js';
+import { parseJson } from './body.js';
 import type { Room } from './bounds.js';
 import { demoReply, demoTokens } from './demo-model.js';
 import { type ModelCall, readCall } from './model-request.js';
@@ -12,9 +13,9 @@ import { type Exchange, forward, type Progress, refuse } from './model-upstream.
 import { loadPrices } from './prices.js';
 import { createUsageTap, encodeMessage, type TokenUsage, tokensOf } from './sse.js';
 
-/** Who may spend how much. `reserve` holds the worst case until `settle`, which is called exactly once with what it came to. */
+/** Who may spend how much. `reserve` books the worst case at once; `settle`, called exactly once, puts what it came to in its place. */
 export interface ModelLedger {
-  reserve(groupId: number, microUsd: number): { settle(actual: ModelCallRow): void } | { refusal: string };
+  reserve(worstCase: ModelCallRow): { settle(actual: ModelCallRow): void } | { refusal: string };
 }
 
 /** The run is null when the caller named none of its own. */
@@ -23,10 +24,16 @@ export type Caller = Pick<ModelCallRow, 'groupId' | 'runId'> & { room: Room };
 export interface ModelProxyDeps {
   /** Asked anew for every call. */
   backend(): Backend;
+  /** The models the owner has set up; a container may call no other. */
+  models(): string[];
   ledger: ModelLedger;
-  clock: Pick<Clock, 'now'>;
+  clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
+  /** How long a reply goes on when its caller has left, so that its real cost is known. */
+  leftMs?: number;
 }
+
+const LEFT_MS = 30_000;
 
 export type ModelProxy = ReturnType<typeof createModelProxy>;
 
@@ -43,32 +50,29 @@ export function createModelProxy(deps: ModelProxyDeps) {
       if (response.destroyed) return;
       if ('status' in call) return refuse(response, call);
       const backend = deps.backend();
-      const model = backend.kind === 'demo' ? 'demo' : call.json.model;
-      // Only Anthropic is known to charge for models whose price we do not know.
-      const freeUnknown = backend.kind === 'demo' || new URL(backend.baseUrl).hostname !== 'api.anthropic.com';
-      const costOf = (usage: TokenUsage) => prices.cost(model, usage, { freeUnknown });
+      if (backend.kind === 'http' && !deps.models().includes(call.json.model))
+        return refuse(response, { status: 400, type: 'invalid_request_error', message: unknownModel(deps, call) });
+      const costOf = costs(prices, backend, call);
+      const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
+      const row = (spent: Spent): ModelCallRow => ({
+        ...caller,
+        ...progress,
+        ...costOf(spent),
+        stopReason: spent.stopReason,
+        durationMs: clock.now() - at,
+      });
       // Counting tokens costs nothing.
       const counts = call.path !== '/v1/messages';
-      const reserved = counts ? undefined : ledger.reserve(caller.groupId, costOf(mostTokens(call)).microUsd);
+      const worstCase = { usage: call.most, estimated: true, stopReason: null };
+      const reserved = counts ? undefined : ledger.reserve(row(worstCase));
       if (reserved && 'refusal' in reserved)
         return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
-      const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
-      const exchange = { call, request, response, progress, tap: createUsageTap() };
+      const leftMs = deps.leftMs ?? LEFT_MS;
+      const exchange = { call, request, response, progress, tap: createUsageTap(), clock, leftMs };
       try {
         await answer(deps, exchange, backend);
       } finally {
-        const { usage, estimated, stopReason } = spentOn(exchange);
-        const cost = costOf(usage);
-        reserved?.settle({
-          ...caller,
-          ...progress,
-          model,
-          ...usage,
-          costMicroUsd: cost.microUsd,
-          estimated: estimated || (cost.estimated && cost.microUsd > 0),
-          stopReason,
-          durationMs: clock.now() - at,
-        });
+        reserved?.settle(row(spentOn(exchange)));
         // Only now: a caller that has the whole reply finds it in the books.
         response.end();
       }
@@ -76,11 +80,26 @@ export function createModelProxy(deps: ModelProxyDeps) {
   };
 }
 
-async function answer({ clock, log }: ModelProxyDeps, exchange: Exchange, backend: Backend): Promise<void> {
+const unknownModel = ({ models }: ModelProxyDeps, { json }: ModelCall) =>
+  `the model ${json.model} is not one that the owner has set up (PINCH_MODEL, or a group's own): ${models().join(', ')}`;
+
+type Spent = Pick<ModelCallRow, 'estimated' | 'stopReason'> & { usage: TokenUsage };
+
+function costs(prices: ReturnType<typeof loadPrices>, backend: Backend, { json }: ModelCall) {
+  const model = backend.kind === 'demo' ? 'demo' : json.model;
+  const freeUnknown = backend.kind === 'demo' || backend.free;
+  return ({ usage, estimated }: Spent) => {
+    const cost = prices.cost(model, usage, { freeUnknown });
+    const isGuess = estimated || (cost.estimated && cost.microUsd > 0);
+    return { model, ...usage, costMicroUsd: cost.microUsd, estimated: isGuess };
+  };
+}
+
+async function answer({ log }: ModelProxyDeps, exchange: Exchange, backend: Backend): Promise<void> {
   const { response, progress } = exchange;
   if (backend.kind === 'demo') return answerDemo(exchange);
   try {
-    await forward(exchange, backend, clock.now);
+    await forward(exchange, backend);
   } catch (error) {
     // Cut off in the middle: the caller must see a cut too, not a clean end.
     if (response.headersSent || response.destroyed) return void response.destroy();
@@ -95,30 +114,25 @@ async function answer({ clock, log }: ModelProxyDeps, exchange: Exchange, backen
   }
 }
 
+/** Larger calls have pictures in them, which the demo model does not see: it gets them with long texts left out. */
+const MAX_DEMO_BYTES = 256 * 1024;
+
 function answerDemo({ call, response, progress, tap }: Exchange): void {
   progress.status = 200;
-  const message = demoReply(call.json);
-  const whole = JSON.stringify(call.path === '/v1/messages' ? message : { input_tokens: demoTokens(call.json) });
-  tap.feedWhole(whole);
-  response.writeHead(200, { 'content-type': call.json.stream ? 'text/event-stream' : 'application/json' });
-  response.write(call.json.stream ? encodeMessage(message) : whole);
+  const { body, bodyBytes, json, path } = call;
+  const whole = Object(bodyBytes <= MAX_DEMO_BYTES ? parseJson(Buffer.concat(body).toString()) : json);
+  const message = demoReply(whole);
+  const reply = JSON.stringify(path === '/v1/messages' ? message : { input_tokens: demoTokens(whole) });
+  tap.feedWhole(reply);
+  response.writeHead(200, { 'content-type': json.stream ? 'text/event-stream' : 'application/json' });
+  response.write(json.stream ? encodeMessage(message) : reply);
 }
 
-const BYTES_PER_TOKEN = 3;
-
-/** The most a call can come to: all of its prompt written to the cache for an hour, which is the dearest, and all of `max_tokens`. */
-function mostTokens({ billableBytes, json }: ModelCall): TokenUsage {
-  const cacheWrite1hTokens = Math.ceil(billableBytes / BYTES_PER_TOKEN);
-  return { ...tokensOf({}), cacheWrite1hTokens, outputTokens: json.max_tokens ?? 0 };
-}
-
-/** The back end's figures as far as they came, ours for the rest; errors cost nothing. */
-function spentOn({ call, progress, tap }: Exchange) {
-  const { usage, started, complete, outputEstimate, stopReason } = tap.result();
+/** The back end's figures; where the last of them never came, the worst case that is left. Errors cost nothing. */
+function spentOn({ call: { most }, progress, tap }: Exchange): Spent {
+  const { usage, started, complete, stopReason } = tap.result();
   if (progress.status !== 200 && progress.status !== 499) return { usage: tokensOf({}), estimated: false, stopReason };
   if (complete) return { usage, estimated: false, stopReason };
-  const most = mostTokens(call);
-  // A reply that was not streamed is made to its end, whoever still listens.
-  const outputTokens = call.json.stream ? Math.max(usage.outputTokens, outputEstimate) : most.outputTokens;
-  return { usage: { ...(started ? usage : most), outputTokens }, estimated: true, stopReason };
+  // Tokens of thinking are billed and not streamed: nobody can tell from what came how many there were.
+  return { usage: { ...(started ? usage : most), outputTokens: most.outputTokens }, estimated: true, stopReason };
 }

@@ -116,10 +116,10 @@ test('missing cache fields count as none, writes without a split as five-minute 
   });
 });
 
-test('a cut stream is not complete, and its output is guessed from what was streamed', () => {
+test('a cut stream is not complete, and says what it was told', () => {
   const long = { ...message, content: [{ type: 'text' as const, text: 'x'.repeat(3_500) }] };
   const result = tapAll(stream(long).slice(0, -3));
-  expect(result).toMatchObject({ complete: false, started: true, outputEstimate: 1_000, stopReason: null });
+  expect(result).toMatchObject({ complete: false, started: true, stopReason: null });
   expect(result.usage.inputTokens).toBe(11);
 });
 

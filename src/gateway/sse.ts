@@ -52,10 +52,9 @@ const tapped = z.object({
   message: z.object({ usage }).optional().catch(undefined),
   usage,
   stop_reason: text,
-  delta: z.object({ stop_reason: text, text, thinking: text, partial_json: text }).optional().catch(undefined),
+  delta: z.object({ stop_reason: text }).optional().catch(undefined),
 });
 
-const CHARS_PER_TOKEN = 3.5;
 // A line longer than this is no event whose usage we need; it must not fill the memory.
 const MAX_LINE_CHARS = 1024 * 1024;
 
@@ -64,7 +63,7 @@ export type UsageTap = ReturnType<typeof createUsageTap>;
 
 export function createUsageTap() {
   const decoder = new StringDecoder('utf8');
-  const seen = { complete: false, stopReason: '', chars: 0 };
+  const seen = { complete: false, stopReason: '' };
   let raw: Record<string, unknown> = {};
   let line = '';
 
@@ -77,15 +76,16 @@ export function createUsageTap() {
     raw = { ...raw, ...Object.fromEntries(given) };
     seen.complete ||= event.usage !== undefined;
     seen.stopReason = delta?.stop_reason || event.stop_reason || seen.stopReason;
-    if (delta) seen.chars += `${delta.text}${delta.thinking}${delta.partial_json}`.length;
   }
 
   return {
     feed(chunk: Buffer): void {
-      const lines = (line + decoder.write(chunk)).split('\n');
-      line = lines.pop() ?? '';
+      const text = decoder.write(chunk);
+      const end = text.lastIndexOf('\n') + 1;
+      const complete = end > 0 ? (line + text.slice(0, end)).split('\n') : [];
+      line = end > 0 ? text.slice(end) : line + text;
       if (line.length > MAX_LINE_CHARS) line = '';
-      for (const complete of lines) if (complete.startsWith('data:')) take(complete.slice(5));
+      for (const one of complete) if (one.startsWith('data:')) take(one.slice(5));
     },
     feedWhole: take,
     result: () => ({
@@ -95,8 +95,6 @@ export function createUsageTap() {
       /** All counts are: `message_delta`, or a whole reply, was read. */
       complete: seen.complete,
       stopReason: seen.stopReason || null,
-      /** Output tokens guessed from what was streamed, for a reply that was cut before its usage came. */
-      outputEstimate: Math.ceil(seen.chars / CHARS_PER_TOKEN),
     }),
   };
 }

@@ -19,9 +19,9 @@ function memoryLedger(limitMicroUsd: number) {
   const state = { reserved: 0, mostReserved: 0 };
   const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
   const ledger: ModelLedger = {
-    reserve(_groupId, worstCase) {
-      const limits = { limitDay: 1e12, limitGroup: limitMicroUsd, spentDay: 0, reservedDay: 0 };
-      const decision = decideBudget({ ...limits, spentGroup: spent(), reservedGroup: state.reserved, worstCase });
+    reserve({ costMicroUsd: worstCase }) {
+      const limits = { limitDay: 1e12, limitGroup: limitMicroUsd, spentDay: 0 };
+      const decision = decideBudget({ ...limits, spentGroup: spent() + state.reserved, worstCase });
       if (decision.kind === 'refuse') return { refusal: 'the budget of this group for today is used up' };
       state.reserved += worstCase;
       state.mostReserved = Math.max(state.mostReserved, state.reserved);
@@ -49,22 +49,28 @@ export const httpBackend = (baseUrl: string, apiKey?: string): Backend => ({
   baseUrl,
   apiKey,
   authToken: undefined,
+  free: true,
 });
 
 export interface ProxySetup {
   backend?: (fake: FakeAnthropic) => Backend;
   limitMicroUsd?: number;
+  models?: string[];
+  leftMs?: number;
 }
 
 /** Starts the three; what must be ended goes into `closers`. */
-export async function startProxy(closers: Closer[], { backend, limitMicroUsd = 5_000_000 }: ProxySetup = {}) {
+export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
+  const { backend, limitMicroUsd = 5_000_000, models = [hello.model], leftMs = 200 } = setup;
   const fake = await startFakeAnthropic({ key: KEY });
   const book = memoryLedger(limitMicroUsd);
   const lines: string[] = [];
   const bounds = createBounds(() => 0)();
   const proxy = createModelProxy({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
+    models: () => models,
     ledger: book.ledger,
+    leftMs,
     clock: systemClock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
   });
