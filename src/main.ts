@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ChannelState, needsPerson } from './channels/channel.js';
-import { safeHtmlInSlices } from './channels/format.js';
+import { safeHtmlInSlices as markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels, type RunningChannels } from './channels/start.js';
 import { systemClock } from './clock.js';
@@ -272,13 +272,7 @@ async function startDaemon(config: Config, environment: Env, log: Logger): Promi
 async function openDashboard(home: Home, control: DashboardControl) {
   if (home.config.port === 0) return undefined;
   const token = loadDashboardToken(home.dataDir);
-  const dashboard = await startDashboard({
-    ...home,
-    ...control,
-    port: home.config.port,
-    token,
-    markdownToSafeHtml: safeHtmlInSlices,
-  });
+  const dashboard = await startDashboard({ ...home, ...control, port: home.config.port, token, markdownToSafeHtml });
   return { url: pageLink(dashboard.url, token), close: dashboard.close };
 }
 

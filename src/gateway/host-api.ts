@@ -57,18 +57,7 @@ export function createHostApi(deps: HostApiDeps) {
       if (!report.success) deps.onFinish(run.id, NOT_UNDERSTOOD);
       return { accepted: deps.onFinish(run.id, parse(wire.finishReport, body)) };
     },
-    /** A text with which the model ended, before the run goes on: an outbox row when this returns. */
-    answer(link: Link, runId: number, body: unknown) {
-      const run = workingRun(store, link, runId);
-      const end = parse(wire.answerReport, body);
-      checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
-      store.transaction(() => {
-        queueAnswer(store, run, end, deps.clock.now());
-        store.runs.progressed(run.id);
-      });
-      deps.wake.emit('outbox');
-      return {};
-    },
+    answer: (link: Link, runId: number, body: unknown) => takeAnswer(deps, link, runId, body),
     send(link: Link, body: unknown) {
       const request = parse(wire.sendRequest, body);
       const run = workingRun(store, link, request.runId);
@@ -97,6 +86,20 @@ export function createHostApi(deps: HostApiDeps) {
       await pipeline(createReadStream(file), response).catch(() => response.destroy());
     },
   };
+}
+
+/** A text with which the model ended, before the run goes on: an outbox row when this returns. */
+function takeAnswer(deps: HostApiDeps, link: Link, runId: number, body: unknown) {
+  const { store, clock, wake } = deps;
+  const run = workingRun(store, link, runId);
+  const end = parse(wire.answerReport, body);
+  checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
+  store.transaction(() => {
+    queueAnswer(store, run, end, clock.now());
+    store.runs.progressed(run.id);
+  });
+  wake.emit('outbox');
+  return {};
 }
 
 const NOT_UNDERSTOOD: wire.FinishReport = {

@@ -52,13 +52,24 @@ export async function readModelBody(request: Readable, room: Room): Promise<Mode
   };
 }
 
+type Seen = Record<'bytes' | 'parsedBytes' | 'values' | 'depth' | 'deepest', number>;
+
+/** One byte outside of strings. */
+function count(seen: Seen, byte: number | undefined): void {
+  const opens = byte === OPEN_LIST || byte === OPEN_OBJECT;
+  if (opens || byte === COMMA) seen.values += 1;
+  if (opens) seen.depth += 1;
+  else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) seen.depth -= 1;
+  if (seen.depth > seen.deepest) seen.deepest = seen.depth;
+}
+
 /** Tells long strings from the rest, byte by byte. */
 function createScanner() {
   // Nobody can write it into a body before it is drawn.
   const name = `${randomUUID()}:`;
   const parsed: Buffer[] = [];
   const long: Buffer[][] = [];
-  const seen = { bytes: 0, parsedBytes: 0, values: 0, depth: 0 };
+  const seen: Seen = { bytes: 0, parsedBytes: 0, values: 0, depth: 0, deepest: 0 };
   let string: Buffer[] | undefined;
   let escaped = false;
   let problem: string | undefined;
@@ -68,10 +79,8 @@ function createScanner() {
     seen.parsedBytes += sizeOf(pieces);
   }
 
-  function endString(pieces: Buffer[]): void {
-    if (sizeOf(pieces) > LONG_BYTES) keep(Buffer.from(`${name}${long.push(pieces) - 1}`));
-    else keep(...pieces);
-  }
+  const endString = (pieces: Buffer[]): void =>
+    sizeOf(pieces) > LONG_BYTES ? keep(Buffer.from(`${name}${long.push(pieces) - 1}`)) : keep(...pieces);
 
   function scan(chunk: Buffer): void {
     // Where what is not kept yet begins, and the string that is open.
@@ -95,12 +104,7 @@ function createScanner() {
       if (byte === QUOTE) {
         string = [];
         start = at + 1;
-      } else if (byte === COMMA) seen.values += 1;
-      else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
-        seen.values += 1;
-        seen.depth += 1;
-        if (seen.depth > MAX_DEPTH) refuse(`the body is nested more than ${MAX_DEPTH} levels deep`);
-      } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) seen.depth -= 1;
+      } else count(seen, byte);
     }
     keep(chunk.subarray(from, string ? start : chunk.length));
     string?.push(chunk.subarray(start));
@@ -120,6 +124,7 @@ function createScanner() {
       seen.bytes += chunk.length;
       if (!problem) scan(chunk);
       if (seen.bytes > BODY_LIMIT_BYTES) refuse(`the body is larger than ${BODY_LIMIT_BYTES} bytes`);
+      else if (seen.deepest > MAX_DEPTH) refuse(`the body is nested more than ${MAX_DEPTH} levels deep`);
       else if (problem || seen.values > MAX_VALUES || seen.parsedBytes > MAX_PARSED_BYTES)
         refuse(`the body has more than ${MAX_VALUES} values, or ${MAX_PARSED_BYTES} bytes beside long texts`);
     },
