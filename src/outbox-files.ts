@@ -1,5 +1,5 @@
 // Files on their way out: kept in data/outbox from the agent's call until they are sent or given up.
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const TYPES: Record<string, string> = { pdf: 'application/pdf', txt: 'text/plain', csv: 'text/csv' };
@@ -9,16 +9,31 @@ export type OutboxFiles = ReturnType<typeof createOutboxFiles>;
 export function createOutboxFiles(dataDir: string) {
   const folder = join(dataDir, 'outbox');
   const pathOf = (key: string): string => join(folder, key.replace(':', '-'));
+  const partOf = (key: string): string => `${pathOf(key)}.part`;
   return {
     /** Where the bytes of the outbox row with this key lie. */
     pathOf,
-    /** Safe to repeat. */
-    async keep(key: string, bytes: Buffer): Promise<void> {
+    /** Safe to repeat. Resolves with the first piece. Rejects as `pieces` does, or when the disk takes no more. */
+    async keep(key: string, pieces: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<Buffer> {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFile(`${pathOf(key)}.part`, bytes, { mode: 0o600, flush: true });
-      await rename(`${pathOf(key)}.part`, pathOf(key));
+      const file = await open(partOf(key), 'w', 0o600);
+      let first: Buffer | undefined;
+      try {
+        for await (const piece of pieces) {
+          first ??= piece;
+          await file.appendFile(piece);
+        }
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(partOf(key), pathOf(key));
+      return first ?? Buffer.alloc(0);
     },
-    drop: (key: string): Promise<void> => rm(pathOf(key), { force: true }),
+    /** Also what was kept in part. */
+    async drop(key: string): Promise<void> {
+      for (const path of [partOf(key), pathOf(key)]) await rm(path, { force: true });
+    },
     /** Bytes that lie here under these keys. */
     async bytesOf(keys: string[]): Promise<number> {
       const sizes = keys.map((key) =>

@@ -162,7 +162,7 @@ export type SendRequest = z.infer<typeof sendRequest>;
 /** Bytes of a file an agent may send; Telegram takes 50 MB, WhatsApp 16 MB of a picture. */
 export const MAX_SENT_FILE_BYTES = 16 * 1024 * 1024;
 
-/** `POST /file`: a file to the run's chat. */
+/** `POST /file?spec=<this as JSON>`: a file to the run's chat; its bytes are the body. */
 export const fileRequest = sendRequest.pick({ runId: true, key: true }).extend({
   /** Where it lies in the group's folder; its last part is the name people see. */
   path: z
@@ -170,7 +170,6 @@ export const fileRequest = sendRequest.pick({ runId: true, key: true }).extend({
     .max(1_000)
     .regex(/^[^\p{Cc}]+$/u),
   caption: z.string().max(1_000),
-  base64: z.base64().max(Math.ceil(MAX_SENT_FILE_BYTES / 3) * 4),
 });
 export type FileRequest = z.infer<typeof fileRequest>;
 

@@ -5,20 +5,22 @@ import type { Store } from '../store/index.js';
 import type { Chat, Run } from '../types.js';
 import type { Link } from './server.js';
 
-export function leasedRun(store: Store, link: Link, runId: number): Run | undefined {
+type Caller = Pick<Link, 'groupId'>;
+
+export function leasedRun(store: Store, link: Caller, runId: number): Run | undefined {
   const run = store.runs.get(runId);
   return run?.groupId === link.groupId && run.state === 'leased' ? run : undefined;
 }
 
 /** The only runs a link may speak for are leased ones of its group. Throws `forbidden` for any other. */
-export function ownRun(store: Store, link: Link, runId: number): Run {
+export function ownRun(store: Store, link: Caller, runId: number): Run {
   const run = leasedRun(store, link, runId);
   if (!run) throw unknownThing('run');
   return run;
 }
 
 /** A run that may still act: one that somebody stopped may report how it ended, nothing else. Throws `forbidden`. */
-export function workingRun(store: Store, link: Link, runId: number): Run {
+export function workingRun(store: Store, link: Caller, runId: number): Run {
   const run = ownRun(store, link, runId);
   if (run.cancelRequested === 1) throw new PinchError('forbidden', 'this run was stopped');
   return run;

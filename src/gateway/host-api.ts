@@ -1,7 +1,7 @@
 // What a container may ask of the host, checked: the group comes from the link, a run must be leased and of that group.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../clock.js';
 import { PinchError } from '../errors.js';
@@ -12,6 +12,7 @@ import type { NewOutboxRow } from '../store/outbox.js';
 import type { Tasks } from '../tasks.js';
 import type { Wake } from '../wake.js';
 import * as wire from '../wire.js';
+import { parseJson } from './body.js';
 import { findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
 import type { Link } from './server.js';
 import { createTaskApi } from './task-api.js';
@@ -31,7 +32,7 @@ export type HostApi = ReturnType<typeof createHostApi>;
 
 export function createHostApi(deps: HostApiDeps) {
   const { store } = deps;
-  const keeping = new Set<string>();
+  const keeping: Keeping = new Map();
   return {
     /** The only runs a link may speak for are leased ones of its group. */
     leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
@@ -70,7 +71,7 @@ export function createHostApi(deps: HostApiDeps) {
     },
     ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
     tasks: createTaskApi(deps),
-    file: (link: Link, body: unknown) => queueFile(deps, keeping, link, parse(wire.fileRequest, body)),
+    file: (link: Link, request: IncomingMessage) => queueFile(deps, keeping, link, request),
     async history(link: Link, body: unknown) {
       const { query, limit } = parse(wire.historyRequest, body);
       return { results: await store.messages.search(link.groupId, query, limit ?? 10) };
@@ -170,26 +171,40 @@ function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
   return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
 }
 
-/** `keeping`: keys whose bytes are on their way to the disk. Throws `no_room` beyond what may wait there. */
-async function queueFile(deps: HostApiDeps, keeping: Set<string>, link: Link, request: wire.FileRequest) {
+/** Files on their way to the disk, by key. */
+type Keeping = Map<string, { groupId: number; bytes: number }>;
+
+/** What a call of `POST /file` says about its body. Throws `bad_request` or `too_large`. */
+function readFileCall({ url = '', headers }: IncomingMessage) {
+  const spec = parse(wire.fileRequest, parseJson(new URLSearchParams(url.split('?')[1]).get('spec') ?? ''));
+  const bytes = Number(headers['content-length']);
+  if (!(bytes >= 0)) throw new PinchError('bad_request', 'a file needs its content-length');
+  if (bytes > wire.MAX_SENT_FILE_BYTES) throw new PinchError('too_large', 'a file may have 16 MB');
+  return { ...spec, bytes };
+}
+
+/** The bytes go straight to the disk. Throws `no_room` beyond what may wait there. */
+async function queueFile(deps: HostApiDeps, keeping: Keeping, { groupId }: Link, request: IncomingMessage) {
   const { store, outboxFiles } = deps;
-  const { runId, path, caption: text } = request;
-  const { chatId } = workingRun(store, link, runId);
-  const key = `${runId}:${request.key}`;
+  const { bytes, path, caption: text, ...call } = readFileCall(request);
+  const { chatId } = workingRun(store, { groupId }, call.runId);
+  const key = `${call.runId}:${call.key}`;
   // Its bytes may have been sent and removed: those of a second call would stay for ever.
   if (store.outbox.has(key)) return { queued: true };
   if (keeping.has(key)) throw tooMany('this file is being taken already');
-  keeping.add(key);
+  keeping.set(key, { groupId, bytes });
   try {
-    const bytes = Buffer.from(request.base64, 'base64');
-    const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(link.groupId));
-    if (waiting + bytes.length > MAX_WAITING_FILE_BYTES)
+    const coming = [...keeping.values()].filter((file) => file.groupId === groupId);
+    const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(groupId));
+    if (coming.reduce((sum, file) => sum + file.bytes, waiting) > MAX_WAITING_FILE_BYTES)
       throw new PinchError('no_room', 'too many files of this group wait to be sent; try again later');
-    const fileName = path.split('/').at(-1) || 'file';
-    const file = { fileName, mimeType: mimeTypeOf(fileName, bytes), path };
     // Bytes first: a row whose file is missing could never be sent.
-    await outboxFiles.keep(key, bytes);
-    queue(deps, request, { chatId, text, file }, ['file_queued', { path, bytes: bytes.length }]);
+    const start = await outboxFiles.keep(key, request).catch((error: unknown) => {
+      throw request.errored ? new PinchError('bad_request', 'the file broke off') : error;
+    });
+    const fileName = path.split('/').at(-1) || 'file';
+    const file = { fileName, mimeType: mimeTypeOf(fileName, start), path };
+    queue(deps, call, { chatId, text, file }, ['file_queued', { path, bytes }]);
     return { queued: true };
   } finally {
     keeping.delete(key);

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.js';
 import { describeError, PinchError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { MAX_SENT_FILE_BYTES, RUN_HEADER } from '../wire.js';
+import { RUN_HEADER } from '../wire.js';
 import { readJson } from './body.js';
 import { createBounds, type LinkBounds } from './bounds.js';
 import type { HostApi } from './host-api.js';
@@ -34,8 +34,6 @@ const REFUSED =
 const MAX_BODY_BYTES = 1024 * 1024;
 /** What is read into objects holds this process up. */
 const MAX_EVENTS_BYTES = 256 * 1024;
-/** Base64 takes a third more. */
-const MAX_FILE_BODY_BYTES = MAX_BODY_BYTES + Math.ceil((MAX_SENT_FILE_BYTES * 4) / 3);
 
 /** How long the head of a call, and all of it, may take to arrive. */
 const TIMES = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
@@ -100,12 +98,14 @@ async function route(deps: GatewayDeps, { link, bounds, request, response }: Cal
   if (call === 'GET /work') return link.onWork(response);
   const [id = 0, index = 0] = (path.match(/\d{1,15}/g) ?? []).map(Number);
   if (call === `GET /media/${id}/${index}`) return hostApi.media(link, id, index, response);
+  // What is left of a body that nobody wants is read, or else the answer would be lost.
+  if (call === 'POST /file')
+    return reply(response, 200, await hostApi.file(link, request).finally(() => request.resume()));
   const posts: Record<string, (body: unknown) => object | Promise<object>> = {
     [`POST /runs/${id}/events`]: (body) => hostApi.events(link, id, body),
     [`POST /runs/${id}/answer`]: (body) => hostApi.answer(link, id, body),
     [`POST /runs/${id}/finish`]: (body) => hostApi.finish(link, id, body),
     'POST /send': (body) => hostApi.send(link, body),
-    'POST /file': (body) => hostApi.file(link, body),
     'POST /ask': (body) => hostApi.ask(link, body),
     'POST /tasks': (body) => hostApi.tasks.add(link, body),
     'POST /tasks/list': (body) => hostApi.tasks.list(link, body),
@@ -113,8 +113,7 @@ async function route(deps: GatewayDeps, { link, bounds, request, response }: Cal
     'POST /history': (body) => hostApi.history(link, body),
   };
   const post = posts[call];
-  const limit =
-    call === 'POST /file' ? MAX_FILE_BODY_BYTES : path.endsWith('/events') ? MAX_EVENTS_BYTES : MAX_BODY_BYTES;
+  const limit = path.endsWith('/events') ? MAX_EVENTS_BYTES : MAX_BODY_BYTES;
   if (post) return reply(response, 200, await post(await readJson(request, limit, room)));
   request.resume();
   reply(response, 403, { error: { code: 'not_available', message: REFUSED } });

@@ -39,6 +39,8 @@ export interface AttackCase {
   input?: Record<string, unknown> | ((at: { scene: AttackScene }) => Record<string, unknown>);
   /** What is done from outside once the answer is there, the program possibly still at it. */
   after?(scene: AttackScene): Promise<void>;
+  /** For what is known to take longer than others may. */
+  maxBusyMs?: number;
   /** Throws when the host gave in. Limits of pause and memory are checked for every case. */
   check?(seen: Seen): void | Promise<void>;
 }

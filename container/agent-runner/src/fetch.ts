@@ -15,6 +15,6 @@ export function createFetch(stallMs = 0) {
         for (const [name, value] of Object.entries(response.headers)) replied.set(name, String(value));
         resolve(new Response(Readable.toWeb(response), { status: response.statusCode ?? 0, headers: replied }));
       });
-      request.on('error', reject).end(typeof body === 'string' ? body : undefined);
+      request.on('error', reject).end(typeof body === 'string' || body instanceof Uint8Array ? body : undefined);
     });
 }

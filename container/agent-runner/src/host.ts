@@ -21,9 +21,11 @@ export function createHost(port: number) {
   const fetch = createFetch();
   let events: Promise<unknown> = Promise.resolve();
 
-  /** With a body it is a POST, else a GET. Throws the host's reason when it refuses. */
+  /** With a body, bytes or what becomes JSON, it is a POST, else a GET. Throws the host's reason when it refuses. */
   async function open(path: string, body?: unknown, signal: AbortSignal | null = null): Promise<Response> {
-    const post = { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const isFile = body instanceof Uint8Array;
+    const type = isFile ? 'application/octet-stream' : 'application/json';
+    const post = { method: 'POST', body: isFile ? body : JSON.stringify(body), headers: { 'content-type': type } };
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { ...(body !== undefined && post), signal });
     if (response.ok) return response;
     const refused = refusal.safeParse(await response.json().catch(() => undefined));
@@ -76,7 +78,8 @@ export function createHost(port: number) {
     /** Queues a message; throws the host's reason when it refuses. */
     send: (body: SendRequest, signal: AbortSignal) => call('/send', body, signal),
     /** Queues a file for the run's chat; throws the host's reason when it refuses. */
-    file: (body: FileRequest, signal: AbortSignal) => call('/file', body, signal),
+    file: (spec: FileRequest, bytes: Buffer, signal: AbortSignal) =>
+      call(`/file?${new URLSearchParams({ spec: JSON.stringify(spec) })}`, bytes, signal),
     /** Has the host do something about tasks or put a question; returns its text about it, throws its reason when it refuses. */
     ask: async (path: string, body: object, signal: AbortSignal) =>
       hostText.parse(await (await open(path, body, signal)).json()).text,

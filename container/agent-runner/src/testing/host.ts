@@ -1,6 +1,7 @@
 // For tests: the host as the runner sees it on 127.0.0.1: work stream, events, finish, send, tasks, ask, history, media; model calls go on to a fake.
 import { once } from 'node:events';
 import http from 'node:http';
+import { text } from 'node:stream/consumers';
 import type { z } from 'zod';
 import type {
   AnswerReport,
@@ -45,7 +46,7 @@ export interface TestHost {
   beforeTaking: ((action: 'answer' | 'finish') => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
-  files: FileRequest[];
+  files: (FileRequest & { text: string })[];
   /** What was asked for at /tasks, /tasks/list, /tasks/:id and /ask, in order. */
   asked: { path: string; body: object }[];
   /** When set, the next of these is refused so. */
@@ -66,6 +67,11 @@ async function body<T>(request: http.IncomingMessage, schema: z.ZodType<T>): Pro
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(Buffer.from(chunk));
   return schema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+}
+
+async function readFile(request: http.IncomingMessage) {
+  const spec = new URL(request.url ?? '', 'http://host').searchParams.get('spec');
+  return { ...fileRequest.parse(JSON.parse(spec ?? '')), text: await text(request) };
 }
 
 /** What the host checks a body by; undefined for other paths. */
@@ -113,7 +119,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     beforeTaking: [] as TestHost['beforeTaking'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
-    files: [] as FileRequest[],
+    files: [] as TestHost['files'],
     history: [] as HistoryResponse['results'],
     media: new Map<string, Buffer>(),
     modelRuns: [] as string[],
@@ -186,7 +192,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
     else if (action === 'answer') state.answers.push({ runId: Number(id), ...(await body(request, answerReport)) });
     else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
-    else if (url === '/file') state.files.push(await body(request, fileRequest));
+    else if (url.startsWith('/file?')) state.files.push(await readFile(request));
     else if (url === '/send') state.sends.push(await body(request, sendRequest));
     else if (schema) {
       state.asked.push({ path: url, body: await body<object>(request, schema) });

@@ -107,8 +107,7 @@ export function fileTools(context: RunContext): Tool[] {
         if (!stat.isFile() || stat.size === 0 || stat.size > MAX_SENT_FILE_BYTES)
           throw new Error(`${file} must be a file of at most 16 MB that is not empty`);
         const shown = { path: path.relative(paths.workspace, file), caption: input.caption };
-        const base64 = fs.readFileSync(file, 'base64');
-        await host.file({ runId: run.id, key: keyOf(call), ...shown, base64 }, signal);
+        await host.file({ runId: run.id, key: keyOf(call), ...shown }, fs.readFileSync(file), signal);
         return 'Queued for delivery.';
       },
     }),
