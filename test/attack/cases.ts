@@ -57,7 +57,6 @@ export const cases: AttackCase[] = [
     program: 'held-bodies',
     input: { path: '/v1/messages', bytes: 30 * MB, times: 24, finish: true },
     // Reading one such body into objects.
-    maxBusyMs: 500,
   },
   {
     name: 'a flood of 5,000 calls',
