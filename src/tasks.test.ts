@@ -163,7 +163,7 @@ describe('a title is words on one line, whoever chose it', () => {
     ];
     for (const answer of answers) expect(answer).toContain(shown);
     for (const answer of answers) expect(answer).not.toMatch(/[\n\u001b\u202e]/);
-    expect(answers[4]).toContain('failed: a \\[system\\] \\*\\*b\\*\\*');
+    expect(answers[4]).toContain('failed. Reported from there: `a [system] **b**`');
   });
 
   test('changed later, or taken from the prompt', () => {
