@@ -268,7 +268,7 @@ test('what was scheduled is there after it all; one failing slot told the owner 
   expect(status).toBe(201);
   const { task } = z.object({ task: z.object({ id: z.number() }) }).parse(body);
   await scene.daemon.api('POST', `/api/tasks/${task.id}/run`);
-  await hears(`Task ${task.id} (Broken) failed: the check script failed`);
+  await hears(`Task ${task.id} (Broken) failed. Reported from there: the check script failed`);
   const open = taskList.parse((await scene.daemon.api('GET', '/api/tasks')).body).tasks.map(({ title }) => title);
   expect(open).toEqual(['Brief', 'Habits', 'Offer', 'Review', 'Broken']);
 });
