@@ -15,8 +15,8 @@ await runCommand(async () => {
 /** A wrong `.env` is told before Docker and the image take their time. Throws SetupError. */
 async function checkSettings() {
   const [{ loadConfig }, { describeError }, { root }] = await Promise.all([
-    import('../dist/config.js'),
-    import('../dist/errors.js'),
+    import('../dist/core/config.js'),
+    import('../dist/core/errors.js'),
     import('./lib/paths.mjs'),
   ]);
   try {

@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { type Config, loadConfig } from './config.js';
-import { pageLink } from './dashboard/auth.js';
-import { describeError, PinchError } from './errors.js';
-import { oneLine } from './one-line.js';
+import { type Config, loadConfig } from './core/config.js';
+import { describeError, PinchError } from './core/errors.js';
+import { oneLine } from './core/one-line.js';
+import { qrForTerminal } from './core/qr.js';
+import { type Run, runRow } from './core/types.js';
+import { visible } from './core/visible.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
-import { qrForTerminal } from './qr.js';
-import { type Run, runRow } from './types.js';
-import { visible } from './visible.js';
+import { pageLink } from './page/auth.js';
 
 const USAGE = `Usage: npm run -s pinch -- <command> [--json]
 

@@ -6,43 +6,44 @@ import { type ChannelState, needsPerson } from './channels/channel.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels, type RunningChannels } from './channels/start.js';
-import { systemClock } from './clock.js';
-import { type Config, type Env, loadConfig } from './config.js';
-import { loadDashboardToken, pageLink } from './dashboard/auth.js';
-import { type DashboardControl, startDashboard } from './dashboard/server.js';
-import { describeError, PinchError } from './errors.js';
-import { createBackends } from './gateway/backends.js';
-import { createHostApi } from './gateway/host-api.js';
-import { createLedger } from './gateway/ledger.js';
-import { createModelProxy } from './gateway/model.js';
+import { createIntake } from './chats/intake.js';
+import { createPairing } from './chats/pairing.js';
+import { createWake } from './core/bells.js';
+import { systemClock } from './core/clock.js';
+import { type Config, type Env, loadConfig } from './core/config.js';
+import { describeError, PinchError } from './core/errors.js';
+import { createLog, type Logger } from './core/log.js';
+import { oneLine } from './core/one-line.js';
+import { qrForTerminal } from './core/qr.js';
+import { startDelivery } from './delivery/delivery.js';
+import { createOutboxFiles } from './delivery/files.js';
+import { createOwnerNotices } from './delivery/notices.js';
 import { createGateway } from './gateway/server.js';
-import { closeToOthers, lockHome, prepareHome, sandboxSpec } from './home.js';
-import { createHooks } from './hooks.js';
-import { createIntake } from './intake.js';
-import { createLog, type Logger } from './log.js';
-import { startDelivery } from './loops/delivery.js';
-import { createOwnerNotices } from './loops/notices.js';
-import { type Queue, startQueue } from './loops/queue.js';
-import { startScheduler } from './loops/scheduler.js';
-import { createSupervisor } from './loops/supervisor.js';
-import { startTaskFiles } from './loops/task-files.js';
-import { createWorkOrders } from './loops/work-order.js';
-import * as readers from './media-readers.js';
-import { oneLine } from './one-line.js';
+import { createBackends } from './model/backends.js';
+import { createLedger } from './model/ledger.js';
+import { createModelProxy, modelRoutes } from './model/model.js';
 import { startBackups } from './ops/backup.js';
 import { markCrashed, markEnded, markRunning } from './ops/last-run.js';
 import { logFile, rotatingFile, trimStartLog } from './ops/log-file.js';
+import { statusSnapshot } from './ops/status.js';
 import { startWatch } from './ops/watch.js';
-import { createOutboxFiles } from './outbox-files.js';
-import { createPairing } from './pairing.js';
-import { qrForTerminal } from './qr.js';
+import { loadDashboardToken, pageLink } from './page/auth.js';
+import { type DashboardControl, startDashboard } from './page/server.js';
+import { createHostApi, hostRoutes } from './runs/host-calls.js';
+import * as readers from './runs/media-readers.js';
+import { startQueue } from './runs/queue.js';
+import { createStopSwitch } from './runs/stop-switch.js';
+import { createWorkOrders } from './runs/work-order.js';
 import { createSandbox } from './sandbox/choose.js';
+import { closeToOthers, lockHome, prepareHome, sandboxSpec } from './sandbox/home.js';
 import { createPool } from './sandbox/pool.js';
-import { statusSnapshot } from './status.js';
-import { createStopSwitch } from './stop-switch.js';
-import { openStore } from './store/index.js';
-import { createTasks } from './tasks.js';
-import { createWake } from './wake.js';
+import { createSupervisor } from './sandbox/supervisor.js';
+import { openStore } from './store.js';
+import { startTaskFiles } from './tasks/files.js';
+import { createTaskApi, taskRoutes } from './tasks/gateway.js';
+import { createHooks } from './tasks/hooks.js';
+import { startScheduler } from './tasks/scheduler.js';
+import { createTasks } from './tasks/tasks.js';
 
 const STOP_TIMEOUT_MS = 9_000;
 
@@ -134,11 +135,6 @@ async function startEngine(home: Home) {
 function startWork(home: Home, engine: Engine, channels: RunningChannels) {
   const { config, store, clock, log, wake } = home;
   const orders = createWorkOrders({ store, config, channel: channels.get, readers });
-  const hostApi = createHostApi({
-    ...home,
-    mediaFile: orders.mediaFile,
-    onFinish: (id, report) => queue.onFinish(id, report),
-  });
   const model = createModelProxy({
     backend: createBackends(config, home.environment, log),
     models: () => [...new Set([config.model, ...store.groups.all().flatMap(({ model }) => model ?? [])])],
@@ -146,7 +142,7 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
     clock,
     log,
   });
-  const gateway = createGateway({ hostApi, model: model.handle, clock, log });
+  const gateway = createGateway({ clock, log });
   const pool = createPool({
     ...home,
     sandbox: engine.sandbox,
@@ -157,7 +153,7 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
     onFree: () => wake.emit('runs'),
   });
   const paused = () => home.stopSwitch.stopped() || engine.supervisor.engineDown();
-  const queue: Queue = startQueue({
+  const queue = startQueue({
     ...home,
     pool,
     leaseOwner: randomUUID(),
@@ -171,6 +167,10 @@ function startWork(home: Home, engine: Engine, channels: RunningChannels) {
       if (chat) channels.get(chat.channel)?.typing(chat.address);
     },
   });
+  const calls = createHostApi({ ...home, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
+  gateway.add(hostRoutes(calls), calls.noteRefusal);
+  gateway.add(taskRoutes(createTaskApi(home)));
+  gateway.add(modelRoutes(model, (link, runId) => calls.leasedRun(link, runId)?.id ?? null));
   const watch = startWatch({ ...home, paused, canHost: pool.canHost });
   return { gateway, pool, queue, watch };
 }

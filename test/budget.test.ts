@@ -38,33 +38,44 @@ function codeLines(text: string): number {
 
 const countOf = (files: string[]) =>
   files.reduce((sum, file) => sum + codeLines(readFileSync(join(root, file), 'utf8')), 0);
+/** What a model reads of a file, comments too: about so many characters make a token. */
+const CHARS_PER_TOKEN = 3.6;
+const tokensOf = (files: string[]) =>
+  Math.round(files.reduce((sum, file) => sum + readFileSync(join(root, file), 'utf8').length, 0) / CHARS_PER_TOKEN);
 
-/**
- * Lines of code, at most. What a platform's protocol takes says nothing about how much there is to hold in mind, and scheduling and what
- * keeps the service up (doctor, logs, units) can be read by themselves: they have budgets beside the orchestrator's. The orchestrator's is
- * to come down to 4,000; bounds on what a container, a stranger or one odd message can do took it from 4,250 to where it stands.
- */
-const budgets = { orchestrator: 5_255, scheduling: 1_350, ops: 900, channels: 2_040, dashboard: 860, runner: 1_515 };
-type Area = keyof typeof budgets;
+interface Area {
+  name: string;
+  files: RegExp;
+  /** Lines of code, at most. */
+  lines: number;
+  tokens?: number;
+  /** What it has to come down to. */
+  aim?: string;
+}
 
-const areas: [Area, RegExp][] = [
-  ['runner', /^container\//],
-  ['channels', /^src\/channels\//],
-  ['dashboard', /^src\/dashboard\//],
-  ['scheduling', /^src\/(\w+\/)?(schedule|scheduler|tasks?|task-\w+|heartbeat|hooks)\.ts$/],
-  ['ops', /^src\/ops\//],
-  ['orchestrator', /^src\//],
+/** The first that fits counts a file. The orchestrator is what takes a message to a container and an answer back; the rest can be read alone. */
+const areas: Area[] = [
+  { name: 'runner', files: /^container\//, lines: 1_900 },
+  { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
+  { name: 'channels', files: /^src\/channels\//, lines: 2_075, aim: '1,900' },
+  { name: 'page', files: /^src\/page\//, lines: 1_500 },
+  { name: 'ops with the command line', files: /^src\/(ops\/|cli\.ts)/, lines: 1_175, aim: '1,050' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_340, aim: '1,250' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_000, tokens: 80_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
-test('the code stays within its line budget', () => {
+test('the code stays within its budgets, in lines and tokens', () => {
   const everything = [...sources('src'), ...sources('container/agent-runner/src')];
   const all = everything.filter((file) => !ofSkills.has(file));
-  const areaOf = (file: string) => areas.find(([, pattern]) => pattern.test(file))?.[0];
-  for (const [area] of areas) {
-    const lines = countOf(all.filter((file) => areaOf(file) === area));
-    console.log(`lines of code, ${area}: ${lines} of ${budgets[area]}`);
-    expect(lines, area).toBeLessThanOrEqual(budgets[area]);
-  }
+  const over = areas.flatMap((area) => {
+    const files = all.filter((file) => areas.find((other) => other.files.test(file)) === area);
+    const [lines, tokens] = [countOf(files), tokensOf(files)];
+    console.log(
+      `${area.name}: ${lines} of ${area.lines} lines, ${tokens} tokens${area.aim ? ` (aim: ${area.aim})` : ''}`,
+    );
+    return lines > area.lines || tokens > (area.tokens ?? Number.POSITIVE_INFINITY) ? [area.name] : [];
+  });
+  expect(over).toEqual([]);
 });
 
 test('no file is longer than 300 lines of code', () => {

@@ -1,4 +1,4 @@
-// The few settings set-up itself needs. The daemon checks all of them in src/config.ts; nothing is refused here.
+// The few settings set-up itself needs. The daemon checks all of them in src/core/config.ts; nothing is refused here.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';

@@ -18,7 +18,7 @@ export const lists = {
     pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,
     key: byModule,
   },
-  'src/media-readers.ts': {
+  'src/runs/media-readers.ts': {
     what: 'the list of what reads media',
     pattern: /^export \{ \w+ \} from '\.\/[\w-]+\.js';$/,
     key: byModule,

@@ -2,7 +2,7 @@
 // it knows nothing about groups, runs or the store.
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import type { InboundMessage } from './inbound-message.js';
 
 export type { InboundMedia, InboundMessage } from './inbound-message.js';

@@ -2,7 +2,7 @@
 // ids: what cannot be a row is made one here, so that no message can stop those behind it.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { oneLine } from '../one-line.js';
+import { oneLine } from '../core/one-line.js';
 import { safeFileName } from './file-name.js';
 
 const MAX_TEXT_CHARS = 100_000;

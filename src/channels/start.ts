@@ -1,8 +1,8 @@
 // Starts the channels whose settings switch them on and keeps their states. Knows no single platform.
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import type { Clock } from '../clock.js';
-import { type Env, invalid } from '../config.js';
+import type { Clock } from '../core/clock.js';
+import { type Env, invalid } from '../core/config.js';
 import type { Channel, ChannelDefinition, ChannelState, ChannelStorage, InboundMessage } from './channel.js';
 
 export interface ChannelsDeps {

@@ -4,7 +4,7 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
-import { describeError } from '../errors.js';
+import { describeError } from '../core/errors.js';
 import {
   type Channel,
   type ChannelDeps,

@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { BufferJSON, proto, type SignalDataTypeMap } from '@whiskeysockets/baileys';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
-import { openStore } from '../store/index.js';
+import { openStore } from '../store.js';
 import type { ChannelStorage } from './channel.js';
 import { setUpWhatsApp } from './testing/whatsapp-harness.js';
 import { loadAuth } from './whatsapp-auth.js';

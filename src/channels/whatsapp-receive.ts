@@ -1,7 +1,7 @@
 // Takes in what Baileys reports: each message is committed before the handler returns, because WhatsApp was already told that we have it.
 import { jidNormalizedUser, type proto, type WAMessage, type WASocket } from '@whiskeysockets/baileys';
 import { z } from 'zod';
-import type { Logger } from '../log.js';
+import type { Logger } from '../core/log.js';
 import type { ChannelDeps, InboundMessage } from './channel.js';
 import type { GroupCache } from './whatsapp-groups.js';
 import { type Account, mapMessage } from './whatsapp-inbound.js';

@@ -7,7 +7,7 @@ import makeWASocket, {
   type WAVersion,
 } from '@whiskeysockets/baileys';
 import { z } from 'zod';
-import { describeError } from '../errors.js';
+import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError, type ChannelState, type OutboundPart } from './channel.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';

@@ -1,6 +1,6 @@
 // Bodies as an untrusted container sends them.
 import type { IncomingMessage } from 'node:http';
-import { PinchError } from '../errors.js';
+import { PinchError } from '../core/errors.js';
 import type { Room } from './bounds.js';
 
 /**

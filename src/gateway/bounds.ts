@@ -9,6 +9,7 @@ const ALL_BYTES = 96 * MIB;
 const FREE_BYTES = MIB;
 /** Calls per second, and how many may come at once; the report that ends a run must get through whatever a script asks. */
 const RATES = { call: [50, 200], history: [4, 8], finish: [5, 20] } as const;
+export type Rate = keyof typeof RATES;
 const NOTE_EVERY_MS = 60_000;
 
 /** What one call makes the host hold. */
@@ -34,7 +35,7 @@ export function createBounds(now: () => number) {
     const notedAt = new Map<number, number>();
     return {
       /** Whether one more call of this kind may come now. */
-      admit: (kind: keyof typeof RATES): boolean => buckets[kind](),
+      admit: (kind: Rate): boolean => buckets[kind](),
       /** True once a minute for each run: then a refusal is worth a line in its timeline. */
       worthNoting(runId: number): boolean {
         if (now() - (notedAt.get(runId) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return false;

@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
 import { type ChannelState, needsPerson } from '../channels/channel.js';
-import type { Backend } from '../config.js';
-import { PinchError } from '../errors.js';
+import type { Backend } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
 
 const CONNECT_MS = 500;

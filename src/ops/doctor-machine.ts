@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import type { Config } from '../config.js';
-import { PinchError } from '../errors.js';
+import type { Config } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
 import { agentImage } from '../sandbox/runtime.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';

@@ -6,9 +6,9 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { loadConfig } from '../config.js';
-import { PinchError } from '../errors.js';
-import { openStore } from '../store/index.js';
+import { loadConfig } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
+import { openStore } from '../store.js';
 import { examine, showFindings } from './doctor.js';
 import type { CheckDeps } from './finding.js';
 

@@ -1,6 +1,6 @@
 // `pinch doctor`: looks at everything a run depends on and says what to do about what is wrong. The list of checks is below; what
 // each looks at is in the two files it comes from. Changes nothing, works with and without the daemon, shows no secret.
-import { describeError, PinchError } from '../errors.js';
+import { describeError, PinchError } from '../core/errors.js';
 import { checkChannels, checkDaemon, checkModel, checkPort, checkService } from './doctor-daemon.js';
 import {
   checkClock,

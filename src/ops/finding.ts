@@ -1,6 +1,6 @@
 // What every check of `pinch doctor` gets and gives.
-import type { Clock } from '../clock.js';
-import type { Config } from '../config.js';
+import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import type { ServiceState } from './service.js';
 
 /** `skipped`: could not or should not be looked at. A `failure` or `warning` has a `fix`. */

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { PinchError } from '../errors.js';
+import { PinchError } from '../core/errors.js';
 import { markCrashed, markEnded, markRunning } from './last-run.js';
 
 const BOOTED_AT = 1_000;

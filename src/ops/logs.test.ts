@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../test/e2e/harness.js';
-import { createLog } from '../log.js';
+import { createLog } from '../core/log.js';
 import { logFile, rotatingFile, startLog, trimStartLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
 

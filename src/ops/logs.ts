@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { prettyFactory } from 'pino-pretty';
-import { PinchError } from '../errors.js';
-import { visible } from '../visible.js';
+import { PinchError } from '../core/errors.js';
+import { visible } from '../core/visible.js';
 import { logFiles } from './log-file.js';
 
 export interface LogView {

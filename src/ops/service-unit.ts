@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Config, Env } from '../config.js';
-import { PinchError } from '../errors.js';
+import type { Config, Env } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
 import { startLog } from './log-file.js';
 
 /** The machine, as far as a service sees it. */

@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { loadConfig } from '../config.js';
-import { lockHome } from '../home.js';
+import { loadConfig } from '../core/config.js';
+import { lockHome } from '../sandbox/home.js';
 import { installService, type ServiceDeps, serviceState, uninstallService } from './service.js';
 import { type Machine, serviceUnit } from './service-unit.js';
 

@@ -3,10 +3,10 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
-import type { Clock } from '../clock.js';
-import type { Config } from '../config.js';
-import { PinchError } from '../errors.js';
-import { lockHome, prepareHome } from '../home.js';
+import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
+import { lockHome, prepareHome } from '../sandbox/home.js';
 import { startLog } from './log-file.js';
 import { type Machine, type Step, serviceUnit, type Unit } from './service-unit.js';
 

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { openStore, type Store } from '../store/index.js';
-import { createWake, type Wake } from '../wake.js';
+import { createWake, type Wake } from '../core/bells.js';
+import { openStore, type Store } from '../store.js';
 import { startWatch } from './watch.js';
 
 const MINUTE_MS = 60_000;

@@ -1,10 +1,12 @@
 // Notices when the daemon does not get on: an event loop that something holds up, a due run that nobody claims. It logs what was
 // being worked on, and rings the queue again in case a ring was lost. Idle it costs one look in half a minute.
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import type { LoopDeps } from '../loops/deps.js';
-import type { Run } from '../types.js';
+import type { LoopDeps } from '../core/deps.js';
+import type { Run } from '../core/types.js';
+import type { Store } from './store.js';
 
-export interface WatchDeps extends Pick<LoopDeps, 'store' | 'wake' | 'clock' | 'log'> {
+export interface WatchDeps extends Pick<LoopDeps, 'wake' | 'clock' | 'log'> {
+  store: Store;
   /** True while no run may start. */
   paused(): boolean;
   /** Whether the group's container could take one more run. */

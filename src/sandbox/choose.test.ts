@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
-import { systemClock } from '../clock.js';
-import { loadConfig } from '../config.js';
+import { systemClock } from '../core/clock.js';
+import { loadConfig } from '../core/config.js';
 import { createSandbox } from './choose.js';
 import * as runtimes from './runtimes.js';
 

@@ -1,5 +1,5 @@
 // The sandbox the settings ask for.
-import { type Config, invalid } from '../config.js';
+import { type Config, invalid } from '../core/config.js';
 import type { RuntimeDefinition } from './runtime.js';
 import * as runtimes from './runtimes.js';
 import type { Sandbox } from './sandbox.js';

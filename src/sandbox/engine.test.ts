@@ -10,10 +10,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
 import { agentImage, createWorld, programMount, startScene, type World } from '../../test/sandbox/world.js';
-import { systemClock } from '../clock.js';
-import { containerUser } from '../home.js';
+import { systemClock } from '../core/clock.js';
 import { createDockerSandbox } from './docker.js';
 import { connectEngine, engineOptions, isEngineDown, socketCandidates, within } from './engine.js';
+import { containerUser } from './home.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pinch-engine-'));
 const log = pino({ enabled: false });

@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import type { Clock } from '../clock.js';
-import type { Env } from '../config.js';
-import { describeError, PinchError } from '../errors.js';
+import type { Clock } from '../core/clock.js';
+import type { Env } from '../core/config.js';
+import { describeError, PinchError } from '../core/errors.js';
 
 /** Sockets of Docker, OrbStack, Docker Desktop, Colima and Podman, in the order they are tried. */
 export function socketCandidates(env: Env): string[] {

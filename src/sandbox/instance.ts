@@ -1,6 +1,6 @@
 // How a runner with a link lives and ends, wherever it runs: what docker.ts and process.ts share.
-import type { Clock } from '../clock.js';
-import { describeError, PinchError } from '../errors.js';
+import type { Clock } from '../core/clock.js';
+import { describeError, PinchError } from '../core/errors.js';
 import { type HostLinkDeps, openHostLink } from './link.js';
 import type { SandboxExit, SandboxInstance } from './sandbox.js';
 

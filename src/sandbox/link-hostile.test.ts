@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { HANG_MS } from '../../test/limits.js';
 import { holds } from '../../test/property.js';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../core/clock.js';
 import { type HostLink, openHostLink } from './link.js';
 
 const closers: (() => void)[] = [];

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openLink } from '../../container/agent-runner/src/link.js';
 import { HANG_MS } from '../../test/limits.js';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../core/clock.js';
 import { type HostLink, openHostLink } from './link.js';
 
 const closers: (() => void)[] = [];

@@ -3,8 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import http2 from 'node:http2';
 import { Duplex, duplexPair, pipeline, type Readable, type Writable } from 'node:stream';
-import type { Clock } from '../clock.js';
-import { PinchError } from '../errors.js';
+import type { Clock } from '../core/clock.js';
+import { PinchError } from '../core/errors.js';
 import { createFrameReader } from './frames.js';
 
 export interface HostLink {

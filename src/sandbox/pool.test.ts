@@ -4,8 +4,8 @@ import { Socket } from 'node:net';
 import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import type { Group } from '../core/types.js';
 import type { Link } from '../gateway/server.js';
-import type { Group } from '../types.js';
 import { createPool, type Pool } from './pool.js';
 import type { SandboxExit } from './sandbox.js';
 

@@ -1,11 +1,11 @@
 // Warm containers: at most `maxContainers`, one per group, started when a run needs one, kept `idleMs` after the last run,
 // the longest-idle one stopped at once when another group waits. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
-import type { Clock } from '../clock.js';
-import { PinchError } from '../errors.js';
+import type { Clock } from '../core/clock.js';
+import { PinchError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
+import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
-import type { Logger } from '../log.js';
-import type { Group } from '../types.js';
 import type { WorkLine } from '../wire.js';
 import { settled } from './instance.js';
 import type { Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { isAlive } from '../../container/agent-runner/src/testing/setup.js';
 import { bundle, startScene } from '../../test/sandbox/world.js';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../core/clock.js';
 import { createProcessSandbox } from './process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pinch-process-'));

@@ -1,9 +1,9 @@
 // Runs the agent runner as a plain child process, WITHOUT a sandbox: for development on a machine without Docker.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { Clock } from '../clock.js';
-import { describeError, PinchError } from '../errors.js';
-import type { Logger } from '../log.js';
+import type { Clock } from '../core/clock.js';
+import { describeError, PinchError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import { openInstance } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
 import type { RuntimeDefinition } from './runtime.js';

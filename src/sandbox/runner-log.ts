@@ -1,7 +1,7 @@
 // Lines of a runner's stderr in our log, at debug, cut and limited in number: a container must not fill the disk.
 import { createInterface } from 'node:readline';
 import { type Readable, Transform } from 'node:stream';
-import type { Logger } from '../log.js';
+import type { Logger } from '../core/log.js';
 
 const MAX_LINE_CHARS = 500;
 const MAX_BYTES = 256 * 1024;

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Clock } from '../clock.js';
-import type { Config } from '../config.js';
-import { PinchError } from '../errors.js';
-import type { Logger } from '../log.js';
+import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import type { Sandbox } from './sandbox.js';
 
 export interface RuntimeDefinition {

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inFolder, listFolder } from '../../src/safe-files.js';
+import { inFolder, listFolder } from '../../src/core/files.js';
 import { eventually, startDaemon } from '../e2e/harness.js';
 import { bash, nthReply, type Scene, say, startScene } from '../e2e/talk.js';
 import { createWorld, programMount } from '../sandbox/world.js';

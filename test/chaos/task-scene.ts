@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import Docker from 'dockerode';
 import { expect } from 'vitest';
 import { z } from 'zod';
-import { homeId } from '../../src/home.js';
+import { homeId } from '../../src/sandbox/home.js';
 import { eventually, newHome, removeHome, startDaemon } from '../e2e/harness.js';
 import { bash } from '../e2e/talk.js';
 import { type RecordedRequest, startFakeAnthropic } from '../fakes/anthropic.js';

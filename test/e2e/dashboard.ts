@@ -3,17 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { type Clock, systemClock } from '../../src/clock.js';
-import { loadDashboardToken } from '../../src/dashboard/auth.js';
-import { type DashboardDeps, startDashboard } from '../../src/dashboard/server.js';
-import { createHooks } from '../../src/hooks.js';
-import { createIntake } from '../../src/intake.js';
-import { createPairing } from '../../src/pairing.js';
-import type { StatusSnapshot } from '../../src/status.js';
-import { openStore } from '../../src/store/index.js';
-import { createTasks } from '../../src/tasks.js';
-import { sessionName } from '../../src/types.js';
-import { createWake } from '../../src/wake.js';
+import { createIntake } from '../../src/chats/intake.js';
+import { createPairing } from '../../src/chats/pairing.js';
+import { createWake } from '../../src/core/bells.js';
+import { type Clock, systemClock } from '../../src/core/clock.js';
+import { sessionName } from '../../src/core/types.js';
+import type { StatusSnapshot } from '../../src/ops/status.js';
+import { loadDashboardToken } from '../../src/page/auth.js';
+import { type DashboardDeps, startDashboard } from '../../src/page/server.js';
+import { openStore } from '../../src/store.js';
+import { createHooks } from '../../src/tasks/hooks.js';
+import { createTasks } from '../../src/tasks/tasks.js';
 
 export interface DashboardFixtureOptions {
   clock?: Clock;

@@ -2,7 +2,7 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { markdownToSafeHtml } from '../../src/channels/format.js';
-import { qrForPage } from '../../src/qr.js';
+import { qrForPage } from '../../src/core/qr.js';
 import { executablePath, flags } from './browser.js';
 import { type DashboardFixture, startDashboardFixture } from './dashboard.js';
 

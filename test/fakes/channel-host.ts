@@ -1,8 +1,8 @@
 // What the daemon is to a channel, for tests: takes its messages, keeps its states and its log, and makes back-off short.
 import { pino } from 'pino';
 import type { ChannelDeps, ChannelState, ChannelStorage, InboundMessage } from '../../src/channels/channel.js';
-import { type Clock, systemClock } from '../../src/clock.js';
-import { openStore } from '../../src/store/index.js';
+import { type Clock, systemClock } from '../../src/core/clock.js';
+import { openStore } from '../../src/store.js';
 import { HANG_MS } from '../limits.js';
 import { createWaiters } from './telegram-wait.js';
 

@@ -1,5 +1,5 @@
 // A clock the test turns by hand.
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/core/clock.js';
 
 export interface FakeClock extends Clock {
   /** Moves time and fires what became due, in order. */

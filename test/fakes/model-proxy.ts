@@ -2,12 +2,12 @@
 import http from 'node:http';
 import Anthropic from '@anthropic-ai/sdk';
 import { pino } from 'pino';
-import { systemClock } from '../../src/clock.js';
-import type { Backend } from '../../src/config.js';
-import { decideBudget } from '../../src/decide/budget.js';
+import { systemClock } from '../../src/core/clock.js';
+import type { Backend } from '../../src/core/config.js';
+import type { ModelCallRow } from '../../src/core/types.js';
 import { createBounds } from '../../src/gateway/bounds.js';
-import { createModelProxy, type ModelLedger } from '../../src/gateway/model.js';
-import type { ModelCallRow } from '../../src/types.js';
+import { decideBudget } from '../../src/model/budget.js';
+import { createModelProxy, type ModelLedger } from '../../src/model/model.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
 /** The credential only the fake may see. */

@@ -1,10 +1,10 @@
 // A host that is there to be killed: starts one container with the arguments it was given, says when its runner works, and waits.
 import { createServer } from 'node:http';
 import { pino } from 'pino';
-import { systemClock } from '../../src/clock.js';
-import { containerUser } from '../../src/home.js';
+import { systemClock } from '../../src/core/clock.js';
 import { createDockerSandbox } from '../../src/sandbox/docker.js';
 import { connectEngine } from '../../src/sandbox/engine.js';
+import { containerUser } from '../../src/sandbox/home.js';
 
 const [, , program = '', homeId = '', image = '', script = ''] = process.argv;
 

@@ -9,10 +9,10 @@ import type Docker from 'dockerode';
 import { build } from 'esbuild';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { systemClock } from '../../src/clock.js';
-import { containerUser } from '../../src/home.js';
+import { systemClock } from '../../src/core/clock.js';
 import { createDockerSandbox } from '../../src/sandbox/docker.js';
 import { connectEngine } from '../../src/sandbox/engine.js';
+import { containerUser } from '../../src/sandbox/home.js';
 import type { Sandbox, SandboxInstance, SandboxSpec } from '../../src/sandbox/sandbox.js';
 
 const repository = join(import.meta.dirname, '../..');

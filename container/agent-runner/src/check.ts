@@ -1,5 +1,5 @@
 // The check script of an unattended run: decides without a model call whether the model is woken. Knows nothing about the loop.
-import { systemClock } from '../../../src/clock.js';
+import { systemClock } from '../../../src/core/clock.js';
 import type { FinishReport } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { exitText } from './processes.js';

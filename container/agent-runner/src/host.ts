@@ -1,5 +1,5 @@
 // The runner's side of the host's HTTP interface (GET /work, events, finish, send, tasks, ask, history, media). Knows nothing about models and tools.
-import { systemClock } from '../../../src/clock.js';
+import { systemClock } from '../../../src/core/clock.js';
 import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
 import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
 import { createFetch } from './fetch.js';

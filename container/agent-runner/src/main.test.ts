@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.js';
+import { systemClock } from '../../../src/core/clock.js';
 import { openHostLink } from '../../../src/sandbox/link.js';
 import { startFakeAnthropic } from '../../../test/fakes/anthropic.js';
 import { startTestHost, testMessage, testRun } from './testing/host.js';

@@ -1,8 +1,8 @@
 // Messages as content for the model: media saved in <workspace>/inbox, images as blocks, texts as XML. Knows nothing about tools.
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../../../src/clock.js';
-import { describeError } from '../../../src/errors.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { describeError } from '../../../src/core/errors.js';
 import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { checkImage } from './image.js';

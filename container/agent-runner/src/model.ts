@@ -1,8 +1,8 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries after headers, errors as classes.
 // Knows nothing about history or chats.
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
-import { systemClock } from '../../../src/clock.js';
-import { describeError } from '../../../src/errors.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { describeError } from '../../../src/core/errors.js';
 import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';

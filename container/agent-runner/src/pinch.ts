@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
-import { describeError } from '../../../src/errors.js';
+import { describeError } from '../../../src/core/errors.js';
 import { askRequest, GATEWAY_PORT, historyRequest, sendRequest, taskChange, taskInput } from '../../../src/wire.js';
 import { createHost, type Host } from './host.js';
 import { formatTime } from './prompt.js';

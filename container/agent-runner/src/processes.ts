@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { EventEmitter } from 'node:events';
 import fs from 'node:fs';
-import { systemClock } from '../../../src/clock.js';
+import { systemClock } from '../../../src/core/clock.js';
 import type { RunSpec } from '../../../src/wire.js';
 import { cleanOutput } from './text.js';
 

@@ -1,7 +1,7 @@
 // One run from its line on the work stream to its report: opens the history, repairs it, prompts, loops, finishes.
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../../../src/clock.js';
+import { systemClock } from '../../../src/core/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { checkFirst } from './check.js';
 import type { Paths, RunContext } from './context.js';

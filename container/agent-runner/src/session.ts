@@ -1,7 +1,7 @@
 // One session's history file: append-only JSONL, on disk before anything relies on it. Knows nothing about the host or the model.
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../../../src/clock.js';
+import { systemClock } from '../../../src/core/clock.js';
 import { type Entry, type HistoryRecord, historyRecord } from './records.js';
 
 function parseLine(line: string): HistoryRecord[] {

@@ -3,7 +3,7 @@ import { BufferJSON } from '@whiskeysockets/baileys';
 import { type ChannelHost, createChannelHost } from '../../../test/fakes/channel-host.js';
 import { createFakeClock, type FakeClock } from '../../../test/fakes/clock.js';
 import { type FakeWhatsApp, type Peer, startFakeWhatsApp } from '../../../test/fakes/whatsapp.js';
-import { type Clock, systemClock } from '../../clock.js';
+import { type Clock, systemClock } from '../../core/clock.js';
 import type { Channel, ChannelRow, ChannelState } from '../channel.js';
 import { whatsapp } from '../whatsapp.js';
 

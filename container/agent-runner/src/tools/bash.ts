@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
-import { systemClock } from '../../../../src/clock.js';
+import { systemClock } from '../../../../src/core/clock.js';
 import type { RunContext, Tool } from '../context.js';
 import { exitText, type Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';

@@ -1,8 +1,8 @@
 // All tools of a run, from families.ts: sorted by name so that the prompt's bytes never change, each call recorded.
 import { toolName } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
-import { systemClock } from '../../../../src/clock.js';
-import { describeError } from '../../../../src/errors.js';
+import { systemClock } from '../../../../src/core/clock.js';
+import { describeError } from '../../../../src/core/errors.js';
 import { type RunContext, type Tool, untilAborted } from '../context.js';
 import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Channel, ChannelError } from './channels/channel.js';
-import { createWorkOrders } from './loops/work-order.js';
-import { openStore } from './store/index.js';
+import { createWorkOrders } from './runs/work-order.js';
+import { openStore } from './store.js';
 import { whisper } from './whisper.js';
 
 const ffmpeg = (process.env.PATH ?? '')

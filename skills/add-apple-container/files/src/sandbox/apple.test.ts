@@ -19,7 +19,7 @@ import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { isAlive } from '../../container/agent-runner/src/testing/setup.js';
 import { bundle, startScene } from '../../test/sandbox/world.js';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../core/clock.js';
 import { createAppleSandbox, runArguments } from './apple.js';
 import type { Sandbox } from './sandbox.js';
 

@@ -10,7 +10,7 @@ import {
   Options,
 } from 'discord.js';
 import { z } from 'zod';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
 import type { DiscordSettings } from './discord.js';
 import { restOptions } from './discord-api.js';

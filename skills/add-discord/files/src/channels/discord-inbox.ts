@@ -1,6 +1,6 @@
 // From Discord's messages to committed ones: once each, in order, those too that were written while nobody listened.
-import type { Clock } from '../clock.js';
-import { describeError } from '../errors.js';
+import type { Clock } from '../core/clock.js';
+import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError } from './channel.js';
 import type { DiscordApi } from './discord-api.js';
 import { toChannelError } from './discord-errors.js';

@@ -2,7 +2,7 @@
 // What mails mean is in email-inbound.ts, what failures mean in email-errors.ts, who really wrote in email-proof.ts.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { describeError } from '../errors.js';
+import { describeError } from '../core/errors.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { afterFailure, isUnreadable, toChannelError } from './email-errors.js';
 import { type Mail, type Reader, refusalOf, type Thread, toMessage } from './email-inbound.js';

@@ -1,6 +1,6 @@
 // From Slack's events to committed messages: once each, in order, those too that were written while nobody listened.
-import type { Clock } from '../clock.js';
-import { describeError } from '../errors.js';
+import type { Clock } from '../core/clock.js';
+import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError, type InboundMessage } from './channel.js';
 import type { Conversation, Self, SlackApi } from './slack-api.js';
 import { toChannelError } from './slack-errors.js';

@@ -1,6 +1,6 @@
 // One WebSocket of Slack's Socket Mode, from its hello to its end. It never reconnects by itself: slack.ts decides when.
 import { SocketModeClient } from '@slack/socket-mode';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
 import type { SlackSettings } from './slack.js';
 import { clientOptions, silent } from './slack-api.js';

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { xml } from '@xmpp/client';
 import { z } from 'zod';
-import { describeError } from '../errors.js';
+import { describeError } from '../core/errors.js';
 import {
   type Channel,
   type ChannelDeps,

@@ -167,7 +167,7 @@ function readPlain(name) {
   }
 }
 
-/** Whose files a container's are when the daemon is root (src/home.ts). */
+/** Whose files a container's are when the daemon is root (src/sandbox/home.ts). */
 const CONTAINER_ID = 1000;
 const isRoot = () => process.getuid?.() === 0;
 

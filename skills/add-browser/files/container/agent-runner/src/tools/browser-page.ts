@@ -1,7 +1,7 @@
 // One page of the browser: opens addresses, reads, clicks, types, saves, and waits until what that started has ended. Knows nothing about
 // the model. What a page shows comes from outside: its text is returned as data.
 import * as z from 'zod';
-import { systemClock } from '../../../../src/clock.js';
+import { systemClock } from '../../../../src/core/clock.js';
 import type { Browser, BrowserEvent } from './browser-process.js';
 import { PAGE_SCRIPT } from './browser-script.js';
 

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import * as z from 'zod';
-import { systemClock } from '../../../../src/clock.js';
+import { systemClock } from '../../../../src/core/clock.js';
 
 /** The programs themselves come before Debian's start scripts, which would stay in between. */
 const PROGRAMS = [

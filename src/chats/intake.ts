@@ -1,0 +1,189 @@
+// Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
+// Knows the store and the pure rules; never a container, never the network.
+import { createHash, randomUUID } from 'node:crypto';
+import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
+import { type Chat, sessionName } from '../core/types.js';
+import { helpText } from './command-words.js';
+import { answerCommand, type CommandContext } from './commands.js';
+import { decideRoute, type Route, standingOf } from './route.js';
+
+export interface IntakeDeps extends CommandContext {
+  owner: { channel: string; address: string } | undefined;
+}
+
+/** The row the message became, if it is new and kept, and the run that takes it. */
+export type Received = { messageId?: number; runId?: number | undefined };
+
+/** Which channels' senders are the owner by themselves (the local web page behind its token). */
+const OWNER_CHANNELS = new Set(['web']);
+
+export function createIntake(deps: IntakeDeps) {
+  const { store, wake } = deps;
+
+  /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
+  function receive(channel: string, given: InboundMessage): Received {
+    const inbound = checkInbound(given, deps.clock.now());
+    if (!inbound) {
+      deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
+      return {};
+    }
+    const received = store.transaction(() => {
+      const seen = recordPeople(deps, channel, inbound);
+      const addressesAssistant = inbound.addressesAssistant || answersUs(deps, seen.chat, inbound);
+      const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName: deps.assistantName });
+      deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
+      return apply(deps, { channel, inbound, ...seen, route });
+    });
+    if (received.messageId !== undefined) wake.emit('changed');
+    return received;
+  }
+
+  return {
+    receive,
+    /** A message typed on the local page; `platformId` makes a repeated POST harmless. */
+    receiveFromPage: (text: string, platformId: string = randomUUID()): Received =>
+      receive('web', {
+        chat: { address: 'owner', kind: 'direct', title: 'Web chat' },
+        sender: { address: 'owner', name: 'Owner' },
+        platformId,
+        text,
+        sentAt: deps.clock.now(),
+        addressesAssistant: true,
+        forwarded: false,
+        edited: false,
+        media: [],
+      }),
+    chatMoved: (channel: string, from: string, to: string): void =>
+      store.transaction(() => store.groups.moveChat(channel, from, to)),
+  };
+}
+
+export type Intake = ReturnType<typeof createIntake>;
+
+/** By our own row: what a quote says about itself is its sender's word. */
+const answersUs = ({ store }: IntakeDeps, { id }: Chat, { replyTo }: InboundMessage): boolean =>
+  replyTo !== undefined && store.messages.sent(id, replyTo.platformId) !== undefined;
+
+interface Seen {
+  chat: Chat;
+  sender: { id: number; isOwner: boolean; username: string | null } & Omit<InboundMessage['sender'], 'username'>;
+}
+
+function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage): Seen {
+  const { store } = deps;
+  const now = deps.clock.now();
+  const { address, alias = address, name } = inbound.sender;
+  const username = inbound.sender.username ?? null;
+  let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
+  const row = store.groups.seenSender({ channel, address, name, username, chatId: chat.id });
+  const isNamed = deps.owner?.channel === channel && [address, alias].includes(deps.owner.address);
+  const isOwner = !inbound.sender.isNameOnly && (row.isOwner || OWNER_CHANNELS.has(channel) || isNamed);
+  if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
+    const main = store.groups.ensure('main', true, now);
+    store.groups.assignChat(chat.id, main.id);
+    chat = { ...chat, groupId: main.id };
+  }
+  return { chat, sender: { ...inbound.sender, id: row.id, username, isOwner } };
+}
+
+interface Routed extends Seen {
+  channel: string;
+  inbound: InboundMessage;
+  route: Route;
+}
+
+function apply(deps: IntakeDeps, routed: Routed): Received {
+  const { route, chat } = routed;
+  if (route.kind === 'ignore') return {};
+  if (route.kind === 'pair') return pair(deps, routed, route.code);
+  const stored = storeMessage(deps, routed);
+  if (!stored) return {};
+  const { messageId } = stored;
+  deps.store.afterCommit(() => deps.wake.emit('message', chat.id));
+  if (route.kind === 'command')
+    say(deps, chat.id, `command:${messageId}`, answerCommand(deps, { command: route.command, chat, messageId }));
+  if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
+  const quoted = routed.inbound.replyTo?.platformId ?? null;
+  const session = deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
+  return { messageId, runId: startOrSteer(deps, { chat, session, messageId }) };
+}
+
+function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
+  deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
+  deps.store.afterCommit(() => deps.wake.emit('outbox'));
+}
+
+/** Undefined for a repetition. An edit the model may have read before its change becomes a message of its own. */
+function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; mayTrigger: boolean } | undefined {
+  const { inbound, chat, sender, route } = routed;
+  const { messages, runs } = deps.store;
+  const row = {
+    ...inbound,
+    chatId: chat.id,
+    direction: 'in' as const,
+    senderId: sender.id,
+    senderName: sender.name,
+    ...standingOf(routed),
+    edited: false,
+    now: deps.clock.now(),
+    command: route.kind === 'command',
+  };
+  const before = inbound.edited ? messages.find(chat.id, inbound.platformId) : undefined;
+  if (!before) return asStored(messages.add(row), true);
+  if (before.text === inbound.text || route.kind === 'command') return undefined;
+  if (!before.assigned) {
+    messages.rewrite(before.id, inbound.text);
+    return asStored(before.id, true);
+  }
+  // An open run takes it in; on its own a correction starts nothing, it is context for the next run.
+  const taken = runs.openMessageRun(sessionName(chat)) !== undefined;
+  // Platforms count seconds: two edits may share one.
+  const digest = createHash('sha256').update(inbound.text).digest('base64url').slice(0, 10);
+  const version = `${inbound.platformId}#${inbound.sentAt}#${digest}`;
+  return asStored(messages.add({ ...row, platformId: version, edited: true }), taken);
+}
+
+function asStored(messageId: number | undefined, mayTrigger: boolean) {
+  return messageId === undefined ? undefined : { messageId, mayTrigger };
+}
+
+/** One open message run per session takes everything: waiting, it absorbs the message; working, it is steered. */
+function startOrSteer(
+  deps: IntakeDeps,
+  { chat, session, messageId }: { chat: Chat; session: string; messageId: number },
+): number | undefined {
+  if (chat.groupId === null) return undefined;
+  const { runs } = deps.store;
+  const now = deps.clock.now();
+  const open = runs.openMessageRun(session);
+  const runId =
+    open?.id ??
+    runs.enqueue({
+      key: `msg:${chat.id}:${messageId}`,
+      kind: 'message',
+      groupId: chat.groupId,
+      chatId: chat.id,
+      session,
+      runAt: now,
+      now,
+    });
+  if (runId === undefined) return undefined;
+  runs.attachMessages(runId, chat.id, messageId);
+  runs.bringForward(runId, now);
+  deps.store.afterCommit(() => (open?.state === 'leased' ? deps.wake.emit('steer', runId) : deps.wake.emit('runs')));
+  return runId;
+}
+
+/** Wrong codes get no answer: to a stranger the assistant does not exist. */
+function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string): Received {
+  const now = deps.clock.now();
+  const outcome = deps.pairing.redeem({ channel, sender: sender.address, code, now });
+  if (outcome === 'limited') deps.log.warn({ channel }, 'too many wrong pairing codes, try again in an hour');
+  if (outcome !== 'paired') return {};
+  const main = deps.store.groups.ensure('main', true, now);
+  deps.store.groups.makeOwner(channel, sender.address);
+  deps.store.groups.assignChat(chat.id, main.id);
+  deps.log.info({ channel }, 'owner paired');
+  say(deps, chat.id, `paired:${chat.id}:${now}`, `You are my owner now. ${helpText(deps.assistantName)}`);
+  return {};
+}

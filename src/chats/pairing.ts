@@ -1,0 +1,54 @@
+// The one-time code by which a person becomes the owner on a channel: `/pair <code>` in a direct chat.
+import { randomInt } from 'node:crypto';
+import { sameSecret } from '../core/secrets.js';
+import type { Store } from './store.js';
+
+export type Pairing = ReturnType<typeof createPairing>;
+
+/** 32 letters, eight of them: a million million codes. */
+const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
+const HOUR_MS = 3_600_000;
+/** Wrong codes in an hour: of one sender, and of all, as accounts cost nothing. */
+const TRIES = { ofSender: 5, ofAll: 50 };
+
+export interface PairingTry {
+  channel: string;
+  /** The sender's address. */
+  sender: string;
+  code: string;
+  /** Epoch ms. */
+  now: number;
+}
+
+export function createPairing(store: Store) {
+  const keyOf = (channel: string) => `pairing:${channel}`;
+  const codeOf = (channel: string) => store.settings.get(keyOf(channel))?.split(':')[0];
+  let wrong: { from: string; at: number }[] = [];
+  return {
+    /** The current code of the channel; the same until it is used: no stranger can change what the owner just read. */
+    code(channel: string): string {
+      const known = codeOf(channel);
+      if (known !== undefined) return known;
+      const code = Array.from({ length: 8 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+      store.settings.set(keyOf(channel), code);
+      return code;
+    },
+    /**
+     * `paired` when `code` is right; it then stops being valid. `limited`: too many wrong ones came in the last hour, this one was not looked at.
+     * A channel whose code nobody asked for cannot be paired.
+     */
+    redeem({ channel, sender, code, now }: PairingTry): 'paired' | 'wrong' | 'limited' {
+      const from = `${channel}:${sender}`;
+      wrong = wrong.filter(({ at }) => at > now - HOUR_MS);
+      const mine = wrong.filter((one) => one.from === from).length;
+      if (mine >= TRIES.ofSender || wrong.length >= TRIES.ofAll) return 'limited';
+      const expected = codeOf(channel);
+      if (expected !== undefined && sameSecret(code.toUpperCase(), expected)) {
+        store.settings.remove(keyOf(channel));
+        return 'paired';
+      }
+      wrong.push({ from, at: now });
+      return 'wrong';
+    },
+  };
+}

@@ -1,0 +1,88 @@
+// Where an inbound message goes: pure rules, no I/O (design §2, §8).
+import type { Chat } from '../core/types.js';
+import type { SenderRole } from '../wire.js';
+import { type Command, parseCommand } from './command-words.js';
+
+export type Route =
+  /** Nobody registered the chat, or the words are not for us: keep nothing but the chat's name. */
+  | { kind: 'ignore'; why: 'unregistered' }
+  /** A direct message that may claim the channel for its sender. */
+  | { kind: 'pair'; code: string }
+  | { kind: 'command'; command: Command }
+  /** Kept; becomes context of the next run. */
+  | { kind: 'context' }
+  /** Starts a run, joins a waiting one or steers a working one. */
+  | { kind: 'trigger' };
+
+export interface RouteInput {
+  text: string;
+  addressesAssistant: boolean;
+  contextOnly?: boolean | undefined;
+  forwarded: boolean;
+  sender: {
+    address: string;
+    alias?: string | undefined;
+    username: string | null;
+    isNameOnly?: boolean | undefined;
+    isOwner: boolean;
+  };
+  chat: Pick<Chat, 'kind' | 'groupId' | 'sendersPolicy' | 'listedSenders'>;
+  assistantName: string;
+}
+
+/** Decides what an inbound message is; never throws. */
+export function decideRoute(input: RouteInput): Route {
+  const { chat, forwarded } = input;
+  if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore', why: 'unregistered' } : { kind: 'context' };
+  // What was passed on are somebody else's words.
+  const command = forwarded ? undefined : parseCommand(stripLeadingTrigger(input.text, input.assistantName));
+  if (command?.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: command.argument };
+  if (command && mayCommand(command, input)) return { kind: 'command', command };
+  if (chat.groupId === null) return { kind: 'ignore', why: 'unregistered' };
+  if (!standingOf(input).mayAsk) return { kind: 'context' };
+  if (chat.kind === 'direct') return { kind: 'trigger' };
+  const isCalled = input.addressesAssistant || mentionsName(input.text, input.assistantName);
+  return isCalled && !forwarded ? { kind: 'trigger' } : { kind: 'context' };
+}
+
+function mayCommand(command: Command, { sender, chat }: RouteInput): boolean {
+  if (sender.isOwner) return true;
+  return chat.groupId !== null && command.forMembers;
+}
+
+/** Who speaks, and whether their words may start work in the chat. */
+export function standingOf({ sender, chat }: Pick<RouteInput, 'sender' | 'chat'>): {
+  role: SenderRole;
+  mayAsk: boolean;
+} {
+  if (sender.isOwner) return { role: 'owner', mayAsk: true };
+  if (chat.sendersPolicy === 'all') return { role: 'member', mayAsk: true };
+  return isListed(sender, chat.listedSenders) ? { role: 'listed', mayAsk: true } : { role: 'member', mayAsk: false };
+}
+
+/** By what the platform vouches for: ids, and its user names with an `@`. What people call themselves gives no right. */
+function isListed({ address, alias = address, username, isNameOnly }: RouteInput['sender'], listed: string[]): boolean {
+  if (isNameOnly) return false;
+  const ids = [address, alias].filter((id) => !id.startsWith('@'));
+  const known = new Set([...ids, ...(username ? [`@${username}`] : [])].map((id) => id.toLowerCase()));
+  return listed.some((one) => known.has(one.toLowerCase()));
+}
+
+/**
+ * True when `@Name` stands in the text as a whole word on both sides, in any case: `a@Pinch.example` and `@Pinchy` are
+ * not it (design §8). A dot or dash followed by a word character continues the word; ending a sentence is fine.
+ */
+export function mentionsName(text: string, assistantName: string): boolean {
+  return triggerPattern(assistantName).test(text);
+}
+
+function stripLeadingTrigger(text: string, assistantName: string): string {
+  const trimmed = text.trimStart();
+  const match = triggerPattern(assistantName).exec(trimmed);
+  return match?.index === 0 ? trimmed.slice(match[0].length).replace(/^[\s,:]+/u, '') : trimmed;
+}
+
+function triggerPattern(assistantName: string): RegExp {
+  const name = assistantName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`, 'iu');
+}

@@ -1,0 +1,95 @@
+// Opens the SQLite file and brings its schema up to date. Each module makes its own tables' functions from `statements`; only the settings,
+// which belong to nobody else, are here. Knows nothing about what is stored.
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describeError, PinchError } from './errors.js';
+import type { Logger } from './log.js';
+import { createSettings } from './settings.js';
+import { createStatements } from './statements.js';
+
+export type Db = ReturnType<typeof openDb>;
+
+/**
+ * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup) or `database_too_new`.
+ * `file` may be ':memory:' in unit tests. A row that cannot be read is left out of every list and told to `log` once.
+ */
+export function openDb(file: string, log?: Pick<Logger, 'error'>) {
+  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const db = openDatabase(file);
+  const statements = createStatements(db, (row) => log?.error(row, 'a row cannot be read and was set aside'));
+  const waiting: (() => void)[] = [];
+  /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
+  function transaction<T>(work: () => T): T {
+    if (db.inTransaction) return work();
+    waiting.length = 0;
+    const result = db.transaction(work).immediate();
+    for (const act of waiting.splice(0)) act();
+    return result;
+  }
+  return {
+    statements,
+    settings: createSettings(statements),
+    transaction,
+    /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
+    afterCommit(act: () => void): void {
+      if (db.inTransaction) waiting.push(act);
+      else act();
+    },
+    /** Writes a consistent copy to `target` while the store is in use. */
+    backup: (target: string) => db.backup(target),
+    close: () => void db.close(),
+  };
+}
+
+function openDatabase(file: string): Database.Database {
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(file);
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    db.pragma('busy_timeout = 5000');
+    const check = db.pragma('quick_check(1)', { simple: true });
+    if (check !== 'ok') throw new Error(String(check));
+    migrate(db);
+    // The words of the search index, to be asked for by their beginnings (messages.ts).
+    db.exec('CREATE VIRTUAL TABLE temp.message_terms USING fts5vocab(main, messages_fts, instance)');
+    return db;
+  } catch (error) {
+    db?.close();
+    if (error instanceof PinchError) throw error;
+    throw new PinchError('database_corrupt', `the database ${file} cannot be opened: ${describeError(error)}`, {
+      hint: restoreHint(file),
+      cause: error,
+    });
+  }
+}
+
+/** Applies the files of migrations/ that are new to this database, in the order of their names, one transaction each. */
+function migrate(db: Database.Database): void {
+  const folder = new URL('migrations/', import.meta.url);
+  const migrations = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .sort();
+  const version = Number(db.pragma('user_version', { simple: true }));
+  if (version > migrations.length) {
+    throw new PinchError('database_too_new', `the database is of a newer Pinch (schema ${version})`, {
+      hint: 'update this checkout, or restore a backup made with it',
+    });
+  }
+  migrations.slice(version).forEach((name, index) => {
+    db.transaction(() => {
+      db.exec(readFileSync(new URL(name, folder), 'utf8'));
+      db.pragma(`user_version = ${version + index + 1}`);
+    }).immediate();
+  });
+}
+
+function restoreHint(file: string): string {
+  const folder = join(dirname(file), 'backups');
+  const backups = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : [];
+  const newest = backups.sort().at(-1);
+  if (!newest) return `there is no backup yet; move ${file} away to start empty`;
+  return `the newest backup is ${join(folder, newest)}: stop Pinch, move ${file}* away and copy the backup to ${file}`;
+}

@@ -1,0 +1,16 @@
+// What every loop works with.
+
+import type { Wake } from './bells.js';
+import type { Clock } from './clock.js';
+import type { Logger } from './log.js';
+
+export interface LoopDeps {
+  wake: Wake;
+  clock: Clock;
+  log: Logger;
+  /**
+   * Queues a message to the owner, once per `key`; joins a transaction of the caller. Returns the id of the chat it goes to. One that a
+   * container can bring about names its group: of those only some an hour are sent.
+   */
+  notifyOwner(key: string, text: string, aboutGroup?: number): number;
+}

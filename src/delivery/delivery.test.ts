@@ -1,0 +1,225 @@
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { beforeEach, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
+import { createWake, type Wake } from '../core/bells.js';
+import { openStore, type Store } from '../store.js';
+import { startDelivery } from './delivery.js';
+import { createOutboxFiles, type OutboxFiles } from './files.js';
+
+let store: Store;
+let clock: FakeClock;
+let wake: Wake;
+let sent: string[];
+let answers: ((part: OutboundPart) => Promise<{ platformId: string }>)[];
+let notices: string[];
+let chats: number[];
+let stop: () => Promise<void>;
+let files: OutboxFiles;
+
+const accept = async (part: OutboundPart) => ({ platformId: `p${part.key}` });
+const fail = (kind: ChannelError['kind'], retryAfterMs?: number) => async () => {
+  throw new ChannelError(kind, `${kind} failure`, retryAfterMs === undefined ? {} : { retryAfterMs });
+};
+
+const channel: Channel = {
+  start: () => undefined,
+  stop: async () => undefined,
+  split: (text) => text.split('|'),
+  async send(part) {
+    const result = await (answers.shift() ?? accept)(part);
+    sent.push(`${part.address} ${part.text}`);
+    return result;
+  },
+  typing: () => undefined,
+  fetchMedia: async () => new Uint8Array(),
+};
+
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'pinch-delivery-'));
+  store = openStore(join(folder, 'pinch.db'));
+  files = createOutboxFiles(folder);
+  clock = createFakeClock();
+  wake = createWake();
+  [sent, answers, notices] = [[], [], []];
+  chats = ['a', 'b'].map(
+    (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
+  );
+  start();
+});
+
+function start(): void {
+  stop = startDelivery({
+    store,
+    wake,
+    clock,
+    log: pino({ level: 'silent' }),
+    assistantName: 'Pinch',
+    channel: (name) => (name === 'telegram' ? channel : undefined),
+    outboxFiles: files,
+    notifyOwner: (key) => notices.push(key),
+  }).stop;
+}
+
+async function queue(key: string, text: string, chat = 0): Promise<void> {
+  store.outbox.add({ key, chatId: chats[chat] ?? 0, runId: null, text, now: clock.now() });
+  wake.emit('outbox');
+  await clock.advance(0);
+}
+
+test('what was sent joins the history', async () => {
+  await queue('1:final', 'hello');
+  expect(sent).toEqual(['a hello']);
+  expect(store.messages.latest(chats[0] ?? 0, 5)).toMatchObject([
+    { direction: 'out', platformId: 'p1.0', text: 'hello' },
+  ]);
+  expect(store.outbox.list(5)[0]).toMatchObject({ state: 'sent' });
+});
+
+test('a failed message holds back those behind it in its chat, not other chats', async () => {
+  answers = [fail('network')];
+  await queue('1', 'first');
+  await queue('2', 'second');
+  await queue('3', 'other', 1);
+  expect(sent).toEqual(['b other']);
+  await clock.advance(60_000);
+  expect(sent).toEqual(['b other', 'a first', 'a second']);
+});
+
+test('a retry goes on at the part that failed and cuts the text as before', async () => {
+  answers = [accept, fail('retry')];
+  await queue('1', 'one|two|three');
+  expect(sent).toEqual(['a one']);
+  await stop();
+  start();
+  await clock.advance(60_000);
+  expect(sent).toEqual(['a one', 'a two', 'a three']);
+});
+
+test('retry_after is kept to the millisecond', async () => {
+  answers = [fail('retry', 300_000)];
+  await queue('1', 'x');
+  await clock.advance(299_999);
+  expect(sent).toEqual([]);
+  await clock.advance(1);
+  expect(sent).toEqual(['a x']);
+});
+
+test('half an hour without network loses nothing and counts as no attempt', async () => {
+  answers = Array.from({ length: 25 }, () => fail('network'));
+  await queue('1', 'x');
+  await clock.advance(3 * 3_600_000);
+  expect([sent, notices]).toEqual([['a x'], []]);
+});
+
+test('a refused message is dead, the owner is told once and the next one goes out', async () => {
+  answers = [fail('permanent')];
+  await queue('1', 'x');
+  await queue('2', 'y');
+  expect(sent).toEqual(['a y']);
+  expect(store.outbox.list(5).find((row) => row.key === '1')).toMatchObject({
+    state: 'dead',
+    error: 'permanent failure',
+  });
+  expect(notices).toEqual(['outbox:1']);
+});
+
+test('a notice that cannot be sent begets no other notice', async () => {
+  answers = [fail('permanent')];
+  await queue('notice:x', 'x');
+  expect(notices).toEqual([]);
+});
+
+test('a passing refusal is given up after twelve tries', async () => {
+  answers = Array.from({ length: 50 }, () => fail('retry'));
+  await queue('1', 'x');
+  await clock.advance(3_600_000);
+  expect(store.outbox.list(5)[0]).toMatchObject({ state: 'dead' });
+  expect(answers).toHaveLength(38);
+});
+
+test('a file goes out with its caption, stays until it is sent, and joins the history by its name', async () => {
+  const key = '1:toolu_1';
+  await files.keep(key, [Buffer.from('%PDF-')]);
+  const file = { fileName: 'a.pdf', mimeType: 'application/pdf', path: 'out/a.pdf' };
+  const parts: OutboundPart[] = [];
+  const take = async (part: OutboundPart) => {
+    parts.push({ ...part, text: readFileSync(part.file?.path ?? '', 'utf8') });
+    return accept(part);
+  };
+  answers = [fail('network'), take];
+  store.outbox.add({ key, chatId: chats[0] ?? 0, runId: null, text: 'the | report', file, now: clock.now() });
+  wake.emit('outbox');
+  await clock.advance(0);
+  await clock.advance(60_000);
+  await expect.poll(() => store.outbox.list(1)[0]?.state).toBe('sent');
+  expect(parts).toMatchObject([{ text: '%PDF-', file: { fileName: 'a.pdf', mimeType: 'application/pdf' } }]);
+  expect(store.messages.latest(chats[0] ?? 0, 5)).toMatchObject([{ text: '[file: out/a.pdf] the | report' }]);
+  expect(existsSync(files.pathOf(key))).toBe(false);
+});
+
+/** A message that a run sends. */
+async function queueOfRun(key: string, text: string): Promise<void> {
+  const chatId = chats[0] ?? 0;
+  const group = store.groups.ensure('main', true, 1);
+  const run = { key: 'r', kind: 'message' as const, groupId: group.id, chatId, session: 's', runAt: 0, now: 0 };
+  runId = store.runs.enqueue(run) ?? runId;
+  store.outbox.add({ key, chatId, runId, text, now: clock.now() });
+  wake.emit('outbox');
+  await clock.advance(0);
+}
+let runId = 0;
+
+/** The channel takes each part only when the test says so. */
+function pacedChannel(): () => Promise<void> {
+  const waiting: (() => void)[] = [];
+  answers = Array.from({ length: 20 }, () => async (part) => {
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve);
+    });
+    return accept(part);
+  });
+  return async () => {
+    waiting.shift()?.();
+    await clock.advance(0);
+  };
+}
+
+test('the answer to a command goes out between the parts of what a run sends', async () => {
+  const next = pacedChannel();
+  await queueOfRun('1:a', 'one|two|three');
+  await queue('command:9', 'Stopped.');
+  for (let n = 0; n < 4; n++) await next();
+  expect(sent).toEqual(['a one', 'a Stopped.', 'a two', 'a three']);
+});
+
+test.each([
+  ['its run', () => store.outbox.endOfRun(runId, 'somebody stopped it')],
+  ['its chat', () => store.outbox.endOfChat(chats[0] ?? 0, 'somebody stopped it')],
+])('when %s is stopped the parts that are left stay here, and what the host says goes out', async (_, stopIt) => {
+  const next = pacedChannel();
+  await queueOfRun('1:a', 'one|two|three');
+  await queueOfRun('1:b', 'more');
+  stopIt();
+  await queue('command:9', 'Stopped.');
+  for (let n = 0; n < 5; n++) await next();
+  expect(sent).toEqual(['a one', 'a Stopped.']);
+  const states = store.outbox.list(5).map(({ key, state }) => [key, state]);
+  expect(states).toEqual([
+    ['command:9', 'sent'],
+    ['1:b', 'dead'],
+    ['1:a', 'dead'],
+  ]);
+  expect(notices).toEqual([]);
+});
+
+test('a part that is refused after its run was stopped begets no notice', async () => {
+  answers = [fail('retry'), fail('permanent')];
+  await queueOfRun('1:a', 'one');
+  store.outbox.endOfRun(runId, 'somebody stopped it');
+  await clock.advance(60_000);
+  expect([sent, notices]).toEqual([[], []]);
+});

@@ -1,0 +1,122 @@
+// Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
+// itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
+import { type Channel, ChannelError } from '../channels/channel.js';
+import type { LoopDeps } from '../core/deps.js';
+import { describeError } from '../core/errors.js';
+import { oneLine, shownLine } from '../core/one-line.js';
+import type { Chat, OutboxRow } from '../core/types.js';
+import type { OutboxFiles } from './files.js';
+import type { Store } from './store.js';
+
+export interface DeliveryDeps extends LoopDeps {
+  store: Store;
+  assistantName: string;
+  outboxFiles: OutboxFiles;
+  /** The running channel of this name; undefined while it is switched off. */
+  channel(name: string): Channel | undefined;
+}
+
+const FIRST_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 60_000;
+/** Tries of one part that the provider refused for a passing reason. Network failures do not count. */
+const MAX_ATTEMPTS = 12;
+/** A message nobody could send for so long is of no use any more. */
+const MAX_AGE_MS = 3 * 86_400_000;
+const CHANNEL_OFF_MS = 60_000;
+
+export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
+  const { store, wake, clock } = deps;
+  const sending = new Map<number, Promise<void>>();
+  let timer: { cancel(): void } | undefined;
+  let stopped = false;
+
+  function pump(): void {
+    timer?.cancel();
+    if (stopped) return;
+    const now = clock.now();
+    const heads = store.outbox.heads().filter((row) => !sending.has(row.chatId));
+    for (const row of heads.filter((head) => head.nextAt <= now)) {
+      const work = deliver(deps, row).finally(() => {
+        sending.delete(row.chatId);
+        pump();
+      });
+      sending.set(row.chatId, work);
+    }
+    const later = heads.map((row) => row.nextAt).filter((at) => at > now);
+    if (later.length > 0) timer = clock.at(Math.min(...later), pump);
+  }
+
+  wake.on('outbox', pump);
+  pump();
+  return {
+    async stop() {
+      stopped = true;
+      timer?.cancel();
+      await Promise.all(sending.values());
+    },
+  };
+}
+
+async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
+  const { store, clock, wake, assistantName, outboxFiles } = deps;
+  const chat = store.groups.chat(row.chatId);
+  const channel = chat && deps.channel(chat.channel);
+  if (!chat || !channel)
+    return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
+  try {
+    const { file } = row;
+    const parts = row.parts ?? (file ? [row.text] : await channel.split(row.text));
+    // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
+    if (row.parts === null && parts.length > 1) store.outbox.setParts(row.id, parts);
+    const to = { address: chat.address, ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }) };
+    for (const [index, text] of parts.entries()) {
+      if (index < row.partsSent) continue;
+      // Between two parts somebody may have stopped it, or the host has something to say: the rest follows after that, if at all.
+      if (!store.outbox.isHead(row)) return;
+      const { platformId } = await channel.send({ ...to, text, key: `${row.id}.${index}` });
+      const now = clock.now();
+      const told = file ? `[file: ${file.path}] ${text}`.trim() : text;
+      const message = { chatId: chat.id, direction: 'out' as const, platformId, text: told, sentAt: now, now };
+      store.transaction(() => {
+        store.outbox.partSent(row.id);
+        store.messages.add({ ...message, senderId: null, senderName: assistantName, runId: row.runId });
+      });
+      wake.emit('message', chat.id);
+    }
+    if (file) await outboxFiles.drop(row.key);
+    store.transaction(() => {
+      if (store.outbox.sent(row.id, clock.now())) addEvent(deps, row, 'message_sent', { parts: parts.length });
+    });
+  } catch (error) {
+    recordFailure(deps, row, chat, error);
+    // One that cannot be removed now goes at the next start.
+    if (row.file && !store.outbox.waits(row.key)) await outboxFiles.drop(row.key).catch(() => undefined);
+  }
+}
+
+function addEvent({ store, clock }: DeliveryDeps, row: OutboxRow, kind: string, detail: Record<string, unknown>): void {
+  if (row.runId !== null) store.events.add(row.runId, clock.now(), kind, { key: row.key, ...detail });
+}
+
+function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: unknown): void {
+  const { store, clock, log, notifyOwner } = deps;
+  const now = clock.now();
+  const { kind, retryAfterMs = 0 } = thrown instanceof ChannelError ? thrown : { kind: 'retry' as const };
+  const error = describeError(thrown);
+  const attempt = row.attempt + (kind === 'retry' ? 1 : 0);
+  log.warn({ outboxId: row.id, chatId: chat.id, channel: chat.channel, attempt, kind, error }, 'message not sent');
+  if (kind !== 'permanent' && attempt < MAX_ATTEMPTS && now - row.createdAt <= MAX_AGE_MS) {
+    const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), MAX_DELAY_MS) * (0.75 + clock.random() * 0.25);
+    return void store.outbox.retry(row.id, now + Math.round(Math.max(delay, retryAfterMs)), kind === 'retry', error);
+  }
+  store.transaction(() => {
+    if (!store.outbox.dead(row.id, error)) return;
+    addEvent(deps, row, 'message_dead', { error });
+    // A notice that cannot be sent must not beget another.
+    if (row.key.startsWith('notice:')) return;
+    notifyOwner(
+      `outbox:${row.id}`,
+      `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`,
+    );
+  });
+}

@@ -1,0 +1,73 @@
+// Outgoing messages: one row per message, sent in order per chat, each part of a long one counted. What the host itself says (answers to
+// commands, notices) goes before what runs send: "Stopped." must not wait behind what is to be stopped.
+
+import type { Statements } from '../core/statements.js';
+import { type OutboxRow, outboxRow } from '../core/types.js';
+
+export interface NewOutboxRow {
+  key: string;
+  chatId: number;
+  runId: number | null;
+  text: string;
+  file?: OutboxRow['file'] | undefined;
+  now: number;
+}
+
+export function createOutbox({ run, all, value, values, count }: Statements) {
+  const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
+  const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
+  const head = value<[chatId: number], number>(
+    `SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ?1 ORDER BY run_id IS NOT NULL, id LIMIT 1`,
+  );
+  const parts = value<[runId: number, since: number, partChars: number], number | null>(
+    'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
+  );
+  const add = run<[message: NewOutboxRow]>(
+    `INSERT INTO outbox (key, chat_id, run_id, text, file, next_at, created_at)
+     VALUES (@key, @chatId, @runId, @text, @file, @now, @now) ON CONFLICT (key) DO NOTHING`,
+  );
+  return {
+    /** Queues a message; false when this key was queued before. */
+    add: (message: NewOutboxRow): boolean => add({ file: undefined, ...message }),
+    has: (key: string): boolean => state(key) !== undefined,
+    waits: (key: string): boolean => state(key) === 'queued',
+    /** Keys of the rows whose files wait to be sent, of one group or (null) of all. */
+    waitingFiles: values<[groupId: number | null], string>(
+      `SELECT o.key FROM outbox o JOIN chats c ON c.id = o.chat_id
+       WHERE o.state = 'queued' AND o.file IS NOT NULL AND (?1 IS NULL OR c.group_id = ?1)`,
+    ),
+    /** The next message of every chat: the only ones that may be sent now. */
+    heads: all<[], OutboxRow>(
+      `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o
+         ON o.id = (SELECT id FROM outbox WHERE state = 'queued' AND chat_id = c.chat_id ORDER BY run_id IS NOT NULL, id LIMIT 1)`,
+      outboxRow,
+    ),
+    isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
+    /** How much a run has sent since `since`: parts of about a screen each (`partChars` characters), the least a row counts is one. */
+    partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
+    /** Nothing more of what this run, or of what runs send to this chat, goes out. */
+    endOfRun: count<[runId: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
+    ),
+    endOfChat: count<[chatId: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1 AND run_id IS NOT NULL`,
+    ),
+    setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
+    partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
+    /** False when it was ended meanwhile. */
+    sent: run<[id: number, now: number]>(
+      `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
+    ),
+    /** `counted`: whether this try counts towards giving up. */
+    retry: run<[id: number, nextAt: number, counted: boolean, error: string]>(
+      'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
+    ),
+    /** False when it was ended before. */
+    dead: run<[id: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
+    ),
+    queued: (): number => queued() ?? 0,
+    list: all<[limit: number], OutboxRow>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`, outboxRow),
+    ofRun: all<[runId: number], OutboxRow>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`, outboxRow),
+  };
+}

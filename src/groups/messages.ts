@@ -1,0 +1,81 @@
+// Messages in both directions, in the order they were stored. The search in them is in search.ts.
+import type { z } from 'zod';
+import type { Statements } from '../core/statements.js';
+import { messageRow, type StoredMedia, type StoredMessage, storedVersion } from '../core/types.js';
+import { createSearch } from './search.js';
+
+export interface NewMessage
+  extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderName' | 'text' | 'sentAt'> {
+  senderId: number | null;
+  replyTo?: StoredMessage['replyTo'] | undefined;
+  media?: StoredMedia[];
+  now: number;
+  edited?: boolean;
+  role?: StoredMessage['role'];
+  mayAsk?: boolean;
+  forwarded?: boolean;
+  /** The run that sent it. */
+  runId?: number | null;
+  /** Commands are answered by the host and never become context. */
+  command?: boolean;
+}
+
+const NOTHING_SPECIAL = {
+  ...{ replyTo: null, media: [], edited: false, command: false, runId: null },
+  ...{ role: null, mayAsk: true, forwarded: false },
+};
+
+export function createMessages(statements: Statements) {
+  const { run, get, all, value } = statements;
+  const insert = value<[message: NewMessage], number>(
+    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded)
+     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded)
+     ON CONFLICT DO NOTHING RETURNING id`,
+  );
+  const latest = all<[chatId: number, limit: number, afterId: number], StoredMessage>(
+    `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?3 ORDER BY m.id DESC LIMIT ?2`,
+    messageRow,
+  );
+  return {
+    /** Returns the new row's id, or undefined when this message was stored before. */
+    add: (message: NewMessage): number | undefined => insert({ ...NOTHING_SPECIAL, ...message }),
+    /** The newest version: an edit is stored as `<platform id>#…`. `assigned`: a run that already started carries it, so its text may have reached the model. */
+    find: get<[chatId: number, platformId: string], z.infer<typeof storedVersion>>(
+      `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
+         WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
+       FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
+         AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$')) ORDER BY m.id DESC LIMIT 1`,
+      storedVersion,
+    ),
+    /** What we sent under this id. */
+    sent: get<[chatId: number, platformId: string], StoredMessage>(
+      `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out'`,
+      messageRow,
+    ),
+    /**
+     * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
+     * Undefined when it answers none, or one that works in the chat's own session.
+     */
+    answeredSession: value<[chatId: number, id: number, quoted: string | null], string>(
+      `SELECT r.session FROM messages m JOIN runs r ON r.id = m.run_id
+       WHERE m.chat_id = ?1 AND m.direction = 'out' AND r.session LIKE 'task%'
+         AND (m.platform_id = ?3 OR (?3 IS NULL AND r.chat_id = ?1 AND m.id = (SELECT max(id) FROM messages WHERE chat_id = ?1 AND id < ?2 AND command = 0)
+           AND EXISTS (SELECT 1 FROM events WHERE run_id = m.run_id AND kind = 'asked'))) LIMIT 1`,
+    ),
+    rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),
+    setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
+    get: get<[id: number], StoredMessage>(`SELECT m.* FROM messages m WHERE m.id = ?1`, messageRow),
+    ofRun: all<[runId: number], StoredMessage>(
+      `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY m.id`,
+      messageRow,
+    ),
+    /** Oldest first, only rows after `afterId`. */
+    latest: (chatId: number, limit: number, afterId = 0): StoredMessage[] => latest(chatId, limit, afterId).reverse(),
+    /** The next rows after `afterId`, oldest first: for a reader that must not skip any. */
+    after: all<[chatId: number, afterId: number, limit: number], StoredMessage>(
+      `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3`,
+      messageRow,
+    ),
+    search: createSearch(statements),
+  };
+}

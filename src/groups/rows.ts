@@ -1,0 +1,134 @@
+// Groups, the chats routed to them, and the people in those chats.
+
+import type { Statements } from '../core/statements.js';
+import { type Chat, chatRow, type Group, groupRow, type Sender, type SendersPolicy, senderRow } from '../core/types.js';
+import type { ErrorClass } from '../wire.js';
+
+export interface SeenChat {
+  channel: string;
+  address: string;
+  kind: 'direct' | 'group';
+  title: string;
+  now: number;
+}
+
+export interface SeenSender {
+  channel: string;
+  address: string;
+  name: string;
+  username: string | null;
+  chatId?: number | null;
+}
+
+export interface Person {
+  address: string;
+  name: string;
+  username: string | null;
+}
+
+export function createGroups(statements: Statements) {
+  const { run, get, all } = statements;
+  // The empty update makes the row that is there come back.
+  const ensure = get<[folder: string, isMain: boolean, now: number], Group>(
+    `INSERT INTO groups (folder, is_main, created_at) VALUES (?1, ?2, ?3)
+     ON CONFLICT (folder) DO UPDATE SET folder = folder RETURNING *`,
+    groupRow,
+  );
+  return {
+    ...createChats(statements),
+    ...createSenders(statements),
+    get: get<[id: number], Group>(`SELECT * FROM groups WHERE id = ?1`, groupRow),
+    all: all<[], Group>(`SELECT * FROM groups ORDER BY id`, groupRow),
+    /** Returns the group of this folder, made if it is new. */
+    ensure: (folder: string, isMain: boolean, now: number): Group => returned(ensure(folder, isMain, now)),
+    /** Runs of the group wait until `until`; then one is tried, and a success unparks. */
+    park: run<[id: number, parkedClass: ErrorClass, until: number]>(
+      'UPDATE groups SET parked_class = ?2, parked_until = ?3, park_count = park_count + 1 WHERE id = ?1',
+    ),
+    /** Returns whether the group was parked. */
+    unpark: run<[id: number]>(
+      'UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = ?1 AND parked_class IS NOT NULL',
+    ),
+    /** Lets every parked group try again at once (after a restart or a settings change). */
+    retryParked: run<[now: number]>('UPDATE groups SET parked_until = ?1 WHERE parked_class IS NOT NULL'),
+  };
+}
+
+function createChats({ run, get, all }: Statements) {
+  const seen = get<[seen: SeenChat], Chat>(
+    `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at) VALUES (@channel, @address, @kind, @title, @now, @now)
+     ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING *`,
+    chatRow,
+  );
+  const byAddress = get<[channel: string, address: string], Chat>(
+    `SELECT * FROM chats WHERE channel = ?1 AND address = ?2`,
+    chatRow,
+  );
+  const move = run<[channel: string, from: string, to: string]>(
+    'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
+  );
+  const movePerson = run<[channel: string, from: string, to: string]>(
+    'UPDATE OR IGNORE senders SET address = ?3 WHERE channel = ?1 AND address = ?2',
+  );
+  const dropStub = run<[channel: string, address: string]>(
+    `DELETE FROM chats WHERE channel = ?1 AND address = ?2 AND group_id IS NULL
+       AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE chat_id = chats.id)`,
+  );
+  return {
+    /** Records that the chat exists; its text is not stored here. */
+    seenChat: (chat: SeenChat): Chat => returned(seen(chat)),
+    chat: get<[id: number], Chat>(`SELECT * FROM chats WHERE id = ?1`, chatRow),
+    chatByAddress: byAddress,
+    chats: all<[], Chat>(`SELECT * FROM chats ORDER BY id`, chatRow),
+    /** Most recently used first. */
+    chatsOf: all<[groupId: number], Chat>(
+      `SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
+      chatRow,
+    ),
+    assignChat: run<[id: number, groupId: number]>('UPDATE chats SET group_id = ?2 WHERE id = ?1'),
+    setSenders: run<[id: number, policy: SendersPolicy, listed: string[]]>(
+      'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
+    ),
+    /** Starts a new session; messages up to `after` no longer become context. */
+    newSession: run<[id: number, after: number]>(
+      'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',
+    ),
+    /** The platform gave the chat another address (e.g. a Telegram group became a supergroup). Call it in a transaction. */
+    moveChat(channel: string, from: string, to: string): void {
+      // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
+      if (byAddress(channel, from)) dropStub(channel, to);
+      move(channel, from, to);
+      // A direct chat has the address of its person, who may be the owner.
+      movePerson(channel, from, to);
+    },
+  };
+}
+
+function createSenders({ run, get, all, value }: Statements) {
+  const seen = get<[seen: SeenSender], Sender>(
+    `INSERT INTO senders (channel, address, name, username, seen_in) VALUES (@channel, @address, @name, @username, @chatId)
+     ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username, seen_in = coalesce(excluded.seen_in, seen_in)
+     RETURNING *`,
+    senderRow,
+  );
+  const owner = value<[channel: string], number>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
+  return {
+    /** Those who wrote in this chat last, latest first; at most 1,000. */
+    peopleIn: all<[chatId: number], Person>(
+      'SELECT address, name, username FROM senders WHERE seen_in = ?1 ORDER BY id DESC LIMIT 1000',
+    ),
+    seenSender: (sender: SeenSender): Sender => returned(seen({ chatId: null, ...sender })),
+    /** Makes this sender the only owner on the channel. */
+    makeOwner: run<[channel: string, address: string]>(
+      'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',
+    ),
+    hasOwner: (channel: string): boolean => owner(channel) !== undefined,
+  };
+}
+
+/** An upsert with RETURNING always gives its row. */
+function returned<T>(row: T | undefined): T {
+  if (row === undefined) throw new Error('an upsert returned no row');
+  return row;
+}

@@ -1,0 +1,179 @@
+// A model call as the container sent it: read within limits and checked for what would reach beyond the model or cost more than its
+// tokens. The container is untrusted. Knows nothing about back ends or money.
+import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Room } from '../gateway/bounds.js';
+import { readModelBody, sizeOf } from './body.js';
+import { type TokenUsage, tokensOf } from './sse.js';
+
+/** An answer of the gateway itself, in the API's error shape. */
+export interface Refusal {
+  status: number;
+  type: string;
+  message: string;
+}
+
+export { BODY_LIMIT_BYTES } from './body.js';
+
+export interface ModelCall {
+  path: string;
+  /** `?beta=true` or empty; nothing else of a query is forwarded. */
+  query: string;
+  body: Buffer[];
+  bodyBytes: number;
+  /** Long texts in it are replaced by names: only `body` has them. */
+  json: z.infer<typeof callBody>;
+  /** The most that the back end can count, each token at the dearest price it can have. */
+  most: TokenUsage;
+}
+
+const anything = z.unknown().optional();
+const cacheControl = z.object({ ttl: anything }).nullish().catch({ ttl: 'unknown' });
+const callBody = z.looseObject({
+  model: z.string().regex(/^[\w.:/@-]{1,200}$/, { error: 'not a model name' }),
+  max_tokens: z.int().nonnegative().optional(),
+  stream: z.boolean().nullish(),
+  system: z.union([z.string(), z.array(z.unknown())]).nullish(),
+  tools: z.array(z.looseObject({ type: z.string().nullish(), cache_control: cacheControl })).nullish(),
+  messages: z.array(z.looseObject({ content: anything })),
+  cache_control: cacheControl,
+});
+
+/** No model takes a longer prompt; one that is longer is refused by the provider, for nothing. */
+const WINDOW_TOKENS = 1_000_000;
+/** What the provider counts for one image at most, however large; a file of few bytes may be one of many pixels. */
+const IMAGE_TOKENS = 5_000;
+/** The provider's own text about the use of tools. */
+const TOOLS_TOKENS = 1_000;
+
+/** Reads and checks one call; a Refusal says what to answer instead. Throws PinchError `too_many` without room for it. */
+export async function readCall(request: IncomingMessage, room: Room): Promise<ModelCall | Refusal> {
+  const [path = '', query = ''] = (request.url ?? '').split('?');
+  if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens')
+    return { status: 403, type: 'permission_error', message: `only the model's messages are available, not ${path}` };
+  if (request.method !== 'POST') return invalid('only POST is available here', 405);
+  const sent = await readModelBody(request, room);
+  if ('tooLarge' in sent) return { status: 413, type: 'request_too_large', message: sent.tooLarge };
+  await setImmediate();
+  const { data: json, error } = callBody.safeParse(sent.json);
+  if (error) return invalid(z.prettifyError(error).slice(0, 1_000));
+  if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');
+  const found = await inspect(json);
+  if (found.beyond) return invalid(`${found.beyond}: not available through this gateway`);
+  await setImmediate();
+  // Written anew: a second key of the same name would reach the back end without having been checked.
+  const body = sent.bytesOf(sent.json);
+  const size = (value: unknown) => sizeOf(sent.bytesOf(value));
+  const sizes = { prefix: size([json.tools, json.system]), images: size(found.images), all: sizeOf(body) };
+  const beta = new URLSearchParams(query).get('beta') === 'true';
+  return {
+    path,
+    query: beta ? '?beta=true' : '',
+    body,
+    bodyBytes: sizes.all,
+    json,
+    most: mostTokens(json, found, sizes),
+  };
+}
+
+const invalid = (message: string, status = 400): Refusal => ({ status, type: 'invalid_request_error', message });
+
+// Lists of what is allowed, not of what is forbidden: the API grows, and each new field or kind of block may call servers, run code or
+// cost more. Not among them, though in the API: service_tier, speed, inference_geo, container, mcp_servers, server tools, stored files.
+const FIELDS =
+  /^(model|messages|system|max_tokens|stream|tools|tool_choice|thinking|temperature|top_[pk]|stop_sequences|metadata|cache_control|output_config|output_format|diagnostics)$/;
+const MESSAGE_KINDS = /^(text|image|document|search_result|tool_use|tool_result|thinking|redacted_thinking)$/;
+const RESULT_KINDS = /^(text|image|document|search_result)$/;
+const TEXT_KIND = /^text$/;
+const MEDIA_KEYS = /^(type|source|cache_control|title|context|citations)$/;
+const SOURCE_KEYS = /^(type|media_type|data|content)$/;
+const SOURCES: Record<string, RegExp> = {
+  image: /^base64 image\/\w+$/,
+  document: /^(base64 application\/pdf|text .*|content .*)$/,
+};
+const LIFETIMES: unknown[] = [undefined, null, '5m', '1h'];
+
+interface Found {
+  /** The first thing the provider would do beyond answering. */
+  beyond?: string | undefined;
+  /** Their files. */
+  images: unknown[];
+  hasPdf: boolean;
+  /** How long the cache is to keep the tools and the system text, and the messages: what has been asked for, in any place. */
+  prefixTtl: Set<unknown>;
+  messageTtl: Set<unknown>;
+}
+
+const block = z.looseObject({ type: z.string(), content: anything, source: anything, cache_control: cacheControl });
+const source = z.looseObject({ type: z.string(), media_type: anything, data: anything, content: anything });
+
+async function inspect(json: ModelCall['json']): Promise<Found> {
+  const found: Found = { images: [], hasPdf: false, prefixTtl: new Set(), messageTtl: new Set() };
+  found.beyond = Object.keys(json).find((name) => !FIELDS.test(name));
+  found.beyond ??= json.tools?.find(({ type }) => (type ?? 'custom') !== 'custom')?.type ?? undefined;
+  for (const tool of json.tools ?? []) noteLifetime(found, found.prefixTtl, tool.cache_control);
+  noteLifetime(found, found.messageTtl, json.cache_control);
+  inspectContent(found, json.system, TEXT_KIND, found.prefixTtl);
+  for (const [index, { content }] of json.messages.entries()) {
+    if (index % 100 === 99) await setImmediate();
+    inspectContent(found, content, MESSAGE_KINDS, found.messageTtl);
+  }
+  return found;
+}
+
+function inspectContent(found: Found, content: unknown, kinds: RegExp, ttl: Set<unknown>): void {
+  if (content === undefined || content === null || typeof content === 'string') return;
+  if (!Array.isArray(content)) found.beyond ??= 'content that is neither text nor a list';
+  for (const one of Array.isArray(content) ? content : []) {
+    const { data, error } = block.safeParse(one);
+    if (error || !kinds.test(data.type)) {
+      found.beyond ??= `a block of type ${data?.type}`;
+      return;
+    }
+    noteLifetime(found, ttl, data.cache_control);
+    if (data.type === 'image' || data.type === 'document') inspectMedia(found, data, ttl);
+    else if (typeof data.source === 'object' && data.source !== null) found.beyond ??= `a source of a ${data.type}`;
+    inspectContent(found, data.content, data.type === 'search_result' ? TEXT_KIND : RESULT_KINDS, ttl);
+  }
+}
+
+function inspectMedia(found: Found, media: z.infer<typeof block>, ttl: Set<unknown>): void {
+  const { data: from } = source.safeParse(media.source);
+  const kind = `${from?.type} ${from?.media_type ?? ''}`;
+  const keys = [
+    ...Object.keys(media).filter((key) => !MEDIA_KEYS.test(key)),
+    ...Object.keys(from ?? {}).filter((key) => !SOURCE_KEYS.test(key)),
+  ];
+  if (!from || !SOURCES[media.type]?.test(kind)) found.beyond ??= `a source of type ${from?.type}`;
+  if (keys.length > 0) found.beyond ??= `${keys[0]} of a ${media.type}`;
+  if (media.type === 'image') found.images.push(from?.data);
+  if (kind === 'base64 application/pdf') found.hasPdf = true;
+  inspectContent(found, from?.content, /^(text|image)$/, ttl);
+}
+
+function noteLifetime(found: Found, ttl: Set<unknown>, control: z.infer<typeof cacheControl>): void {
+  if (!control) return;
+  if (!LIFETIMES.includes(control.ttl)) found.beyond ??= `a cache lifetime of ${control.ttl}`;
+  ttl.add(control.ttl ?? '5m');
+}
+
+/**
+ * The worst case: no token is shorter than a byte; a PDF is read page by page, and how many it has cannot be seen from its size. What is
+ * to be cached costs more, from the first byte on up to the mark.
+ */
+function mostTokens(json: ModelCall['json'], found: Found, bytes: Record<'prefix' | 'images' | 'all', number>) {
+  const toolsTokens = json.tools?.length ? TOOLS_TOKENS : 0;
+  const counted = bytes.all - bytes.images + found.images.length * IMAGE_TOKENS + toolsTokens;
+  const all = found.hasPdf ? WINDOW_TOKENS : Math.min(WINDOW_TOKENS, counted);
+  const prefix = Math.min(all, bytes.prefix + toolsTokens);
+  const usage: TokenUsage = { ...tokensOf({}), outputTokens: json.max_tokens ?? 0 };
+  usage[writtenAs([...found.prefixTtl, ...found.messageTtl])] += prefix;
+  usage[writtenAs([...found.messageTtl])] += all - prefix;
+  return usage;
+}
+
+function writtenAs(lifetimes: unknown[]): 'cacheWrite1hTokens' | 'cacheWrite5mTokens' | 'inputTokens' {
+  if (lifetimes.includes('1h')) return 'cacheWrite1hTokens';
+  return lifetimes.length > 0 ? 'cacheWrite5mTokens' : 'inputTokens';
+}

@@ -1,0 +1,100 @@
+// The Messages API's event stream, both ways: a whole reply as events, and a tap that reads usage off raw bytes.
+// Knows nothing about HTTP, prices or back ends.
+import { StringDecoder } from 'node:string_decoder';
+import { z } from 'zod';
+import { parseJson } from '../gateway/body.js';
+
+/** A reply as its event stream, message_start … message_stop; a block comes whole, without deltas. Never throws. */
+export function encodeMessage(message: { content: object[]; stop_reason: string; usage: object }): string {
+  const { content, stop_reason, usage } = message;
+  const events = [
+    { type: 'message_start', message: { ...message, content: [], stop_reason: null } },
+    ...content.flatMap((content_block, index) => [
+      { type: 'content_block_start', index, content_block },
+      { type: 'content_block_stop', index },
+    ]),
+    { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage },
+    { type: 'message_stop' },
+  ];
+  return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
+}
+
+const count = z.number().nonnegative().catch(0);
+const rawUsage = z.object({
+  input_tokens: count,
+  output_tokens: count,
+  cache_read_input_tokens: count,
+  cache_creation_input_tokens: count,
+  cache_creation: z.object({ ephemeral_1h_input_tokens: count }).catch({ ephemeral_1h_input_tokens: 0 }),
+});
+
+/** Token counts of one call in the parts that have different prices. */
+export type TokenUsage = ReturnType<typeof tokensOf>;
+
+/** Reads the API's `usage` object; what is missing or no number counts as 0. */
+export function tokensOf(usage: object) {
+  const raw = rawUsage.parse(usage);
+  const cacheWrite1hTokens = raw.cache_creation.ephemeral_1h_input_tokens;
+  return {
+    inputTokens: raw.input_tokens,
+    outputTokens: raw.output_tokens,
+    cacheReadTokens: raw.cache_read_input_tokens,
+    // Writes without a split are five-minute ones, the default.
+    cacheWrite5mTokens: Math.max(0, raw.cache_creation_input_tokens - cacheWrite1hTokens),
+    cacheWrite1hTokens,
+  };
+}
+
+const usage = z.record(z.string(), z.unknown()).optional().catch(undefined);
+const text = z.string().catch('');
+const tapped = z.object({
+  type: text,
+  message: z.object({ usage }).optional().catch(undefined),
+  usage,
+  stop_reason: text,
+  delta: z.object({ stop_reason: text }).optional().catch(undefined),
+});
+
+// A line longer than this is no event whose usage we need; it must not fill the memory.
+const MAX_LINE_CHARS = 1024 * 1024;
+
+/** Reads usage from a reply: `feed` takes bytes of an event stream, cut anywhere, `feedWhole` a JSON body. Neither throws. */
+export type UsageTap = ReturnType<typeof createUsageTap>;
+
+export function createUsageTap() {
+  const decoder = new StringDecoder('utf8');
+  const seen = { complete: false, stopReason: '' };
+  let raw: Record<string, unknown> = {};
+  let line = '';
+
+  function take(json: string): void {
+    const event = tapped.safeParse(parseJson(json)).data;
+    if (!event) return;
+    const { message, delta } = event;
+    // Later counts replace earlier ones, but a null says nothing.
+    const given = Object.entries({ ...message?.usage, ...event.usage }).filter(([, value]) => value !== null);
+    raw = { ...raw, ...Object.fromEntries(given) };
+    seen.complete ||= event.usage !== undefined;
+    seen.stopReason = delta?.stop_reason || event.stop_reason || seen.stopReason;
+  }
+
+  return {
+    feed(chunk: Buffer): void {
+      const text = decoder.write(chunk);
+      const end = text.lastIndexOf('\n') + 1;
+      const complete = end > 0 ? (line + text.slice(0, end)).split('\n') : [];
+      line = end > 0 ? text.slice(end) : line + text;
+      if (line.length > MAX_LINE_CHARS) line = '';
+      for (const one of complete) if (one.startsWith('data:')) take(one.slice(5));
+    },
+    feedWhole: take,
+    result: () => ({
+      usage: tokensOf(raw),
+      /** The input counts are the provider's. */
+      started: Object.keys(raw).length > 0,
+      /** All counts are: `message_delta`, or a whole reply, was read. */
+      complete: seen.complete,
+      stopReason: seen.stopReason || null,
+    }),
+  };
+}

@@ -1,0 +1,125 @@
+// Carries one call to the model back end and its answer back: the credential goes in, bytes stream through as they are, a reply that
+// nobody waits for any more is read on for a while, a dead connection becomes an error the SDK understands. Knows nothing about money.
+import http, { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import https from 'node:https';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import type { Clock } from '../core/clock.js';
+import type { Backend } from '../core/config.js';
+import type { ModelCallRow } from '../core/types.js';
+import type { ModelCall, Refusal } from './request.js';
+import type { UsageTap } from './sse.js';
+
+export type HttpBackend = Extract<Backend, { kind: 'http' }>;
+
+/** Ends the response with an error in the API's shape. Only a 502 invites the SDK to try again. */
+export function refuse(response: ServerResponse, { status, type, message }: Refusal): void {
+  // Tells an empty purse of ours from one at the provider, which answers 402 as well.
+  const details = status === 402 ? { error_code: 'gateway_budget_exceeded' } : undefined;
+  const error = { type, message, details };
+  const retry = status === 502 ? {} : { 'x-should-retry': 'false' };
+  response.writeHead(status, { 'content-type': 'application/json', ...retry });
+  response.end(JSON.stringify({ type: 'error', error }));
+}
+
+/** What is known of an answer while it goes on; its `status` is the back end's, 499 until there is one, 502 when there was none. */
+export type Progress = Pick<ModelCallRow, 'at' | 'status' | 'firstByteMs' | 'requestId'>;
+
+/** One call on its way through. */
+export interface Exchange {
+  call: ModelCall;
+  request: IncomingMessage;
+  response: ServerResponse;
+  progress: Progress;
+  tap: UsageTap;
+  clock: Pick<Clock, 'now' | 'at'>;
+  /** How long a reply goes on when its caller has left. */
+  leftMs: number;
+}
+
+/** Answers through the back end, filling `progress`; leaves the end of a reply to its caller. Rejects when the connection broke. */
+export async function forward(exchange: Exchange, backend: HttpBackend): Promise<void> {
+  const { response, progress, tap, clock } = exchange;
+  const answer = await send(exchange, backend);
+  progress.status = answer.statusCode ?? 502;
+  progress.firstByteMs = clock.now() - progress.at;
+  progress.requestId = String(answer.headers['request-id'] ?? '') || null;
+  const headers = pick(answer.headers, RETURNED);
+  if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
+    if (!response.destroyed) response.writeHead(200, headers).flushHeaders();
+    for await (const chunk of answer) {
+      tap.feed(chunk);
+      if (!response.destroyed && !response.write(chunk)) await writable(response);
+    }
+    return;
+  }
+  const whole = await text(answer);
+  tap.feedWhole(whole);
+  // An error goes to the container without the owner's credential, should the back end have repeated it.
+  const secret = backend.apiKey || backend.authToken;
+  const body = secret && progress.status !== 200 ? whole.replaceAll(secret, '[redacted]') : whole;
+  if (!response.destroyed) response.writeHead(progress.status, headers).write(body);
+}
+
+/** Resolves when the caller has read, or left. */
+function writable(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
+}
+
+/** Resolves with the head of the answer. Rejects when the server cannot be reached, or does not answer a caller that has left. */
+function send({ call, request, response, clock, leftMs }: Exchange, backend: HttpBackend): Promise<IncomingMessage> {
+  const { apiKey, authToken } = backend;
+  const url = new URL(backend.baseUrl);
+  // People paste base URLs with and without /v1; the SDKs mean the one without.
+  url.pathname = `${url.pathname.replace(/\/(v1\/?)?$/, '')}${call.path}`;
+  url.search = call.query;
+  const headers = {
+    ...sentHeaders(request.headers),
+    ...(apiKey ? { 'x-api-key': apiKey } : authToken && { authorization: `Bearer ${authToken}` }),
+    'content-type': 'application/json',
+    'content-length': call.bodyBytes,
+    'user-agent': 'pinch',
+    // Compressed bytes could not be tapped for usage.
+    'accept-encoding': 'identity',
+  };
+  const client = url.protocol === 'https:' ? https : http;
+  // Kept alive between calls. One that the server closed just as we took it becomes a 502, and the SDK asks again.
+  const sent = client.request(url, { method: 'POST', headers });
+  // Left alone, a reply says at its end what it cost; most are at their end soon.
+  response.once('close', () => {
+    const ending = clock.at(clock.now() + leftMs, () => sent.destroy());
+    sent.once('close', ending.cancel);
+  });
+  return new Promise((resolve, reject) => {
+    sent.once('response', resolve).on('error', reject);
+    pipeline(Readable.from(call.body), sent).catch(reject);
+  });
+}
+
+/** What the SDK sends for an endpoint that Pinch offers; others switch on what is not, or costs more. */
+const BETAS = ['token-counting-2024-11-01'];
+
+/** Only what the API reads: cookies, the caller's credentials, the run's name and all other headers stay here. */
+function sentHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+  const version = String(headers['anthropic-version'] ?? '');
+  const betas = String(headers['anthropic-beta'] ?? '').split(/\s*,\s*/);
+  const allowed = betas.filter((beta) => BETAS.includes(beta)).join();
+  return {
+    ...(/^\d{4}-\d\d-\d\d$/.test(version) && { 'anthropic-version': version }),
+    ...(allowed && { 'anthropic-beta': allowed }),
+  };
+}
+
+const RETURNED = /^(content-type|request-id|retry-after(-ms)?|x-should-retry)$/;
+
+function pick(headers: IncomingHttpHeaders, names: RegExp): Record<string, string> {
+  const kept = Object.entries(headers).filter(([name]) => names.test(name));
+  return Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
+}

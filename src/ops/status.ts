@@ -1,0 +1,102 @@
+// What is going on, gathered in one place for `/status`, the API, the page and the command line.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { ChannelState } from '../channels/channel.js';
+import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
+import { startOfDay } from '../core/day.js';
+import { oneLine } from '../core/one-line.js';
+import { qrForPage } from '../core/qr.js';
+import { ownSkills } from '../sandbox/home.js';
+import type { Store } from './store.js';
+
+export interface StatusDeps {
+  config: Config;
+  store: Store;
+  clock: Clock;
+  startedAt: number;
+  lastEnd: string | null;
+  stopped(): boolean;
+  engine(): { state: 'up' | 'down'; detail: string };
+  channels(): ({ name: string } & ChannelState)[];
+  /** `state`: starting, running or ending. */
+  containers(): { group: string; id: string | null; runs: number; state: string }[];
+}
+
+type Facts = ReturnType<typeof gatherFacts>;
+/** The facts, and the same as Markdown lines as `/status` shows them. */
+export type StatusSnapshot = Facts & { text: string };
+
+export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
+  const facts = gatherFacts(deps);
+  return { ...facts, text: statusText(facts, deps.clock.now()) };
+}
+
+function gatherFacts({ config, store, ...deps }: StatusDeps) {
+  return {
+    version: packageVersion(config.repository),
+    startedAt: deps.startedAt,
+    // Why the process before this one ended, when nobody stopped it.
+    lastEnd: deps.lastEnd,
+    assistantName: config.assistantName,
+    model: config.model,
+    // `demo`: no account is configured, the scripted demo model answers.
+    backend: config.backend.kind,
+    // Emergency stop: nothing is started until it is resumed.
+    stopped: deps.stopped(),
+    engine: deps.engine(),
+    channels: deps.channels().map((channel) => ({
+      ...channel,
+      ...(channel.link?.qr && { qrImage: qrForPage(channel.link.qr) }),
+    })),
+    containers: deps.containers(),
+    groups: store.groups.all().map((group) => ({
+      folder: group.folder,
+      chats: store.groups.chatsOf(group.id).length,
+      parked: group.parkedClass,
+      ownSkills: ownSkills(config, group.folder),
+    })),
+    runs: store.runs.counts(),
+    outboxQueued: store.outbox.queued(),
+    costTodayMicroUsd: store.usage.spent(startOfDay(deps.clock.now(), config.timeZone), null),
+    budgetDayMicroUsd: config.budgetDayMicroUsd,
+  };
+}
+
+function statusText(status: Facts, now: number): string {
+  const lines = [
+    `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
+    ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
+    ...(status.lastEnd ? [`Before this start I ended by myself: ${oneLine(status.lastEnd, 300)}`] : []),
+    ...(status.engine.state === 'down' ? [`Docker: ${oneLine(status.engine.detail, 300)}`] : []),
+    ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
+    `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
+    `- containers: ${status.containers.map(containerText).join(', ') || 'none'}`,
+    ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
+    ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
+    `- messages to send: ${status.outboxQueued}`,
+    `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
+  ];
+  return lines.join('\n');
+}
+
+/** One that stays in this state is one the engine cannot remove. */
+const containerText = ({ group, state }: Facts['containers'][number]) =>
+  state === 'ending' ? `${group} (being removed)` : group;
+
+function skillsLine({ folder, ownSkills }: Facts['groups'][number]): string {
+  return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.join(', ')}`;
+}
+
+function duration(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
+function packageVersion(repository: string): string {
+  const file = z.object({ version: z.string() });
+  return file.parse(JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))).version;
+}

@@ -1,0 +1,123 @@
+// The web chat over HTTP: send a message, read the history, follow it live. Knows the one chat of the page, no other.
+import { randomUUID } from 'node:crypto';
+import type { Hono } from 'hono';
+import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming';
+import { z } from 'zod';
+import { readBody, refuse } from '../core/http.js';
+import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
+import { bearerOf } from './auth.js';
+import type { DashboardDeps } from './deps.js';
+import type { Sessions } from './sessions.js';
+
+const HISTORY = 200;
+/** Open at once; a browser follows the chat once per tab. */
+const MAX_PAGES = 32;
+/** A comment now and then keeps the connection from being dropped as idle, and finds out that the page is gone. */
+const HEARTBEAT_MS = 20_000;
+
+const newMessage = z.object({
+  text: z
+    .string()
+    .max(100_000, { error: 'it is longer than 100,000 characters' })
+    .refine((text) => text.trim() !== '', { error: 'the message is empty' }),
+  /** Chosen by the sender; the same id twice stores the message once. */
+  id: z.stringFormat('at most 128 letters, digits, - and _', /^[\w-]{1,128}$/).default(() => randomUUID()),
+});
+const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
+
+export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): void {
+  const { store, wake, intake } = deps;
+  app.post('/api/chat', async (c) => {
+    const { text, id } = await readBody(c, newMessage);
+    const { runId } = intake.receiveFromPage(text, id);
+    const chat = pageChat(deps);
+    return c.json({ messageId: (chat && store.messages.find(chat.id, id)?.id) ?? null, runId: runId ?? null });
+  });
+  app.get('/api/chat/messages', async (c) => {
+    const messages = history(deps, afterParameter.parse(c.req.query('after')));
+    return c.json({ messages: await Promise.all(messages.map((message) => pageMessage(deps, message))) });
+  });
+  app.get('/api/chat/stream', (c) => {
+    if (wake.listenerCount('message') >= MAX_PAGES) {
+      throw refuse(429, 'too_many_streams', 'too many open pages', 'close some of them');
+    }
+    // The header is what a browser sends when it reconnects by itself, and newer than what is in the address.
+    const after = afterParameter.parse(c.req.header('last-event-id') ?? c.req.query('after'));
+    const bearer = bearerOf(c.req);
+    return streamSSE(c, (stream) => follow(deps, stream, { after, mayRead: () => sessions.knows(bearer) }));
+  });
+}
+
+/** Undefined until the first message was sent. */
+const pageChat = ({ store }: DashboardDeps): Chat | undefined => store.groups.chatByAddress('web', 'owner');
+
+function history(deps: DashboardDeps, after?: number): StoredMessage[] {
+  const chat = pageChat(deps);
+  return chat ? deps.store.messages.latest(chat.id, HISTORY, after) : [];
+}
+
+interface Follower {
+  after: number | undefined;
+  /** Asked again before every event: a log-out ends a stream that is open. */
+  mayRead(): boolean;
+}
+
+/**
+ * Sends events until the page is gone or signed out. Nothing is queued per page: its place in the store is its queue, and the next event is
+ * made when the page has taken the one before, so a page that does not read costs nothing.
+ */
+async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
+  const { wake, clock } = deps;
+  const nextEvent = createEvents(deps, after);
+  let rung = new AbortController();
+  const ring = () => rung.abort();
+  const bells = ['message', 'changed', 'runs'] as const;
+  for (const bell of bells) wake.on(bell, ring);
+  stream.onAbort(ring);
+  try {
+    while (!stream.aborted && mayRead()) {
+      // Fresh before looking, so that a ring between the look and the sleep still ends the sleep.
+      rung = new AbortController();
+      const event = await nextEvent();
+      if (event) await stream.writeSSE(event);
+      else await clock.sleep(HEARTBEAT_MS, rung.signal);
+      if (!event && !rung.signal.aborted) await stream.write(': still here\n\n');
+    }
+  } finally {
+    for (const bell of bells) wake.off(bell, ring);
+  }
+}
+
+/**
+ * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
+ * of the latest history, then `status` whenever it changed: what /api/status says, and how many runs the chat has.
+ */
+function createEvents(deps: DashboardDeps, after: number | undefined): () => Promise<SSEMessage | undefined> {
+  const { store } = deps;
+  let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
+  let seenStatus = '';
+  return async () => {
+    const chat = pageChat(deps);
+    const message = chat && store.messages.after(chat.id, seenId, 1)[0];
+    if (message) {
+      seenId = message.id;
+      return { event: 'message', id: String(message.id), data: JSON.stringify(await pageMessage(deps, message)) };
+    }
+    // The text counts the minutes: it would be news every minute.
+    const { text: _text, ...status } = deps.status();
+    const data = JSON.stringify({ ...status, chat: store.runs.activeOfSession(chat ? sessionName(chat) : '') });
+    if (data === seenStatus) return undefined;
+    seenStatus = data;
+    return { event: 'status', data };
+  };
+}
+
+/** A message as the page shows it. */
+async function pageMessage(deps: DashboardDeps, message: StoredMessage) {
+  const { id, direction, senderName, text, sentAt, platformId } = message;
+  // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
+  const html = direction === 'out' ? await deps.markdownToSafeHtml(text) : null;
+  // The sender's own id of an inbound message: the page finds its unsent copy by it.
+  const clientId = direction === 'out' ? null : platformId;
+  return { id, direction, sender: senderName, text, html, at: sentAt, clientId };
+}

@@ -1,0 +1,102 @@
+// The dashboard: an HTTP server on 127.0.0.1 for the chat page and the JSON API. Here are the checks that stand before every
+// route, the page's files, and how the server starts and ends; what the routes do is in api.ts and chat.ts.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { serveStatic } from '@hono/node-server/serve-static';
+import { Hono, type MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { HTTPException } from 'hono/http-exception';
+import { secureHeaders } from 'hono/secure-headers';
+import { describeError, PinchError } from '../core/errors.js';
+import { refuse } from '../core/http.js';
+import { addHooks, addTasks } from '../tasks/api.js';
+import { addApi } from './api.js';
+import { decideAccess } from './auth.js';
+import { addChat } from './chat.js';
+import type { DashboardDeps } from './deps.js';
+import { addSessions, createSessions, type Sessions } from './sessions.js';
+
+export type { DashboardControl, DashboardDeps } from './deps.js';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+/** No foreign code, no framing. */
+const CONTENT_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; " +
+  "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+/** Every request has to be there in this time, so that slow or silent ones do not pile up; looked at this often. */
+const LIMITS = { requestMs: 20_000, checkMs: 2_000 };
+/** Each may hold a body in memory. */
+const MAX_CONNECTIONS = 256;
+
+/** Listens on 127.0.0.1. Throws PinchError `port_taken` or `dashboard_failed`. `close` ends open streams too; a second call is harmless. */
+export async function startDashboard(
+  deps: DashboardDeps,
+  { requestMs, checkMs } = LIMITS,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const timing = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs };
+  const server = createServer(timing, getRequestListener(createApp(deps).fetch)).listen(deps.port, '127.0.0.1');
+  server.maxConnections = MAX_CONNECTIONS;
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
+    const taken = error.code === 'EADDRINUSE';
+    const why = taken ? 'another program uses it' : error.message;
+    throw new PinchError(taken ? 'port_taken' : 'dashboard_failed', `cannot listen on 127.0.0.1:${deps.port}: ${why}`, {
+      hint: 'set PINCH_PORT to another port above 1023 (0 turns the page off)',
+      cause: error,
+    });
+  });
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : deps.port;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        // Browsers keep idle connections open for minutes.
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function createApp(deps: DashboardDeps): Hono {
+  const pages = fileURLToPath(new URL('pages', import.meta.url));
+  const app = new Hono();
+  const sessions = createSessions(deps);
+  const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`).getResponse();
+  app.use(secureHeaders(), async (c, next) => {
+    await next();
+    c.res.headers.set('content-security-policy', CONTENT_POLICY);
+    // No data stays behind.
+    c.res.headers.set('cache-control', 'no-store');
+  });
+  app.use(guard(sessions));
+  addHooks(app, deps);
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+  app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
+  addSessions(app, sessions);
+  addChat(app, deps, sessions);
+  addApi(app, deps);
+  addTasks(app, deps);
+  app.use(serveStatic({ root: pages }));
+  app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());
+  app.onError((error, c) => {
+    if (error instanceof HTTPException) return error.getResponse();
+    deps.log.error({ path: c.req.path, error: describeError(error) }, 'dashboard request failed');
+    return refuse(500, 'internal', 'something went wrong here', 'the log of Pinch says what').getResponse();
+  });
+  return app;
+}
+
+/** Stands before every route: nothing is reachable that is not decided here. */
+function guard(sessions: Sessions): MiddlewareHandler {
+  return async (c, next) => {
+    const { incoming }: HttpBindings = c.env;
+    const access = decideAccess(c.req, incoming.socket.localPort ?? 0, sessions.knows);
+    if (access === 'allowed') return next();
+    if (access !== 'unauthorized') throw refuse(403, access, 'requests of other pages and to other names are refused');
+    const hint = 'send `Authorization: Bearer <token>`; the token is in data/dashboard-token';
+    throw refuse(401, 'unauthorized', 'the token is missing or wrong', hint);
+  };
+}

@@ -1,0 +1,44 @@
+// What every call of a container is checked by: its body, the run it speaks for, the chat it names.
+import { z } from 'zod';
+import { PinchError } from '../core/errors.js';
+import type { Chat, Run } from '../core/types.js';
+import type { Link } from '../gateway/server.js';
+import type { Store } from './store.js';
+
+type Caller = Pick<Link, 'groupId'>;
+
+export function leasedRun(store: Store, link: Caller, runId: number): Run | undefined {
+  const run = store.runs.get(runId);
+  return run?.groupId === link.groupId && run.state === 'leased' ? run : undefined;
+}
+
+/** The only runs a link may speak for are leased ones of its group. Throws `forbidden` for any other. */
+export function ownRun(store: Store, link: Caller, runId: number): Run {
+  const run = leasedRun(store, link, runId);
+  if (!run) throw unknownThing('run');
+  return run;
+}
+
+/** A run that may still act: one that somebody stopped may report how it ended, nothing else. Throws `forbidden`. */
+export function workingRun(store: Store, link: Caller, runId: number): Run {
+  const run = ownRun(store, link, runId);
+  if (run.cancelRequested === 1) throw new PinchError('forbidden', 'this run was stopped');
+  return run;
+}
+
+/** A chat by row id or `<channel>:<address>` (design §8). */
+export function findChat(store: Store, name: string): Chat | undefined {
+  if (/^\d+$/.test(name)) return store.groups.chat(Number(name));
+  const at = name.indexOf(':');
+  return at < 0 ? undefined : store.groups.chatByAddress(name.slice(0, at), name.slice(at + 1));
+}
+
+/** The same text for "not yours" and "not there": a group learns nothing about the others. */
+export const unknownThing = (what: string) => new PinchError('forbidden', `there is no such ${what} for this group`);
+
+/** Throws `bad_request`, which names what is wrong. */
+export function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new PinchError('bad_request', z.prettifyError(parsed.error));
+}

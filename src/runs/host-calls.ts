@@ -1,0 +1,237 @@
+// What a container may ask of the host, checked: the group comes from the link, a run must be leased and of that group.
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import type { Wake } from '../core/bells.js';
+import type { Clock } from '../core/clock.js';
+import { PinchError } from '../core/errors.js';
+import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
+import type { NewOutboxRow } from '../delivery/rows.js';
+import { parseJson } from '../gateway/body.js';
+import { type Link, post, type Route, reply } from '../gateway/server.js';
+import * as wire from '../wire.js';
+import { answerKey, queueAnswer } from './answers.js';
+import { findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
+import type { Store } from './store.js';
+
+export interface HostApiDeps {
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  /** Hands a report to the queue, which owns the run's outcome; false when it no longer waits for this run. */
+  onFinish(runId: number, report: wire.FinishReport): boolean;
+  mediaFile(messageId: number, index: number): string;
+  outboxFiles: OutboxFiles;
+}
+
+export type HostApi = ReturnType<typeof createHostApi>;
+
+/** What is read into objects holds this process up. */
+const MAX_EVENTS_BYTES = 256 * 1024;
+
+/** The calls as routes of the gateway. */
+export function hostRoutes(api: HostApi): Route[] {
+  return [
+    { method: 'GET', path: '/work', serve: ({ link, response }) => link.onWork(response) },
+    {
+      method: 'GET',
+      path: '/media/:message/:index',
+      serve: ({ link, response, ids: [message = 0, index = 0] }) => api.media(link, message, index, response),
+    },
+    {
+      method: 'POST',
+      path: '/file',
+      // What is left of a body that nobody wants is read, or else the answer would be lost.
+      serve: async ({ link, request, response }) =>
+        reply(response, 200, await api.file(link, request).finally(() => request.resume())),
+    },
+    post('/runs/:id/events', (link, body, id = 0) => api.events(link, id, body), { maxBytes: MAX_EVENTS_BYTES }),
+    post('/runs/:id/answer', (link, body, id = 0) => api.answer(link, id, body), { rate: 'finish' }),
+    post('/runs/:id/finish', (link, body, id = 0) => api.finish(link, id, body), { rate: 'finish' }),
+    post('/send', api.send),
+    post('/ask', api.ask),
+    post('/history', api.history, { rate: 'history' }),
+  ];
+}
+
+export function createHostApi(deps: HostApiDeps) {
+  const { store } = deps;
+  const keeping: Keeping = new Map();
+  return {
+    /** The only runs a link may speak for are leased ones of its group. */
+    leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
+    /** The timelines of what works in this container say that it ran into a bound, where that is worth it. */
+    noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
+      for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
+        store.events.add(runId, deps.clock.now(), 'refused', { why });
+    },
+    events(link: Link, runId: number, body: unknown) {
+      const run = ownRun(store, link, runId);
+      const { events } = parse(wire.runnerEvents, body);
+      checkEvents(store.events.sizeOf(run.id), events);
+      store.transaction(() => {
+        for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
+      });
+      deps.wake.emit('changed');
+      return {};
+    },
+    finish(link: Link, runId: number, body: unknown) {
+      const run = ownRun(store, link, runId);
+      const report = wire.finishReport.safeParse(body);
+      // Whatever it was, the runner has ended: without an outcome the run would stay leased until its time is up.
+      if (!report.success) deps.onFinish(run.id, NOT_UNDERSTOOD);
+      return { accepted: deps.onFinish(run.id, parse(wire.finishReport, body)) };
+    },
+    answer: (link: Link, runId: number, body: unknown) => takeAnswer(deps, link, runId, body),
+    send(link: Link, body: unknown) {
+      const request = parse(wire.sendRequest, body);
+      const run = workingRun(store, link, request.runId);
+      const name = request.chat ?? `${run.chatId}`;
+      const chat = findChat(store, name);
+      if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
+      const message = { chatId: chat.id, text: request.text };
+      queue(deps, request, message, ['message_queued', { chat: chat.title }]);
+      return { queued: true, chat: chat.title };
+    },
+    ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
+    file: (link: Link, request: IncomingMessage) => queueFile(deps, keeping, link, request),
+    async history(link: Link, body: unknown) {
+      const { query, limit } = parse(wire.historyRequest, body);
+      return { results: await store.messages.search(link.groupId, query, limit ?? 10) };
+    },
+    async media(link: Link, messageId: number, index: number, response: ServerResponse): Promise<void> {
+      const message = store.messages.get(messageId);
+      const chat = message && store.groups.chat(message.chatId);
+      if (chat?.groupId !== link.groupId || !message?.media[index]?.fetched) throw unknownThing('media');
+      const file = deps.mediaFile(messageId, index);
+      const { size } = await stat(file);
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
+      // Closes the file as well when the caller leaves in the middle, which is all the answer it then gets.
+      await pipeline(createReadStream(file), response).catch(() => response.destroy());
+    },
+  };
+}
+
+/** A text with which the model ended, before the run goes on: an outbox row when this returns. */
+function takeAnswer(deps: HostApiDeps, link: Link, runId: number, body: unknown) {
+  const { store, clock, wake } = deps;
+  const run = workingRun(store, link, runId);
+  const end = parse(wire.answerReport, body);
+  checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
+  store.transaction(() => {
+    queueAnswer(store, run, end, clock.now());
+    store.runs.progressed(run.id);
+  });
+  wake.emit('outbox');
+  return {};
+}
+
+const NOT_UNDERSTOOD: wire.FinishReport = {
+  outcome: 'failed',
+  errorClass: 'unknown',
+  message: 'the report of the agent runner was not understood',
+  handledMessageIds: [],
+};
+const MAX_EVENT = { keys: 16, bytes: 8_192 };
+const MAX_TIMELINE = { rows: 5_000, bytes: 2 * 1024 * 1024 };
+const MAX_WAITING_FILE_BYTES = 200 * 1024 * 1024;
+
+type Size = { rows: number; bytes: number } | undefined;
+const tooMany = (what: string) => new PinchError('too_many', what);
+
+/** Throws `too_many` for what would fill the disk through the timeline. */
+function checkEvents(have: Size, events: wire.RunnerEvent[]): void {
+  const sizes = events.map(({ detail }) => Buffer.byteLength(JSON.stringify(detail)));
+  const isLarge = ({ detail }: wire.RunnerEvent) => Object.keys(detail).length > MAX_EVENT.keys;
+  if (events.some(isLarge) || sizes.some((bytes) => bytes > MAX_EVENT.bytes))
+    throw tooMany(`an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
+  const bytes = sizes.reduce((sum, size) => sum + size, have?.bytes ?? 0);
+  if ((have?.rows ?? 0) + events.length > MAX_TIMELINE.rows || bytes > MAX_TIMELINE.bytes)
+    throw tooMany('the timeline of this run is full');
+}
+
+type Call = Pick<wire.SendRequest, 'runId' | 'key'>;
+type Words = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
+type Told = [event: string, detail: Record<string, unknown>];
+
+/** What one run may send: enough for any work, too little to flood a chat. A long text counts by about the parts it is sent in. */
+const PART_CHARS = 3_500;
+const PARTS_PER_MINUTE = 30;
+const PARTS_PER_RUN = 300;
+
+/** Throws `too_many` past the limit. What is queued already may be asked for again. */
+function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: string, text: string): void {
+  if (store.outbox.has(key)) return;
+  const now = clock.now();
+  const parts = 1 + Math.floor(text.length / PART_CHARS);
+  const inAll = store.outbox.partsOfRun(runId, 0, PART_CHARS) + parts;
+  const lately = store.outbox.partsOfRun(runId, now - 60_000, PART_CHARS) + parts;
+  if (inAll <= PARTS_PER_RUN && lately <= PARTS_PER_MINUTE) return;
+  const why =
+    inAll > PARTS_PER_RUN
+      ? `a run may send ${PARTS_PER_RUN} messages, long ones counted by their parts; end your turn`
+      : `a run may send ${PARTS_PER_MINUTE} messages a minute, long ones counted by their parts; wait, or put the text into a file`;
+  throw tooMany(why);
+}
+
+/** Once per key of the run; the timeline is told when it is new. */
+function queue(deps: HostApiDeps, { runId, key }: Call, words: Words, [event, detail]: Told): void {
+  const { store, clock, wake } = deps;
+  const now = clock.now();
+  checkSendLimit(deps, runId, `${runId}:${key}`, words.text);
+  store.transaction(() => {
+    const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...words });
+    if (added) store.events.add(runId, now, event, { ...detail, key });
+  });
+  wake.emit('outbox');
+}
+
+function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
+  const { question, choices } = request;
+  const { chatId } = workingRun(deps.store, link, request.runId);
+  const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
+  queue(deps, request, { chatId, text }, ['asked', { question, choices: choices.join(' | ') }]);
+  return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
+}
+
+/** Files on their way to the disk, by key. */
+type Keeping = Map<string, { groupId: number; bytes: number }>;
+
+/** What a call of `POST /file` says about its body. Throws `bad_request` or `too_large`. */
+function readFileCall({ url = '', headers }: IncomingMessage) {
+  const spec = parse(wire.fileRequest, parseJson(new URLSearchParams(url.split('?')[1]).get('spec') ?? ''));
+  const bytes = Number(headers['content-length']);
+  if (!(bytes >= 0)) throw new PinchError('bad_request', 'a file needs its content-length');
+  if (bytes > wire.MAX_SENT_FILE_BYTES) throw new PinchError('too_large', 'a file may have 16 MB');
+  return { ...spec, bytes };
+}
+
+/** The bytes go straight to the disk. Throws `no_room` beyond what may wait there. */
+async function queueFile(deps: HostApiDeps, keeping: Keeping, { groupId }: Link, request: IncomingMessage) {
+  const { store, outboxFiles } = deps;
+  const { bytes, path, caption: text, ...call } = readFileCall(request);
+  const { chatId } = workingRun(store, { groupId }, call.runId);
+  const key = `${call.runId}:${call.key}`;
+  // Its bytes may have been sent and removed: those of a second call would stay for ever.
+  if (store.outbox.has(key)) return { queued: true };
+  if (keeping.has(key)) throw tooMany('this file is being taken already');
+  keeping.set(key, { groupId, bytes });
+  try {
+    const coming = [...keeping.values()].filter((file) => file.groupId === groupId);
+    const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(groupId));
+    if (coming.reduce((sum, file) => sum + file.bytes, waiting) > MAX_WAITING_FILE_BYTES)
+      throw new PinchError('no_room', 'too many files of this group wait to be sent; try again later');
+    // Bytes first: a row whose file is missing could never be sent.
+    const start = await outboxFiles.keep(key, request).catch((error: unknown) => {
+      throw request.errored ? new PinchError('bad_request', 'the file broke off') : error;
+    });
+    const fileName = path.split('/').at(-1) || 'file';
+    const file = { fileName, mimeType: mimeTypeOf(fileName, start), path };
+    queue(deps, call, { chatId, text, file }, ['file_queued', { path, bytes }]);
+    return { queued: true };
+  } finally {
+    keeping.delete(key);
+    if (!store.outbox.has(key)) await outboxFiles.drop(key);
+  }
+}

@@ -1,0 +1,142 @@
+// Records how an attempt ended: done, cancelled, to be tried again, parked or dead. Every change is guarded by the lease.
+
+import type { LoopDeps } from '../core/deps.js';
+import type { Group, Run } from '../core/types.js';
+import { runNotices } from '../delivery/notices.js';
+import type { AnswerReport, ErrorClass } from '../wire.js';
+import { queueAnswer } from './answers.js';
+import { decideFailure } from './retry.js';
+import type { LeaseRef } from './rows.js';
+import type { Store } from './store.js';
+
+interface Done extends AnswerReport {
+  outcome: 'done';
+  handledMessageIds: number[];
+}
+
+interface Failed {
+  outcome: 'failed';
+  errorClass: ErrorClass;
+  message: string;
+  retryAfterMs?: number | undefined;
+}
+
+/** How an attempt ended, wherever the news came from: a runner's report is one of these. Released: we stop, it does not count. */
+export type AttemptEnd = Done | Failed | { outcome: 'cancelled' } | { outcome: 'released' };
+
+export interface OutcomeDeps extends LoopDeps {
+  store: Store;
+  leaseOwner: string;
+}
+
+interface Attempt {
+  run: Run;
+  group: Group;
+  lease: LeaseRef;
+  now: number;
+}
+
+const STOPPED = 'Pinch was stopped';
+
+/** One transaction. A worker that lost its lease changes nothing. */
+export function recordOutcome(deps: OutcomeDeps, run: Run, end: AttemptEnd): void {
+  const { store, leaseOwner: owner } = deps;
+  store.transaction(() => {
+    const current = store.runs.get(run.id);
+    const group = store.groups.get(run.groupId);
+    if (!group || current?.leaseOwner !== owner || current.attempt !== run.attempt) return;
+    const now = deps.clock.now();
+    const lease = { id: run.id, owner, attempt: run.attempt };
+    const attempt = { run, group, lease, now };
+    if (end.outcome === 'cancelled' || current.cancelRequested === 1) recordFinish(deps, attempt, 'cancelled');
+    else if (end.outcome === 'failed') recordFailure(deps, attempt, end);
+    else if (end.outcome === 'done') recordDone(deps, attempt, end);
+    else {
+      store.runs.giveBack(lease, { runAt: now, counted: false, errorClass: 'sandbox', error: STOPPED });
+      store.events.add(run.id, now, 'lease_released', { why: STOPPED });
+    }
+  });
+}
+
+function recordFinish({ store, log }: OutcomeDeps, { run, group, lease, now }: Attempt, outcome: 'done' | 'cancelled') {
+  store.runs.finish(lease, outcome, now);
+  store.events.add(run.id, now, 'finished', { outcome });
+  const durationMs = now - (run.startedAt ?? now);
+  log.info({ runId: run.id, group: group.folder, attempt: run.attempt, outcome, durationMs }, 'run finished');
+}
+
+function recordDone(deps: OutcomeDeps, attempt: Attempt, { handledMessageIds, ...end }: Done): void {
+  const { store, notifyOwner } = deps;
+  const { run, group, now } = attempt;
+  const ids = store.messages.ofRun(run.id).map((message) => message.id);
+  const unseen = ids.filter((id) => !handledMessageIds.includes(id));
+  const input = store.runs.input(run.id);
+  if (runKey(run, unseen) === run.key || (input && !handledMessageIds.includes(-run.id))) {
+    const message = 'the agent runner answered without having read the message';
+    return recordFailure(deps, attempt, { outcome: 'failed', errorClass: 'unknown', message });
+  }
+  recordFinish(deps, attempt, 'done');
+  if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group), group.id);
+  queueAnswer(store, run, end, now);
+  // Messages steered in too late for this run become the next one.
+  splitOff(store, run, unseen, now);
+}
+
+/** The key of a message run that begins with the first of these messages. */
+const runKey = (run: Run, messageIds: number[]) => `msg:${run.chatId}:${messageIds[0]}`;
+
+/** Has the next run carry these messages of a message run that is over. */
+function splitOff(store: Store, run: Run, messageIds: number[], now: number): void {
+  const last = messageIds.at(-1);
+  if (run.kind !== 'message' || last === undefined) return;
+  for (const id of messageIds) store.runs.detachMessage(run.id, id);
+  const next = store.runs.enqueue({ ...run, key: runKey(run, messageIds), runAt: now, now });
+  if (next !== undefined) store.runs.attachMessages(next, run.chatId, last);
+}
+
+/**
+ * What follows when a run is given up: messages that no runner was given go on in a run of their own, and the owner and the chat are told.
+ * Of a task, the scheduler tells what it means for the series. In the caller's transaction.
+ */
+export function recordBurial(
+  { store, notifyOwner }: Pick<OutcomeDeps, 'store' | 'notifyOwner'>,
+  run: Run,
+  why: string,
+  now: number,
+): void {
+  splitOff(store, run, store.runs.messagesNotHanded(run.id), now);
+  if (run.taskId !== null) return;
+  const told = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
+  const sorry = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
+  if (told !== run.chatId) store.outbox.add(sorry);
+}
+
+function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, failure: Failed): void {
+  const { store } = deps;
+  const { errorClass, message: error } = failure;
+  const { attempt } = run;
+  const maxAttempts = store.runs.input(run.id)?.attempts;
+  const next = decideFailure({
+    ...failure,
+    attempt,
+    maxAttempts,
+    parkCount: group.parkCount,
+    jitter: deps.clock.random(),
+  });
+  store.events.add(run.id, now, 'attempt_failed', { errorClass, message: error, next: next.kind });
+  deps.log.warn(
+    { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error },
+    'run attempt failed',
+  );
+  if (next.kind === 'bury') {
+    store.runs.bury(lease, { now, errorClass, error });
+    return recordBurial(deps, run, runNotices.dead(run, group, errorClass, error), now);
+  }
+  // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
+  const runAt = next.kind === 'park' ? now : now + next.delayMs;
+  store.runs.giveBack(lease, { runAt, counted: next.kind === 'retry' && next.counted, errorClass, error });
+  if (next.kind !== 'park') return;
+  store.groups.park(group.id, errorClass, now + next.delayMs);
+  if (group.parkedClass === null)
+    deps.notifyOwner(`parked:${group.id}:${now}`, runNotices.parked(group, errorClass, error), group.id);
+}

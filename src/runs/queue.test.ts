@@ -1,0 +1,298 @@
+// Runs from claim to outcome, with a real store and containers played by the test.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { beforeEach, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { ChannelError } from '../channels/channel.js';
+import { createWake, type Wake } from '../core/bells.js';
+import type { Worker } from '../sandbox/pool.js';
+import type { SandboxExit } from '../sandbox/sandbox.js';
+import { openStore, type Store } from '../store.js';
+import type { PromptMessage, WorkLine } from '../wire.js';
+import { type Queue, startQueue } from './queue.js';
+
+let store: Store;
+let clock: FakeClock;
+let wake: Wake;
+let queue: Queue;
+/** What happened to the group's place in the pool. */
+let pool: string[];
+let sent: WorkLine[];
+let readsWork: boolean;
+let end: (exit: SandboxExit) => void;
+let container: Promise<Worker>;
+let fetchMedia: () => Promise<void>;
+let dropMedia: () => Promise<void>;
+let notices: string[];
+/** Where the owner is told. */
+let ownerChat: number;
+let ids: { groupId: number; chatId: number };
+
+const network = async () => {
+  throw new ChannelError('network', 'no route to the files');
+};
+const gone = (reason: string): SandboxExit => ({ reason, exitCode: undefined, outOfMemory: false });
+
+function newContainer(): Worker {
+  const closed = new Promise<SandboxExit>((resolve) => {
+    end = resolve;
+  });
+  return {
+    containerId: 'c1',
+    closed,
+    send(line) {
+      if (readsWork) sent.push(line);
+      return readsWork;
+    },
+  };
+}
+
+async function messagesOf(runId: number): Promise<PromptMessage[]> {
+  const rows = store.messages.ofRun(runId);
+  await fetchMedia();
+  return rows.map(({ id, senderName: sender, sentAt, text }) => ({ id, sender, sentAt, text, media: [] }));
+}
+
+const settled = () => clock.advance(0);
+
+beforeEach(() => {
+  store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-queue-')), 'pinch.db'));
+  clock = createFakeClock();
+  wake = createWake();
+  [pool, sent, notices, readsWork] = [[], [], [], true];
+  [fetchMedia, dropMedia] = [async () => undefined, async () => undefined];
+  container = Promise.resolve(newContainer());
+  const group = store.groups.ensure('main', true, 1);
+  const chat = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 });
+  store.groups.assignChat(chat.id, group.id);
+  ids = { groupId: group.id, chatId: chat.id };
+  ownerChat = chat.id;
+  queue = start('me');
+});
+
+const start = (leaseOwner: string) =>
+  startQueue({
+    ...{ store, clock, wake, leaseOwner, log: pino({ enabled: false }), typing: () => undefined },
+    pool: {
+      canHost: () => true,
+      acquire: () => {
+        pool.push('acquired');
+        return container;
+      },
+      release: () => void pool.push('released'),
+      kill: async () => {
+        pool.push('killed');
+        end(gone('it was stopped'));
+      },
+    },
+    paused: () => false,
+    onSandboxDown: () => undefined,
+    onRunDone: () => dropMedia(),
+    promptMessages: messagesOf,
+    async buildSpec({ id, attempt, kind, session }) {
+      const limits = { maxTokens: 1, maxModelCalls: 1, wallClockMs: 900_000 };
+      const chat = { id: ids.chatId, channel: 'web', kind: 'direct' as const, title: 'Web' };
+      const names = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC' };
+      const messages = await messagesOf(id);
+      return { id, attempt, kind, session, group: { folder: 'main', isMain: true }, chat, ...names, messages, limits };
+    },
+    notifyOwner: (key) => {
+      notices.push(key);
+      return ownerChat;
+    },
+  });
+
+/** Gives `runId` one more message, or starts a run with it. */
+async function say(text: string, runId?: number): Promise<{ runId: number; messageId: number }> {
+  const now = clock.now();
+  const row = {
+    chatId: ids.chatId,
+    direction: 'in' as const,
+    platformId: text,
+    senderId: null,
+    senderName: 'Ann',
+    text,
+  };
+  const messageId = store.messages.add({ ...row, sentAt: now, now }) ?? 0;
+  const kind = 'message' as const;
+  const id =
+    runId ?? store.runs.enqueue({ ...ids, key: `msg:1:${messageId}`, kind, session: 's', runAt: now, now }) ?? 0;
+  store.runs.attachMessages(id, ids.chatId, messageId);
+  if (runId === undefined) wake.emit('runs');
+  else wake.emit('steer', runId);
+  await settled();
+  return { runId: id, messageId };
+}
+
+const stateOf = (runId: number) => store.runs.get(runId);
+
+test('a run is handed over, reported and answered; its place is given back', async () => {
+  const { runId, messageId } = await say('hello');
+  expect(sent).toMatchObject([{ type: 'run', run: { id: runId, attempt: 1, messages: [{ text: 'hello' }] } }]);
+  expect(queue.onFinish(runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [messageId] })).toBe(true);
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'done' });
+  expect(store.outbox.list(5)).toMatchObject([{ key: `${runId}:end:2`, text: 'hi' }]);
+  expect(pool).toEqual(['acquired', 'released']);
+  expect(queue.onFinish(runId, { outcome: 'done', text: 'again', step: 2, handledMessageIds: [] })).toBe(false);
+});
+
+test('files that cannot be had while the container starts: the place is given back when it comes', async () => {
+  fetchMedia = network;
+  let started: (worker: Worker) => void = () => undefined;
+  container = new Promise((resolve) => {
+    started = resolve;
+  });
+  const { runId } = await say('look at this');
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', errorClass: 'network' });
+  expect(pool).toEqual(['acquired']);
+  started(newContainer());
+  await settled();
+  expect(pool).toEqual(['acquired', 'released']);
+});
+
+test('a message whose files cannot be had ends nothing and becomes the next run', async () => {
+  const first = await say('hello');
+  fetchMedia = network;
+  const late = await say('and this photo', first.runId);
+  queue.onFinish(first.runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [first.messageId] });
+  await settled();
+  const next = store.runs.list(null, 1)[0];
+  expect(next).toMatchObject({ key: `msg:1:${late.messageId}`, errorClass: 'network' });
+  fetchMedia = async () => undefined;
+  await clock.advance(10_000);
+  expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: next?.id, messages: [{ text: 'and this photo' }] } });
+});
+
+test('an answer by a runner that never read the message does not count', async () => {
+  const { runId, messageId } = await say('hello');
+  queue.onFinish(runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [] });
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 1, errorClass: 'unknown' });
+  expect(store.messages.ofRun(runId).map((message) => message.id)).toEqual([messageId]);
+  expect(store.outbox.list(5)).toEqual([]);
+});
+
+test('a message that comes while the run is handed over is steered in, once', async () => {
+  let arrive: () => void = () => undefined;
+  fetchMedia = () =>
+    new Promise((resolve) => {
+      arrive = resolve;
+    });
+  const { runId } = await say('one');
+  const handOver = arrive;
+  fetchMedia = async () => undefined;
+  await say('two', runId);
+  handOver();
+  await settled();
+  wake.emit('steer', runId);
+  await settled();
+  const texts = sent.map((line) => (line.type === 'steer' ? line.messages : []).map(({ text }) => text));
+  expect(texts).toEqual([[], ['two']]);
+});
+
+test('files that cannot be removed after a run end nothing', async () => {
+  dropMedia = async () => {
+    throw new Error('EACCES');
+  };
+  const { runId, messageId } = await say('hello');
+  queue.onFinish(runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [messageId] });
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'done' });
+});
+
+test('a runner that reads no work loses its container, and the run is tried again', async () => {
+  readsWork = false;
+  const { runId } = await say('hello');
+  expect(pool).toEqual(['acquired', 'killed', 'released']);
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 1, errorClass: 'crash' });
+});
+
+test('a run far over its time is ended with its container', async () => {
+  const { runId } = await say('hello');
+  await clock.advance(900_000 + 60_000);
+  expect(pool).toContain('killed');
+  expect(stateOf(runId)).toMatchObject({ errorClass: 'crash' });
+});
+
+test('/stop: a runner that obeys keeps its container, one that does not loses it', async () => {
+  const stop = () => {
+    const { running } = store.runs.cancel(ids.chatId, 's', clock.now());
+    for (const id of running) wake.emit('abort', id);
+  };
+  const obeys = await say('one');
+  stop();
+  queue.onFinish(obeys.runId, { outcome: 'cancelled', text: '', handledMessageIds: [] });
+  await clock.advance(5_000);
+  expect(pool).toEqual(['acquired', 'released']);
+  const deaf = await say('two');
+  stop();
+  await clock.advance(2_000);
+  expect(pool.slice(2)).toEqual(['acquired', 'killed', 'released']);
+  for (const { runId } of [obeys, deaf]) expect(stateOf(runId)).toMatchObject({ state: 'cancelled' });
+});
+
+test('stopping gives a run back uncounted, also while its container starts', async () => {
+  container = new Promise(() => undefined);
+  const { runId } = await say('hello');
+  await queue.stop();
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
+});
+
+test('a report for an attempt that is over changes nothing', async () => {
+  const { runId } = await say('hello');
+  end({ reason: 'exit code 137', exitCode: 137, outOfMemory: true });
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', error: 'the container ran out of memory' });
+  expect(queue.onFinish(runId, { outcome: 'done', text: 'late', step: 2, handledMessageIds: [] })).toBe(false);
+  expect(store.outbox.list(5)).toEqual([]);
+});
+
+/** The host dies while a runner has the run, and starts again; the runs' messages wait. */
+async function dieAndRestart(times: number): Promise<void> {
+  for (let restart = 1; restart <= times; restart++) {
+    queue = start(`restart ${restart}`);
+    await settled();
+  }
+}
+
+test('a run during which the host died a dozen times is given up, and what no runner was given goes on', async () => {
+  const poison = await say('poison');
+  await dieAndRestart(11);
+  // The last attempt: its messages were handed over, those below came later.
+  const later = ['two', 'three'].map((text) => {
+    const row = { chatId: ids.chatId, direction: 'in' as const, platformId: text, senderId: null, senderName: 'Ann' };
+    return store.messages.add({ ...row, text, sentAt: 1, now: 1 }) ?? 0;
+  });
+  for (const id of later) store.runs.attachMessages(poison.runId, ids.chatId, id);
+  ownerChat = 0;
+  await dieAndRestart(1);
+  expect(stateOf(poison.runId)).toMatchObject({ state: 'dead', cutOffs: 12 });
+  expect(notices).toEqual([expect.stringContaining(`dead:${poison.runId}`)]);
+  expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining('gave up') }]);
+  const [next] = store.runs.list('leased', 1);
+  expect(sent.at(-1)).toMatchObject({ run: { id: next?.id, messages: [{ id: later[0] }, { id: later[1] }] } });
+  expect(store.messages.ofRun(poison.runId).map(({ id }) => id)).toEqual([poison.messageId]);
+});
+
+test('a message that was steered in counts as given: it is given up with its run', async () => {
+  const poison = await say('poison');
+  const steered = await say('two', poison.runId);
+  await dieAndRestart(12);
+  expect(stateOf(poison.runId)).toMatchObject({ state: 'dead' });
+  expect(store.messages.ofRun(poison.runId).map(({ id }) => id)).toEqual([poison.messageId, steered.messageId]);
+});
+
+test('a run given up after failures tells the chat as well when the owner is told elsewhere', async () => {
+  ownerChat = 0;
+  const { runId, messageId } = await say('hello');
+  const failure = { outcome: 'failed' as const, errorClass: 'invalid_request' as const, message: 'no' };
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    queue.onFinish(runId, { ...failure, handledMessageIds: [messageId] });
+    await clock.advance(60_000);
+  }
+  expect(stateOf(runId)).toMatchObject({ state: 'dead' });
+  expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining('gave up') }]);
+});

@@ -1,0 +1,225 @@
+// The queue: claims due runs and has each worked on in its group's container. Woken by `runs`; one timer for the next run
+// that is not due yet. How an attempt ended is recorded in outcome.ts.
+import { ChannelError } from '../channels/channel.js';
+import { describeError, PinchError } from '../core/errors.js';
+import type { Group, Run } from '../core/types.js';
+import { runNotices } from '../delivery/notices.js';
+import type { Pool, Worker } from '../sandbox/pool.js';
+import type { ErrorClass, FinishReport, PromptMessage, RunSpec } from '../wire.js';
+import { type AttemptEnd, type OutcomeDeps, recordBurial, recordOutcome } from './outcome.js';
+
+export interface QueueDeps extends OutcomeDeps {
+  pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
+  /** True while no run may start (emergency stop, engine down). */
+  paused(): boolean;
+  /** The engine did not answer; the supervisor finds out when it does again and rings `runs`. */
+  onSandboxDown(error: unknown): void;
+  /** The run is over for good: what was fetched for it can go. */
+  onRunDone(runId: number): Promise<void>;
+  /** What the runner needs; media are fetched first. */
+  buildSpec(run: Run, group: Group): Promise<RunSpec>;
+  promptMessages(runId: number): Promise<PromptMessage[]>;
+  /** Shows "typing…" in the chat for some seconds. */
+  typing(chatId: number): void;
+}
+
+/** Longer than any attempt lasts: the overdue ones are killed. The next process takes back what this one leaves. */
+const LEASE_MS = 20 * 60_000;
+const TYPING_MS = 4_000;
+/** After `/stop` the runner has this long to end by itself; then its container goes. */
+const ABORT_GRACE_MS = 1_200;
+/** The runner keeps the run's wall clock; this is for one that hangs. */
+const OVERDUE_MS = 60_000;
+
+interface Active {
+  /** The place in the pool; to be given back whenever it comes, also when the run is over by then. */
+  acquiring: Promise<Worker> | undefined;
+  /** Set once the runner has its run. */
+  worker: Worker | undefined;
+  /** Message ids the runner was given. */
+  given: Set<number>;
+  settle(end: AttemptEnd): void;
+}
+
+interface Floor extends QueueDeps {
+  active: Map<number, Active>;
+}
+
+export type Queue = ReturnType<typeof startQueue>;
+
+/** Starts the queue; leases of earlier processes are taken back first. */
+export function startQueue(deps: QueueDeps) {
+  const floor: Floor = { ...deps, active: new Map() };
+  const { store, clock, wake, active } = floor;
+  const working = new Set<Promise<void>>();
+  let timer: { cancel(): void } | undefined;
+  let stopped = false;
+
+  function pump(): void {
+    timer?.cancel();
+    if (stopped) return;
+    for (const run of claimDue(floor)) {
+      const work = workOn(floor, run).finally(() => working.delete(work));
+      working.add(work);
+    }
+    const due = store.runs.nextDueAt(clock.now());
+    timer = due === undefined ? undefined : clock.at(due, pump);
+  }
+
+  releaseForeignLeases(floor);
+  wake.on('runs', pump);
+  wake.on('steer', (runId) => void steer(floor, runId));
+  wake.on('abort', (runId) => void abort(floor, runId));
+  pump();
+
+  return {
+    /** Takes a runner's report; false when nobody waits for it. */
+    onFinish(runId: number, report: FinishReport): boolean {
+      active.get(runId)?.settle(report);
+      return active.has(runId);
+    },
+    /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
+    cancelAll(): void {
+      store.runs.requestCancelAll();
+      for (const [runId, entry] of active) {
+        store.outbox.endOfRun(runId, 'emergency stop');
+        entry.settle({ outcome: 'cancelled' });
+      }
+    },
+    /** Claims nothing more and gives running work back uncounted. The containers are the pool's to end. */
+    async stop(): Promise<void> {
+      stopped = true;
+      timer?.cancel();
+      for (const entry of active.values()) entry.settle({ outcome: 'released' });
+      await Promise.all(working);
+    },
+  };
+}
+
+function releaseForeignLeases(floor: Floor): void {
+  const { store, clock, leaseOwner } = floor;
+  const now = clock.now();
+  store.transaction(() => {
+    for (const run of store.runs.releaseForeignLeases(leaseOwner, now)) {
+      store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
+      if (run.state === 'dead') recordBurial(floor, run, runNotices.cutOff(run), now);
+    }
+  });
+}
+
+function* claimDue({ store, clock, pool, leaseOwner, paused }: Floor): Generator<Run> {
+  const now = clock.now();
+  while (!paused()) {
+    const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
+    // One transaction, one fsync: this stands before every reply.
+    const run = store.transaction(() => {
+      const claimed = store.runs.claim({ owner: leaseOwner, now, leaseMs: LEASE_MS, excludeGroups });
+      if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
+      return claimed;
+    });
+    if (!run) return;
+    yield run;
+  }
+}
+
+async function workOn(floor: Floor, run: Run): Promise<void> {
+  const { store, log, wake, pool, active } = floor;
+  const over = new AbortController();
+  log.info({ runId: run.id, attempt: run.attempt }, 'run started');
+  const entry: Active = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
+  const ended = new Promise<AttemptEnd>((resolve) => {
+    entry.settle = resolve;
+  });
+  active.set(run.id, entry);
+  wake.emit('changed');
+  void keepTyping(floor, run.chatId, over.signal);
+  // Before the first await: the claim and the place in the pool belong together.
+  void attend(floor, { run, entry, over: over.signal });
+  recordOutcome(floor, run, await ended);
+  over.abort();
+  active.delete(run.id);
+  void entry.acquiring?.then(pool.release, () => undefined);
+  if (run.taskId !== null) wake.emit('ended', run.id);
+  for (const event of ['outbox', 'changed', 'runs'] as const) wake.emit(event);
+  if (store.runs.get(run.id)?.state !== 'done') return;
+  await floor.onRunDone(run.id).catch((error: unknown) => {
+    log.warn({ runId: run.id, error: describeError(error) }, 'fetched files could not be removed');
+  });
+}
+
+/** Takes the run to its group's container and watches it there. Never rejects: what goes wrong settles the attempt. */
+async function attend(
+  floor: Floor,
+  { run, entry, over }: { run: Run; entry: Active; over: AbortSignal },
+): Promise<void> {
+  const { store, pool, clock, log } = floor;
+  try {
+    const group = store.groups.get(run.groupId);
+    if (!group) throw new Error(`run ${run.id} has no group`);
+    entry.acquiring = pool.acquire(group);
+    const [worker, spec] = await Promise.all([entry.acquiring, floor.buildSpec(run, group)]);
+    if (over.aborted) return;
+    entry.worker = worker;
+    entry.given = new Set(spec.messages.map((message) => message.id));
+    void worker.closed.then(({ outOfMemory, reason }) => {
+      const message = outOfMemory ? 'the container ran out of memory' : `the container ended: ${reason}`;
+      entry.settle({ outcome: 'failed', errorClass: 'crash', message });
+    });
+    // One that reads no work is of no use to anybody.
+    if (!worker.send({ type: 'run', run: spec })) return await pool.kill(worker);
+    store.transaction(() => {
+      store.runs.handOver(run.id, [...entry.given]);
+      store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
+    });
+    void steer(floor, run.id);
+    await clock.sleep(spec.limits.wallClockMs + OVERDUE_MS, over);
+    if (over.aborted) return;
+    log.error({ runId: run.id }, 'run is overdue, its container is killed');
+    await pool.kill(worker);
+  } catch (error) {
+    const errorClass = classify(error);
+    if (errorClass === 'sandbox') floor.onSandboxDown(error);
+    entry.settle({ outcome: 'failed', errorClass, message: describeError(error) });
+  }
+}
+
+function classify(error: unknown): ErrorClass {
+  if (error instanceof PinchError && error.code === 'sandbox_unavailable') return 'sandbox';
+  return error instanceof ChannelError ? 'network' : 'crash';
+}
+
+/** Gives a working run the messages it has not seen. What does not get through becomes the next run. */
+async function steer({ active, store, clock, log, promptMessages }: Floor, runId: number): Promise<void> {
+  const entry = active.get(runId);
+  if (!entry?.worker) return;
+  try {
+    const unseen = (await promptMessages(runId)).filter((message) => !entry.given.has(message.id));
+    if (unseen.length === 0 || active.get(runId) !== entry) return;
+    for (const message of unseen) entry.given.add(message.id);
+    entry.worker.send({ type: 'steer', runId, messages: unseen });
+    store.transaction(() => {
+      store.runs.handOver(runId, [...entry.given]);
+      store.events.add(runId, clock.now(), 'steered', { messages: unseen.length });
+    });
+  } catch (error) {
+    log.warn({ runId, error: describeError(error) }, 'messages could not be steered in');
+  }
+}
+
+/** Asks the runner to end the run; ends the run's container when it does not within the grace time. */
+async function abort({ active, clock, pool }: Floor, runId: number): Promise<void> {
+  const entry = active.get(runId);
+  if (!entry) return;
+  const { worker } = entry;
+  if (worker?.send({ type: 'abort', runId, reason: 'the user stopped it' })) await clock.sleep(ABORT_GRACE_MS);
+  if (active.get(runId) !== entry) return;
+  entry.settle({ outcome: 'cancelled' });
+  if (worker) await pool.kill(worker);
+}
+
+async function keepTyping({ typing, clock }: Floor, chatId: number, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    typing(chatId);
+    await clock.sleep(TYPING_MS, over);
+  }
+}

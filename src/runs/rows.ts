@@ -1,0 +1,216 @@
+// The run queue: enqueue, claim under a lease, finish, fail, cancel. State changes only; what to do next is the caller's.
+// A claim counts the attempt; everything after it is guarded by lease owner and attempt, so a worker that lost its
+// lease changes nothing.
+
+import type { Statements } from '../core/statements.js';
+import { type Run, type RunState, runRow } from '../core/types.js';
+import type { ErrorClass } from '../wire.js';
+import { type TaskRunInput, taskRunInput } from './run-input.js';
+
+/** A run during which the host died this often in a row may be what kills it. */
+const MAX_CUT_OFFS = 12;
+
+/** The right to change a leased run: who holds it, for which attempt. */
+export interface LeaseRef {
+  id: number;
+  owner: string;
+  attempt: number;
+}
+
+export interface NewRun {
+  key: string;
+  kind: Run['kind'];
+  groupId: number;
+  chatId: number;
+  session: string;
+  runAt: number;
+  now: number;
+  taskId?: number | null;
+  input?: TaskRunInput | null | undefined;
+}
+
+export function createRuns(statements: Statements) {
+  return {
+    ...createEnqueue(statements),
+    ...createClaim(statements),
+    ...createLeases(statements),
+    ...createCancel(statements),
+    ...createRunQueries(statements),
+  };
+}
+
+function createEnqueue({ run, value, values, count }: Statements) {
+  const enqueue = value<[row: NewRun], number>(
+    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
+     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
+     ON CONFLICT (key) DO NOTHING RETURNING id`,
+  );
+  const input = value<[id: number], string | null>('SELECT input FROM runs WHERE id = ?1');
+  return {
+    /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
+    enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
+    /** What a run that nobody asked for just now works with. */
+    input(id: number): TaskRunInput | undefined {
+      const text = input(id);
+      return text ? taskRunInput.parse(JSON.parse(text)) : undefined;
+    },
+    /** Gives the run every message of the chat up to `upTo` that no run carries yet; returns how many. */
+    attachMessages: count<[runId: number, chatId: number, upTo: number]>(
+      `INSERT INTO run_messages (run_id, message_id)
+       SELECT ?1, m.id FROM messages m JOIN chats c ON c.id = m.chat_id
+       WHERE m.chat_id = ?2 AND m.direction = 'in' AND m.command = 0 AND m.id <= ?3 AND m.id > c.context_after
+         AND NOT EXISTS (SELECT 1 FROM run_messages r WHERE r.message_id = m.id)`,
+    ),
+    copyMessages: run<[from: number, to: number]>(
+      'INSERT OR IGNORE INTO run_messages (run_id, message_id) SELECT ?2, message_id FROM run_messages WHERE run_id = ?1',
+    ),
+    detachMessage: run<[runId: number, messageId: number]>(
+      'DELETE FROM run_messages WHERE run_id = ?1 AND message_id = ?2',
+    ),
+    /** Messages of the run that no runner was given, oldest first. */
+    messagesNotHanded: values<[runId: number], number>(
+      'SELECT message_id FROM run_messages WHERE run_id = ?1 AND handed = 0 ORDER BY message_id',
+    ),
+    bringForward: run<[id: number, now: number]>(
+      `UPDATE runs SET run_at = min(run_at, ?2) WHERE id = ?1 AND state = 'ready'`,
+    ),
+    /** A dead or cancelled run starts over; false when it is neither. */
+    revive: run<[id: number, now: number]>(
+      `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, cut_offs = 0, run_at = ?2,
+         cancel_requested = 0, finished_at = NULL
+       WHERE id = ?1 AND state IN ('dead', 'cancelled')`,
+    ),
+  };
+}
+
+function createClaim({ get }: Statements) {
+  return {
+    /**
+     * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run
+     * at a time once its waiting time is over: the try that finds out whether it is well again.
+     */
+    claim: get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }], Run>(
+      `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, lease_expires_at = @now + @leaseMs,
+         started_at = @now
+       WHERE id = (
+         SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
+         WHERE r.state = 'ready' AND r.run_at <= @now
+           AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
+           AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
+           AND (g.parked_class IS NULL OR (g.parked_until <= @now
+             AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
+         ORDER BY r.run_at, r.id LIMIT 1)
+       RETURNING *`,
+      runRow,
+    ),
+  };
+}
+
+function createLeases({ run, all }: Statements) {
+  const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
+  const end = run<[LeaseRef & { state: RunState; now: number; errorClass: ErrorClass | null; error: string | null }]>(
+    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, lease_expires_at = NULL,
+       error_class = @errorClass, error = @error ${mine}`,
+  );
+  const giveBack = run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
+    `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, cut_offs = 0, lease_owner = NULL,
+       lease_expires_at = NULL, error_class = @errorClass, error = @error ${mine}`,
+  );
+  const handOver = run<[id: number]>('UPDATE runs SET handed_attempt = attempt WHERE id = ?1');
+  const handMessages = run<[id: number, messageIds: number[]]>(
+    `UPDATE run_messages SET handed = 1 WHERE run_id = ?1 AND message_id IN (SELECT value FROM json_each(?2))`,
+  );
+  const wasHanded = '(handed_attempt = attempt)';
+  const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
+  return {
+    finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
+      end({ ...lease, state, now, errorClass: null, error: null }),
+    /** Back to ready. `counted: false` refunds the attempt: the failure was not the run's. */
+    giveBack: (lease: LeaseRef, how: Failed & { runAt: number; counted: boolean }): boolean =>
+      giveBack({ ...lease, ...how }),
+    /** Out of attempts. */
+    bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
+    /** A runner has the run now, in this attempt, with these messages. */
+    handOver(id: number, messageIds: number[]): void {
+      handOver(id);
+      handMessages(id, messageIds);
+    },
+    /** The run got somewhere: what happens to the host from now on starts a new count. */
+    progressed: run<[id: number]>('UPDATE runs SET cut_offs = 0 WHERE id = ?1'),
+    /**
+     * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no
+     * runner had the run does not count; one during which the host died too often in a row is dead.
+     */
+    releaseForeignLeases: all<[owner: string, now: number], Run>(
+      `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2,
+         attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
+         state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
+         finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
+       WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
+      runRow,
+    ),
+  };
+}
+
+interface Failed {
+  errorClass: ErrorClass;
+  error: string;
+}
+
+function createCancel({ run, values, count }: Statements) {
+  const mine = `chat_id = ?1 AND (?2 IS NULL OR session = ?2)`;
+  const cancelReady = count<[chatId: number, session: string | null, now: number]>(
+    `UPDATE runs SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
+  );
+  const requestCancel = values<[chatId: number, session: string | null], number>(
+    `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
+  );
+  return {
+    /** Nothing that works now may be tried again. */
+    requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
+    /** Cancels what waits of a task; what works goes on. */
+    cancelOfTask: run<[taskId: number, now: number]>(
+      `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
+    ),
+    /** Cancels what waits in the chat, in one session or (null) in all, and marks what runs; returns the ids that must now be aborted, and how many waited. */
+    cancel: (chatId: number, session: string | null, now: number): { running: number[]; waiting: number } => ({
+      waiting: cancelReady(chatId, session, now),
+      running: requestCancel(chatId, session),
+    }),
+  };
+}
+
+function createRunQueries({ get, all, value, values }: Statements) {
+  const active = get<[session: string], { working: number; waiting: number }>(
+    `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
+     FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
+  );
+  const next = value<[now: number], number | null>(
+    `SELECT min(max(r.run_at, coalesce(g.parked_until, 0))) FROM runs r JOIN groups g ON g.id = r.group_id
+     WHERE r.state = 'ready' AND max(r.run_at, coalesce(g.parked_until, 0)) > ?1`,
+  );
+  const counts = all<[], { state: RunState; n: number }>('SELECT state, count(*) AS n FROM runs GROUP BY state');
+  return {
+    get: get<[id: number], Run>('SELECT * FROM runs WHERE id = ?1', runRow),
+    /** Newest first. */
+    list: all<[state: RunState | null, limit: number], Run>(
+      'SELECT * FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
+      runRow,
+    ),
+    leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
+    /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
+    openMessageRun: get<[session: string], Run>(
+      `SELECT * FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
+         AND cancel_requested = 0 ORDER BY id LIMIT 1`,
+      runRow,
+    ),
+    activeOfSession: (session: string): { working: number; waiting: number } =>
+      active(session) ?? { working: 0, waiting: 0 },
+    groupsWithDueRuns: values<[now: number], number>(
+      `SELECT DISTINCT group_id FROM runs WHERE state = 'ready' AND run_at <= ?1`,
+    ),
+    /** When the next run that is not due yet becomes due; undefined when there is none. */
+    nextDueAt: (now: number): number | undefined => next(now) ?? undefined,
+    counts: (): Partial<Record<RunState, number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
+  };
+}

@@ -1,0 +1,22 @@
+// What a run works with that nobody asked for just now: a task's slot, a hook's delivery, a new file.
+import { z } from 'zod';
+
+/** What a run of a task works with, as it was when the slot was due. */
+export const taskRunInput = z.object({
+  /** Names the run where the time of its slot does not: a delivery, a file. */
+  key: z.string().optional(),
+  taskId: z.number(),
+  title: z.string(),
+  prompt: z.string(),
+  /** When it was due, or what started it happened. */
+  slotAt: z.number(),
+  late: z.boolean(),
+  /** Slots before this one that were missed. */
+  missed: z.number(),
+  timeZone: z.string().optional(),
+  check: z.string().optional(),
+  attempts: z.number().optional(),
+  timeoutMs: z.number().optional(),
+  untrusted: z.object({ source: z.string(), text: z.string() }).optional(),
+});
+export type TaskRunInput = z.infer<typeof taskRunInput>;

@@ -1,0 +1,141 @@
+// Turns a claimed run into what the runner gets: its messages in order, media fetched into data/media, limits and names.
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Channel, ChannelError } from '../channels/channel.js';
+import type { Config, Env } from '../core/config.js';
+import { describeError } from '../core/errors.js';
+import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
+import type { PromptMessage, RunSpec } from '../wire.js';
+import type { TaskRunInput } from './run-input.js';
+import type { Store } from './store.js';
+import { unattendedNote } from './unattended.js';
+
+export interface WorkOrderDeps {
+  store: Store;
+  config: Pick<Config, 'assistantName' | 'model' | 'timeZone' | 'dataDir' | 'env'>;
+  channel(name: string): Channel | undefined;
+  readers: Record<string, MediaReader>;
+}
+
+/**
+ * What a program makes of a file that was just fetched: a `transcript`, a `note` where it should have made one and could not, nothing where the
+ * file is not for it. Never rejects, and takes a few minutes at most: the run waits. The file comes from strangers.
+ */
+export type MediaReader = (file: string, media: StoredMedia, env: Env) => Promise<Partial<StoredMedia>>;
+
+/** Telegram's own limit for bots; larger files are named to the model, not fetched. */
+const MAX_MEDIA_BYTES = 20 * 1024 * 1024;
+const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 };
+
+export type WorkOrders = ReturnType<typeof createWorkOrders>;
+
+export function createWorkOrders({ store, config, channel, readers }: WorkOrderDeps) {
+  const folder = join(config.dataDir, 'media');
+  const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
+  const fetching = new Map<number, Promise<StoredMedia[]>>();
+
+  /** Two who ask at the same time (a run and what steers it) share one fetch. */
+  function fetchMedia(message: StoredMessage): Promise<StoredMedia[]> {
+    const fetched = fetching.get(message.id) ?? fetchMissing(message).finally(() => fetching.delete(message.id));
+    fetching.set(message.id, fetched);
+    return fetched;
+  }
+
+  async function fetchMissing({ id, chatId, media }: StoredMessage): Promise<StoredMedia[]> {
+    // By row and file: what a crash cut off is done again, and a replay finds that the copies of the finished run are gone.
+    const atHand = (item: StoredMedia, at: number) => item.error || (item.fetched && existsSync(mediaFile(id, at)));
+    if (media.every(atHand)) return media;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const by = { channel: channel(store.groups.chat(chatId)?.channel ?? ''), readers, env: config.env };
+    const get = (item: StoredMedia, at: number) => (atHand(item, at) ? item : fetchOne(by, item, mediaFile(id, at)));
+    const fetched = await Promise.all(media.map(get));
+    store.messages.setMedia(id, fetched);
+    return fetched;
+  }
+
+  /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
+  async function promptMessages(runId: number): Promise<PromptMessage[]> {
+    return Promise.all(
+      store.messages.ofRun(runId).map(async (row) => toPromptMessage(store, row, await fetchMedia(row))),
+    );
+  }
+
+  return {
+    mediaFile,
+    promptMessages,
+    async buildSpec(run: Run, group: Group): Promise<RunSpec> {
+      const chat = store.groups.chat(run.chatId);
+      if (!chat) throw new Error(`run ${run.id} has no chat`);
+      const input = store.runs.input(run.id);
+      return {
+        id: run.id,
+        attempt: run.attempt,
+        kind: run.kind,
+        session: run.session,
+        group: { folder: group.folder, isMain: group.isMain },
+        chat: { id: chat.id, channel: chat.channel, kind: chat.kind, title: chat.title },
+        assistantName: config.assistantName,
+        model: group.model ?? config.model,
+        timeZone: config.timeZone,
+        messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
+        limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
+        ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),
+      };
+    },
+    /** The copies in data/media of a finished run; the group has its own in inbox/. */
+    async dropMedia(runId: number): Promise<void> {
+      for (const { id, media } of store.messages.ofRun(runId))
+        await Promise.all(media.map((_, index) => rm(mediaFile(id, index), { force: true })));
+    },
+  };
+}
+
+/** Not a row: nobody wrote it, and it is no part of the chat. Its id is the run's, as no message has it. */
+function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrusted }: TaskRunInput): PromptMessage {
+  return { id: -id, sender: `Task ${taskId}`, role: 'task', sentAt, text, media: [], ...(untrusted && { untrusted }) };
+}
+
+function toPromptMessage(store: Store, row: StoredMessage, media: StoredMedia[]): PromptMessage {
+  const { id, senderName: sender, senderId, role, mayAsk, sentAt, text, edited, forwarded } = row;
+  // Not the whole row: how the channel names the file is nobody's business inside.
+  const files = media.map(({ ref: _, fetched: __, ...file }, index) => ({ ...file, index }));
+  const who = { sender, mayAsk, ...(senderId !== null && { senderId }), ...(role && { role }) };
+  return { id, ...who, sentAt, text, edited, forwarded, replyTo: quoteOf(store, row), media: files };
+}
+
+const MAX_QUOTE_CHARS = 500;
+
+/** Our own row of what is answered, where there is one; else what the quote claims, marked as that. */
+function quoteOf({ messages }: Store, { chatId, replyTo }: StoredMessage): PromptMessage['replyTo'] {
+  if (!replyTo) return undefined;
+  const { platformId, sender, text: claimed } = replyTo;
+  const row = messages.sent(chatId, platformId) ?? messages.find(chatId, platformId);
+  if (!row) return { sender, text: claimed, unverified: true };
+  const characters = [...row.text];
+  const isLong = characters.length > MAX_QUOTE_CHARS;
+  const text = isLong ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : row.text || '[media]';
+  const role = row.direction === 'out' ? 'assistant' : row.role;
+  const isPart = claimed !== '' && claimed !== row.text && !row.text.startsWith(claimed.replace(/…$/, ''));
+  const part = isPart && row.text.includes(claimed) ? { part: claimed } : {};
+  return { sender: row.senderName, text, ...(role && { role }), ...part };
+}
+
+type FetchedBy = { channel: Channel | undefined; readers: Record<string, MediaReader>; env: Env };
+
+/** A file that cannot be had becomes a text for the model; it never holds the message back. */
+async function fetchOne({ channel, readers, env }: FetchedBy, media: StoredMedia, file: string): Promise<StoredMedia> {
+  try {
+    if (!channel) throw new Error('its channel is switched off');
+    const bytes = await channel.fetchMedia(media.ref, MAX_MEDIA_BYTES);
+    await writeFile(`${file}.part`, bytes, { mode: 0o600 });
+    await rename(`${file}.part`, file);
+    const fetched = { ...media, sizeBytes: bytes.byteLength, fetched: true };
+    for (const read of Object.values(readers)) Object.assign(fetched, await read(file, fetched, env));
+    return fetched;
+  } catch (error) {
+    // While the channel cannot be reached the run waits for it; any other failure is told to the model.
+    if (error instanceof ChannelError && error.kind === 'network') throw error;
+    return { ...media, error: `could not be fetched: ${describeError(error)}` };
+  }
+}

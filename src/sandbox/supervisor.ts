@@ -1,0 +1,53 @@
+// Watches the container engine while it is down: asks with growing pauses until it answers, then lets the queue go on.
+
+import type { LoopDeps } from '../core/deps.js';
+import { describeError } from '../core/errors.js';
+import type { Sandbox } from './sandbox.js';
+
+export interface SupervisorDeps extends LoopDeps {
+  sandbox: Sandbox;
+}
+
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 15_000;
+/** Short hiccups (an engine update) are nobody's business. */
+const NOTICE_AFTER_MS = 60_000;
+
+export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: SupervisorDeps) {
+  const over = new AbortController();
+  let down: { since: number; detail: string } | undefined;
+
+  async function watch(state: NonNullable<typeof down>): Promise<void> {
+    for (let pause = FIRST_PAUSE_MS; down; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
+      await clock.sleep(pause, over.signal);
+      if (over.signal.aborted) return;
+      try {
+        await sandbox.ping();
+        // What an engine restart left of our containers is dead weight: their links are gone. Before any new one starts.
+        await sandbox.reap();
+        down = undefined;
+      } catch (error) {
+        state.detail = describeError(error);
+        if (clock.now() - state.since >= NOTICE_AFTER_MS) notifyOwner(`engine:${state.since}`, notice(state.detail));
+      }
+    }
+    log.info({ downMs: clock.now() - state.since }, 'container engine is back');
+    wake.emit('runs');
+  }
+
+  return {
+    engineDown: (): boolean => down !== undefined,
+    engineState: () => (down ? { state: 'down' as const, detail: down.detail } : { state: 'up' as const, detail: '' }),
+    /** The engine did not answer somebody; harmless when that is known. */
+    reportDown(error: unknown): void {
+      if (down || over.signal.aborted) return;
+      down = { since: clock.now(), detail: describeError(error) };
+      log.error({ error: down.detail }, 'container engine is down, runs wait');
+      void watch(down);
+    },
+    stop: (): void => over.abort(),
+  };
+}
+
+const notice = (detail: string) =>
+  `I cannot start containers: ${detail}\n\nRuns wait and go on by themselves when it is back.`;

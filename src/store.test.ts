@@ -1,0 +1,326 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { openStore, type Store } from './store.js';
+
+let file: string;
+let store: Store;
+let chatId: number;
+let groupId: number;
+
+beforeEach(() => {
+  file = join(mkdtempSync(join(tmpdir(), 'pinch-store-')), 'pinch.db');
+  store = openStore(file);
+  groupId = store.groups.ensure('family', false, 1).id;
+  const chat = store.groups.seenChat({ channel: 'telegram', address: '-1', kind: 'group', title: 'Family', now: 1 });
+  chatId = chat.id;
+  store.groups.assignChat(chatId, groupId);
+});
+
+function say(platformId: string, text = `text ${platformId}`): number {
+  const id = store.messages.add({
+    chatId,
+    direction: 'in',
+    platformId,
+    senderId: null,
+    senderName: 'Anna',
+    text,
+    sentAt: 1,
+    now: 1,
+  });
+  if (id === undefined) throw new Error('not stored');
+  return id;
+}
+
+const run = (key: string, session = 's1', runAt = 10) => ({
+  key,
+  kind: 'message' as const,
+  groupId,
+  chatId,
+  session,
+  runAt,
+  now: 10,
+});
+const claim = (now = 100, excludeGroups: number[] = []) =>
+  store.runs.claim({ owner: 'me', now, leaseMs: 1000, excludeGroups });
+const leaseOf = (claimed: { id: number; attempt: number }) => ({
+  id: claimed.id,
+  owner: 'me',
+  attempt: claimed.attempt,
+});
+
+describe('a row that cannot be read', () => {
+  const spoil = (sql: string) => {
+    const db = new Database(file);
+    db.exec(sql);
+    db.close();
+  };
+
+  test('does not hide the message, the run or the outgoing text that it is', () => {
+    const size = `[{"kind":"document","fileName":"a","mimeType":"a/b","sizeBytes":9007199254740992,"ref":"r"}]`;
+    const ids = ['one', 'two', 'three'].map((id) => say(id));
+    const runId = store.runs.enqueue(run('k')) ?? 0;
+    store.runs.attachMessages(runId, chatId, ids[2] ?? 0);
+    store.outbox.add({ key: 'o', chatId, runId: null, text: 'out', now: 1 });
+    spoil(`UPDATE messages SET media = '${size}' WHERE id = ${ids[0]}`);
+    spoil(`UPDATE messages SET media = 'x', reply_to = '{' WHERE id = ${ids[1]}`);
+    spoil(`UPDATE runs SET error_class = 'of_a_newer_version'; UPDATE chats SET listed_senders = '{'`);
+    spoil(`UPDATE outbox SET parts = '[', file = '[]'`);
+    expect(store.messages.ofRun(runId).map(({ text }) => text)).toEqual(['text one', 'text two', 'text three']);
+    expect(store.messages.get(ids[0] ?? 0)?.media).toMatchObject([{ fileName: 'a', sizeBytes: 0 }]);
+    expect(store.outbox.heads()).toMatchObject([{ text: 'out', parts: null, file: null }]);
+    expect(store.groups.chat(chatId)?.listedSenders).toEqual([]);
+    expect(claim()).toMatchObject({ id: runId, errorClass: 'unknown' });
+  });
+
+  test('is left out of a list, and told once', () => {
+    const told: unknown[] = [];
+    const reader = openStore(file, { error: (row: unknown) => void told.push(row) });
+    const times = { starts: { kind: 'hook' as const }, nextAt: null, now: 1 };
+    const rules = { context: 'chat', misfire: 'skip', overlap: 'skip' } as const;
+    const options = { ...rules, jitterMs: 0, after: [] };
+    for (const key of ['a', 'b', 'c'])
+      store.tasks.add({ key, groupId, chatId, title: key, prompt: 'p', secret: null, options, ...times });
+    spoil(`UPDATE tasks SET starts = '{"kind":"of a newer version"}' WHERE key = 'b'`);
+    for (const _ of [1, 2]) expect(reader.tasks.open(null).map(({ title }) => title)).toEqual(['a', 'c']);
+    expect(told).toMatchObject([{ id: 2 }]);
+  });
+});
+
+describe('messages', () => {
+  test('the same platform message stored twice is one row', () => {
+    say('a');
+    expect(
+      store.messages.add({
+        chatId,
+        direction: 'in',
+        platformId: 'a',
+        senderId: null,
+        senderName: 'x',
+        text: 'y',
+        sentAt: 1,
+        now: 1,
+      }),
+    ).toBeUndefined();
+    expect(store.messages.latest(chatId, 10).map((message) => message.text)).toEqual(['text a']);
+  });
+
+  test('two messages of one second keep their order by row, not by time', () => {
+    const ids = ['c', 'a', 'b'].map((id) => say(id));
+    expect(store.messages.latest(chatId, 10).map((message) => message.id)).toEqual(ids);
+  });
+
+  test('search finds words in the own group only and search operators have no power', async () => {
+    say('a', 'the boiler was repaired on Monday');
+    const other = store.groups.ensure('work', false, 1);
+    expect((await store.messages.search(groupId, 'boiler repair', 5)).map((hit) => hit.text)).toEqual([
+      'the boiler was repaired on Monday',
+    ]);
+    expect(await store.messages.search(other.id, 'boiler', 5)).toEqual([]);
+    for (const hostile of ['"', 'boiler"', '*', 'a OR', 'NEAR(', 'text: x', '-', '()']) {
+      await store.messages.search(groupId, hostile, 5);
+    }
+  });
+
+  test('search takes words by their beginning, without case, accents and what stands around them; newest first', async () => {
+    for (const text of ['Das Café am Markt', 'im (Cafehaus)', '会议明天下午']) say(text, text);
+    const found = async (query: string) => (await store.messages.search(groupId, query, 5)).map(({ text }) => text);
+    expect(await found('CAFÉ')).toEqual(['im (Cafehaus)', 'Das Café am Markt']);
+    expect(await found('"cafe," markt!')).toEqual(['Das Café am Markt']);
+    expect(await found('会议')).toEqual(['会议明天下午']);
+    expect(await found('x'.repeat(500))).toEqual([]);
+  });
+
+  test('a search among many matches of other groups still finds what the own group said long ago', async () => {
+    const other = store.groups.ensure('work', false, 1);
+    say('old', 'the needle');
+    const theirs = store.groups.seenChat({ channel: 'web', address: 'w2', kind: 'direct', title: 'w2', now: 1 });
+    store.groups.assignChat(theirs.id, other.id);
+    const base = { chatId: theirs.id, direction: 'in' as const, senderId: null, senderName: 'Eve', sentAt: 1, now: 1 };
+    store.transaction(() => {
+      for (let n = 0; n < 3_000; n += 1) store.messages.add({ ...base, platformId: `n${n}`, text: `needless ${n}` });
+    });
+    expect(await store.messages.search(groupId, 'need', 5)).toMatchObject([{ text: 'the needle' }]);
+  });
+});
+
+describe('runs', () => {
+  test('the same key enqueues once', () => {
+    expect(store.runs.enqueue(run('msg:1:1'))).toBeDefined();
+    expect(store.runs.enqueue(run('msg:1:1'))).toBeUndefined();
+  });
+
+  test('a claim counts the attempt and a session has one leased run', () => {
+    store.runs.enqueue(run('a'));
+    store.runs.enqueue(run('b'));
+    store.runs.enqueue(run('c', 's2'));
+    expect(claim()).toMatchObject({ key: 'a', attempt: 1, state: 'leased' });
+    expect(claim()?.key).toBe('c');
+    expect(claim()).toBeUndefined();
+  });
+
+  test('a run that is not due, of an excluded or a parked group is not claimed', () => {
+    store.runs.enqueue(run('a', 's1', 500));
+    expect(claim(499)).toBeUndefined();
+    expect(claim(500, [groupId])).toBeUndefined();
+    store.groups.park(groupId, 'auth', 900);
+    expect(claim(899)).toBeUndefined();
+    expect(store.runs.nextDueAt(600)).toBe(900);
+    expect(claim(900)?.key).toBe('a');
+  });
+
+  test('a parked group is tried with one run at a time', () => {
+    store.runs.enqueue(run('a'));
+    store.runs.enqueue(run('b', 's2'));
+    store.groups.park(groupId, 'auth', 50);
+    expect(claim()?.key).toBe('a');
+    expect(claim()).toBeUndefined();
+    store.groups.unpark(groupId);
+    expect(claim()?.key).toBe('b');
+  });
+
+  test('a worker that lost its lease cannot finish, fail or bury the run', () => {
+    store.runs.enqueue(run('a'));
+    const first = claim();
+    if (!first) throw new Error('not claimed');
+    store.runs.handOver(first.id, []);
+    store.runs.releaseForeignLeases('restarted', 200);
+    const again = store.runs.claim({ owner: 'restarted', now: 300, leaseMs: 1, excludeGroups: [] });
+    expect(again).toMatchObject({ id: first.id, attempt: 2 });
+    expect(store.runs.finish(leaseOf(first), 'done', 1)).toBe(false);
+    expect(store.runs.giveBack(leaseOf(first), { runAt: 1, counted: true, errorClass: 'network', error: 'x' })).toBe(
+      false,
+    );
+    expect(store.runs.bury(leaseOf(first), { now: 1, errorClass: 'network', error: 'x' })).toBe(false);
+    expect(store.runs.get(first.id)).toMatchObject({ state: 'leased', leaseOwner: 'restarted', attempt: 2 });
+  });
+
+  test('giving back uncounted refunds the attempt', () => {
+    store.runs.enqueue(run('a'));
+    const claimed = claim();
+    if (!claimed) throw new Error('not claimed');
+    store.runs.giveBack(leaseOf(claimed), { runAt: 150, counted: false, errorClass: 'sandbox', error: 'x' });
+    expect(store.runs.get(claimed.id)).toMatchObject({ state: 'ready', attempt: 0, runAt: 150 });
+  });
+
+  test('after a restart a stopped run is cancelled and one cut off a dozen times is dead', () => {
+    store.runs.enqueue(run('stop'));
+    store.runs.enqueue(run('poison', 's2'));
+    const stop = claim();
+    expect(store.runs.cancel(chatId, 's1', 1).running).toEqual([stop?.id]);
+    for (let restart = 1; restart <= 12; restart++) cutOff(restart, true);
+    expect(store.runs.list(null, 9).map(({ key, state }) => [key, state])).toEqual([
+      ['poison', 'dead'],
+      ['stop', 'cancelled'],
+    ]);
+  });
+
+  /** The host dies during an attempt, before or after a runner got the run. */
+  function cutOff(restart: number, handed: boolean): void {
+    const claimed = store.runs.claim({ owner: `p${restart}`, now: 100, leaseMs: 1, excludeGroups: [] });
+    if (claimed && handed) store.runs.handOver(claimed.id, []);
+    store.runs.releaseForeignLeases(`p${restart + 1}`, 100);
+  }
+
+  test('a run that no runner ever had is not at fault, however often the host dies', () => {
+    store.runs.enqueue(run('innocent'));
+    for (let restart = 1; restart <= 100; restart++) cutOff(restart, false);
+    expect(store.runs.list(null, 9)).toMatchObject([{ state: 'ready', attempt: 0, cutOffs: 0 }]);
+  });
+
+  test('only deaths in a row count: an attempt that ended, or an answer on the way, starts the count anew', () => {
+    const id = store.runs.enqueue(run('long')) ?? 0;
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    store.runs.progressed(id);
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    const claimed = claim();
+    if (!claimed) throw new Error('not claimed');
+    store.runs.giveBack(leaseOf(claimed), { runAt: 100, counted: true, errorClass: 'network', error: 'x' });
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    expect(store.runs.get(id)).toMatchObject({ state: 'ready', cutOffs: 11 });
+    cutOff(12, true);
+    expect(store.runs.get(id)).toMatchObject({ state: 'dead', cutOffs: 12 });
+  });
+
+  test('a poisoned run that died before a runner had it once more is tried again', () => {
+    store.runs.enqueue(run('poison'));
+    for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
+    cutOff(12, false);
+    expect(store.runs.list(null, 1)).toMatchObject([{ state: 'ready', cutOffs: 11 }]);
+  });
+
+  test('a run carries each message once, commands and messages before /new never', () => {
+    say('old');
+    store.groups.newSession(chatId, say('new'));
+    const [first, second] = [say('a'), say('b')];
+    const one = store.runs.enqueue(run('a')) ?? 0;
+    expect(store.runs.attachMessages(one, chatId, second)).toBe(2);
+    const later = say('c');
+    const two = store.runs.enqueue(run('b')) ?? 0;
+    store.runs.attachMessages(two, chatId, later);
+    expect(store.messages.ofRun(one).map((message) => message.id)).toEqual([first, second]);
+    expect(store.messages.ofRun(two).map((message) => message.id)).toEqual([later]);
+  });
+});
+
+describe('outbox', () => {
+  test('the same key is queued once and a chat shows only its first unsent message', () => {
+    const add = (key: string) => store.outbox.add({ key, chatId, runId: null, text: key, now: 1 });
+    expect([add('1:final'), add('1:final'), add('2:final')]).toEqual([true, false, true]);
+    expect(store.outbox.heads().map((row) => row.key)).toEqual(['1:final']);
+    store.outbox.dead(store.outbox.heads()[0]?.id ?? 0, 'x');
+    expect(store.outbox.heads().map((row) => row.key)).toEqual(['2:final']);
+  });
+});
+
+describe('transactions', () => {
+  test('what waits for the commit happens after it, once, and never after a failure', () => {
+    const seen: string[] = [];
+    const fail = () =>
+      store.transaction(() => {
+        store.afterCommit(() => seen.push('never'));
+        throw new Error('no');
+      });
+    expect(fail).toThrow('no');
+    store.transaction(() => {
+      store.transaction(() => store.afterCommit(() => seen.push(`after ${store.settings.get('k')}`)));
+      store.settings.set('k', 'v');
+      expect(seen).toEqual([]);
+    });
+    store.afterCommit(() => seen.push('at once'));
+    expect(seen).toEqual(['after v', 'at once']);
+  });
+});
+
+describe('the file', () => {
+  test('commits survive kill -9 right after they return', () => {
+    store.close();
+    const script = `
+      import { openStore } from ${JSON.stringify(join(process.cwd(), 'dist/store.js'))};
+      const store = openStore(${JSON.stringify(file)});
+      store.settings.set('k', 'v');
+      process.kill(process.pid, 'SIGKILL');`;
+    expect(spawnSync(process.execPath, ['--input-type=module', '-e', script]).signal).toBe('SIGKILL');
+    expect(openStore(file).settings.get('k')).toBe('v');
+  });
+
+  test('a corrupt database is refused with the newest backup named', async () => {
+    store.settings.set('k', 'v');
+    const folder = join(file, '..', 'backups');
+    spawnSync('mkdir', [folder]);
+    await store.backup(join(folder, 'pinch-2026-11-20.db'));
+    store.close();
+    const bytes = readFileSync(file);
+    writeFileSync(file, Buffer.concat([bytes.subarray(0, 100), Buffer.alloc(bytes.length - 100, 0x5a)]));
+    expect(() => openStore(file)).toThrow(/cannot be opened/);
+    try {
+      openStore(file);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'database_corrupt', hint: expect.stringContaining('pinch-2026-11-20.db') });
+    }
+    expect(openStore(join(folder, 'pinch-2026-11-20.db')).settings.get('k')).toBe('v');
+  });
+});

@@ -1,0 +1,32 @@
+// The store: the database with the tables of every module. A new module's rows get their line here.
+import { createChannelAuth } from './channels/auth-rows.js';
+import { openDb } from './core/db.js';
+import type { Logger } from './core/log.js';
+import { createOutbox } from './delivery/rows.js';
+import { createMessages } from './groups/messages.js';
+import { createGroups } from './groups/rows.js';
+import { createEvents } from './groups/timeline.js';
+import { createUsage } from './model/rows.js';
+import { createPageSessions } from './page/session-rows.js';
+import { createRuns } from './runs/rows.js';
+import { createTasks } from './tasks/rows.js';
+
+export type Store = ReturnType<typeof openStore>;
+
+/** Opens the database (core/db.ts says what it throws) and makes the functions of all tables. `file` may be ':memory:' in unit tests. */
+export function openStore(file: string, log?: Pick<Logger, 'error'>) {
+  const db = openDb(file, log);
+  const { statements } = db;
+  return {
+    ...db,
+    channelAuth: createChannelAuth(statements, db.transaction),
+    groups: createGroups(statements),
+    messages: createMessages(statements),
+    events: createEvents(statements),
+    outbox: createOutbox(statements),
+    usage: createUsage(statements),
+    runs: createRuns(statements),
+    tasks: createTasks(statements),
+    pageSessions: createPageSessions(statements),
+  };
+}

@@ -1,0 +1,63 @@
+// The JSON API about tasks, and the way in for hooks (design §6, §8).
+import type { Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { z } from 'zod';
+import { PinchError } from '../core/errors.js';
+import { parse, readBody, refuse } from '../core/http.js';
+import { findChat } from '../runs/calls.js';
+import { taskChange, taskInput } from '../wire.js';
+import { type Hooks, MAX_HOOK_BYTES } from './hooks.js';
+import type { Task } from './row-shapes.js';
+import type { Store } from './store.js';
+import type { Tasks } from './tasks.js';
+
+const newTask = taskInput.extend({ chat: z.string().min(1).max(200) });
+const change = taskInput.partial().extend({ action: taskChange.shape.action.exclude(['run']).optional() });
+
+export function addTasks(app: Hono, { store, tasks }: { store: Store; tasks: Tasks }): void {
+  const checked = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof PinchError)) throw error;
+      throw refuse(error.code === 'not_found' ? 404 : 400, error.code, error.message, error.hint);
+    }
+  };
+  const chatOf = (name: string) => {
+    const chat = findChat(store, name);
+    if (!chat) throw refuse(404, 'not_found', `there is no chat "${name}"`, 'GET /api/chats lists them');
+    return chat;
+  };
+  const findTask = (c: Context): Task => checked(() => tasks.find(Number(c.req.param('id')), null));
+  app.get('/api/tasks', (c) => c.json({ tasks: tasks.open(null).map(tasks.view) }));
+  app.get('/api/tasks/:id', (c) => c.json({ task: tasks.view(findTask(c)) }));
+  app.get('/api/tasks/:id/secret', (c) => {
+    const { id, secret, starts } = findTask(c);
+    return c.json({ id, secret, ...(starts.kind === 'hook' && starts.signed && { signed: true }) });
+  });
+  app.post('/api/tasks', async (c) => {
+    const { chat, ...input } = await readBody(c, newTask);
+    return c.json({ task: tasks.view(checked(() => tasks.add(input, chatOf(chat)))) }, 201);
+  });
+  app.patch('/api/tasks/:id', async (c) => {
+    const { action = 'update', chat, ...fields } = await readBody(c, change);
+    const task = findTask(c);
+    const to = chat === undefined ? undefined : chatOf(chat);
+    return c.json({ task: tasks.view(checked(() => tasks.change(task, { action, fields }, to))) });
+  });
+  app.post('/api/tasks/:id/run', (c) =>
+    c.json({ task: tasks.view(checked(() => tasks.change(findTask(c), { action: 'run' }))) }, 202),
+  );
+}
+
+/** Stands outside of `/api`: a hook's caller has a secret of its own. */
+export function addHooks(app: Hono, { hooks }: { hooks: Hooks }): void {
+  const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_HOOK_BYTES} bytes`).getResponse();
+  app.post('/hooks/:id', bodyLimit({ maxSize: MAX_HOOK_BYTES, onError: tooLarge }), async (c) => {
+    const id = parse(z.coerce.number().int().nonnegative(), c.req.param('id'));
+    const body = Buffer.from(await c.req.arrayBuffer());
+    const { status, message } = hooks.receive({ id, header: (name) => c.req.header(name), body });
+    if (status === 429) c.header('retry-after', '60');
+    return c.json({ message }, status);
+  });
+}

@@ -1,0 +1,91 @@
+// The chat commands about tasks: /tasks, /task, /heartbeat, /hook. Each returns its answer; what cannot be done is an answer too.
+
+import { describeError, PinchError } from '../core/errors.js';
+import type { Chat } from '../core/types.js';
+import { taskName } from '../runs/unattended.js';
+import { parseHeartbeat } from './heartbeat.js';
+import type { Store } from './store.js';
+import type { Tasks } from './tasks.js';
+import { taskConfirmation } from './text.js';
+
+export interface TaskCommandDeps {
+  store: Store;
+  tasks: Tasks;
+}
+
+export type TaskCommandName = 'tasks' | 'task' | 'heartbeat' | 'hook';
+
+/** Throws only what is no fault of the asker. */
+export function answerTaskCommand(deps: TaskCommandDeps, name: TaskCommandName, chat: Chat, argument: string): string {
+  const group = chat.groupId === null ? undefined : deps.store.groups.get(chat.groupId);
+  if (!group) return 'This chat belongs to no group yet: `/register <folder>` first.';
+  const scope = group.isMain ? null : group.id;
+  try {
+    switch (name) {
+      case 'tasks':
+        return deps.tasks.list(scope);
+      case 'task':
+        return changeTask(deps, scope, argument);
+      case 'heartbeat':
+        return setHeartbeat(deps, chat, argument);
+      case 'hook':
+        return addHook(deps, chat, argument);
+    }
+  } catch (error) {
+    if (error instanceof PinchError) return describeError(error);
+    throw error;
+  }
+}
+
+const USAGE =
+  'Write `/task <number> show`, or `pause`, `resume`, `run` or `cancel` instead of `show`; `/tasks` has the numbers.';
+
+function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: string): string {
+  const [number = '', action = 'show'] = argument.toLowerCase().split(/\s+/);
+  if (!/^\d{1,15}$/.test(number)) return USAGE;
+  const task = tasks.find(Number(number), scope);
+  switch (action) {
+    case 'show':
+      return tasks.details(task);
+    case 'run':
+      tasks.change(task, { action });
+      return `${taskName(task)} starts now, unless it is working already.`;
+    case 'pause':
+    case 'resume':
+    case 'cancel':
+      return taskConfirmation(tasks.change(task, { action }));
+    default:
+      return USAGE;
+  }
+}
+
+function setHeartbeat({ store, tasks }: TaskCommandDeps, chat: Chat, argument: string): string {
+  const known = tasks.open(chat.groupId).find((task) => task.key.startsWith(`heartbeat:${chat.groupId}:`));
+  if (argument === '')
+    return known ? tasks.details(known) : 'There is no heartbeat. `/heartbeat every 30m 8-22` starts one.';
+  if (argument.toLowerCase() === 'off') {
+    if (known) tasks.change(known, { action: 'cancel' });
+    return 'There is no heartbeat any more.';
+  }
+  const { input, budgetMicroUsd } = parseHeartbeat(argument);
+  if (known) tasks.change(known, { action: 'cancel' });
+  const task = tasks.add(input, chat, { key: `heartbeat:${chat.groupId}:${store.tasks.count()}`, budgetMicroUsd });
+  return `${taskConfirmation(task)} It may cost $${(budgetMicroUsd / 1e6).toFixed(2)} a day and looks into \`HEARTBEAT.md\` of this group.`;
+}
+
+const HOOK_USAGE =
+  'Write `/hook <what I shall do when it is called>` (`/hook signed …` takes only calls that are signed with their time), or `/hook files *.pdf <what I shall do with each new file in inbox/>`; `/tasks` lists them.';
+
+function addHook({ tasks }: TaskCommandDeps, chat: Chat, argument: string): string {
+  const [, pattern, prompt = argument] = /^files\s+(\S+)\s+([\s\S]+)$/i.exec(argument) ?? [];
+  if (prompt.trim() === '' || ['files', 'signed'].includes(prompt)) return HOOK_USAGE;
+  if (pattern !== undefined)
+    return taskConfirmation(tasks.add({ prompt, overlap: 'queue' }, chat, { starts: { kind: 'files', pattern } }));
+  const [, asked] = /^signed\s+([\s\S]+)$/i.exec(argument) ?? [];
+  const starts = { kind: 'hook' as const, ...(asked !== undefined && { signed: true as const }) };
+  const task = tasks.add({ prompt: asked ?? prompt, overlap: 'queue' }, chat, { starts });
+  return (
+    `${taskConfirmation(task)}\n\nIts address is \`POST /hooks/${task.id}\` on the page's port. The secret stays on the machine: ` +
+    `\`npm run -s pinch -- hook ${task.id}\` shows it.`
+  );
+}

@@ -1,0 +1,53 @@
+// What a container may ask about tasks, checked: its own group's, for the main group every group's. Answers are texts for the model.
+
+import { PinchError } from '../core/errors.js';
+import type { Chat } from '../core/types.js';
+import { type Link, post, type Route } from '../gateway/server.js';
+import { findChat, parse, unknownThing, workingRun } from '../runs/calls.js';
+import * as wire from '../wire.js';
+import type { Store } from './store.js';
+import type { Tasks } from './tasks.js';
+import { taskConfirmation } from './text.js';
+
+/** The calls as routes of the gateway. */
+export function taskRoutes(api: ReturnType<typeof createTaskApi>): Route[] {
+  return [
+    post('/tasks', api.add),
+    post('/tasks/list', api.list),
+    post('/tasks/:id', (link, body, id = 0) => api.change(link, id, body)),
+  ];
+}
+
+export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) {
+  const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
+  const scope = (link: Link) => (isMain(link) ? null : link.groupId);
+
+  function chatOf(link: Link, name: string): Chat {
+    const chat = findChat(store, name);
+    if (!chat || chat.groupId === null || (chat.groupId !== link.groupId && !isMain(link)))
+      throw unknownThing(`chat ${name}`);
+    return chat;
+  }
+
+  return {
+    add(link: Link, body: unknown) {
+      const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
+      const run = workingRun(store, link, runId);
+      const task = tasks.add(input, chatOf(link, chat ?? `${run.chatId}`), { key: `${run.id}:${key}` });
+      return { text: taskConfirmation(task) };
+    },
+    list(link: Link, body: unknown) {
+      workingRun(store, link, parse(wire.taskListRequest, body).runId);
+      return { text: tasks.list(scope(link)) };
+    },
+    change(link: Link, id: number, body: unknown) {
+      const { runId, action, fields } = parse(wire.taskChangeRequest, body);
+      const run = workingRun(store, link, runId);
+      const task = tasks.find(id, scope(link));
+      if (action === 'run' && run.taskId === id)
+        throw new PinchError('bad_task', `this is a run of task ${id}; it cannot start itself`);
+      const chat = fields?.chat === undefined ? undefined : chatOf(link, fields.chat);
+      return { text: taskConfirmation(tasks.change(task, { action, fields }, chat)) };
+    },
+  };
+}

@@ -1,0 +1,159 @@
+// Tasks and their slots: what is due, what became of each slot. State changes only; what to do next is the scheduler's.
+
+import type { Statements } from '../core/statements.js';
+import type { TaskRunInput } from '../runs/run-input.js';
+import { type Slot, type SlotView, slotRow, slotView, type Task, taskRow } from './row-shapes.js';
+
+export type NewTask = Omit<Task, 'id' | 'state' | 'failures' | 'createdAt'> & { now: number };
+
+export interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'> {
+  now: number;
+  count?: number;
+  detail?: string;
+  runId?: number | null | undefined;
+  input?: TaskRunInput | null;
+}
+
+export function createTasks(statements: Statements) {
+  const { get, all, run, value } = statements;
+  return {
+    ...createSlots(statements),
+    ...createSlotChanges(statements),
+    /** Returns the new task, or undefined when the key exists. */
+    add: get<[task: NewTask], Task>(
+      `INSERT INTO tasks (key, group_id, chat_id, title, prompt, starts, options, next_at, secret, created_at)
+       VALUES (@key, @groupId, @chatId, @title, @prompt, @starts, @options, @nextAt, @secret, @now)
+       ON CONFLICT (key) DO NOTHING RETURNING *`,
+      taskRow,
+    ),
+    get: get<[id: number], Task>('SELECT * FROM tasks WHERE id = ?1', taskRow),
+    /** How many there ever were. */
+    count: value<[], number>('SELECT count(*) FROM tasks'),
+    byKey: get<[key: string], Task>('SELECT * FROM tasks WHERE key = ?1', taskRow),
+    /** Those that are not over, of one group or of all. */
+    open: all<[groupId: number | null], Task>(
+      `SELECT * FROM tasks WHERE state IN ('active', 'paused') AND (?1 IS NULL OR group_id = ?1) ORDER BY id`,
+      taskRow,
+    ),
+    openCount: value<[groupId: number], number>(
+      `SELECT count(*) FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?1`,
+    ),
+    /** Active ones that start by something other than time. */
+    startedBy: all<[kind: 'hook' | 'files'], Task>(
+      `SELECT * FROM tasks WHERE state = 'active' AND next_at IS NULL AND starts ->> 'kind' = ?1 ORDER BY id`,
+      taskRow,
+    ),
+    due: all<[now: number, limit: number], Task>(
+      `SELECT * FROM tasks WHERE state = 'active' AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2`,
+      taskRow,
+    ),
+    /** After now: one that stays due cannot be read, and must not be asked for again and again. */
+    nextDueAt: value<[now: number], number | null>(
+      `SELECT min(next_at) FROM tasks WHERE state = 'active' AND next_at > ?1`,
+    ),
+    setNext: run<[id: number, nextAt: number | null]>('UPDATE tasks SET next_at = ?2 WHERE id = ?1'),
+    /** Changes what is given. */
+    change: run<
+      [change: Pick<Task, 'id' | 'chatId' | 'groupId' | 'title' | 'prompt' | 'starts' | 'options' | 'nextAt'>]
+    >(
+      `UPDATE tasks SET chat_id = @chatId, group_id = @groupId, title = @title, prompt = @prompt, starts = @starts,
+         options = @options, next_at = @nextAt WHERE id = @id`,
+    ),
+    setState: run<[id: number, state: Task['state'], nextAt: number | null]>(
+      'UPDATE tasks SET state = ?2, next_at = ?3, failures = 0 WHERE id = ?1',
+    ),
+    setFailures: run<[id: number, failures: number]>('UPDATE tasks SET failures = ?2 WHERE id = ?1'),
+    /** What the task's runs have cost since then. */
+    spent: value<[taskId: number, since: number], number>(
+      `SELECT coalesce(sum(m.cost_micro_usd), 0) FROM model_calls m JOIN runs r ON r.id = m.run_id
+       WHERE r.task_id = ?1 AND m.at >= ?2`,
+    ),
+  };
+}
+
+/** In the words of the index `slots_open`, which is not used otherwise. */
+const isWaiting = `state IN ('waiting', 'running') AND state = 'waiting'`;
+
+function createSlots({ all, run, value }: Statements) {
+  const add = run<[slot: NewSlot]>(
+    `INSERT INTO slots (task_id, slot_at, state, run_id, count, detail, input, created_at, ended_at)
+     VALUES (@taskId, @slotAt, @state, @runId, @count, @detail, @input, @now, iif(@state IN ('waiting', 'running'), NULL, @now))
+     ON CONFLICT DO NOTHING`,
+  );
+  const slot = value<[taskId: number, slotAt: number], number>(
+    'SELECT 1 FROM slots WHERE task_id = ?1 AND slot_at = ?2',
+  );
+  const started = value<[key: string], number>(
+    `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE ${isWaiting} AND input ->> 'key' = ?1 LIMIT 1`,
+  );
+  return {
+    /** False when the slot is there already: the second insert is a no-op. */
+    addSlot: (slot: NewSlot): boolean => add({ count: 1, detail: '', runId: null, input: null, ...slot }),
+    hasSlot: (taskId: number, slotAt: number): boolean => slot(taskId, slotAt) !== undefined,
+    /** When a task or a slot was last recorded: later than now means that the clock was wrong. */
+    lastRecordedAt: value<[], number | null>(
+      'SELECT max(at) FROM (SELECT max(created_at) AS at FROM slots UNION ALL SELECT max(created_at) FROM tasks)',
+    ),
+    /** Whether a run of this key is there, or a slot that will become it. */
+    wasStarted: (key: string): boolean => started(key) !== undefined,
+    /** The latest slot that was not skipped. */
+    lastState: value<[taskId: number, upTo: number], Slot['state']>(
+      `SELECT state FROM slots WHERE task_id = ?1 AND slot_at <= ?2 AND state <> 'skipped' ORDER BY slot_at DESC LIMIT 1`,
+    ),
+    /** Earlier slots that wait or run, and later ones that run: a slot by hand, or the clock was set back. */
+    otherOpen: value<[taskId: number, before: number], number>(
+      `SELECT count(*) FROM slots WHERE state IN ('waiting', 'running') AND task_id = ?1 AND (slot_at < ?2 OR state = 'running')`,
+    ),
+    waiting: all<[], Slot>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`, slotRow),
+    /** Slots whose run has ended, of one run or of all. */
+    endedSlots: all<
+      [runId: number | null],
+      Pick<Slot, 'taskId' | 'slotAt'> & { runState: string; error: string | null }
+    >(
+      `SELECT s.task_id AS taskId, s.slot_at AS slotAt, r.state AS runState, r.error FROM slots s JOIN runs r ON r.id = s.run_id
+       WHERE s.state IN ('waiting', 'running') AND s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
+    ),
+    /** Newest first. */
+    slotsOf: all<[taskId: number, limit: number], SlotView>(
+      `SELECT s.*, r.state AS run_state,
+         (SELECT o.state FROM outbox o WHERE o.run_id = s.run_id ORDER BY o.state = 'sent', o.id DESC LIMIT 1) AS delivery
+       FROM slots s LEFT JOIN runs r ON r.id = s.run_id WHERE s.task_id = ?1 ORDER BY s.slot_at DESC LIMIT ?2`,
+      slotView,
+    ),
+  };
+}
+
+function createSlotChanges({ run }: Statements) {
+  return {
+    startSlot: run<[taskId: number, slotAt: number, runId: number]>(
+      `UPDATE slots SET state = 'running', run_id = ?3, input = NULL WHERE task_id = ?1 AND slot_at = ?2`,
+    ),
+    /** What waits, of one task or of all that report to a chat, will not be worked on. */
+    dropWaiting: run<[taskId: number | null, chatId: number | null, detail: string, now: number]>(
+      `UPDATE slots SET state = 'skipped', detail = ?3, input = NULL, ended_at = ?4
+       WHERE ${isWaiting} AND (task_id = ?1 OR task_id IN (SELECT id FROM tasks WHERE chat_id = ?2))`,
+    ),
+    /** Its run starts over. */
+    reopenSlot: run<[runId: number]>(
+      `UPDATE slots SET state = 'running', detail = '', ended_at = NULL WHERE run_id = ?1`,
+    ),
+    endSlot: run<[slot: Pick<Slot, 'taskId' | 'slotAt' | 'state' | 'detail'> & { now: number }]>(
+      `UPDATE slots SET state = @state, detail = @detail, input = NULL, ended_at = @now
+       WHERE task_id = @taskId AND slot_at = @slotAt`,
+    ),
+    /** Makes the slot one row with the one before it when both have this state; returns whether it did. */
+    mergeSlot: run<[taskId: number, slotAt: number, state: Slot['state']]>(
+      `UPDATE slots SET count = count + (SELECT p.count FROM slots p WHERE p.task_id = ?1 AND p.slot_at < ?2 ORDER BY p.slot_at DESC LIMIT 1)
+       WHERE task_id = ?1 AND slot_at = ?2 AND state = ?3
+         AND ?3 = (SELECT p.state FROM slots p WHERE p.task_id = ?1 AND p.slot_at < ?2 ORDER BY p.slot_at DESC LIMIT 1)`,
+    ),
+    dropSlotBefore: run<[taskId: number, slotAt: number]>(
+      `DELETE FROM slots WHERE task_id = ?1 AND slot_at = (SELECT max(slot_at) FROM slots WHERE task_id = ?1 AND slot_at < ?2)`,
+    ),
+    /** Keeps the newest ones. */
+    pruneSlots: run<[taskId: number, keep: number]>(
+      `DELETE FROM slots WHERE task_id = ?1 AND state NOT IN ('waiting', 'running') AND slot_at <
+         (SELECT slot_at FROM slots WHERE task_id = ?1 ORDER BY slot_at DESC LIMIT 1 OFFSET ?2)`,
+    ),
+  };
+}

@@ -1,0 +1,244 @@
+// The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
+// next due task. How the runs end is the queue's; what that means for a task is settled here.
+import { startOfDay } from '../core/day.js';
+import type { LoopDeps } from '../core/deps.js';
+import { describeError } from '../core/errors.js';
+import { sessionName } from '../core/types.js';
+import type { TaskRunInput } from '../runs/run-input.js';
+import { type Due, decideDue, decideGate, type GateDecision } from './due.js';
+import { inputOf, isTimed, type Slot, type Task } from './row-shapes.js';
+import { nextSlot } from './schedule.js';
+import type { Store } from './store.js';
+import { haltTask } from './tasks.js';
+import { taskNotices } from './text.js';
+
+type Passed = Extract<GateDecision, { why: string }>;
+
+export interface SchedulerDeps extends LoopDeps {
+  store: Store;
+  timeZone: string;
+  /** True while no run may start (emergency stop): what becomes due meanwhile counts as missed. */
+  paused(): boolean;
+}
+
+/** Tasks per transaction: ten thousand at once must not hold up a message. */
+const BATCH = 200;
+/** How often the clock is looked at: only so a clock that was set back is noticed when nothing else happens. */
+const WATCH_MS = 5 * 60_000;
+const SET_BACK_MS = 60_000;
+const MAX_FAILURES = 5;
+/** Slots kept per task. */
+const KEPT_SLOTS = 500;
+
+export function startScheduler(deps: SchedulerDeps): { stop(): void } {
+  const { store, clock, wake, paused } = deps;
+  const over = new AbortController();
+  let timer: { cancel(): void } | undefined;
+  let lastSeen = store.tasks.lastRecordedAt() ?? 0;
+
+  function pump(): void {
+    timer?.cancel();
+    if (over.signal.aborted || paused()) return;
+    const now = clock.now();
+    if (now < lastSeen - SET_BACK_MS) clockWasSetBack(deps, now);
+    lastSeen = now;
+    const due = store.tasks.due(now, BATCH);
+    if (due.length > 0) {
+      store.transaction(() => {
+        for (const task of due) fireDue(deps, task, now);
+        releaseWaiting(deps);
+      });
+      wake.emit('runs');
+    }
+    const next = store.tasks.nextDueAt(now);
+    if (due.length === BATCH) setImmediate(pump);
+    else timer = typeof next === 'number' ? clock.at(next, pump) : undefined;
+  }
+
+  async function watchClock(): Promise<void> {
+    while (!over.signal.aborted) {
+      await clock.sleep(WATCH_MS, over.signal);
+      pump();
+    }
+  }
+
+  const onEnded = (runId: number) => settle(deps, runId);
+  settle(deps, null);
+  wake.on('tasks', () => {
+    settle(deps, null);
+    pump();
+  });
+  wake.on('ended', onEnded);
+  pump();
+  void watchClock();
+  return {
+    stop(): void {
+      over.abort();
+      timer?.cancel();
+    },
+  };
+}
+
+/** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */
+function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
+  const { store, log } = deps;
+  const { starts, options, nextAt } = task;
+  if (nextAt === null || !isTimed(starts)) return;
+  let due: Due;
+  try {
+    due = decideDue({ schedule: starts, misfire: options.misfire, nextAt }, now);
+  } catch (error) {
+    // Its zone is gone, say. It must not stop the others, nor come again at once.
+    log.error({ taskId: task.id, err: error }, 'the times of a task cannot be computed');
+    haltTask(store, task.id, 'paused', now);
+    return void deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
+  }
+  store.tasks.setNext(task.id, due.nextAt ?? null);
+  if (due.missed) {
+    const { at: slotAt, count } = due.missed;
+    store.tasks.addSlot({ taskId: task.id, slotAt, state: 'missed', count, detail: 'nothing ran at the time', now });
+    log.warn({ taskId: task.id, count }, 'task slots missed');
+    if (starts.kind === 'once') deps.notifyOwner(`missed:${task.id}:${slotAt}`, taskNotices.missed(task), task.groupId);
+  }
+  for (const { at, late, missed } of due.fire) openSlot(deps, task, { ...inputOf(task, at), late, missed });
+  if (due.nextAt === undefined) endWhenOver(deps, { ...task, nextAt: null });
+}
+
+/** A slot that is there already stays as it is. */
+function openSlot(deps: SchedulerDeps, task: Task, input: TaskRunInput): void {
+  const { store, clock } = deps;
+  const { slotAt } = input;
+  if (store.tasks.hasSlot(task.id, slotAt)) return;
+  const slot = { taskId: task.id, slotAt, now: clock.now() };
+  const gate = gateOf(deps, task, slotAt);
+  if (gate.kind === 'wait') store.tasks.addSlot({ ...slot, state: 'waiting', input });
+  else if (gate.kind === 'run') {
+    const runId = enqueue(deps, task, input);
+    if (runId !== undefined) store.tasks.addSlot({ ...slot, state: 'running', runId });
+  } else {
+    store.tasks.addSlot({ ...slot, state: gate.kind, detail: gate.why });
+    passedBy(deps, task, slotAt, gate);
+  }
+}
+
+/** Looks at the slots that wait until none of them may go on: what becomes of one decides about the others. */
+function releaseWaiting(deps: SchedulerDeps): void {
+  const { store } = deps;
+  const isChanged = (slot: Slot) => {
+    const task = store.tasks.get(slot.taskId);
+    return task !== undefined && release(deps, task, slot);
+  };
+  while (store.tasks.waiting().filter(isChanged).length > 0);
+}
+
+/** Starts the run of a slot that waited, if it may start now. Returns whether it no longer waits. */
+function release(deps: SchedulerDeps, task: Task, { slotAt, input }: Slot): boolean {
+  const { store, clock } = deps;
+  const gate = gateOf(deps, task, slotAt);
+  if (gate.kind === 'wait' || !input) return false;
+  const slot = { taskId: task.id, slotAt, now: clock.now() };
+  if (gate.kind === 'run') {
+    const runId = enqueue(deps, task, input);
+    if (runId !== undefined) return store.tasks.startSlot(task.id, slotAt, runId);
+    return store.tasks.endSlot({ ...slot, state: 'skipped', detail: 'the same work was done before' });
+  }
+  store.tasks.endSlot({ ...slot, state: gate.kind, detail: gate.why });
+  passedBy(deps, task, slotAt, gate);
+  endWhenOver(deps, task);
+  return true;
+}
+
+/** Slots of one fate in a row become one row; of the first that is blocked the owner is told. */
+function passedBy({ store, notifyOwner }: SchedulerDeps, task: Task, slotAt: number, { kind, why }: Passed): void {
+  if (store.tasks.mergeSlot(task.id, slotAt, kind)) store.tasks.dropSlotBefore(task.id, slotAt);
+  else if (kind === 'blocked')
+    notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, why), task.groupId);
+}
+
+function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: number): GateDecision {
+  const { overlap, after, budgetMicroUsd } = task.options;
+  if (store.groups.chat(task.chatId)?.groupId !== task.groupId)
+    return { kind: 'skipped', why: 'its chat belongs to another group now' };
+  const spent = budgetMicroUsd === undefined ? 0 : (store.tasks.spent(task.id, startOfDay(clock.now(), timeZone)) ?? 0);
+  if (budgetMicroUsd !== undefined && spent >= budgetMicroUsd)
+    return { kind: 'skipped', why: 'its budget of the day is used up' };
+  const predecessors = after.flatMap((id) => {
+    const before = store.tasks.get(id);
+    if (!before) return [];
+    const isDue = before.state === 'active' && before.nextAt !== null && before.nextAt <= slotAt;
+    return [{ id, title: before.title, state: store.tasks.lastState(id, slotAt), isDue }];
+  });
+  // Every delivery of a hook counts: none is dropped because of the one before.
+  const earlierOpen = isTimed(task.starts) ? (store.tasks.otherOpen(task.id, slotAt) ?? 0) : 0;
+  return decideGate({ overlap, earlierOpen, predecessors });
+}
+
+/** Undefined when a run of this key is there. */
+function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInput): number | undefined {
+  const now = clock.now();
+  const { id, groupId, chatId, options } = task;
+  const { slotAt } = input;
+  const inChat = options.context === 'chat' ? store.groups.chat(chatId) : undefined;
+  return store.runs.enqueue({
+    key: input.key ?? `task:${id}:${slotAt}`,
+    kind: isTimed(task.starts) ? 'task' : 'hook',
+    groupId,
+    chatId,
+    session: inChat ? sessionName(inChat) : `task${id}-${slotAt}`,
+    runAt: now + Math.floor(clock.random() * options.jitterMs),
+    now,
+    taskId: id,
+    input,
+  });
+}
+
+/** Records how runs ended for their tasks (of one run or of all), then looks at the slots that waited for them. */
+function settle(deps: SchedulerDeps, runId: number | null): void {
+  const { store, clock, wake } = deps;
+  const started = store.transaction(() => {
+    const ended = store.tasks.endedSlots(runId);
+    for (const { taskId, slotAt, runState, error } of ended) {
+      const state = runState === 'dead' ? 'failed' : runState === 'done' ? 'done' : 'cancelled';
+      store.tasks.endSlot({ taskId, slotAt, state, detail: state === 'failed' ? (error ?? '') : '', now: clock.now() });
+      const task = store.tasks.get(taskId);
+      if (!task) continue;
+      store.tasks.pruneSlots(taskId, KEPT_SLOTS);
+      countFailures(deps, task, state === 'failed' ? (error ?? 'unknown error') : undefined);
+      endWhenOver(deps, task);
+    }
+    const mayStart = ended.length > 0 || runId === null;
+    if (mayStart) releaseWaiting(deps);
+    return mayStart;
+  });
+  if (started) wake.emit('runs');
+}
+
+/** One failing slot never stops the series; five in a row do, until a person looks at it. */
+function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task, error: string | undefined): void {
+  const failures = error === undefined ? 0 : task.failures + 1;
+  if (failures !== task.failures) store.tasks.setFailures(task.id, failures);
+  if (error === undefined || task.state !== 'active') return;
+  if (failures === 1)
+    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId);
+  if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
+  haltTask(store, task.id, 'paused', clock.now());
+  notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error), task.groupId);
+}
+
+/** A task without further times is over once its last slot is. */
+function endWhenOver({ store }: SchedulerDeps, task: Task): void {
+  if (!isTimed(task.starts) || task.state !== 'active' || task.nextAt !== null) return;
+  if (store.tasks.otherOpen(task.id, Number.MAX_SAFE_INTEGER) === 0) store.tasks.setState(task.id, 'done', null);
+}
+
+/** Times computed from a clock that was ahead would come far too late: computed anew. Slots that were worked on stay so. */
+function clockWasSetBack({ store, log }: SchedulerDeps, now: number): void {
+  log.warn({ now }, 'the clock was set back; next times of tasks are computed anew');
+  store.transaction(() => {
+    for (const { id, state, starts, nextAt } of store.tasks.open(null)) {
+      if (state !== 'active' || nextAt === null || !isTimed(starts)) continue;
+      const next = nextSlot(starts, now);
+      if (next !== undefined && next < nextAt) store.tasks.setNext(id, next);
+    }
+  });
+}

@@ -1,0 +1,165 @@
+// What agents, the owner and scripts may do with tasks: everything is checked here before anything is stored.
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Wake } from '../core/bells.js';
+import type { Clock } from '../core/clock.js';
+import { startOfDay } from '../core/day.js';
+import { PinchError } from '../core/errors.js';
+import { oneLine, shownLine } from '../core/one-line.js';
+import type { Chat } from '../core/types.js';
+import type { TaskRunInput } from '../runs/run-input.js';
+import { MAX_TITLE_CHARS } from '../runs/unattended.js';
+import type { TaskChange } from '../wire.js';
+import { badTask, taskOptions } from './options.js';
+import { inputOf, isTimed, type Starts, type Task } from './row-shapes.js';
+import { nextSlot, parseSchedule } from './schedule.js';
+import type { Store } from './store.js';
+import { nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
+
+export interface TasksDeps {
+  store: Store;
+  clock: Clock;
+  wake: Wake;
+  config: { timeZone: string };
+}
+
+/** Open tasks of a group, at most: what a page an agent has read can fill is limited. */
+const MAX_TASKS = 1_000;
+
+/** How the JSON API shows a task. */
+export interface TaskView extends Omit<Task, 'secret' | 'starts'>, TaskFacts {
+  starts: string;
+  /** The next three times in its zone. */
+  next: string[];
+}
+
+type Fields = NonNullable<TaskChange['fields']>;
+type NewTaskInput = Fields & { prompt: string };
+/** How it was made. Without a key each call makes a task; without `starts` the input says when. */
+type Made = { key?: string; starts?: Starts; budgetMicroUsd?: number };
+type Extra = Pick<TaskRunInput, 'key' | 'untrusted'>;
+
+export type Tasks = ReturnType<typeof createTasks>;
+
+export function createTasks(deps: TasksDeps) {
+  const { store } = deps;
+  const { timeZone } = deps.config;
+  return {
+    add: (input: NewTaskInput, chat: Chat, made: Made = {}): Task =>
+      store.transaction(() => addTask(deps, input, chat, made)),
+    /** Throws PinchError when it cannot be done. Returns the task as it is then; `chat` is where an update moves it to. */
+    change: (task: Task, change: TaskChange, chat?: Chat): Task =>
+      store.transaction(() => changeTask(deps, task, change, chat)),
+    start: (task: Task, extra: Extra): void => store.transaction(() => startTask(deps, task, extra)),
+    /** Of the group, of every group for null. */
+    open: (groupId: number | null): Task[] => store.tasks.open(groupId),
+    /** A task of the group (of any for null). Throws PinchError `not_found`; "not yours" and "not there" read the same. */
+    find(id: number, groupId: number | null): Task {
+      const task = store.tasks.get(id);
+      if (task && (groupId === null || task.groupId === groupId)) return task;
+      throw new PinchError('not_found', `there is no task ${id}`, { hint: 'the list of tasks has the numbers' });
+    },
+    view(task: Task): TaskView {
+      const { secret: _, starts, ...rest } = task;
+      return {
+        ...rest,
+        title: oneLine(rest.title, MAX_TITLE_CHARS),
+        starts: startsText(starts),
+        next: nextTimes(task),
+        ...factsOf(deps, task, 10),
+      };
+    },
+    details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
+    list: (groupId: number | null): string => taskList(store.tasks.open(groupId)),
+  };
+}
+
+function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slots: number): TaskFacts {
+  const today = startOfDay(clock.now(), config.timeZone);
+  const chatTitle = store.groups.chat(chatId)?.title ?? '?';
+  return { chatTitle, slots: store.tasks.slotsOf(id, slots), costTodayMicroUsd: store.tasks.spent(id, today) ?? 0 };
+}
+
+/** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
+function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, made: Made): Task {
+  const { store, clock, config } = deps;
+  const { key = `task:${randomUUID()}`, budgetMicroUsd } = made;
+  const known = store.tasks.byKey(key);
+  if (known) return known;
+  const { groupId } = chat;
+  if (groupId === null)
+    throw badTask(`the chat "${shownLine(chat.title, MAX_TITLE_CHARS)}" is not registered to a group`);
+  if ((store.tasks.openCount(groupId) ?? 0) >= MAX_TASKS)
+    throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
+  const now = clock.now();
+  const starts = made.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
+  const options = { ...taskOptions(store, input, { starts, groupId }), budgetMicroUsd };
+  const { prompt } = input;
+  const title = titleOf(input.title, prompt);
+  const secret = starts.kind === 'hook' ? randomBytes(24).toString('base64url') : null;
+  const times = { starts, nextAt: firstAt(starts, now), now };
+  const task = store.tasks.add({ key, groupId, chatId: chat.id, title, prompt, options, secret, ...times });
+  if (!task) throw new Error('a new task was not stored');
+  ring(deps);
+  return task;
+}
+
+function changeTask(deps: TasksDeps, task: Task, { action, fields = {} }: TaskChange, chat?: Chat): Task {
+  const { store, clock } = deps;
+  if (task.state === 'cancelled') throw badTask(`task ${task.id} is cancelled`, 'schedule a new one');
+  if (action === 'update') updateTask(deps, task, fields, chat);
+  if (action === 'pause') haltTask(store, task.id, 'paused', clock.now());
+  if (action === 'cancel') haltTask(store, task.id, 'cancelled', clock.now());
+  if (action === 'resume') {
+    const nextAt = firstAt(task.starts, clock.now());
+    if (nextAt === null && isTimed(task.starts))
+      throw badTask(`task ${task.id} has no further times`, 'give it a new one');
+    store.tasks.setState(task.id, 'active', nextAt);
+  }
+  if (action === 'run') startTask(deps, task, {});
+  ring(deps);
+  return store.tasks.get(task.id) ?? task;
+}
+
+function updateTask({ store, clock, config }: TasksDeps, task: Task, fields: Fields, chat: Chat | undefined): void {
+  const now = clock.now();
+  const isNewTime = [fields.cron, fields.every, fields.at].some((value) => value !== undefined);
+  if (!isNewTime && fields.tz !== undefined)
+    throw badTask('a time zone alone changes nothing', 'give cron or at with it');
+  const starts = isNewTime ? parseSchedule(fields, { now, timeZone: config.timeZone }) : task.starts;
+  const { id, chatId, groupId } = { ...task, ...(chat?.groupId && { chatId: chat.id, groupId: chat.groupId }) };
+  const options = taskOptions(store, fields, { starts, groupId, task });
+  const { prompt = task.prompt } = fields;
+  const title = titleOf(fields.title ?? task.title, prompt);
+  const nextAt = isNewTime ? firstAt(starts, now) : task.nextAt;
+  store.tasks.change({ id, chatId, groupId, title, prompt, starts, options, nextAt });
+  if (isNewTime && task.state === 'done') store.tasks.setState(id, 'active', nextAt);
+}
+
+/** No further slot, and none of those that wait; a run that works goes on. In the caller's transaction. */
+export function haltTask(store: Store, id: number, state: 'paused' | 'cancelled', now: number): void {
+  store.tasks.setState(id, state, null);
+  store.tasks.dropWaiting(id, null, `the task was ${state}`, now);
+  store.runs.cancelOfTask(id, now);
+}
+
+/** One slot of the task now, whatever its times are; the scheduler makes it a run. */
+function startTask(deps: TasksDeps, task: Task, extra: Extra): void {
+  const { store, clock } = deps;
+  const now = clock.now();
+  let slotAt = now;
+  while (store.tasks.hasSlot(task.id, slotAt)) slotAt += 1;
+  const input = { ...inputOf(task, slotAt), ...extra };
+  store.tasks.addSlot({ taskId: task.id, slotAt, state: 'waiting', input, now });
+  ring(deps);
+}
+
+const ring = ({ store, wake }: TasksDeps) => store.afterCommit(() => wake.emit('tasks'));
+
+function firstAt(starts: Starts, now: number): number | null {
+  return isTimed(starts) ? (nextSlot(starts, now) ?? null) : null;
+}
+
+/** One line: it stands in lists beside what we say ourselves. */
+function titleOf(title: string | undefined, prompt: string): string {
+  return oneLine(title ?? '', MAX_TITLE_CHARS) || oneLine(prompt.trim().split('\n')[0] ?? '', 60) || 'Untitled';
+}

@@ -1,0 +1,125 @@
+// What people and models read about tasks: times in their zone, lines of a list, notes for runs that nobody asked for just now. Pure.
+import { oneLine, printable, quoted, shownLine } from '../core/one-line.js';
+import { timeText } from '../core/times.js';
+import { MAX_TITLE_CHARS, taskName } from '../runs/unattended.js';
+import { isTimed, type SlotView, type Starts, type Task } from './row-shapes.js';
+import { nextSlots } from './schedule.js';
+
+const UNITS = [
+  ['w', 604_800_000],
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const;
+
+/** 5400000 as `1h30m`. */
+export function durationText(ms: number): string {
+  let left = ms;
+  const parts = UNITS.map(([unit, size]) => {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    return count > 0 ? `${count}${unit}` : '';
+  });
+  return parts.join('') || '0s';
+}
+
+export function startsText(starts: Starts): string {
+  switch (starts.kind) {
+    case 'cron':
+      return `cron \`${starts.cron}\` (${starts.timeZone})`;
+    case 'every':
+      return `every ${durationText(starts.everyMs)}`;
+    case 'once':
+      return `once (${starts.timeZone})`;
+    case 'hook':
+      return starts.signed ? 'when its hook is called, signed with the time' : 'when its hook is called';
+    case 'files':
+      return `when a file \`${oneLine(starts.pattern, 100).replaceAll('`', '')}\` appears in inbox/`;
+  }
+}
+
+/** The next three times in the task's zone, as text; empty when there are none. */
+export function nextTimes({ starts, state, nextAt }: Task): string[] {
+  if (state !== 'active' || nextAt === null || !isTimed(starts)) return [];
+  return [nextAt, ...nextSlots(starts, nextAt, 2)].map((at) => timeText(at, starts.timeZone));
+}
+
+/** Whoever made a task chose its title, and whatever failed its error. */
+const MAX_ERROR_CHARS = 500;
+
+/** What the asker is told about a new or changed task: when it comes next. */
+export function taskConfirmation(task: Task): string {
+  const times = nextTimes(task);
+  const state = task.state === 'active' ? 'scheduled' : task.state;
+  const zone = 'timeZone' in task.starts ? ` (${task.starts.timeZone})` : '';
+  const next = times.length > 0 ? ` Next: ${times.join(' · ')}${zone}.` : '';
+  return `${taskName(task)} is ${state}, ${startsText(task.starts)}.${next}`;
+}
+
+/** More than that is no list any more. */
+const MAX_LISTED = 50;
+
+export function taskList(tasks: Task[]): string {
+  const more = tasks.length - MAX_LISTED;
+  const lines = tasks.slice(0, MAX_LISTED).map(taskLine);
+  return [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n') || 'There are no tasks.';
+}
+
+function taskLine(task: Task): string {
+  const { id, title, state, failures, starts } = task;
+  const [next] = nextTimes(task);
+  const notes = [
+    state === 'active' ? '' : state,
+    failures > 0 ? `failed ${failures} times in a row` : '',
+    next ? `next ${next}` : '',
+  ];
+  return [`**${id}** ${shownLine(title, MAX_TITLE_CHARS)}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
+}
+
+export interface TaskFacts {
+  chatTitle: string;
+  /** Newest first. */
+  slots: SlotView[];
+  costTodayMicroUsd: number;
+}
+
+/** All there is to know. */
+export function taskDetails(task: Task, facts: TaskFacts, timeZone: string): string {
+  const { chatTitle, slots, costTodayMicroUsd } = facts;
+  const { misfire, overlap, context, after, check, budgetMicroUsd } = task.options;
+  const dollars = (microUsd: number) => `$${(microUsd / 1e6).toFixed(2)}`;
+  const limit = budgetMicroUsd === undefined ? '' : ` of ${dollars(budgetMicroUsd)}`;
+  const times = nextTimes(task);
+  const rules = [`misfire ${misfire}`, `overlap ${overlap}`, `context ${context}`];
+  if (after.length > 0) rules.push(`after ${after.join(', ')}`);
+  if (check) rules.push('with a check script');
+  return [
+    taskLine(task),
+    `To: ${shownLine(chatTitle, MAX_TITLE_CHARS)} (${rules.join(', ')}); cost today: ${dollars(costTodayMicroUsd)}${limit}`,
+    ...(times.length > 0 ? [`Next: ${times.join(' · ')}`] : []),
+    `> ${printable(task.prompt).replaceAll('\n', '\n> ')}`,
+    ...slots.map((slot) => slotLine(slot, timeZone)),
+  ].join('\n');
+}
+
+function slotLine({ slotAt, state, count, detail, runId, delivery }: SlotView, timeZone: string): string {
+  const facts = [
+    count > 1 ? `${state} ×${count}` : state,
+    runId === null ? '' : `run ${runId}`,
+    delivery === null ? '' : `message ${delivery}`,
+    shownLine(detail, MAX_ERROR_CHARS),
+  ];
+  return `- ${timeText(slotAt, timeZone)}: ${facts.filter(Boolean).join(', ')}`;
+}
+
+/** What the owner is told. */
+export const taskNotices = {
+  failed: (task: Task, error: string): string =>
+    `${taskName(task)} failed. ${quoted(error)}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
+  paused: (task: Task, failures: number, error: string): string =>
+    `${taskName(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused. ${quoted(error)}\n\n\`/task ${task.id} resume\` starts it again.`,
+  blocked: (task: Task, why: string): string => `${taskName(task)} did not run: ${why}.`,
+  missed: (task: Task): string =>
+    `${taskName(task)} was due while this machine was off; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,
+};

@@ -1,0 +1,67 @@
+// Modules stand on floors (design: one domain, one folder): a file imports from its own module and from the floors below, never up, never
+// from beside. Types count as well. Reads every import of src/; what skills bring is checked like our own.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const src = join(import.meta.dirname, '..', 'src');
+
+/** From the top; modules of one floor do not know each other. */
+const floors = [
+  ['main', 'cli'],
+  ['store'],
+  ['page'],
+  ['ops'],
+  ['chats'],
+  ['tasks'],
+  ['runs'],
+  ['model', 'sandbox', 'delivery'],
+  ['gateway', 'channels'],
+  ['groups'],
+  ['core'],
+  ['wire'],
+];
+
+const height = new Map(floors.flatMap((modules, depth) => modules.map((name) => [name, floors.length - depth])));
+/** The folder below src/, or the name of a file that lies in src/ itself. */
+const moduleOf = (file: string): string => relative(src, file).split(/[/\\]/)[0]?.replace(/\.ts$/, '') ?? '';
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.includes('.test.') && !name.split('/').includes('testing'))
+  .map((name) => join(src, name));
+
+function importsOf(file: string): string[] {
+  const specifiers = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g);
+  return [...specifiers].map(([, specifier = '']) => resolve(dirname(file), specifier.replace(/\.js$/, '.ts')));
+}
+
+test('every folder and file of src/ has its floor', () => {
+  expect([...new Set(files.map(moduleOf))].filter((name) => !height.has(name))).toEqual([]);
+});
+
+test('no import goes up, or to a module beside', () => {
+  const wrong = files.flatMap((file) => {
+    const own = moduleOf(file);
+    const isWrong = (target: string) =>
+      moduleOf(target) !== own && (height.get(moduleOf(target)) ?? 99) >= (height.get(own) ?? 0);
+    return importsOf(file)
+      .filter(isWrong)
+      .map((target) => `${relative(src, file)} → ${relative(src, target)}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('no module imports itself in a circle', () => {
+  const state = new Map<string, 'open' | 'done'>();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]): void => {
+    if (state.get(file) === 'done') return;
+    if (state.get(file) === 'open')
+      return void circles.push([...path.slice(path.indexOf(file)), file].map((at) => relative(src, at)).join(' → '));
+    state.set(file, 'open');
+    for (const target of importsOf(file).filter((name) => files.includes(name))) visit(target, [...path, file]);
+    state.set(file, 'done');
+  };
+  for (const file of files) visit(file, []);
+  expect(circles).toEqual([]);
+});
