@@ -2,6 +2,7 @@
 // unreported, no container left behind.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import type { Chat, User } from 'grammy/types';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { containersOf, type DaemonProcess, eventually, newHome, startDaemon } from '../e2e/harness.js';
@@ -153,6 +154,43 @@ describe('kill -9', () => {
     expect(JSON.stringify(body)).not.toContain('"dead"');
     await eventually(() => (seen().length === 3 ? true : undefined), 'all three seen');
     expect(seen()).toEqual(['first message', 'second message', 'third message']);
+  });
+
+  test('a message that comes during the last reply: two answers, in order, and a death after the first repeats nothing', async () => {
+    model.push({ text: 'the first answer', waitMs: 1_500 }, thinking);
+    tg.userSends(chat, olga, 'first question');
+    await model.waitForRequests(1);
+    tg.userSends(chat, olga, 'second question');
+    await started(1, 'steered');
+    // The model is asked again only after the host has the first answer.
+    await model.waitForRequests(2);
+    await crash();
+    model.push({ text: 'the second answer' });
+    daemon = await start();
+    await settle(1);
+    expect(replies()).toEqual(['the first answer', 'the second answer']);
+    expect(model.requests).toHaveLength(3);
+    expect(model.rejections()).toEqual([]);
+  });
+
+  test('a reply that was complete when the daemon died, and a message since: two answers', async () => {
+    tg.faults.always('sendMessage', { hangMs: Number.POSITIVE_INFINITY, dropConnection: true });
+    model.push({ text: 'the first answer' });
+    tg.userSends(chat, olga, 'first question');
+    await tg.waitForRequest('sendMessage');
+    await crash();
+    // As if the report had been lost: the run is open again, its answer queued nowhere.
+    const db = new Database(join(home, 'data', 'pinch.db'));
+    db.exec(`DELETE FROM outbox; UPDATE runs SET state = 'ready', finished_at = NULL`);
+    db.close();
+    tg.faults.clear();
+    tg.userSends(chat, olga, 'second question');
+    model.push({ text: 'the second answer' });
+    daemon = await start();
+    await tg.waitForSent((sent) => sent.plain === 'the second answer');
+    await settle(1);
+    expect(replies()).toEqual(['the first answer', 'the second answer']);
+    expect(model.requests).toHaveLength(2);
   });
 
   test('ten times at random moments: every message answered, each seen once', async () => {
