@@ -244,3 +244,11 @@ export function fillHistory(scene: Scene, count: number): void {
     })();
   });
 }
+
+/** Messages of the run that may still go out. */
+export function queuedOf({ daemon, runId }: AttackScene): number {
+  const db = new Database(join(daemon.home, 'data', 'pinch.db'), { readonly: true });
+  const queued = db.prepare(`SELECT count(*) FROM outbox WHERE state = 'queued' AND run_id = ?`).pluck().get(runId);
+  db.close();
+  return z.number().parse(queued);
+}

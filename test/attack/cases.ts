@@ -2,7 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { z } from 'zod';
 import { eventually } from '../e2e/harness.js';
+import { chatTexts } from '../e2e/talk.js';
 import {
   type AttackCase,
   addMedia,
@@ -11,6 +13,7 @@ import {
   fillHistory,
   noContainers,
   outboxFiles,
+  queuedOf,
   refusals,
   stopRun,
   timelineBytes,
@@ -57,6 +60,34 @@ export const cases: AttackCase[] = [
     program: 'held-bodies',
     input: { path: '/v1/messages', bytes: 30 * MB, times: 24, finish: true },
     // Reading one such body into objects.
+  },
+  {
+    name: 'model calls that are cheap to send and dear to read',
+    program: 'odd-bodies',
+    check: ({ answer }) => {
+      for (const status of Object.values(z.record(z.string(), z.number()).parse(answer)))
+        expect([400, 413]).toContain(status);
+    },
+  },
+  {
+    name: 'one long text of markup each, 26 times, then /stop',
+    program: 'sends',
+    input: { times: 26, length: 100_000 },
+    async after(scene) {
+      const began = Date.now();
+      await stopRun(scene);
+      await eventually(async () => (await chatTexts(scene.daemon, 'out')).includes('Stopped.'), 'the answer to /stop');
+      console.info(`/stop was answered after ${Date.now() - began} ms`);
+      expect(queuedOf(scene)).toBe(0);
+    },
+    check: ({ answer }) => expect(answer).toEqual({ 200: 1, 429: 25 }),
+  },
+  {
+    name: 'texts of every kind of markup, as many as may be sent',
+    program: 'sends',
+    input: { times: 40, length: 3_400 },
+    check: ({ answer }) =>
+      expect(z.record(z.string(), z.number()).parse(answer)).toMatchObject({ 429: expect.any(Number) }),
   },
   {
     name: 'a flood of 5,000 calls',
