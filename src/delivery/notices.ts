@@ -39,7 +39,7 @@ export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDe
     lately.set(groupId, [...times, now].slice(-MAX_AN_HOUR));
     return times.length >= MAX_AN_HOUR;
   };
-  return (key: string, text: string, aboutGroup?: number): number => {
+  return (key: string, text: string, aboutGroup?: number): number | undefined => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
     const web = { channel: 'web', address: 'owner', kind: 'direct' as const, title: 'Web chat', now };
@@ -47,7 +47,7 @@ export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDe
     const chat =
       chats.find(({ kind, channel }) => kind === 'direct' && !unreachable.has(channel)) ?? store.groups.seenChat(web);
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
-    if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return chat.id;
+    if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
     queueMicrotask(() => wake.emit('outbox'));
     return chat.id;

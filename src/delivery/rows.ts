@@ -49,6 +49,9 @@ export function createOutbox({ run, all, value, values, count }: Statements) {
     endOfRun: count<[runId: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
     ),
+    endOfAll: count<[error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?1 WHERE state = 'queued' AND run_id IS NOT NULL`,
+    ),
     endOfChat: count<[chatId: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1 AND run_id IS NOT NULL`,
     ),

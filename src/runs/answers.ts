@@ -3,7 +3,7 @@
 //    messages that came meanwhile (`POST /runs/:id/answer`), or it is done (`POST /runs/:id/finish`).
 // 2. Its key is the run and the step, the place of the reply in the session history; so it goes out once, whoever reports it how often.
 // 3. The runner writes a reply to its history first, tells the host next, and only then lets anything follow it. So whatever dies in between,
-//    only the last reply of a history can be one the host does not have, and the next attempt reports it again before it goes on.
+//    only a run's last reply can be one the host does not have, and its next attempt reports it again before it goes on.
 // 4. Tools (`send_message`, `send_file`, `ask`) add rows while the run works, keyed by run and call; notices and answers to commands are the host's own.
 // 5. Delivery alone talks to channels: per chat in the order of the rows, each until the provider took it or it is a dead letter.
 

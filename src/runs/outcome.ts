@@ -19,6 +19,8 @@ interface Failed {
   errorClass: ErrorClass;
   message: string;
   retryAfterMs?: number | undefined;
+  /** What the runner had read, when it is a runner that says so. */
+  handledMessageIds?: number[];
 }
 
 /** How an attempt ended, wherever the news came from: a runner's report is one of these. Released: we stop, it does not count. */
@@ -87,24 +89,26 @@ const runKey = (run: Run, messageIds: number[]) => `msg:${run.chatId}:${messageI
 
 /** Has the next run carry these messages of a message run that is over. */
 function splitOff(store: Store, run: Run, messageIds: number[], now: number): void {
-  const last = messageIds.at(-1);
-  if (run.kind !== 'message' || last === undefined) return;
-  for (const id of messageIds) store.runs.detachMessage(run.id, id);
+  if (run.kind !== 'message' || messageIds.length === 0) return;
   const next = store.runs.enqueue({ ...run, key: runKey(run, messageIds), runAt: now, now });
-  if (next !== undefined) store.runs.attachMessages(next, run.chatId, last);
+  if (next !== undefined) store.runs.moveMessages(run.id, next, messageIds);
 }
 
 /**
- * What follows when a run is given up: messages that no runner was given go on in a run of their own, and the owner and the chat are told.
+ * What follows when a run is given up: messages that its runner never read go on in a run of their own, and the owner and the chat are told.
  * Of a task, the scheduler tells what it means for the series. In the caller's transaction.
  */
 export function recordBurial(
-  { store, notifyOwner }: Pick<OutcomeDeps, 'store' | 'notifyOwner'>,
+  { store, notifyOwner, clock }: Pick<OutcomeDeps, 'store' | 'notifyOwner' | 'clock'>,
   run: Run,
   why: string,
-  now: number,
+  handled?: number[],
 ): void {
-  splitOff(store, run, store.runs.messagesNotHanded(run.id), now);
+  const now = clock.now();
+  const ids = store.messages.ofRun(run.id).map(({ id }) => id);
+  const left = handled ? ids.filter((id) => !handled.includes(id)) : store.runs.messagesNotHanded(run.id);
+  // When no runner had any of them, a run of their own would end as this one did: they stay, for whoever tries it again.
+  if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
   const told = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
   const sorry = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
@@ -130,7 +134,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   );
   if (next.kind === 'bury') {
     store.runs.bury(lease, { now, errorClass, error });
-    return recordBurial(deps, run, runNotices.dead(run, group, errorClass, error), now);
+    return recordBurial(deps, run, runNotices.dead(run, group, errorClass, error), failure.handledMessageIds);
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;

@@ -28,6 +28,7 @@ let dropMedia: () => Promise<void>;
 let notices: string[];
 /** Where the owner is told. */
 let ownerChat: number;
+let isStopped = false;
 let ids: { groupId: number; chatId: number };
 
 const network = async () => {
@@ -69,6 +70,7 @@ beforeEach(() => {
   store.groups.assignChat(chat.id, group.id);
   ids = { groupId: group.id, chatId: chat.id };
   ownerChat = chat.id;
+  isStopped = false;
   queue = start('me');
 });
 
@@ -88,6 +90,7 @@ const start = (leaseOwner: string) =>
       },
     },
     paused: () => false,
+    stopped: () => isStopped,
     onSandboxDown: () => undefined,
     onRunDone: () => dropMedia(),
     promptMessages: messagesOf,
@@ -295,4 +298,49 @@ test('a run given up after failures tells the chat as well when the owner is tol
   }
   expect(stateOf(runId)).toMatchObject({ state: 'dead' });
   expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining('gave up') }]);
+});
+
+test('a run given up before any runner had it keeps its messages, for whoever tries it again', async () => {
+  container = Promise.reject(new Error('no such image'));
+  container.catch(() => undefined);
+  const { runId, messageId } = await say('hello');
+  for (let attempt = 1; attempt < 12; attempt++) await clock.advance(3_600_000);
+  expect(stateOf(runId)).toMatchObject({ state: 'dead' });
+  expect(store.messages.ofRun(runId).map(({ id }) => id)).toEqual([messageId]);
+  expect(store.runs.list('ready', 5)).toEqual([]);
+});
+
+test('a message that was steered in but that the runner never read goes on when its run is given up', async () => {
+  const { runId, messageId } = await say('poison');
+  const failure = { outcome: 'failed' as const, errorClass: 'invalid_request' as const, message: 'no' };
+  queue.onFinish(runId, { ...failure, handledMessageIds: [messageId] });
+  await clock.advance(60_000);
+  const late = await say('innocent', runId);
+  queue.onFinish(runId, { ...failure, handledMessageIds: [messageId] });
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'dead' });
+  expect(sent.at(-1)).toMatchObject({ type: 'run', run: { messages: [{ id: late.messageId }] } });
+});
+
+test('killed in the middle of an emergency stop: the next start ends what was left', async () => {
+  const { runId } = await say('hello');
+  const now = clock.now();
+  store.outbox.add({ key: `${runId}:a`, chatId: ids.chatId, runId, text: 'flood', now });
+  store.outbox.add({ key: 'notice:x', chatId: ids.chatId, runId: null, text: 'of the host', now });
+  isStopped = true;
+  queue = start('restarted');
+  await settled();
+  expect(stateOf(runId)).toMatchObject({ state: 'cancelled' });
+  expect(store.outbox.list(5).map(({ key, state }) => [key, state])).toEqual([
+    ['notice:x', 'queued'],
+    [`${runId}:a`, 'dead'],
+  ]);
+});
+
+test('an emergency stop takes back what an ended run still sends', async () => {
+  const { runId, messageId } = await say('hello');
+  queue.onFinish(runId, { outcome: 'done', text: 'a long answer', step: 2, handledMessageIds: [messageId] });
+  await settled();
+  queue.cancelAll();
+  expect(store.outbox.list(1)).toMatchObject([{ state: 'dead' }]);
 });

@@ -12,6 +12,8 @@ export interface QueueDeps extends OutcomeDeps {
   pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
   /** True while no run may start (emergency stop, engine down). */
   paused(): boolean;
+  /** True after an emergency stop, until it is resumed. */
+  stopped(): boolean;
   /** The engine did not answer; the supervisor finds out when it does again and rings `runs`. */
   onSandboxDown(error: unknown): void;
   /** The run is over for good: what was fetched for it can go. */
@@ -66,6 +68,8 @@ export function startQueue(deps: QueueDeps) {
     timer = due === undefined ? undefined : clock.at(due, pump);
   }
 
+  // Killed in the middle of an emergency stop: what it did not get to is done now.
+  if (floor.stopped()) endEverything(floor);
   releaseForeignLeases(floor);
   wake.on('runs', pump);
   wake.on('steer', (runId) => void steer(floor, runId));
@@ -80,11 +84,8 @@ export function startQueue(deps: QueueDeps) {
     },
     /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
     cancelAll(): void {
-      store.runs.requestCancelAll();
-      for (const [runId, entry] of active) {
-        store.outbox.endOfRun(runId, 'emergency stop');
-        entry.settle({ outcome: 'cancelled' });
-      }
+      endEverything(floor);
+      for (const entry of active.values()) entry.settle({ outcome: 'cancelled' });
     },
     /** Claims nothing more and gives running work back uncounted. The containers are the pool's to end. */
     async stop(): Promise<void> {
@@ -96,13 +97,21 @@ export function startQueue(deps: QueueDeps) {
   };
 }
 
+/** Nothing that works is tried again, and nothing that runs said and nobody has read yet goes out. */
+function endEverything({ store }: Floor): void {
+  store.transaction(() => {
+    store.runs.requestCancelAll();
+    store.outbox.endOfAll('emergency stop');
+  });
+}
+
 function releaseForeignLeases(floor: Floor): void {
   const { store, clock, leaseOwner } = floor;
   const now = clock.now();
   store.transaction(() => {
     for (const run of store.runs.releaseForeignLeases(leaseOwner, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
-      if (run.state === 'dead') recordBurial(floor, run, runNotices.cutOff(run), now);
+      if (run.state === 'dead') recordBurial(floor, run, runNotices.cutOff(run));
     }
   });
 }
@@ -195,8 +204,8 @@ async function steer({ active, store, clock, log, promptMessages }: Floor, runId
   try {
     const unseen = (await promptMessages(runId)).filter((message) => !entry.given.has(message.id));
     if (unseen.length === 0 || active.get(runId) !== entry) return;
+    if (!entry.worker.send({ type: 'steer', runId, messages: unseen })) return;
     for (const message of unseen) entry.given.add(message.id);
-    entry.worker.send({ type: 'steer', runId, messages: unseen });
     store.transaction(() => {
       store.runs.handOver(runId, [...entry.given]);
       store.events.add(runId, clock.now(), 'steered', { messages: unseen.length });

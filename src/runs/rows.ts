@@ -64,8 +64,9 @@ function createEnqueue({ run, value, values, count }: Statements) {
     copyMessages: run<[from: number, to: number]>(
       'INSERT OR IGNORE INTO run_messages (run_id, message_id) SELECT ?2, message_id FROM run_messages WHERE run_id = ?1',
     ),
-    detachMessage: run<[runId: number, messageId: number]>(
-      'DELETE FROM run_messages WHERE run_id = ?1 AND message_id = ?2',
+    moveMessages: run<[from: number, to: number, messageIds: number[]]>(
+      `UPDATE run_messages SET run_id = ?2, handed = 0
+       WHERE run_id = ?1 AND message_id IN (SELECT value FROM json_each(?3))`,
     ),
     /** Messages of the run that no runner was given, oldest first. */
     messagesNotHanded: values<[runId: number], number>(

@@ -32,14 +32,18 @@ export function createHost(port: number) {
     const reason = refused.data?.error.message ?? `the host answered ${response.status} to ${path}`;
     throw new HostRefusal(reason, response.status);
   }
-  /** Repeats the call until the host took it. Throws when the host refuses it, or when `signal` aborts. */
-  async function insist(path: string, body: unknown, signal?: AbortSignal): Promise<void> {
+  /** Repeats the call until the host took it. Throws when the host refuses it for good, or when `signal` aborts. */
+  async function insist(
+    path: string,
+    body: unknown,
+    mayTakeItLater: (status: number) => boolean,
+    signal?: AbortSignal,
+  ) {
     for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
       try {
         return void (await call(path, body, signal));
       } catch (error) {
-        const mayTakeItLater = !(error instanceof HostRefusal) || error.status === 429 || error.status >= 500;
-        if (!mayTakeItLater || signal?.aborted) throw error;
+        if ((error instanceof HostRefusal && !mayTakeItLater(error.status)) || signal?.aborted) throw error;
         await systemClock.sleep(pauseMs, signal);
       }
     }
@@ -68,11 +72,21 @@ export function createHost(port: number) {
       const lost = (error: unknown) => console.error('event not delivered', error);
       events = events.then(() => call(`/runs/${runId}/events`, body)).catch(lost);
     },
-    /** A text with which the model ended; resolves when the host has it for good. Throws the host's reason when it refuses. */
-    answer: (runId: number, end: AnswerReport, signal: AbortSignal) => insist(`/runs/${runId}/answer`, end, signal),
+    /** A text with which the model ended; true when the host has it for good, false when the run has sent so much that it has to end first. */
+    async answer(runId: number, end: AnswerReport, signal: AbortSignal): Promise<boolean> {
+      try {
+        await insist(`/runs/${runId}/answer`, end, (status) => status >= 500, signal);
+        return true;
+      } catch (error) {
+        if (error instanceof HostRefusal && error.status === 429) return false;
+        throw error;
+      }
+    },
     /** After all events. Never rejects: when the report is refused, the next attempt finds the answer in the history. */
     finish(runId: number, report: FinishReport): Promise<unknown> {
-      const taken = events.then(() => insist(`/runs/${runId}/finish`, report));
+      const taken = events.then(() =>
+        insist(`/runs/${runId}/finish`, report, (status) => status >= 500 || status === 429),
+      );
       return taken.catch((error) => console.error(`report ${runId} not taken`, error));
     },
     /** Queues a message; throws the host's reason when it refuses. */

@@ -182,6 +182,60 @@ test('an attempt that died after the last reply: the next one, which carries mor
   expectClean();
 });
 
+test('a run that has sent too much ends with its reply: the message that came meanwhile is the next run’s', async () => {
+  const late: Step = () => {
+    bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(2, 'one more')] });
+    return { text: 'first', delayMs: 50 };
+  };
+  await withScript([late]);
+  bench.host.beforeTaking.push((action) => {
+    if (action === 'answer') throw new Error('too many');
+  });
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'first', handledMessageIds: [1] });
+  expect(bench.fake.requests).toHaveLength(1);
+});
+
+test('the last allowed model call takes no message in that nobody would work on', async () => {
+  const limits = { maxTokens: 4_000, maxModelCalls: 1, wallClockMs: 900_000 };
+  const late: Step = () => {
+    bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(2, 'one more')] });
+    return { text: 'first', delayMs: 50 };
+  };
+  await withScript([late]);
+  expect(await bench.run({ limits })).toMatchObject({ outcome: 'done', text: 'first', handledMessageIds: [1] });
+});
+
+test('a run that stops because it is stuck takes no message in that nobody would work on', async () => {
+  const same = { content: [use('bash', { command: 'echo same' })] };
+  const last: Step = () => {
+    bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(2, 'do it otherwise')] });
+    return { content: [use('bash', { command: 'echo same' })], delayMs: 20 };
+  };
+  await withScript([same, same, last]);
+  expect(await bench.run()).toMatchObject({ text: expect.stringContaining('repeated'), handledMessageIds: [1] });
+});
+
+test('its reply was not handed over, another run went on in the session, and a message came: the reply is handed over first', async () => {
+  await withScript([{ text: 'for one' }, { text: 'for two' }, { text: 'for three' }]);
+  await bench.run();
+  await bench.run({ id: 2, messages: [testMessage(2, 'other')] });
+  const messages = [testMessage(1, 'hello'), testMessage(3, 'and this')];
+  expect(await bench.run({ attempt: 2, messages })).toMatchObject({ text: 'for three', handledMessageIds: [1, 3] });
+  expect(bench.host.answers).toEqual([{ runId: 1, step: 2, text: 'for one' }]);
+});
+
+test('a reply that was cut, its continuation failed, and a message since: the first part is not lost', async () => {
+  await withScript([
+    { text: 'The first half', stopReason: 'max_tokens' },
+    { fault: 401, type: 'authentication_error' },
+    { text: 'new' },
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'failed', errorClass: 'auth' });
+  const messages = [testMessage(1, 'hello'), testMessage(2, 'more')];
+  expect(await bench.run({ attempt: 2, messages })).toMatchObject({ text: 'new' });
+  expect(bench.host.answers).toMatchObject([{ runId: 1, text: 'The first half' }]);
+});
+
 test('a reply of our own (a limit) is handed over like one of the model', async () => {
   const limits = { maxTokens: 4_000, maxModelCalls: 1, wallClockMs: 900_000 };
   await withScript([{ content: [use('bash', { command: 'true' })] }, { text: 'going on' }]);

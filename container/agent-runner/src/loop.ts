@@ -5,7 +5,17 @@ import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { ToolResult, ToolUse } from './records.js';
-import { lastReply, textBlock, textOf, toMessages, toolResult, toolUses } from './records.js';
+import {
+  type Block,
+  isEnd,
+  lastReply,
+  lastSpoken,
+  textBlock,
+  textOf,
+  toMessages,
+  toolResult,
+  toolUses,
+} from './records.js';
 
 const MAX_CUT_REPLIES = 2;
 const SAME_STEP_LIMIT = 3;
@@ -17,16 +27,24 @@ export type Outcome =
   | ({ outcome: 'failed' } & ReturnType<typeof classifyError>);
 
 /** `lastStep` is the last calls with their results, `sameSteps` how often in a row they were the same. */
-const newProgress = (maxTokens: number) => ({ maxTokens, cutReplies: 0, shrunk: false, lastStep: '', sameSteps: 0 });
+const newProgress = (maxTokens: number, callsLeft: number) => ({
+  maxTokens,
+  callsLeft,
+  cutReplies: 0,
+  shrunk: false,
+  lastStep: '',
+  sameSteps: 0,
+});
 type Progress = ReturnType<typeof newProgress>;
 
 /** A reply in our own words, in the history as well, so that the model knows and a second attempt finds it. */
 function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'): Outcome {
-  const content = [textBlock(text)];
-  const step = session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content });
-  return { outcome: 'done', text, step };
+  session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content: [textBlock(text)] });
+  return { outcome: 'done', ...lastReply(session.records) };
 }
 
+/** For a run that ends here: what people wrote and nobody would work on stays with the host for the next run. */
+const NO_NEWS: Block[] = [];
 const MEANWHILE = textBlock('[sent while you were working]');
 
 /** Messages the session does not know yet. Once the run was stopped, what people wrote stays with the host for the next run. */
@@ -34,18 +52,18 @@ const news = ({ session, messages, signal }: RunContext): PromptMessage[] =>
   signal.aborted ? [] : messages.filter(({ id }) => !session.knows(id));
 
 /**
- * When messages came meanwhile: hands the reply with which the model ended to the host, before anything follows it in the history. So only
- * the last reply of a history can be one that the host does not have, and a second attempt knows which.
+ * When messages came meanwhile: hands a reply with which the model ended to the host, before anything follows it in the history. So only the
+ * last reply of a run can be one that the host does not have. False when the run has to end with it: the messages are then the next run's.
  */
-export async function handOverEnd(context: RunContext): Promise<void> {
-  const end = lastReply(context.session.records);
-  if (end.text !== '' && news(context).length > 0) await context.host.answer(context.run.id, end, context.signal);
+export async function handOverEnd(context: RunContext, end: AnswerReport): Promise<boolean> {
+  if (end.text === '' || news(context).length === 0) return true;
+  return context.host.answer(context.run.id, end, context.signal);
 }
 
 /** Appends results, then the messages the session does not know yet, as one user message. False when there is neither. */
 export async function answer(context: RunContext, results: ToolResult[], intro = [MEANWHILE]): Promise<boolean> {
   const { session } = context;
-  const fresh = news(context);
+  const fresh = intro === NO_NEWS ? [] : news(context);
   if (results.length + fresh.length === 0) return false;
   const texts = fresh.length > 0 ? [...intro, ...(await present(context, fresh))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
@@ -53,13 +71,14 @@ export async function answer(context: RunContext, results: ToolResult[], intro =
   return true;
 }
 
-function isStuck({ shell }: RunContext, progress: Progress, calls: ToolUse[], results: ToolResult[]): boolean {
+function stuckText({ shell }: RunContext, progress: Progress, calls: ToolUse[], results: ToolResult[]) {
   const step = JSON.stringify([calls.map(({ name, input }) => [name, input]), results.map(({ content }) => content)]);
   progress.sameSteps = step === progress.lastStep ? progress.sameSteps + 1 : 1;
   progress.lastStep = step;
   // Waiting for a background job looks like repetition and is none.
   const isWaiting = [...shell.jobs].some(([id, { job }]) => job.exit() === undefined && step.includes(`${id}.log`));
-  return progress.sameSteps >= SAME_STEP_LIMIT && !isWaiting;
+  if (progress.sameSteps < SAME_STEP_LIMIT || isWaiting) return undefined;
+  return `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`;
 }
 
 async function afterToolCalls(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
@@ -68,16 +87,17 @@ async function afterToolCalls(deps: LoopContext, progress: Progress, reply: Repl
   // The input of the last call may be cut off and still look whole.
   const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
   const results = isCut ? calls.map(({ id }) => toolResult(id, note, true)) : await reply.runTools();
-  await answer(deps, results);
-  if (isCut) {
-    const most = Math.max(progress.maxTokens, modelLimits(deps.run.model).maxOutput);
-    progress.maxTokens = Math.min(progress.maxTokens * 2, most);
-    progress.cutReplies += 1;
-    if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
-    return say(deps, 'I stopped: my replies kept running into the length limit.');
-  }
-  if (!isStuck(deps, progress, calls, results)) return undefined;
-  return say(deps, `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`);
+  const why = isCut ? cutTooOften(deps, progress) : stuckText(deps, progress, calls, results);
+  await answer(deps, results, why !== undefined || progress.callsLeft === 0 ? NO_NEWS : [MEANWHILE]);
+  return why === undefined ? undefined : say(deps, why);
+}
+
+function cutTooOften({ run }: RunContext, progress: Progress): string | undefined {
+  const most = Math.max(progress.maxTokens, modelLimits(run.model).maxOutput);
+  progress.maxTokens = Math.min(progress.maxTokens * 2, most);
+  progress.cutReplies += 1;
+  if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
+  return 'I stopped: my replies kept running into the length limit.';
 }
 
 async function afterText(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
@@ -88,9 +108,9 @@ async function afterText(deps: LoopContext, progress: Progress, reply: Reply): P
     progress.cutReplies += 1;
     return askToContinue(deps);
   }
-  await handOverEnd(deps);
-  if (await answer(deps, [])) return undefined;
-  return { outcome: 'done', ...lastReply(deps.session.records) };
+  const end = lastReply(deps.session.records);
+  const goesOn = progress.callsLeft > 0 && (await handOverEnd(deps, end)) && (await answer(deps, []));
+  return goesOn ? undefined : { outcome: 'done', ...end };
 }
 
 /** Has the model finish a reply that was cut off. */
@@ -124,6 +144,8 @@ async function step(deps: LoopContext, progress: Progress): Promise<Outcome | un
 function stopped(deps: LoopContext, partial: string): Outcome {
   const after = (why: string) => [partial, why].filter(Boolean).join('\n\n');
   if (deps.signal.reason?.name === 'TimeoutError') {
+    // It had ended, and could not be handed over in all that time: the report carries it.
+    if (isEnd(lastSpoken(deps.session.records))) return { outcome: 'done', ...lastReply(deps.session.records) };
     const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
     return say(deps, after(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`));
   }
@@ -134,9 +156,10 @@ function stopped(deps: LoopContext, partial: string): Outcome {
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
 export async function runLoop(deps: LoopContext): Promise<Outcome> {
   const { maxTokens, maxModelCalls } = deps.run.limits;
-  const progress = newProgress(maxTokens);
+  const progress = newProgress(maxTokens, maxModelCalls);
   try {
-    for (let calls = 0; calls < maxModelCalls; calls++) {
+    while (progress.callsLeft > 0) {
+      progress.callsLeft -= 1;
       const outcome = await step(deps, progress);
       if (outcome) return outcome;
     }

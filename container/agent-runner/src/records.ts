@@ -98,7 +98,7 @@ export function toMessages(records: readonly HistoryRecord[], model: string): Me
 
 /** The last reply together with the parts it continues; `step` is its place in the history. */
 export function lastReply(records: readonly HistoryRecord[]): AnswerReport {
-  const from = records.findLastIndex((r) => r.kind === 'compact' || (r.kind === 'user' && r.origin !== 'continue'));
+  const from = records.findLastIndex((r) => r.kind === 'user' && r.origin !== 'continue');
   const replies = records.slice(from + 1).filter((r) => r.kind === 'assistant');
   const whole = replies.slice(0, -1).findLastIndex(({ stopReason }) => !/^(max_tokens|pause_turn)$/.test(stopReason));
   const text = textOf(replies.slice(whole + 1).flatMap(({ content }) => content));

@@ -37,16 +37,18 @@ async function begin(context: RunContext): Promise<Outcome | undefined> {
   // Told with the messages, not in the system prompt: that stays the same for every run of the group.
   const intro = run.unattended ? [textBlock(run.unattended.note)] : [];
   const last = lastSpoken(session.records);
-  // The attempt before may have died between the reply and the host.
-  if (last?.runId === run.id && isEnd(last)) await handOverEnd(context);
-  if (await answer(context, [], intro)) return undefined;
-  if (last?.kind !== 'assistant' || last.stopReason === 'pause_turn') return undefined;
   const mine = session.records.map((record) => (record.runId === run.id ? record : undefined));
   const ended = mine.findLastIndex(isEnd);
   const asked = mine.findLastIndex((record) => record?.kind === 'user' && record.messageIds.length > 0);
-  if (ended <= asked) return askAgain(context);
-  if (last.runId === run.id && last.stopReason !== 'end_turn') return askToContinue(context);
-  return { outcome: 'done', ...lastReply(session.records.slice(0, ended + 1)) };
+  const end = ended > asked ? lastReply(session.records.slice(0, ended + 1)) : undefined;
+  // The attempt before may have died between its reply and the host, and another run may have gone on in the session since.
+  if (end && !(await handOverEnd(context, end))) return { outcome: 'done', ...end };
+  if (await answer(context, [], intro)) return undefined;
+  const isMine = last?.runId === run.id;
+  if (last?.kind !== 'assistant' && (isMine || !end)) return undefined;
+  if (!end) return last?.kind === 'assistant' && last.stopReason === 'pause_turn' ? undefined : askAgain(context);
+  if (isMine && last.kind === 'assistant' && last.stopReason === 'max_tokens') return askToContinue(context);
+  return { outcome: 'done', ...end };
 }
 
 /** The run was stopped or given up once and is tried again; another one may have gone on in the session meanwhile. */

@@ -42,7 +42,7 @@ export interface TestHost {
   reports: { runId: number; report: FinishReport }[];
   /** Texts with which the model ended while messages waited, in order. */
   answers: (AnswerReport & { runId: number })[];
-  /** Called before an answer or a report is taken; what it throws is a lost call (503). */
+  /** Called before an answer or a report is taken; what it throws is a lost call (503), or one too many (429) when it says so. */
   beforeTaking: ((action: 'answer' | 'finish') => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
@@ -178,8 +178,8 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     if (action === 'answer' || action === 'finish') {
       try {
         for (const look of state.beforeTaking) look(action);
-      } catch {
-        return void response.writeHead(503).end('{}');
+      } catch (error) {
+        return void response.writeHead(String(error).includes('too many') ? 429 : 503).end('{}');
       }
     }
     const schema = askedSchema(url);

@@ -139,7 +139,7 @@ describe.skipIf(problem)(`XMPP by a real server${problem ? `: skipped, ${problem
     const forged = xml('x', { xmlns: 'http://jabber.org/protocol/muc#user' }, item);
     await mallory.say(room, 'I am Anna', { room: true, children: [forged] });
     await heard(1);
-    expect(host.messages[0]?.sender).toEqual({ address: `${room}/Olga`, name: 'Olga' });
+    expect(host.messages[0]?.sender).toEqual({ address: `${room}/Olga`, name: 'Olga', isNameOnly: true });
   });
 
   test('rooms that are not there, or have our name taken, are told to the owner and keep nothing else from working', async () => {
