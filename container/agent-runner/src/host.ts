@@ -16,6 +16,21 @@ class HostRefusal extends Error {
   }
 }
 
+const later = (status: number): boolean => status >= 500;
+const laterOrBusy = (status: number): boolean => later(status) || status === 429;
+
+/** Repeats the call until the host took it. Throws when the host refuses it for good, or when `signal` aborts. */
+async function insist(call: () => Promise<unknown>, mayTakeItLater: (status: number) => boolean, signal?: AbortSignal) {
+  for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    try {
+      return void (await call());
+    } catch (error) {
+      if ((error instanceof HostRefusal && !mayTakeItLater(error.status)) || signal?.aborted) throw error;
+      await systemClock.sleep(pauseMs, signal);
+    }
+  }
+}
+
 /** The host as reached through the link at 127.0.0.1:`port`. */
 export function createHost(port: number) {
   const fetch = createFetch();
@@ -31,22 +46,6 @@ export function createHost(port: number) {
     const refused = refusal.safeParse(await response.json().catch(() => undefined));
     const reason = refused.data?.error.message ?? `the host answered ${response.status} to ${path}`;
     throw new HostRefusal(reason, response.status);
-  }
-  /** Repeats the call until the host took it. Throws when the host refuses it for good, or when `signal` aborts. */
-  async function insist(
-    path: string,
-    body: unknown,
-    mayTakeItLater: (status: number) => boolean,
-    signal?: AbortSignal,
-  ) {
-    for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
-      try {
-        return void (await call(path, body, signal));
-      } catch (error) {
-        if ((error instanceof HostRefusal && !mayTakeItLater(error.status)) || signal?.aborted) throw error;
-        await systemClock.sleep(pauseMs, signal);
-      }
-    }
   }
   const call = async (...request: Parameters<typeof open>) => Buffer.from(await (await open(...request)).arrayBuffer());
 
@@ -73,20 +72,14 @@ export function createHost(port: number) {
       events = events.then(() => call(`/runs/${runId}/events`, body)).catch(lost);
     },
     /** A text with which the model ended; true when the host has it for good, false when the run has sent so much that it has to end first. */
-    async answer(runId: number, end: AnswerReport, signal: AbortSignal): Promise<boolean> {
-      try {
-        await insist(`/runs/${runId}/answer`, end, (status) => status >= 500, signal);
-        return true;
-      } catch (error) {
-        if (error instanceof HostRefusal && error.status === 429) return false;
-        throw error;
-      }
-    },
+    answer: (runId: number, end: AnswerReport, signal: AbortSignal): Promise<boolean> =>
+      insist(() => call(`/runs/${runId}/answer`, end, signal), later, signal).then(
+        () => true,
+        (error) => (error instanceof HostRefusal && error.status === 429 ? false : Promise.reject(error)),
+      ),
     /** After all events. Never rejects: when the report is refused, the next attempt finds the answer in the history. */
     finish(runId: number, report: FinishReport): Promise<unknown> {
-      const taken = events.then(() =>
-        insist(`/runs/${runId}/finish`, report, (status) => status >= 500 || status === 429),
-      );
+      const taken = events.then(() => insist(() => call(`/runs/${runId}/finish`, report), laterOrBusy));
       return taken.catch((error) => console.error(`report ${runId} not taken`, error));
     },
     /** Queues a message; throws the host's reason when it refuses. */
