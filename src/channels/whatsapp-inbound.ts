@@ -77,7 +77,7 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
     },
     sender: { ...sender, name },
     // The whole key: ids are made by the senders, and two may choose the same.
-    platformId: `${id}/${key.fromMe ? 'me' : (jidDecode(key.participant || chatJid)?.user ?? '')}`,
+    platformId: idOf(id, key.fromMe ? 'me' : jidDecode(key.participant || chatJid)?.user),
     text,
     sentAt: Number(message.messageTimestamp ?? 0) * 1_000,
     forwarded: contextOf(content)?.isForwarded === true,
@@ -104,7 +104,14 @@ function isMentioned(content: Content, { jids }: Account): boolean {
   return (contextOf(content)?.mentionedJid ?? []).some((jid) => jids.includes(jidNormalizedUser(jid)));
 }
 
+/** What the sender's program chose must not look like somebody else's id, or like a later version (`…#`) of it. */
+const idOf = (chosen: string, sender = ''): string => `${chosen.replace(/[#%/]/g, encodeURIComponent)}/${sender}`;
+
 const MAX_QUOTE_CHARS = 500;
+/** WhatsApp's programs stop at 65,536. Longer ones are cut before anything looks into them; one more than is kept, so that it shows. */
+const MAX_TEXT_CHARS = 100_001;
+const MAX_VCARD_CHARS = 4_096;
+const MAX_CONTACTS = 20;
 
 function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] {
   const { stanzaId, participant, quotedMessage } = contextOf(content) ?? {};
@@ -114,7 +121,7 @@ function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] 
   const text = [...textOf(quoted, account)].slice(0, MAX_QUOTE_CHARS).join('');
   return {
     // As its own message was named: ours by the id alone.
-    platformId: byUs ? stanzaId : `${stanzaId}/${jidDecode(participant ?? '')?.user ?? ''}`,
+    platformId: byUs ? stanzaId : idOf(stanzaId, jidDecode(participant ?? '')?.user),
     sender: byUs ? account.assistantName : identify(account, participant).address,
     text: text || '[media]',
   };
@@ -126,7 +133,7 @@ function textOf(content: Content, account: Account): string {
   const { extendedTextMessage, imageMessage, videoMessage, documentMessage } = content;
   const captioned =
     extendedTextMessage?.text ?? imageMessage?.caption ?? videoMessage?.caption ?? documentMessage?.caption;
-  let words = content.conversation || captioned || wordless(content, account);
+  let words = (content.conversation || captioned || wordless(content, account)).slice(0, MAX_TEXT_CHARS);
   for (const jid of jids) words = words.replaceAll(`@${jidDecode(jid)?.user}`, `@${assistantName}`);
   return words.trim();
 }
@@ -150,14 +157,20 @@ function wordless(content: Content, { wordsOf }: Account): string {
     return `[location: ${place.degreesLatitude}, ${place.degreesLongitude}${called && ` ${called}`}]`;
   }
   const contacts = contactMessage ? [contactMessage] : (contactsArrayMessage?.contacts ?? []);
-  if (contacts.length > 0) return contacts.map(contactText).join('\n');
+  if (contacts.length > 0) {
+    const left = contacts.length - MAX_CONTACTS;
+    return [...contacts.slice(0, MAX_CONTACTS).map(contactText), ...(left > 0 ? [`[and ${left} more]`] : [])].join(
+      '\n',
+    );
+  }
   const poll = content.pollCreationMessage ?? content.pollCreationMessageV2 ?? content.pollCreationMessageV3;
   if (poll) return `[poll: ${poll.name} — ${(poll.options ?? []).map((option) => option.optionName).join(' / ')}]`;
   return stickerMessage ? '[sticker]' : '';
 }
 
 function contactText({ displayName, vcard }: proto.Message.IContactMessage): string {
-  const numbers = [...(vcard ?? '').matchAll(/^TEL[^:]*:(.+)$/gm)].map(([, number]) => number?.trim());
+  const card = (vcard ?? '').slice(0, MAX_VCARD_CHARS);
+  const numbers = [...card.matchAll(/^TEL[^:\n]*:(.+)$/gm)].map(([, number]) => number?.trim());
   return `[contact: ${[displayName, ...numbers].filter(Boolean).join(' ')}]`;
 }
 

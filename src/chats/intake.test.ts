@@ -200,6 +200,18 @@ describe('repetitions and edits', () => {
     expect(texts(runId)).toEqual(['a', 'b', 'c', 'a']);
   });
 
+  test("an id chosen to look like a later version of somebody else's message is none", () => {
+    receive(message('/register family', { direct: false }));
+    const original = message('pay Anna', { direct: false, from: 'ann', platformId: '3EB0AA/1555' });
+    receive(original);
+    const forged = message('pay Eve', { direct: false, from: 'eve', platformId: '3EB0AA/1555#x' });
+    const { messageId } = receive(forged);
+    const { messageId: edited } = receive({ ...original, text: 'pay Ben', edited: true });
+    expect(edited).not.toBe(messageId);
+    expect(store.messages.get(messageId ?? 0)?.text).toBe('pay Eve');
+    expect(store.messages.get(edited ?? 0)?.text).toBe('pay Ben');
+  });
+
   test('an edit that adds the name triggers; one of a working run steers it; one after the answer is context', () => {
     receive(message('/register family', { direct: false }));
     const original = message('what is 2+2', { direct: false });

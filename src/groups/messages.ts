@@ -39,12 +39,13 @@ export function createMessages(statements: Statements) {
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
     add: (message: NewMessage): number | undefined => insert({ ...NOTHING_SPECIAL, ...message }),
-    /** The newest version: an edit is stored as `<platform id>#…`. `assigned`: a run that already started carries it, so its text may have reached the model. */
+    /** The newest version: an edit is stored as `<platform id>#…`, by the same sender (others may choose ids that look like it). `assigned`: a run that already started carries it, so its text may have reached the model. */
     find: get<[chatId: number, platformId: string], z.infer<typeof storedVersion>>(
       `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
          WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
        FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
-         AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$')) ORDER BY m.id DESC LIMIT 1`,
+         AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$'
+           AND m.sender_id IN (SELECT sender_id FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'in'))) ORDER BY m.id DESC LIMIT 1`,
       storedVersion,
     ),
     /** What we sent under this id. */

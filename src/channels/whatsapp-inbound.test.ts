@@ -1,0 +1,58 @@
+// What strangers' programs put into messages, read directly. What arrives over the wire is in whatsapp.test.ts.
+import type { WAMessage } from '@whiskeysockets/baileys';
+import { expect, test } from 'vitest';
+import { type Account, mapMessage } from './whatsapp-inbound.js';
+
+const account: Account = {
+  ...{ jids: ['49170@s.whatsapp.net'], assistantName: 'Pinch', shared: false },
+  ...{ numberOf: () => undefined, titleOf: () => undefined, wordsOf: () => undefined },
+};
+const group = '120363000000000001@g.us';
+const map = (message: NonNullable<WAMessage['message']>, id = 'A', participant = '15551234@s.whatsapp.net') =>
+  mapMessage({ key: { remoteJid: group, id, participant, fromMe: false }, messageTimestamp: 1, message }, account);
+const busy = (work: () => unknown) => {
+  const used = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(used);
+  return (user + system) / 1_000;
+};
+
+test.each([
+  ['lines that never end', 'TEL\n'],
+  ['empty lines', '\n'],
+  ['colons', 'TEL:'],
+  ['spaces', 'TEL: '],
+  ['carriage returns', 'TEL\r'],
+])('a contact of 256 kB of %s holds nobody up', (_name, line) => {
+  const card = (unit: string) => ({ contactMessage: { displayName: 'x', vcard: unit.repeat(262_144 / unit.length) } });
+  map(card('x\n'));
+  expect(busy(() => map(card(line)))).toBeLessThan(50);
+});
+
+test('many contacts and long texts are cut, and say so', () => {
+  const contact = { displayName: 'Bo', vcard: 'BEGIN:VCARD\r\nTEL;type=CELL:+49 1\r\nTEL:+49 2\r\nEND:VCARD' };
+  expect(map({ contactMessage: contact })?.text).toBe('[contact: Bo +49 1 +49 2]');
+  const text = map({ contactsArrayMessage: { contacts: Array(1_000).fill(contact) } })?.text.split('\n') ?? [];
+  expect(text).toHaveLength(21);
+  expect(text.at(-1)).toBe('[and 980 more]');
+  for (const long of [
+    { conversation: 'x'.repeat(1_000_000) },
+    { contactMessage: { displayName: 'x'.repeat(1_000_000) } },
+    { pollCreationMessage: { name: 'x'.repeat(1_000_000) } },
+  ])
+    expect(map(long)?.text.length).toBe(100_001);
+});
+
+test("an id that the sender's program chose stays within the sender's own", () => {
+  const text = { conversation: 'x' };
+  expect(map(text, '3EB0AA')?.platformId).toBe('3EB0AA/15551234');
+  const chosen = map(text, '3EB0AA/15551234#x', '666@s.whatsapp.net')?.platformId ?? '';
+  expect(chosen).toBe('3EB0AA%2F15551234%23x/666');
+  expect(map(text, '3EB0AA%2F15551234%23x', '666@s.whatsapp.net')?.platformId).not.toBe(chosen);
+});
+
+test('an answer names the message by the id it was stored under', () => {
+  const contextInfo = { stanzaId: 'A#1', participant: '15551234@s.whatsapp.net', quotedMessage: { conversation: 'x' } };
+  const reply = map({ extendedTextMessage: { text: 'y', contextInfo } });
+  expect(reply?.replyTo?.platformId).toBe(map({ conversation: 'x' }, 'A#1')?.platformId);
+});
