@@ -134,6 +134,51 @@ describe('messages', () => {
     expect(await found('x'.repeat(500))).toEqual([]);
   });
 
+  test('search takes what people copy: addresses, dates, numbers, names with marks, letters in two forms', async () => {
+    const all = [
+      'C++ and foo-bar',
+      'mail anna@example.org',
+      'on 2026-11-29 at 9.30',
+      "don't",
+      'हिन्दी में',
+      '한국어',
+      'naïve',
+    ];
+    for (const text of all) say(text, text);
+    const found = async (query: string) => (await store.messages.search(groupId, query, 5)).map(({ text }) => text);
+    expect(await found('C++')).toEqual(['C++ and foo-bar']);
+    expect(await found('foo-bar')).toEqual(['C++ and foo-bar']);
+    expect(await found('foo-ba')).toEqual(['C++ and foo-bar']);
+    expect(await found('<anna@example.org>')).toEqual(['mail anna@example.org']);
+    expect(await found('2026-11-29')).toEqual(['on 2026-11-29 at 9.30']);
+    expect(await found('9.30')).toEqual(['on 2026-11-29 at 9.30']);
+    expect(await found("don't")).toEqual(["don't"]);
+    expect(await found('हिन्दी')).toEqual(['हिन्दी में']);
+    expect(await found('한국')).toEqual(['한국어']);
+    expect(await found('nai\u0308ve')).toEqual(['naïve']);
+    expect(await found('+-*')).toEqual([]);
+  });
+
+  test.each([
+    ['dots', 'a.'],
+    ['dashes', 'a-'],
+    ['spaces', 'a '],
+    ['signs that no index has', 'a\u0903'],
+    ['letters that are newer than the index', 'a\u{11f02}'],
+    ['letters that are newer still', 'a\u{16d40}'],
+  ])('a long search of one letter and %s costs no more than another', async (_name, unit) => {
+    for (let n = 0; n < 300; n += 1) say(`m${n}`, 'a '.repeat(1_750));
+    const busy = async (query: string) => {
+      const used = process.cpuUsage();
+      await store.messages.search(groupId, query, 20);
+      const { user, system } = process.cpuUsage(used);
+      return (user + system) / 1_000;
+    };
+    await busy('a');
+    const harmless = await busy('a');
+    expect(await busy(unit.repeat(300).slice(0, 499))).toBeLessThan(harmless * 20 + 20);
+  });
+
   test('a search among many matches of other groups still finds what the own group said long ago', async () => {
     const other = store.groups.ensure('work', false, 1);
     say('old', 'the needle');

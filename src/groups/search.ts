@@ -13,6 +13,8 @@ export interface SearchHit {
 const MAX_WORDS = 8;
 /** Words of the index that the words of one query may stand for, in all. */
 const MAX_TERMS = 64;
+/** Of one that may be asked for without the index having it. */
+const MAX_WORD_CHARS = 64;
 /** Of one message. */
 const MAX_CHARS = 4_000;
 const PAGE = 1_000;
@@ -33,9 +35,9 @@ export function createSearch({ all, value, values }: Statements) {
 
   /** The word and, in the index's order, those that begin with it. */
   function termsOf(word: string, limit: number): string[] {
-    const terms = new Set([word]);
-    const start = fold(word);
-    if (/[^\p{L}\p{N}]/u.test(start)) return [word];
+    // Letters that the index does not know part a word into a phrase, whose places are dear to compare: only a short one.
+    const terms = new Set(word.length > MAX_WORD_CHARS ? [] : [word]);
+    const start = word.toLowerCase();
     for (let term = nextTerm(start); term?.startsWith(start) && terms.size < limit; term = nextTerm(`${term}\u0001`))
       terms.add(term);
     return [...terms];
@@ -43,10 +45,11 @@ export function createSearch({ all, value, values }: Statements) {
 
   /** Newest first. Every word of `query` must occur, or one that begins with it; FTS5 operators in it have no power. */
   return async function search(groupId: number, query: string, limit: number): Promise<SearchHit[]> {
-    const words = query.split(/\s+/u).map(bare).filter(Boolean).slice(0, MAX_WORDS);
-    if (words.length === 0) return [];
+    const words = wordsOf(query).slice(0, MAX_WORDS);
     const share = Math.floor(MAX_TERMS / words.length);
-    const match = words.map((word) => `(${termsOf(word, share).map(quote).join(' OR ')})`).join(' AND ');
+    const terms = words.map((word) => termsOf(word, share));
+    if (terms.length === 0 || terms.some((some) => some.length === 0)) return [];
+    const match = terms.map((some) => `(${some.map(quote).join(' OR ')})`).join(' AND ');
     const hits: SearchHit[] = [];
     let before = Number.MAX_SAFE_INTEGER;
     for (let page = 0; page < MAX_PAGES && hits.length < limit; page += 1) {
@@ -61,9 +64,13 @@ export function createSearch({ all, value, values }: Statements) {
   };
 }
 
-/** Without what stands around a word. */
-const bare = (word: string) => word.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, '');
-const quote = (term: string) => `"${term.replaceAll('"', '""')}"`;
+/** Parted where the index parts them, so that `foo-bar` is two words and no phrase; without diacritics, as there (unicode61). */
+function wordsOf(query: string): string[] {
+  const plain = query
+    .normalize('NFD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .normalize('NFC');
+  return [...new Set(plain.split(/[^\p{L}\p{N}]+/u).filter(Boolean))];
+}
 
-/** As the index has them (unicode61, diacritics removed). */
-const fold = (word: string) => word.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+const quote = (term: string) => `"${term}"`;
