@@ -147,7 +147,9 @@ async function splitItem(item: Tokens.ListItem, start: number | '', index: numbe
 }
 
 async function splitFence(code: string, language: string, { limit, measure }: SplitOptions): Promise<string[]> {
-  const ticks = '`'.repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map((match) => match[0].length + 1)));
+  let longest = 2;
+  for (const [run] of code.matchAll(/`+/g)) longest = Math.max(longest, run.length);
+  const ticks = '`'.repeat(longest + 1);
   // A `~~~` fence may have backticks behind it, this one may not.
   const fence = (text: string) => `\n${ticks}${language.replaceAll('`', '')}\n${text}\n${ticks}\n\n`;
   const room = Math.max(limit - measure(fence('')) - 4, 16);

@@ -133,6 +133,20 @@ test('a notice that cannot be sent begets no other notice', async () => {
   expect(notices).toEqual([]);
 });
 
+test('a text that breaks the rules for cutting goes out plainly, and no letter of it is lost', async () => {
+  const split = channel.split;
+  channel.split = () => {
+    throw new RangeError('Maximum call stack size exceeded');
+  };
+  const text = `*a* ${'word_'.repeat(2_000)}\n\n${'😀'.repeat(500)}`;
+  await queue('1', text);
+  await expect.poll(() => store.outbox.list(1)[0]?.state).toBe('sent');
+  channel.split = split;
+  const parts = sent.map((line) => line.replace(/^a /, ''));
+  expect(parts.join('').replaceAll('\\', '')).toBe(text);
+  for (const part of parts) expect(part.length).toBeLessThanOrEqual(2_000);
+});
+
 test('a passing refusal is given up after twelve tries', async () => {
   answers = Array.from({ length: 50 }, () => fail('retry'));
   await queue('1', 'x');

@@ -1,6 +1,7 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
+import { cutText, escapeMarkdown } from '../channels/split.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
@@ -65,7 +66,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
   try {
     const { file } = row;
-    const parts = row.parts ?? (file ? [row.text] : await channel.split(row.text));
+    const parts = row.parts ?? (file ? [row.text] : await splitOrCut(deps, channel, row));
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
     if (row.parts === null && parts.length > 1) store.outbox.setParts(row.id, parts);
     const to = { address: chat.address, ...(file && { file: { ...file, path: outboxFiles.pathOf(row.key) } }) };
@@ -91,6 +92,22 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     recordFailure(deps, row, chat, error);
     // One that cannot be removed now goes at the next start.
     if (row.file && !store.outbox.waits(row.key)) await outboxFiles.drop(row.key).catch(() => undefined);
+  }
+}
+
+/** No channel takes less in one message, even if every character gets a backslash. */
+const PLAIN_CHARS = 900;
+
+/** A text that breaks a channel's own rules for cutting would break them at every try: it goes out as it is written. */
+async function splitOrCut({ log }: DeliveryDeps, channel: Channel, { id, text }: OutboxRow): Promise<string[]> {
+  try {
+    return await channel.split(text);
+  } catch (error) {
+    if (error instanceof ChannelError) throw error;
+    log.error({ outboxId: id, error: describeError(error) }, 'text not split by the rules, cut anywhere');
+    return cutText(text, PLAIN_CHARS)
+      .map(escapeMarkdown)
+      .filter((piece) => piece.trim() !== '');
   }
 }
 
