@@ -82,6 +82,35 @@ test.each(TEXTS)('the page shows 100,000 characters of %s without holding anybod
   await holdsNobody(name, () => safeHtmlInSlices(text));
 });
 
+const MARKS = ['**a* ', '~~a~ ', '_a__ ', '**a* **a*\n'];
+const SWITCHES: [name: string, before: string][] = [
+  ['nothing', ''],
+  ['a fence that is set in by a tab', 'x\n\t```\n'],
+  ['a fence with a backtick behind it', '```a`b\n'],
+  ['a fence of the other kind in a fence', '```\n~~~\n```\n'],
+  ['a fence whose end is set in', '```\n   ```\n'],
+  ['a fence whose end has marks of both kinds', '~~~\n~~~`\n'],
+  ['a fence with carriage returns', '~~~\ra\r~~~\r'],
+  ['a fence in markup', '<div>\n```\n\n'],
+  ['a fence in a comment', '<!--\n```\n-->\n\n'],
+  ['a fence in a list', '- a\n  ```\n  b\n\n'],
+  ['a fence in a quote', '> ```\n\n'],
+];
+
+describe.each(SWITCHES)('behind %s', (_name, before) => {
+  test.each(MARKS)('no marks %j take long', async (mark) => {
+    const hostile = `${before}${fill(mark, 4_000)}`;
+    const busy = (text: string) => {
+      const used = process.cpuUsage();
+      for (let n = 0; n < 3; n += 1) markdownToTelegramHtml(text);
+      const { user, system } = process.cpuUsage(used);
+      return (user + system) / 1_000;
+    };
+    const harmless = busy(fill('**a** b c d e f g h i j\n\n', 40_000));
+    expect(busy(hostile)).toBeLessThan(harmless * 4 + 30);
+  });
+});
+
 describe('a text that is too long to be parsed at once', () => {
   const paragraphs = Array.from(
     { length: 400 },
@@ -113,3 +142,11 @@ describe('a text that is too long to be parsed at once', () => {
     expect(html).toContain('[secret]: letters');
   });
 });
+
+test.each([190_000, 10])('a fence with %i runs of backticks is cut, and its marks stay', async (runs) => {
+  const text = `~~~\n${'` '.repeat(runs)}\n${'x '.repeat(5_000)}\n~~~`;
+  const measure = (part: string) => telegramLength(markdownToTelegramHtml(part));
+  const parts = await splitMarkdown(text, { limit: 4_096, measure });
+  const shown = parts.map((part) => telegramPlainText(markdownToTelegramHtml(part))).join('');
+  expect(shown.match(/`/g)).toHaveLength(runs);
+}, 120_000);

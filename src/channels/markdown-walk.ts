@@ -29,26 +29,36 @@ const MAX_DEPTH = 20;
 export const parseBlocks = (text: string): MarkedToken[] => [...parseSegments(text)].flatMap(({ blocks }) => blocks);
 
 /** The same by segments, parsed when they are asked for: each takes some milliseconds. */
-export function* parseSegments(text: string): Generator<{ segment: string; blocks: MarkedToken[] }> {
+export function* parseSegments(markdown: string): Generator<{ segment: string; blocks: MarkedToken[] }> {
+  // As the parser does: what it takes as lines must be what is cut and counted here.
+  const text = markdown.replace(/\r\n?/g, '\n');
   let definitions: ReturnType<typeof definitionsIn> | undefined;
-  for (const segment of segmentsOf(text)) {
+  for (const { text: segment, fenced } of segmentsOf(text)) {
     definitions ??= definitionsIn(segment.length < text.length ? text : '');
-    yield { segment, blocks: parseSegment(segment, definitions) };
+    yield {
+      segment,
+      blocks: !fenced && isEntangled(segment) ? asWritten(segment) : parseSegment(segment, definitions),
+    };
   }
 }
 
 function parseSegment(segment: string, definitions: ReturnType<typeof definitionsIn>): MarkedToken[] {
-  const text = segment.replace(/\\([!-/:-@[-`{-~])/g, '$1');
-  const plain: MarkedToken = { type: 'html', raw: text, text, block: true, pre: false };
-  if (isPathological(segment)) return [plain];
   const lexer = new Lexer({ gfm: true, breaks: true });
   lexer.tokens.links = Object.fromEntries(definitionsFor(segment, definitions));
   try {
-    return known(lexer.lex(segment));
+    lexer.blockTokens(segment, lexer.tokens);
+    if (lexer.inlineQueue.some(({ src }) => isOvermarked(src))) return asWritten(segment);
+    for (const { src, tokens } of lexer.inlineQueue) lexer.inlineTokens(src, tokens);
+    return known(lexer.tokens);
   } catch (error) {
-    if (error instanceof RangeError) return [plain];
+    if (error instanceof RangeError) return asWritten(segment);
     throw error;
   }
+}
+
+function asWritten(segment: string): MarkedToken[] {
+  const text = segment.replace(/\\([!-/:-@[-`{-~])/g, '$1');
+  return [{ type: 'html', raw: text, text, block: true, pre: false }];
 }
 
 /** Marks of emphasis and brackets in one paragraph; the parser's time grows at least with the square of their number. */
@@ -57,24 +67,23 @@ const MAX_BRACKETS = 1_500;
 /** Cells of a table: rows that are not there count too, the parser fills them in. */
 const MAX_CELLS = 2_000;
 
-/** Lines of code fences are free; elsewhere a paragraph may hold so many marks, a line so much nesting, a table so many cells. */
-function isPathological(segment: string): boolean {
+/** More nesting in a line, or cells in a table, than the parser may be given. */
+function isEntangled(segment: string): boolean {
   const lines = segment.split('\n');
-  let fenced = false;
-  let [emphasis, brackets] = [0, 0];
   return lines.some((line) => {
-    if (/^\s{0,3}(?:```|~~~)/.test(line)) fenced = !fenced;
-    if (fenced) return false;
     if (/^(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))){10}|^[ \t]{40}|[ \t]{300}/.test(line)) return true;
-    if (/^[\s|:-]*-[\s|:-]*$/.test(line) && line.split('|').length * lines.length > MAX_CELLS) return true;
-    if (/^\s*(?:$|[-*+|#]|\d+[.)])/.test(line)) [emphasis, brackets] = [0, 0];
-    // Escaped ones cost nothing, and counting them would show the backslashes of a text that we escaped ourselves.
-    emphasis += line.match(/(?<!\\)[*_~]+/g)?.length ?? 0;
-    brackets += line.match(/(?<!\\)[[\]`<]/g)?.length ?? 0;
-    // A long run without spaces such as `a.a.a.…`: at each of its characters the parser looks for an e-mail address again.
-    const [run = ''] = /[\w.!#$%&'*+/=?^`{|}~-]{2000,}/.exec(line) ?? [];
-    return emphasis > MAX_EMPHASIS || brackets > MAX_BRACKETS || /[^a-z\d]/i.test(run.slice(1));
+    return /^[\s|:-]*-[\s|:-]*$/.test(line) && line.split('|').length * lines.length > MAX_CELLS;
   });
+}
+
+/** More marks than it may be given in one paragraph, item or cell, as the parser itself has parted them. */
+function isOvermarked(text: string): boolean {
+  // Escaped ones cost nothing, and counting them would show the backslashes of a text that we escaped ourselves.
+  const emphasis = text.match(/(?<!\\)[*_~]+/g)?.length ?? 0;
+  const brackets = text.match(/(?<!\\)[[\]`<]/g)?.length ?? 0;
+  // A long run without spaces such as `a.a.a.…`: at each of its characters the parser looks for an e-mail address again.
+  const [run = ''] = /[\w.!#$%&'*+/=?^`{|}~-]{2000,}/.exec(text) ?? [];
+  return emphasis > MAX_EMPHASIS || brackets > MAX_BRACKETS || /[^a-z\d]/i.test(run.slice(1));
 }
 
 /** At once: for what is not much longer than a segment. */

@@ -4,24 +4,39 @@
 /** The most that is parsed at once, in UTF-16 units and lines. A code fence may be longer, it costs next to nothing. */
 const MAX_SEGMENT_CHARS = 4_096;
 const MAX_SEGMENT_LINES = 400;
+/** Where the parser takes a line as the start of a code fence, whatever is above it. */
 const FENCE = /^(?:`{3,}(?=[^`]*$)|~{3,})/;
 
+interface Piece {
+  text: string;
+  /** A whole code fence and nothing else. */
+  fenced: boolean;
+}
+
 /**
- * Markdown cut between paragraphs where there are any, else before a line, else within one. Joined, the segments are the text, but for
- * backslashes where a cut would have made a mark of what was none.
+ * Markdown (its lines end in `\n`) cut between paragraphs where there are any, else before a line, else within one; a code fence is a
+ * segment of its own, so that nothing above it can make the parser read it as something else. Joined, the segments are the text, but
+ * for backslashes where a cut would have made a mark of what was none.
  */
-export function* segmentsOf(text: string): Generator<string> {
+export function* segmentsOf(text: string): Generator<Piece> {
   let open: string[] = [];
   let chars = 0;
   /** Where in `open` the last paragraph begins. */
   let paragraph = 0;
-  for (let unit of unitsOf(text)) {
+  for (const { text: line, fenced } of unitsOf(text)) {
+    let unit = line;
+    if (fenced) {
+      if (open.length > 0) yield { text: open.join(''), fenced: false };
+      [open, chars, paragraph] = [[], 0, 0];
+      yield { text: unit, fenced };
+      continue;
+    }
     if (open.at(-1)?.trim() === '' && /^\S/.test(unit)) paragraph = open.length;
     while (open.length >= MAX_SEGMENT_LINES || (open.length > 0 && chars + unit.length > MAX_SEGMENT_CHARS)) {
       // In the middle of a paragraph it was no definition of a link: it was shown.
       if (paragraph === 0) unit = unit.replace(/^( {0,3})\[/, '$1\\[');
       const segment = open.slice(0, paragraph || open.length).join('');
-      yield segment;
+      yield { text: segment, fenced: false };
       open = open.slice(paragraph || open.length);
       chars -= segment.length;
       paragraph = 0;
@@ -29,20 +44,20 @@ export function* segmentsOf(text: string): Generator<string> {
     open.push(unit);
     chars += unit.length;
   }
-  if (open.length > 0) yield open.join('');
+  if (open.length > 0) yield { text: open.join(''), fenced: false };
 }
 
 /** Lines; a fenced block is one unit, a line that is too long several. */
-function* unitsOf(text: string): Generator<string> {
+function* unitsOf(text: string): Generator<Piece> {
   for (let at = 0; at < text.length; ) {
     const line = text.slice(at, lineEnd(text, at));
     const fence = FENCE.exec(line.trimEnd())?.[0];
     if (fence) {
       const end = fenceEnd(text, at + line.length, fence);
-      yield text.slice(at, end);
+      yield { text: text.slice(at, end), fenced: true };
       at = end;
     } else {
-      yield* piecesOfLine(line);
+      for (const piece of piecesOfLine(line)) yield { text: piece, fenced: false };
       at += line.length;
     }
   }
@@ -55,8 +70,9 @@ const lineEnd = (text: string, at: number): number => text.indexOf('\n', at) + 1
 function fenceEnd(text: string, from: number, fence: string): number {
   for (let at = from; at < text.length; ) {
     const end = lineEnd(text, at);
-    const line = text.slice(at, end).trimEnd();
-    if (line.startsWith(fence) && line === (fence[0] ?? '').repeat(line.length)) return end;
+    // As the parser has it: set in by up to three spaces, and followed by marks of either kind.
+    const line = text.slice(at, end).replace(/^ {0,3}/, '');
+    if (line.startsWith(fence) && /^[`~]* *\n?$/.test(line)) return end;
     at = end;
   }
   return text.length;

@@ -11,7 +11,7 @@ export function markdownToDiscord(text: string): string {
 }
 
 function shown(block: MarkedToken): string {
-  const [end = ''] = /\s*$/.exec(block.raw) ?? [];
+  const end = block.raw.slice(block.raw.trimEnd().length);
   if (block.type === 'heading' && block.depth > 3) return `**${block.text.replaceAll('**', '')}**${end}`;
   return block.type === 'table' ? table(block) + end : block.raw;
 }
