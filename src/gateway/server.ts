@@ -83,8 +83,14 @@ export function createGateway(deps: GatewayDeps) {
     // Without a socket it waits behind another call on its connection, which no client of ours does; nobody could say when it is over.
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
     serve(routes, { link, request, response, bounds }).catch((error: unknown) => {
-      const { status, message } = refuse(deps, response, error);
-      if (status === 429 || status === 507) for (const tell of onBound) tell(link, message, bounds.worthNoting);
+      // Nobody waits for this: what it threw, with the disk full, would end the process.
+      try {
+        const { status, message } = refuse(deps, response, error);
+        if (status === 429 || status === 507) for (const tell of onBound) tell(link, message, bounds.worthNoting);
+      } catch (failure) {
+        deps.log.error({ err: failure }, 'gateway refusal failed');
+        response.destroy();
+      }
     });
   });
   server.on('connect', (_request, socket: Duplex) => {

@@ -1,0 +1,59 @@
+// What happens when an answer to a container cannot be given. (vitest fails a run with an unhandled rejection, which ends the daemon.)
+import http from 'node:http';
+import { duplexPair } from 'node:stream';
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { caught } from '../../test/fakes/model-proxy.js';
+import { systemClock } from '../core/clock.js';
+import { PinchError } from '../core/errors.js';
+import { createGateway, type Route } from './server.js';
+
+function start(route: Omit<Route, 'path' | 'method'>, onBound: () => void = () => undefined) {
+  const lines: string[] = [];
+  const log = pino({}, { write: (line: string) => void lines.push(line) });
+  const gateway = createGateway({ clock: systemClock, log });
+  gateway.add([{ ...route, method: 'POST', path: '/x' }], onBound);
+  const link = { groupId: 1, onWork: () => undefined };
+  const call = () =>
+    new Promise<number>((resolve, reject) => {
+      const [outside, inside] = duplexPair();
+      gateway.connect(link, inside.on('close', () => outside.destroy()));
+      const request = http.request({ path: '/x', method: 'POST', createConnection: () => outside }, (response) => {
+        response.on('error', reject).on('end', () => resolve(response.statusCode ?? 0));
+        response.resume();
+      });
+      request.on('error', reject).end();
+    });
+  return { call, lines };
+}
+
+const tooMany = () => {
+  throw new PinchError('too_many', 'slower');
+};
+
+test('a refusal that cannot be noted, the disk is full, is logged and ends nothing', async () => {
+  const { call, lines } = start({ serve: tooMany }, () => {
+    throw new Error('database or disk is full');
+  });
+  await caught(call());
+  await caught(call());
+  expect(lines.filter((line) => line.includes('disk is full'))).toHaveLength(2);
+});
+
+test.each([
+  ['what the container did wrong', tooMany],
+  [
+    'what we did wrong',
+    () => {
+      throw new Error('ours');
+    },
+  ],
+])('%s after the answer began cuts the answer off and ends nothing', async (_name, fail) => {
+  const { call } = start({
+    serve: async ({ response }) => {
+      response.writeHead(200).write('x');
+      fail();
+    },
+  });
+  expect(await caught(call())).toBeInstanceOf(Error);
+});
