@@ -46,8 +46,8 @@ const ping = frame(6, 0, 0, Buffer.alloc(8));
 const times = (count: number, make: (index: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
 
-/** A link whose other end is this test. `frozen`: that end reads nothing. */
-async function hostileLink({ frozen = false } = {}) {
+/** A link whose other end is this test. `frozen`: that end reads nothing. `deaf`: nobody reads its connections. */
+async function hostileLink({ frozen = false, deaf = false } = {}) {
   const [stdin, stdout] = [new PassThrough({ highWaterMark: frozen ? 1 : 65_536 }), new PassThrough()];
   const server = createServer((_req, res) => res.end('ok'));
   let connections = 0;
@@ -58,7 +58,7 @@ async function hostileLink({ frozen = false } = {}) {
     helloTimeoutMs: HANG_MS,
     onConnection: (connection) => {
       connections += 1;
-      server.emit('connection', connection);
+      if (!deaf) server.emit('connection', connection);
     },
   });
   stdout.write(`${String(await once(stdin, 'data')).trim()}\n`);
@@ -129,6 +129,35 @@ describe('a hostile container', () => {
     expect(await host.closed).toMatch(/link/);
     expect(stdout.destroyed).toBe(true);
     expect(stdin.writableLength).toBeLessThan(1024 * 1024);
+  });
+
+  test('keeps a byte here for each byte that nobody reads, not all that came with it', async () => {
+    const { host, stdout } = await hostileLink({ deaf: true });
+    stdout.write(Buffer.concat([hello, open(1)]));
+    await sleep(20);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let n = 0; n < 1_000; n += 1) {
+      const rest = times(4, () => frame(0xfe, 0, 0, Buffer.alloc(15_900)));
+      if (!stdout.write(Buffer.concat([send(1, 'x'), rest]))) await once(stdout, 'drain');
+    }
+    await sleep(50);
+    global.gc?.();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(24 * 1024 * 1024);
+    host.close();
+    await host.closed;
+  });
+
+  test('that sends its connection byte by byte loses it', async () => {
+    const { host, stdin, stdout } = await hostileLink({ deaf: true });
+    let said = Buffer.alloc(0);
+    stdin.on('data', (piece: Buffer) => {
+      said = Buffer.concat([said, piece]);
+    });
+    stdout.write(Buffer.concat([hello, open(1), times(10_000, () => send(1, 'x'))]));
+    // RST_STREAM, ENHANCE_YOUR_CALM.
+    await expect.poll(() => said.includes(frame(3, 0, 1, u32(11)))).toBe(true);
+    host.close();
+    await host.closed;
   });
 
   test('that reads nothing cannot hold up the end of its link', async () => {
