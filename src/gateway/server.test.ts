@@ -8,21 +8,27 @@ import { systemClock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import { createGateway, type Route } from './server.js';
 
-function start(route: Omit<Route, 'path' | 'method'>, onBound: () => void = () => undefined) {
+function start(route: Pick<Route, 'serve'>, onBound: () => void = () => undefined, method: 'GET' | 'POST' = 'POST') {
   const lines: string[] = [];
   const log = pino({}, { write: (line: string) => void lines.push(line) });
   const gateway = createGateway({ clock: systemClock, log });
-  gateway.add([{ ...route, method: 'POST', path: '/x' }], onBound);
+  gateway.add([{ ...route, method, path: '/x' }], onBound);
   const link = { groupId: 1, onWork: () => undefined };
-  const call = () =>
+  const call = (body = '') =>
     new Promise<number>((resolve, reject) => {
       const [outside, inside] = duplexPair();
-      gateway.connect(link, inside.on('close', () => outside.destroy()));
-      const request = http.request({ path: '/x', method: 'POST', createConnection: () => outside }, (response) => {
-        response.on('error', reject).on('end', () => resolve(response.statusCode ?? 0));
-        response.resume();
-      });
-      request.on('error', reject).end();
+      gateway.connect(
+        link,
+        inside.on('close', () => outside.destroy()),
+      );
+      const request = http.request(
+        { path: '/x', method, headers: { 'content-length': body.length }, createConnection: () => outside },
+        (response) => {
+          response.on('error', reject).on('end', () => resolve(response.statusCode ?? 0));
+          response.resume();
+        },
+      );
+      request.on('error', reject).end(body);
     });
   return { call, lines };
 }
@@ -56,4 +62,21 @@ test.each([
     },
   });
   expect(await caught(call())).toBeInstanceOf(Error);
+});
+
+test('the body of a call that has none is not held while the answer is open', async () => {
+  let complete = () => false;
+  const { call } = start(
+    {
+      serve({ request, response }) {
+        complete = () => request.complete;
+        response.writeHead(200).flushHeaders();
+        request.on('end', () => response.end());
+      },
+    },
+    undefined,
+    'GET',
+  );
+  expect(await call('x'.repeat(1_000_000))).toBe(200);
+  expect(complete()).toBe(true);
 });

@@ -124,6 +124,8 @@ type Arrived = Omit<Call, 'ids' | 'room'> & { bounds: LinkBounds };
 
 async function serve(routes: (Route & { pattern: RegExp })[], { bounds, ...call }: Arrived): Promise<void> {
   const { request, response } = call;
+  // No such call has a body, and one that nobody reads would be held.
+  if (request.method === 'GET') request.resume();
   const path = (request.url ?? '').split('?')[0] ?? '';
   const route = routes.find(({ method, pattern }) => method === request.method && pattern.test(path));
   if (!bounds.admit(route?.rate ?? 'call')) {

@@ -22,6 +22,7 @@ let pool: Pool;
 let containers: Container[];
 let asksForWork: boolean;
 let freed: number;
+let links: Map<string, Link>;
 /** What the engine takes to remove a container that has ended. */
 let removal: Promise<void>;
 
@@ -32,7 +33,7 @@ const group = (id: number): Group => ({
 beforeEach(() => {
   clock = createFakeClock();
   [containers, asksForWork, freed, removal] = [[], true, 0, Promise.resolve()];
-  const links = new Map<string, Link>();
+  links = new Map();
   pool = createPool({
     ...{ clock, log: pino({ enabled: false }), maxContainers: 2, idleMs: 60_000 },
     gateway: { connect: (link) => void links.set(`g${link.groupId}`, link) },
@@ -178,4 +179,12 @@ test('a runner that does not read its work is ended before it fills this process
   while (sent < 100 && worker.send(line)) sent += 1;
   expect(sent).toBeLessThan(12);
   expect(containers[0]?.stops).toEqual([0]);
+});
+
+test('a runner that asks for work a second time gets that connection closed, and goes on with the first', async () => {
+  const worker = await pool.acquire(group(1));
+  const second = new ServerResponse(new IncomingMessage(new Socket()));
+  links.get('g1')?.onWork(second);
+  expect(second.destroyed).toBe(true);
+  expect(worker.send({ type: 'stop' })).toBe(true);
 });

@@ -143,9 +143,13 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   const { sandbox, gateway, clock, specFor } = pool.deps;
   let onWork: (response: ServerResponse) => void = () => undefined;
   const asked = new Promise<ServerResponse>((resolve) => {
-    onWork = resolve;
+    onWork = (response) => {
+      resolve(response);
+      // One is all that a runner asks for: a second would be held open for nothing.
+      onWork = (another) => void another.destroy();
+    };
   });
-  const link = { groupId: slot.group.id, onWork };
+  const link = { groupId: slot.group.id, onWork: (response: ServerResponse) => onWork(response) };
   const instance = await sandbox.start(specFor(slot.group), (connection) => gateway.connect(link, connection));
   slot.instance = instance;
   void instance.closed.then(() => drop(pool, slot));
