@@ -1,32 +1,54 @@
 // Bodies as an untrusted container sends them.
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { PinchError } from '../core/errors.js';
 import type { Room } from './bounds.js';
+import { type BodyLimits, createScanner } from './scanner.js';
+
+/** Room for the longest list of handled messages and the fullest list of events; texts are long strings, which do not count. */
+const LIMITS = { values: 12_000, keys: 3_000, depth: 20, parsedBytes: 256 * 1024 };
 
 /**
  * The value of a JSON body; undefined when it is none, or the caller left. What is too large is read to its end, or else the answer would
- * be lost, but not kept. Throws PinchError `too_large` over `limit`, `too_many` without room for it.
+ * be lost, but not kept. Throws PinchError `too_large` over `bytes` or what parsing may take, `too_many` without room for it.
  */
-export async function readJson(request: IncomingMessage, limit: number, room: Room): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let refusal: PinchError | undefined;
-  let size = 0;
+export async function readJson(request: Readable, bytes: number, room: Room): Promise<unknown> {
+  const scanned = await readScanned(request, { ...LIMITS, bytes }, room);
+  if (!scanned) return undefined;
+  const { problem, parsed, long, name } = scanned;
+  if (problem) throw new PinchError('too_large', problem);
+  const whole = (value: unknown): unknown => {
+    if (typeof value === 'string' && value.startsWith(name))
+      return JSON.parse(`"${Buffer.concat(long[Number(value.slice(name.length))] ?? [])}"`);
+    if (Array.isArray(value)) return value.map(whole);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [whole(key), whole(one)]));
+  };
+  try {
+    return whole(JSON.parse(Buffer.concat(parsed).toString()));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a body to its end, bounded; undefined when the caller left. Throws PinchError `too_many` without room for it. */
+export async function readScanned(request: Readable, most: BodyLimits, room: Room) {
+  const scanner = createScanner(most);
+  let hasRoom = true;
   try {
     for await (const chunk of request) {
-      size += chunk.length;
-      if (size > limit) refusal ??= new PinchError('too_large', `the body is larger than ${limit} bytes`);
-      else if (!refusal && !room.take(chunk.length)) refusal = tooMuchAtOnce();
-      if (!refusal) chunks.push(chunk);
-      else if (chunks.splice(0).length > 0) room.leave();
+      hasRoom &&= scanner.isRefused() || room.take(chunk.length);
+      scanner.feed(chunk);
+      if (!hasRoom) scanner.refuse('there is no room for it');
+      if (scanner.isRefused()) room.leave();
     }
   } catch {
     return undefined;
   }
-  if (refusal) throw refusal;
-  return parseJson(Buffer.concat(chunks).toString());
+  if (!hasRoom) throw tooMuchAtOnce();
+  return scanner.result();
 }
 
-export const tooMuchAtOnce = () =>
+const tooMuchAtOnce = () =>
   new PinchError('too_many', 'this container has too many large calls open at once; wait for their answers');
 
 /** The value of a JSON text, undefined when it is none. */

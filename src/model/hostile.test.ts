@@ -64,17 +64,20 @@ describe('no body holds up the others', () => {
   const around = (list: string) => `{"model":"claude-sonnet-5-5","max_tokens":10,"messages":[${list}]}`;
 
   test.each([
-    ['numbers', () => around(`${fill('0,')}0`)],
-    ['empty objects', () => around(`${fill('{},')}{}`)],
-    ['empty lists', () => around(`${fill('[],')}[]`)],
-    ['short texts', () => around(`${fill('"abc",')}""`)],
-    ['keys', () => around(`{${fill('"a":1,')}"b":2}`)],
-    ['messages', () => around(`${fill('{"role":"user","content":"hi"},')}{}`)],
-    ['nesting', () => around(fill('['))],
-    ['spaces', () => around(fill(' '))],
-    ['texts that are just long', () => around(`${fill(`"${'x'.repeat(1_025)}",`)}""`)],
+    ['32 MB of numbers', () => around(`${fill('0,')}0`)],
+    ['32 MB of empty objects', () => around(`${fill('{},')}{}`)],
+    ['32 MB of empty lists', () => around(`${fill('[],')}[]`)],
+    ['32 MB of short texts', () => around(`${fill('"abc",')}""`)],
+    ['32 MB of keys', () => around(`{${fill('"a":1,')}"b":2}`)],
+    ['32 MB of messages', () => around(`${fill('{"role":"user","content":"hi"},')}{}`)],
+    ['32 MB of nesting', () => around(fill('['))],
+    ['32 MB of spaces', () => around(fill(' '))],
+    ['32 MB of texts that are just long', () => around(`${fill(`"${'x'.repeat(1_025)}",`)}""`)],
+    ['messages that are none, within the limits', () => around(`${'0,'.repeat(39_000)}0`)],
+    ['tools that are none, within the limits', () => `{"model":"m","tools":[${'{"type":1},'.repeat(9_000)}{}]}`],
+    ['keys that are all different', () => around(`{${Array.from({ length: 39_000 }, (_, n) => `"k${n}":1`)}}`)],
   ])(
-    '32 MB of %s are refused',
+    '%s are refused',
     async (name, make) => {
       const { url, fake } = await start();
       const body = Buffer.from(make());

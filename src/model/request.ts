@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Room } from '../gateway/bounds.js';
-import { readModelBody, sizeOf } from './body.js';
+import { sizeOf } from '../gateway/scanner.js';
+import { readModelBody } from './body.js';
 import { type TokenUsage, tokensOf } from './sse.js';
 
 /** An answer of the gateway itself, in the API's error shape. */
@@ -30,13 +31,22 @@ export interface ModelCall {
 
 const anything = z.unknown().optional();
 const cacheControl = z.object({ ttl: anything }).nullish().catch({ ttl: 'unknown' });
+/** One issue, whatever is in a list. */
+const objects = (most: number) =>
+  z.custom<unknown[]>(
+    (list) =>
+      Array.isArray(list) && list.length <= most && list.every((one) => typeof one === 'object' && one !== null),
+    `a list of ${most} objects at most`,
+  );
 const callBody = z.looseObject({
   model: z.string().regex(/^[\w.:/@-]{1,200}$/, { error: 'not a model name' }),
   max_tokens: z.int().nonnegative().optional(),
   stream: z.boolean().nullish(),
   system: z.union([z.string(), z.array(z.unknown())]).nullish(),
-  tools: z.array(z.looseObject({ type: z.string().nullish(), cache_control: cacheControl })).nullish(),
-  messages: z.array(z.looseObject({ content: anything })),
+  tools: objects(1_000)
+    .pipe(z.array(z.looseObject({ type: z.string().nullish(), cache_control: cacheControl })))
+    .nullish(),
+  messages: objects(20_000).pipe(z.array(z.looseObject({ content: anything }))),
   cache_control: cacheControl,
 });
 
@@ -57,7 +67,7 @@ export async function readCall(request: IncomingMessage, room: Room): Promise<Mo
   if ('tooLarge' in sent) return { status: 413, type: 'request_too_large', message: sent.tooLarge };
   await setImmediate();
   const { data: json, error } = callBody.safeParse(sent.json);
-  if (error) return invalid(z.prettifyError(error).slice(0, 1_000));
+  if (error) return invalid(z.prettifyError({ issues: error.issues.slice(0, 5) }).slice(0, 1_000));
   if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');
   const found = await inspect(json);
   if (found.beyond) return invalid(`${found.beyond}: not available through this gateway`);

@@ -1,0 +1,96 @@
+// JSON of an untrusted container, looked at before it is parsed. While its bytes arrive, long strings are taken out; only what is left is
+// parsed, and how much that may be is bounded: a megabyte of brackets or keys would hold the process for a fifth of a second.
+import { randomUUID } from 'node:crypto';
+
+/** Parsing takes a quarter of a microsecond for each value, and ten times that for each key that no other object has. */
+export type BodyLimits = Record<'bytes' | 'values' | 'keys' | 'depth' | 'parsedBytes', number>;
+
+const LONG_BYTES = 1_024;
+
+const [QUOTE, BACKSLASH, COMMA, COLON, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buffer.from('"\\,:[]{}');
+
+type Seen = Record<'bytes' | 'parsedBytes' | 'values' | 'keys' | 'depth' | 'deepest', number>;
+
+/** One byte outside of strings. */
+function count(seen: Seen, byte: number | undefined): void {
+  const opens = byte === OPEN_LIST || byte === OPEN_OBJECT;
+  if (opens || byte === COMMA) seen.values += 1;
+  else if (byte === COLON) seen.keys += 1;
+  if (opens) seen.depth += 1;
+  else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) seen.depth -= 1;
+  if (seen.depth > seen.deepest) seen.deepest = seen.depth;
+}
+
+/** Tells long strings from the rest, byte by byte. */
+export function createScanner(most: BodyLimits) {
+  // Nobody can write it into a body before it is drawn.
+  const name = `${randomUUID()}:`;
+  const parsed: Buffer[] = [];
+  const long: Buffer[][] = [];
+  const seen: Seen = { bytes: 0, parsedBytes: 0, values: 0, keys: 0, depth: 0, deepest: 0 };
+  let string: Buffer[] | undefined;
+  let escaped = false;
+  let problem: string | undefined;
+
+  function keep(...pieces: Buffer[]): void {
+    parsed.push(...pieces);
+    seen.parsedBytes += sizeOf(pieces);
+  }
+
+  const endString = (pieces: Buffer[]): void =>
+    sizeOf(pieces) > LONG_BYTES ? keep(Buffer.from(`${name}${long.push(pieces) - 1}`)) : keep(...pieces);
+
+  function scan(chunk: Buffer): void {
+    // Where what is not kept yet begins, and the string that is open.
+    let from = 0;
+    let start = 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at];
+      if (string) {
+        if (escaped) escaped = false;
+        else if (byte === BACKSLASH) escaped = true;
+        else if (byte === QUOTE) {
+          if (string.length > 0 || at - start > LONG_BYTES) {
+            keep(chunk.subarray(from, start));
+            endString([...string, chunk.subarray(start, at)]);
+            from = at;
+          }
+          string = undefined;
+        }
+        continue;
+      }
+      if (byte === QUOTE) {
+        string = [];
+        start = at + 1;
+      } else count(seen, byte);
+    }
+    keep(chunk.subarray(from, string ? start : chunk.length));
+    string?.push(chunk.subarray(start));
+  }
+
+  /** The first reason counts; what was kept is let go. */
+  function refuse(why: string): void {
+    problem ??= why;
+    string = undefined;
+    for (const kept of [parsed, long]) kept.length = 0;
+  }
+
+  return {
+    refuse,
+    isRefused: () => problem !== undefined,
+    feed(chunk: Buffer): void {
+      seen.bytes += chunk.length;
+      if (!problem) scan(chunk);
+      if (seen.bytes > most.bytes) refuse(`the body is larger than ${most.bytes} bytes`);
+      else if (seen.deepest > most.depth) refuse(`the body is nested more than ${most.depth} levels deep`);
+      else if (problem || seen.values > most.values || seen.keys > most.keys || seen.parsedBytes > most.parsedBytes)
+        refuse(
+          `the body has more than ${most.values} values, ${most.keys} keys, or ${most.parsedBytes} bytes beside long texts`,
+        );
+    },
+    result: () => ({ problem, parsed: [...parsed, ...(string ?? [])], long, name }),
+  };
+}
+
+/** Bytes in all. */
+export const sizeOf = (pieces: Buffer[]): number => pieces.reduce((sum, piece) => sum + piece.length, 0);
