@@ -3,6 +3,13 @@
 // It knows nothing about Docker, SQL or models.
 import * as z from 'zod';
 
+/** A list from a container: its length is looked at before what is in it. */
+const listOf = <T extends z.ZodType>(item: T, most: number) =>
+  z
+    .custom<unknown[]>((value) => Array.isArray(value) && value.length <= most, `a list of ${most} at most`)
+    .pipe(z.array(item));
+const messageIds = listOf(z.number().int(), 10_000);
+
 /** Why an attempt failed; decides back-off, attempts and whether the group is parked (decide/retry.ts). */
 export const errorClass = z.enum([
   'network',
@@ -125,7 +132,7 @@ export const runnerEvent = z.object({
   detail: z.record(z.string(), z.union([z.string().max(4_000), z.number(), z.boolean()])),
 });
 export type RunnerEvent = z.infer<typeof runnerEvent>;
-export const runnerEvents = z.object({ events: z.array(runnerEvent).max(100) });
+export const runnerEvents = z.object({ events: listOf(runnerEvent, 100) });
 
 /**
  * `POST /runs/:id/answer`: a text with which the model ended, before the run goes on with messages that came meanwhile. `step` is the
@@ -136,16 +143,16 @@ export type AnswerReport = z.infer<typeof answerReport>;
 
 /** `POST /runs/:id/finish`: how the attempt ended. `handledMessageIds` = message ids now in the session history. */
 export const finishReport = z.discriminatedUnion('outcome', [
-  z.object({ outcome: z.literal('done'), ...answerReport.shape, handledMessageIds: z.array(z.number().int()) }),
+  z.object({ outcome: z.literal('done'), ...answerReport.shape, handledMessageIds: messageIds }),
   z.object({
     outcome: z.literal('failed'),
     // `sandbox` failures cost no attempt: they are the host's to tell.
     errorClass: errorClass.transform((value): ErrorClass => (value === 'sandbox' ? 'unknown' : value)),
     message: z.string().max(4_000),
     retryAfterMs: z.number().int().nonnegative().optional(),
-    handledMessageIds: z.array(z.number().int()),
+    handledMessageIds: messageIds,
   }),
-  z.object({ outcome: z.literal('cancelled'), text: z.string(), handledMessageIds: z.array(z.number().int()) }),
+  z.object({ outcome: z.literal('cancelled'), text: answerReport.shape.text, handledMessageIds: messageIds }),
 ]);
 export type FinishReport = z.infer<typeof finishReport>;
 
@@ -199,7 +206,7 @@ export const taskInput = z.object({
   timeout: duration.optional(),
   jitter: duration.optional(),
   /** Tasks whose latest slot must have succeeded. */
-  after: z.array(z.int().positive()).max(20).optional(),
+  after: listOf(z.int().positive(), 20).optional(),
   /** Where results go: `<channel>:<address>` or row id of a chat of this group; default: the chat of the run. */
   chat: z.string().max(200).optional(),
 });
@@ -221,7 +228,7 @@ export type TaskChange = z.infer<typeof taskChange>;
 /** `POST /ask`: a question to the run's chat. Its answer comes as a message of a later run of the same session. */
 export const askRequest = caller.extend({
   question: z.string().min(1).max(4_000),
-  choices: z.array(z.string().min(1).max(100)).max(10),
+  choices: listOf(z.string().min(1).max(100), 10),
 });
 export type AskRequest = z.infer<typeof askRequest>;
 

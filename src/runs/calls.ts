@@ -36,9 +36,13 @@ export function findChat(store: Store, name: string): Chat | undefined {
 /** The same text for "not yours" and "not there": a group learns nothing about the others. */
 export const unknownThing = (what: string) => new PinchError('forbidden', `there is no such ${what} for this group`);
 
+/** Names the first few things that are wrong: there may be one for each element of a list. */
+export const badRequest = ({ issues }: z.ZodError) =>
+  new PinchError('bad_request', z.prettifyError({ issues: issues.slice(0, 5) }).slice(0, 2_000));
+
 /** Throws `bad_request`, which names what is wrong. */
 export function parse<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  throw new PinchError('bad_request', z.prettifyError(parsed.error));
+  throw badRequest(parsed.error);
 }

@@ -12,7 +12,7 @@ import { parseJson } from '../gateway/body.js';
 import { type Link, post, type Route, reply } from '../gateway/server.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
-import { findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
+import { badRequest, findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
 import type { Store } from './store.js';
 
 export interface HostApiDeps {
@@ -29,9 +29,12 @@ export type HostApi = ReturnType<typeof createHostApi>;
 
 /** What is read into objects holds this process up. */
 const MAX_EVENTS_BYTES = 256 * 1024;
+/** The longest answer in any script. */
+const MAX_ANSWER_BYTES = 1_700_000;
 
 /** The calls as routes of the gateway. */
 export function hostRoutes(api: HostApi): Route[] {
+  const ofAnswer = { rate: 'finish', maxBytes: MAX_ANSWER_BYTES } as const;
   return [
     { method: 'GET', path: '/work', serve: ({ link, response }) => link.onWork(response) },
     {
@@ -47,8 +50,8 @@ export function hostRoutes(api: HostApi): Route[] {
         reply(response, 200, await api.file(link, request).finally(() => request.resume())),
     },
     post('/runs/:id/events', (link, body, id = 0) => api.events(link, id, body), { maxBytes: MAX_EVENTS_BYTES }),
-    post('/runs/:id/answer', (link, body, id = 0) => api.answer(link, id, body), { rate: 'finish' }),
-    post('/runs/:id/finish', (link, body, id = 0) => api.finish(link, id, body), { rate: 'finish' }),
+    post('/runs/:id/answer', (link, body, id = 0) => api.answer(link, id, body), ofAnswer),
+    post('/runs/:id/finish', (link, body, id = 0) => api.finish(link, id, body), ofAnswer),
     post('/send', api.send),
     post('/ask', api.ask),
     post('/history', api.history, { rate: 'history' }),
@@ -80,8 +83,9 @@ export function createHostApi(deps: HostApiDeps) {
       const run = ownRun(store, link, runId);
       const report = wire.finishReport.safeParse(body);
       // Whatever it was, the runner has ended: without an outcome the run would stay leased until its time is up.
-      if (!report.success) deps.onFinish(run.id, NOT_UNDERSTOOD);
-      return { accepted: deps.onFinish(run.id, parse(wire.finishReport, body)) };
+      const accepted = deps.onFinish(run.id, report.data ?? NOT_UNDERSTOOD);
+      if (report.error) throw badRequest(report.error);
+      return { accepted };
     },
     answer: (link: Link, runId: number, body: unknown) => takeAnswer(deps, link, runId, body),
     send(link: Link, body: unknown) {

@@ -91,3 +91,12 @@ test('a report that cannot be read ends the attempt as failed: the run does not 
   expect(() => api.finish(link, runId, { outcome: 'done', text: 7 })).toThrow();
   expect(reports).toMatchObject([{ outcome: 'failed', errorClass: 'unknown' }]);
 });
+
+test('a report of a hundred thousand wrong ids ends the attempt as failed, and the refusal stays short', () => {
+  const report = { outcome: 'done', text: '', step: 1, handledMessageIds: Array(100_000).fill('x') };
+  expect(() => api.finish(link, runId, report)).toThrow(/^.{1,2000}$/s);
+  expect(reports).toMatchObject([{ outcome: 'failed' }]);
+  expect(() => api.events(link, runId, { events: Array(500_000).fill({}) })).toThrow(/^.{1,2000}$/s);
+  const detail = Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`k${n}`, null]));
+  expect(() => api.events(link, runId, { events: [{ kind: 'note', at: 1, detail }] })).toThrow(/^.{1,2000}$/s);
+});
