@@ -21,6 +21,14 @@ function count(seen: Seen, byte: number | undefined): void {
   if (seen.depth > seen.deepest) seen.deepest = seen.depth;
 }
 
+/** What there is too much of. */
+function excess(seen: Seen, most: BodyLimits): string | undefined {
+  if (seen.bytes > most.bytes) return `the body is larger than ${most.bytes} bytes`;
+  if (seen.deepest > most.depth) return `the body is nested more than ${most.depth} levels deep`;
+  if (seen.values <= most.values && seen.keys <= most.keys && seen.parsedBytes <= most.parsedBytes) return undefined;
+  return `the body has more than ${most.values} values, ${most.keys} keys, or ${most.parsedBytes} bytes beside long texts`;
+}
+
 /** Tells long strings from the rest, byte by byte. */
 export function createScanner(most: BodyLimits) {
   // Nobody can write it into a body before it is drawn.
@@ -81,12 +89,8 @@ export function createScanner(most: BodyLimits) {
     feed(chunk: Buffer): void {
       seen.bytes += chunk.length;
       if (!problem) scan(chunk);
-      if (seen.bytes > most.bytes) refuse(`the body is larger than ${most.bytes} bytes`);
-      else if (seen.deepest > most.depth) refuse(`the body is nested more than ${most.depth} levels deep`);
-      else if (problem || seen.values > most.values || seen.keys > most.keys || seen.parsedBytes > most.parsedBytes)
-        refuse(
-          `the body has more than ${most.values} values, ${most.keys} keys, or ${most.parsedBytes} bytes beside long texts`,
-        );
+      const why = excess(seen, most);
+      if (problem || why) refuse(why ?? '');
     },
     result: () => ({ problem, parsed: [...parsed, ...(string ?? [])], long, name }),
   };
