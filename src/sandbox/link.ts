@@ -26,10 +26,7 @@ const MAX_PREAMBLE_BYTES = 64 * 1024;
 const MAX_STREAMS = 64;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const GOAWAY = 7;
-/** Small pieces on one connection: what they have less than this on average is taken from a credit, and large ones fill that again. */
-const PIECE_BYTES = 64;
-const CREDIT_BYTES = 2_000 * PIECE_BYTES;
-const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
+const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
 /** Resolves when the runner has answered the hello. Throws PinchError `link_failed`; the caller then kills the container. */
 export async function openHostLink(deps: HostLinkDeps): Promise<HostLink> {
@@ -153,7 +150,7 @@ function acceptStream(
   // Reset in the same breath as it was opened: the event comes after the end, and an answer would throw.
   if (stream.destroyed || stream.closed) return;
   if (headers[':method'] !== 'POST') return stream.close(NGHTTP2_REFUSED_STREAM);
-  boundPieces(stream);
+  copyPieces(stream);
   stream.respond({ ':status': 200 });
   // Not the stream itself: strings written by an HTTP/1 response into an HTTP/2 stream over a JavaScript duplex arrive corrupted on
   // Node 20. What comes out of a pair is Buffers.
@@ -166,19 +163,16 @@ function acceptStream(
 }
 
 /**
- * Keeps what a stream that nobody reads can hold near to its window. HTTP/2 hands out slices of what came in at once: one byte would keep
- * all of that, frames that nobody asked for as well. And each piece, however small, costs an object.
+ * Keeps what a stream that nobody reads can hold near to its window: HTTP/2 hands out slices of what came in at once, and one byte would
+ * keep all of that, frames that nobody asked for as well.
  */
-function boundPieces(stream: http2.ServerHttp2Stream): void {
+function copyPieces(stream: http2.ServerHttp2Stream): void {
   const push = stream.push.bind(stream);
-  let credit = CREDIT_BYTES;
   stream.push = (piece: unknown): boolean => {
     if (!Buffer.isBuffer(piece)) return push(piece);
-    credit = Math.min(CREDIT_BYTES, credit + piece.length - PIECE_BYTES);
-    if (credit < 0) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
     // Not from the pool that small buffers share.
     const own = Buffer.allocUnsafeSlow(piece.length);
     piece.copy(own);
-    return credit >= 0 && push(own);
+    return push(own);
   };
 }

@@ -38,10 +38,13 @@ export function longestHarmlessTurn() {
   });
 }
 
-/** A check that work holds the loop for 20 ms at most, and somewhat more on a machine that is busy with other things. */
+/**
+ * A check that work does not hold the loop: 20 ms on a quiet machine, of which the figures that are printed tell. What fails is what takes
+ * many times as long, which no other program on the machine explains.
+ */
 export async function createLoopCheck() {
   const harmless = await longestHarmlessTurn();
-  const allowedMs = 20 + 5 * harmless.busyMs;
+  const allowedMs = 60 + 5 * harmless.busyMs;
   process.stdout.write(`harmless work: ${harmless.wallMs.toFixed(0)} ms, allowed: ${allowedMs.toFixed(0)} ms\n`);
   return async (name: string, work: () => Promise<unknown>): Promise<void> => {
     const { wallMs, busyMs } = await longestTurn(work);
