@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -367,5 +367,63 @@ describe('the file', () => {
       expect(error).toMatchObject({ code: 'database_corrupt', hint: expect.stringContaining('pinch-2026-11-20.db') });
     }
     expect(openStore(join(folder, 'pinch-2026-11-20.db')).settings.get('k')).toBe('v');
+  });
+});
+
+describe('a database of an earlier version', () => {
+  /** As the first four migrations made it, with a run at work, a message of it, and an answer that is not sent yet. */
+  function oldDatabase(): string {
+    const old = join(mkdtempSync(join(tmpdir(), 'pinch-old-')), 'pinch.db');
+    const db = new Database(old);
+    const folder = join(import.meta.dirname, 'core', 'migrations');
+    for (const name of readdirSync(folder).sort().slice(0, 4)) db.exec(readFileSync(join(folder, name), 'utf8'));
+    db.pragma('user_version = 4');
+    db.exec(`
+      INSERT INTO groups (id, folder, is_main, created_at) VALUES (1, 'main', 1, 1);
+      INSERT INTO chats (id, channel, address, kind, title, group_id, senders_policy, listed_senders, created_at, last_seen_at)
+        VALUES (1, 'telegram', '11', 'direct', 'Olga', 1, 'listed', '["ben"]', 1, 1);
+      INSERT INTO senders (id, channel, address, name, is_owner) VALUES (1, 'telegram', '11', 'Olga', 1);
+      INSERT INTO messages (id, chat_id, direction, platform_id, sender_id, sender_name, text, sent_at, received_at)
+        VALUES (1, 1, 'in', '100', 1, 'Olga', 'hello', 1, 1), (2, 1, 'in', '101', 1, 'Olga', 'and this', 2, 2);
+      INSERT INTO runs (id, key, kind, group_id, chat_id, session, state, attempt, run_at, lease_owner, created_at, started_at)
+        VALUES (1, 'msg:1:1', 'message', 1, 1, 'chat1-1', 'leased', 1, 1, 'before', 1, 1);
+      INSERT INTO run_messages (run_id, message_id) VALUES (1, 1), (1, 2);
+      INSERT INTO outbox (key, chat_id, run_id, text, next_at, created_at) VALUES ('1:final', 1, 1, 'hi', 1, 1);`);
+    db.close();
+    return old;
+  }
+
+  test('opens with everything in it: the run at work counts as handed over, its answer goes out', () => {
+    const old = oldDatabase();
+    for (const time of ['first', 'second']) {
+      const opened = openStore(old);
+      expect(opened.outbox.heads(), time).toMatchObject([{ key: '1:final', text: 'hi' }]);
+      expect(opened.messages.ofRun(1)).toMatchObject([
+        { text: 'hello', mayAsk: true },
+        { text: 'and this', forwarded: false },
+      ]);
+      expect(opened.groups.chat(1)).toMatchObject({ sendersPolicy: 'listed', listedSenders: ['ben'] });
+      expect(opened.runs.messagesNotHanded(1)).toEqual([]);
+      opened.close();
+    }
+    const opened = openStore(old);
+    expect(opened.runs.releaseForeignLeases('now', 5)).toMatchObject([
+      { id: 1, state: 'ready', attempt: 1, cutOffs: 1 },
+    ]);
+    opened.close();
+  });
+
+  test('one that was killed between two migrations goes on with the next', () => {
+    const old = oldDatabase();
+    const folder = join(import.meta.dirname, 'core', 'migrations');
+    const db = new Database(old);
+    const [, , , , fifth = ''] = readdirSync(folder).sort();
+    db.exec(readFileSync(join(folder, fifth), 'utf8'));
+    db.pragma('user_version = 5');
+    db.close();
+    const opened = openStore(old);
+    expect(opened.runs.get(1)).toMatchObject({ state: 'leased', cutOffs: 0 });
+    expect(opened.outbox.heads()).toHaveLength(1);
+    opened.close();
   });
 });
