@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { visible } from './visible.mjs';
 
 /** A step that cannot go on; `message` says what happened and what to do, in a line or two. */
@@ -92,7 +92,7 @@ export async function runQuietly(program, args, { failure, cwd, env, doing = one
   const output = () => readFileSync(file, 'utf8');
   try {
     const child = spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] });
-    const code = await telling(exitCodeOf(child), () => doing(output()) || `${program} is at work`, everyMs);
+    const code = await telling(exitCodeOf(child), () => doing(output()) || `${basename(program)} is at work`, everyMs);
     if (code !== 0) throw new SetupError(failure, bothEnds(output(), noise));
   } finally {
     closeSync(log);
