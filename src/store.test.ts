@@ -265,9 +265,10 @@ describe('runs', () => {
 
   /** The host dies during an attempt, before or after a runner got the run. */
   function cutOff(restart: number, handed: boolean): void {
-    const claimed = store.runs.claim({ owner: `p${restart}`, now: 100, leaseMs: 1, excludeGroups: [] });
+    const now = restart * 3_600_000;
+    const claimed = store.runs.claim({ owner: `p${restart}`, now, leaseMs: 1, excludeGroups: [] });
     if (claimed && handed) store.runs.handOver(claimed.id, []);
-    store.runs.releaseForeignLeases(`p${restart + 1}`, 100);
+    store.runs.releaseForeignLeases(`p${restart + 1}`, now);
   }
 
   test('a run that no runner ever had is not at fault, however often the host dies', () => {
@@ -281,13 +282,23 @@ describe('runs', () => {
     for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
     store.runs.progressed(id);
     for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
-    const claimed = claim();
+    const claimed = claim(10 ** 9);
     if (!claimed) throw new Error('not claimed');
     store.runs.giveBack(leaseOf(claimed), { runAt: 100, counted: true, errorClass: 'network', error: 'x' });
     for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
     expect(store.runs.get(id)).toMatchObject({ state: 'ready', cutOffs: 11 });
     cutOff(12, true);
     expect(store.runs.get(id)).toMatchObject({ state: 'dead', cutOffs: 12 });
+  });
+
+  test('from the third death in a row on, a run waits ever longer, and new messages do not bring it forward', () => {
+    const id = store.runs.enqueue(run('poison')) ?? 0;
+    const pauses = Array.from({ length: 11 }, (_, index) => {
+      cutOff(index + 1, true);
+      store.runs.bringForward(id, 0);
+      return Math.max(0, (store.runs.get(id)?.runAt ?? 0) - (index + 1) * 3_600_000);
+    });
+    expect(pauses.map((ms) => ms / 1_000)).toEqual([0, 0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]);
   });
 
   test('a poisoned run that died before a runner had it once more is tried again', () => {

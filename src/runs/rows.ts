@@ -7,8 +7,13 @@ import { type Run, type RunState, runRow } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
-/** A run during which the host died this often in a row may be what kills it. */
+/**
+ * A run during which the host died this often in a row may be what kills it. From the third time on it waits ever longer, so that neither it
+ * can end the host again and again, nor an hour in which the host dies for other reasons can end it.
+ */
 const MAX_CUT_OFFS = 12;
+const CUT_OFFS_AT_ONCE = 2;
+const CUT_OFF_PAUSE_MS = 5_000;
 
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
@@ -73,7 +78,7 @@ function createEnqueue({ run, value, values, count }: Statements) {
       'SELECT message_id FROM run_messages WHERE run_id = ?1 AND handed = 0 ORDER BY message_id',
     ),
     bringForward: run<[id: number, now: number]>(
-      `UPDATE runs SET run_at = min(run_at, ?2) WHERE id = ?1 AND state = 'ready'`,
+      `UPDATE runs SET run_at = min(run_at, ?2) WHERE id = ?1 AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
     ),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
@@ -122,6 +127,8 @@ function createLeases({ run, all }: Statements) {
     `UPDATE run_messages SET handed = 1 WHERE run_id = ?1 AND message_id IN (SELECT value FROM json_each(?2))`,
   );
   const wasHanded = '(handed_attempt = attempt)';
+  const pauseMs = `iif(${wasHanded} AND cut_offs >= ${CUT_OFFS_AT_ONCE},
+    ${CUT_OFF_PAUSE_MS} * (1 << (cut_offs - ${CUT_OFFS_AT_ONCE})), 0)`;
   const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
   return {
     finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
@@ -143,7 +150,7 @@ function createLeases({ run, all }: Statements) {
      * runner had the run does not count; one during which the host died too often in a row is dead.
      */
     releaseForeignLeases: all<[owner: string, now: number], Run>(
-      `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2,
+      `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2 + ${pauseMs},
          attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
          state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
          finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END

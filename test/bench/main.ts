@@ -184,7 +184,7 @@ async function benchChaos(kills = 500, seed = Date.now() % 2 ** 31): Promise<voi
   // The fake's people use libsignal, which prints whole sessions.
   const print = console.log;
   for (const method of ['log', 'info', 'warn', 'error'] as const) console[method] = () => undefined;
-  const result = await storm({ kills, maxGapMs: 5_000, seed, settleMs: 600_000 });
+  const result = await storm({ kills, maxGapMs: 5_000, seed, settleMs: 1_800_000 });
   print(JSON.stringify(result, null, 2));
 }
 
