@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Channel, ChannelError } from './channels/channel.js';
-import { createWorkOrders } from './runs/work-order.js';
-import { openStore } from './store.js';
+import { type Channel, ChannelError } from '../channels/channel.js';
+import { openStore } from '../store.js';
 import { whisper } from './whisper.js';
+import { createWorkOrders } from './work-order.js';
 
 const ffmpeg = (process.env.PATH ?? '')
   .split(':')

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import type { Env } from './core/config.js';
-import type { MediaReader } from './runs/work-order.js';
+import type { Env } from '../core/config.js';
+import type { MediaReader } from './work-order.js';
 
 const INSTALL = 'The owner of this assistant installs it as skills/add-voice/SKILL.md says';
 /** For both programs together the run waits twice as long at most. */
