@@ -7,10 +7,10 @@ import { shownLine } from '../core/one-line.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { Person } from '../groups/rows.js';
 import { answerTaskCommand } from '../tasks/commands.js';
+import type { Store } from '../tasks/store.js';
 import type { Tasks } from '../tasks/tasks.js';
 import { type Command, helpText, parseRegistration } from './command-words.js';
 import type { Pairing } from './pairing.js';
-import type { Store } from './store.js';
 
 export interface CommandContext {
   store: Store;

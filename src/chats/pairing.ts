@@ -1,7 +1,7 @@
 // The one-time code by which a person becomes the owner on a channel: `/pair <code>` in a direct chat.
 import { randomInt } from 'node:crypto';
 import { sameSecret } from '../core/secrets.js';
-import type { Store } from './store.js';
+import type { Store } from '../tasks/store.js';
 
 export type Pairing = ReturnType<typeof createPairing>;
 

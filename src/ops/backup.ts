@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Clock } from '../core/clock.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import type { Store } from './store.js';
+import type { Store } from '../tasks/store.js';
 
 const KEEP = 7;
 const HOUR_MS = 3_600_000;

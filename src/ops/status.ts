@@ -9,7 +9,7 @@ import { startOfDay } from '../core/day.js';
 import { oneLine } from '../core/one-line.js';
 import { qrForPage } from '../core/qr.js';
 import { ownSkills } from '../sandbox/home.js';
-import type { Store } from './store.js';
+import type { Store } from '../tasks/store.js';
 
 export interface StatusDeps {
   config: Config;

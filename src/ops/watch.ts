@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { LoopDeps } from '../core/deps.js';
 import type { Run } from '../core/types.js';
-import type { Store } from './store.js';
+import type { Store } from '../tasks/store.js';
 
 export interface WatchDeps extends Pick<LoopDeps, 'wake' | 'clock' | 'log'> {
   store: Store;
