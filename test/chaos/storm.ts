@@ -129,7 +129,7 @@ export async function storm({ kills, maxGapMs, seed, settleMs }: StormOptions): 
     daemon = await spawnDaemon({ home, env });
   }
   await daemon.waitForLog((line) => line.msg === 'ready');
-  const left = await atRest({ daemon, home, tg, settleMs });
+  const left = await atRest({ daemon, home, tg, settleMs, asked: questions.length });
   await daemon.kill('SIGTERM');
   const report = judge({ home, rooms, questions });
   report.faults.push(...left.map((row) => `not at rest: ${row}`));
@@ -218,10 +218,12 @@ interface Rest {
   home: string;
   tg: People['tg'];
   settleMs: number;
+  /** Questions, each of which is to become a row. */
+  asked: number;
 }
 
 /** Ends the task, then waits until no run is open, nothing is to be sent and no update waits. Returns what is left. */
-async function atRest({ daemon, home, tg, settleMs }: Rest): Promise<string[]> {
+async function atRest({ daemon, home, tg, settleMs, asked }: Rest): Promise<string[]> {
   await daemon.api('PATCH', '/api/tasks/1', { action: 'cancel' });
   const db = new Database(join(home, 'data', 'pinch.db'), { readonly: true });
   const open = db
@@ -229,11 +231,15 @@ async function atRest({ daemon, home, tg, settleMs }: Rest): Promise<string[]> {
       `SELECT (SELECT count(*) FROM runs WHERE state IN ('ready', 'leased')) + (SELECT count(*) FROM outbox WHERE state = 'queued')`,
     )
     .pluck();
+  // WhatsApp hands over what was written meanwhile only once it is linked again, on a busy machine long after the start.
+  const stored = db
+    .prepare(`SELECT count(*) FROM messages WHERE direction = 'in' AND text GLOB '*[a-z][a-z][a-z][oen][0-9]*'`)
+    .pluck();
   let since = Date.now();
   const until = Date.now() + settleMs;
   // Quiet for a while: WhatsApp hands over what was written meanwhile some time after the login.
   while (Date.now() - since < 4_000 && Date.now() < until) {
-    if (open.get() !== 0 || tg.pendingUpdates().length > 0) since = Date.now();
+    if (open.get() !== 0 || stored.get() !== asked || tg.pendingUpdates().length > 0) since = Date.now();
     await sleep(50);
   }
   const left = db.prepare(`SELECT id, key, state, attempt, cut_offs, error FROM runs WHERE state IN ('ready', 'leased')
