@@ -72,7 +72,7 @@ export async function startMigrationBench() {
     },
     async close() {
       await dashboard.close();
-      rmSync(top, { recursive: true, force: true });
+      rmSync(top, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

@@ -64,7 +64,7 @@ export async function startMailServer(): Promise<MailServer> {
   const exim = spawn('/usr/sbin/exim4', ['-C', join(folder, 'exim.conf'), '-bdf'], { stdio: 'ignore' });
   const close = async () => {
     await Promise.all([end(dovecot), end(exim)]);
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   };
   try {
     await Promise.all([answers(ports.imapPort, '* OK'), answers(ports.smtpPort, '220 ')]);

@@ -43,7 +43,7 @@ export async function startXmppServer({ archive = true, tls = false } = {}): Pro
   const close = async () => {
     prosody.kill('SIGTERM');
     await ended;
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   };
   try {
     await eventually(() => isOpen(port), `somebody on port ${port}`);

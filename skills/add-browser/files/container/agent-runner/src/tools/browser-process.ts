@@ -92,11 +92,19 @@ export function startBrowser(program: string, network: string[], onEvent: (event
     const end = () => {
       for (const { reject } of waiting.values()) reject(new Error('the browser ended; browser_open starts a new one'));
       waiting.clear();
-      fs.rmSync(home, { recursive: true, force: true, maxRetries: 5 });
       resolve();
     };
     child.once('error', end);
     child.once('close', end);
+  });
+  const removed = ended.then(async () => {
+    // Its helper processes outlive it for a moment and still write into the profile.
+    endGroup(child.pid);
+    try {
+      await fs.promises.rm(home, { recursive: true, force: true, maxRetries: 10 });
+    } catch (error) {
+      console.error('the profile of an ended browser stays until the container goes', error);
+    }
   });
   // A write to one that is gone fails; the call is refused by `ended`.
   input.on('error', () => undefined);
@@ -124,16 +132,21 @@ export function startBrowser(program: string, network: string[], onEvent: (event
       });
       return result.parse(await Promise.race([answer, late]).finally(() => over.abort()));
     },
-    /** Ends it with all its processes. Harmless when it has ended. */
+    /** Ends it with all its processes and removes its profile. Harmless when it has ended. */
     close(): Promise<void> {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        // Gone already.
-      }
-      return ended;
+      endGroup(child.pid);
+      return removed;
     },
   };
+}
+
+/** Ends a process and all it started, as far as they are still there. */
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
 }
 
 /** Messages end with a NUL. */
