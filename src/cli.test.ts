@@ -37,7 +37,7 @@ const evil = 'kind\u001b]0;owned\u0007\u009b2K\u202Eevil\u200B\u{E0041}';
 test('what steers a terminal or hides is written out, for people and in JSON', async () => {
   home.state.status.text = evil;
   home.intake.receiveFromPage(evil);
-  home.deps.tasks.add({ prompt: evil, title: evil, every: '1h' }, home.webChat());
+  home.tasks.add({ prompt: evil, title: evil, every: '1h' }, home.webChat());
   const run = home.store.runs.list('ready', 1)[0]?.id ?? 0;
   for (const args of [['status'], ['status', '--json'], ['tasks'], ['task', '1'], ['run', String(run)], [evil]]) {
     const text = await printed(...args);

@@ -2,16 +2,26 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../core/clock.js';
-import { type Env, invalid } from '../core/config.js';
-import type { Channel, ChannelDefinition, ChannelState, ChannelStorage, InboundMessage } from './channel.js';
+import { type Config, type Env, invalid } from '../core/config.js';
+import {
+  type Channel,
+  type ChannelDefinition,
+  type ChannelState,
+  type ChannelStorage,
+  type InboundMessage,
+  needsPerson,
+} from './channel.js';
 
 export interface ChannelsDeps {
   definitions: ChannelDefinition[];
-  env: Env;
-  assistantName: string;
+  config: Pick<Config, 'env' | 'assistantName'>;
   clock: Clock;
   log: Logger;
   storage(channel: string): ChannelStorage;
+}
+
+/** Who takes what channels bring. */
+export interface ChannelHandlers {
   receive(channel: string, message: InboundMessage): void;
   chatMoved(channel: string, from: string, to: string): void;
   /** A channel's state changed; `blocked` needs a person. */
@@ -22,7 +32,9 @@ export interface RunningChannels {
   get(name: string): Channel | undefined;
   names(): string[];
   states(): ({ name: string } & ChannelState)[];
-  start(): void;
+  /** Needed a person, and has not been connected since. */
+  isBlocked(name: string): boolean;
+  start(handlers: ChannelHandlers): void;
   /** Has those that wait for a new link ask for one. */
   link(): void;
   stop(): Promise<void>;
@@ -32,21 +44,30 @@ export interface RunningChannels {
 export function createChannels(deps: ChannelsDeps): RunningChannels {
   const channels = new Map<string, Channel>();
   const states = new Map<string, ChannelState>();
+  const blocked = new Set<string>();
+  let handlers: ChannelHandlers | undefined;
+  function handler(): ChannelHandlers {
+    if (!handlers) throw new Error('a channel that was not started brought something');
+    return handlers;
+  }
+  function onState(name: string, state: ChannelState): void {
+    const before = states.get(name);
+    states.set(name, state);
+    if (state.state === 'open') blocked.delete(name);
+    if (needsPerson(state.state)) blocked.add(name);
+    if (before?.state !== state.state || before.detail !== state.detail || state.link) handlers?.onState(name, state);
+  }
   for (const definition of deps.definitions) {
-    const settings = parseSettings(definition.env, deps.env);
+    const settings = parseSettings(definition.env, deps.config.env);
     const { name } = definition;
     const channel = definition.create(settings, {
-      assistantName: deps.assistantName,
+      assistantName: deps.config.assistantName,
       clock: deps.clock,
       log: deps.log.child({ channel: name }),
       storage: deps.storage(name),
-      onMessage: (message) => deps.receive(name, message),
-      onChatMoved: (from, to) => deps.chatMoved(name, from, to),
-      onState: (state) => {
-        const before = states.get(name);
-        states.set(name, state);
-        if (before?.state !== state.state || before.detail !== state.detail || state.link) deps.onState(name, state);
-      },
+      onMessage: (message) => handler().receive(name, message),
+      onChatMoved: (from, to) => handler().chatMoved(name, from, to),
+      onState: (state) => onState(name, state),
     });
     if (channel) channels.set(name, channel);
   }
@@ -58,7 +79,9 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
         name,
         ...(states.get(name) ?? { state: 'connecting' as const, detail: '' }),
       })),
-    start: () => {
+    isBlocked: (name) => blocked.has(name),
+    start: (given) => {
+      handlers = given;
       for (const channel of channels.values()) channel.start();
     },
     link: () => {

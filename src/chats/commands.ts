@@ -1,144 +1,105 @@
-// What the chat commands do: each changes rows in the caller's transaction and returns its answer. Knows no channel.
-
+// The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
-import type { Logger } from '../core/log.js';
-import { shownLine } from '../core/one-line.js';
-import { type Chat, sessionName } from '../core/types.js';
-import type { Person } from '../groups/rows.js';
-import { answerTaskCommand } from '../tasks/commands.js';
+import { sessionName } from '../core/types.js';
+import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import type { Store } from '../tasks/store.js';
-import type { Tasks } from '../tasks/tasks.js';
-import { type Command, helpText, parseRegistration } from './command-words.js';
-import type { Pairing } from './pairing.js';
+import { cancelRuns } from './cancel.js';
+import { parseRegistration, registerChat, unknownPeople } from './registration.js';
 
-export interface CommandContext {
+export interface ChatCommandDeps {
   store: Store;
   wake: Wake;
   clock: Clock;
-  log: Logger;
-  pairing: Pairing;
-  assistantName: string;
-  tasks: Tasks;
-  /** The lines of `/status`. */
-  statusText(): string;
-  /** Stops everything until it is resumed. Durable when it returns. */
-  emergencyStop(reason: string): void;
+  config: { assistantName: string };
+  control: {
+    status(): { text: string };
+    /** Stops everything until it is resumed. Durable when it returns. */
+    emergencyStop(reason: string): void;
+  };
 }
 
-export interface CommandCall {
-  command: Command;
-  chat: Chat;
-  messageId: number;
+export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
+  return [
+    {
+      name: 'status',
+      usage: '/status',
+      what: 'what is running, waiting and connected',
+      forMembers: true,
+      answer: () => deps.control.status().text,
+    },
+    {
+      name: 'stop',
+      usage: '/stop',
+      what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume` on the page or `pinch resume`)',
+      forMembers: false,
+      answer: (call) => stop(deps, call),
+    },
+    {
+      name: 'new',
+      usage: '/new',
+      what: 'start a new conversation; memory files stay',
+      forMembers: false,
+      answer: (call) => startNewSession(deps, call),
+    },
+    {
+      name: 'register',
+      usage: '/register <folder> [all | listed <name>…]',
+      what: 'let me work in this chat, with its own memory folder; `listed`: only the named people (and you) may ask me',
+      forMembers: false,
+      answer: (call) => register(deps, call),
+    },
+    {
+      name: 'pair',
+      usage: '/pair <code>',
+      what: 'make you the owner on this channel (code: `npm run -s pinch -- pair`)',
+      forMembers: false,
+      // In a direct chat the code decides, whoever sends it (route.ts).
+      answer: () => 'Send `/pair <code>` to me in a direct chat.',
+    },
+  ];
 }
 
-export function answerCommand(context: CommandContext, call: CommandCall): string {
-  const { command, chat } = call;
-  switch (command.name) {
-    case 'help':
-      return helpText(context.assistantName);
-    case 'status':
-      return context.statusText();
-    case 'tasks':
-    case 'task':
-    case 'heartbeat':
-    case 'hook':
-      return answerTaskCommand(context, command.name, chat, command.argument);
-    case 'stop':
-      if (command.argument.toLowerCase() === 'all') return stopAll(context);
-      return cancelRuns(context, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here.';
-    case 'new':
-      return startNewSession(context, call);
-    case 'register':
-      return registerChat(context, chat, command.argument);
-    case 'pair':
-      return 'Send `/pair <code>` to me in a direct chat.';
-  }
+export type ParsedCommand = { command: ChatCommand; argument: string };
+
+/** Parses `/name argument`; undefined when the text is no known command. Never throws. */
+export function parseCommand(text: string, commands: ChatCommand[]): ParsedCommand | undefined {
+  const match = /^\/([a-z]+)(?:\s+([\s\S]*))?$/i.exec(text.trim());
+  const word = match?.[1]?.toLowerCase();
+  // What Telegram sends when somebody opens the chat.
+  const name = word === 'start' ? 'help' : word;
+  const command = commands.find((known) => known.name === name);
+  return command && { command, argument: (match?.[2] ?? '').trim() };
 }
 
-const STOPPED = 'somebody stopped it';
-
-/** What the chat waits for, in one session or (null) in all, tasks' too. Returns how many runs waited or worked. */
-export function cancelRuns(
-  { store, wake, clock }: Pick<CommandContext, 'store' | 'wake' | 'clock'>,
-  chat: Chat,
-  session: string | null,
-): number {
-  const { running, waiting } = store.runs.cancel(chat.id, session, clock.now());
-  // What they sent and nobody has read yet ends with them.
-  for (const runId of running) store.outbox.endOfRun(runId, STOPPED);
-  const unsent = session === null ? store.outbox.endOfChat(chat.id, STOPPED) : 0;
-  if (session === null) store.tasks.dropWaiting(null, chat.id, STOPPED, clock.now());
-  store.afterCommit(() => {
-    for (const runId of running) wake.emit('abort', runId);
-    wake.emit('tasks');
-  });
-  return running.length + waiting + unsent;
+export function helpText(assistantName: string, commands: ChatCommand[]): string {
+  const lines = commands.map(({ usage, what }) => `- \`${usage}\` — ${what}`);
+  return `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.\n\n${lines.join('\n')}`;
 }
 
-function stopAll(context: CommandContext): string {
-  // Not a ring: were we killed between the commit and the ring, the answer would go out and nothing would be stopped.
-  context.emergencyStop('/stop all');
+function stop(deps: ChatCommandDeps, { chat, argument }: CommandCall): string {
+  if (argument.toLowerCase() !== 'all')
+    return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here.';
+  // Not a signal: were we killed between the commit and the signal, the answer would go out and nothing would be stopped.
+  deps.control.emergencyStop('/stop all');
   return 'Everything is stopped. I start nothing until you resume: on the page, or with `npm run -s pinch -- resume`.';
 }
 
-function startNewSession(context: CommandContext, { chat, messageId }: CommandCall): string {
-  cancelRuns(context, chat, sessionName(chat));
-  context.store.groups.newSession(chat.id, messageId);
+function startNewSession(deps: ChatCommandDeps, { chat, messageId }: CommandCall): string {
+  cancelRuns(deps, chat, sessionName(chat));
+  deps.store.groups.newSession(chat.id, messageId);
   return 'New conversation. I keep my memory files, not what we just talked about.';
 }
 
-function registerChat(context: CommandContext, chat: Chat, argument: string): string {
-  const { store, clock, assistantName } = context;
+function register(deps: ChatCommandDeps, { chat, argument }: CommandCall): string {
   const wanted = parseRegistration(argument);
-  if (!wanted.ok) return wanted.problem;
-  const group = store.groups.ensure(wanted.folder, false, clock.now());
-  // What works or waits belongs to the old group: its answer must not come out of the new one.
-  if (chat.groupId !== group.id) cancelRuns(context, chat, null);
-  store.groups.assignChat(chat.id, group.id);
-  const { ids, names, unknown } = resolveListed(store, chat, wanted.listed);
-  store.groups.setSenders(chat.id, wanted.sendersPolicy, ids);
+  if (typeof wanted === 'string') return wanted;
+  const { group, names, unknown } = registerChat(deps, chat, wanted);
   const who =
     wanted.sendersPolicy === 'all'
       ? 'Everyone here may ask me'
       : `You and ${names.join(', ') || 'nobody else'} may ask me`;
-  const how = chat.kind === 'group' ? `: say @${assistantName} or reply to me` : '';
-  const doubt = unknown.length > 0 ? `\n\n${unknownPeople(store, chat, unknown)}` : '';
+  const how = chat.kind === 'group' ? `: say @${deps.config.assistantName} or reply to me` : '';
+  const doubt = unknown.length > 0 ? `\n\n${unknownPeople(deps.store, chat, unknown)}` : '';
   return `This chat now belongs to the group \`${group.folder}\`. ${who}${how}.${doubt}`;
-}
-
-/**
- * People named for a list, as ids: what they call themselves is looked up once, now, among those who wrote in this chat last, and gives no
- * right later. What means nobody, or more than one, stays as it is and is taken for an id.
- */
-export function resolveListed({ groups }: Store, chat: Chat, wanted: string[]) {
-  const people = groups.peopleIn(chat.id);
-  const same = (one: string | null, other: string) => one?.toLowerCase() === other.toLowerCase();
-  // Nobody is called like an id: a stranger may have taken that of somebody who never wrote here for a name.
-  const isId = (word: string) => /[\d@]/.test(word);
-  const found = wanted.map((word) => {
-    const byId = people.filter(({ address }) => same(address, word));
-    const byName = people.filter(({ name, username }) =>
-      word.startsWith('@') ? same(username, word.slice(1)) : !isId(word) && same(name, word),
-    );
-    const [person, ...others] = byId.length > 0 ? byId : byName;
-    return { word, person: others.length === 0 ? person : undefined };
-  });
-  return {
-    ids: found.map(({ word, person }) => person?.address ?? word),
-    names: found.map(({ word, person }) => (person ? personText(person) : shownLine(word, 80))),
-    unknown: found.filter(({ person, word }) => !person && !isId(word)).map(({ word }) => word),
-  };
-}
-
-const personText = ({ name, address, username }: Person) =>
-  `${shownLine(name, 80)} (${shownLine([address, username && `@${username}`].filter(Boolean).join(', '), 120)})`;
-
-function unknownPeople({ groups }: Store, chat: Chat, unknown: string[]): string {
-  const people = groups.peopleIn(chat.id).slice(0, 20).map(personText);
-  const words = unknown.map((word) => shownLine(word, 80)).join(', ');
-  return (
-    `I take ${words} as ids: a name that I do not know, or that several use, is no proof of who somebody is. Give the id or \`@\` and the ` +
-    `user name, or let them write here and say this again. Who wrote here: ${people.join(', ') || 'nobody yet'}.`
-  );
 }

@@ -8,7 +8,9 @@ import type { InboundMessage } from '../channels/channel.js';
 import { checkInbound } from '../channels/inbound-message.js';
 import { createWake } from '../core/bells.js';
 import { openStore, type Store } from '../store.js';
+import { taskCommands } from '../tasks/commands.js';
 import { createTasks, type Tasks } from '../tasks/tasks.js';
+import { chatCommands } from './commands.js';
 import { createIntake, type Intake } from './intake.js';
 import { createPairing } from './pairing.js';
 
@@ -32,16 +34,21 @@ beforeEach(() => {
   wake.on('steer', (runId) => rung.push(`steer ${runId}`));
   wake.on('abort', (runId) => rung.push(`abort ${runId}`));
   tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  const control = {
+    status: () => ({ text: 'all is well' }),
+    emergencyStop: (reason: string) => void stopped.push(`${reason} with ${replies().length} answers`),
+  };
   intake = createIntake({
     store,
     wake,
     clock,
     log: pino({ level: 'silent' }),
     pairing: createPairing(store),
-    tasks,
     assistantName: 'Pinch',
-    statusText: () => 'all is well',
-    emergencyStop: (reason) => stopped.push(`${reason} with ${replies().length} answers`),
+    commands: [
+      ...chatCommands({ store, wake, clock, config: { assistantName: 'Pinch' }, control }),
+      ...taskCommands({ store, tasks }),
+    ],
     owner: { channel: 'telegram', address: '1' },
   });
 });

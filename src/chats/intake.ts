@@ -2,12 +2,25 @@
 // Knows the store and the pure rules; never a container, never the network.
 import { createHash, randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
+import type { Wake } from '../core/bells.js';
+import type { Clock } from '../core/clock.js';
+import type { Logger } from '../core/log.js';
 import { type Chat, sessionName } from '../core/types.js';
-import { helpText } from './command-words.js';
-import { answerCommand, type CommandContext } from './commands.js';
+import type { ChatCommand } from '../groups/chat-command.js';
+import type { Store } from '../runs/store.js';
+import { helpText } from './commands.js';
+import type { Pairing } from './pairing.js';
 import { decideRoute, type Route, standingOf } from './route.js';
 
-export interface IntakeDeps extends CommandContext {
+export interface IntakeDeps {
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  log: Logger;
+  pairing: Pairing;
+  assistantName: string;
+  /** All but /help, which tells of them. */
+  commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
 }
 
@@ -17,12 +30,13 @@ export type Received = { messageId?: number; runId?: number | undefined };
 /** Which channels' senders are the owner by themselves (the local web page behind its token). */
 const OWNER_CHANNELS = new Set(['web']);
 
-export function createIntake(deps: IntakeDeps) {
+export function createIntake(given: IntakeDeps) {
+  const deps = { ...given, commands: withHelp(given) };
   const { store, wake } = deps;
 
   /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
-  function receive(channel: string, given: InboundMessage): Received {
-    const inbound = checkInbound(given, deps.clock.now());
+  function receive(channel: string, message: InboundMessage): Received {
+    const inbound = checkInbound(message, deps.clock.now());
     if (!inbound) {
       deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
       return {};
@@ -30,7 +44,8 @@ export function createIntake(deps: IntakeDeps) {
     const received = store.transaction(() => {
       const seen = recordPeople(deps, channel, inbound);
       const addressesAssistant = inbound.addressesAssistant || answersUs(deps, seen.chat, inbound);
-      const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName: deps.assistantName });
+      const { assistantName, commands } = deps;
+      const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName, commands });
       deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
       return apply(deps, { channel, inbound, ...seen, route });
     });
@@ -56,6 +71,15 @@ export function createIntake(deps: IntakeDeps) {
     chatMoved: (channel: string, from: string, to: string): void =>
       store.transaction(() => store.groups.moveChat(channel, from, to)),
   };
+}
+
+function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
+  const answer = (): string => helpText(assistantName, all);
+  const all: ChatCommand[] = [
+    { name: 'help', usage: '/help', what: 'this list', forMembers: true, answer },
+    ...commands,
+  ];
+  return all;
 }
 
 export type Intake = ReturnType<typeof createIntake>;
@@ -101,7 +125,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const { messageId } = stored;
   deps.store.afterCommit(() => deps.wake.emit('message', chat.id));
   if (route.kind === 'command')
-    say(deps, chat.id, `command:${messageId}`, answerCommand(deps, { command: route.command, chat, messageId }));
+    say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
   if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
   const quoted = routed.inbound.replyTo?.platformId ?? null;
   const session = deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
@@ -184,6 +208,11 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   deps.store.groups.makeOwner(channel, sender.address);
   deps.store.groups.assignChat(chat.id, main.id);
   deps.log.info({ channel }, 'owner paired');
-  say(deps, chat.id, `paired:${chat.id}:${now}`, `You are my owner now. ${helpText(deps.assistantName)}`);
+  say(
+    deps,
+    chat.id,
+    `paired:${chat.id}:${now}`,
+    `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`,
+  );
   return {};
 }

@@ -20,30 +20,37 @@ export interface PairingTry {
   now: number;
 }
 
-export function createPairing(store: Store) {
+/** `owner`: the one that the settings name. */
+export function createPairing(store: Store, owner?: { channel: string }) {
   const keyOf = (channel: string) => `pairing:${channel}`;
   const codeOf = (channel: string) => store.settings.get(keyOf(channel))?.split(':')[0];
   let wrong: { from: string; at: number }[] = [];
+  /** The current code of the channel; the same until it is used: no stranger can change what the owner just read. */
+  function code(channel: string): string {
+    const known = codeOf(channel);
+    if (known !== undefined) return known;
+    const made = Array.from({ length: 8 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+    store.settings.set(keyOf(channel), made);
+    return made;
+  }
   return {
-    /** The current code of the channel; the same until it is used: no stranger can change what the owner just read. */
-    code(channel: string): string {
-      const known = codeOf(channel);
-      if (known !== undefined) return known;
-      const code = Array.from({ length: 8 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
-      store.settings.set(keyOf(channel), code);
-      return code;
-    },
+    code,
+    /** Those of these channels that have no owner yet, with their codes. The page's chat is the owner's anyhow. */
+    open: (channels: string[]): { channel: string; code: string }[] =>
+      channels
+        .filter((name) => name !== 'web' && owner?.channel !== name && !store.groups.hasOwner(name))
+        .map((channel) => ({ channel, code: code(channel) })),
     /**
      * `paired` when `code` is right; it then stops being valid. `limited`: too many wrong ones came in the last hour, this one was not looked at.
      * A channel whose code nobody asked for cannot be paired.
      */
-    redeem({ channel, sender, code, now }: PairingTry): 'paired' | 'wrong' | 'limited' {
+    redeem({ channel, sender, code: tried, now }: PairingTry): 'paired' | 'wrong' | 'limited' {
       const from = `${channel}:${sender}`;
       wrong = wrong.filter(({ at }) => at > now - HOUR_MS);
       const mine = wrong.filter((one) => one.from === from).length;
       if (mine >= TRIES.ofSender || wrong.length >= TRIES.ofAll) return 'limited';
       const expected = codeOf(channel);
-      if (expected !== undefined && sameSecret(code.toUpperCase(), expected)) {
+      if (expected !== undefined && sameSecret(tried.toUpperCase(), expected)) {
         store.settings.remove(keyOf(channel));
         return 'paired';
       }

@@ -1,14 +1,15 @@
 // Where an inbound message goes: pure rules, no I/O (design §2, §8).
 import type { Chat } from '../core/types.js';
+import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
-import { type Command, parseCommand } from './command-words.js';
+import { type ParsedCommand, parseCommand } from './commands.js';
 
 export type Route =
   /** Nobody registered the chat, or the words are not for us: keep nothing but the chat's name. */
   | { kind: 'ignore'; why: 'unregistered' }
   /** A direct message that may claim the channel for its sender. */
   | { kind: 'pair'; code: string }
-  | { kind: 'command'; command: Command }
+  | ({ kind: 'command' } & ParsedCommand)
   /** Kept; becomes context of the next run. */
   | { kind: 'context' }
   /** Starts a run, joins a waiting one or steers a working one. */
@@ -28,6 +29,7 @@ export interface RouteInput {
   };
   chat: Pick<Chat, 'kind' | 'groupId' | 'sendersPolicy' | 'listedSenders'>;
   assistantName: string;
+  commands: ChatCommand[];
 }
 
 /** Decides what an inbound message is; never throws. */
@@ -35,9 +37,10 @@ export function decideRoute(input: RouteInput): Route {
   const { chat, forwarded } = input;
   if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore', why: 'unregistered' } : { kind: 'context' };
   // What was passed on are somebody else's words.
-  const command = forwarded ? undefined : parseCommand(stripLeadingTrigger(input.text, input.assistantName));
-  if (command?.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: command.argument };
-  if (command && mayCommand(command, input)) return { kind: 'command', command };
+  const written = forwarded ? '' : stripLeadingTrigger(input.text, input.assistantName);
+  const parsed = parseCommand(written, input.commands);
+  if (parsed?.command.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: parsed.argument };
+  if (parsed && mayCommand(parsed.command, input)) return { kind: 'command', ...parsed };
   if (chat.groupId === null) return { kind: 'ignore', why: 'unregistered' };
   if (!standingOf(input).mayAsk) return { kind: 'context' };
   if (chat.kind === 'direct') return { kind: 'trigger' };
@@ -45,7 +48,7 @@ export function decideRoute(input: RouteInput): Route {
   return isCalled && !forwarded ? { kind: 'trigger' } : { kind: 'context' };
 }
 
-function mayCommand(command: Command, { sender, chat }: RouteInput): boolean {
+function mayCommand(command: ChatCommand, { sender, chat }: RouteInput): boolean {
   if (sender.isOwner) return true;
   return chat.groupId !== null && command.forMembers;
 }

@@ -150,3 +150,6 @@ export function invalid(problems: string[]): PinchError {
     hint: 'correct them in .env or the environment and start again',
   });
 }
+
+/** Set by the unit that `pinch service install` writes. */
+export const isService = ({ env }: Pick<Config, 'env'>): boolean => env.PINCH_SERVICE === '1';

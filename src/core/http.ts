@@ -1,8 +1,14 @@
 // Small pieces every route shares: checked bodies and queries, and errors as `{error: {code, message, hint?}}`.
-import type { Context } from 'hono';
+import type { Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { z } from 'zod';
+
+/** Adds a module's part of the JSON API. main.ts lists them. */
+export type Api = (app: Hono) => void;
+
+/** How many rows a list shows. */
+export const listLimit = z.coerce.number().int().min(1).max(1_000).default(100);
 
 /** The error a route throws; its own response is the answer. */
 export function refuse(status: ContentfulStatusCode, code: string, message: string, hint?: string): HTTPException {

@@ -57,7 +57,7 @@ function start(): void {
     wake,
     clock,
     log: pino({ level: 'silent' }),
-    assistantName: 'Pinch',
+    config: { assistantName: 'Pinch' },
     channel: (name) => (name === 'telegram' ? channel : undefined),
     outboxFiles: files,
     notifyOwner: (key) => notices.push(key),

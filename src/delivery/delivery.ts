@@ -11,7 +11,7 @@ import type { Store } from './store.js';
 
 export interface DeliveryDeps extends LoopDeps {
   store: Store;
-  assistantName: string;
+  config: { assistantName: string };
   outboxFiles: OutboxFiles;
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
@@ -59,7 +59,7 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
 }
 
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
-  const { store, clock, wake, assistantName, outboxFiles } = deps;
+  const { store, clock, wake, config, outboxFiles } = deps;
   const chat = store.groups.chat(row.chatId);
   const channel = chat && deps.channel(chat.channel);
   if (!chat || !channel)
@@ -80,7 +80,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
       const message = { chatId: chat.id, direction: 'out' as const, platformId, text: told, sentAt: now, now };
       store.transaction(() => {
         store.outbox.partSent(row.id);
-        store.messages.add({ ...message, senderId: null, senderName: assistantName, runId: row.runId });
+        store.messages.add({ ...message, senderId: null, senderName: config.assistantName, runId: row.runId });
       });
       wake.emit('message', chat.id);
     }

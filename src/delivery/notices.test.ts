@@ -36,7 +36,7 @@ test.each(LIES)('what a container said is a short quotation, never our own words
 test('of what a group brings about only six an hour are told, of everything else all', async () => {
   const store = openStore(':memory:');
   const clock = createFakeClock();
-  const notify = createOwnerNotices({ store, clock, wake: createWake(), unreachable: new Set() });
+  const notify = createOwnerNotices({ store, clock, wake: createWake(), isBlocked: () => false });
   const keys = () => store.outbox.list(99).map(({ key }) => key.split(':')[1]);
   for (let n = 0; n < 50; n++) notify(`loud:${n}`, 'x', 2);
   notify('quiet:1', 'x', 3);

@@ -10,7 +10,7 @@ import type { Store } from './store.js';
 export interface NoticeDeps extends Pick<LoopDeps, 'wake' | 'clock'> {
   store: Store;
   /** Channels that themselves wait for the owner. */
-  unreachable: Set<string>;
+  isBlocked(channel: string): boolean;
 }
 
 /** Notices about one group; what follows is in its runs. */
@@ -32,7 +32,7 @@ const CAUSES: Record<ErrorClass, string> = {
 };
 
 /** Tells the owner in the direct chat of the main group used last whose channel works, else in the web chat. */
-export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDeps) {
+export function createOwnerNotices({ store, wake, clock, isBlocked }: NoticeDeps) {
   const lately = new Map<number, number[]>();
   const isTooMuch = (groupId: number, now: number): boolean => {
     const times = (lately.get(groupId) ?? []).filter((at) => at > now - 3_600_000);
@@ -45,7 +45,7 @@ export function createOwnerNotices({ store, wake, clock, unreachable }: NoticeDe
     const web = { channel: 'web', address: 'owner', kind: 'direct' as const, title: 'Web chat', now };
     const chats = store.groups.chatsOf(main.id);
     const chat =
-      chats.find(({ kind, channel }) => kind === 'direct' && !unreachable.has(channel)) ?? store.groups.seenChat(web);
+      chats.find(({ kind, channel }) => kind === 'direct' && !isBlocked(channel)) ?? store.groups.seenChat(web);
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });

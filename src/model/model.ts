@@ -39,8 +39,10 @@ const LEFT_MS = 30_000;
 
 export type ModelProxy = ReturnType<typeof createModelProxy>;
 
-/** `runOf`: the run that a caller may name, of those its container works on. */
-export function modelRoutes({ handle }: ModelProxy, runOf: (link: Link, runId: number) => number | null): Route[] {
+/** The run that a caller may name, of those its container works on. */
+export type RunOf = (link: Pick<Link, 'groupId'>, runId: number) => number | null;
+
+export function modelRoutes({ handle }: ModelProxy, runOf: RunOf): Route[] {
   return ['/v1/messages', '/v1/messages/count_tokens'].flatMap((path) =>
     (['POST', 'GET'] as const).map((method) => ({
       ...{ method, path },

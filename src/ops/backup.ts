@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 
 export interface BackupDeps {
   store: Store;
-  dataDir: string;
+  config: { dataDir: string };
   clock: Clock;
   log: Logger;
 }
@@ -35,8 +35,8 @@ export function startBackups(deps: BackupDeps): { stop(): Promise<void> } {
   };
 }
 
-async function backUpOnce({ store, dataDir, clock, log }: BackupDeps): Promise<void> {
-  const folder = join(dataDir, 'backups');
+async function backUpOnce({ store, config, clock, log }: BackupDeps): Promise<void> {
+  const folder = join(config.dataDir, 'backups');
   const name = `pinch-${new Date(clock.now()).toISOString().slice(0, 10)}.db`;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

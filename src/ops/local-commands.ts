@@ -35,27 +35,57 @@ export interface LocalCall {
 
 const START_LINES = 40;
 
-/** By name; each resolves with the exit code and throws PinchError. */
-export const localCommands: Record<string, (call: LocalCall) => Promise<number>> = {
-  logs: showLogs,
-  doctor: examineAll,
-  service: async (call) => {
-    const { config, argument = 'status', values } = call;
-    const deps = serviceDeps(call);
-    const options = { dryRun: values['dry-run'] === true, root: values.root === true };
-    if (argument === 'install') await installService(deps, options);
-    else if (argument === 'uninstall') await uninstallService(deps, options);
-    else if (argument === 'status') return showState(call, deps);
-    else if (argument === 'logs') {
-      const file = startLog(config.dataDir);
-      const start = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
-      for (const line of start.slice(-START_LINES)) print(visible(`${line}\n`));
-      return showLogs(call);
-    } else
-      throw new PinchError('usage', 'say install, uninstall, status or logs', { hint: 'npm run -s pinch -- help' });
-    return 0;
+export interface LocalCommand {
+  usage: string;
+  what: string;
+  /** Resolves with the exit code. Throws PinchError. */
+  run(call: LocalCall): Promise<number>;
+}
+
+export const localCommands: LocalCommand[] = [
+  {
+    usage: 'config',
+    what: 'the settings in use (secrets hidden)',
+    run: async ({ config }) => {
+      print(`${visible(describeConfig(config))}\n`);
+      return 0;
+    },
   },
-};
+  {
+    usage: 'doctor',
+    what: 'looks at everything a run depends on and says what to do (--yes asks the model as well)',
+    run: examineAll,
+  },
+  { usage: 'logs', what: 'what the service logged: --follow, --run <id>, --last <lines>', run: showLogs },
+  {
+    usage: 'service <what>',
+    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done)',
+    run: runService,
+  },
+];
+
+async function runService(call: LocalCall): Promise<number> {
+  const { config, argument = 'status', values } = call;
+  const deps = serviceDeps(call);
+  const options = { dryRun: values['dry-run'] === true, root: values.root === true };
+  if (argument === 'install') await installService(deps, options);
+  else if (argument === 'uninstall') await uninstallService(deps, options);
+  else if (argument === 'status') return showState(call, deps);
+  else if (argument === 'logs') {
+    const file = startLog(config.dataDir);
+    const start = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+    for (const line of start.slice(-START_LINES)) print(visible(`${line}\n`));
+    return showLogs(call);
+  } else throw new PinchError('usage', 'say install, uninstall, status or logs', { hint: 'npm run -s pinch -- help' });
+  return 0;
+}
+
+function describeConfig(config: Config): string {
+  const { env: _env, backend, ...rest } = config;
+  if (backend.kind === 'demo') return JSON.stringify({ ...rest, backend: 'demo' }, null, 2);
+  const key = backend.apiKey || backend.authToken ? 'set' : 'none';
+  return JSON.stringify({ ...rest, backend: { baseUrl: backend.baseUrl, key } }, null, 2);
+}
 
 function serviceDeps({ config, env }: Pick<LocalCall, 'config' | 'env'>): ServiceDeps {
   const uid = process.getuid?.() ?? -1;

@@ -22,10 +22,10 @@ test('the skills a group wrote for itself are counted and named, the first fifty
       clock,
       startedAt: clock.now(),
       lastEnd: null,
-      stopped: () => false,
-      engine: () => ({ state: 'up', detail: '' }),
-      channels: () => [],
-      containers: () => [],
+      stopped: false,
+      engine: { state: 'up', detail: '' },
+      channels: [],
+      containers: [],
     });
   expect(status().text).not.toContain('skills');
   const write = (name: string) => mkdirSync(join(config.groupsDir, 'family', 'skills', name), { recursive: true });

@@ -17,11 +17,11 @@ export interface StatusDeps {
   clock: Clock;
   startedAt: number;
   lastEnd: string | null;
-  stopped(): boolean;
-  engine(): { state: 'up' | 'down'; detail: string };
-  channels(): ({ name: string } & ChannelState)[];
+  stopped: boolean;
+  engine: { state: 'up' | 'down'; detail: string };
+  channels: ({ name: string } & ChannelState)[];
   /** `state`: starting, running or ending. */
-  containers(): { group: string; id: string | null; runs: number; state: string }[];
+  containers: { group: string; id: string | null; runs: number; state: string }[];
 }
 
 type Facts = ReturnType<typeof gatherFacts>;
@@ -44,13 +44,13 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     // `demo`: no account is configured, the scripted demo model answers.
     backend: config.backend.kind,
     // Emergency stop: nothing is started until it is resumed.
-    stopped: deps.stopped(),
-    engine: deps.engine(),
-    channels: deps.channels().map((channel) => ({
+    stopped: deps.stopped,
+    engine: deps.engine,
+    channels: deps.channels.map((channel) => ({
       ...channel,
       ...(channel.link?.qr && { qrImage: qrForPage(channel.link.qr) }),
     })),
-    containers: deps.containers(),
+    containers: deps.containers,
     groups: store.groups.all().map((group) => ({
       folder: group.folder,
       chats: store.groups.chatsOf(group.id).length,

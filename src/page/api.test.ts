@@ -154,7 +154,7 @@ describe('registering chats', () => {
 });
 
 test('pairing codes are shown for channels nobody owns yet', async () => {
-  const code = home.deps.pairing.code('telegram');
+  const code = home.pairing.code('telegram');
   expect(await get('/api/pairing')).toMatchObject({ body: { pairing: [{ channel: 'telegram', code }] } });
   home.store.groups.seenSender({ channel: 'telegram', address: '7', name: 'Me', username: null });
   home.store.groups.makeOwner('telegram', '7');
@@ -220,7 +220,7 @@ test('figures come in the Prometheus text format', async () => {
 });
 
 test('a fault of ours is an error without inner details', async () => {
-  home.deps.status = () => {
+  home.control.status = () => {
     throw new Error('/secret/path');
   };
   const answer = await get('/api/status');

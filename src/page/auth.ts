@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 
 /** What needs no token: the health check, the page's own files, which hold no data, and hooks, which have secrets of their own. */
@@ -60,4 +61,11 @@ export function decideAccess(request: AccessRequest, port: number, knows: (beare
   if (OPEN_PATH.test(request.path)) return 'allowed';
   const bearer = bearerOf(request);
   return bearer !== '' && knows(bearer) ? 'allowed' : 'unauthorized';
+}
+
+/** As another program of the owner reads it. Throws PinchError `not_started`. */
+export function readToken(config: Pick<Config, 'home' | 'dataDir'>): string {
+  const file = join(config.dataDir, 'dashboard-token');
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+  throw new PinchError('not_started', `Pinch was never started on ${config.home}`, { hint: 'npm start' });
 }

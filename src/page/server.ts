@@ -1,5 +1,5 @@
 // The dashboard: an HTTP server on 127.0.0.1 for the chat page and the JSON API. Here are the checks that stand before every
-// route, the page's files, and how the server starts and ends; what the routes do is in api.ts and chat.ts.
+// route, the page's files, and how the server starts and ends. The chat is in chat.ts; the other routes are their modules'.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -9,16 +9,15 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { secureHeaders } from 'hono/secure-headers';
+import type { Config } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { refuse } from '../core/http.js';
-import { addHooks, addTasks } from '../tasks/api.js';
-import { addApi } from './api.js';
-import { decideAccess } from './auth.js';
+import { decideAccess, loadDashboardToken, pageLink } from './auth.js';
 import { addChat } from './chat.js';
 import type { DashboardDeps } from './deps.js';
 import { addSessions, createSessions, type Sessions } from './sessions.js';
 
-export type { DashboardControl, DashboardDeps } from './deps.js';
+export type { DashboardDeps } from './deps.js';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 /** No foreign code, no framing. */
@@ -60,6 +59,15 @@ export async function startDashboard(
   };
 }
 
+/** As the settings say: undefined where they turn it off. `link` signs a browser in. */
+export async function openDashboard(deps: Omit<DashboardDeps, 'port' | 'token'> & { config: Config }) {
+  const { port, dataDir } = deps.config;
+  if (port === 0) return undefined;
+  const token = loadDashboardToken(dataDir);
+  const { url, close } = await startDashboard({ ...deps, port, token });
+  return { link: pageLink(url, token), close };
+}
+
 function createApp(deps: DashboardDeps): Hono {
   const pages = fileURLToPath(new URL('pages', import.meta.url));
   const app = new Hono();
@@ -72,13 +80,12 @@ function createApp(deps: DashboardDeps): Hono {
     c.res.headers.set('cache-control', 'no-store');
   });
   app.use(guard(sessions));
-  addHooks(app, deps);
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+  // Hooks stand outside of /api and have a limit of their own.
+  app.use('/api/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addSessions(app, sessions);
   addChat(app, deps, sessions);
-  addApi(app, deps);
-  addTasks(app, deps);
+  for (const add of deps.api) add(app);
   app.use(serveStatic({ root: pages }));
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());
   app.onError((error, c) => {

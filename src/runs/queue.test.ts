@@ -11,7 +11,7 @@ import type { Worker } from '../sandbox/pool.js';
 import type { SandboxExit } from '../sandbox/sandbox.js';
 import { openStore, type Store } from '../store.js';
 import type { PromptMessage, WorkLine } from '../wire.js';
-import { type Queue, startQueue } from './queue.js';
+import { createQueue, type Queue } from './queue.js';
 
 let store: Store;
 let clock: FakeClock;
@@ -76,8 +76,8 @@ beforeEach(() => {
   queue = start('me');
 });
 
-const start = (leaseOwner: string) =>
-  startQueue({
+const start = (leaseOwner: string): Queue => {
+  const made = createQueue({
     ...{ store, clock, wake, leaseOwner, log: pino({ enabled: false }), typing: () => undefined },
     pool: {
       canHost: () => true,
@@ -108,6 +108,9 @@ const start = (leaseOwner: string) =>
       return ownerChat;
     },
   });
+  made.start();
+  return made;
+};
 
 /** Gives `runId` one more message, or starts a run with it. */
 async function say(text: string, runId?: number): Promise<{ runId: number; messageId: number }> {

@@ -47,10 +47,9 @@ interface Floor extends QueueDeps {
   active: Map<number, Active>;
 }
 
-export type Queue = ReturnType<typeof startQueue>;
+export type Queue = ReturnType<typeof createQueue>;
 
-/** Starts the queue; leases of earlier processes are taken back first. */
-export function startQueue(deps: QueueDeps) {
+export function createQueue(deps: QueueDeps) {
   const floor: Floor = { ...deps, active: new Map() };
   const { store, clock, wake, active } = floor;
   const working = new Set<Promise<void>>();
@@ -68,15 +67,17 @@ export function startQueue(deps: QueueDeps) {
     timer = due === undefined ? undefined : clock.at(due, pump);
   }
 
-  // Killed in the middle of an emergency stop: what it did not get to is done now.
-  if (floor.stopped()) endEverything(floor);
-  releaseForeignLeases(floor);
-  wake.on('runs', pump);
-  wake.on('steer', (runId) => void steer(floor, runId));
-  wake.on('abort', (runId) => void abort(floor, runId));
-  pump();
-
   return {
+    /** Takes back the leases of earlier processes, then claims what is due. */
+    start(): void {
+      // Killed in the middle of an emergency stop: what it did not get to is done now.
+      if (floor.stopped()) endEverything(floor);
+      releaseForeignLeases(floor);
+      wake.on('runs', pump);
+      wake.on('steer', (runId) => void steer(floor, runId));
+      wake.on('abort', (runId) => void abort(floor, runId));
+      pump();
+    },
     /** Takes a runner's report; false when nobody waits for it. */
     onFinish(runId: number, report: FinishReport): boolean {
       active.get(runId)?.settle(report);

@@ -2,6 +2,8 @@
 import { lstatSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+export type StopSwitch = ReturnType<typeof createStopSwitch>;
+
 export function createStopSwitch(dataDir: string, now: () => number) {
   const file = join(dataDir, 'stop.json');
   let stopped = isThere(file);

@@ -13,6 +13,8 @@ const MAX_PAUSE_MS = 15_000;
 /** Short hiccups (an engine update) are nobody's business. */
 const NOTICE_AFTER_MS = 60_000;
 
+export type Supervisor = ReturnType<typeof createSupervisor>;
+
 export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: SupervisorDeps) {
   const over = new AbortController();
   let down: { since: number; detail: string } | undefined;
@@ -35,16 +37,27 @@ export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: Sup
     wake.emit('runs');
   }
 
+  /** The engine did not answer somebody; harmless when that is known. */
+  function reportDown(error: unknown): void {
+    if (down || over.signal.aborted) return;
+    down = { since: clock.now(), detail: describeError(error) };
+    log.error({ error: down.detail }, 'container engine is down, runs wait');
+    void watch(down);
+  }
+
   return {
+    /** Removes what an earlier process left; an engine that does not answer is watched from here on. */
+    async start(): Promise<void> {
+      try {
+        const reaped = await sandbox.reap();
+        if (reaped > 0) log.info({ containers: reaped }, 'containers of an earlier process removed');
+      } catch (error) {
+        reportDown(error);
+      }
+    },
+    reportDown,
     engineDown: (): boolean => down !== undefined,
     engineState: () => (down ? { state: 'down' as const, detail: down.detail } : { state: 'up' as const, detail: '' }),
-    /** The engine did not answer somebody; harmless when that is known. */
-    reportDown(error: unknown): void {
-      if (down || over.signal.aborted) return;
-      down = { since: clock.now(), detail: describeError(error) };
-      log.error({ error: down.detail }, 'container engine is down, runs wait');
-      void watch(down);
-    },
     stop: (): void => over.abort(),
   };
 }

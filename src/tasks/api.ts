@@ -14,7 +14,18 @@ import type { Tasks } from './tasks.js';
 const newTask = taskInput.extend({ chat: z.string().min(1).max(200) });
 const change = taskInput.partial().extend({ action: taskChange.shape.action.exclude(['run']).optional() });
 
-export function addTasks(app: Hono, { store, tasks }: { store: Store; tasks: Tasks }): void {
+export interface TaskApiDeps {
+  store: Store;
+  tasks: Tasks;
+  hooks: Hooks;
+}
+
+export const taskApi = (deps: TaskApiDeps) => (app: Hono) => {
+  addTasks(app, deps);
+  addHooks(app, deps);
+};
+
+function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
   const checked = <T>(work: () => T): T => {
     try {
       return work();
@@ -51,7 +62,7 @@ export function addTasks(app: Hono, { store, tasks }: { store: Store; tasks: Tas
 }
 
 /** Stands outside of `/api`: a hook's caller has a secret of its own. */
-export function addHooks(app: Hono, { hooks }: { hooks: Hooks }): void {
+function addHooks(app: Hono, { hooks }: TaskApiDeps): void {
   const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_HOOK_BYTES} bytes`).getResponse();
   app.post('/hooks/:id', bodyLimit({ maxSize: MAX_HOOK_BYTES, onError: tooLarge }), async (c) => {
     const id = parse(z.coerce.number().int().nonnegative(), c.req.param('id'));

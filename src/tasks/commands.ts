@@ -1,7 +1,8 @@
-// The chat commands about tasks: /tasks, /task, /heartbeat, /hook. Each returns its answer; what cannot be done is an answer too.
+// The chat commands about tasks: /tasks, /task, /heartbeat, /hook.
 
 import { describeError, PinchError } from '../core/errors.js';
-import type { Chat } from '../core/types.js';
+import type { Chat, Group } from '../core/types.js';
+import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import { taskName } from '../runs/unattended.js';
 import { parseHeartbeat } from './heartbeat.js';
 import type { Store } from './store.js';
@@ -13,28 +14,54 @@ export interface TaskCommandDeps {
   tasks: Tasks;
 }
 
-export type TaskCommandName = 'tasks' | 'task' | 'heartbeat' | 'hook';
+export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
+  return [
+    {
+      name: 'tasks',
+      usage: '/tasks',
+      what: 'what is scheduled here',
+      forMembers: true,
+      answer: inGroup(deps, (group) => deps.tasks.list(scopeOf(group))),
+    },
+    {
+      name: 'task',
+      usage: '/task <number> show|pause|resume|run|cancel',
+      what: 'one of them',
+      forMembers: false,
+      answer: inGroup(deps, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
+    },
+    {
+      name: 'heartbeat',
+      usage: '/heartbeat every 30m 8-22 | off',
+      what: 'look into `HEARTBEAT.md` now and then and do what is due',
+      forMembers: false,
+      answer: inGroup(deps, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
+    },
+    {
+      name: 'hook',
+      usage: '/hook [signed | files <pattern>] <what to do>',
+      what: 'start work when another program calls, or when a file appears in `inbox/`',
+      forMembers: false,
+      answer: inGroup(deps, (_group, { chat, argument }) => addHook(deps, chat, argument)),
+    },
+  ];
+}
 
-/** Throws only what is no fault of the asker. */
-export function answerTaskCommand(deps: TaskCommandDeps, name: TaskCommandName, chat: Chat, argument: string): string {
-  const group = chat.groupId === null ? undefined : deps.store.groups.get(chat.groupId);
-  if (!group) return 'This chat belongs to no group yet: `/register <folder>` first.';
-  const scope = group.isMain ? null : group.id;
-  try {
-    switch (name) {
-      case 'tasks':
-        return deps.tasks.list(scope);
-      case 'task':
-        return changeTask(deps, scope, argument);
-      case 'heartbeat':
-        return setHeartbeat(deps, chat, argument);
-      case 'hook':
-        return addHook(deps, chat, argument);
+/** The main group sees the tasks of all. */
+const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
+
+/** What cannot be done is an answer too; anything else that goes wrong is thrown. */
+function inGroup({ store }: TaskCommandDeps, answer: (group: Group, call: CommandCall) => string) {
+  return (call: CommandCall): string => {
+    const group = call.chat.groupId === null ? undefined : store.groups.get(call.chat.groupId);
+    if (!group) return 'This chat belongs to no group yet: `/register <folder>` first.';
+    try {
+      return answer(group, call);
+    } catch (error) {
+      if (error instanceof PinchError) return describeError(error);
+      throw error;
     }
-  } catch (error) {
-    if (error instanceof PinchError) return describeError(error);
-    throw error;
-  }
+  };
 }
 
 const USAGE =

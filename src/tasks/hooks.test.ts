@@ -17,11 +17,7 @@ beforeEach(async () => {
   home.store.groups.assignChat(chat.id, group.id);
   const starts = { kind: 'hook' as const };
   makeHook = (more = {}) =>
-    home.deps.tasks.add(
-      { prompt: 'Tell me who rang' },
-      { ...chat, groupId: group.id },
-      { starts: { ...starts, ...more } },
-    );
+    home.tasks.add({ prompt: 'Tell me who rang' }, { ...chat, groupId: group.id }, { starts: { ...starts, ...more } });
   task = makeHook();
 });
 let makeHook: (more?: { signed?: true }) => Task;
@@ -59,7 +55,7 @@ test('without it nothing happens, and nobody learns which hooks there are', asyn
   const wrong = [{}, bearer('wrong'), bearer(''), bearer('null'), { 'x-hub-signature-256': 'sha256=' }];
   for (const headers of wrong) expect(await call('ding', headers)).toBe(401);
   expect(await call('ding', bearer(task.secret ?? ''), task.id + 1)).toBe(401);
-  home.deps.tasks.change(task, { action: 'pause' });
+  home.tasks.change(task, { action: 'pause' });
   expect(await call('ding', bearer(task.secret ?? ''))).toBe(401);
   expect(slots()).toEqual([]);
 });

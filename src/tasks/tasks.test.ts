@@ -5,7 +5,7 @@ import type { Chat } from '../core/types.js';
 import { unattendedNote } from '../runs/unattended.js';
 import { openStore, type Store } from '../store.js';
 import { type TaskInput, taskInput } from '../wire.js';
-import { answerTaskCommand, type TaskCommandName } from './commands.js';
+import { taskCommands } from './commands.js';
 import { inputOf } from './row-shapes.js';
 import { createTasks, type Tasks } from './tasks.js';
 import { taskNotices } from './text.js';
@@ -31,8 +31,10 @@ beforeEach(() => {
   family = chatOf('family', false);
 });
 
-const command = (name: TaskCommandName, argument = '', chat = main) =>
-  answerTaskCommand({ store, tasks }, name, chat, argument);
+const command = (name: string, argument = '', chat = main) =>
+  taskCommands({ store, tasks })
+    .find((known) => known.name === name)
+    ?.answer({ chat, argument, messageId: 0 }) ?? '';
 
 describe('what is asked for is checked before anything is stored', () => {
   test.each<[Partial<TaskInput>, RegExp]>([

@@ -3,15 +3,21 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { chatApi } from '../../src/chats/api.js';
+import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
 import { createPairing } from '../../src/chats/pairing.js';
 import { createWake } from '../../src/core/bells.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import { sessionName } from '../../src/core/types.js';
+import { opsApi } from '../../src/ops/api.js';
 import type { StatusSnapshot } from '../../src/ops/status.js';
 import { loadDashboardToken } from '../../src/page/auth.js';
 import { type DashboardDeps, startDashboard } from '../../src/page/server.js';
+import { runApi } from '../../src/runs/api.js';
 import { openStore } from '../../src/store.js';
+import { taskApi } from '../../src/tasks/api.js';
+import { taskCommands } from '../../src/tasks/commands.js';
 import { createHooks } from '../../src/tasks/hooks.js';
 import { createTasks } from '../../src/tasks/tasks.js';
 
@@ -40,38 +46,38 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
   };
   const tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
   const hooks = createHooks({ store, clock, tasks });
-  const intake = createIntake({
-    store,
-    tasks,
-    wake,
-    clock,
-    log,
-    pairing,
-    assistantName: 'Pinch',
-    owner: undefined,
-    statusText: () => 'all is well',
+  const control = {
     emergencyStop,
-  });
+    resume: () => {
+      state.status.stopped = false;
+      wake.emit('changed');
+    },
+    status: (): StatusSnapshot => state.status,
+  };
+  const channels = {
+    names: () => state.status.channels.map(({ name }) => name),
+    states: () => state.status.channels,
+    link: () => undefined,
+  };
+  const base = { store, wake, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
+  const commands = [...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
+  const intake = createIntake({ ...base, pairing, commands, assistantName: 'Pinch', owner: undefined });
   const deps: DashboardDeps = {
     port: 0,
-    config: { timeZone: 'UTC', owner: undefined },
     store,
     wake,
     clock,
     log,
     token,
-    pairing,
     intake,
-    tasks,
-    hooks,
-    emergencyStop,
-    link: () => undefined,
-    resume: () => {
-      state.status.stopped = false;
-      wake.emit('changed');
-    },
+    api: [
+      runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
+      chatApi({ ...base, pairing, channels }),
+      taskApi({ store, tasks, hooks }),
+      opsApi({ ...base, control }),
+    ],
     ready: () => state.ready,
-    status: () => state.status,
+    status: () => control.status(),
     markdownToSafeHtml: options.markdownToSafeHtml ?? ((text) => `<p>${escapeHtml(text)}</p>`),
   };
   const running = { dashboard: await startDashboard(deps) };
@@ -87,6 +93,11 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     store,
     wake,
     intake,
+    tasks,
+    hooks,
+    pairing,
+    channels,
+    control,
     token,
     dataDir,
     state,

@@ -7,12 +7,14 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { HANG_MS } from '../limits.js';
 
-const repository = join(import.meta.dirname, '../..');
+const thisCheckout = join(import.meta.dirname, '../..');
 
 export interface DaemonOptions {
   /** A home to go on with; default is a new one in the temporary directory. */
   home?: string;
   env?: Record<string, string>;
+  /** Whose dist/ is started; default is this checkout's. */
+  repository?: string;
 }
 
 export interface DaemonProcess {
@@ -56,7 +58,7 @@ export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonPr
     process.execPath,
     ['--max-semi-space-size=1', '--input-type=module', '-e', `import { main } from './dist/main.js'; await main();`],
     {
-      cwd: repository,
+      cwd: options.repository ?? thisCheckout,
       env: { ...baseEnv(), PINCH_HOME: home, PINCH_PORT: String(port), PINCH_LOG_LEVEL: 'debug', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     },

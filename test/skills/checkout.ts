@@ -27,6 +27,8 @@ export const skills: SkillInfo[] = readdirSync(join(source, 'skills')).map((name
 export interface Checkout extends Repository {
   /** What the compiler says; empty when it is content. */
   compile(): Promise<string>;
+  /** Builds its dist/; what that says when it fails. */
+  build(): Promise<string>;
   lint(files: string[]): Promise<string>;
   /** Runs test files; what they say when one fails, else empty. */
   test(files: string[]): Promise<string>;
@@ -60,6 +62,7 @@ export function createCheckout(withPackagesOf: SkillInfo[]): Checkout {
   return {
     ...repository,
     compile: () => node('typescript/bin/tsc', '-p', 'tsconfig.json', '--pretty', 'false', ...buildInfo),
+    build: () => outputOnFailure([join(root, 'scripts', 'build.mjs')], { cwd: root, signal: programs.signal }),
     lint: (files) => node('@biomejs/biome/bin/biome', 'check', ...files),
     test: (files) => node('vitest/vitest.mjs', 'run', ...files),
     reset() {

@@ -1,12 +1,23 @@
 // The figures of `GET /metrics` in the Prometheus text format.
+
+import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import { startOfDay } from '../core/day.js';
 import { runState } from '../core/types.js';
-import type { DashboardDeps } from './deps.js';
+import type { Store } from '../tasks/store.js';
+import type { Control } from './control.js';
+
+export interface MetricsDeps {
+  config: Pick<Config, 'timeZone'>;
+  store: Store;
+  clock: Clock;
+  control: Pick<Control, 'status'>;
+}
 
 /** One scrape. "Today" is the calendar day of the configured time zone. */
-export function metricsText({ store, clock, config, status }: DashboardDeps): string {
+export function metricsText({ store, clock, config, control }: MetricsDeps): string {
   const now = clock.now();
-  const daemon = status();
+  const daemon = control.status();
   const usage = store.usage.byModel(startOfDay(now, config.timeZone));
   const model = ({ folder, model }: (typeof usage)[number]) => ({ group: folder, model });
   const calls = usage.map((row): Sample => [row.calls, model(row)]);

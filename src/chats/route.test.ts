@@ -1,8 +1,12 @@
+// Whether a message is for us, and what it is.
 import { describe, expect, test } from 'vitest';
-import { startOfDay } from '../core/day.js';
-import { backoffMs, decideFailure } from '../runs/retry.js';
-import { folderProblem, parseCommand, parseRegistration } from './command-words.js';
+import type { ChatCommand } from '../groups/chat-command.js';
 import { decideRoute, mentionsName, type RouteInput } from './route.js';
+
+const named = (name: string, forMembers: boolean): ChatCommand => ({
+  ...{ name, usage: `/${name}`, what: '', forMembers },
+  answer: () => '',
+});
 
 describe('the trigger', () => {
   test.each([
@@ -43,6 +47,13 @@ describe('the router', () => {
     sender: { address: '7', username: 'anna_x', isOwner: false },
     chat: { kind: 'group', groupId: 1, sendersPolicy: 'all', listedSenders: [] },
     assistantName: 'Pinch',
+    commands: [
+      named('help', true),
+      named('status', true),
+      named('register', false),
+      named('stop', false),
+      named('pair', false),
+    ],
   };
   const chat = (change: Partial<RouteInput['chat']>) => ({ chat: { ...base.chat, ...change } });
   const listed = (...listedSenders: string[]) => chat({ sendersPolicy: 'listed', listedSenders });
@@ -101,86 +112,4 @@ describe('the router', () => {
   ])('%s', (_name, change, kind) => {
     expect(decideRoute({ ...base, ...change }).kind).toBe(kind);
   });
-});
-
-describe('commands', () => {
-  test.each([
-    ['/status', 'status', ''],
-    ['/start', 'help', ''],
-    ['/REGISTER  family listed Anna ', 'register', 'family listed Anna'],
-    ['/stop\nnow', 'stop', 'now'],
-  ])('%j', (text, name, argument) => {
-    expect(parseCommand(text)).toMatchObject({ name, argument });
-  });
-  test.each(['status', '/statusx', '/', '//help', '/unknown'])('%j is no command', (text) => {
-    expect(parseCommand(text)).toBeUndefined();
-  });
-  test.each([
-    '',
-    '..',
-    '../x',
-    'a/b',
-    'Family',
-    '.x',
-    'global',
-    'x'.repeat(41),
-    'ä',
-    'a b/..',
-  ])('folder %j is refused', (folder) => {
-    expect(folderProblem(folder)).toBeTypeOf('string');
-  });
-  test('a registration may list people', () => {
-    expect(parseRegistration('family listed Anna @ben')).toEqual({
-      ok: true,
-      folder: 'family',
-      sendersPolicy: 'listed',
-      listed: ['Anna', '@ben'],
-    });
-    expect(parseRegistration('family some')).toMatchObject({ ok: false });
-  });
-});
-
-describe('after a failed attempt', () => {
-  const failure = { errorClass: 'network' as const, attempt: 1, retryAfterMs: undefined, parkCount: 0, jitter: 1 };
-  test('a network that is gone for hours does not kill a run', () => {
-    let waited = 0;
-    for (let attempt = 1; attempt < 20; attempt++) {
-      const decision = decideFailure({ ...failure, attempt, jitter: 0 });
-      if (decision.kind !== 'retry') throw new Error('gave up');
-      waited += decision.delayMs;
-    }
-    expect(waited).toBeGreaterThan(3 * 3_600_000);
-    expect(decideFailure({ ...failure, attempt: 20 })).toEqual({ kind: 'bury' });
-  });
-  test('retry-after is kept, a lost engine costs no attempt, a wrong key parks', () => {
-    expect(decideFailure({ ...failure, errorClass: 'rate_limit', retryAfterMs: 90_000 })).toEqual({
-      kind: 'retry',
-      delayMs: 90_000,
-      counted: true,
-    });
-    expect(decideFailure({ ...failure, errorClass: 'sandbox', attempt: 999 })).toMatchObject({
-      kind: 'retry',
-      counted: false,
-    });
-    expect(decideFailure({ ...failure, errorClass: 'auth' })).toEqual({ kind: 'park', delayMs: 15_000 });
-    expect(decideFailure({ ...failure, errorClass: 'auth', parkCount: 30 })).toEqual({
-      kind: 'park',
-      delayMs: 120_000,
-    });
-  });
-  test('back-off grows from 5 s to 30 min', () => {
-    expect([1, 2, 3, 9, 10, 99].map((attempt) => backoffMs(attempt, 1))).toEqual([
-      5_000, 10_000, 20_000, 1_280_000, 1_800_000, 1_800_000,
-    ]);
-  });
-});
-
-test.each([
-  ['2026-11-21T10:00:00Z', 'Europe/Berlin', '2026-11-20T23:00:00Z'],
-  ['2026-03-29T12:00:00Z', 'Europe/Berlin', '2026-03-28T23:00:00Z'],
-  ['2026-10-25T12:00:00Z', 'Europe/Berlin', '2026-10-24T22:00:00Z'],
-  ['2026-11-21T10:00:00Z', 'Asia/Kathmandu', '2026-11-20T18:15:00Z'],
-  ['2026-11-21T00:00:00Z', 'UTC', '2026-11-21T00:00:00Z'],
-])('the day of %s in %s began at %s', (now, zone, start) => {
-  expect(new Date(startOfDay(Date.parse(now), zone)).toISOString()).toBe(new Date(start).toISOString());
 });

@@ -1,0 +1,86 @@
+// The JSON API about groups and chats, and about becoming the owner of a channel (design §8).
+import { once } from 'node:events';
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import { needsPerson } from '../channels/channel.js';
+import type { RunningChannels } from '../channels/start.js';
+import type { Wake } from '../core/bells.js';
+import type { Clock } from '../core/clock.js';
+import { readBody, refuse } from '../core/http.js';
+import { type Chat, sendersPolicy } from '../core/types.js';
+import { findChat } from '../runs/calls.js';
+import type { Store } from '../tasks/store.js';
+import type { Pairing } from './pairing.js';
+import { folderProblem, registerChat } from './registration.js';
+
+const LINK_WAIT_MS = 10_000;
+
+const registration = z.object({
+  folder: z.string(),
+  senders: sendersPolicy.default('all'),
+  listed: z.array(z.string().min(1).max(200)).max(500).default([]),
+});
+
+export interface ChatApiDeps {
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  pairing: Pick<Pairing, 'open'>;
+  channels: Pick<RunningChannels, 'names' | 'states' | 'link'>;
+}
+
+export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
+  addChats(app, deps);
+  app.get('/api/pairing', (c) => c.json(pairing(deps)));
+  app.post('/api/pairing', async (c) => {
+    deps.channels.link();
+    const over = AbortSignal.timeout(LINK_WAIT_MS);
+    const isAsking = () => deps.channels.states().some(({ state, link }) => state === 'linking' && !link);
+    while (isAsking() && !over.aborted) await once(deps.wake, 'changed', { signal: over }).catch(() => undefined);
+    return c.json(pairing(deps));
+  });
+};
+
+/** What makes somebody the owner of a channel, and what links a channel to its account. */
+const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
+  pairing: codes.open(channels.names()),
+  linking: channels
+    .states()
+    .flatMap(({ name, state, detail, link }) =>
+      link || needsPerson(state) ? [{ channel: name, detail, ...link }] : [],
+    ),
+});
+
+function addChats(app: Hono, deps: ChatApiDeps): void {
+  const { groups } = deps.store;
+  app.get('/api/groups', (c) =>
+    c.json({ groups: groups.all().map((group) => ({ ...group, chats: groups.chatsOf(group.id) })) }),
+  );
+  app.get('/api/chats', (c) => {
+    const folderOf = ({ groupId }: Chat) => (groupId === null ? undefined : groups.get(groupId)?.folder) ?? null;
+    return c.json({ chats: groups.chats().map((chat) => ({ ...chat, folder: folderOf(chat) })) });
+  });
+  app.post('/api/chats/:id/register', async (c) => {
+    const { folder, senders, listed } = await readBody(c, registration);
+    const problem = folderProblem(folder);
+    if (problem) throw refuse(400, 'bad_request', problem);
+    const chat = deps.store.transaction(() => {
+      const before = findChat(deps.store, c.req.param('id')) ?? firstSight(deps, c.req.param('id'));
+      registerChat(deps, before, { folder, sendersPolicy: senders, listed });
+      return groups.chat(before.id);
+    });
+    return c.json({ chat: { ...chat, folder } });
+  });
+}
+
+/** A chat that has not written yet can be registered beforehand by its address. Throws `not_found` for anything else. */
+function firstSight({ store, clock, channels }: ChatApiDeps, name: string): Chat {
+  const [, channel, address] = /^([^:]+):(\S{1,200})$/.exec(name) ?? [];
+  if (channel === undefined || address === undefined || !channels.names().includes(channel)) {
+    const hint = 'GET /api/chats lists them; one that has not written yet is <channel>:<address>';
+    throw refuse(404, 'not_found', `there is no chat "${name}"`, hint);
+  }
+  // Group ids are negative on Telegram and end in @g.us on WhatsApp.
+  const kind = address.startsWith('-') || address.endsWith('@g.us') ? 'group' : 'direct';
+  return store.groups.seenChat({ channel, address, kind, title: address, now: clock.now() });
+}

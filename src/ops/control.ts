@@ -1,0 +1,58 @@
+// What the owner may ask of the whole daemon, from a chat, the page or the command line.
+import type { RunningChannels } from '../channels/start.js';
+import type { Wake } from '../core/bells.js';
+import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
+import type { Logger } from '../core/log.js';
+import type { Queue } from '../runs/queue.js';
+import type { StopSwitch } from '../runs/stop-switch.js';
+import type { Containers } from '../sandbox/start.js';
+import type { Store } from '../tasks/store.js';
+import type { Home } from './home.js';
+import { type StatusSnapshot, statusSnapshot } from './status.js';
+
+export interface ControlDeps {
+  config: Config;
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  log: Logger;
+  home: Pick<Home, 'lastEnd'>;
+  stopSwitch: StopSwitch;
+  channels: Pick<RunningChannels, 'states'>;
+  containers: Containers;
+  runs: { queue: Pick<Queue, 'cancelAll'> };
+}
+
+export type Control = ReturnType<typeof createControl>;
+
+export function createControl(deps: ControlDeps) {
+  const { log, stopSwitch, wake, channels } = deps;
+  const { pool, supervisor } = deps.containers;
+  const startedAt = deps.clock.now();
+  return {
+    emergencyStop(reason: string): void {
+      log.warn({ reason }, 'emergency stop');
+      // First of all, and even when the disk is full: the containers end and none starts.
+      void pool.stopAll('emergency stop');
+      stopSwitch.stop(reason);
+      deps.runs.queue.cancelAll();
+      wake.emit('changed');
+    },
+    resume(): void {
+      stopSwitch.resume();
+      pool.reopen();
+      for (const event of ['tasks', 'runs', 'changed'] as const) wake.emit(event);
+    },
+    status: (): StatusSnapshot =>
+      statusSnapshot({
+        ...deps,
+        startedAt,
+        lastEnd: deps.home.lastEnd,
+        stopped: stopSwitch.stopped(),
+        engine: supervisor.engineState(),
+        channels: channels.states(),
+        containers: pool.containers(),
+      }),
+  };
+}

@@ -1,0 +1,30 @@
+// The home while this process has it: its folders, its lock, and the mark that says a process runs.
+import { systemClock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
+import type { Logger } from '../core/log.js';
+import { closeToOthers, lockHome, prepareHome } from '../sandbox/home.js';
+import { markEnded, markRunning } from './last-run.js';
+
+export interface Home {
+  /** Why the process before this one ended, null when somebody stopped it. */
+  lastEnd: string | null;
+  /** A clean end. */
+  close(): void;
+}
+
+/** Throws PinchError when another process has it. */
+export function openHome(config: Config, log: Logger): Home {
+  prepareHome(config);
+  const paths = closeToOthers(config);
+  if (paths.length > 0) log.warn({ paths }, 'files of this home could not be closed to other users of the machine');
+  const lock = lockHome(config);
+  const lastEnd = markRunning(config.dataDir, systemClock.now());
+  if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');
+  return {
+    lastEnd,
+    close() {
+      markEnded(config.dataDir);
+      lock.release();
+    },
+  };
+}

@@ -1,0 +1,41 @@
+// What the person who started the daemon, or owns it, is told by the daemon itself: how to go on after a start, and channels that need them.
+import { type ChannelState, needsPerson } from '../channels/channel.js';
+import type { Pairing } from '../chats/pairing.js';
+import { type Config, isService } from '../core/config.js';
+import type { LoopDeps } from '../core/deps.js';
+import { oneLine } from '../core/one-line.js';
+import { qrForTerminal } from '../core/qr.js';
+
+export interface ReportDeps extends LoopDeps {
+  config: Config;
+}
+
+/** A channel's new state, for the log, the page and, where only a person can go on, the owner. */
+export function reportChannel(deps: ReportDeps, channel: string, { state, detail, link }: ChannelState): void {
+  const { log, wake, notifyOwner, clock, config } = deps;
+  log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
+  wake.emit('changed');
+  if (link?.qr && !isService(config)) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
+  if (needsPerson(state))
+    notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${oneLine(detail, 500)}`);
+}
+
+export interface Greeting {
+  config: Config;
+  channels: string[];
+  pairing: Pick<Pairing, 'open'>;
+  /** The link to the page, when it is on. */
+  page: string | undefined;
+}
+
+/** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */
+export function greet({ config, channels, pairing, page }: Greeting): void {
+  // A service has no terminal, only files, and links and codes do not belong into them: `pinch status` and `pinch pair` show both.
+  if (isService(config)) return;
+  const lines = page ? [`Open ${page}`] : [];
+  for (const { channel, code } of pairing.open(channels))
+    lines.push(`To be the owner on ${channel}, send the assistant this direct message: /pair ${code}`);
+  if (config.backend.kind === 'demo')
+    lines.push('No account is configured: the demo model answers. Set ANTHROPIC_API_KEY in .env for real answers.');
+  process.stderr.write(`\n🦞 ${config.assistantName} is ready.\n${lines.map((line) => `   ${line}\n`).join('')}\n`);
+}

@@ -1,0 +1,78 @@
+// The JSON API about runs (design §8): lists them with their timelines, tries one again, replays one.
+import type { Context, Hono } from 'hono';
+import { z } from 'zod';
+import type { Wake } from '../core/bells.js';
+import type { Clock } from '../core/clock.js';
+import { listLimit, parse, refuse } from '../core/http.js';
+import { type Run, runState } from '../core/types.js';
+import type { Store } from './store.js';
+
+const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
+
+export interface RunApiDeps {
+  store: Store;
+  wake: Wake;
+  clock: Clock;
+  /** The slot of a task whose run is tried again waits for that run once more. */
+  reopenSlot(runId: number): void;
+}
+
+export const runApi = (deps: RunApiDeps) => (app: Hono) => {
+  const { store, wake, clock } = deps;
+  const findRun = (c: Context): Run => {
+    const id = c.req.param('id');
+    const run = store.runs.get(Number(id));
+    if (!run) throw refuse(404, 'not_found', `there is no run ${id}`);
+    return run;
+  };
+  app.get('/api/runs', (c) => {
+    const { state, limit } = parse(listQuery, c.req.query());
+    return c.json({ runs: store.runs.list(state, limit) });
+  });
+  app.get('/api/runs/:id', (c) => {
+    const run = findRun(c);
+    return c.json({
+      run,
+      messages: store.messages.ofRun(run.id),
+      events: store.events.ofRun(run.id),
+      modelCalls: store.usage.ofRun(run.id),
+      outbox: store.outbox.ofRun(run.id),
+    });
+  });
+  app.post('/api/runs/:id/retry', (c) => {
+    const run = findRun(c);
+    store.transaction(() => {
+      if (!store.runs.revive(run.id, clock.now())) {
+        throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a dead or cancelled run can be retried');
+      }
+      deps.reopenSlot(run.id);
+      store.events.add(run.id, clock.now(), 'retried', { was: run.state });
+    });
+    wake.emit('runs');
+    return c.json({ run: findRun(c) });
+  });
+  app.post('/api/runs/:id/replay', (c) => {
+    const id = replay(deps, findRun(c));
+    wake.emit('runs');
+    return c.json({ run: store.runs.get(id) });
+  });
+};
+
+/** The same messages once more, in a fresh session; the answer goes to the same chat. Returns the new run's id. */
+function replay({ store, clock }: RunApiDeps, { id: first, state, groupId, chatId, taskId }: Run): number {
+  if (state === 'ready' || state === 'leased') {
+    throw refuse(409, 'conflict', `run ${first} is ${state}`, 'wait until it has ended, or stop it');
+  }
+  const now = clock.now();
+  const input = store.runs.input(first);
+  return store.transaction(() => {
+    for (let n = 1; ; n += 1) {
+      const name = { key: `replay:${first}:${n}`, session: `replay-${first}-${n}` };
+      const id = store.runs.enqueue({ ...name, kind: 'replay', groupId, chatId, taskId, input, runAt: now, now });
+      if (id === undefined) continue;
+      store.runs.copyMessages(first, id);
+      store.events.add(id, now, 'replay_of', { runId: first });
+      return id;
+    }
+  });
+}

@@ -1,0 +1,44 @@
+// The path of a run: the queue that claims it, what its runner gets, what its runner may ask for.
+import { randomUUID } from 'node:crypto';
+import type { RunningChannels } from '../channels/start.js';
+import type { Config } from '../core/config.js';
+import type { LoopDeps } from '../core/deps.js';
+import type { OutboxFiles } from '../delivery/files.js';
+import type { Containers } from '../sandbox/start.js';
+import { createHostApi, hostRoutes } from './host-calls.js';
+import * as readers from './media-readers.js';
+import { createQueue } from './queue.js';
+import type { StopSwitch } from './stop-switch.js';
+import type { Store } from './store.js';
+import { createWorkOrders } from './work-order.js';
+
+export interface RunsDeps extends LoopDeps {
+  store: Store;
+  config: Config;
+  channels: Pick<RunningChannels, 'get'>;
+  containers: Containers;
+  outboxFiles: OutboxFiles;
+  stopSwitch: StopSwitch;
+}
+
+export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, ...loop }: RunsDeps) {
+  const { store } = loop;
+  const { pool, supervisor } = containers;
+  const orders = createWorkOrders({ store, config, channel: channels.get, readers });
+  /** True while no run may start. */
+  const paused = () => stopSwitch.stopped() || supervisor.engineDown();
+  const queue = createQueue({
+    ...loop,
+    ...{ pool, paused, stopped: stopSwitch.stopped, leaseOwner: randomUUID() },
+    onSandboxDown: supervisor.reportDown,
+    onRunDone: orders.dropMedia,
+    buildSpec: orders.buildSpec,
+    promptMessages: orders.promptMessages,
+    typing: (chatId) => {
+      const chat = store.groups.chat(chatId);
+      if (chat) channels.get(chat.channel)?.typing(chat.address);
+    },
+  });
+  const calls = createHostApi({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
+  return { queue, paused, routes: hostRoutes(calls), noteRefusal: calls.noteRefusal };
+}

@@ -1,0 +1,26 @@
+// The containers: the runtime that the settings ask for, the pool that keeps them warm, the watch over their engine.
+import type { Config } from '../core/config.js';
+import type { LoopDeps } from '../core/deps.js';
+import type { Gateway } from '../gateway/server.js';
+import { createSandbox } from './choose.js';
+import { sandboxSpec } from './home.js';
+import { createPool } from './pool.js';
+import { createSupervisor } from './supervisor.js';
+
+export interface ContainersDeps extends LoopDeps {
+  config: Config;
+  gateway: Pick<Gateway, 'connect'>;
+}
+
+export type Containers = ReturnType<typeof createContainers>;
+
+export function createContainers({ config, gateway, ...loop }: ContainersDeps) {
+  const { clock, log, wake } = loop;
+  const sandbox = createSandbox(config, { clock, log });
+  const pool = createPool({
+    ...{ sandbox, gateway, clock, log, maxContainers: config.maxContainers, idleMs: config.idleMs },
+    specFor: (group) => sandboxSpec(config, group),
+    onFree: () => wake.emit('runs'),
+  });
+  return { pool, supervisor: createSupervisor({ ...loop, sandbox }) };
+}

@@ -1,0 +1,38 @@
+// Tasks: what people and agents ask for about them, and the loops that start what is due.
+import type { Config } from '../core/config.js';
+import type { LoopDeps } from '../core/deps.js';
+import { taskApi } from './api.js';
+import { taskCommands } from './commands.js';
+import { startTaskFiles } from './files.js';
+import { createTaskApi, taskRoutes } from './gateway.js';
+import { createHooks } from './hooks.js';
+import { startScheduler } from './scheduler.js';
+import type { Store } from './store.js';
+import { createTasks } from './tasks.js';
+
+export interface TaskModuleDeps extends LoopDeps {
+  store: Store;
+  config: Config;
+  /** True while no run may start (emergency stop). */
+  paused(): boolean;
+}
+
+export function createTaskModule({ config, paused, ...loop }: TaskModuleDeps) {
+  const { store, clock, wake } = loop;
+  const tasks = createTasks({ store, clock, wake, config });
+  return {
+    routes: taskRoutes(createTaskApi({ store, tasks })),
+    commands: taskCommands({ store, tasks }),
+    api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),
+    start(): { stop(): void } {
+      const scheduler = startScheduler({ ...loop, paused, timeZone: config.timeZone });
+      const files = startTaskFiles({ ...loop, config, tasks });
+      return {
+        stop() {
+          scheduler.stop();
+          files.stop();
+        },
+      };
+    },
+  };
+}
