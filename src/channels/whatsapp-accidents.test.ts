@@ -245,23 +245,48 @@ describe('nothing lost, nothing doubled', () => {
     expect([...new Map(host.messages.map((message) => [message.platformId, message.text])).values()]).toEqual(sent);
   });
 
-  test('killed right after a message was stored: the server was not told, and the message is there', async () => {
+  test.each([
+    ['encrypted', secret],
+    ['plain', {}],
+  ])('killed right after a message was stored: the server was not told, and the message is there (%s)', async (_kind, how) => {
     const first = await open();
     let heldAtCommit = 0;
     first.host.beforeCommit = () => {
       heldAtCommit = fake.unconfirmed();
       fake.faults.drop();
     };
-    await ann.says('just in time', secret);
+    await ann.says('just in time', how);
     await first.host.until(() => first.host.messages.length === 1);
     await kill(first);
     expect(heldAtCommit).toBe(1);
     const second = await open();
     await fake.untilConfirmed();
-    await ann.says('next', secret);
+    await ann.says('next', how);
     await second.host.until(() => second.host.texts().includes('next'));
     const ids = [...first.host.messages, ...second.host.messages].map((message) => message.platformId);
     expect(new Set(ids).size).toBe(2);
+  });
+
+  test.each([
+    ['encrypted', secret],
+    ['plain', {}],
+  ])('killed at the first of many that waited: the others come again (%s)', async (_kind, how) => {
+    await (await open()).channel.stop();
+    const sent = Array.from({ length: 20 }, (_, n) => `message ${n}`);
+    for (const text of sent) await ann.says(text, how);
+    const first = await open();
+    let isDead = false;
+    first.host.beforeCommit = () => {
+      if (isDead) throw new Error('nobody is there any more');
+      isDead = true;
+    };
+    await first.host.until(() => first.host.offered.length > 1);
+    await kill(first);
+    const second = await open();
+    await fake.untilConfirmed();
+    await ann.says('next', how);
+    await second.host.until(() => second.host.texts().includes('next'));
+    expect([...new Set([...first.host.texts(), ...second.host.texts()])]).toEqual([...sent, 'next']);
   });
 
   test('a group message that the store refused comes again', async () => {

@@ -12,18 +12,23 @@ import {
   type WASocket,
 } from '@whiskeysockets/baileys';
 
+/** Chats that are none: status updates and channels. */
+export const isIgnored = (jid: string): boolean => /@(broadcast|newsletter)$/.test(jid);
+
 type Repository = SocketConfig['makeSignalRepository'];
 
 /** `commit` stores the message before it returns; when it throws, nothing is confirmed and no key is used up. */
 export function createCommitter(creds: AuthenticationCreds, commit: (message: WAMessage) => void) {
   /** The stanza that a ciphertext came in. */
   const stanzas = new WeakMap<Uint8Array, BinaryNode>();
+  function commitContent(stanza: BinaryNode, content: Uint8Array): void {
+    const { fullMessage } = decodeMessageNode(stanza, creds.me?.id ?? '', creds.me?.lid ?? '');
+    const message = proto.Message.decode(content);
+    commit({ ...fullMessage, message: message.deviceSentMessage?.message ?? message });
+  }
   function committed(ciphertext: Uint8Array, plaintext: Uint8Array): Uint8Array {
     const stanza = stanzas.get(ciphertext);
-    if (!stanza) return plaintext;
-    const { fullMessage } = decodeMessageNode(stanza, creds.me?.id ?? '', creds.me?.lid ?? '');
-    const message = proto.Message.decode(unpadRandomMax16(plaintext));
-    commit({ ...fullMessage, message: message.deviceSentMessage?.message ?? message });
+    if (stanza) commitContent(stanza, unpadRandomMax16(plaintext));
     return plaintext;
   }
   const makeSignalRepository: Repository = (auth, ...more) => {
@@ -39,12 +44,23 @@ export function createCommitter(creds: AuthenticationCreds, commit: (message: WA
         together(what.group, async () => committed(what.msg, await repository.decryptGroupMessage(what))),
     };
   };
+  /** Nothing is decrypted here: the library confirms it after its first await, so it is stored while it is announced. */
+  function commitPlain(stanza: BinaryNode, content: Uint8Array): void {
+    try {
+      commitContent(stanza, content);
+    } catch {
+      // `commit` ended the connection: it is not confirmed, and comes again.
+    }
+  }
   return {
     makeSignalRepository,
     watch(sock: WASocket): void {
       sock.ws.on('CB:message', ({ tag, attrs, content }: BinaryNode) => {
-        const parts = Array.isArray(content) ? content.map((part) => part.content) : [];
-        for (const part of parts) if (part instanceof Uint8Array) stanzas.set(part, { tag, attrs });
+        for (const part of Array.isArray(content) ? content : []) {
+          if (!(part.content instanceof Uint8Array)) continue;
+          if (part.tag !== 'plaintext') stanzas.set(part.content, { tag, attrs });
+          else if (!isIgnored(attrs.from ?? '')) commitPlain({ tag, attrs }, part.content);
+        }
       });
     },
   };

@@ -11,7 +11,7 @@ import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError, type ChannelState, type OutboundPart } from './channel.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
-import { createCommitter } from './whatsapp-commit.js';
+import { createCommitter, isIgnored } from './whatsapp-commit.js';
 import { createGroupCache, type GroupCache } from './whatsapp-groups.js';
 import { toJid } from './whatsapp-inbound.js';
 import { createReceiver, type Receiver } from './whatsapp-receive.js';
@@ -144,7 +144,7 @@ function open(connection: Connection): void {
     msgRetryCounterCache: retries,
     cachedGroupMetadata: async (jid) => groups.get(jid),
     getMessage: async ({ id }: WAMessageKey) => sender.find(id ?? ''),
-    shouldIgnoreJid: (jid) => /@(broadcast|newsletter)$/.test(jid),
+    shouldIgnoreJid: isIgnored,
   });
   connection.sock = sock;
   committer.watch(sock);

@@ -195,14 +195,14 @@ async function settleIn({ tg, wa, daemon }: People): Promise<Room[]> {
       folder: 'main',
       texts: heard((jid) => !inFamily(jid)),
       copiesAllowed: 1,
-      ask: (text) => person.says(text),
+      ask: (text) => person.says(text, { encrypted: true }),
     },
     {
       name: 'wag',
       folder: 'family',
       texts: heard(inFamily),
       copiesAllowed: 1,
-      ask: (text) => person.says(`@Pinch ${text}`, { to: family }),
+      ask: (text) => person.says(`@Pinch ${text}`, { to: family, encrypted: true }),
     },
   ];
 }
