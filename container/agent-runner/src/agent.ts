@@ -5,7 +5,7 @@ import { createHost } from './host.js';
 import { createClient } from './model.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
-import { createShell, type Shell } from './tools/bash.js';
+import { createShell, type Shell } from './shell.js';
 
 /** `port`: where the gateway listens on 127.0.0.1; `stallMs`: silence in a model stream after which it counts as dead. */
 export type AgentOptions = { port: number; paths: Paths; stallMs?: number };

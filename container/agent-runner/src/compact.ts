@@ -1,9 +1,8 @@
 // Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
 import { type LoopContext, Stopped } from './context.js';
 import { callModel } from './model.js';
-import { type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
+import { type HistoryRecord, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
-import { todoText } from './tools/chat.js';
 
 /** Limits in tokens by the model's name; `compactAt`: context size from which a conversation is summarized. */
 export function modelLimits(model: string): { compactAt: number; maxOutput: number } {

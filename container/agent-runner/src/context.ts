@@ -6,7 +6,7 @@ import type { PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
-import type { Shell } from './tools/bash.js';
+import type { Shell } from './shell.js';
 
 export type Paths = Record<'workspace' | 'global' | 'sessions' | 'skills', string>;
 

@@ -8,7 +8,7 @@ import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
 import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
 import { type Block, textBlock, toMessages } from './records.js';
-import { endedJobs } from './tools/bash.js';
+import { endedJobs } from './shell.js';
 
 // Above 20 images the API allows only 2,000 px a side, for the old ones as well; a request may have 32 MB in all.
 const MAX_IMAGES = 20;

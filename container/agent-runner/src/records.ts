@@ -15,7 +15,12 @@ const resultShape = z.looseObject({ type: z.literal('tool_result'), tool_use_id:
 const anyResult = z.custom<ToolResult>((value) => resultShape.safeParse(value).success);
 
 export const todoItem = z.object({ text: z.string().min(1), status: z.enum(['pending', 'in_progress', 'done']) });
-export type TodoItem = z.infer<typeof todoItem>;
+const MARK = { pending: ' ', in_progress: '~', done: 'x' } as const;
+
+/** The list of steps as Markdown check boxes. */
+export function todoText(items: z.infer<typeof todoItem>[]): string {
+  return items.map((item) => `- [${MARK[item.status]}] ${item.text}`).join('\n') || '(the list is empty)';
+}
 
 const spoken = z.object({ content: z.array(block) });
 const origin = z.enum(['messages', 'results', 'continue']);

@@ -15,23 +15,6 @@ const SCRIPT = 'exec 2>&1; trap \'pwd >&3\' EXIT; eval "$1"';
 // Nobody waits for a job: its log says itself that and how it ended.
 const JOB_SCRIPT = 'exec 2>&1; trap \'echo "[exit code $?]"\' EXIT; eval "$1"';
 
-export type Shell = ReturnType<typeof createShell>;
-
-/** What a session's shell remembers between calls and runs; one per session, as long as the container lives. */
-export function createShell(cwd: string) {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    cwd,
-    jobs: new Map<string, { job: Job; command: string }>(),
-    /** Runs tool calls one after the other, in the order they were called. */
-    inOrder<T>(work: () => Promise<T>): Promise<T> {
-      const next = last.then(work);
-      last = next.catch(() => undefined);
-      return next;
-    },
-  };
-}
-
 function start({ shell, paths, run, processes, signal }: RunContext, command: string, log?: string): Job {
   signal.throwIfAborted();
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
@@ -78,19 +61,6 @@ function background(context: RunContext, command: string): string {
   signal.addEventListener('abort', () => signal.reason.name !== 'TimeoutError' && job.kill());
   shell.jobs.set(id, { job, command: head(command, 200) });
   return `Started in the background as ${id}. Its output and exit code go to ${log} (10 MB at most); end it with: kill -- -${job.pid}`;
-}
-
-/** What to tell the model about background jobs that ended, or were lost with their container, since it was last told. */
-export function endedJobs({ session, shell }: RunContext): string[] {
-  const states = new Map(session.records.flatMap((r) => (r.kind === 'job' ? [[r.id, r.state]] : [])));
-  return [...states].flatMap(([id, state]) => {
-    const found = shell.jobs.get(id);
-    const exit = found?.job.exit();
-    if (state === 'ended' || (found && exit === undefined)) return [];
-    session.append({ kind: 'job', id, state: 'ended' });
-    if (!found || exit === undefined) return [`[background job ${id} is gone: its container was stopped]`];
-    return [`[background job ${id} (${found.command}) ended: [${exitText(exit)}]]`];
-  });
 }
 
 /** bash of one run. */

@@ -4,15 +4,8 @@ import * as z from 'zod';
 import { askRequest } from '../../../../src/wire.js';
 import { keyOf, type RunContext, type Tool } from '../context.js';
 import { attributes, formatTime } from '../prompt.js';
-import { type TodoItem, todoItem } from '../records.js';
+import { todoItem, todoText } from '../records.js';
 import { escapeXml } from '../text.js';
-
-const MARK = { pending: ' ', in_progress: '~', done: 'x' } as const;
-
-/** The list as Markdown check boxes. */
-export function todoText(items: TodoItem[]): string {
-  return items.map((item) => `- [${MARK[item.status]}] ${item.text}`).join('\n') || '(the list is empty)';
-}
 
 /** send_message, ask, search_history and todo of one run. */
 export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
