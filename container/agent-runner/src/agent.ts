@@ -8,7 +8,7 @@ import { startRun } from './run.js';
 import { createShell, type Shell } from './shell.js';
 
 /** `port`: where the gateway listens on 127.0.0.1; `stallMs`: silence in a model stream after which it counts as dead. */
-export type AgentOptions = { port: number; paths: Paths; stallMs?: number };
+type AgentOptions = { port: number; paths: Paths; stallMs?: number };
 
 /**
  * Connects to the host and works. `ended` resolves when the host says stop or goes away; `killAll` then ends every

@@ -1,6 +1,6 @@
 // What an image file is, read from its first bytes: type and size in pixels. No image library; knows nothing about messages.
 
-export type ImageType = 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp';
+type ImageType = 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp';
 type Size = [width: number, height: number] | undefined;
 
 const MAX_BYTES = 5 * 1024 * 1024;

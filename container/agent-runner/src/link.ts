@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 
 /** `port`: 0 lets the system choose; `onClosed`: the host is gone or the link broke, the runner must end; called once. */
-export type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
+type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = http2.constants;
 const STREAM_WINDOW_BYTES = 256 * 1024;

@@ -17,7 +17,7 @@ const ENV_ALLOWED =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
 
 /** An exit code, or the name of the signal that ended the process, or why it could not start. */
-export type Exit = number | string;
+type Exit = number | string;
 
 export const exitText = (exit: Exit) => (typeof exit === 'number' ? `exit code ${exit}` : `killed by ${exit}`);
 

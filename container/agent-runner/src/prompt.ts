@@ -6,7 +6,7 @@ import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 const MEMORY_MAX = 32_000;
 
 /** `path`: where the file is, as the model knows it. */
-export type Memory = { path: string; text: string };
+type Memory = { path: string; text: string };
 
 function memorySection({ path, text }: Memory): string {
   const shown = head(wellFormed(text), MEMORY_MAX);

@@ -58,7 +58,7 @@ function askAgain({ session, messages }: RunContext): undefined {
   session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
 }
 
-export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>;
+type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>;
 
 async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' | 'messages'>): Promise<FinishReport> {
   let handled: () => number[] = () => [];

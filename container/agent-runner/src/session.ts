@@ -20,7 +20,7 @@ function syncFolder(dir: string): void {
 }
 
 /** Of runs that begin with nothing: no later run goes on in them, but people may still answer what one asked. */
-const FRESH = /^(task\d+-\d+|hook\d+-.+)\.jsonl$/;
+const FRESH = /^task\d+-\d+\.jsonl$/;
 const KEPT_MS = 7 * 86_400_000;
 
 /** When `name` is the history of a fresh run: removes those of others that nobody wrote to for a week, and nothing else. */

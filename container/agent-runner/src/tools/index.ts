@@ -21,8 +21,8 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
         host.event(run.id, 'tool_started', { tool: name, id, input: head(JSON.stringify(input), 500) });
         return tool.run(input, call);
       };
-      // The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did.
-      const working = name === 'web_fetch' ? work() : shell.inOrder(work);
+      // The SDK starts the calls of one reply all at once; each must see what the ones before it did.
+      const working = shell.inOrder(work);
       // bash ends by itself when aborted, with its output; the others are simply left behind.
       const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
