@@ -7,7 +7,7 @@ import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { ToolResult, ToolUse } from './records.js';
 import {
   type Block,
-  isEnd,
+  isFinalReply,
   lastReply,
   lastSpoken,
   textBlock,
@@ -43,31 +43,30 @@ function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'
   return { outcome: 'done', ...lastReply(session.records) };
 }
 
-/** For a run that ends here: what people wrote and nobody would work on stays with the host for the next run. */
-const NO_NEWS: Block[] = [];
-const MEANWHILE = textBlock('[sent while you were working]');
-
-/** Messages the session does not know yet. Once the run was stopped, what people wrote stays with the host for the next run. */
-const news = ({ session, messages, signal }: RunContext): PromptMessage[] =>
+/** Messages that are not in the history yet. A run that was stopped takes in no more: the host makes the next run of them. */
+export const newMessages = ({ session, messages, signal }: RunContext): PromptMessage[] =>
   signal.aborted ? [] : messages.filter(({ id }) => !session.knows(id));
 
 /**
- * When messages came meanwhile: hands a reply with which the model ended to the host, before anything follows it in the history. So only the
- * last reply of a run can be one that the host does not have. False when the run has to end with it: the messages are then the next run's.
+ * When new messages wait: hands a final reply to the host before anything follows it in the history. So only the last reply of a run can be
+ * one that the host does not have. False when the run has to end with this reply: the messages are then for the next run.
  */
-export async function handOverEnd(context: RunContext, end: AnswerReport): Promise<boolean> {
-  if (end.text === '' || news(context).length === 0) return true;
-  return context.host.answer(context.run.id, end, context.signal);
+export async function handOverReply(context: RunContext, reply: AnswerReport): Promise<boolean> {
+  if (reply.text === '' || newMessages(context).length === 0) return true;
+  return context.host.answer(context.run.id, reply, context.signal);
 }
 
-/** Appends results, then the messages the session does not know yet, as one user message. False when there is neither. */
-export async function answer(context: RunContext, results: ToolResult[], intro = [MEANWHILE]): Promise<boolean> {
-  const { session } = context;
-  const fresh = intro === NO_NEWS ? [] : news(context);
-  if (results.length + fresh.length === 0) return false;
-  const texts = fresh.length > 0 ? [...intro, ...(await present(context, fresh))] : [];
+/** `intro` comes before the messages when there are any. */
+type Input = { results?: ToolResult[]; messages: PromptMessage[]; intro?: Block[] };
+
+/** Appends tool results and messages as one user record. False when there is neither. */
+export async function appendInput(context: RunContext, { results = [], messages, intro }: Input): Promise<boolean> {
+  if (results.length + messages.length === 0) return false;
+  const before = intro ?? [textBlock('[sent while you were working]')];
+  const texts = messages.length > 0 ? [...before, ...(await present(context, messages))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
-  session.append({ kind: 'user', origin, messageIds: fresh.map(({ id }) => id), content: [...results, ...texts] });
+  const messageIds = messages.map(({ id }) => id);
+  context.session.append({ kind: 'user', origin, messageIds, content: [...results, ...texts] });
   return true;
 }
 
@@ -88,7 +87,9 @@ async function afterToolCalls(deps: LoopContext, progress: Progress, reply: Repl
   const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
   const results = isCut ? calls.map(({ id }) => toolResult(id, note, true)) : await reply.runTools();
   const why = isCut ? cutTooOften(deps, progress) : stuckText(deps, progress, calls, results);
-  await answer(deps, results, why !== undefined || progress.callsLeft === 0 ? NO_NEWS : [MEANWHILE]);
+  // A run that ends here leaves new messages to the next one: nobody would work on them.
+  const isOver = why !== undefined || progress.callsLeft === 0;
+  await appendInput(deps, { results, messages: isOver ? [] : newMessages(deps) });
   return why === undefined ? undefined : say(deps, why);
 }
 
@@ -108,9 +109,12 @@ async function afterText(deps: LoopContext, progress: Progress, reply: Reply): P
     progress.cutReplies += 1;
     return askToContinue(deps);
   }
-  const end = lastReply(deps.session.records);
-  const goesOn = progress.callsLeft > 0 && (await handOverEnd(deps, end)) && (await answer(deps, []));
-  return goesOn ? undefined : { outcome: 'done', ...end };
+  const final = lastReply(deps.session.records);
+  const goesOn =
+    progress.callsLeft > 0 &&
+    (await handOverReply(deps, final)) &&
+    (await appendInput(deps, { messages: newMessages(deps) }));
+  return goesOn ? undefined : { outcome: 'done', ...final };
 }
 
 /** Has the model finish a reply that was cut off. */
@@ -145,7 +149,7 @@ function stopped(deps: LoopContext, partial: string): Outcome {
   const after = (why: string) => [partial, why].filter(Boolean).join('\n\n');
   if (deps.signal.reason?.name === 'TimeoutError') {
     // It had ended, and could not be handed over in all that time: the report carries it.
-    if (isEnd(lastSpoken(deps.session.records))) return { outcome: 'done', ...lastReply(deps.session.records) };
+    if (isFinalReply(lastSpoken(deps.session.records))) return { outcome: 'done', ...lastReply(deps.session.records) };
     const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
     return say(deps, after(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`));
   }

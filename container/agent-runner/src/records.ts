@@ -111,7 +111,14 @@ export function lastReply(records: readonly HistoryRecord[]): AnswerReport {
 }
 
 /** True for a reply with which the model ended its turn, also one that was cut at its length limit. */
-export const isEnd = (record: HistoryRecord | undefined): boolean =>
+export const isFinalReply = (record: HistoryRecord | undefined): boolean =>
   record?.kind === 'assistant' &&
   !/^(pause_turn|aborted)$/.test(record.stopReason) &&
   toolUses(record.content).length === 0;
+
+/** The final reply of a run to the messages it took in; undefined when the last of them have none yet. */
+export function finalReplyOf(records: readonly HistoryRecord[], runId: number): AnswerReport | undefined {
+  const tookIn = (r: HistoryRecord) => r.kind === 'user' && r.messageIds.length > 0;
+  const at = records.findLastIndex((r) => r.runId === runId && (isFinalReply(r) || tookIn(r)));
+  return isFinalReply(records[at]) ? lastReply(records.slice(0, at + 1)) : undefined;
+}

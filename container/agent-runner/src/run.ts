@@ -5,10 +5,10 @@ import { systemClock } from '../../../src/core/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { checkFirst } from './check.js';
 import type { Paths, RunContext } from './context.js';
-import { answer, askToContinue, handOverEnd, type Outcome, runLoop } from './loop.js';
+import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
-import { answerCalls, isEnd, lastReply, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
+import { answerCalls, finalReplyOf, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
 import { openSession, removeOldHistories } from './session.js';
 import { findSkills } from './skills.js';
 import { createTools } from './tools/index.js';
@@ -31,24 +31,20 @@ function repair({ session, run, host }: RunContext): void {
   session.append({ kind: 'user', origin: 'results', messageIds: [], content: answerCalls(calls, [], done) });
 }
 
-/** Adds what the history does not have yet. Returns the outcome when this work was done in an earlier attempt. */
+/** Adds what the history does not have yet. Returns the outcome when an earlier attempt has done this work. */
 async function begin(context: RunContext): Promise<Outcome | undefined> {
   const { session, run } = context;
   // Told with the messages, not in the system prompt: that stays the same for every run of the group.
   const intro = run.unattended ? [textBlock(run.unattended.note)] : [];
   const last = lastSpoken(session.records);
-  const mine = session.records.map((record) => (record.runId === run.id ? record : undefined));
-  const ended = mine.findLastIndex(isEnd);
-  const asked = mine.findLastIndex((record) => record?.kind === 'user' && record.messageIds.length > 0);
-  const end = ended > asked ? lastReply(session.records.slice(0, ended + 1)) : undefined;
-  // The attempt before may have died between its reply and the host, and another run may have gone on in the session since.
-  if (end && !(await handOverEnd(context, end))) return { outcome: 'done', ...end };
-  if (await answer(context, [], intro)) return undefined;
-  const isMine = last?.runId === run.id;
-  if (last?.kind !== 'assistant' && (isMine || !end)) return undefined;
-  if (!end) return last?.kind === 'assistant' && last.stopReason === 'pause_turn' ? undefined : askAgain(context);
-  if (isMine && last.kind === 'assistant' && last.stopReason === 'max_tokens') return askToContinue(context);
-  return { outcome: 'done', ...end };
+  const reply = finalReplyOf(session.records, run.id);
+  // The earlier attempt may have died before the host had its reply, and another run may have gone on in the session since.
+  if (reply && !(await handOverReply(context, reply))) return { outcome: 'done', ...reply };
+  if (await appendInput(context, { messages: newMessages(context), intro })) return undefined;
+  if (!reply) return last?.kind === 'assistant' && last.stopReason !== 'pause_turn' ? askAgain(context) : undefined;
+  if (last?.runId !== run.id) return { outcome: 'done', ...reply };
+  if (last.kind !== 'assistant') return undefined;
+  return last.stopReason === 'max_tokens' ? askToContinue(context) : { outcome: 'done', ...reply };
 }
 
 /** The run was stopped or given up once and is tried again; another one may have gone on in the session meanwhile. */
