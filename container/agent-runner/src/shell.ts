@@ -1,5 +1,4 @@
-// What a session's shell keeps between tool calls and between runs: its directory, its background jobs and the order of calls. One per
-// session, as long as the container lives.
+// A session's shell keeps its directory and background jobs from call to call and run to run, as long as the container lives.
 import { exitText, type Job } from './processes.js';
 import type { Session } from './session.js';
 
@@ -10,7 +9,7 @@ export function createShell(cwd: string) {
   return {
     cwd,
     jobs: new Map<string, { job: Job; command: string }>(),
-    /** Runs tool calls one after the other, in the order they were called. */
+    /** Runs one tool call after the other, in the order they were made. */
     inOrder<T>(work: () => Promise<T>): Promise<T> {
       const next = last.then(work);
       last = next.catch(() => undefined);
