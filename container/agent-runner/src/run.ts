@@ -72,7 +72,7 @@ async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport>
     session.close();
     return { handledMessageIds: handledMessageIds(), ...outcome };
   } catch (error) {
-    // Outside the loop only the disk can fail; the host decides whether to try again.
+    // Outside the loop the disk or the link failed; the host decides whether to try again.
     return { outcome: 'failed', ...classifyError(error), handledMessageIds: handledMessageIds() };
   }
 }
