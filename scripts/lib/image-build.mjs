@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { isDebian } from './debian.mjs';
 import { hasImage } from './engine.mjs';
-import { addedPackages, dockerfile, offlineScript, packageList } from './image.mjs';
 import { removeOldImages } from './image-prune.mjs';
-import { pinchBundle, runnerBundle } from './paths.mjs';
+import { dockerfile, offlineScript, packageList, pinchBundle, runnerBundle } from './paths.mjs';
 import { oneLine, runQuietly, SetupError, say, telling } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
 /**
  * @typedef {import('./engine.mjs').Engine} Engine
- * @typedef {{ tag: string, uid: number, authorities: string[], settings: import('./engine.mjs').Settings }} ImagePlan
+ * @typedef {{ tag: string, uid: number, authorities: string[], packages: string[], settings: import('./engine.mjs').Settings }} ImagePlan
+ * `authorities`: certificates in PEM; `packages`: Debian packages that skills add.
  */
 
 const registryBase = 'node:24-bookworm-slim';
@@ -27,7 +27,7 @@ const REGISTRY_ANSWER_MS = 15_000;
  */
 export async function buildImage(engine, plan) {
   const docker = new Docker(engine);
-  const base = await ensureBase(engine, docker);
+  const base = await ensureBase(engine, docker, plan.packages);
   say(`Building the agent image on ${base}…`);
   const folder = mkdtempSync(join(tmpdir(), 'pinch-image-'));
   try {
@@ -91,9 +91,10 @@ export function buildArguments({ uid, authorities, settings }) {
  * The base image's name, once the engine has it: what is there already comes before the registry, so that a changed runner costs seconds.
  * @param {Engine} engine
  * @param {Docker} docker
+ * @param {string[]} packages
  */
-async function ensureBase(engine, docker) {
-  const offline = `pinch-base:${hashOf([offlineScript], addedPackages()).slice(0, 12)}`;
+async function ensureBase(engine, docker, packages) {
+  const offline = `pinch-base:${hashOf([offlineScript], packages).slice(0, 12)}`;
   for (const base of [registryBase, offline]) if (await hasImage(engine, base)) return base;
   const problem = await pull(docker);
   if (problem === undefined) return registryBase;

@@ -3,17 +3,11 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasImage } from './engine.mjs';
-import { imageFile, inRoot, pinchBundle, runnerBundle } from './paths.mjs';
+import { dockerfile, imageFile, offlineScript, packageList, pinchBundle, runnerBundle } from './paths.mjs';
 import { SetupError } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
 /** @typedef {import('./engine.mjs').Engine} Engine @typedef {import('./engine.mjs').Settings} Settings */
-
-export const dockerfile = inRoot('container', 'Dockerfile');
-export const offlineScript = inRoot('container', 'offline-base.sh');
-export const packageList = inRoot('container', 'packages.txt');
-/** Debian packages that skills add. */
-export const addedPackages = () => readFileSync(packageList, 'utf8').match(/^[a-z0-9].*$/gm) ?? [];
 
 /** The uid agents run as: the daemon's, so that files written inside are usable outside, but never root. */
 export const agentUid = () => process.getuid?.() || 1000;
@@ -43,9 +37,10 @@ export function planImage(settings) {
   const bundles = [runnerBundle, pinchBundle];
   if (!bundles.every(existsSync)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
+  const packages = readFileSync(packageList, 'utf8').match(/^[a-z0-9].*$/gm) ?? [];
   const uid = agentUid();
-  const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...addedPackages(), ...authorities]).slice(0, 12)}`;
-  return { tag, uid, authorities, settings };
+  const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...packages, ...authorities]).slice(0, 12)}`;
+  return { tag, uid, authorities, packages, settings };
 }
 
 /** Tells the daemon which image to start. @param {string} tag */

@@ -16,5 +16,10 @@ export const runnerBundle = inRoot('dist', 'runner.cjs');
 /** The `pinch` command of the agents' scripts as one file; goes into the image. */
 export const pinchBundle = inRoot('dist', 'pinch.cjs');
 
+/** What the image is made from; `packageList` names the Debian packages that skills add. */
+export const dockerfile = inRoot('container', 'Dockerfile');
+export const offlineScript = inRoot('container', 'offline-base.sh');
+export const packageList = inRoot('container', 'packages.txt');
+
 /** `{"tag":"pinch-agent:<hash>"}`: the daemon reads from it which image to start. */
 export const imageFile = inRoot('dist', 'agent-image.json');

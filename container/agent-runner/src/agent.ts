@@ -1,19 +1,16 @@
-// The runner apart from the link: reads the work stream and starts, steers and aborts runs. Knows nothing about how the host is reached.
+// The agent: reads the host's work stream and starts, steers and aborts runs. Knows nothing about the link.
 import type { RunSpec } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { createHost } from './host.js';
 import { createClient } from './model.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
-import { createShell, type Shell } from './tools/bash.js';
+import { createShell, type Shell } from './shell.js';
 
-/** `port`: where the gateway listens on 127.0.0.1; `stallMs`: silence in a model stream after which it counts as dead. */
-export type AgentOptions = { port: number; paths: Paths; stallMs?: number };
+/** `port`: where the gateway is reached on 127.0.0.1; `stallMs`: silence in a model stream after which it counts as dead. */
+type AgentOptions = { port: number; paths: Paths; stallMs?: number };
 
-/**
- * Connects to the host and works. `ended` resolves when the host says stop or goes away; `killAll` then ends every
- * child process at once.
- */
+/** Starts to work. `ended` resolves when the host says stop or goes away; `killAll` then ends every job at once. */
 export function startAgent({ port, paths, stallMs }: AgentOptions): { ended: Promise<void>; killAll(): void } {
   const host = createHost(port);
   const client = createClient(port, stallMs);
@@ -22,7 +19,7 @@ export function startAgent({ port, paths, stallMs }: AgentOptions): { ended: Pro
   const shells = new Map<string, Shell>();
   async function start(run: RunSpec): Promise<void> {
     const previous = runs.get(run.id);
-    // A new attempt waits until the one before has let go of the history.
+    // Two attempts of one run must not write to the history at the same time.
     if (previous) await previous.done;
     const shell = shells.get(run.session) ?? createShell(paths.workspace);
     shells.set(run.session, shell);

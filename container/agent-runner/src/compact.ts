@@ -1,57 +1,53 @@
-// Compaction: when a conversation nears the model's window, a summary takes its place. Knows nothing about chats.
+// Compaction: before a conversation is too long for the model, a summary takes its place. Knows nothing about chats.
 import { type LoopContext, Stopped } from './context.js';
 import { callModel } from './model.js';
-import { type HistoryRecord, type Message, textBlock, textOf, toMessages } from './records.js';
+import { type HistoryRecord, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
-import { todoText } from './tools/chat.js';
 
-/** Limits in tokens by the model's name; `compactAt`: context size from which a conversation is summarized. */
+/** Limits of a model in tokens; from a context of `compactAt` on, a conversation is summarized. */
 export function modelLimits(model: string): { compactAt: number; maxOutput: number } {
   if (!model.startsWith('claude-')) return { compactAt: 96_000, maxOutput: 32_000 };
   // Above 100k tokens of prompt this one costs five times as much.
   return { compactAt: model.startsWith('claude-haiku-5-5') ? 90_000 : 150_000, maxOutput: 64_000 };
 }
 
-/** True when the last reply filled the context that far, and the last compaction was not just now. Pure. */
+/** True when the context of the last reply was that long, unless there was a compaction just before. Pure. */
 export function needsCompaction(records: readonly HistoryRecord[], compactAt: number): boolean {
   const compactedAt = records.findLastIndex((r) => r.kind === 'compact');
   const replies = records.slice(compactedAt + 1).filter((r) => r.kind === 'assistant');
-  // A summary that is itself too long must not be summarized on every call.
+  // A summary that is itself too long must not be summarized before every call.
   return (replies.at(-1)?.tokens ?? 0) >= compactAt && (compactedAt < 0 || replies.length >= 3);
 }
 
-const ASK =
+const REQUEST =
   'The conversation has become too long. Summarize it now for yourself: who the people are and what they want, decisions, facts, file names and commands that matter, what is done, what is open, promises made. No tool calls, only the summary.';
 const TRANSCRIPT_CHARS = 120_000;
 const BLOCK_CHARS = 2_000;
 
-/** The conversation as one text that fits any window; for when the conversation itself does not. */
+/** The conversation shortened to one text that fits every model. */
 function transcript(messages: Message[]): Message[] {
   const parts = messages.flatMap(({ role, content }) => content.map((part) => ({ role, ...part })));
   const kept = parts.filter(({ type }) => !/thinking|image/.test(type));
   const lines = kept.map((part) => cutMiddle(JSON.stringify(part), BLOCK_CHARS, 'not kept'));
   const text = cutMiddle(lines.join('\n'), TRANSCRIPT_CHARS, 'not kept');
-  return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${ASK}`)] }];
+  return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${REQUEST}`)] }];
 }
 
-/**
- * Writes a summary record that replaces the conversation. With `tooLong` only a transcript is sent. Throws what
- * `callModel` throws, or an Error when the model gives no summary.
- */
-export async function compact(context: LoopContext, maxTokens: number, tooLong: boolean): Promise<void> {
+/** Appends a summary that replaces the conversation; one that `isTooLong` is summarized from a transcript. Throws when there is no summary. */
+export async function compact(context: LoopContext, maxTokens: number, isTooLong: boolean): Promise<void> {
   const { session, run } = context;
   context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
   const messages = toMessages(session.records, run.model);
-  // Half a summary is nothing that a person should be shown.
+  // Nobody must be shown half a summary as a reply.
   const withoutText = (error: unknown) => Promise.reject(error instanceof Stopped ? new Stopped() : error);
-  const summarize = async (asked: Message[]) =>
-    textOf((await callModel(context, asked, maxTokens).catch(withoutText)).content);
+  const summarize = async (prompt: Message[]) =>
+    textOf((await callModel(context, prompt, maxTokens).catch(withoutText)).content);
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
-  const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(ASK)] };
-  let summary = tooLong ? '' : await summarize([...messages.slice(0, -1), question]);
+  const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(REQUEST)] };
+  let summary = isTooLong ? '' : await summarize([...messages.slice(0, -1), question]);
   if (summary === '') summary = await summarize(transcript(messages));
   if (summary === '') throw new Error('the model gave no summary of a conversation that is too long');
-  // The work goes on after the summary: what was asked, without images, and the list of steps stay word for word.
+  // The run goes on after the summary: its request (without images) and its list of steps stay word for word.
   const asked = session.records.flatMap((r) =>
     r.kind === 'user' && r.runId === run.id && r.messageIds.length > 0 ? [textOf(r.content)] : [],
   );

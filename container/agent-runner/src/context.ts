@@ -1,4 +1,8 @@
-// What one run works with, passed to the loop and to every tool; and waiting that ends at once when the run is stopped.
+// What one run works with: passed to the loop and to every tool.
+//
+// Words: a *session* is one conversation, its *history* a file of *records* from which the model's messages are made. A *run* is one piece of
+// work in a session. Its loop makes *model calls*; each gives a *reply*: with *tool calls*, whose *results* go into the next call, or without
+// any, as *final reply*. A *job* is a command with its process group. The *host* is Pinch outside the container.
 import { once } from 'node:events';
 import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
@@ -6,7 +10,7 @@ import type { PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
-import type { Shell } from './tools/bash.js';
+import type { Shell } from './shell.js';
 
 export type Paths = Record<'workspace' | 'global' | 'sessions' | 'skills', string>;
 
@@ -16,12 +20,11 @@ export interface RunContext {
   host: Host;
   client: Anthropic;
   session: Session;
-  /** What the session's shell remembers, from run to run. */
   shell: Shell;
   processes: Processes;
-  /** Every message of the run, also what arrived later; those the session does not know wait for the next boundary. */
+  /** All messages of the run, also those that arrived while it works. */
   messages: PromptMessage[];
-  /** Aborted by the host or by the wall clock: everything then ends at once. */
+  /** Aborted by the host or the time limit: everything then ends at once. */
   signal: AbortSignal;
 }
 
@@ -45,6 +48,8 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   return Promise.race([work, stopped]);
 }
 
-/** Names the effect of a tool call: the same call again, after a crash, has none. */
-export const keyOf = (call: { toolUse: { id: string } } | undefined): string =>
-  `${call?.toolUse.id}`.replace(/[^\w-]/g, '_');
+/** The caller of the host. By its idempotency key, a second request of the same tool call has no effect. */
+export const callerOf = (run: RunSpec, call: { toolUse: { id: string } } | undefined) => ({
+  runId: run.id,
+  key: `${call?.toolUse.id}`.replace(/[^\w-]/g, '_'),
+});

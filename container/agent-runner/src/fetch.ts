@@ -1,9 +1,9 @@
-// fetch over node:http for the link at 127.0.0.1. Node's own ends a reply or a stream after five minutes without a byte; here only the
-// caller sets limits: an idle container's work stream stays open, and a slow local model may need minutes to read the prompt.
+// A fetch over node:http, for calls to the host. Node's own ends a call after five minutes without a byte, but an idle container's work
+// stream is silent for longer, and a slow local model may need minutes to read the prompt. Here only the caller sets limits.
 import http from 'node:http';
 import { Readable } from 'node:stream';
 
-/** `stallMs`: silence after the headers that counts as a fault; 0 for none. */
+/** `stallMs`: silence after the headers that fails the call; 0 for no limit. */
 export function createFetch(stallMs = 0) {
   return (url: string | URL | Request, init: RequestInit = {}): Promise<Response> =>
     new Promise((resolve, reject) => {

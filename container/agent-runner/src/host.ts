@@ -1,4 +1,4 @@
-// The runner's side of the host's HTTP interface (GET /work, events, finish, send, tasks, ask, history, media). Knows nothing about models and tools.
+// The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
 import { systemClock } from '../../../src/core/clock.js';
 import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
 import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
@@ -6,8 +6,8 @@ import { createFetch } from './fetch.js';
 
 export type Host = ReturnType<typeof createHost>;
 
-/** The host's own no, with its reason as message. */
-class HostRefusal extends Error {
+/** The host answered with an error status; the message is its reason. */
+class HostError extends Error {
   constructor(
     reason: string,
     readonly status: number,
@@ -16,16 +16,16 @@ class HostRefusal extends Error {
   }
 }
 
-const later = (status: number): boolean => status >= 500;
-const laterOrBusy = (status: number): boolean => later(status) || status === 429;
+const isRefusal = (error: unknown): boolean => error instanceof HostError && error.status < 500;
+const isTooMany = (error: unknown): boolean => error instanceof HostError && error.status === 429;
 
-/** Repeats the call until the host took it. Throws when the host refuses it for good, or when `signal` aborts. */
-async function insist(call: () => Promise<unknown>, mayTakeItLater: (status: number) => boolean, signal?: AbortSignal) {
+/** Repeats the call until the host took it. Throws an error that `isFinal`, and any error once `signal` aborted. */
+async function repeat(call: () => Promise<unknown>, isFinal: (error: unknown) => boolean, signal?: AbortSignal) {
   for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
       return void (await call());
     } catch (error) {
-      if ((error instanceof HostRefusal && !mayTakeItLater(error.status)) || signal?.aborted) throw error;
+      if (isFinal(error) || signal?.aborted) throw error;
       await systemClock.sleep(pauseMs, signal);
     }
   }
@@ -36,7 +36,7 @@ export function createHost(port: number) {
   const fetch = createFetch();
   let events: Promise<unknown> = Promise.resolve();
 
-  /** With a body, bytes or what becomes JSON, it is a POST, else a GET. Throws the host's reason when it refuses. */
+  /** A POST when there is a body (bytes, or else sent as JSON), else a GET. Throws the host's reason when it refuses. */
   async function open(path: string, body?: unknown, signal: AbortSignal | null = null): Promise<Response> {
     const isFile = body instanceof Uint8Array;
     const type = isFile ? 'application/octet-stream' : 'application/json';
@@ -45,7 +45,7 @@ export function createHost(port: number) {
     if (response.ok) return response;
     const refused = refusal.safeParse(await response.json().catch(() => undefined));
     const reason = refused.data?.error.message ?? `the host answered ${response.status} to ${path}`;
-    throw new HostRefusal(reason, response.status);
+    throw new HostError(reason, response.status);
   }
   const call = async (...request: Parameters<typeof open>) => Buffer.from(await (await open(...request)).arrayBuffer());
 
@@ -71,23 +71,23 @@ export function createHost(port: number) {
       const lost = (error: unknown) => console.error('event not delivered', error);
       events = events.then(() => call(`/runs/${runId}/events`, body)).catch(lost);
     },
-    /** A text with which the model ended; true when the host has it for good, false when the run has sent so much that it has to end first. */
-    answer: (runId: number, end: AnswerReport, signal: AbortSignal): Promise<boolean> =>
-      insist(() => call(`/runs/${runId}/answer`, end, signal), later, signal).then(
+    /** Hands over a final reply. False when the run has sent too much and must end with it. */
+    answer: (runId: number, reply: AnswerReport, signal: AbortSignal): Promise<boolean> =>
+      repeat(() => call(`/runs/${runId}/answer`, reply, signal), isRefusal, signal).then(
         () => true,
-        (error) => (error instanceof HostRefusal && error.status === 429 ? false : Promise.reject(error)),
+        (error) => (isTooMany(error) ? false : Promise.reject(error)),
       ),
-    /** After all events. Never rejects: when the report is refused, the next attempt finds the answer in the history. */
+    /** After all events. Never rejects: when the host refuses the report, the next attempt finds the reply in the history. */
     finish(runId: number, report: FinishReport): Promise<unknown> {
-      const taken = events.then(() => insist(() => call(`/runs/${runId}/finish`, report), laterOrBusy));
+      const isFinal = (error: unknown) => isRefusal(error) && !isTooMany(error);
+      const taken = events.then(() => repeat(() => call(`/runs/${runId}/finish`, report), isFinal));
       return taken.catch((error) => console.error(`report ${runId} not taken`, error));
     },
-    /** Queues a message; throws the host's reason when it refuses. */
+    /** Queues a message. This and the calls below throw the host's reason when it refuses. */
     send: (body: SendRequest, signal: AbortSignal) => call('/send', body, signal),
-    /** Queues a file for the run's chat; throws the host's reason when it refuses. */
     file: (spec: FileRequest, bytes: Buffer, signal: AbortSignal) =>
       call(`/file?${new URLSearchParams({ spec: JSON.stringify(spec) })}`, bytes, signal),
-    /** Has the host do something about tasks or put a question; returns its text about it, throws its reason when it refuses. */
+    /** Has the host do something about tasks, or ask people; returns its text about it. */
     ask: async (path: string, body: object, signal: AbortSignal) =>
       hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>

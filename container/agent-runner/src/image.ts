@@ -1,6 +1,6 @@
-// What an image file is, read from its first bytes: type and size in pixels. No image library; knows nothing about messages.
+// Reads type and size of an image from its first bytes, without an image library. Knows nothing about messages.
 
-export type ImageType = 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp';
+type ImageType = 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp';
 type Size = [width: number, height: number] | undefined;
 
 const MAX_BYTES = 5 * 1024 * 1024;
@@ -18,7 +18,7 @@ function jpegSize(bytes: Buffer): Size {
   return undefined;
 }
 
-/** Twice 14 bits, each one less than the size. */
+/** Width and height are 14 bits each, stored less one. */
 function losslessSize(bytes: Buffer): Size {
   const bits = bytes.readUInt32LE(21);
   return [(bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1];
@@ -34,14 +34,14 @@ const FORMATS: [start: RegExp, type: ImageType, size: (bytes: Buffer) => Size][]
 ];
 
 /** Type and size of a PNG, JPEG, GIF or WebP by its own bytes; undefined for anything else or a damaged header. */
-export function imageSize(bytes: Buffer): { type: ImageType; size: [width: number, height: number] } | undefined {
+export function imageSize(bytes: Buffer): { type: ImageType; size: NonNullable<Size> } | undefined {
   const start = bytes.toString('latin1', 0, 30);
   const [, type, read] = (start.length === 30 && FORMATS.find(([pattern]) => pattern.test(start))) || [];
   const size = read?.(bytes);
   return type && size && { type, size };
 }
 
-/** The image as the model may be shown it, or why not. One bad image would make every later call of the session fail. */
+/** The type, or why the model cannot see the image. One bad image would make every later call of the session fail. */
 export function checkImage(bytes: Buffer): { type?: ImageType; why?: string } {
   if (bytes.length > MAX_BYTES) return { why: 'not shown: larger than 5 MB' };
   const image = imageSize(bytes);

@@ -1,17 +1,17 @@
-// The container's half of the link: every TCP connection to 127.0.0.1:<port> becomes one HTTP/2 stream over stdin and stdout.
-// Knows nothing about what is said on it.
+// The container's end of the link: every TCP connection to 127.0.0.1:<port> becomes one HTTP/2 stream over stdin and stdout.
+// Knows nothing about what goes through it.
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { createServer, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 
-/** `port`: 0 lets the system choose; `onClosed`: the host is gone or the link broke, the runner must end; called once. */
-export type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
+/** `port`: 0 lets the system choose. `onClosed` is called once, when the host is gone or the link broke: the runner must end. */
+type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = http2.constants;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
-/** The host takes 64 streams at a time, more wait for their turn; beyond this a script's flood is refused, not held open. */
+/** The host takes 64 streams at a time, more wait for their turn; what a script opens beyond this is refused. */
 const MAX_CONNECTIONS = 512;
 const HELLO_TIMEOUT_MS = 8_000;
 
@@ -56,7 +56,7 @@ async function readHello(stdin: Readable): Promise<string> {
   throw new Error('stdin ended before the hello');
 }
 
-/** Bytes both ways, half-closes kept; a side that breaks off breaks the other off. */
+/** Bytes go both ways; a side that ends, or breaks off, makes the other one do the same. */
 function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
   if (session.closed || session.destroyed) return void socket.destroy();
   const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
@@ -66,7 +66,7 @@ function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
   socket.on('close', () => stream.close(stream.readableEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL));
   stream.on('close', () => {
     if (stream.rstCode !== NGHTTP2_NO_ERROR) socket.destroy();
-    // Read on, or the client's own end is never seen and the socket stays for good.
+    // Without reading on, the end of the client is never seen and the socket stays open for ever.
     else socket.end().resume();
   });
 }

@@ -1,98 +1,77 @@
-// The agent loop of one run: model, tools, steering, limits; every step is on disk before the next. Knows nothing about HTTP or files.
+// The agent loop of one run: model calls, tool calls, new messages, limits; each step is on disk before the next. Knows nothing about HTTP.
 import type { AnswerReport, PromptMessage } from '../../../src/wire.js';
 import { compact, modelLimits, needsCompaction } from './compact.js';
 import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
-import type { ToolResult, ToolUse } from './records.js';
-import {
-  type Block,
-  isEnd,
-  lastReply,
-  lastSpoken,
-  textBlock,
-  textOf,
-  toMessages,
-  toolResult,
-  toolUses,
-} from './records.js';
+import type { Block, ToolCall, ToolResult } from './records.js';
+import { isFinalReply, lastReply, lastTurn, textBlock, textOf, toMessages, toolCalls, toolResult } from './records.js';
 
 const MAX_CUT_REPLIES = 2;
-const SAME_STEP_LIMIT = 3;
+const MAX_SAME_STEPS = 3;
 
-/** Handled message ids are added by the caller. */
+/** The caller adds the ids of the messages that were handled. */
 export type Outcome =
   | ({ outcome: 'done' } & AnswerReport)
   | { outcome: 'cancelled'; text: string }
   | ({ outcome: 'failed' } & ReturnType<typeof classifyError>);
 
-/** `lastStep` is the last calls with their results, `sameSteps` how often in a row they were the same. */
-const newProgress = (maxTokens: number, callsLeft: number) => ({
-  maxTokens,
-  callsLeft,
-  cutReplies: 0,
-  shrunk: false,
-  lastStep: '',
-  sameSteps: 0,
-});
-type Progress = ReturnType<typeof newProgress>;
+interface Progress {
+  maxTokens: number;
+  callsLeft: number;
+  /** Replies cut off at their length limit. */
+  cutReplies: number;
+  /** The conversation was too long for the back end and was summarized. */
+  wasTooLong: boolean;
+  /** The last tool calls with their results. */
+  lastSteps: string[];
+}
 
-/** A reply in our own words, in the history as well, so that the model knows and a second attempt finds it. */
-function say({ session, run }: RunContext, text: string, stopReason = 'end_turn'): Outcome {
+/** Ends the run with a text of ours, kept as a reply so that the model knows it and a second attempt finds it. */
+function endWith({ session, run }: RunContext, text: string, stopReason = 'end_turn'): Outcome {
   session.append({ kind: 'assistant', model: run.model, stopReason, tokens: 0, content: [textBlock(text)] });
   return { outcome: 'done', ...lastReply(session.records) };
 }
 
-/** For a run that ends here: what people wrote and nobody would work on stays with the host for the next run. */
-const NO_NEWS: Block[] = [];
-const MEANWHILE = textBlock('[sent while you were working]');
-
-/** Messages the session does not know yet. Once the run was stopped, what people wrote stays with the host for the next run. */
-const news = ({ session, messages, signal }: RunContext): PromptMessage[] =>
+/** Messages that are not in the history yet. A stopped run takes in no more: they are for the next run. */
+export const newMessages = ({ session, messages, signal }: RunContext): PromptMessage[] =>
   signal.aborted ? [] : messages.filter(({ id }) => !session.knows(id));
 
 /**
- * When messages came meanwhile: hands a reply with which the model ended to the host, before anything follows it in the history. So only the
- * last reply of a run can be one that the host does not have. False when the run has to end with it: the messages are then the next run's.
+ * When new messages wait, hands a final reply to the host before they follow it in the history: so only the last reply of a run can be
+ * unknown to the host. False when the run has to end with it.
  */
-export async function handOverEnd(context: RunContext, end: AnswerReport): Promise<boolean> {
-  if (end.text === '' || news(context).length === 0) return true;
-  return context.host.answer(context.run.id, end, context.signal);
+export async function handOverReply(context: RunContext, reply: AnswerReport): Promise<boolean> {
+  if (reply.text === '' || newMessages(context).length === 0) return true;
+  return context.host.answer(context.run.id, reply, context.signal);
 }
 
-/** Appends results, then the messages the session does not know yet, as one user message. False when there is neither. */
-export async function answer(context: RunContext, results: ToolResult[], intro = [MEANWHILE]): Promise<boolean> {
-  const { session } = context;
-  const fresh = intro === NO_NEWS ? [] : news(context);
-  if (results.length + fresh.length === 0) return false;
-  const texts = fresh.length > 0 ? [...intro, ...(await present(context, fresh))] : [];
+type Input = { results?: ToolResult[]; messages: PromptMessage[]; intro?: Block[] };
+
+/** Appends tool results and messages, with `intro` before these, as one user record. False when there is neither. */
+export async function appendInput(context: RunContext, input: Input): Promise<boolean> {
+  const { results = [], messages, intro = [textBlock('[sent while you were working]')] } = input;
+  if (results.length + messages.length === 0) return false;
+  const texts = messages.length > 0 ? [...intro, ...(await present(context, messages))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
-  session.append({ kind: 'user', origin, messageIds: fresh.map(({ id }) => id), content: [...results, ...texts] });
+  const messageIds = messages.map(({ id }) => id);
+  context.session.append({ kind: 'user', origin, messageIds, content: [...results, ...texts] });
   return true;
 }
 
-function stuckText({ shell }: RunContext, progress: Progress, calls: ToolUse[], results: ToolResult[]) {
+/** Why the run ends: the same calls had the same results too often in a row. */
+function whyStuck({ shell }: RunContext, progress: Progress, calls: ToolCall[], results: ToolResult[]) {
   const step = JSON.stringify([calls.map(({ name, input }) => [name, input]), results.map(({ content }) => content)]);
-  progress.sameSteps = step === progress.lastStep ? progress.sameSteps + 1 : 1;
-  progress.lastStep = step;
-  // Waiting for a background job looks like repetition and is none.
+  progress.lastSteps = [...progress.lastSteps, step].slice(-MAX_SAME_STEPS);
+  const isRepeated = progress.lastSteps.filter((last) => last === step).length === MAX_SAME_STEPS;
+  // Looking at the log of a background job again and again is waiting.
   const isWaiting = [...shell.jobs].some(([id, { job }]) => job.exit() === undefined && step.includes(`${id}.log`));
-  if (progress.sameSteps < SAME_STEP_LIMIT || isWaiting) return undefined;
+  if (!isRepeated || isWaiting) return undefined;
   return `I stopped because I repeated the same step (${calls.at(-1)?.name}) without getting further.`;
 }
 
-async function afterToolCalls(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
-  const calls = toolUses(reply.content);
-  const isCut = reply.stopReason === 'max_tokens';
-  // The input of the last call may be cut off and still look whole.
-  const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
-  const results = isCut ? calls.map(({ id }) => toolResult(id, note, true)) : await reply.runTools();
-  const why = isCut ? cutTooOften(deps, progress) : stuckText(deps, progress, calls, results);
-  await answer(deps, results, why !== undefined || progress.callsLeft === 0 ? NO_NEWS : [MEANWHILE]);
-  return why === undefined ? undefined : say(deps, why);
-}
-
-function cutTooOften({ run }: RunContext, progress: Progress): string | undefined {
+/** Why the run ends: too many replies were cut off. Until then the next one may be longer. */
+function whyCutTooOften({ run }: RunContext, progress: Progress): string | undefined {
   const most = Math.max(progress.maxTokens, modelLimits(run.model).maxOutput);
   progress.maxTokens = Math.min(progress.maxTokens * 2, most);
   progress.cutReplies += 1;
@@ -100,72 +79,88 @@ function cutTooOften({ run }: RunContext, progress: Progress): string | undefine
   return 'I stopped: my replies kept running into the length limit.';
 }
 
-async function afterText(deps: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
-  // A paused reply must go back last, with nothing behind it.
+async function afterToolCalls(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
+  const calls = toolCalls(reply.content);
+  const isCut = reply.stopReason === 'max_tokens';
+  // The input of the last call may be cut off and still look whole.
+  const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
+  const results = isCut ? calls.map(({ id }) => toolResult(id, note, true)) : await reply.runTools();
+  const why = isCut ? whyCutTooOften(context, progress) : whyStuck(context, progress, calls, results);
+  // When the run ends here, nobody would work on new messages: they are for the next run.
+  const isOver = why !== undefined || progress.callsLeft === 0;
+  await appendInput(context, { results, messages: isOver ? [] : newMessages(context) });
+  return why === undefined ? undefined : endWith(context, why);
+}
+
+async function afterText(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
+  // The API goes on with a paused reply only when nothing comes after it.
   if (reply.stopReason === 'pause_turn') return undefined;
   const isCut = reply.stopReason === 'max_tokens' && textOf(reply.content) !== '';
   if (isCut && progress.cutReplies < MAX_CUT_REPLIES) {
     progress.cutReplies += 1;
-    return askToContinue(deps);
+    return askToContinue(context);
   }
-  const end = lastReply(deps.session.records);
-  const goesOn = progress.callsLeft > 0 && (await handOverEnd(deps, end)) && (await answer(deps, []));
-  return goesOn ? undefined : { outcome: 'done', ...end };
+  const final = lastReply(context.session.records);
+  const goesOn =
+    progress.callsLeft > 0 &&
+    (await handOverReply(context, final)) &&
+    (await appendInput(context, { messages: newMessages(context) }));
+  return goesOn ? undefined : { outcome: 'done', ...final };
 }
 
-/** Has the model finish a reply that was cut off. */
 export function askToContinue({ session }: RunContext): undefined {
   const content = [textBlock('Your reply was cut off. Continue exactly where it ended.')];
   session.append({ kind: 'user', origin: 'continue', messageIds: [], content });
 }
 
 /** One model call and what follows from it; the outcome when the run is over. */
-async function step(deps: LoopContext, progress: Progress): Promise<Outcome | undefined> {
-  const { run, session } = deps;
+async function step(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
+  const { run, session } = context;
   const { maxTokens } = progress;
-  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(deps, maxTokens, false);
-  const reply = await callModel(deps, toMessages(session.records, run.model), maxTokens).catch((error) => {
-    if (progress.shrunk || !isTooLong(error)) throw error;
+  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(context, maxTokens, false);
+  const reply = await callModel(context, toMessages(session.records, run.model), maxTokens).catch((error) => {
+    if (progress.wasTooLong || !isTooLong(error)) throw error;
     return undefined;
   });
   if (!reply || reply.stopReason === 'model_context_window_exceeded') {
-    if (progress.shrunk) return say(deps, 'This conversation does not fit the model. Start over with /new.');
-    progress.shrunk = true;
-    return void (await compact(deps, maxTokens, true));
+    if (progress.wasTooLong) return endWith(context, 'This conversation does not fit the model. Start over with /new.');
+    progress.wasTooLong = true;
+    return void (await compact(context, maxTokens, true));
   }
   if (reply.stopReason === 'refusal') {
-    return say(deps, 'The model declined to answer this. Ask differently, or start over with /new.');
+    return endWith(context, 'The model declined to answer this. Ask differently, or start over with /new.');
   }
   const { content, stopReason, tokens } = reply;
   session.append({ kind: 'assistant', model: run.model, stopReason, tokens, content });
-  return toolUses(content).length > 0 ? afterToolCalls(deps, progress, reply) : afterText(deps, progress, reply);
+  return toolCalls(content).length > 0 ? afterToolCalls(context, progress, reply) : afterText(context, progress, reply);
 }
 
-function stopped(deps: LoopContext, partial: string): Outcome {
-  const after = (why: string) => [partial, why].filter(Boolean).join('\n\n');
-  if (deps.signal.reason?.name === 'TimeoutError') {
-    // It had ended, and could not be handed over in all that time: the report carries it.
-    if (isEnd(lastSpoken(deps.session.records))) return { outcome: 'done', ...lastReply(deps.session.records) };
-    const minutes = Math.round(deps.run.limits.wallClockMs / 60_000);
-    return say(deps, after(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`));
+function endStopped(context: LoopContext, partialText: string): Outcome {
+  const { session, signal, run } = context;
+  const after = (why: string) => [partialText, why].filter(Boolean).join('\n\n');
+  if (signal.reason?.name === 'TimeoutError') {
+    // The model was done and only the hand-over took too long: the report carries its reply.
+    if (isFinalReply(lastTurn(session.records))) return { outcome: 'done', ...lastReply(session.records) };
+    const minutes = Math.round(run.limits.wallClockMs / 60_000);
+    return endWith(context, after(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`));
   }
-  say(deps, after('[stopped by the user]'), 'aborted');
-  return { outcome: 'cancelled', text: partial };
+  endWith(context, after('[stopped by the user]'), 'aborted');
+  return { outcome: 'cancelled', text: partialText };
 }
 
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
-export async function runLoop(deps: LoopContext): Promise<Outcome> {
-  const { maxTokens, maxModelCalls } = deps.run.limits;
-  const progress = newProgress(maxTokens, maxModelCalls);
+export async function runLoop(context: LoopContext): Promise<Outcome> {
+  const { maxTokens, maxModelCalls: callsLeft } = context.run.limits;
+  const progress: Progress = { maxTokens, callsLeft, cutReplies: 0, wasTooLong: false, lastSteps: [] };
   try {
     while (progress.callsLeft > 0) {
       progress.callsLeft -= 1;
-      const outcome = await step(deps, progress);
+      const outcome = await step(context, progress);
       if (outcome) return outcome;
     }
-    return say(deps, `I stopped after ${maxModelCalls} steps and am not done. Say "go on" if I should.`);
+    return endWith(context, `I stopped after ${callsLeft} steps and am not done. Say "go on" if I should.`);
   } catch (error) {
-    if (deps.signal.aborted) return stopped(deps, error instanceof Stopped ? error.partialText : '');
+    if (context.signal.aborted) return endStopped(context, error instanceof Stopped ? error.partialText : '');
     return { outcome: 'failed', ...classifyError(error) };
   }
 }

@@ -1,4 +1,4 @@
-// Entry of the agent runner: opens the link on stdin and stdout, works, and ends with it.
+// Entry of the agent runner: opens the link on stdin and stdout, starts the agent and ends with it.
 import { Console } from 'node:console';
 import { GATEWAY_PORT } from '../../../src/wire.js';
 import { startAgent } from './agent.js';
@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   const at = (name: string) => env[`PINCH_RUNNER_${name.toUpperCase()}`] ?? `/${name}`;
   const paths = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
   const agent = startAgent({ port: link.port, paths });
-  // Nothing may outlive the link: the host counts on it when it was killed.
+  // Also when the host was killed: nothing may outlive the link.
   process.once('exit', agent.killAll);
   await agent.ended;
   process.exit(0);

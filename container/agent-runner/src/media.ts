@@ -1,4 +1,4 @@
-// Messages as content for the model: media saved in <workspace>/inbox, images as blocks, texts as XML. Knows nothing about tools.
+// Messages as blocks for the model: files saved in <workspace>/inbox, images shown, texts as XML. Knows nothing about tools.
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
@@ -8,7 +8,7 @@ import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
 import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
 import { type Block, textBlock, toMessages } from './records.js';
-import { endedJobs } from './tools/bash.js';
+import { endedJobs } from './shell.js';
 
 // Above 20 images the API allows only 2,000 px a side, for the old ones as well; a request may have 32 MB in all.
 const MAX_IMAGES = 20;
@@ -21,13 +21,13 @@ async function save({ host, paths }: RunContext, messageId: number, media: Promp
   if (fs.existsSync(file)) return file;
   const bytes = await host.media(messageId, media.index);
   fs.mkdirSync(inbox, { recursive: true });
-  // Renamed into place: a second attempt never finds half a file.
+  // Renamed when it is whole, so that a second attempt never finds half a file.
   fs.writeFileSync(`${file}.part`, bytes);
   fs.renameSync(`${file}.part`, file);
   return file;
 }
 
-/** Adds the file to the images shown, or returns why not. */
+/** Adds the file to `images`, or returns why not. */
 function show(file: string, images: Block[]): string | undefined {
   const bytes = fs.readFileSync(file);
   const { type, why } = checkImage(bytes);
@@ -39,7 +39,7 @@ function show(file: string, images: Block[]): string | undefined {
   return undefined;
 }
 
-/** What the model is told of a file; one that cannot be had is a note, never an error. An image is added to `images`. */
+/** What the model is told of a file; a failure is a note, never an error. An image is added to `images`. */
 async function attach(context: RunContext, id: number, media: PromptMedia, images: Block[]): Promise<Attachment> {
   const { kind, mimeType, error, note, transcript } = media;
   try {
@@ -52,7 +52,7 @@ async function attach(context: RunContext, id: number, media: PromptMedia, image
   }
 }
 
-/** The content of one user message. Safe to repeat. */
+/** The messages as blocks, with news about background jobs before them. */
 export async function present(context: RunContext, messages: PromptMessage[]): Promise<Block[]> {
   const conversation = toMessages(context.session.records, context.run.model).flatMap(({ content }) => content);
   const images = conversation.filter(({ type }) => type === 'image');

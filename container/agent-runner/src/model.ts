@@ -1,5 +1,4 @@
-// One model call through the gateway with the Anthropic SDK: streaming, retries after headers, errors as classes.
-// Knows nothing about history or chats.
+// One model call through the gateway with the Anthropic SDK: streaming, retries, errors as classes. Knows nothing about history or chats.
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/core/clock.js';
 import { describeError } from '../../../src/core/errors.js';
@@ -9,8 +8,8 @@ import { createFetch } from './fetch.js';
 import { type Message, type ToolResult, textOf } from './records.js';
 import { head, wellFormed } from './text.js';
 
-/** A back end that asks for a longer wait gets it from the host's queue, not from a container that sits and waits. */
-const LONGEST_WAIT_S = 30;
+/** When the back end asks for a longer wait, the run fails and the host tries again later. */
+const MAX_WAIT_S = 30;
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
 /** The SDK client; its only way out is the link at `port`, so its token is a placeholder. */
@@ -24,7 +23,7 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     timeout: 3_600_000,
     fetch: async (url, init) => {
       const response = await fetch(url, init);
-      if (Number(response.headers.get('retry-after')) > LONGEST_WAIT_S) response.headers.set('x-should-retry', 'false');
+      if (Number(response.headers.get('retry-after')) > MAX_WAIT_S) response.headers.set('x-should-retry', 'false');
       return response;
     },
   });
@@ -43,8 +42,9 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
       tools,
       cache_control: { type: 'ephemeral' },
       stream: true,
-      // Threads are kept by one provider only. One reply per runner: it must be on disk before its tools run.
+      // Only one provider keeps threads.
       thread: false,
+      // One reply only: it must be on disk before its tools run.
       max_iterations: 1,
     },
     { signal, headers: { [RUN_HEADER]: String(run.id) } },
@@ -54,11 +54,11 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
   const stream = step.value;
   try {
     const { content, stop_reason, usage } = await stream.finalMessage();
-    // Back ends other than Anthropic's leave some of them out, whatever the types say.
+    // Other back ends than Anthropic's leave some of these out, whatever the types say.
     const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = usage;
     const counts = [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens];
     const tokens = counts.reduce<number>((sum, count) => sum + (count || 0), 0);
-    /** Runs the reply's tool calls, all together; never rejects because of a tool. */
+    /** Runs the tool calls of the reply; never rejects because of a tool. */
     const runTools = async (): Promise<ToolResult[]> => {
       const parts = (await runner.generateToolResponse(signal))?.content ?? [];
       return typeof parts === 'string' ? [] : parts.filter((part) => part.type === 'tool_result');
@@ -70,8 +70,8 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
   }
 }
 
-/** Faults after the headers, which the SDK does not retry: nothing of that reply was used, so asking again is safe. */
-function mayAskAgain(error: unknown): boolean {
+/** Errors after the headers, which the SDK does not retry. Nothing of that reply was used, so another call is safe. */
+function isRetryable(error: unknown): boolean {
   if (error instanceof APIError) return error.status === undefined && classifyError(error).errorClass === 'overloaded';
   return error instanceof AnthropicError;
 }
@@ -82,7 +82,7 @@ export async function callModel(context: LoopContext, messages: Message[], maxTo
     try {
       return await callOnce(context, messages, maxTokens);
     } catch (error) {
-      if (!mayAskAgain(error)) throw error;
+      if (!isRetryable(error)) throw error;
       context.host.event(context.run.id, 'model_retry', { why: classifyError(error).message });
       await systemClock.sleep(delay, context.signal);
     }
@@ -90,25 +90,25 @@ export async function callModel(context: LoopContext, messages: Message[], maxTo
   return callOnce(context, messages, maxTokens);
 }
 
-type Fault = [pattern: RegExp, errorClass: ErrorClass, what: string];
+type ErrorKind = [pattern: RegExp, errorClass: ErrorClass, what: string];
 /** By HTTP status and the API's own name for the error. */
-const FAULTS: Fault[] = [
+const ERROR_KINDS: ErrorKind[] = [
   [/^429|rate_limit_error/, 'rate_limit', 'the model back end is limiting our rate'],
   [/^40[13]/, 'auth', 'the model back end refused the credential'],
   [/^402|billing_error/, 'budget', 'the budget is used up'],
   [/^4(00|04|13|22)|invalid_request_error/, 'invalid_request', 'the model back end refused the request'],
   [/^5|overloaded_error|api_error/, 'overloaded', 'the model back end is overloaded or broken'],
 ];
-const OTHER_FAULT: Fault = [/^/, 'unknown', 'the model back end failed'];
+const OTHER_KIND: ErrorKind = [/^/, 'unknown', 'the model back end failed'];
 
-/** Any thrown value as a class that decides what the host does next, and a line for people. Never throws. */
+/** The class of any thrown value, by which the host decides what to do next, and a line for people. Never throws. */
 export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
   const hasReply = error instanceof APIError && !(error instanceof APIConnectionError);
   const why = head(wellFormed((hasReply && error.apiMessage) || describeError(error)), 2_000);
   if (!(error instanceof AnthropicError)) return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
   if (!hasReply) return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
   const kind = `${error.status ?? ''} ${error.type ?? ''}`.trim();
-  const [, errorClass, what] = FAULTS.find(([pattern]) => pattern.test(kind)) ?? OTHER_FAULT;
+  const [, errorClass, what] = ERROR_KINDS.find(([pattern]) => pattern.test(kind)) ?? OTHER_KIND;
   const waitMs = Math.ceil(Number(error.headers?.get('retry-after') ?? Number.NaN) * 1_000);
   return { errorClass, message: `${what} (${kind}): ${why}`, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `pinch` in the container: what a run's scripts send, ask, schedule and look up. Each command is one call to the host.
+// The `pinch` command: lets the scripts of a run send, ask, schedule and search. Each command is one call to the host.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -28,11 +28,11 @@ const TASK_FLAGS = Object.keys(taskInput.omit({ prompt: true }).shape);
 
 type Call = (host: Host, caller: { runId: number; key: string }, signal: AbortSignal) => Promise<string>;
 
-function asking(path: string, body: object): Call {
+function askHost(path: string, body: object): Call {
   return (host, caller, signal) => host.ask(path, { ...body, ...caller }, signal);
 }
 
-function read(args: string[], flags: string[] = []) {
+function parse(args: string[], flags: string[] = []) {
   const options = Object.fromEntries(flags.map((name) => [name, { type: 'string' as const }]));
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
   return { flags: values, words: positionals };
@@ -40,38 +40,38 @@ function read(args: string[], flags: string[] = []) {
 
 const textFrom = (words: string[]) => (words.join() === '-' ? readFileSync(0, 'utf8') : words.join(' '));
 
-/** Flags as the fields they are for; what they say is checked afterwards. */
-function taskFields({ check, after, attempts, ...rest }: ReturnType<typeof read>['flags']) {
+/** A task's fields from the flags; the caller checks the values. */
+function taskFields({ check, after, attempts, ...rest }: ReturnType<typeof parse>['flags']) {
   const script = check && readFileSync(check, 'utf8');
   return { ...rest, check: script, after: after?.split(',').map(Number), attempts: attempts && Number(attempts) };
 }
 
 function readTaskCall([action = '', ...args]: string[]): Call {
   if (!TASK_ACTIONS.includes(action)) throw new Error(`task takes one of ${TASK_ACTIONS.join(', ')}`);
-  const { words, flags } = read(args, action === 'add' || action === 'update' ? TASK_FLAGS : []);
-  if (action === 'list') return asking('/tasks/list', {});
-  if (action === 'add') return asking('/tasks', taskInput.parse({ ...taskFields(flags), prompt: textFrom(words) }));
+  const { words, flags } = parse(args, action === 'add' || action === 'update' ? TASK_FLAGS : []);
+  if (action === 'list') return askHost('/tasks/list', {});
+  if (action === 'add') return askHost('/tasks', taskInput.parse({ ...taskFields(flags), prompt: textFrom(words) }));
   const [id, ...more] = words;
   if (action !== 'update' && more.length > 0) throw new Error(`what is "${more.join(' ')}" for?`);
   const fields = { ...taskFields(flags), ...(more.length > 0 && { prompt: textFrom(more) }) };
   const change = taskChange.parse({ action, ...(action === 'update' && { fields }) });
-  return asking(`/tasks/${z.coerce.number('which task? Give its id').int().positive().parse(id)}`, change);
+  return askHost(`/tasks/${z.coerce.number('which task? Give its id').int().positive().parse(id)}`, change);
 }
 
-/** What the arguments ask for. Throws when they are no command. */
+/** The call that the arguments ask for. Throws when they are no command. */
 function readCall([command, ...args]: string[]): Call {
   if (command === 'task') return readTaskCall(args);
   if (command === 'ask') {
-    const [question, ...choices] = read(args).words;
-    return asking('/ask', askRequest.omit({ runId: true, key: true }).parse({ question, choices }));
+    const [question, ...choices] = parse(args).words;
+    return askHost('/ask', askRequest.omit({ runId: true, key: true }).parse({ question, choices }));
   }
   if (command === 'send') {
-    const { words, flags } = read(args, ['chat']);
+    const { words, flags } = parse(args, ['chat']);
     const message = sendRequest.omit({ runId: true, key: true }).parse({ text: textFrom(words), ...flags });
     return (host, caller, signal) => host.send({ ...message, ...caller }, signal).then(() => 'Queued for delivery.');
   }
   if (command !== 'history') throw new Error(`there is no command "${command}"`);
-  const { words, flags } = read(args, ['limit']);
+  const { words, flags } = parse(args, ['limit']);
   const { query, limit = 20 } = historyRequest.parse({ query: textFrom(words), limit: Number(flags.limit ?? 20) });
   return async (host, _caller, signal) => {
     const found = await host.history(query, limit, signal);
@@ -87,7 +87,6 @@ async function main(args: string[]): Promise<void> {
     const call = readCall(args);
     code = 1;
     if (!PINCH_RUN) throw new Error('this is no run of the agent: only commands that it started can do this');
-    // The key names the effect of this one invocation.
     const caller = { runId: Number(PINCH_RUN), key: randomUUID() };
     console.log(await call(createHost(Number(PINCH_PORT)), caller, AbortSignal.timeout(LIMIT_MS)));
   } catch (error) {

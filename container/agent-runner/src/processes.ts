@@ -1,4 +1,4 @@
-// Child processes in groups of their own: collected output, killing, nothing left behind. Knows nothing about tools or the model.
+// Jobs: bash in process groups of their own, output collected, killed with all they started. Knows nothing about tools or the model.
 import { spawn } from 'node:child_process';
 import type { EventEmitter } from 'node:events';
 import fs from 'node:fs';
@@ -6,23 +6,23 @@ import { systemClock } from '../../../src/core/clock.js';
 import type { RunSpec } from '../../../src/wire.js';
 import { cleanOutput } from './text.js';
 
-/** More output than this is counted and dropped, so that a runaway command can fill neither memory nor disk. */
+/** More output than this is counted and dropped, so that a runaway job can fill neither memory nor disk. */
 const MAX_OUTPUT_BYTES = 10 * 1024 * 1024;
-/** A process that ended may leave children behind that hold the pipe open; do not wait longer for the last bytes. */
+/** Time for the last bytes after a process ended: children it left may hold the pipe open for ever. */
 const DRAIN_MS = 100;
 const TERM_GRACE_MS = 2_000;
 
-/** Everything else of the runner's environment stays out of reach of commands. */
+/** What a job sees of the runner's environment. */
 const ENV_ALLOWED =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
 
 /** An exit code, or the name of the signal that ended the process, or why it could not start. */
-export type Exit = number | string;
+type Exit = number | string;
 
 export const exitText = (exit: Exit) => (typeof exit === 'number' ? `exit code ${exit}` : `killed by ${exit}`);
 
-/** `run`: on whose behalf; `log`: the file that output goes to as it comes, instead of into memory. */
-type Place = { cwd: string; run: Pick<RunSpec, 'id' | 'timeZone'>; log?: string | undefined };
+/** `run`: for which it works; `log`: a file that takes the output as it comes, instead of memory. */
+type Options = { cwd: string; run: Pick<RunSpec, 'id' | 'timeZone'>; log?: string | undefined };
 
 /** Reads the pipe to its end, however late: a closed one would kill children left running with `&`. */
 function collect(pipe: EventEmitter | null | undefined, log?: string): () => string {
@@ -40,7 +40,7 @@ function collect(pipe: EventEmitter | null | undefined, log?: string): () => str
     cleanOutput(Buffer.concat(chunks).toString()) + (room < 0 ? `\n[${-room} more bytes were not kept]` : '');
 }
 
-/** False when nobody of the group is left. */
+/** False when no process of the group is left. */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boolean {
   try {
     return pid !== undefined && process.kill(-pid, signal);
@@ -51,12 +51,12 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boole
 
 type Shared = { groups: Set<number | undefined>; port: number };
 
-function startJob(args: string[], { cwd, run, log }: Place, { groups, port }: Shared) {
+function startJob(args: string[], { cwd, run, log }: Options, { groups, port }: Shared) {
   const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
-  // Whom and where the `pinch` command speaks for and to (pinch.ts).
+  // For the `pinch` command: its run, and where the host is.
   const pinch = { PINCH_RUN: `${run.id}`, PINCH_PORT: `${port}` };
   const env = { ...Object.fromEntries(allowed), ...pinch, TERM: 'dumb', TZ: run.timeZone };
-  // Never 'inherit': the runner's own stdout is the link. Detached: a group that can be killed whole.
+  // Never 'inherit': the runner's own stdout is the link. Detached: a process group, which can be killed whole.
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;
   groups.add(pid);
@@ -77,13 +77,14 @@ function startJob(args: string[], { cwd, run, log }: Place, { groups, port }: Sh
     /** Standard output, cleaned; grows until `done`. */
     output: collect(child.stdout, log),
     /** What the process wrote to file descriptor 3. */
-    side: collect(child.stdio[3]),
+    fd3: collect(child.stdio[3]),
+    /** Undefined while the process runs. */
     exit: () => exit,
     /** Resolves when the process ended; never rejects. */
     done,
     /** SIGKILL to the whole group, at once. Harmless when it is gone. */
     kill: () => void signalGroup(pid, 'SIGKILL'),
-    /** SIGTERM to the group, SIGKILL after 2 s. */
+    /** SIGTERM to the group, SIGKILL to what is left of it. */
     async stop(): Promise<Exit> {
       signalGroup(pid, 'SIGTERM');
       await Promise.race([done, systemClock.sleep(TERM_GRACE_MS)]);
@@ -96,12 +97,12 @@ function startJob(args: string[], { cwd, run, log }: Place, { groups, port }: Sh
 export type Job = ReturnType<typeof startJob>;
 export type Processes = ReturnType<typeof createProcesses>;
 
-/** All processes of the runner, which reach the host at `port`; `killAll` sends SIGKILL to every group that may still have a member. */
+/** The jobs of the runner, which reach the host at `port`; `killAll` sends SIGKILL to every group. */
 export function createProcesses(port: number) {
   const groups = new Set<number | undefined>();
   return {
-    /** Starts bash with these arguments. */
-    start: (args: string[], place: Place) => startJob(args, place, { groups, port }),
+    /** Starts bash. */
+    start: (args: string[], options: Options) => startJob(args, options, { groups, port }),
     killAll: () => groups.forEach((pid) => void signalGroup(pid, 'SIGKILL')),
   };
 }

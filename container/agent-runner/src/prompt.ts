@@ -1,12 +1,12 @@
-// What the model reads: the fixed system prefix and the user messages as escaped XML. Pure; knows nothing about files or history.
+// What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
 import type { PromptMedia, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 
 const MEMORY_MAX = 32_000;
 
-/** `path`: where the file is, as the model knows it. */
-export type Memory = { path: string; text: string };
+/** A CLAUDE.md file; `path` is its path for the model. */
+type Memory = { path: string; text: string };
 
 function memorySection({ path, text }: Memory): string {
   const shown = head(wellFormed(text), MEMORY_MAX);
@@ -55,7 +55,7 @@ export function formatTime(at: number, timeZone: string, withDay = true): string
   }
 }
 
-/** A file as the model is told about it: where it was saved, or why it was not or is not shown. */
+/** A file as the model is told about it: where it was saved, and a note when it was not, or is not shown. */
 export type Attachment = Pick<PromptMedia, 'transcript'> & { kind: string; path?: string; note?: string | undefined };
 export type ShownMessage = Omit<PromptMessage, 'media'> & { media: Attachment[] };
 
@@ -76,16 +76,16 @@ function messageXml(
   { id, sender, senderId, role, mayAsk, sentAt, replyTo, edited, media, text, untrusted, forwarded }: ShownMessage,
   zone: string,
 ): string {
-  const noAsk = mayAsk === false;
+  const isContext = mayAsk === false;
   const said = [...media.map(mediaXml), escapeXml(text)].join('');
   const own = forwarded ? `<forwarded>${said}</forwarded>` : said;
   const parts = [
     replyTo ? replyXml(replyTo) : '',
     edited ? '<edited>this replaces an earlier version of the message</edited>' : '',
-    noAsk ? `<untrusted${attributes({ source: 'somebody who may not ask' })}>${own}</untrusted>` : own,
+    isContext ? `<untrusted${attributes({ source: 'somebody who may not ask' })}>${own}</untrusted>` : own,
     untrusted ? `<untrusted${attributes({ source: untrusted.source })}>${escapeXml(untrusted.text)}</untrusted>` : '',
   ];
-  const who = { id: `${id}`, sender, 'sender-id': senderId?.toString(), role, 'may-ask': noAsk ? 'no' : undefined };
+  const who = { id: `${id}`, sender, 'sender-id': senderId?.toString(), role, 'may-ask': isContext ? 'no' : undefined };
   return `<message${attributes({ ...who, time: formatTime(sentAt, zone, false) })}>${parts.join('')}</message>`;
 }
 

@@ -3,13 +3,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
-import { checkFirst } from './check.js';
+import { runCheck } from './check.js';
 import type { Paths, RunContext } from './context.js';
-import { answer, askToContinue, handOverEnd, type Outcome, runLoop } from './loop.js';
+import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { systemPrompt } from './prompt.js';
-import { answerCalls, isEnd, lastReply, lastSpoken, recordedResults, textBlock, toolUses } from './records.js';
-import { openSession, removeOldHistories } from './session.js';
+import { answerCalls, finalReplyOf, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
+import { openSession, removeOldHistories, type Session } from './session.js';
 import { findSkills } from './skills.js';
 import { createTools } from './tools/index.js';
 
@@ -20,76 +20,74 @@ function loadPrompt(run: RunSpec, paths: Paths): string {
   return systemPrompt(run, workspace, findSkills(paths), memories);
 }
 
-/** Answers calls that a crash left open; each one that has no recorded end is told to the model and to the timeline. */
+/** Gives results to calls that a crash left without; model and timeline are told which were interrupted. */
 function repair({ session, run, host }: RunContext): void {
-  const last = lastSpoken(session.records);
-  const calls = last?.kind === 'assistant' ? toolUses(last.content) : [];
-  if (calls.length === 0) return;
-  // Only what followed the reply: some back ends use the same ids again and again.
-  const done = recordedResults(session.records.slice(last ? session.records.lastIndexOf(last) : 0));
-  for (const { id, name } of calls) if (!done.has(id)) host.event(run.id, 'interrupted', { tool: name, id });
-  session.append({ kind: 'user', origin: 'results', messageIds: [], content: answerCalls(calls, [], done) });
+  const last = lastTurn(session.records);
+  const calls = last?.kind === 'assistant' ? toolCalls(last.content) : [];
+  if (!last || calls.length === 0) return;
+  // Results from before the reply do not count: some back ends use the same ids again and again.
+  const recorded = recordedResults(session.records.slice(session.records.lastIndexOf(last)));
+  for (const { id, name } of calls) if (!recorded.has(id)) host.event(run.id, 'interrupted', { tool: name, id });
+  session.append({ kind: 'user', origin: 'results', messageIds: [], content: answerCalls(calls, [], recorded) });
 }
 
-/** Adds what the history does not have yet. Returns the outcome when this work was done in an earlier attempt. */
+/** Adds what the history does not have yet. Returns the outcome when an earlier attempt has done the work. */
 async function begin(context: RunContext): Promise<Outcome | undefined> {
   const { session, run } = context;
   // Told with the messages, not in the system prompt: that stays the same for every run of the group.
   const intro = run.unattended ? [textBlock(run.unattended.note)] : [];
-  const last = lastSpoken(session.records);
-  const mine = session.records.map((record) => (record.runId === run.id ? record : undefined));
-  const ended = mine.findLastIndex(isEnd);
-  const asked = mine.findLastIndex((record) => record?.kind === 'user' && record.messageIds.length > 0);
-  const end = ended > asked ? lastReply(session.records.slice(0, ended + 1)) : undefined;
-  // The attempt before may have died between its reply and the host, and another run may have gone on in the session since.
-  if (end && !(await handOverEnd(context, end))) return { outcome: 'done', ...end };
-  if (await answer(context, [], intro)) return undefined;
-  const isMine = last?.runId === run.id;
-  if (last?.kind !== 'assistant' && (isMine || !end)) return undefined;
-  if (!end) return last?.kind === 'assistant' && last.stopReason === 'pause_turn' ? undefined : askAgain(context);
-  if (isMine && last.kind === 'assistant' && last.stopReason === 'max_tokens') return askToContinue(context);
-  return { outcome: 'done', ...end };
+  const last = lastTurn(session.records);
+  const reply = finalReplyOf(session.records, run.id);
+  const done: Outcome | undefined = reply && { outcome: 'done', ...reply };
+  // An earlier attempt may have died before the host had its reply; another run may have gone on in the session since.
+  if (reply && !(await handOverReply(context, reply))) return done;
+  if (await appendInput(context, { messages: newMessages(context), intro })) return undefined;
+  if (!done) return last?.kind === 'assistant' && last.stopReason !== 'pause_turn' ? askAgain(context) : undefined;
+  if (last?.runId !== run.id) return done;
+  if (last.kind !== 'assistant') return undefined;
+  return last.stopReason === 'max_tokens' ? askToContinue(context) : done;
 }
 
-/** The run was stopped or given up once and is tried again; another one may have gone on in the session meanwhile. */
+/** The run was stopped or given up before; another one may have gone on in the session since. */
 function askAgain({ session, messages }: RunContext): undefined {
   const ids = messages.map(({ id }) => id).join(', ');
   const content = [textBlock(`[There is no answer to these messages yet: ${ids}. Answer them now.]`)];
   session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
 }
 
-export type RunDeps = Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>;
-
-async function perform(run: RunSpec, deps: RunDeps & Pick<RunContext, 'signal' | 'messages'>): Promise<FinishReport> {
-  let handled: () => number[] = () => [];
+async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport> {
+  const { run, paths, messages } = deps;
+  let session: Session | undefined;
+  const handledMessageIds = () => messages.map(({ id }) => id).filter((id) => session?.knows(id));
   try {
-    removeOldHistories(deps.paths.sessions, run.session);
-    const session = openSession({ dir: deps.paths.sessions, name: run.session, runId: run.id });
-    handled = () => deps.messages.map(({ id }) => id).filter(session.knows);
-    const context = { ...deps, run, session };
-    const loop = () => runLoop({ ...context, system: loadPrompt(run, deps.paths), tools: createTools(context) });
-    const ended = await checkFirst(context);
+    removeOldHistories(paths.sessions, run.session);
+    session = openSession({ dir: paths.sessions, name: run.session, runId: run.id });
+    const context = { ...deps, session };
+    const ended = await runCheck(context);
     if (!ended) repair(context);
-    const outcome = ended ?? (await begin(context)) ?? (await loop());
+    const outcome =
+      ended ??
+      (await begin(context)) ??
+      (await runLoop({ ...context, system: loadPrompt(run, paths), tools: createTools(context) }));
     session.close();
-    return { handledMessageIds: handled(), ...outcome };
+    return { handledMessageIds: handledMessageIds(), ...outcome };
   } catch (error) {
-    // Outside the loop only the disk can fail; the host decides whether to try again.
-    return { outcome: 'failed', ...classifyError(error), handledMessageIds: handled() };
+    // Outside the loop the disk or the link failed; the host decides whether to try again.
+    return { outcome: 'failed', ...classifyError(error), handledMessageIds: handledMessageIds() };
   }
 }
 
 /** Starts the run; `done` resolves with its report and never rejects. */
-export function startRun(run: RunSpec, deps: RunDeps) {
+export function startRun(run: RunSpec, deps: Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>) {
   const messages = [...run.messages];
   const aborted = new AbortController();
   // Not AbortSignal.timeout with AbortSignal.any: before Node 24 the timeout may be collected and never fire.
   const endsAt = systemClock.now() + run.limits.wallClockMs;
-  const wallClock = systemClock.at(endsAt, () => aborted.abort(new DOMException('the time is up', 'TimeoutError')));
+  const timeLimit = systemClock.at(endsAt, () => aborted.abort(new DOMException('the time is up', 'TimeoutError')));
   return {
-    /** What comes too late for this run is left out of its report, and the host makes the next run of it. */
+    /** Messages that come too late are not reported as handled, and the host makes the next run of them. */
     steer: (more: PromptMessage[]) => void messages.push(...more),
     abort: () => aborted.abort(),
-    done: perform(run, { ...deps, signal: aborted.signal, messages }).finally(wallClock.cancel),
+    done: perform({ ...deps, run, signal: aborted.signal, messages }).finally(timeLimit.cancel),
   };
 }

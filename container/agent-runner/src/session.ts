@@ -1,4 +1,4 @@
-// One session's history file: append-only JSONL, on disk before anything relies on it. Knows nothing about the host or the model.
+// The history file of one session: append-only JSONL, on disk before anything relies on it. Knows nothing about the host or the model.
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
@@ -19,15 +19,15 @@ function syncFolder(dir: string): void {
   fs.closeSync(folder);
 }
 
-/** Of runs that begin with nothing: no later run goes on in them, but people may still answer what one asked. */
-const FRESH = /^(task\d+-\d+|hook\d+-.+)\.jsonl$/;
+/** Histories of task runs with a session of their own. A later run goes on in one only when people answer what it asked. */
+const TASK_HISTORY = /^task\d+-\d+\.jsonl$/;
 const KEPT_MS = 7 * 86_400_000;
 
-/** When `name` is the history of a fresh run: removes those of others that nobody wrote to for a week, and nothing else. */
+/** When `name` is such a history: removes the others that nothing was written to for a week. */
 export function removeOldHistories(dir: string, name: string): void {
-  if (!FRESH.test(`${name}.jsonl`)) return;
-  const others = fs.readdirSync(dir).filter((file) => FRESH.test(file) && file !== `${name}.jsonl`);
-  for (const file of others.map((other) => path.join(dir, other))) {
+  if (!TASK_HISTORY.test(`${name}.jsonl`)) return;
+  for (const other of fs.readdirSync(dir).filter((file) => TASK_HISTORY.test(file) && file !== `${name}.jsonl`)) {
+    const file = path.join(dir, other);
     const stat = fs.lstatSync(file, { throwIfNoEntry: false });
     if (stat?.isFile() && stat.mtimeMs < systemClock.now() - KEPT_MS) fs.rmSync(file, { force: true });
   }
@@ -35,17 +35,16 @@ export function removeOldHistories(dir: string, name: string): void {
 
 export type Session = ReturnType<typeof openSession>;
 
-/** Opens (or creates) `<dir>/<name>.jsonl` for one run; a last line that a crash cut off is removed. */
+/** Opens or creates `<dir>/<name>.jsonl` for one run. A last line that a crash cut off is removed. */
 export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
   const file = path.join(dir, `${path.basename(name)}.jsonl`);
   const fd = fs.openSync(file, 'a', 0o600);
   const bytes = fs.readFileSync(file);
-  // The name of a new file must be on disk as well.
+  // A new file is on disk only when its folder is.
   if (bytes.length === 0) syncFolder(dir);
   const whole = bytes.lastIndexOf('\n') + 1;
   if (whole < bytes.length) fs.ftruncateSync(fd, whole);
-  const lines = bytes.toString('utf8', 0, whole).split('\n').filter(Boolean);
-  const records: HistoryRecord[] = lines.flatMap(parseLine);
+  const records = bytes.toString('utf8', 0, whole).split('\n').filter(Boolean).flatMap(parseLine);
   return {
     records,
     /** Writes one record and returns its `seq` when it is on disk. Throws when it cannot be. */
@@ -56,9 +55,9 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
       records.push(record);
       return record.seq;
     },
-    /** True when the host's message is in the history already. */
+    /** True when the history has the message. */
     knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
-    /** A file that nothing was written to is not left behind. */
+    /** Closes the file, and removes it when nothing was written to it. */
     close(): void {
       if (fs.fstatSync(fd).size === 0) fs.rmSync(file);
       fs.closeSync(fd);

@@ -1,5 +1,5 @@
-// The skills an agent can read up on: folders with a SKILL.md, shipped ones and the group's own. Only what the prompt lists is read here;
-// the rest the model reads itself. The group's own lie where anything in the container can write: what does not look like a skill is left out.
+// Finds the skills that the prompt lists, shipped ones and the group's own; the model reads their files itself. Everything in the container
+// can write to the group's own: what does not look like a skill is left out.
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Paths } from './context.js';
@@ -10,16 +10,16 @@ const MAX_DESCRIPTION = 200;
 const MAX_FILE_BYTES = 256 * 1024;
 const NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const FRONT_MATTER = /^---\n(.*?\n)---(\n|$)/s;
-/** What YAML does not read as plain text. */
-const NO_PLAIN_TEXT = /^[[\]{}>|*&!%@`#,]/;
+/** A value that YAML does not read as plain text begins so. */
+const NOT_PLAIN = /^[[\]{}>|*&!%@`#,]/;
 
 /** `file`: where the model reads it. */
 export type Skill = { name: string; description: string; file: string };
 
-/** Nothing where something is missing or was made unreadable: no reason to fail a run, nor to hide the other skills. */
-function noneOnError<T>(look: () => T[]): T[] {
+/** Nothing when reading fails: a missing or unreadable skill must neither fail the run nor hide the others. */
+function noneOnError<T>(read: () => T[]): T[] {
   try {
-    return look();
+    return read();
   } catch {
     return [];
   }
@@ -28,7 +28,7 @@ function noneOnError<T>(look: () => T[]): T[] {
 function readSkill(folder: string, name: string): Skill[] {
   const file = path.join(folder, name, 'SKILL.md');
   const stat = fs.lstatSync(file, { throwIfNoEntry: false });
-  // A pipe in its place would hold up every run of the group.
+  // Reading a pipe would block every run of the group for ever.
   if (!stat?.isFile() || stat.size > MAX_FILE_BYTES) return [];
   const text = fs.readFileSync(file, 'utf8').replaceAll('\r\n', '\n');
   const [, lines = ''] = FRONT_MATTER.exec(text) ?? [];
@@ -37,7 +37,7 @@ function readSkill(folder: string, name: string): Skill[] {
     return value.trim().replace(/^(["'])(.*)\1$/, '$2');
   };
   const description = cleanOutput(field('description')).replace(/\s+/g, ' ').trim();
-  if (field('name') !== name || description === '' || NO_PLAIN_TEXT.test(description)) return [];
+  if (field('name') !== name || description === '' || NOT_PLAIN.test(description)) return [];
   return [{ name, description: escapeXml(head(description, MAX_DESCRIPTION)), file }];
 }
 
@@ -47,7 +47,7 @@ function skillsIn(folder: string): Skill[] {
   return names.sort().flatMap((name) => noneOnError(() => readSkill(folder, name)));
 }
 
-/** At most 50, by name. Shipped ones come first: the group's own can neither replace nor crowd them out. */
+/** At most 50, sorted by name. Shipped ones are taken first: the group's own can neither replace nor displace them. */
 export function findSkills({ skills, workspace }: Paths): Skill[] {
   const found = new Map<string, Skill>();
   for (const skill of [...skillsIn(skills), ...skillsIn(path.join(workspace, 'skills'))])

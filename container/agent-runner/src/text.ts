@@ -5,10 +5,7 @@ const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 /** CSI, OSC and two-byte escape sequences of terminals. */
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
-/**
- * The text with unpaired surrogates replaced by U+FFFD: they make the API answer 400. With the u flag the pattern
- * matches no others.
- */
+/** Unpaired surrogates, which the API refuses, become U+FFFD. With the u flag the pattern matches no paired ones. */
 export const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, '\ufffd');
 
 /** Program output as a person would read it: no terminal codes, no NUL or other control characters, valid UTF-8. */
@@ -35,10 +32,10 @@ export function head(text: string, max: number): string {
   return text.length > max ? text.slice(0, max).replace(/[\ud800-\udbff]$/, '') : text;
 }
 
-/** The middle replaced by a note when `text` is longer than `max`; `where` says where the whole text is. */
-export function cutMiddle(text: string, max: number, where: string): string {
+/** The text with a note in place of its middle when it is longer than `max`; `hint` says how to see the rest. */
+export function cutMiddle(text: string, max: number, hint: string): string {
   if (text.length <= max) return text;
   const first = head(text, Math.floor(max / 2));
   const last = text.slice(-Math.floor(max / 2)).replace(/^[\udc00-\udfff]/, '');
-  return `${first}\n[${text.length - first.length - last.length} characters omitted, ${where}]\n${last}`;
+  return `${first}\n[${text.length - first.length - last.length} characters omitted, ${hint}]\n${last}`;
 }

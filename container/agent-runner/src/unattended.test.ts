@@ -141,7 +141,7 @@ test('a fresh run removes the histories of fresh runs older than a week, its own
     fs.writeFileSync(path.join(sessions, name), '');
     fs.utimesSync(path.join(sessions, name), new Date(), new Date(Date.now() - ageMs));
   };
-  const old = ['task3-1795251600000.jsonl', 'hook9-a_-b.jsonl'];
+  const old = ['task3-1795251600000.jsonl', 'task4-1795251500000.jsonl'];
   const kept = ['chat1-1.jsonl', 'task3.jsonl', 'task3-1795251600000.jsonl.bak', 'my-task3-17.jsonl', 'notes.txt'];
   for (const name of [...old, ...kept, `${SESSION}.jsonl`]) put(name, 8 * day);
   put('task3-1795251700000.jsonl', 6 * day);

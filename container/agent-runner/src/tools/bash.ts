@@ -1,4 +1,4 @@
-// bash: commands in process groups of their own, cwd kept, output limited, the whole of it on file; background jobs with a log file.
+// bash: commands, the directory kept from call to call, long output saved to a file; background jobs with a log file.
 import fs from 'node:fs';
 import path from 'node:path';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
@@ -9,53 +9,33 @@ import { exitText, type Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
 const MAX_CHARS = 30_000;
-// One stream for both outputs keeps their order; the directory is told on descriptor 3 however the command ends.
+// One stream for both outputs keeps their order. The directory comes on descriptor 3, however the command ends.
 const SCRIPT = 'exec 2>&1; trap \'pwd >&3\' EXIT; eval "$1"';
+// No call waits for a background job, so its log says that it ended and how.
+const BACKGROUND_SCRIPT = 'exec 2>&1; trap \'echo "[exit code $?]"\' EXIT; eval "$1"';
 
-// Nobody waits for a job: its log says itself that and how it ended.
-const JOB_SCRIPT = 'exec 2>&1; trap \'echo "[exit code $?]"\' EXIT; eval "$1"';
-
-export type Shell = ReturnType<typeof createShell>;
-
-/** What a session's shell remembers between calls and runs; one per session, as long as the container lives. */
-export function createShell(cwd: string) {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    cwd,
-    jobs: new Map<string, { job: Job; command: string }>(),
-    /** Runs tool calls one after the other, in the order they were called. */
-    inOrder<T>(work: () => Promise<T>): Promise<T> {
-      const next = last.then(work);
-      last = next.catch(() => undefined);
-      return next;
-    },
-  };
-}
-
-function start({ shell, paths, run, processes, signal }: RunContext, command: string, log?: string): Job {
-  signal.throwIfAborted();
+function start({ shell, paths, run, processes }: RunContext, command: string, log?: string): Job {
   if (!fs.existsSync(shell.cwd)) shell.cwd = paths.workspace;
-  const script = log === undefined ? SCRIPT : JOB_SCRIPT;
+  const script = log === undefined ? SCRIPT : BACKGROUND_SCRIPT;
   return processes.start(['-c', script, 'bash', command], { cwd: shell.cwd, run, log });
 }
 
-/** A file in `<workspace>/.out`, for output that a result has no room for. */
+/** A file in `<workspace>/.out`, for output that is too long for a result. */
 function outFile({ paths }: RunContext, name: string): string {
   const folder = path.join(paths.workspace, '.out');
   fs.mkdirSync(folder, { recursive: true });
   return path.join(folder, name.replace(/[^\w.-]/g, '_'));
 }
 
-type Command = { command: string; timeout_ms: number };
+type Input = { command: string; timeout_ms: number };
 
-async function foreground(context: RunContext, id: string, { command, timeout_ms: timeoutMs }: Command) {
+async function foreground(context: RunContext, id: string, { command, timeout_ms: timeoutMs }: Input) {
   const { shell, signal } = context;
   const job = start(context, command);
-  // A sleep left behind holds nothing up.
   const inTime = await Promise.race([job.done, systemClock.sleep(timeoutMs, signal)]);
   if (signal.aborted) job.kill();
   const exit = inTime ?? (await job.stop());
-  shell.cwd = job.side().trim().split('\n').at(-1) || shell.cwd;
+  shell.cwd = job.fd3().trim().split('\n').at(-1) || shell.cwd;
   let output = job.output().trimEnd() || '(no output)';
   if (output.length > MAX_CHARS) {
     const file = outFile(context, `${id}.txt`);
@@ -69,31 +49,17 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
 
 function background(context: RunContext, command: string): string {
   const { session, shell, run, signal } = context;
-  // Never a number of before: the model may still remember it.
+  // Never the number of an earlier job, which the model may remember.
   const id = `job${session.records.filter((r) => r.kind === 'job' && r.state === 'started').length + 1}`;
   const log = outFile(context, `${run.session}-${id}.log`);
   const job = start(context, command, log);
   session.append({ kind: 'job', id, state: 'started' });
-  // A person who stops the run stops its jobs; they may outlive its time limit.
+  // A person who stops the run stops its jobs; the time limit does not.
   signal.addEventListener('abort', () => signal.reason.name !== 'TimeoutError' && job.kill());
   shell.jobs.set(id, { job, command: head(command, 200) });
   return `Started in the background as ${id}. Its output and exit code go to ${log} (10 MB at most); end it with: kill -- -${job.pid}`;
 }
 
-/** What to tell the model about background jobs that ended, or were lost with their container, since it was last told. */
-export function endedJobs({ session, shell }: RunContext): string[] {
-  const states = new Map(session.records.flatMap((r) => (r.kind === 'job' ? [[r.id, r.state]] : [])));
-  return [...states].flatMap(([id, state]) => {
-    const found = shell.jobs.get(id);
-    const exit = found?.job.exit();
-    if (state === 'ended' || (found && exit === undefined)) return [];
-    session.append({ kind: 'job', id, state: 'ended' });
-    if (!found || exit === undefined) return [`[background job ${id} is gone: its container was stopped]`];
-    return [`[background job ${id} (${found.command}) ended: [${exitText(exit)}]]`];
-  });
-}
-
-/** bash of one run. */
 export function bashTool(context: RunContext): Tool {
   return betaZodTool({
     name: 'bash',

@@ -1,20 +1,12 @@
-// send_message, ask, search_history and todo: what goes to chats, what comes from them, and the session's list.
+// send_message, ask, search_history: messages to and from chats; and todo, the session's list of steps.
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { askRequest } from '../../../../src/wire.js';
-import { keyOf, type RunContext, type Tool } from '../context.js';
+import { callerOf, type RunContext, type Tool } from '../context.js';
 import { attributes, formatTime } from '../prompt.js';
-import { type TodoItem, todoItem } from '../records.js';
+import { todoItem, todoText } from '../records.js';
 import { escapeXml } from '../text.js';
 
-const MARK = { pending: ' ', in_progress: '~', done: 'x' } as const;
-
-/** The list as Markdown check boxes. */
-export function todoText(items: TodoItem[]): string {
-  return items.map((item) => `- [${MARK[item.status]}] ${item.text}`).join('\n') || '(the list is empty)';
-}
-
-/** send_message, ask, search_history and todo of one run. */
 export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
   return [
     betaZodTool({
@@ -23,7 +15,7 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
         'Send a message (Markdown) now, before you are done; or to another chat of this group. Your final text is sent by itself: do not repeat it here.',
       inputSchema: z.object({ text: z.string().min(1).max(100_000), chat: z.string().max(200).optional() }),
       run: async ({ text, chat }, call) => {
-        await host.send({ runId: run.id, key: keyOf(call), text, ...(chat !== undefined && { chat }) }, signal);
+        await host.send({ ...callerOf(run, call), text, ...(chat !== undefined && { chat }) }, signal);
         return 'Queued for delivery.';
       },
     }),
@@ -33,7 +25,7 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
         'Ask the people of this chat something you cannot go on without, with choices to pick from where there are some. It does not wait for the answer.',
       inputSchema: z.object({ question: askRequest.shape.question, choices: askRequest.shape.choices.default([]) }),
       run: async (input, call) => {
-        const text = await host.ask('/ask', { ...input, runId: run.id, key: keyOf(call) }, signal);
+        const text = await host.ask('/ask', { ...input, ...callerOf(run, call) }, signal);
         return `${text} It starts a new run of this conversation: end your turn now unless there is other work, and do not repeat the question in your last text.`;
       },
     }),

@@ -1,4 +1,4 @@
-// The agent's tools, one line per family: a function from the run's context to its tools. A fork adds a tool by adding a file and its line.
+// The agent's tools. Each line names functions that make tools from the run's context; a fork adds a tool with a file and its line.
 export { bashTool } from './bash.js';
 export { chatTools } from './chat.js';
 export { fileTools, searchTools } from './files.js';

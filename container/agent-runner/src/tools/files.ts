@@ -9,7 +9,7 @@ import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import { resolvePath } from '@anthropic-ai/sdk/tools/agent-toolset/node';
 import * as z from 'zod';
 import { MAX_SENT_FILE_BYTES } from '../../../../src/wire.js';
-import { keyOf, type Paths, type RunContext, type Tool, untilAborted } from '../context.js';
+import { callerOf, type Paths, type RunContext, type Tool, untilAborted } from '../context.js';
 import { cleanOutput, cutMiddle, head } from '../text.js';
 
 const MAX_FILE_BYTES = 20 * 1024 * 1024;
@@ -20,7 +20,7 @@ const SKIPPED = /(^|\/)(node_modules|\.git|\.out)\//;
 const GREP = `exec 2>&1; if command -v rg >/dev/null; then exec rg -n --no-heading --max-columns=500 \${2:+-g "$2"} -e "$1" -- "$3"
 else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
-/** The real path of `file` (relative: to the workspace). Rejects when it is outside the folders file tools may use. */
+/** The real path of `file` (relative to the workspace). Rejects when it is outside the folders file tools may use. */
 function insidePath({ workspace, global, skills }: Paths, file: string): Promise<string> {
   return resolvePath({ workdir: workspace, allowedRoots: [global, skills, os.tmpdir()] }, file);
 }
@@ -46,7 +46,7 @@ function numberedLines(text: string, offset: number, limit: number): string {
   return shown.slice(0, -1) || `(the file has only ${lines.length} lines)`;
 }
 
-/** By rename: a crash leaves the old or the new file; links are replaced, not followed. */
+/** Renames a draft, so that a crash leaves the old or the new file; a link is replaced, not followed. */
 async function replace({ paths }: RunContext, name: string, newText: (file: string) => string): Promise<string> {
   const file = await insidePath(paths, name);
   const text = newText(file);
@@ -57,12 +57,11 @@ async function replace({ paths }: RunContext, name: string, newText: (file: stri
   return `Wrote ${file}.`;
 }
 
-const shown = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'narrow the search') || 'Nothing found.';
+const listed = (found: string) => cutMiddle(found.trimEnd(), MAX_FOUND_CHARS, 'narrow the search') || 'Nothing found.';
 
-/** Node's matcher passes over names that begin with a dot: give them another first character, in names and patterns alike. */
+/** Node's matcher skips names that begin with a dot: they get another first character, as do patterns. */
 const dotless = (name: string) => name.replace(/(^|\/)\.(?=[^./])/g, '$1\u2024');
 
-/** read, write, edit and send_file of one run. */
 export function fileTools(context: RunContext): Tool[] {
   const { paths, run, signal, host } = context;
   const count = z.int().min(1);
@@ -106,15 +105,14 @@ export function fileTools(context: RunContext): Tool[] {
         const stat = fs.statSync(file);
         if (!stat.isFile() || stat.size === 0 || stat.size > MAX_SENT_FILE_BYTES)
           throw new Error(`${file} must be a file of at most 16 MB that is not empty`);
-        const shown = { path: path.relative(paths.workspace, file), caption: input.caption };
-        await host.file({ runId: run.id, key: keyOf(call), ...shown }, fs.readFileSync(file), signal);
+        const spec = { ...callerOf(run, call), path: path.relative(paths.workspace, file), caption: input.caption };
+        await host.file(spec, fs.readFileSync(file), signal);
         return 'Queued for delivery.';
       },
     }),
   ];
 }
 
-/** glob and grep of one run. */
 export function searchTools({ paths, run, processes, signal }: RunContext): Tool[] {
   const folder = z.string().default('.').describe('Where to look; default: the workspace.');
   return [
@@ -126,7 +124,7 @@ export function searchTools({ paths, run, processes, signal }: RunContext): Tool
         const entries = await readdir(await insidePath(paths, input.path), { recursive: true });
         const matches = (name: string) => path.matchesGlob(dotless(name), dotless(input.pattern));
         const files = entries.filter((name) => matches(name) && !SKIPPED.test(name));
-        return shown(files.sort().join('\n'));
+        return listed(files.sort().join('\n'));
       },
     }),
     betaZodTool({
@@ -138,7 +136,7 @@ export function searchTools({ paths, run, processes, signal }: RunContext): Tool
         const job = processes.start(args, { cwd: paths.workspace, run });
         const exit = await untilAborted(job.done, signal).finally(job.kill);
         if (exit !== 0 && exit !== 1) throw new Error(job.output().trim() || 'the search failed');
-        return shown(job.output());
+        return listed(job.output());
       },
     }),
   ];

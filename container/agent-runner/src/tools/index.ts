@@ -1,4 +1,4 @@
-// All tools of a run, from families.ts: sorted by name so that the prompt's bytes never change, each call recorded.
+// All tools of a run, from families.ts, each call recorded. Sorted by name, so that the prompt's bytes never change.
 import { toolName } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/core/clock.js';
@@ -8,7 +8,7 @@ import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
 
-/** Writes how each call ended before its siblings end, and tells the timeline. */
+/** Each call is recorded: its result in the history as soon as it ends, its start and end in the run's timeline. */
 function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext): Tool {
   return {
     ...tool,
@@ -21,9 +21,9 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
         host.event(run.id, 'tool_started', { tool: name, id, input: head(JSON.stringify(input), 500) });
         return tool.run(input, call);
       };
-      // The calls of one reply come at once. Fetching waits for nobody; the others see what the ones before them did.
-      const working = name === 'web_fetch' ? work() : shell.inOrder(work);
-      // bash ends by itself when aborted, with its output; the others are simply left behind.
+      // The SDK starts all calls of a reply at once, but each must see what the ones before it did.
+      const working = shell.inOrder(work);
+      // When the run is stopped, bash ends by itself with its output; the other tools are left behind.
       const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
         (text) => toolResult(id, wellFormed(String(text)) || '(empty)'),

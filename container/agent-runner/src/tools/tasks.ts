@@ -1,8 +1,8 @@
-// task_*: what the agent schedules and changes. The host checks, stores and keeps the times; its answers and refusals are the results.
+// task_*: schedules and changes tasks. The host checks and keeps them; its answers and refusals are the results.
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { type TaskChange, taskInput } from '../../../../src/wire.js';
-import { keyOf, type RunContext, type Tool } from '../context.js';
+import { callerOf, type RunContext, type Tool } from '../context.js';
 
 const SCHEDULE = `Have a prompt of yours run later or again and again, also when nobody writes. Give exactly one of:
 - cron: 5 fields (minute hour day month weekday), or 6 with seconds first, e.g. "0 9 * * 1-5"; local time in tz (IANA name, default: the zone of this conversation).
@@ -16,35 +16,34 @@ The prompt is all that the run is sure to know: write it so that it stands alone
 - after: ids of tasks whose latest time must have succeeded, else this one does not run.
 - chat: where results go, default this chat. timeout: of one run. attempts: tries of a run that fails. jitter: at most so much random delay.`;
 
-/** The task tools of one run. */
-export function taskTools({ host, run: { id: runId }, signal }: RunContext): Tool[] {
+export function taskTools({ host, run, signal }: RunContext): Tool[] {
   const id = z.int().positive();
   const changing = (action: TaskChange['action'], description: string) =>
     betaZodTool({
       name: `task_${action}`,
       description,
       inputSchema: z.object({ id }),
-      run: ({ id }, call) => host.ask(`/tasks/${id}`, { runId, key: keyOf(call), action }, signal),
+      run: ({ id }, call) => host.ask(`/tasks/${id}`, { ...callerOf(run, call), action }, signal),
     });
   return [
     betaZodTool({
       name: 'task_schedule',
       description: SCHEDULE,
       inputSchema: taskInput,
-      run: (input, call) => host.ask('/tasks', { ...input, runId, key: keyOf(call) }, signal),
+      run: (input, call) => host.ask('/tasks', { ...input, ...callerOf(run, call) }, signal),
     }),
     betaZodTool({
       name: 'task_list',
       description: 'List the tasks of this group with their ids, states and next times.',
       inputSchema: z.object({}),
-      run: () => host.ask('/tasks/list', { runId }, signal),
+      run: () => host.ask('/tasks/list', { runId: run.id }, signal),
     }),
     betaZodTool({
       name: 'task_update',
       description: 'Change the given fields of a task; they mean what they mean in task_schedule.',
       inputSchema: taskInput.partial().extend({ id }),
       run: ({ id, ...fields }, call) =>
-        host.ask(`/tasks/${id}`, { runId, key: keyOf(call), action: 'update', fields }, signal),
+        host.ask(`/tasks/${id}`, { ...callerOf(run, call), action: 'update', fields }, signal),
     }),
     changing('pause', 'Pause a task: it does nothing until task_resume.'),
     changing('resume', 'Resume a paused task. The times that passed are not made up for.'),
