@@ -125,7 +125,14 @@ export const workLine = z.discriminatedUnion('type', [
 ]);
 export type WorkLine = z.infer<typeof workLine>;
 
-/** `POST /runs/:id/events`: what the runner adds to the run's timeline. */
+/**
+ * `POST /runs/:id/events`: what the runner adds to the run's timeline (groups/timeline.ts has the other kinds).
+ * - `tool_started`: a tool call began (`tool`, `id`, the beginning of its `input`)
+ * - `tool_finished`: it ended (`id`, `ok`, `durationMs`)
+ * - `interrupted`: it had not ended when an earlier attempt died (`tool`, `id`)
+ * - `model_retry`: a model call failed and is tried again (`why`)
+ * - `note`: anything else that helps to understand the run (`text`)
+ */
 export const runnerEvent = z.object({
   kind: z.enum(['tool_started', 'tool_finished', 'interrupted', 'model_retry', 'note']),
   at: z.number().int(),
