@@ -5,9 +5,10 @@ import { cutText, escapeMarkdown } from '../channels/split.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
-import type { Chat, OutboxRow } from '../core/types.js';
+import type { Chat } from '../core/types.js';
 import type { TimelineEvent } from '../groups/timeline.js';
 import type { OutboxFiles } from './files.js';
+import type { OutboxRow } from './rows.js';
 import type { Store } from './store.js';
 
 export interface DeliveryDeps extends LoopDeps {

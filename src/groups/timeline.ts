@@ -1,6 +1,6 @@
 // The append-only timeline of each run: what happened, when. The audit trail.
-import type { Statements } from '../core/statements.js';
-import { eventRow, type RunEvent } from '../core/types.js';
+import { z } from 'zod';
+import { json, type Statements } from '../core/statements.js';
 import type { ErrorClass, RunnerEvent } from '../wire.js';
 
 /** All that can happen to a run, about in this order: the kind of each event, and its fields. */
@@ -36,17 +36,26 @@ export type TimelineEvent =
   /** The owner had the dead or cancelled run start over. */
   | ['retried', { was: string }];
 
-type Size = { rows: number; bytes: number };
+const eventRow = z.object({
+  id: z.number(),
+  runId: z.number(),
+  at: z.number(),
+  /** Of older versions of Pinch as well. */
+  kind: z.string(),
+  detail: json(z.record(z.string(), z.unknown())).catch({}),
+});
 
-export function createEvents({ run, get, all }: Statements) {
+const timelineSize = z.object({ rows: z.number(), bytes: z.number() });
+
+export function createEvents({ run, rows }: Statements) {
   return {
     add: run<[runId: number, at: number, ...event: TimelineEvent]>(
       'INSERT INTO events (run_id, at, kind, detail) VALUES (?1, ?2, ?3, ?4)',
     ),
     /** How much of a timeline there is. */
-    sizeOf: get<[runId: number], Size>(
+    sizeOf: rows(timelineSize).get<[runId: number]>(
       'SELECT count(*) AS rows, coalesce(sum(octet_length(detail)), 0) AS bytes FROM events WHERE run_id = ?1',
     ),
-    ofRun: all<[runId: number], RunEvent>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id', eventRow),
+    ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
   };
 }
