@@ -10,7 +10,7 @@ const listOf = <T extends z.ZodType>(item: T, most: number) =>
     .pipe(z.array(item));
 const messageIds = listOf(z.number().int(), 10_000);
 
-/** Why an attempt failed; decides back-off, attempts and whether the group is parked (decide/retry.ts). */
+/** Why an attempt failed; decides back-off, attempts and whether the group is parked (runs/retry.ts). */
 export const errorClass = z.enum([
   'network',
   'overloaded',
@@ -47,7 +47,7 @@ export type PromptMedia = z.infer<typeof promptMedia>;
 export const senderRole = z.enum(['owner', 'listed', 'member']);
 export type SenderRole = z.infer<typeof senderRole>;
 
-export const promptMessage = z.object({
+const promptMessage = z.object({
   /** Row id in `messages`; the runner writes it into the session history so that no message reaches the model twice. */
   id: z.number().int(),
   /** What they call themselves; anybody can take any name. */
@@ -81,19 +81,13 @@ export const promptMessage = z.object({
 });
 export type PromptMessage = z.infer<typeof promptMessage>;
 
-export const runSpec = z.object({
+const runSpec = z.object({
   id: z.number().int(),
   attempt: z.number().int(),
-  kind: z.enum(['message', 'task', 'hook', 'replay']),
   /** Base name of the history file: /sessions/<session>.jsonl */
   session: z.string(),
   group: z.object({ folder: z.string(), isMain: z.boolean() }),
-  chat: z.object({
-    id: z.number().int(),
-    channel: z.string(),
-    kind: z.enum(['direct', 'group']),
-    title: z.string(),
-  }),
+  chat: z.object({ title: z.string() }),
   assistantName: z.string(),
   model: z.string(),
   timeZone: z.string(),
@@ -125,8 +119,15 @@ export const workLine = z.discriminatedUnion('type', [
 ]);
 export type WorkLine = z.infer<typeof workLine>;
 
-/** `POST /runs/:id/events`: what the runner adds to the run's timeline. */
-export const runnerEvent = z.object({
+/**
+ * `POST /runs/:id/events`: what the runner adds to the run's timeline (groups/timeline.ts has the other kinds).
+ * - `tool_started`: a tool call began (`tool`, `id`, the beginning of its `input`)
+ * - `tool_finished`: it ended (`id`, `ok`, `durationMs`)
+ * - `interrupted`: it had not ended when an earlier attempt died (`tool`, `id`)
+ * - `model_retry`: a model call failed and is tried again (`why`)
+ * - `note`: anything else that helps to understand the run (`text`)
+ */
+const runnerEvent = z.object({
   kind: z.enum(['tool_started', 'tool_finished', 'interrupted', 'model_retry', 'note']),
   at: z.number().int(),
   detail: z.record(z.string(), z.union([z.string().max(4_000), z.number(), z.boolean()])),
@@ -187,7 +188,7 @@ const prompt = z
   .refine((text) => Buffer.byteLength(text) <= 16_384, 'a prompt may have 16 kB; put longer instructions into a file');
 const duration = z.string().max(40);
 
-/** What a task is made of, as an agent, the owner's scripts or a chat command give it; the times are checked by decide/schedule.ts. */
+/** What a task is made of, as an agent, the owner's scripts or a chat command give it; the times are checked by tasks/schedule.ts. */
 export const taskInput = z.object({
   prompt,
   title: z.string().min(1).max(80).optional(),

@@ -1,10 +1,12 @@
 // What channels keep of their link to an account, by channel, kind and id. The values are the channel's own.
-
+import { z } from 'zod';
 import type { Statements } from '../core/statements.js';
 import type { ChannelRow, ChannelStorage } from './channel.js';
 
-export function createChannelAuth({ run, all, count }: Statements, transaction: (work: () => void) => void) {
-  const get = all<[channel: string, kind: string, ids: string[]], { id: string; value: string }>(
+const authRow = z.object({ id: z.string(), value: z.string() });
+
+export function createChannelAuth({ rows, run, count }: Statements, transaction: (work: () => void) => void) {
+  const get = rows(authRow).all<[channel: string, kind: string, ids: string[]]>(
     'SELECT id, value FROM channel_auth WHERE channel = ?1 AND kind = ?2 AND id IN (SELECT value FROM json_each(?3))',
   );
   const put = run<[channel: string, row: ChannelRow['kind'], id: string, value: string, now: number]>(

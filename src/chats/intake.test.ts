@@ -247,7 +247,7 @@ describe('an answer to what a task sent', () => {
     store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
     const said = { chatId, direction: 'out' as const, platformId: '99', senderName: 'Pinch', text: 'Did you?' };
     store.messages.add({ ...said, senderId: null, sentAt: 1, now: 1, runId });
-    store.events.add(runId, 1, 'asked', {});
+    store.events.add(runId, 1, 'asked', { key: 'q', question: 'Which?', choices: '' });
   });
   const sessionOf = (inbound: InboundMessage) => store.runs.get(receive(inbound).runId ?? 0)?.session;
 

@@ -2,14 +2,14 @@
 import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import { shownLine } from '../core/one-line.js';
-import type { Chat, Group, SendersPolicy } from '../core/types.js';
+import type { Chat, Group } from '../core/types.js';
 import type { Person } from '../groups/rows.js';
 import type { Store } from '../tasks/store.js';
 import { cancelRuns } from './cancel.js';
 
 export interface Registration {
   folder: string;
-  sendersPolicy: SendersPolicy;
+  sendersPolicy: Chat['sendersPolicy'];
   /** Whom policy `listed` means: ids, `@` with user names, or what people call themselves. */
   listed: string[];
 }

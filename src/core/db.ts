@@ -12,7 +12,7 @@ export type Db = ReturnType<typeof openDb>;
 
 /**
  * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup) or `database_too_new`.
- * `file` may be ':memory:' in unit tests. A row that cannot be read is left out of every list and told to `log` once.
+ * `file` may be ':memory:' in unit tests. A row that cannot be read is left out of every list and logged once.
  */
 export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -53,7 +53,7 @@ function openDatabase(file: string): Database.Database {
     const check = db.pragma('quick_check(1)', { simple: true });
     if (check !== 'ok') throw new Error(String(check));
     migrate(db);
-    // The words of the search index, to be asked for by their beginnings (messages.ts).
+    // The words of the search index, where search.ts looks up those with a common prefix.
     db.exec('CREATE VIRTUAL TABLE temp.message_terms USING fts5vocab(main, messages_fts, instance)');
     return db;
   } catch (error) {

@@ -1,9 +1,10 @@
-// Prepared statements as functions: each is prepared once and called with its parameters, `?1`, `?2`… in their order, or with
-// one object for `@named` ones.
+// Prepared statements as functions: each is prepared once and called with its parameters, e.g.
+// `rows(groupRow).get<[id: number]>('SELECT * FROM groups WHERE id = ?1')`. Rows are checked against their schema. Single columns are not:
+// the tables are STRICT.
 import type Database from 'better-sqlite3';
 import { z } from 'zod';
 
-export interface BadRow {
+interface BadRow {
   id: number | undefined;
   /** How the query begins. */
   sql: string;
@@ -12,81 +13,90 @@ export interface BadRow {
 
 export type Statements = ReturnType<typeof createStatements>;
 
-/** `onBadRow` is told once of each row that its table's schema refuses. */
+/** `onBadRow` is called once for each row that its schema refuses. */
 export function createStatements(db: Database.Database, onBadRow: (row: BadRow) => void) {
-  const told = new Set<string>();
-  /** Undefined for a row that cannot be used: it must not hide those beside it. */
-  function checked<Row>(row: unknown, schema: z.ZodType<Row>, sql: string): Row | undefined {
-    const parsed = schema.safeParse(camelCase(row));
-    if (parsed.success) return parsed.data;
+  const reported = new Set<string>();
+  function report(row: unknown, sql: string, error: z.ZodError): void {
     const id = z.object({ id: z.number() }).safeParse(row).data?.id;
     const name = `${id} ${sql}`;
-    if (!told.has(name)) onBadRow({ id, sql: sql.slice(0, 80), problem: z.prettifyError(parsed.error) });
-    told.add(name);
-    return undefined;
-  }
-
-  /** A query for one row, or a change that returns one. With a schema (types.ts) the row is checked and read by it. */
-  function get<Params extends unknown[], Row>(sql: string, schema?: z.ZodType<Row>) {
-    const statement = db.prepare<unknown[], Row>(sql);
-    return (...params: Params): Row | undefined => {
-      const row = statement.get(bind(params));
-      return row === undefined || !schema ? row : schema.parse(camelCase(row));
-    };
+    if (!reported.has(name)) onBadRow({ id, sql: sql.slice(0, 80), problem: z.prettifyError(error) });
+    reported.add(name);
   }
   return {
-    get,
-    /** A query for rows, or a change that returns them. A row that its schema refuses is set aside: left out, and told to the log. */
-    all<Params extends unknown[], Row>(sql: string, schema?: z.ZodType<Row>) {
-      const statement = db.prepare<unknown[], Row>(sql);
-      return (...params: Params): Row[] => {
-        const rows = statement.all(bind(params));
-        return schema ? rows.flatMap((row) => checked(row, schema, sql) ?? []) : rows;
-      };
-    },
+    /** Called with the values of `?1`, `?2`…, in this order. */
+    ...createQueries(db, bindPositional, report),
+    /** Called with one object, whose fields are the `@name`s. */
+    named: createQueries(db, bindNamed, report),
+  };
+}
+
+type Bind<Allowed extends unknown[]> = (params: Allowed) => Record<string, unknown>;
+
+function createQueries<Allowed extends unknown[]>(
+  db: Database.Database,
+  bind: Bind<Allowed>,
+  report: (row: unknown, sql: string, error: z.ZodError) => void,
+) {
+  return {
+    rows: <Row>(schema: z.ZodType<Row>) => ({
+      /** A query for one row, or a change that returns one. Throws when the schema refuses the row. */
+      get<Params extends Allowed>(sql: string) {
+        const statement = db.prepare<unknown[], unknown[]>(sql).raw();
+        const toObject = objectOf(statement);
+        return (...params: Params): Row | undefined => {
+          const row = statement.get(bind(params));
+          return row && schema.parse(toObject(row));
+        };
+      },
+      /** A query for rows, or a change that returns them. A row that the schema refuses is reported and left out: it must not hide the others. */
+      all<Params extends Allowed>(sql: string) {
+        const statement = db.prepare<unknown[], unknown[]>(sql).raw();
+        const toObject = objectOf(statement);
+        return (...params: Params): Row[] =>
+          statement.all(bind(params)).flatMap((values) => {
+            const row = toObject(values);
+            const { data, error } = schema.safeParse(row);
+            if (error) report(row, sql, error);
+            return error ? [] : [data];
+          });
+      },
+    }),
     /** The first column of one row. */
-    value<Params extends unknown[], Value>(sql: string) {
+    value<Params extends Allowed, Value>(sql: string) {
       const statement = db.prepare<unknown[], Value>(sql).pluck();
       return (...params: Params): Value | undefined => statement.get(bind(params));
     },
     /** The first column of every row. */
-    values<Params extends unknown[], Value>(sql: string) {
+    values<Params extends Allowed, Value>(sql: string) {
       const statement = db.prepare<unknown[], Value>(sql).pluck();
       return (...params: Params): Value[] => statement.all(bind(params));
     },
     /** A change; returns how many rows it changed. */
-    count<Params extends unknown[]>(sql: string) {
-      const statement = db.prepare<unknown[]>(sql);
+    count<Params extends Allowed>(sql: string) {
+      const statement = db.prepare(sql);
       return (...params: Params): number => statement.run(bind(params)).changes;
     },
     /** A change; returns whether it changed anything. */
-    run<Params extends unknown[]>(sql: string) {
-      const statement = db.prepare<unknown[]>(sql);
+    run<Params extends Allowed>(sql: string) {
+      const statement = db.prepare(sql);
       return (...params: Params): boolean => statement.run(bind(params)).changes > 0;
     },
   };
 }
 
-/** Columns are called `group_id`, what is read from them `groupId`. */
-function camelCase(row: unknown): object {
-  return Object.fromEntries(Object.entries(Object(row)).map(([name, value]) => [fieldName(name), value]));
+/** The values of a row become an object: what the column `group_id` holds is in `groupId`. */
+function objectOf(statement: Database.Statement<unknown[], unknown[]>): (values: unknown[]) => object {
+  const names = statement.columns().map(({ name }) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase()));
+  return (values) => Object.fromEntries(names.map((name, index) => [name, values[index]]));
 }
 
-const fieldNames = new Map<string, string>();
-
-function fieldName(column: string): string {
-  const known = fieldNames.get(column);
-  if (known !== undefined) return known;
-  const name = column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  fieldNames.set(column, name);
-  return name;
+/** To SQLite `?1` is a parameter named 1. */
+function bindPositional(params: unknown[]): Record<string, unknown> {
+  return Object.fromEntries(params.map((value, index) => [index + 1, toColumn(value)]));
 }
 
-/** better-sqlite3 takes `?1` as a parameter named 1, hence the empty place before the first. */
-function bind(params: unknown[]): Record<string, unknown> {
-  const [first] = params;
-  const named = typeof first === 'object' && first !== null ? first : { ...['', ...params] };
-  return Object.fromEntries(Object.entries(named).map(([name, value]) => [name, toColumn(value)]));
+function bindNamed([fields]: [object]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, toColumn(value)]));
 }
 
 /** Booleans are 0 and 1, lists and objects JSON, what is not given NULL. */
@@ -94,4 +104,20 @@ function toColumn(value: unknown): unknown {
   if (typeof value === 'boolean') return Number(value);
   if (typeof value === 'object' && value !== null) return JSON.stringify(value);
   return value ?? null;
+}
+
+/** A column that holds 0 or 1. */
+export const flag = z.number().transform((value) => value === 1);
+
+/** A column that holds JSON of this shape. */
+export function json<Schema extends z.ZodType>(schema: Schema) {
+  const value = z.string().transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'it is no JSON' });
+      return z.NEVER;
+    }
+  });
+  return value.pipe(schema);
 }

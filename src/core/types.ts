@@ -1,22 +1,21 @@
-// The rows of the store as the rest of the code sees them (design §2 has the words). All times are epoch ms.
+// The rows that several floors work with; any other row's schema stands beside its SQL, in the module that owns the table. All times are
+// epoch ms. The words, in code, SQL and logs:
+// - message: a text with its media, inbound or outbound
+// - chat: a conversation on a channel
+// - group: the agent that chats are routed to, with a folder, a memory and a container; the main group is the owner's
+// - sender: a person in a chat; the owner is the one who paired
+// - session: one conversation history of the agent
+// - run: one piece of work in a session
+// - attempt: one try of a run, counted when it starts
+// - lease: the right to work on a run, until a time
+// - task: a stored instruction with a schedule; slot: one planned occurrence of it
+// - idempotency key: the name that makes a second insert do nothing
+// - dead letter: a run or an outgoing message that is out of attempts, kept for the owner
 import { z } from 'zod';
 import { errorClass, promptMedia, senderRole } from '../wire.js';
+import { flag, json } from './statements.js';
 
-const flag = z.number().transform((value) => value === 1);
-/** A column that holds JSON of this shape. */
-export function json<Schema extends z.ZodType>(schema: Schema) {
-  const value = z.string().transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      context.addIssue({ code: 'custom', message: 'it is no JSON' });
-      return z.NEVER;
-    }
-  });
-  return value.pipe(schema);
-}
-
-// Where one bad column would hide a whole message, run or chat, it has a value to fall back to; the table's own types do the rest.
+// A column that could hide a whole message, run or chat when it is bad has a value to fall back to. The tables' own types exclude the rest.
 const knownError = errorClass.nullable().catch('unknown');
 
 export const groupRow = z.object({
@@ -34,7 +33,6 @@ export const groupRow = z.object({
 export type Group = z.infer<typeof groupRow>;
 
 export const sendersPolicy = z.enum(['all', 'listed']);
-export type SendersPolicy = z.infer<typeof sendersPolicy>;
 
 export const chatRow = z.object({
   id: z.number(),
@@ -51,15 +49,12 @@ export const chatRow = z.object({
 });
 export type Chat = z.infer<typeof chatRow>;
 
-export const senderRow = z.object({ id: z.number(), isOwner: flag });
-export type Sender = z.infer<typeof senderRow>;
-
 /** Name of the session a chat is in now; also the base name of its history file. */
 export function sessionName(chat: Pick<Chat, 'id' | 'sessionNumber'>): string {
   return `chat${chat.id}-${chat.sessionNumber}`;
 }
 
-export const storedMedia = promptMedia.omit({ index: true }).extend({
+const storedMedia = promptMedia.omit({ index: true }).extend({
   sizeBytes: z.int().nonnegative().catch(0),
   /** The channel's own handle. */
   ref: z.string(),
@@ -68,7 +63,7 @@ export const storedMedia = promptMedia.omit({ index: true }).extend({
 });
 export type StoredMedia = z.infer<typeof storedMedia>;
 
-export const quotedMessage = z.object({ platformId: z.string(), sender: z.string(), text: z.string() });
+const quotedMessage = z.object({ platformId: z.string(), sender: z.string(), text: z.string() });
 
 export const messageRow = z.object({
   id: z.number(),
@@ -89,11 +84,8 @@ export const messageRow = z.object({
   forwarded: flag,
 });
 export type StoredMessage = z.infer<typeof messageRow>;
-/** With whether a run that already started carries it, so that its text may have reached the model. */
-export const storedVersion = messageRow.extend({ assigned: flag });
 
 export const runState = z.enum(['ready', 'leased', 'done', 'dead', 'cancelled']);
-export type RunState = z.infer<typeof runState>;
 
 export const runRow = z.object({
   id: z.number(),
@@ -120,56 +112,3 @@ export const runRow = z.object({
   finishedAt: z.number().nullable(),
 });
 export type Run = z.infer<typeof runRow>;
-
-export const eventRow = z.object({
-  id: z.number(),
-  runId: z.number(),
-  at: z.number(),
-  kind: z.string(),
-  detail: json(z.record(z.string(), z.unknown())).catch({}),
-});
-export type RunEvent = z.infer<typeof eventRow>;
-
-export const sentFile = z.object({ fileName: z.string(), mimeType: z.string(), path: z.string() });
-
-export const outboxRow = z.object({
-  id: z.number(),
-  key: z.string(),
-  chatId: z.number(),
-  runId: z.number().nullable(),
-  text: z.string(),
-  /** The text split for the channel, fixed at the first try so that a retry sends the same parts. */
-  parts: json(z.array(z.string())).nullable().catch(null),
-  partsSent: z.number(),
-  /** A file that goes with the text; `path` is the group's own name for it. */
-  file: json(sentFile).nullable().catch(null),
-  state: z.enum(['queued', 'sent', 'dead']),
-  attempt: z.number(),
-  nextAt: z.number(),
-  error: z.string().nullable(),
-  createdAt: z.number(),
-  sentAt: z.number().nullable(),
-});
-export type OutboxRow = z.infer<typeof outboxRow>;
-
-/** What one model call came to. */
-export const modelCallRow = z.object({
-  groupId: z.number(),
-  runId: z.number().nullable(),
-  at: z.number(),
-  model: z.string(),
-  inputTokens: z.number(),
-  outputTokens: z.number(),
-  cacheReadTokens: z.number(),
-  cacheWrite5mTokens: z.number(),
-  cacheWrite1hTokens: z.number(),
-  costMicroUsd: z.number(),
-  /** The figures are our estimate: unknown price, or the stream was cut before the usage came. */
-  estimated: flag,
-  status: z.number(),
-  stopReason: z.string().nullable(),
-  durationMs: z.number(),
-  firstByteMs: z.number().nullable(),
-  requestId: z.string().nullable(),
-});
-export type ModelCallRow = z.infer<typeof modelCallRow>;

@@ -5,8 +5,10 @@ import { cutText, escapeMarkdown } from '../channels/split.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
-import type { Chat, OutboxRow } from '../core/types.js';
+import type { Chat } from '../core/types.js';
+import type { TimelineEvent } from '../groups/timeline.js';
 import type { OutboxFiles } from './files.js';
+import type { OutboxRow } from './rows.js';
 import type { Store } from './store.js';
 
 export interface DeliveryDeps extends LoopDeps {
@@ -76,8 +78,8 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
       if (!store.outbox.isHead(row)) return;
       const { platformId } = await channel.send({ ...to, text, key: `${row.id}.${index}` });
       const now = clock.now();
-      const told = file ? `[file: ${file.path}] ${text}`.trim() : text;
-      const message = { chatId: chat.id, direction: 'out' as const, platformId, text: told, sentAt: now, now };
+      const stored = file ? `[file: ${file.path}] ${text}`.trim() : text;
+      const message = { chatId: chat.id, direction: 'out' as const, platformId, text: stored, sentAt: now, now };
       store.transaction(() => {
         store.outbox.partSent(row.id);
         store.messages.add({ ...message, senderId: null, senderName: config.assistantName, runId: row.runId });
@@ -86,11 +88,12 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     }
     if (file) await outboxFiles.drop(row.key);
     store.transaction(() => {
-      if (store.outbox.sent(row.id, clock.now())) addEvent(deps, row, 'message_sent', { parts: parts.length });
+      if (store.outbox.sent(row.id, clock.now()))
+        addEvent(deps, row, 'message_sent', { key: row.key, parts: parts.length });
     });
   } catch (error) {
     recordFailure(deps, row, chat, error);
-    // One that cannot be removed now goes at the next start.
+    // A file that cannot be removed now is removed at the next start.
     if (row.file && !store.outbox.waits(row.key)) await outboxFiles.drop(row.key).catch(() => undefined);
   }
 }
@@ -111,8 +114,8 @@ async function splitOrCut({ log }: DeliveryDeps, channel: Channel, { id, text }:
   }
 }
 
-function addEvent({ store, clock }: DeliveryDeps, row: OutboxRow, kind: string, detail: Record<string, unknown>): void {
-  if (row.runId !== null) store.events.add(row.runId, clock.now(), kind, { key: row.key, ...detail });
+function addEvent({ store, clock }: DeliveryDeps, { runId }: OutboxRow, ...event: TimelineEvent): void {
+  if (runId !== null) store.events.add(runId, clock.now(), ...event);
 }
 
 function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: unknown): void {
@@ -128,8 +131,8 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
   }
   store.transaction(() => {
     if (!store.outbox.dead(row.id, error)) return;
-    addEvent(deps, row, 'message_dead', { error });
-    // A notice that cannot be sent must not beget another.
+    addEvent(deps, row, 'message_dead', { key: row.key, error });
+    // A notice that cannot be sent must not lead to another notice.
     if (row.key.startsWith('notice:')) return;
     notifyOwner(
       `outbox:${row.id}`,

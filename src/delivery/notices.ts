@@ -1,5 +1,5 @@
-// Telling the owner: where to, and in which words. What happened, and what to do next. The words are ours: what a container said is a short
-// quotation, marked as one, and a group is not told about without end, so that no container speaks to the owner as Pinch.
+// Notices to the owner: the chat they go to, and their texts, which say what happened and what to do next. What a container said is in them
+// only as a short quotation, marked as one, and each group is mentioned a few times an hour: no container speaks as Pinch or floods the owner.
 
 import type { LoopDeps } from '../core/deps.js';
 import { quoted } from '../core/one-line.js';
@@ -13,7 +13,7 @@ export interface NoticeDeps extends Pick<LoopDeps, 'wake' | 'clock'> {
   isBlocked(channel: string): boolean;
 }
 
-/** Notices about one group; what follows is in its runs. */
+/** Notices about one group. More than these are found in its runs. */
 const MAX_AN_HOUR = 6;
 
 /** What each class of error means for a person. */

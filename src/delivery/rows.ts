@@ -1,28 +1,45 @@
 // Outgoing messages: one row per message, sent in order per chat, each part of a long one counted. What the host itself says (answers to
 // commands, notices) goes before what runs send: "Stopped." must not wait behind what is to be stopped.
+import { z } from 'zod';
+import { json, type Statements } from '../core/statements.js';
 
-import type { Statements } from '../core/statements.js';
-import { type OutboxRow, outboxRow } from '../core/types.js';
+const outboxRow = z.object({
+  id: z.number(),
+  key: z.string(),
+  chatId: z.number(),
+  runId: z.number().nullable(),
+  text: z.string(),
+  /** The text split for the channel, fixed at the first try so that a retry sends the same parts. */
+  parts: json(z.array(z.string())).nullable().catch(null),
+  partsSent: z.number(),
+  /** A file that goes with the text; `path` is the group's own name for it. */
+  file: json(z.object({ fileName: z.string(), mimeType: z.string(), path: z.string() }))
+    .nullable()
+    .catch(null),
+  state: z.enum(['queued', 'sent', 'dead']),
+  attempt: z.number(),
+  nextAt: z.number(),
+  error: z.string().nullable(),
+  createdAt: z.number(),
+  sentAt: z.number().nullable(),
+});
+export type OutboxRow = z.infer<typeof outboxRow>;
 
-export interface NewOutboxRow {
-  key: string;
-  chatId: number;
-  runId: number | null;
-  text: string;
+export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId' | 'text'> {
   file?: OutboxRow['file'] | undefined;
   now: number;
 }
 
-export function createOutbox({ run, all, value, values, count }: Statements) {
+export function createOutbox({ rows, value, values, count, run, named }: Statements) {
   const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
   const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
-  const head = value<[chatId: number], number>(
-    `SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ?1 ORDER BY run_id IS NOT NULL, id LIMIT 1`,
-  );
+  const headOf = (chatId: string) =>
+    `(SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ${chatId} ORDER BY run_id IS NOT NULL, id LIMIT 1)`;
+  const head = value<[chatId: number], number | null>(`SELECT ${headOf('?1')}`);
   const parts = value<[runId: number, since: number, partChars: number], number | null>(
     'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
   );
-  const add = run<[message: NewOutboxRow]>(
+  const add = named.run<[message: NewOutboxRow]>(
     `INSERT INTO outbox (key, chat_id, run_id, text, file, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @now, @now) ON CONFLICT (key) DO NOTHING`,
   );
@@ -37,15 +54,13 @@ export function createOutbox({ run, all, value, values, count }: Statements) {
        WHERE o.state = 'queued' AND o.file IS NOT NULL AND (?1 IS NULL OR c.group_id = ?1)`,
     ),
     /** The next message of every chat: the only ones that may be sent now. */
-    heads: all<[], OutboxRow>(
-      `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o
-         ON o.id = (SELECT id FROM outbox WHERE state = 'queued' AND chat_id = c.chat_id ORDER BY run_id IS NOT NULL, id LIMIT 1)`,
-      outboxRow,
+    heads: rows(outboxRow).all<[]>(
+      `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
     /** How much a run has sent since `since`: parts of about a screen each (`partChars` characters), the least a row counts is one. */
     partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
-    /** Nothing more of what this run, or of what runs send to this chat, goes out. */
+    /** These three: nothing more goes out of what a run, all runs, or runs in this chat said. */
     endOfRun: count<[runId: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
     ),
@@ -70,7 +85,7 @@ export function createOutbox({ run, all, value, values, count }: Statements) {
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
     ),
     queued: (): number => queued() ?? 0,
-    list: all<[limit: number], OutboxRow>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`, outboxRow),
-    ofRun: all<[runId: number], OutboxRow>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`, outboxRow),
+    list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
+    ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
   };
 }

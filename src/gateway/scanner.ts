@@ -9,40 +9,41 @@ const LONG_BYTES = 1_024;
 
 const [QUOTE, BACKSLASH, COMMA, COLON, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buffer.from('"\\,:[]{}');
 
-type Seen = Record<'bytes' | 'parsedBytes' | 'values' | 'keys' | 'depth' | 'deepest', number>;
+type Counts = Record<'bytes' | 'parsedBytes' | 'values' | 'keys' | 'depth' | 'deepest', number>;
 
 /** One byte outside of strings. */
-function count(seen: Seen, byte: number | undefined): void {
+function count(counts: Counts, byte: number | undefined): void {
   const opens = byte === OPEN_LIST || byte === OPEN_OBJECT;
-  if (opens || byte === COMMA) seen.values += 1;
-  else if (byte === COLON) seen.keys += 1;
-  if (opens) seen.depth += 1;
-  else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) seen.depth -= 1;
-  if (seen.depth > seen.deepest) seen.deepest = seen.depth;
+  if (opens || byte === COMMA) counts.values += 1;
+  else if (byte === COLON) counts.keys += 1;
+  if (opens) counts.depth += 1;
+  else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) counts.depth -= 1;
+  if (counts.depth > counts.deepest) counts.deepest = counts.depth;
 }
 
 /** What there is too much of. */
-function excess(seen: Seen, most: BodyLimits): string | undefined {
-  if (seen.bytes > most.bytes) return `the body is larger than ${most.bytes} bytes`;
-  if (seen.deepest > most.depth) return `the body is nested more than ${most.depth} levels deep`;
-  if (seen.values <= most.values && seen.keys <= most.keys && seen.parsedBytes <= most.parsedBytes) return undefined;
+function excess(counts: Counts, most: BodyLimits): string | undefined {
+  if (counts.bytes > most.bytes) return `the body is larger than ${most.bytes} bytes`;
+  if (counts.deepest > most.depth) return `the body is nested more than ${most.depth} levels deep`;
+  if (counts.values <= most.values && counts.keys <= most.keys && counts.parsedBytes <= most.parsedBytes)
+    return undefined;
   return `the body has more than ${most.values} values, ${most.keys} keys, or ${most.parsedBytes} bytes beside long texts`;
 }
 
 /** Tells long strings from the rest, byte by byte. */
 export function createScanner(most: BodyLimits) {
-  // Nobody can write it into a body before it is drawn.
+  // Random, so that no body can contain it.
   const name = `${randomUUID()}:`;
   const parsed: Buffer[] = [];
   const long: Buffer[][] = [];
-  const seen: Seen = { bytes: 0, parsedBytes: 0, values: 0, keys: 0, depth: 0, deepest: 0 };
+  const counts: Counts = { bytes: 0, parsedBytes: 0, values: 0, keys: 0, depth: 0, deepest: 0 };
   let string: Buffer[] | undefined;
   let escaped = false;
   let problem: string | undefined;
 
   function keep(...pieces: Buffer[]): void {
     parsed.push(...pieces);
-    seen.parsedBytes += sizeOf(pieces);
+    counts.parsedBytes += sizeOf(pieces);
   }
 
   const endString = (pieces: Buffer[]): void =>
@@ -70,7 +71,7 @@ export function createScanner(most: BodyLimits) {
       if (byte === QUOTE) {
         string = [];
         start = at + 1;
-      } else count(seen, byte);
+      } else count(counts, byte);
     }
     keep(chunk.subarray(from, string ? start : chunk.length));
     string?.push(chunk.subarray(start));
@@ -87,9 +88,9 @@ export function createScanner(most: BodyLimits) {
     refuse,
     isRefused: () => problem !== undefined,
     feed(chunk: Buffer): void {
-      seen.bytes += chunk.length;
+      counts.bytes += chunk.length;
       if (!problem) scan(chunk);
-      const why = excess(seen, most);
+      const why = excess(counts, most);
       if (problem || why) refuse(why ?? '');
     },
     result: () => ({ problem, parsed: [...parsed, ...(string ?? [])], long, name }),

@@ -50,10 +50,10 @@ const REFUSED =
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** How long the head of a call, and all of it, may take to arrive. */
-const TIMES = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
+const TIME_LIMITS = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
 const STATUS: Record<string, number> = { too_large: 413, forbidden: 403, too_many: 429, no_room: 507 };
 
-type OnBound = (link: Link, why: string, isWorthNoting: (runId: number) => boolean) => void;
+type OnRefused = (link: Link, why: string, isWorthNoting: (runId: number) => boolean) => void;
 
 /** A route that takes a JSON body and answers with JSON. */
 export function post(
@@ -74,19 +74,19 @@ export function createGateway(deps: GatewayDeps) {
   const boundsOf = new WeakMap<Link, LinkBounds>();
   const newBounds = createBounds(deps.clock.now);
   const routes: (Route & { pattern: RegExp })[] = [];
-  const onBound: OnBound[] = [];
-  const server = createServer({ maxHeaderSize: 32_768, ...TIMES }, (request, response) => {
+  const onRefused: OnRefused[] = [];
+  const server = createServer({ maxHeaderSize: 32_768, ...TIME_LIMITS }, (request, response) => {
     // A response whose client left must not crash the host.
     response.on('error', () => response.destroy());
     const link = links.get(request.socket);
     const bounds = link && boundsOf.get(link);
-    // Without a socket it waits behind another call on its connection, which no client of ours does; nobody could say when it is over.
+    // Without a socket the call is pipelined behind another one, which no client of ours does, and we could not see when it is over.
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
     serve(routes, { link, request, response, bounds }).catch((error: unknown) => {
-      // Nobody waits for this: what it threw, with the disk full, would end the process.
+      // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
       try {
         const { status, message } = refuse(deps, response, error);
-        if (status === 429 || status === 507) for (const tell of onBound) tell(link, message, bounds.worthNoting);
+        if (status === 429 || status === 507) for (const report of onRefused) report(link, message, bounds.worthNoting);
       } catch (failure) {
         deps.log.error({ err: failure }, 'gateway refusal failed');
         response.destroy();
@@ -101,11 +101,11 @@ export function createGateway(deps: GatewayDeps) {
   // This server never listens, and without that Node would not look at its time limits.
   server.emit('listening');
   return {
-    /** `onBound` hears of calls that ran into a bound, and whether that is worth a line in a run's timeline. */
-    add(more: Route[], hears?: OnBound): void {
+    /** `report` is called for a call that ran into a bound, and says of a run whether that is worth a line in its timeline. */
+    add(more: Route[], report?: OnRefused): void {
       for (const route of more)
         routes.push({ ...route, pattern: new RegExp(`^${route.path.replace(/:\w+/g, '(\\d{1,15})')}$`) });
-      if (hears) onBound.push(hears);
+      if (report) onRefused.push(report);
     },
     /** Serves HTTP on one connection of a link. */
     connect(link: Link, connection: Duplex): void {
@@ -124,7 +124,7 @@ type Arrived = Omit<Call, 'ids' | 'room'> & { bounds: LinkBounds };
 
 async function serve(routes: (Route & { pattern: RegExp })[], { bounds, ...call }: Arrived): Promise<void> {
   const { request, response } = call;
-  // No such call has a body, and one that nobody reads would be held.
+  // A GET needs no body; one that is sent anyway is dropped instead of held.
   if (request.method === 'GET') request.resume();
   const path = (request.url ?? '').split('?')[0] ?? '';
   const route = routes.find(({ method, pattern }) => method === request.method && pattern.test(path));

@@ -1,57 +1,57 @@
 // Messages in both directions, in the order they were stored. The search in them is in search.ts.
-import type { z } from 'zod';
-import type { Statements } from '../core/statements.js';
-import { messageRow, type StoredMedia, type StoredMessage, storedVersion } from '../core/types.js';
+import { flag, type Statements } from '../core/statements.js';
+import { messageRow, type StoredMedia, type StoredMessage } from '../core/types.js';
 import { createSearch } from './search.js';
 
-export interface NewMessage
-  extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderName' | 'text' | 'sentAt'> {
-  senderId: number | null;
+interface NewMessage
+  extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderId' | 'senderName' | 'text' | 'sentAt'>,
+    Partial<Pick<StoredMessage, 'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded'>> {
   replyTo?: StoredMessage['replyTo'] | undefined;
-  media?: StoredMedia[];
   now: number;
-  edited?: boolean;
-  role?: StoredMessage['role'];
-  mayAsk?: boolean;
-  forwarded?: boolean;
   /** The run that sent it. */
   runId?: number | null;
   /** Commands are answered by the host and never become context. */
   command?: boolean;
 }
 
-const NOTHING_SPECIAL = {
-  ...{ replyTo: null, media: [], edited: false, command: false, runId: null },
-  ...{ role: null, mayAsk: true, forwarded: false },
+/** `assigned`: a run that already started carries the message, so its text may have reached the model. */
+const storedVersion = messageRow.extend({ assigned: flag });
+
+const DEFAULTS = {
+  replyTo: null,
+  media: [],
+  edited: false,
+  command: false,
+  runId: null,
+  role: null,
+  mayAsk: true,
+  forwarded: false,
 };
 
 export function createMessages(statements: Statements) {
-  const { run, get, all, value } = statements;
-  const insert = value<[message: NewMessage], number>(
+  const { run, rows, value, named } = statements;
+  const insert = named.value<[message: NewMessage], number>(
     `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded)
      VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded)
      ON CONFLICT DO NOTHING RETURNING id`,
   );
-  const latest = all<[chatId: number, limit: number, afterId: number], StoredMessage>(
-    `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?3 ORDER BY m.id DESC LIMIT ?2`,
-    messageRow,
+  const latest = rows(messageRow).all<[chatId: number, limit: number, afterId: number]>(
+    `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?3 ORDER BY id DESC LIMIT ?2`,
   );
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
-    add: (message: NewMessage): number | undefined => insert({ ...NOTHING_SPECIAL, ...message }),
-    /** The newest version: an edit is stored as `<platform id>#…`, by the same sender (others may choose ids that look like it). `assigned`: a run that already started carries it, so its text may have reached the model. */
-    find: get<[chatId: number, platformId: string], z.infer<typeof storedVersion>>(
+    add: (message: NewMessage): number | undefined => insert({ ...DEFAULTS, ...message }),
+    /** The newest version: an edit is stored as `<platform id>#…`, by the same sender (others may choose ids that look like it). */
+    find: rows(storedVersion).get<[chatId: number, platformId: string]>(
       `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
          WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
        FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
          AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$'
            AND m.sender_id IN (SELECT sender_id FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'in'))) ORDER BY m.id DESC LIMIT 1`,
-      storedVersion,
     ),
     /** What we sent under this id. */
-    sent: get<[chatId: number, platformId: string], StoredMessage>(
-      `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out'`,
-      messageRow,
+    sent: rows(messageRow).get<[chatId: number, platformId: string]>(
+      `SELECT * FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'out'`,
     ),
     /**
      * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
@@ -65,17 +65,15 @@ export function createMessages(statements: Statements) {
     ),
     rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
-    get: get<[id: number], StoredMessage>(`SELECT m.* FROM messages m WHERE m.id = ?1`, messageRow),
-    ofRun: all<[runId: number], StoredMessage>(
+    get: rows(messageRow).get<[id: number]>(`SELECT * FROM messages WHERE id = ?1`),
+    ofRun: rows(messageRow).all<[runId: number]>(
       `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY m.id`,
-      messageRow,
     ),
     /** Oldest first, only rows after `afterId`. */
     latest: (chatId: number, limit: number, afterId = 0): StoredMessage[] => latest(chatId, limit, afterId).reverse(),
     /** The next rows after `afterId`, oldest first: for a reader that must not skip any. */
-    after: all<[chatId: number, afterId: number, limit: number], StoredMessage>(
-      `SELECT m.* FROM messages m WHERE m.chat_id = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3`,
-      messageRow,
+    after: rows(messageRow).all<[chatId: number, afterId: number, limit: number]>(
+      `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3`,
     ),
     search: createSearch(statements),
   };

@@ -1,44 +1,31 @@
 // Groups, the chats routed to them, and the people in those chats.
-
-import type { Statements } from '../core/statements.js';
-import { type Chat, chatRow, type Group, groupRow, type Sender, type SendersPolicy, senderRow } from '../core/types.js';
+import { z } from 'zod';
+import { flag, type Statements } from '../core/statements.js';
+import { type Chat, chatRow, type Group, groupRow } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
 
-export interface SeenChat {
-  channel: string;
-  address: string;
-  kind: 'direct' | 'group';
-  title: string;
-  now: number;
-}
+type SeenChat = Pick<Chat, 'channel' | 'address' | 'kind' | 'title'> & { now: number };
 
-export interface SeenSender {
-  channel: string;
-  address: string;
-  name: string;
-  username: string | null;
-  chatId?: number | null;
-}
+const senderRow = z.object({ id: z.number(), isOwner: flag });
+type Sender = z.infer<typeof senderRow>;
 
-export interface Person {
-  address: string;
-  name: string;
-  username: string | null;
-}
+const person = z.object({ address: z.string(), name: z.string(), username: z.string().nullable() });
+export type Person = z.infer<typeof person>;
+
+type SeenSender = Person & { channel: string; chatId?: number | null };
 
 export function createGroups(statements: Statements) {
-  const { run, get, all } = statements;
+  const { run, rows } = statements;
   // The empty update makes the row that is there come back.
-  const ensure = get<[folder: string, isMain: boolean, now: number], Group>(
+  const ensure = rows(groupRow).get<[folder: string, isMain: boolean, now: number]>(
     `INSERT INTO groups (folder, is_main, created_at) VALUES (?1, ?2, ?3)
      ON CONFLICT (folder) DO UPDATE SET folder = folder RETURNING *`,
-    groupRow,
   );
   return {
     ...createChats(statements),
     ...createSenders(statements),
-    get: get<[id: number], Group>(`SELECT * FROM groups WHERE id = ?1`, groupRow),
-    all: all<[], Group>(`SELECT * FROM groups ORDER BY id`, groupRow),
+    get: rows(groupRow).get<[id: number]>(`SELECT * FROM groups WHERE id = ?1`),
+    all: rows(groupRow).all<[]>(`SELECT * FROM groups ORDER BY id`),
     /** Returns the group of this folder, made if it is new. */
     ensure: (folder: string, isMain: boolean, now: number): Group => returned(ensure(folder, isMain, now)),
     /** Runs of the group wait until `until`; then one is tried, and a success unparks. */
@@ -54,15 +41,13 @@ export function createGroups(statements: Statements) {
   };
 }
 
-function createChats({ run, get, all }: Statements) {
-  const seen = get<[seen: SeenChat], Chat>(
+function createChats({ run, rows, named }: Statements) {
+  const seen = named.rows(chatRow).get<[seen: SeenChat]>(
     `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at) VALUES (@channel, @address, @kind, @title, @now, @now)
      ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING *`,
-    chatRow,
   );
-  const byAddress = get<[channel: string, address: string], Chat>(
+  const byAddress = rows(chatRow).get<[channel: string, address: string]>(
     `SELECT * FROM chats WHERE channel = ?1 AND address = ?2`,
-    chatRow,
   );
   const move = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
@@ -78,16 +63,13 @@ function createChats({ run, get, all }: Statements) {
   return {
     /** Records that the chat exists; its text is not stored here. */
     seenChat: (chat: SeenChat): Chat => returned(seen(chat)),
-    chat: get<[id: number], Chat>(`SELECT * FROM chats WHERE id = ?1`, chatRow),
+    chat: rows(chatRow).get<[id: number]>(`SELECT * FROM chats WHERE id = ?1`),
     chatByAddress: byAddress,
-    chats: all<[], Chat>(`SELECT * FROM chats ORDER BY id`, chatRow),
+    chats: rows(chatRow).all<[]>(`SELECT * FROM chats ORDER BY id`),
     /** Most recently used first. */
-    chatsOf: all<[groupId: number], Chat>(
-      `SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`,
-      chatRow,
-    ),
+    chatsOf: rows(chatRow).all<[groupId: number]>(`SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`),
     assignChat: run<[id: number, groupId: number]>('UPDATE chats SET group_id = ?2 WHERE id = ?1'),
-    setSenders: run<[id: number, policy: SendersPolicy, listed: string[]]>(
+    setSenders: run<[id: number, policy: Chat['sendersPolicy'], listed: string[]]>(
       'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
     ),
     /** Starts a new session; messages up to `after` no longer become context. */
@@ -105,17 +87,16 @@ function createChats({ run, get, all }: Statements) {
   };
 }
 
-function createSenders({ run, get, all, value }: Statements) {
-  const seen = get<[seen: SeenSender], Sender>(
+function createSenders({ run, rows, value, named }: Statements) {
+  const seen = named.rows(senderRow).get<[seen: SeenSender]>(
     `INSERT INTO senders (channel, address, name, username, seen_in) VALUES (@channel, @address, @name, @username, @chatId)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username, seen_in = coalesce(excluded.seen_in, seen_in)
      RETURNING *`,
-    senderRow,
   );
   const owner = value<[channel: string], number>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
   return {
     /** Those who wrote in this chat last, latest first; at most 1,000. */
-    peopleIn: all<[chatId: number], Person>(
+    peopleIn: rows(person).all<[chatId: number]>(
       'SELECT address, name, username FROM senders WHERE seen_in = ?1 ORDER BY id DESC LIMIT 1000',
     ),
     seenSender: (sender: SeenSender): Sender => returned(seen({ chatId: null, ...sender })),

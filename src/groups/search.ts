@@ -1,33 +1,31 @@
-// Full-text search over a group's own chats that holds nothing else up, whatever is asked of however many messages. FTS5 would gather all
-// places of all words with a common beginning before it gave the first, and rank every match: both grow with the store. So beginnings are
-// turned into a bounded list of words, matches come newest first, and a page of them at a time.
+// Full-text search over a group's own chats, in bounded time however many messages there are. A prefix query of FTS5 would first collect every
+// place of every word with that prefix, and ranking would look at every match. So each prefix becomes a bounded list of words of the index,
+// and matches are read newest first, a page at a time.
+import type { z } from 'zod';
 import type { Statements } from '../core/statements.js';
+import { historyResponse } from '../wire.js';
 
-export interface SearchHit {
-  chat: string;
-  sender: string;
-  sentAt: number;
-  text: string;
-}
+const searchHit = historyResponse.shape.results.element;
+type SearchHit = z.infer<typeof searchHit>;
 
 const MAX_WORDS = 8;
 /** Words of the index that the words of one query may stand for, in all. */
 const MAX_TERMS = 64;
-/** Of one that may be asked for without the index having it. */
+/** A longer word is searched only if the index has it, or words that begin with it. */
 const MAX_WORD_CHARS = 64;
-/** Of one message. */
+/** Characters of a message in a hit. */
 const MAX_CHARS = 4_000;
 const PAGE = 1_000;
 /** Matches of all groups that are looked through for the group's own. */
 const MAX_PAGES = 20;
 
-export function createSearch({ all, value, values }: Statements) {
+export function createSearch({ rows, value, values }: Statements) {
   const nextTerm = value<[from: string], string>('SELECT term FROM temp.message_terms WHERE term >= ?1 LIMIT 1');
   const matches = values<[query: string, before: number], number>(
     `SELECT rowid FROM messages_fts WHERE messages_fts MATCH ?1 AND rowid < ?2 ORDER BY rowid DESC LIMIT ${PAGE}`,
   );
-  const ownOf = all<[groupId: number, ids: number[], limit: number], SearchHit>(
-    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at AS sentAt,
+  const ownOf = rows(searchHit).all<[groupId: number, ids: number[], limit: number]>(
+    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at,
        iif(m.forwarded, '[forwarded] ', '') || substr(m.text, 1, ${MAX_CHARS}) AS text
      FROM json_each(?2) match JOIN messages m ON m.id = match.value JOIN chats ON chats.id = m.chat_id
      WHERE chats.group_id = ?1 ORDER BY m.id DESC LIMIT ?3`,
@@ -35,7 +33,7 @@ export function createSearch({ all, value, values }: Statements) {
 
   /** The word and, in the index's order, those that begin with it. */
   function termsOf(word: string, limit: number): string[] {
-    // Letters that the index does not know part a word into a phrase, whose places are dear to compare: only a short one.
+    // The index may split the word at letters that it does not know. That makes a phrase, which is expensive to match when it is long.
     const terms = new Set(word.length > MAX_WORD_CHARS ? [] : [word]);
     const start = word.toLowerCase();
     for (let term = nextTerm(start); term?.startsWith(start) && terms.size < limit; term = nextTerm(`${term}\u0001`))
@@ -57,14 +55,14 @@ export function createSearch({ all, value, values }: Statements) {
       hits.push(...ownOf(groupId, ids, limit - hits.length));
       before = ids.at(-1) ?? 0;
       if (ids.length < PAGE) break;
-      // Others come in between.
+      // Lets other work of this process go on between two pages.
       await new Promise((resolve) => setImmediate(resolve));
     }
     return hits;
   };
 }
 
-/** Parted where the index parts them, so that `foo-bar` is two words and no phrase; without diacritics, as there (unicode61). */
+/** Split where the index splits, so that `foo-bar` is two words and no phrase; without diacritics, as in the index (unicode61). */
 function wordsOf(query: string): string[] {
   const plain = query
     .normalize('NFD')

@@ -1,19 +1,61 @@
 // The append-only timeline of each run: what happened, when. The audit trail.
+import { z } from 'zod';
+import { json, type Statements } from '../core/statements.js';
+import type { ErrorClass, RunnerEvent } from '../wire.js';
 
-import type { Statements } from '../core/statements.js';
-import { eventRow, type RunEvent } from '../core/types.js';
+/** All that can happen to a run, about in this order: the kind of each event, and its fields. */
+export type TimelineEvent =
+  /** The run repeats the messages of an earlier run in a fresh session. */
+  | ['replay_of', { runId: number }]
+  /** The queue leased the run, which began this attempt. */
+  | ['claimed', { attempt: number }]
+  /** The runner in this container was given the run. */
+  | ['handed_over', { container: string }]
+  /** The runner was given so many messages that came after it had begun. */
+  | ['steered', { messages: number }]
+  /** What the runner reports of its work, e.g. a tool call; wire.ts says what each kind means. */
+  | [RunnerEvent['kind'], RunnerEvent['detail']]
+  /** The container asked for more than its bounds allow and was refused. */
+  | ['refused', { why: string }]
+  /** The agent sent a text to a chat of its group. */
+  | ['message_queued', { key: string; chat: string }]
+  /** The agent sent a file to the run's chat. */
+  | ['file_queued', { key: string; path: string; bytes: number }]
+  /** The agent asked the run's chat a question; the next message there may be the answer. */
+  | ['asked', { key: string; question: string; choices: string }]
+  /** The attempt failed; `next` says what follows: `retry`, `park` (its group waits) or `bury` (the run is dead). */
+  | ['attempt_failed', { errorClass: ErrorClass; message: string; next: string }]
+  /** Pinch ended during the attempt. Seen at the next start, `state` says what became of the run. */
+  | ['lease_released', { why: string; state?: string }]
+  /** The run is over for good. */
+  | ['finished', { outcome: 'done' | 'cancelled' }]
+  /** An outgoing message of the run reached the platform, in so many parts. */
+  | ['message_sent', { key: string; parts: number }]
+  /** An outgoing message of the run was given up. */
+  | ['message_dead', { key: string; error: string }]
+  /** The owner had the dead or cancelled run start over. */
+  | ['retried', { was: string }];
 
-type Event = [runId: number, at: number, kind: string, detail?: Record<string, unknown>];
+const eventRow = z.object({
+  id: z.number(),
+  runId: z.number(),
+  at: z.number(),
+  /** Of older versions of Pinch as well. */
+  kind: z.string(),
+  detail: json(z.record(z.string(), z.unknown())).catch({}),
+});
 
-type Size = { rows: number; bytes: number };
+const timelineSize = z.object({ rows: z.number(), bytes: z.number() });
 
-export function createEvents({ run, get, all }: Statements) {
+export function createEvents({ run, rows }: Statements) {
   return {
-    add: run<Event>(`INSERT INTO events (run_id, at, kind, detail) VALUES (?1, ?2, ?3, coalesce(?4, '{}'))`),
+    add: run<[runId: number, at: number, ...event: TimelineEvent]>(
+      'INSERT INTO events (run_id, at, kind, detail) VALUES (?1, ?2, ?3, ?4)',
+    ),
     /** How much of a timeline there is. */
-    sizeOf: get<[runId: number], Size>(
+    sizeOf: rows(timelineSize).get<[runId: number]>(
       'SELECT count(*) AS rows, coalesce(sum(octet_length(detail)), 0) AS bytes FROM events WHERE run_id = ?1',
     ),
-    ofRun: all<[runId: number], RunEvent>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id', eventRow),
+    ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
   };
 }

@@ -1,4 +1,4 @@
-// The body of a model call, read without holding the process: it may be 32 MB of base64, or of brackets. Knows nothing about models.
+// The body of a model call, read without blocking the process, although it may be 32 MB of base64 or of brackets. Knows nothing about models.
 import type { Readable } from 'node:stream';
 import { parseJson, readScanned } from '../gateway/body.js';
 import type { Room } from '../gateway/bounds.js';
@@ -7,7 +7,7 @@ export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 /** A conversation that fills a window of 200,000 tokens has some 20,000 values, and keys for two thirds of them. */
 const LIMITS = { bytes: BODY_LIMIT_BYTES, values: 40_000, keys: 20_000, depth: 100, parsedBytes: 768 * 1024 };
 
-export interface ModelBody {
+interface ModelBody {
   /** The JSON value; each long string in it is replaced by a name. Undefined when it is no JSON. */
   json: unknown;
   /** A part of `json` as bytes, the long strings put back. */

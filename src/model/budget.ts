@@ -1,7 +1,7 @@
 // Whether a model call may start: what is spent, plus this call's worst case, against the limits. Pure.
 
 /** All in micro USD; a call that still runs counts as spent with its worst case. */
-export interface BudgetInput {
+interface BudgetInput {
   spentDay: number;
   spentGroup: number;
   worstCase: number;

@@ -8,9 +8,9 @@ import { startAgent } from '../../container/agent-runner/src/agent.js';
 import { startTestHost, type TestHost, testMessage, testRun } from '../../container/agent-runner/src/testing/host.js';
 import { makePaths } from '../../container/agent-runner/src/testing/setup.js';
 import { systemClock } from '../core/clock.js';
-import type { ModelCallRow } from '../core/types.js';
 import { createBounds } from '../gateway/bounds.js';
 import { createModelProxy } from './model.js';
+import type { ModelCallRow } from './rows.js';
 
 const paths = makePaths();
 const calls: ModelCallRow[] = [];

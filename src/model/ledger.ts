@@ -1,5 +1,5 @@
-// The money: what was spent today and what running calls may still cost, both rows, and the caps. A call that a crash cuts off stays
-// booked as the most it can have cost.
+// The budgets: what was spent today and what running calls may still cost (both are rows), against the limits. A call that a crash cut off
+// keeps its worst case as its cost.
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { startOfDay } from '../core/day.js';
@@ -21,7 +21,7 @@ export function createLedger(deps: { store: Store; clock: Clock; config: Config 
       });
       if (decision.kind === 'refuse') return { refusal: refusal(decision) };
       const id = store.usage.record(worstCase);
-      return { settle: (actual) => void store.usage.settle({ ...actual, id }) };
+      return { settle: (actual) => store.usage.settle(id, actual) };
     },
   };
 }

@@ -94,7 +94,7 @@ test('the stream passes byte for byte, wherever the network cuts it', async () =
 });
 
 test('a caller that leaves before the usage came is booked with the whole reply, which goes on to its end', async () => {
-  const { client, fake, recorded, state } = await start({ leftMs: 20_000 });
+  const { client, fake, recorded, state } = await start({ readOnMs: 20_000 });
   fake.push({ text: 'word '.repeat(300), deltaChars: 5, delayMs: 2, usage: { output_tokens: 900 } });
   const stream = client.messages.stream(hello);
   const ended = caught(stream.finalMessage());
@@ -108,7 +108,7 @@ test('a caller that leaves before the usage came is booked with the whole reply,
 });
 
 test('a reply that nobody waits for is ended after a while, and booked as the most it may have cost', async () => {
-  const { client, fake, recorded, state } = await start({ leftMs: 100 });
+  const { client, fake, recorded, state } = await start({ readOnMs: 100 });
   fake.push({ text: 'word '.repeat(2_000), interrupt: { after: 60, by: 'stall' } });
   const stream = client.messages.stream(hello);
   const ended = caught(stream.finalMessage());

@@ -4,7 +4,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.js';
 import type { Backend } from '../core/config.js';
 import type { Logger } from '../core/log.js';
-import type { ModelCallRow } from '../core/types.js';
 import { parseJson } from '../gateway/body.js';
 import type { Room } from '../gateway/bounds.js';
 import type { Call, Link, Route } from '../gateway/server.js';
@@ -12,6 +11,7 @@ import { RUN_HEADER } from '../wire.js';
 import { demoReply, demoTokens } from './demo-model.js';
 import { loadPrices } from './prices.js';
 import { type ModelCall, readCall } from './request.js';
+import type { ModelCallRow } from './rows.js';
 import { createUsageTap, encodeMessage, type TokenUsage, tokensOf } from './sse.js';
 import { type Exchange, forward, type Progress, refuse } from './upstream.js';
 
@@ -31,13 +31,13 @@ export interface ModelProxyDeps {
   ledger: ModelLedger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
-  /** How long a reply goes on when its caller has left, so that its real cost is known. */
-  leftMs?: number;
+  /** How long a reply is read on when its caller has left, so that its real cost is known. */
+  readOnMs?: number;
 }
 
-const LEFT_MS = 30_000;
+const READ_ON_MS = 30_000;
 
-export type ModelProxy = ReturnType<typeof createModelProxy>;
+type ModelProxy = ReturnType<typeof createModelProxy>;
 
 /** The run that a caller may name, of those its container works on. */
 export type RunOf = (link: Pick<Link, 'groupId'>, runId: number) => number | null;
@@ -80,17 +80,17 @@ export function createModelProxy(deps: ModelProxyDeps) {
       });
       // Counting tokens costs nothing.
       const counts = call.path !== '/v1/messages';
-      const worstCase = { usage: call.most, estimated: true, stopReason: null };
+      const worstCase = { usage: call.worstCase, estimated: true, stopReason: null };
       const reserved = counts ? undefined : ledger.reserve(row(worstCase));
       if (reserved && 'refusal' in reserved)
         return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
-      const leftMs = deps.leftMs ?? LEFT_MS;
-      const exchange = { call, request, response, progress, tap: createUsageTap(), clock, leftMs };
+      const readOnMs = deps.readOnMs ?? READ_ON_MS;
+      const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
       try {
         await answer(deps, exchange, backend);
       } finally {
         reserved?.settle(row(spentOn(exchange)));
-        // Only now: a caller that has the whole reply finds it in the books.
+        // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
         response.end();
       }
     },
@@ -131,7 +131,7 @@ async function answer({ log }: ModelProxyDeps, exchange: Exchange, backend: Back
   }
 }
 
-/** Larger calls have pictures in them, which the demo model does not see: it gets them with long texts left out. */
+/** Larger calls have pictures in them, which the demo model does not look at: it gets those calls without their long texts. */
 const MAX_DEMO_BYTES = 256 * 1024;
 
 function answerDemo({ call, response, progress, tap }: Exchange): void {
@@ -145,11 +145,15 @@ function answerDemo({ call, response, progress, tap }: Exchange): void {
   response.write(json.stream ? encodeMessage(message) : reply);
 }
 
-/** The back end's figures; where the last of them never came, the worst case that is left. Errors cost nothing. */
-function spentOn({ call: { most }, progress, tap }: Exchange): Spent {
+/** The back end's figures; the worst case for those that never came. Errors cost nothing. */
+function spentOn({ call: { worstCase }, progress, tap }: Exchange): Spent {
   const { usage, started, complete, stopReason } = tap.result();
   if (progress.status !== 200 && progress.status !== 499) return { usage: tokensOf({}), estimated: false, stopReason };
   if (complete) return { usage, estimated: false, stopReason };
   // Tokens of thinking are billed and not streamed: nobody can tell from what came how many there were.
-  return { usage: { ...(started ? usage : most), outputTokens: most.outputTokens }, estimated: true, stopReason };
+  return {
+    usage: { ...(started ? usage : worstCase), outputTokens: worstCase.outputTokens },
+    estimated: true,
+    stopReason,
+  };
 }

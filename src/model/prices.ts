@@ -47,6 +47,6 @@ function costMicroUsd(price: Price, usage: TokenUsage): number {
     usage.cacheReadTokens * paid.cacheRead +
     usage.cacheWrite5mTokens * paid.cacheWrite5m +
     usage.cacheWrite1hTokens * paid.cacheWrite1h;
-  // Cents in binary: without this 10 * 0.2 would round up to 3.
+  // Binary fractions are not exact: without this 10 * 0.2 would round up to 3.
   return Math.ceil(Number(microUsd.toFixed(6)));
 }

@@ -26,12 +26,12 @@ export interface ModelCall {
   /** Long texts in it are replaced by names: only `body` has them. */
   json: z.infer<typeof callBody>;
   /** The most that the back end can count, each token at the dearest price it can have. */
-  most: TokenUsage;
+  worstCase: TokenUsage;
 }
 
 const anything = z.unknown().optional();
 const cacheControl = z.object({ ttl: anything }).nullish().catch({ ttl: 'unknown' });
-/** One issue, whatever is in a list. */
+/** Reports one issue for the whole list. */
 const objects = (most: number) =>
   z.custom<unknown[]>(
     (list) =>
@@ -70,7 +70,7 @@ export async function readCall(request: IncomingMessage, room: Room): Promise<Mo
   if (error) return invalid(z.prettifyError({ issues: error.issues.slice(0, 5) }).slice(0, 1_000));
   if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');
   const found = await inspect(json);
-  if (found.beyond) return invalid(`${found.beyond}: not available through this gateway`);
+  if (found.forbidden) return invalid(`${found.forbidden}: not available through this gateway`);
   await setImmediate();
   // Written anew: a second key of the same name would reach the back end without having been checked.
   const body = sent.bytesOf(sent.json);
@@ -83,7 +83,7 @@ export async function readCall(request: IncomingMessage, room: Room): Promise<Mo
     body,
     bodyBytes: sizes.all,
     json,
-    most: mostTokens(json, found, sizes),
+    worstCase: worstCaseOf(json, found, sizes),
   };
 }
 
@@ -105,9 +105,9 @@ const SOURCES: Record<string, RegExp> = {
 const LIFETIMES: unknown[] = [undefined, null, '5m', '1h'];
 
 interface Found {
-  /** The first thing the provider would do beyond answering. */
-  beyond?: string | undefined;
-  /** Their files. */
+  /** The first thing that is not allowed: with it the provider would do more than answer. */
+  forbidden?: string | undefined;
+  /** The data of its images. */
   images: unknown[];
   hasPdf: boolean;
   /** How long the cache is to keep the tools and the system text, and the messages: what has been asked for, in any place. */
@@ -120,8 +120,8 @@ const source = z.looseObject({ type: z.string(), media_type: anything, data: any
 
 async function inspect(json: ModelCall['json']): Promise<Found> {
   const found: Found = { images: [], hasPdf: false, prefixTtl: new Set(), messageTtl: new Set() };
-  found.beyond = Object.keys(json).find((name) => !FIELDS.test(name));
-  found.beyond ??= json.tools?.find(({ type }) => (type ?? 'custom') !== 'custom')?.type ?? undefined;
+  found.forbidden = Object.keys(json).find((name) => !FIELDS.test(name));
+  found.forbidden ??= json.tools?.find(({ type }) => (type ?? 'custom') !== 'custom')?.type ?? undefined;
   for (const tool of json.tools ?? []) noteLifetime(found, found.prefixTtl, tool.cache_control);
   noteLifetime(found, found.messageTtl, json.cache_control);
   inspectContent(found, json.system, TEXT_KIND, found.prefixTtl);
@@ -134,16 +134,16 @@ async function inspect(json: ModelCall['json']): Promise<Found> {
 
 function inspectContent(found: Found, content: unknown, kinds: RegExp, ttl: Set<unknown>): void {
   if (content === undefined || content === null || typeof content === 'string') return;
-  if (!Array.isArray(content)) found.beyond ??= 'content that is neither text nor a list';
+  if (!Array.isArray(content)) found.forbidden ??= 'content that is neither text nor a list';
   for (const one of Array.isArray(content) ? content : []) {
     const { data, error } = block.safeParse(one);
     if (error || !kinds.test(data.type)) {
-      found.beyond ??= `a block of type ${data?.type}`;
+      found.forbidden ??= `a block of type ${data?.type}`;
       return;
     }
     noteLifetime(found, ttl, data.cache_control);
     if (data.type === 'image' || data.type === 'document') inspectMedia(found, data, ttl);
-    else if (typeof data.source === 'object' && data.source !== null) found.beyond ??= `a source of a ${data.type}`;
+    else if (typeof data.source === 'object' && data.source !== null) found.forbidden ??= `a source of a ${data.type}`;
     inspectContent(found, data.content, data.type === 'search_result' ? TEXT_KIND : RESULT_KINDS, ttl);
   }
 }
@@ -155,8 +155,8 @@ function inspectMedia(found: Found, media: z.infer<typeof block>, ttl: Set<unkno
     ...Object.keys(media).filter((key) => !MEDIA_KEYS.test(key)),
     ...Object.keys(from ?? {}).filter((key) => !SOURCE_KEYS.test(key)),
   ];
-  if (!from || !SOURCES[media.type]?.test(kind)) found.beyond ??= `a source of type ${from?.type}`;
-  if (keys.length > 0) found.beyond ??= `${keys[0]} of a ${media.type}`;
+  if (!from || !SOURCES[media.type]?.test(kind)) found.forbidden ??= `a source of type ${from?.type}`;
+  if (keys.length > 0) found.forbidden ??= `${keys[0]} of a ${media.type}`;
   if (media.type === 'image') found.images.push(from?.data);
   if (kind === 'base64 application/pdf') found.hasPdf = true;
   inspectContent(found, from?.content, /^(text|image)$/, ttl);
@@ -164,15 +164,15 @@ function inspectMedia(found: Found, media: z.infer<typeof block>, ttl: Set<unkno
 
 function noteLifetime(found: Found, ttl: Set<unknown>, control: z.infer<typeof cacheControl>): void {
   if (!control) return;
-  if (!LIFETIMES.includes(control.ttl)) found.beyond ??= `a cache lifetime of ${control.ttl}`;
+  if (!LIFETIMES.includes(control.ttl)) found.forbidden ??= `a cache lifetime of ${control.ttl}`;
   ttl.add(control.ttl ?? '5m');
 }
 
 /**
- * The worst case: no token is shorter than a byte; a PDF is read page by page, and how many it has cannot be seen from its size. What is
- * to be cached costs more, from the first byte on up to the mark.
+ * No token is shorter than a byte. How many pages a PDF has, which are counted one by one, cannot be seen from its size. What is to be
+ * cached costs more: everything from the first byte up to the mark.
  */
-function mostTokens(json: ModelCall['json'], found: Found, bytes: Record<'prefix' | 'images' | 'all', number>) {
+function worstCaseOf(json: ModelCall['json'], found: Found, bytes: Record<'prefix' | 'images' | 'all', number>) {
   const toolsTokens = json.tools?.length ? TOOLS_TOKENS : 0;
   const counted = bytes.all - bytes.images + found.images.length * IMAGE_TOKENS + toolsTokens;
   const all = found.hasPdf ? WINDOW_TOKENS : Math.min(WINDOW_TOKENS, counted);

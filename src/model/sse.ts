@@ -47,7 +47,7 @@ export function tokensOf(usage: object) {
 
 const usage = z.record(z.string(), z.unknown()).optional().catch(undefined);
 const text = z.string().catch('');
-const tapped = z.object({
+const usageEvent = z.object({
   type: text,
   message: z.object({ usage }).optional().catch(undefined),
   usage,
@@ -68,7 +68,7 @@ export function createUsageTap() {
   let line = '';
 
   function take(json: string): void {
-    const event = tapped.safeParse(parseJson(json)).data;
+    const event = usageEvent.safeParse(parseJson(json)).data;
     if (!event) return;
     const { message, delta } = event;
     // Later counts replace earlier ones, but a null says nothing.

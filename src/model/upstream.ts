@@ -7,15 +7,15 @@ import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../core/clock.js';
 import type { Backend } from '../core/config.js';
-import type { ModelCallRow } from '../core/types.js';
 import type { ModelCall, Refusal } from './request.js';
+import type { ModelCallRow } from './rows.js';
 import type { UsageTap } from './sse.js';
 
-export type HttpBackend = Extract<Backend, { kind: 'http' }>;
+type HttpBackend = Extract<Backend, { kind: 'http' }>;
 
 /** Ends the response with an error in the API's shape. Only a 502 invites the SDK to try again. */
 export function refuse(response: ServerResponse, { status, type, message }: Refusal): void {
-  // Tells an empty purse of ours from one at the provider, which answers 402 as well.
+  // The provider answers 402 as well; this code says that it is our own budget.
   const details = status === 402 ? { error_code: 'gateway_budget_exceeded' } : undefined;
   const error = { type, message, details };
   const retry = status === 502 ? {} : { 'x-should-retry': 'false' };
@@ -34,8 +34,8 @@ export interface Exchange {
   progress: Progress;
   tap: UsageTap;
   clock: Pick<Clock, 'now' | 'at'>;
-  /** How long a reply goes on when its caller has left. */
-  leftMs: number;
+  /** How long a reply is read on when its caller has left. */
+  readOnMs: number;
 }
 
 /** Answers through the back end, filling `progress`; leaves the end of a reply to its caller. Rejects when the connection broke. */
@@ -74,7 +74,7 @@ function writable(response: ServerResponse): Promise<void> {
 }
 
 /** Resolves with the head of the answer. Rejects when the server cannot be reached, or does not answer a caller that has left. */
-function send({ call, request, response, clock, leftMs }: Exchange, backend: HttpBackend): Promise<IncomingMessage> {
+function send({ call, request, response, clock, readOnMs }: Exchange, backend: HttpBackend): Promise<IncomingMessage> {
   const { apiKey, authToken } = backend;
   const url = new URL(backend.baseUrl);
   // People paste base URLs with and without /v1; the SDKs mean the one without.
@@ -86,15 +86,15 @@ function send({ call, request, response, clock, leftMs }: Exchange, backend: Htt
     'content-type': 'application/json',
     'content-length': call.bodyBytes,
     'user-agent': 'pinch',
-    // Compressed bytes could not be tapped for usage.
+    // The usage cannot be read from compressed bytes.
     'accept-encoding': 'identity',
   };
   const client = url.protocol === 'https:' ? https : http;
-  // Kept alive between calls. One that the server closed just as we took it becomes a 502, and the SDK asks again.
+  // Connections are kept between calls. When the server closes one just as it is used again, the caller gets a 502 and the SDK tries again.
   const sent = client.request(url, { method: 'POST', headers });
-  // Left alone, a reply says at its end what it cost; most are at their end soon.
+  // A reply says only at its end what it cost, so it is read on for a while after its caller left.
   response.once('close', () => {
-    const ending = clock.at(clock.now() + leftMs, () => sent.destroy());
+    const ending = clock.at(clock.now() + readOnMs, () => sent.destroy());
     sent.once('close', ending.cancel);
   });
   return new Promise((resolve, reject) => {
@@ -103,7 +103,7 @@ function send({ call, request, response, clock, leftMs }: Exchange, backend: Htt
   });
 }
 
-/** What the SDK sends for an endpoint that Pinch offers; others switch on what is not, or costs more. */
+/** Beta features that are passed on. Others would switch on what Pinch does not offer, or what costs more. */
 const BETAS = ['token-counting-2024-11-01'];
 
 /** Only what the API reads: cookies, the caller's credentials, the run's name and all other headers stay here. */

@@ -11,12 +11,12 @@ import type { Run } from '../core/types.js';
 import type { AnswerReport } from '../wire.js';
 import type { Store } from './store.js';
 
-/** What a task's run says when there is nothing to say (decide/task-text.ts tells it so). */
+/** What a task's run says when there is nothing to say (unattended.ts tells it so). */
 const SILENT = /^\s*(\[silent\])?\s*$/i;
 
 export const answerKey = (runId: number, step: number) => `${runId}:end:${step}`;
 
-/** Queues the text for the run's chat, once per step; one without words for people is none. Joins the caller's transaction. */
+/** Queues the text for the run's chat, once per step; a text without words for people is not sent. Joins the caller's transaction. */
 export function queueAnswer(store: Store, run: Run, { text, step }: AnswerReport, now: number): void {
   if (SILENT.test(text)) return;
   store.outbox.add({ key: answerKey(run.id, step), chatId: run.chatId, runId: run.id, text, now });

@@ -10,6 +10,7 @@ import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
 import type { NewOutboxRow } from '../delivery/rows.js';
 import { parseJson } from '../gateway/body.js';
 import { type Link, post, type Route, reply } from '../gateway/server.js';
+import type { TimelineEvent } from '../groups/timeline.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
 import { badRequest, findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
@@ -27,7 +28,7 @@ export interface HostApiDeps {
 
 export type HostApi = ReturnType<typeof createHostApi>;
 
-/** What is read into objects holds this process up. */
+/** Reading events into objects blocks this process, so there may be fewer bytes of them than of other bodies. */
 const MAX_EVENTS_BYTES = 256 * 1024;
 /** The longest answer in any script. */
 const MAX_ANSWER_BYTES = 1_700_000;
@@ -45,7 +46,7 @@ export function hostRoutes(api: HostApi): Route[] {
     {
       method: 'POST',
       path: '/file',
-      // What is left of a body that nobody wants is read, or else the answer would be lost.
+      // Reads the rest of a refused body: otherwise the caller would not get the answer.
       serve: async ({ link, request, response }) =>
         reply(response, 200, await api.file(link, request).finally(() => request.resume())),
     },
@@ -60,9 +61,8 @@ export function hostRoutes(api: HostApi): Route[] {
 
 export function createHostApi(deps: HostApiDeps) {
   const { store } = deps;
-  const keeping: Keeping = new Map();
+  const uploads: Uploads = new Map();
   return {
-    /** The only runs a link may speak for are leased ones of its group. */
     leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
     /** The timelines of what works in this container say that it ran into a bound, where that is worth it. */
     noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
@@ -72,7 +72,7 @@ export function createHostApi(deps: HostApiDeps) {
     events(link: Link, runId: number, body: unknown) {
       const run = ownRun(store, link, runId);
       const { events } = parse(wire.runnerEvents, body);
-      checkEvents(store.events.sizeOf(run.id), events);
+      checkEvents(store, run.id, events);
       store.transaction(() => {
         for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
       });
@@ -95,11 +95,11 @@ export function createHostApi(deps: HostApiDeps) {
       const chat = findChat(store, name);
       if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
       const message = { chatId: chat.id, text: request.text };
-      queue(deps, request, message, ['message_queued', { chat: chat.title }]);
+      queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
       return { queued: true, chat: chat.title };
     },
     ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
-    file: (link: Link, request: IncomingMessage) => queueFile(deps, keeping, link, request),
+    file: (link: Link, request: IncomingMessage) => queueFile(deps, uploads, link, request),
     async history(link: Link, body: unknown) {
       const { query, limit } = parse(wire.historyRequest, body);
       return { results: await store.messages.search(link.groupId, query, limit ?? 10) };
@@ -111,7 +111,7 @@ export function createHostApi(deps: HostApiDeps) {
       const file = deps.mediaFile(messageId, index);
       const { size } = await stat(file);
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
-      // Closes the file as well when the caller leaves in the middle, which is all the answer it then gets.
+      // A caller that leaves in the middle gets no answer; the file is closed all the same.
       await pipeline(createReadStream(file), response).catch(() => response.destroy());
     },
   };
@@ -141,23 +141,22 @@ const MAX_EVENT = { keys: 16, bytes: 8_192 };
 const MAX_TIMELINE = { rows: 5_000, bytes: 2 * 1024 * 1024 };
 const MAX_WAITING_FILE_BYTES = 200 * 1024 * 1024;
 
-type Size = { rows: number; bytes: number } | undefined;
 const tooMany = (what: string) => new PinchError('too_many', what);
 
 /** Throws `too_many` for what would fill the disk through the timeline. */
-function checkEvents(have: Size, events: wire.RunnerEvent[]): void {
+function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): void {
+  const timeline = store.events.sizeOf(runId) ?? { rows: 0, bytes: 0 };
   const sizes = events.map(({ detail }) => Buffer.byteLength(JSON.stringify(detail)));
   const isLarge = ({ detail }: wire.RunnerEvent) => Object.keys(detail).length > MAX_EVENT.keys;
   if (events.some(isLarge) || sizes.some((bytes) => bytes > MAX_EVENT.bytes))
     throw tooMany(`an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
-  const bytes = sizes.reduce((sum, size) => sum + size, have?.bytes ?? 0);
-  if ((have?.rows ?? 0) + events.length > MAX_TIMELINE.rows || bytes > MAX_TIMELINE.bytes)
+  const bytes = sizes.reduce((sum, size) => sum + size, timeline.bytes);
+  if (timeline.rows + events.length > MAX_TIMELINE.rows || bytes > MAX_TIMELINE.bytes)
     throw tooMany('the timeline of this run is full');
 }
 
 type Call = Pick<wire.SendRequest, 'runId' | 'key'>;
-type Words = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
-type Told = [event: string, detail: Record<string, unknown>];
+type Outgoing = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
 
 /** What one run may send: enough for any work, too little to flood a chat. A long text counts by about the parts it is sent in. */
 const PART_CHARS = 3_500;
@@ -179,14 +178,14 @@ function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: strin
   throw tooMany(why);
 }
 
-/** Once per key of the run; the timeline is told when it is new. */
-function queue(deps: HostApiDeps, { runId, key }: Call, words: Words, [event, detail]: Told): void {
+/** Queues a message once per key of the run, with its event. */
+function queue(deps: HostApiDeps, { runId, key }: Call, message: Outgoing, event: TimelineEvent): void {
   const { store, clock, wake } = deps;
   const now = clock.now();
-  checkSendLimit(deps, runId, `${runId}:${key}`, words.text);
+  checkSendLimit(deps, runId, `${runId}:${key}`, message.text);
   store.transaction(() => {
-    const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...words });
-    if (added) store.events.add(runId, now, event, { ...detail, key });
+    const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...message });
+    if (added) store.events.add(runId, now, ...event);
   });
   wake.emit('outbox');
 }
@@ -195,12 +194,12 @@ function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
   const { question, choices } = request;
   const { chatId } = workingRun(deps.store, link, request.runId);
   const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
-  queue(deps, request, { chatId, text }, ['asked', { question, choices: choices.join(' | ') }]);
+  queue(deps, request, { chatId, text }, ['asked', { question, choices: choices.join(' | '), key: request.key }]);
   return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
 }
 
 /** Files on their way to the disk, by key. */
-type Keeping = Map<string, { groupId: number; bytes: number }>;
+type Uploads = Map<string, { groupId: number; bytes: number }>;
 
 /** What a call of `POST /file` says about its body. Throws `bad_request` or `too_large`. */
 function readFileCall({ url = '', headers }: IncomingMessage) {
@@ -212,17 +211,17 @@ function readFileCall({ url = '', headers }: IncomingMessage) {
 }
 
 /** The bytes go straight to the disk. Throws `no_room` beyond what may wait there. */
-async function queueFile(deps: HostApiDeps, keeping: Keeping, { groupId }: Link, request: IncomingMessage) {
+async function queueFile(deps: HostApiDeps, uploads: Uploads, { groupId }: Link, request: IncomingMessage) {
   const { store, outboxFiles } = deps;
   const { bytes, path, caption: text, ...call } = readFileCall(request);
   const { chatId } = workingRun(store, { groupId }, call.runId);
   const key = `${call.runId}:${call.key}`;
-  // Its bytes may have been sent and removed: those of a second call would stay for ever.
+  // The first call's file may have been sent and removed by now: nothing would ever remove a second copy.
   if (store.outbox.has(key)) return { queued: true };
-  if (keeping.has(key)) throw tooMany('this file is being taken already');
-  keeping.set(key, { groupId, bytes });
+  if (uploads.has(key)) throw tooMany('this file is being taken already');
+  uploads.set(key, { groupId, bytes });
   try {
-    const coming = [...keeping.values()].filter((file) => file.groupId === groupId);
+    const coming = [...uploads.values()].filter((file) => file.groupId === groupId);
     const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(groupId));
     if (coming.reduce((sum, file) => sum + file.bytes, waiting) > MAX_WAITING_FILE_BYTES)
       throw new PinchError('no_room', 'too many files of this group wait to be sent; try again later');
@@ -232,10 +231,10 @@ async function queueFile(deps: HostApiDeps, keeping: Keeping, { groupId }: Link,
     });
     const fileName = path.split('/').at(-1) || 'file';
     const file = { fileName, mimeType: mimeTypeOf(fileName, start), path };
-    queue(deps, call, { chatId, text, file }, ['file_queued', { path, bytes }]);
+    queue(deps, call, { chatId, text, file }, ['file_queued', { path, bytes, key: call.key }]);
     return { queued: true };
   } finally {
-    keeping.delete(key);
+    uploads.delete(key);
     if (!store.outbox.has(key)) await outboxFiles.drop(key);
   }
 }

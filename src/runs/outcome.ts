@@ -96,7 +96,7 @@ function splitOff(store: Store, run: Run, messageIds: number[], now: number): vo
 
 /**
  * What follows when a run is given up: messages that its runner never read go on in a run of their own, and the owner and the chat are told.
- * Of a task, the scheduler tells what it means for the series. In the caller's transaction.
+ * For a run of a task the scheduler tells them, because it knows what that means for the series. In the caller's transaction.
  */
 export function recordBurial(
   { store, notifyOwner, clock }: Pick<OutcomeDeps, 'store' | 'notifyOwner' | 'clock'>,
@@ -110,9 +110,9 @@ export function recordBurial(
   // When no runner had any of them, a run of their own would end as this one did: they stay, for whoever tries it again.
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
-  const told = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
-  const sorry = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
-  if (told !== run.chatId) store.outbox.add(sorry);
+  const ownerChat = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
+  const apology = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
+  if (ownerChat !== run.chatId) store.outbox.add(apology);
 }
 
 function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, failure: Failed): void {

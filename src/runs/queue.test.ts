@@ -96,12 +96,20 @@ const start = (leaseOwner: string): Queue => {
     onSandboxDown: () => undefined,
     onRunDone: () => dropMedia(),
     promptMessages: messagesOf,
-    async buildSpec({ id, attempt, kind, session }) {
+    async buildSpec({ id, attempt, session }) {
       const limits = { maxTokens: 1, maxModelCalls: 1, wallClockMs };
-      const chat = { id: ids.chatId, channel: 'web', kind: 'direct' as const, title: 'Web' };
       const names = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC' };
       const messages = await messagesOf(id);
-      return { id, attempt, kind, session, group: { folder: 'main', isMain: true }, chat, ...names, messages, limits };
+      return {
+        id,
+        attempt,
+        session,
+        group: { folder: 'main', isMain: true },
+        chat: { title: 'Web' },
+        ...names,
+        messages,
+        limits,
+      };
     },
     notifyOwner: (key) => {
       notices.push(key);

@@ -34,7 +34,7 @@ const ABORT_GRACE_MS = 1_200;
 const OVERDUE_MS = 60_000;
 
 interface Active {
-  /** The place in the pool; to be given back whenever it comes, also when the run is over by then. */
+  /** The place in the pool. It is given back even when it comes after the run is over. */
   acquiring: Promise<Worker> | undefined;
   /** Set once the runner has its run. */
   worker: Worker | undefined;
@@ -43,15 +43,17 @@ interface Active {
   settle(end: AttemptEnd): void;
 }
 
-interface Floor extends QueueDeps {
+/** What the queue knows while it runs; a crash may lose it. */
+interface QueueState extends QueueDeps {
+  /** Runs that are being worked on, by id. */
   active: Map<number, Active>;
 }
 
 export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
-  const floor: Floor = { ...deps, active: new Map() };
-  const { store, clock, wake, active } = floor;
+  const queue: QueueState = { ...deps, active: new Map() };
+  const { store, clock, wake, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let stopped = false;
@@ -59,8 +61,8 @@ export function createQueue(deps: QueueDeps) {
   function pump(): void {
     timer?.cancel();
     if (stopped) return;
-    for (const run of claimDue(floor)) {
-      const work = workOn(floor, run).finally(() => working.delete(work));
+    for (const run of claimDue(queue)) {
+      const work = workOn(queue, run).finally(() => working.delete(work));
       working.add(work);
     }
     const due = store.runs.nextDueAt(clock.now());
@@ -70,12 +72,12 @@ export function createQueue(deps: QueueDeps) {
   return {
     /** Takes back the leases of earlier processes, then claims what is due. */
     start(): void {
-      // Killed in the middle of an emergency stop: what it did not get to is done now.
-      if (floor.stopped()) endEverything(floor);
-      releaseForeignLeases(floor);
+      // The process before this one may have been killed in the middle of an emergency stop: finish that stop now.
+      if (queue.stopped()) endEverything(queue);
+      releaseForeignLeases(queue);
       wake.on('runs', pump);
-      wake.on('steer', (runId) => void steer(floor, runId));
-      wake.on('abort', (runId) => void abort(floor, runId));
+      wake.on('steer', (runId) => void steer(queue, runId));
+      wake.on('abort', (runId) => void abort(queue, runId));
       pump();
     },
     /** Takes a runner's report; false when nobody waits for it. */
@@ -85,7 +87,7 @@ export function createQueue(deps: QueueDeps) {
     },
     /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
     cancelAll(): void {
-      endEverything(floor);
+      endEverything(queue);
       for (const entry of active.values()) entry.settle({ outcome: 'cancelled' });
     },
     /** Claims nothing more and gives running work back uncounted. The containers are the pool's to end. */
@@ -99,25 +101,25 @@ export function createQueue(deps: QueueDeps) {
 }
 
 /** Nothing that works is tried again, and nothing that runs said and nobody has read yet goes out. */
-function endEverything({ store }: Floor): void {
+function endEverything({ store }: QueueState): void {
   store.transaction(() => {
     store.runs.requestCancelAll();
     store.outbox.endOfAll('emergency stop');
   });
 }
 
-function releaseForeignLeases(floor: Floor): void {
-  const { store, clock, leaseOwner } = floor;
+function releaseForeignLeases(queue: QueueState): void {
+  const { store, clock, leaseOwner } = queue;
   const now = clock.now();
   store.transaction(() => {
     for (const run of store.runs.releaseForeignLeases(leaseOwner, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
-      if (run.state === 'dead') recordBurial(floor, run, runNotices.cutOff(run));
+      if (run.state === 'dead') recordBurial(queue, run, runNotices.cutOff(run));
     }
   });
 }
 
-function* claimDue({ store, clock, pool, leaseOwner, paused }: Floor): Generator<Run> {
+function* claimDue({ store, clock, pool, leaseOwner, paused }: QueueState): Generator<Run> {
   const now = clock.now();
   while (!paused()) {
     const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
@@ -132,8 +134,8 @@ function* claimDue({ store, clock, pool, leaseOwner, paused }: Floor): Generator
   }
 }
 
-async function workOn(floor: Floor, run: Run): Promise<void> {
-  const { store, log, wake, pool, active } = floor;
+async function workOn(queue: QueueState, run: Run): Promise<void> {
+  const { store, log, wake, pool, active } = queue;
   const over = new AbortController();
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
   const entry: Active = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
@@ -142,32 +144,32 @@ async function workOn(floor: Floor, run: Run): Promise<void> {
   });
   active.set(run.id, entry);
   wake.emit('changed');
-  void keepTyping(floor, run.chatId, over.signal);
-  // Before the first await: the claim and the place in the pool belong together.
-  void attend(floor, { run, entry, over: over.signal });
-  recordOutcome(floor, run, await ended);
+  void keepTyping(queue, run.chatId, over.signal);
+  // Takes the place in the pool before the first await, so that the next claim counts with it.
+  void attend(queue, { run, entry, over: over.signal });
+  recordOutcome(queue, run, await ended);
   over.abort();
   active.delete(run.id);
   void entry.acquiring?.then(pool.release, () => undefined);
   if (run.taskId !== null) wake.emit('ended', run.id);
   for (const event of ['outbox', 'changed', 'runs'] as const) wake.emit(event);
   if (store.runs.get(run.id)?.state !== 'done') return;
-  await floor.onRunDone(run.id).catch((error: unknown) => {
+  await queue.onRunDone(run.id).catch((error: unknown) => {
     log.warn({ runId: run.id, error: describeError(error) }, 'fetched files could not be removed');
   });
 }
 
 /** Takes the run to its group's container and watches it there. Never rejects: what goes wrong settles the attempt. */
 async function attend(
-  floor: Floor,
+  queue: QueueState,
   { run, entry, over }: { run: Run; entry: Active; over: AbortSignal },
 ): Promise<void> {
-  const { store, pool, clock, log } = floor;
+  const { store, pool, clock, log } = queue;
   try {
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
     entry.acquiring = pool.acquire(group);
-    const [worker, spec] = await Promise.all([entry.acquiring, floor.buildSpec(run, group)]);
+    const [worker, spec] = await Promise.all([entry.acquiring, queue.buildSpec(run, group)]);
     if (over.aborted) return;
     entry.worker = worker;
     entry.given = new Set(spec.messages.map((message) => message.id));
@@ -175,20 +177,20 @@ async function attend(
       const message = outOfMemory ? 'the container ran out of memory' : `the container ended: ${reason}`;
       entry.settle({ outcome: 'failed', errorClass: 'crash', message });
     });
-    // One that reads no work is of no use to anybody.
+    // A runner that does not read its work cannot do it.
     if (!worker.send({ type: 'run', run: spec })) return await pool.kill(worker);
     store.transaction(() => {
       store.runs.handOver(run.id, [...entry.given]);
       store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
     });
-    void steer(floor, run.id);
+    void steer(queue, run.id);
     await clock.sleep(spec.limits.wallClockMs + OVERDUE_MS, over);
     if (over.aborted) return;
     log.error({ runId: run.id }, 'run is overdue, its container is killed');
     await pool.kill(worker);
   } catch (error) {
     const errorClass = classify(error);
-    if (errorClass === 'sandbox') floor.onSandboxDown(error);
+    if (errorClass === 'sandbox') queue.onSandboxDown(error);
     entry.settle({ outcome: 'failed', errorClass, message: describeError(error) });
   }
 }
@@ -199,7 +201,7 @@ function classify(error: unknown): ErrorClass {
 }
 
 /** Gives a working run the messages it has not seen. What does not get through becomes the next run. */
-async function steer({ active, store, clock, log, promptMessages }: Floor, runId: number): Promise<void> {
+async function steer({ active, store, clock, log, promptMessages }: QueueState, runId: number): Promise<void> {
   const entry = active.get(runId);
   if (!entry?.worker) return;
   try {
@@ -217,7 +219,7 @@ async function steer({ active, store, clock, log, promptMessages }: Floor, runId
 }
 
 /** Asks the runner to end the run; ends the run's container when it does not within the grace time. */
-async function abort({ active, clock, pool }: Floor, runId: number): Promise<void> {
+async function abort({ active, clock, pool }: QueueState, runId: number): Promise<void> {
   const entry = active.get(runId);
   if (!entry) return;
   const { worker } = entry;
@@ -227,7 +229,7 @@ async function abort({ active, clock, pool }: Floor, runId: number): Promise<voi
   if (worker) await pool.kill(worker);
 }
 
-async function keepTyping({ typing, clock }: Floor, chatId: number, over: AbortSignal): Promise<void> {
+async function keepTyping({ typing, clock }: QueueState, chatId: number, over: AbortSignal): Promise<void> {
   while (!over.aborted) {
     typing(chatId);
     await clock.sleep(TYPING_MS, over);

@@ -1,7 +1,7 @@
 // What a failed attempt leads to, by error class: wait and try again, park the group, or give up. Pure.
 import type { ErrorClass } from '../wire.js';
 
-export type FailureDecision =
+type FailureDecision =
   | { kind: 'retry'; delayMs: number; counted: boolean }
   /** All runs of the group wait; a person has to act (or the day has to end). The attempt is refunded. */
   | { kind: 'park'; delayMs: number }
@@ -13,7 +13,7 @@ export type FailureDecision =
  */
 const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
   invalid_request: 2,
-  // A script's own word is final.
+  // A check script that failed is not tried again.
   check: 1,
   timeout: 2,
   // A full disk or a missing image also ends here: give the owner ten minutes.

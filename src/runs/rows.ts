@@ -1,15 +1,15 @@
 // The run queue: enqueue, claim under a lease, finish, fail, cancel. State changes only; what to do next is the caller's.
 // A claim counts the attempt; everything after it is guarded by lease owner and attempt, so a worker that lost its
 // lease changes nothing.
-
-import type { Statements } from '../core/statements.js';
-import { type Run, type RunState, runRow } from '../core/types.js';
+import { z } from 'zod';
+import { json, type Statements } from '../core/statements.js';
+import { type Run, runRow, runState } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
- * A run during which the host died this often in a row may be what kills it. From the third time on it waits ever longer, so that neither it
- * can end the host again and again, nor an hour in which the host dies for other reasons can end it.
+ * A run may be what kills the host: it is given up when the host died so often in a row while a runner had it. From the third time on it waits
+ * longer each time. So it cannot kill the host in a loop, and is not given up when the host dies often within an hour for other reasons.
  */
 const MAX_CUT_OFFS = 12;
 const CUT_OFFS_AT_ONCE = 2;
@@ -22,13 +22,7 @@ export interface LeaseRef {
   attempt: number;
 }
 
-export interface NewRun {
-  key: string;
-  kind: Run['kind'];
-  groupId: number;
-  chatId: number;
-  session: string;
-  runAt: number;
+interface NewRun extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'session' | 'runAt'> {
   now: number;
   taskId?: number | null;
   input?: TaskRunInput | null | undefined;
@@ -44,21 +38,20 @@ export function createRuns(statements: Statements) {
   };
 }
 
-function createEnqueue({ run, value, values, count }: Statements) {
-  const enqueue = value<[row: NewRun], number>(
+function createEnqueue({ rows, run, values, count, named }: Statements) {
+  const enqueue = named.value<[row: NewRun], number>(
     `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
      VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
      ON CONFLICT (key) DO NOTHING RETURNING id`,
   );
-  const input = value<[id: number], string | null>('SELECT input FROM runs WHERE id = ?1');
+  const inputOf = rows(z.object({ input: json(taskRunInput).nullable() })).get<[id: number]>(
+    'SELECT input FROM runs WHERE id = ?1',
+  );
   return {
     /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
     enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
     /** What a run that nobody asked for just now works with. */
-    input(id: number): TaskRunInput | undefined {
-      const text = input(id);
-      return text ? taskRunInput.parse(JSON.parse(text)) : undefined;
-    },
+    input: (id: number): TaskRunInput | undefined => inputOf(id)?.input ?? undefined,
     /** Gives the run every message of the chat up to `upTo` that no run carries yet; returns how many. */
     attachMessages: count<[runId: number, chatId: number, upTo: number]>(
       `INSERT INTO run_messages (run_id, message_id)
@@ -89,13 +82,13 @@ function createEnqueue({ run, value, values, count }: Statements) {
   };
 }
 
-function createClaim({ get }: Statements) {
+function createClaim({ named }: Statements) {
   return {
     /**
      * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run
      * at a time once its waiting time is over: the try that finds out whether it is well again.
      */
-    claim: get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }], Run>(
+    claim: named.rows(runRow).get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }]>(
       `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, lease_expires_at = @now + @leaseMs,
          started_at = @now
        WHERE id = (
@@ -107,18 +100,19 @@ function createClaim({ get }: Statements) {
              AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
          ORDER BY r.run_at, r.id LIMIT 1)
        RETURNING *`,
-      runRow,
     ),
   };
 }
 
-function createLeases({ run, all }: Statements) {
+function createLeases({ run, rows, named }: Statements) {
   const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
-  const end = run<[LeaseRef & { state: RunState; now: number; errorClass: ErrorClass | null; error: string | null }]>(
+  const end = named.run<
+    [LeaseRef & { state: Run['state']; now: number; errorClass: ErrorClass | null; error: string | null }]
+  >(
     `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, lease_expires_at = NULL,
        error_class = @errorClass, error = @error ${mine}`,
   );
-  const giveBack = run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
+  const giveBack = named.run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
     `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, cut_offs = 0, lease_owner = NULL,
        lease_expires_at = NULL, error_class = @errorClass, error = @error ${mine}`,
   );
@@ -149,13 +143,12 @@ function createLeases({ run, all }: Statements) {
      * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no
      * runner had the run does not count; one during which the host died too often in a row is dead.
      */
-    releaseForeignLeases: all<[owner: string, now: number], Run>(
+    releaseForeignLeases: rows(runRow).all<[owner: string, now: number]>(
       `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2 + ${pauseMs},
          attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
          state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
          finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
        WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
-      runRow,
     ),
   };
 }
@@ -188,8 +181,8 @@ function createCancel({ run, values, count }: Statements) {
   };
 }
 
-function createRunQueries({ get, all, value, values }: Statements) {
-  const active = get<[session: string], { working: number; waiting: number }>(
+function createRunQueries({ rows, value, values }: Statements) {
+  const active = rows(z.object({ working: z.number(), waiting: z.number() })).get<[session: string]>(
     `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
      FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
   );
@@ -197,28 +190,27 @@ function createRunQueries({ get, all, value, values }: Statements) {
     `SELECT min(max(r.run_at, coalesce(g.parked_until, 0))) FROM runs r JOIN groups g ON g.id = r.group_id
      WHERE r.state = 'ready' AND max(r.run_at, coalesce(g.parked_until, 0)) > ?1`,
   );
-  const counts = all<[], { state: RunState; n: number }>('SELECT state, count(*) AS n FROM runs GROUP BY state');
+  const counts = rows(z.object({ state: runState, n: z.number() })).all<[]>(
+    'SELECT state, count(*) AS n FROM runs GROUP BY state',
+  );
   return {
-    get: get<[id: number], Run>('SELECT * FROM runs WHERE id = ?1', runRow),
+    get: rows(runRow).get<[id: number]>('SELECT * FROM runs WHERE id = ?1'),
     /** Newest first. */
-    list: all<[state: RunState | null, limit: number], Run>(
+    list: rows(runRow).all<[state: Run['state'] | null, limit: number]>(
       'SELECT * FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
-      runRow,
     ),
     leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
-    openMessageRun: get<[session: string], Run>(
+    openMessageRun: rows(runRow).get<[session: string]>(
       `SELECT * FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
          AND cancel_requested = 0 ORDER BY id LIMIT 1`,
-      runRow,
     ),
-    activeOfSession: (session: string): { working: number; waiting: number } =>
-      active(session) ?? { working: 0, waiting: 0 },
+    activeOfSession: (session: string) => active(session) ?? { working: 0, waiting: 0 },
     groupsWithDueRuns: values<[now: number], number>(
       `SELECT DISTINCT group_id FROM runs WHERE state = 'ready' AND run_at <= ?1`,
     ),
     /** When the next run that is not due yet becomes due; undefined when there is none. */
     nextDueAt: (now: number): number | undefined => next(now) ?? undefined,
-    counts: (): Partial<Record<RunState, number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
+    counts: (): Partial<Record<Run['state'], number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
   };
 }

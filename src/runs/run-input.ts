@@ -1,7 +1,6 @@
-// What a run works with that nobody asked for just now: a task's slot, a hook's delivery, a new file.
+// What a run works with that nobody asked for just now (a task's slot, a hook's delivery, a new file), as it was when it was due.
 import { z } from 'zod';
 
-/** What a run of a task works with, as it was when the slot was due. */
 export const taskRunInput = z.object({
   /** Names the run where the time of its slot does not: a delivery, a file. */
   key: z.string().optional(),

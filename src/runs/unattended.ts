@@ -9,7 +9,6 @@ export const MAX_TITLE_CHARS = 80;
 export const taskName = ({ id, title }: { id: number; title: string }): string =>
   `Task ${id} (${shownLine(title, MAX_TITLE_CHARS)})`;
 
-/** What a run that nobody asked for just now is told before its prompt. */
 export function unattendedNote(input: TaskRunInput, timeZone: string): string {
   const { taskId, title, slotAt, late, missed } = input;
   const planned = timeText(slotAt, input.timeZone ?? timeZone);

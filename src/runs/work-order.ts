@@ -43,7 +43,7 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
   }
 
   async function fetchMissing({ id, chatId, media }: StoredMessage): Promise<StoredMedia[]> {
-    // By row and file: what a crash cut off is done again, and a replay finds that the copies of the finished run are gone.
+    // A row that says `fetched` is not enough: the copies of a finished run are removed, and a replay needs them again.
     const atHand = (item: StoredMedia, at: number) => item.error || (item.fetched && existsSync(mediaFile(id, at)));
     if (media.every(atHand)) return media;
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -71,10 +71,9 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
       return {
         id: run.id,
         attempt: run.attempt,
-        kind: run.kind,
         session: run.session,
         group: { folder: group.folder, isMain: group.isMain },
-        chat: { id: chat.id, channel: chat.channel, kind: chat.kind, title: chat.title },
+        chat: { title: chat.title },
         assistantName: config.assistantName,
         model: group.model ?? config.model,
         timeZone: config.timeZone,
@@ -91,14 +90,14 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
   };
 }
 
-/** Not a row: nobody wrote it, and it is no part of the chat. Its id is the run's, as no message has it. */
+/** Not a row, because nobody wrote it in the chat. Its id is minus the run's, which no message has. */
 function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrusted }: TaskRunInput): PromptMessage {
   return { id: -id, sender: `Task ${taskId}`, role: 'task', sentAt, text, media: [], ...(untrusted && { untrusted }) };
 }
 
 function toPromptMessage(store: Store, row: StoredMessage, media: StoredMedia[]): PromptMessage {
   const { id, senderName: sender, senderId, role, mayAsk, sentAt, text, edited, forwarded } = row;
-  // Not the whole row: how the channel names the file is nobody's business inside.
+  // The channel's own handle of a file stays on the host.
   const files = media.map(({ ref: _, fetched: __, ...file }, index) => ({ ...file, index }));
   const who = { sender, mayAsk, ...(senderId !== null && { senderId }), ...(role && { role }) };
   return { id, ...who, sentAt, text, edited, forwarded, replyTo: quoteOf(store, row), media: files };

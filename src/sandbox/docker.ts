@@ -79,7 +79,7 @@ function throwUnavailable(error: unknown): never {
 }
 
 /** Every line is a wall: see docs/security.md for what each one stops. */
-export function containerOptions(
+function containerOptions(
   deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user'>,
   spec: SandboxSpec,
 ): Docker.ContainerCreateOptions & { name: string } {
@@ -133,7 +133,7 @@ async function startContainer(
 ): Promise<SandboxInstance> {
   const { engine, clock, held } = host;
   const options = containerOptions(host, spec);
-  // By name: a create whose answer never came may have made it all the same.
+  // By name, not by id: the engine may have created it although its answer never came.
   const container = engine.getContainer(options.name);
   held.add(options.name);
   let io: Attachment | undefined;
@@ -157,7 +157,7 @@ async function startContainer(
   } catch (error) {
     const failure = startError(host, spec, error);
     const removal = remove();
-    // An engine that hangs would hang here once more.
+    // An engine that does not answer would not answer here either.
     if (failure.code !== 'sandbox_unavailable') await settled(removal, clock, REMOVE_WAIT_MS);
     held.delete(options.name);
     throw failure;

@@ -1,7 +1,7 @@
 // Cuts a byte stream into frames: a header of fixed size, which says how many bytes follow. Docker's attach stream and HTTP/2 are
 // made of such; what is in a frame is the caller's business.
 
-export interface FrameFormat {
+interface FrameFormat {
   headerBytes: number;
   /** Bytes after the header, read from a buffer that begins with it. */
   payloadBytes(header: Buffer): number;

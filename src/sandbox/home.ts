@@ -10,7 +10,7 @@ import { createEntry, type Folder, inFolder, listFolder, openEntry } from '../co
 import type { Group } from '../core/types.js';
 import type { Mount, SandboxSpec } from './sandbox.js';
 
-/** How much of a folder is looked at: one that holds more is no reason to stand still. */
+/** Entries of a folder that are looked at, at most: a huge folder must not block the process. */
 const MAX_ENTRIES = 10_000;
 /** What a mode grants to anybody but the owner. */
 const OTHERS = 0o077;
@@ -38,7 +38,7 @@ export function prepareHome(config: Config): void {
 /**
  * Takes from other users of the machine what an older version, a copy or a service manager left open to them: groups/ itself, and data/ with all
  * of it but what containers own. Behind a closed groups/ a set-user-id program made in a container is out of reach too (a bind mount cannot be
- * `nosuid`). Returns what could not be closed. For the time before any database is open: see safe-files.ts on locks.
+ * `nosuid`). Returns what could not be closed. For the time before any database is open: see core/files.ts on locks.
  */
 export function closeToOthers({ home, dataDir, groupsDir }: Config): string[] {
   const left: string[] = [];

@@ -4,7 +4,7 @@ import { describeError, PinchError } from '../core/errors.js';
 import { type HostLinkDeps, openHostLink } from './link.js';
 import type { SandboxExit, SandboxInstance } from './sandbox.js';
 
-export interface Runner extends Omit<HostLinkDeps, 'helloTimeoutMs'> {
+interface Runner extends Omit<HostLinkDeps, 'helloTimeoutMs'> {
   id: string;
   /** Its own end; never rejects. Without an exit code it may live on somewhere. */
   exit: Promise<SandboxExit>;

@@ -31,7 +31,7 @@ const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
 /** Resolves when the runner has answered the hello. Throws PinchError `link_failed`; the caller then kills the container. */
 export async function openHostLink(deps: HostLinkDeps): Promise<HostLink> {
   const { stdin, stdout } = deps;
-  // Whatever else listens comes and goes; an error in between must not end this process.
+  // Other listeners come and go; an error while there is none must not end this process.
   stdout.on('error', () => stdout.destroy());
   stdin.on('error', () => stdout.destroy()).on('close', () => stdout.destroy());
   const hello = `${JSON.stringify({ hello: randomUUID() })}\n`;
@@ -68,8 +68,8 @@ async function dropUntilHello({ stdout, clock, helloTimeoutMs }: HostLinkDeps, h
 
 function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
   let reason: string | undefined;
-  const deaf = () => end('the link broke: the runner did not speak HTTP/2');
-  const duplex = joined(stdout, stdin, { onGoaway: deaf, afterRead: () => session.destroyed && deaf() });
+  const endBroken = () => end('the link broke: the runner did not speak HTTP/2');
+  const duplex = joined(stdout, stdin, { onGoaway: endBroken, afterRead: () => session.destroyed && endBroken() });
   const session = http2.performServerHandshake(duplex, {
     maxSessionMemory: 64,
     maxHeaderListPairs: 16,
@@ -80,11 +80,11 @@ function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
       enablePush: false,
     },
   });
-  /** Waits for nothing: a session that is destroyed says so when the last it wrote is gone, and a frozen runner never takes that. */
+  /** Does not wait for the session to close: it does so only when its last bytes were read, which a frozen runner never does. */
   function end(why: string): void {
     reason ??= why;
     session.destroy();
-    // What the session still had to say is on its way by then.
+    // By then the session has written its last frames.
     setImmediate(() => duplex.destroy());
   }
   const close = () => end('the link was closed');
@@ -104,9 +104,9 @@ function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
 }
 
 interface LinkWatch {
-  /** Our session gave the other side up. Node does not say so: after a protocol error it sends GOAWAY and stays open, deaf. */
+  /** Our session gave up the other side: after a protocol error Node sends GOAWAY and reads no more, but emits nothing. */
   onGoaway(): void;
-  /** The session has had what came in. */
+  /** The session was given a piece of the input. */
   afterRead(): void;
 }
 
@@ -114,7 +114,7 @@ interface LinkWatch {
 function joined(input: Readable, output: Writable, { onGoaway, afterRead }: LinkWatch): Duplex {
   const http2Frames = { headerBytes: 9, payloadBytes: (header: Buffer) => header.readUIntBE(0, 3) };
   const watch = createFrameReader(http2Frames, (frame) => {
-    // Not inside the session's own write.
+    // Later, because the session is in the middle of writing this frame.
     if (frame[3] === GOAWAY) setImmediate(onGoaway);
   });
   const duplex = new Duplex({
@@ -147,7 +147,7 @@ function acceptStream(
   onConnection: (connection: Duplex) => void,
 ): void {
   stream.on('error', () => stream.destroy());
-  // Reset in the same breath as it was opened: the event comes after the end, and an answer would throw.
+  // A stream that is reset as soon as it is opened is over when this event comes; an answer would throw.
   if (stream.destroyed || stream.closed) return;
   if (headers[':method'] !== 'POST') return stream.close(NGHTTP2_REFUSED_STREAM);
   copyPieces(stream);

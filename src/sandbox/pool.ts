@@ -31,7 +31,8 @@ export interface PoolDeps {
   onFree(): void;
 }
 
-interface Slot {
+/** A group's place in the pool, with its container. */
+interface Place {
   group: Group;
   runs: number;
   idleSince: number;
@@ -40,12 +41,12 @@ interface Slot {
   instance: SandboxInstance | undefined;
 }
 
-interface State {
+interface PoolState {
   deps: PoolDeps;
   /** By group id. What is being stopped is no longer here: it takes no run. */
-  slots: Map<number, Slot>;
+  places: Map<number, Place>;
   /** Taken out, but something of it may still be there. */
-  ending: Set<Slot>;
+  ending: Set<Place>;
   stopping: Set<Promise<void>>;
   closing: boolean;
 }
@@ -60,45 +61,45 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 export type Pool = ReturnType<typeof createPool>;
 
 export function createPool(deps: PoolDeps) {
-  const pool: State = { deps, slots: new Map(), ending: new Set(), stopping: new Set(), closing: false };
-  const { slots } = pool;
-  const slotOf = (worker: Worker) => [...slots.values()].find(({ instance }) => instance?.id === worker.containerId);
+  const pool: PoolState = { deps, places: new Map(), ending: new Set(), stopping: new Set(), closing: false };
+  const { places } = pool;
+  const placeOf = (worker: Worker) => [...places.values()].find(({ instance }) => instance?.id === worker.containerId);
   return {
     canHost(groupId: number): boolean {
       if (pool.closing) return false;
-      const slot = slots.get(groupId);
-      if (slot) return slot.runs < MAX_RUNS_PER_GROUP;
-      return slots.size < deps.maxContainers || longestIdle(pool) !== undefined;
+      const place = places.get(groupId);
+      if (place) return place.runs < MAX_RUNS_PER_GROUP;
+      return places.size < deps.maxContainers || longestIdle(pool) !== undefined;
     },
     /**
      * Counts a run in at once (before the first await, so that `canHost` is true to the limit) and starts the container when there
      * is none. Throws PinchError of the sandbox. Pair with `release`.
      */
     acquire(group: Group): Promise<Worker> {
-      const slot = slots.get(group.id) ?? openSlot(pool, group);
-      slot.runs += 1;
-      slot.idleTimer?.cancel();
-      return slot.starting;
+      const place = places.get(group.id) ?? openPlace(pool, group);
+      place.runs += 1;
+      place.idleTimer?.cancel();
+      return place.starting;
     },
     /** Counts a run out; the container stays warm. */
     release(worker: Worker): void {
-      const slot = slotOf(worker);
-      if (!slot) return;
-      slot.runs -= 1;
-      slot.idleSince = deps.clock.now();
-      if (slot.runs === 0)
-        slot.idleTimer = deps.clock.at(slot.idleSince + deps.idleMs, () => void stopSlot(pool, slot, 'idle'));
+      const place = placeOf(worker);
+      if (!place) return;
+      place.runs -= 1;
+      place.idleSince = deps.clock.now();
+      if (place.runs === 0)
+        place.idleTimer = deps.clock.at(place.idleSince + deps.idleMs, () => void stopPlace(pool, place, 'idle'));
       deps.onFree();
     },
     /** Ends the container of a worker at once; its runs see `closed`, the next run of its group gets a new one. */
     async kill(worker: Worker): Promise<void> {
-      const slot = slotOf(worker);
-      if (slot) await stopSlot(pool, slot, 'killed', 0);
+      const place = placeOf(worker);
+      if (place) await stopPlace(pool, place, 'killed', 0);
     },
     /** Ends every container and starts no new one until `reopen`. */
     async stopAll(why: string): Promise<void> {
       pool.closing = true;
-      for (const slot of slots.values()) void stopSlot(pool, slot, why);
+      for (const place of places.values()) void stopPlace(pool, place, why);
       await Promise.all(pool.stopping);
     },
     reopen: (): void => {
@@ -106,40 +107,40 @@ export function createPool(deps: PoolDeps) {
     },
     /** Also those that are being removed, or that the engine cannot remove. */
     containers: () => [
-      ...[...slots.values()].map((slot) => describe(slot, slot.instance ? 'running' : 'starting')),
-      ...[...pool.ending].map((slot) => describe(slot, 'ending')),
+      ...[...places.values()].map((place) => describe(place, place.instance ? 'running' : 'starting')),
+      ...[...pool.ending].map((place) => describe(place, 'ending')),
     ],
   };
 }
 
 type ContainerState = 'starting' | 'running' | 'ending';
 
-function describe({ group, instance, runs }: Slot, state: ContainerState) {
+function describe({ group, instance, runs }: Place, state: ContainerState) {
   return { group: group.folder, id: instance?.id ?? null, runs, state };
 }
 
-function longestIdle({ slots }: State): Slot | undefined {
-  return [...slots.values()].filter((slot) => slot.runs === 0).sort((a, b) => a.idleSince - b.idleSince)[0];
+function longestIdle({ places }: PoolState): Place | undefined {
+  return [...places.values()].filter((place) => place.runs === 0).sort((a, b) => a.idleSince - b.idleSince)[0];
 }
 
-function openSlot(pool: State, group: Group): Slot {
-  const { deps, slots } = pool;
-  const evicted = slots.size >= deps.maxContainers ? longestIdle(pool) : undefined;
-  const room = evicted ? stopSlot(pool, evicted, 'another group waits') : Promise.resolve();
-  const slot: Slot = {
+function openPlace(pool: PoolState, group: Group): Place {
+  const { deps, places } = pool;
+  const evicted = places.size >= deps.maxContainers ? longestIdle(pool) : undefined;
+  const room = evicted ? stopPlace(pool, evicted, 'another group waits') : Promise.resolve();
+  const place: Place = {
     group,
     runs: 0,
     idleSince: deps.clock.now(),
     idleTimer: undefined,
-    starting: room.then(() => startWorker(pool, slot)),
+    starting: room.then(() => startWorker(pool, place)),
     instance: undefined,
   };
-  slot.starting.catch(() => drop(pool, slot));
-  slots.set(group.id, slot);
-  return slot;
+  place.starting.catch(() => drop(pool, place));
+  places.set(group.id, place);
+  return place;
 }
 
-async function startWorker(pool: State, slot: Slot): Promise<Worker> {
+async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
   const { sandbox, gateway, clock, specFor } = pool.deps;
   let onWork: (response: ServerResponse) => void = () => undefined;
   const asked = new Promise<ServerResponse>((resolve) => {
@@ -149,10 +150,10 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
       onWork = (another) => void another.destroy();
     };
   });
-  const link = { groupId: slot.group.id, onWork: (response: ServerResponse) => onWork(response) };
-  const instance = await sandbox.start(specFor(slot.group), (connection) => gateway.connect(link, connection));
-  slot.instance = instance;
-  void instance.closed.then(() => drop(pool, slot));
+  const link = { groupId: place.group.id, onWork: (response: ServerResponse) => onWork(response) };
+  const instance = await sandbox.start(specFor(place.group), (connection) => gateway.connect(link, connection));
+  place.instance = instance;
+  void instance.closed.then(() => drop(pool, place));
   const ended = instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`);
   const first = (await settled(Promise.race([asked, ended]), clock, WORK_TIMEOUT_MS)) ?? 'did not ask for work in time';
   if (typeof first === 'string') {
@@ -164,7 +165,7 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   const send = (line: WorkLine): boolean => {
     if (first.destroyed || first.writableEnded) return false;
     if (first.writableLength > MAX_UNREAD_BYTES) {
-      void stopSlot(pool, slot, 'it does not read its work', 0);
+      void stopPlace(pool, place, 'it does not read its work', 0);
       return false;
     }
     first.write(`${JSON.stringify(line)}\n`);
@@ -173,32 +174,32 @@ async function startWorker(pool: State, slot: Slot): Promise<Worker> {
   return { containerId: instance.id, closed: instance.closed, send };
 }
 
-/** Takes the slot out: it gets no run any more. Harmless twice. */
-function forget({ slots, ending }: State, slot: Slot): void {
-  slot.idleTimer?.cancel();
-  if (slots.get(slot.group.id) !== slot) return;
-  slots.delete(slot.group.id);
-  ending.add(slot);
-  const started = slot.starting.catch(() => undefined);
-  void started.then(() => slot.instance?.gone).then(() => ending.delete(slot));
+/** Takes the place out of the pool: it gets no more runs. Harmless twice. */
+function forget({ places, ending }: PoolState, place: Place): void {
+  place.idleTimer?.cancel();
+  if (places.get(place.group.id) !== place) return;
+  places.delete(place.group.id);
+  ending.add(place);
+  const started = place.starting.catch(() => undefined);
+  void started.then(() => place.instance?.gone).then(() => ending.delete(place));
 }
 
-function drop(pool: State, slot: Slot): void {
-  forget(pool, slot);
+function drop(pool: PoolState, place: Place): void {
+  forget(pool, place);
   pool.deps.onFree();
 }
 
 /** Resolves when the container is gone, also one that is still starting. Never rejects. */
-function stopSlot(pool: State, slot: Slot, why: string, graceMs = STOP_GRACE_MS): Promise<void> {
-  forget(pool, slot);
-  pool.deps.log.info({ group: slot.group.folder, why }, 'container stopping');
-  const stopped = stopInstance(slot, graceMs).finally(() => pool.stopping.delete(stopped));
+function stopPlace(pool: PoolState, place: Place, why: string, graceMs = STOP_GRACE_MS): Promise<void> {
+  forget(pool, place);
+  pool.deps.log.info({ group: place.group.folder, why }, 'container stopping');
+  const stopped = stopInstance(place, graceMs).finally(() => pool.stopping.delete(stopped));
   pool.stopping.add(stopped);
   return stopped;
 }
 
-async function stopInstance(slot: Slot, graceMs: number): Promise<void> {
+async function stopInstance(place: Place, graceMs: number): Promise<void> {
   // One that waits for its runner can be ended at once; before that there is nothing to end yet.
-  if (!slot.instance) await slot.starting.catch(() => undefined);
-  await slot.instance?.stop(graceMs);
+  if (!place.instance) await place.starting.catch(() => undefined);
+  await place.instance?.stop(graceMs);
 }

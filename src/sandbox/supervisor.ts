@@ -10,7 +10,7 @@ export interface SupervisorDeps extends LoopDeps {
 
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 15_000;
-/** Short hiccups (an engine update) are nobody's business. */
+/** The owner is not told about a shorter outage, e.g. an update of the engine. */
 const NOTICE_AFTER_MS = 60_000;
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
@@ -25,7 +25,7 @@ export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: Sup
       if (over.signal.aborted) return;
       try {
         await sandbox.ping();
-        // What an engine restart left of our containers is dead weight: their links are gone. Before any new one starts.
+        // Containers that survived a restart of the engine have lost their links. They are removed before any new one starts.
         await sandbox.reap();
         down = undefined;
       } catch (error) {

@@ -7,7 +7,7 @@ import { parse, readBody, refuse } from '../core/http.js';
 import { findChat } from '../runs/calls.js';
 import { taskChange, taskInput } from '../wire.js';
 import { type Hooks, MAX_HOOK_BYTES } from './hooks.js';
-import type { Task } from './row-shapes.js';
+import type { Task } from './rows.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 

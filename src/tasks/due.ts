@@ -1,4 +1,6 @@
 // What becomes of a task's slots: which of those that are due are worked on, which were missed, and whether one may start now. Pure.
+import type { TaskRunInput } from '../runs/run-input.js';
+import type { Task } from './rows.js';
 import { lastSlots, nextSlot, type Schedule } from './schedule.js';
 
 /** A start-up or a busy second is no delay anybody would speak of. */
@@ -73,6 +75,14 @@ function graceMs(schedule: Schedule, slot: number): number {
   if (schedule.kind === 'once') return ONCE_GRACE_MS;
   const period = (nextSlot(schedule, slot) ?? slot + 2 * MAX_GRACE_MS) - slot;
   return Math.min(Math.max(period / 2, MIN_GRACE_MS), MAX_GRACE_MS);
+}
+
+/** The input of a slot that is on time. */
+export function inputOf(task: Task, slotAt: number): TaskRunInput {
+  const { id: taskId, title, prompt, starts } = task;
+  const { check, attempts, timeoutMs } = task.options;
+  const timeZone = 'timeZone' in starts ? starts.timeZone : undefined;
+  return { taskId, title, prompt, slotAt, late: false, missed: 0, timeZone, check, attempts, timeoutMs };
 }
 
 export interface Gate {

@@ -6,7 +6,7 @@ import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { type Folder, inFolder, listFolder, statEntry } from '../core/files.js';
 import { handOver } from '../sandbox/home.js';
-import type { Task } from './row-shapes.js';
+import type { Task } from './rows.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 

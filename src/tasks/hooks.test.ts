@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import type { Task } from './row-shapes.js';
+import type { Task } from './rows.js';
 
 let home: DashboardFixture;
 let task: Task;

@@ -2,7 +2,7 @@
 
 import { PinchError } from '../core/errors.js';
 import type { TaskChange } from '../wire.js';
-import type { Starts, Task, TaskOptions } from './row-shapes.js';
+import type { Starts, Task, TaskOptions } from './rows.js';
 import { parseDuration } from './schedule.js';
 import type { Store } from './store.js';
 

@@ -1,59 +1,127 @@
 // Tasks and their slots: what is due, what became of each slot. State changes only; what to do next is the scheduler's.
+import { z } from 'zod';
+import { json, type Statements } from '../core/statements.js';
+import { taskRunInput } from '../runs/run-input.js';
+import { type Schedule, schedule } from './schedule.js';
 
-import type { Statements } from '../core/statements.js';
-import type { TaskRunInput } from '../runs/run-input.js';
-import { type Slot, type SlotView, slotRow, slotView, type Task, taskRow } from './row-shapes.js';
+/** What starts a task: a time, a request to its hook, or a file in the group's inbox. */
+const starts = z.discriminatedUnion('kind', [
+  ...schedule.options,
+  /** `signed`: only calls that are signed with their time. */
+  z.object({ kind: z.literal('hook'), signed: z.literal(true).optional() }),
+  /** `pattern`: a glob over file names. */
+  z.object({ kind: z.literal('files'), pattern: z.string() }),
+]);
+export type Starts = z.infer<typeof starts>;
 
-export type NewTask = Omit<Task, 'id' | 'state' | 'failures' | 'createdAt'> & { now: number };
+/** A clock starts the task, not somebody else. */
+export const isTimed = (starts: Starts): starts is Schedule => starts.kind !== 'hook' && starts.kind !== 'files';
 
-export interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'> {
+const options = z.object({
+  check: z.string().optional(),
+  context: z.enum(['chat', 'fresh']),
+  misfire: z.enum(['latest', 'skip', 'all']),
+  overlap: z.enum(['skip', 'queue']),
+  /** Tries of one run; the error's class decides when it is not given. */
+  attempts: z.number().optional(),
+  timeoutMs: z.number().optional(),
+  jitterMs: z.number(),
+  after: z.array(z.number()),
+  /** Slots are skipped once the task has cost so much today. */
+  budgetMicroUsd: z.number().optional(),
+});
+export type TaskOptions = z.infer<typeof options>;
+
+const taskRow = z.object({
+  id: z.number(),
+  /** Names what made it; the heartbeat of a group is `heartbeat:<group>`. */
+  key: z.string(),
+  groupId: z.number(),
+  /** Where results go. */
+  chatId: z.number(),
+  title: z.string(),
+  prompt: z.string(),
+  starts: json(starts),
+  options: json(options),
+  state: z.enum(['active', 'paused', 'done', 'cancelled']),
+  /** Slots that failed in a row. */
+  failures: z.number(),
+  nextAt: z.number().nullable(),
+  /** Of a hook. */
+  secret: z.string().nullable(),
+  createdAt: z.number(),
+});
+export type Task = z.infer<typeof taskRow>;
+
+const slotRow = z.object({
+  taskId: z.number(),
+  slotAt: z.number(),
+  state: z.enum(['waiting', 'running', 'done', 'failed', 'cancelled', 'missed', 'skipped', 'blocked']),
+  runId: z.number().nullable(),
+  /** Slots of the same fate in a row share a row; `slotAt` is the last of them. */
+  count: z.number(),
+  detail: z.string(),
+  /** Kept until its run is enqueued. */
+  input: json(taskRunInput).nullable(),
+  createdAt: z.number(),
+  endedAt: z.number().nullable(),
+});
+export type Slot = z.infer<typeof slotRow>;
+
+/** With the state of its run and of what the run sent: work and delivery are two things. */
+const slotView = slotRow.omit({ input: true }).extend({
+  runState: z.string().nullable(),
+  delivery: z.enum(['queued', 'sent', 'dead']).nullable(),
+});
+export type SlotView = z.infer<typeof slotView>;
+
+const endedSlot = slotRow
+  .pick({ taskId: true, slotAt: true })
+  .extend({ runState: z.string(), error: z.string().nullable() });
+
+type NewTask = Omit<Task, 'id' | 'state' | 'failures' | 'createdAt'> & { now: number };
+
+interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'>, Partial<Pick<Slot, 'count' | 'detail' | 'input'>> {
   now: number;
-  count?: number;
-  detail?: string;
   runId?: number | null | undefined;
-  input?: TaskRunInput | null;
 }
 
 export function createTasks(statements: Statements) {
-  const { get, all, run, value } = statements;
+  const { rows, run, value, named } = statements;
   return {
     ...createSlots(statements),
     ...createSlotChanges(statements),
     /** Returns the new task, or undefined when the key exists. */
-    add: get<[task: NewTask], Task>(
+    add: named.rows(taskRow).get<[task: NewTask]>(
       `INSERT INTO tasks (key, group_id, chat_id, title, prompt, starts, options, next_at, secret, created_at)
        VALUES (@key, @groupId, @chatId, @title, @prompt, @starts, @options, @nextAt, @secret, @now)
        ON CONFLICT (key) DO NOTHING RETURNING *`,
-      taskRow,
     ),
-    get: get<[id: number], Task>('SELECT * FROM tasks WHERE id = ?1', taskRow),
+    get: rows(taskRow).get<[id: number]>('SELECT * FROM tasks WHERE id = ?1'),
     /** How many there ever were. */
     count: value<[], number>('SELECT count(*) FROM tasks'),
-    byKey: get<[key: string], Task>('SELECT * FROM tasks WHERE key = ?1', taskRow),
+    byKey: rows(taskRow).get<[key: string]>('SELECT * FROM tasks WHERE key = ?1'),
     /** Those that are not over, of one group or of all. */
-    open: all<[groupId: number | null], Task>(
+    open: rows(taskRow).all<[groupId: number | null]>(
       `SELECT * FROM tasks WHERE state IN ('active', 'paused') AND (?1 IS NULL OR group_id = ?1) ORDER BY id`,
-      taskRow,
     ),
     openCount: value<[groupId: number], number>(
       `SELECT count(*) FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?1`,
     ),
     /** Active ones that start by something other than time. */
-    startedBy: all<[kind: 'hook' | 'files'], Task>(
+    startedBy: rows(taskRow).all<[kind: 'hook' | 'files']>(
       `SELECT * FROM tasks WHERE state = 'active' AND next_at IS NULL AND starts ->> 'kind' = ?1 ORDER BY id`,
-      taskRow,
     ),
-    due: all<[now: number, limit: number], Task>(
+    due: rows(taskRow).all<[now: number, limit: number]>(
       `SELECT * FROM tasks WHERE state = 'active' AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2`,
-      taskRow,
     ),
-    /** After now: one that stays due cannot be read, and must not be asked for again and again. */
+    /** Only times after now: a task that stays due has a row that cannot be read, and must not wake the scheduler again and again. */
     nextDueAt: value<[now: number], number | null>(
       `SELECT min(next_at) FROM tasks WHERE state = 'active' AND next_at > ?1`,
     ),
     setNext: run<[id: number, nextAt: number | null]>('UPDATE tasks SET next_at = ?2 WHERE id = ?1'),
     /** Changes what is given. */
-    change: run<
+    change: named.run<
       [change: Pick<Task, 'id' | 'chatId' | 'groupId' | 'title' | 'prompt' | 'starts' | 'options' | 'nextAt'>]
     >(
       `UPDATE tasks SET chat_id = @chatId, group_id = @groupId, title = @title, prompt = @prompt, starts = @starts,
@@ -71,11 +139,11 @@ export function createTasks(statements: Statements) {
   };
 }
 
-/** In the words of the index `slots_open`, which is not used otherwise. */
+/** Repeats the condition of the index `slots_open`: without it SQLite does not use the index. */
 const isWaiting = `state IN ('waiting', 'running') AND state = 'waiting'`;
 
-function createSlots({ all, run, value }: Statements) {
-  const add = run<[slot: NewSlot]>(
+function createSlots({ rows, value, named }: Statements) {
+  const add = named.run<[slot: NewSlot]>(
     `INSERT INTO slots (task_id, slot_at, state, run_id, count, detail, input, created_at, ended_at)
      VALUES (@taskId, @slotAt, @state, @runId, @count, @detail, @input, @now, iif(@state IN ('waiting', 'running'), NULL, @now))
      ON CONFLICT DO NOTHING`,
@@ -104,26 +172,22 @@ function createSlots({ all, run, value }: Statements) {
     otherOpen: value<[taskId: number, before: number], number>(
       `SELECT count(*) FROM slots WHERE state IN ('waiting', 'running') AND task_id = ?1 AND (slot_at < ?2 OR state = 'running')`,
     ),
-    waiting: all<[], Slot>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`, slotRow),
+    waiting: rows(slotRow).all<[]>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`),
     /** Slots whose run has ended, of one run or of all. */
-    endedSlots: all<
-      [runId: number | null],
-      Pick<Slot, 'taskId' | 'slotAt'> & { runState: string; error: string | null }
-    >(
-      `SELECT s.task_id AS taskId, s.slot_at AS slotAt, r.state AS runState, r.error FROM slots s JOIN runs r ON r.id = s.run_id
+    endedSlots: rows(endedSlot).all<[runId: number | null]>(
+      `SELECT s.task_id, s.slot_at, r.state AS run_state, r.error FROM slots s JOIN runs r ON r.id = s.run_id
        WHERE s.state IN ('waiting', 'running') AND s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
     ),
     /** Newest first. */
-    slotsOf: all<[taskId: number, limit: number], SlotView>(
+    slotsOf: rows(slotView).all<[taskId: number, limit: number]>(
       `SELECT s.*, r.state AS run_state,
          (SELECT o.state FROM outbox o WHERE o.run_id = s.run_id ORDER BY o.state = 'sent', o.id DESC LIMIT 1) AS delivery
        FROM slots s LEFT JOIN runs r ON r.id = s.run_id WHERE s.task_id = ?1 ORDER BY s.slot_at DESC LIMIT ?2`,
-      slotView,
     ),
   };
 }
 
-function createSlotChanges({ run }: Statements) {
+function createSlotChanges({ run, named }: Statements) {
   return {
     startSlot: run<[taskId: number, slotAt: number, runId: number]>(
       `UPDATE slots SET state = 'running', run_id = ?3, input = NULL WHERE task_id = ?1 AND slot_at = ?2`,
@@ -137,7 +201,7 @@ function createSlotChanges({ run }: Statements) {
     reopenSlot: run<[runId: number]>(
       `UPDATE slots SET state = 'running', detail = '', ended_at = NULL WHERE run_id = ?1`,
     ),
-    endSlot: run<[slot: Pick<Slot, 'taskId' | 'slotAt' | 'state' | 'detail'> & { now: number }]>(
+    endSlot: named.run<[slot: Pick<Slot, 'taskId' | 'slotAt' | 'state' | 'detail'> & { now: number }]>(
       `UPDATE slots SET state = @state, detail = @detail, input = NULL, ended_at = @now
        WHERE task_id = @taskId AND slot_at = @slotAt`,
     ),

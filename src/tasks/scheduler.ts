@@ -5,8 +5,8 @@ import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
 import type { TaskRunInput } from '../runs/run-input.js';
-import { type Due, decideDue, decideGate, type GateDecision } from './due.js';
-import { inputOf, isTimed, type Slot, type Task } from './row-shapes.js';
+import { type Due, decideDue, decideGate, type GateDecision, inputOf } from './due.js';
+import { isTimed, type Slot, type Task } from './rows.js';
 import { nextSlot } from './schedule.js';
 import type { Store } from './store.js';
 import { haltTask } from './tasks.js';
@@ -88,7 +88,7 @@ function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
   try {
     due = decideDue({ schedule: starts, misfire: options.misfire, nextAt }, now);
   } catch (error) {
-    // Its zone is gone, say. It must not stop the others, nor come again at once.
+    // Its time zone may no longer exist. Paused, the task neither blocks the other due tasks nor fails again at once.
     log.error({ taskId: task.id, err: error }, 'the times of a task cannot be computed');
     haltTask(store, task.id, 'paused', now);
     return void deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));

@@ -6,7 +6,7 @@ import { unattendedNote } from '../runs/unattended.js';
 import { openStore, type Store } from '../store.js';
 import { type TaskInput, taskInput } from '../wire.js';
 import { taskCommands } from './commands.js';
-import { inputOf } from './row-shapes.js';
+import { inputOf } from './due.js';
 import { createTasks, type Tasks } from './tasks.js';
 import { taskNotices } from './text.js';
 

@@ -9,8 +9,9 @@ import type { Chat } from '../core/types.js';
 import type { TaskRunInput } from '../runs/run-input.js';
 import { MAX_TITLE_CHARS } from '../runs/unattended.js';
 import type { TaskChange } from '../wire.js';
+import { inputOf } from './due.js';
 import { badTask, taskOptions } from './options.js';
-import { inputOf, isTimed, type Starts, type Task } from './row-shapes.js';
+import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
 import { nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
@@ -34,9 +35,10 @@ export interface TaskView extends Omit<Task, 'secret' | 'starts'>, TaskFacts {
 
 type Fields = NonNullable<TaskChange['fields']>;
 type NewTaskInput = Fields & { prompt: string };
-/** How it was made. Without a key each call makes a task; without `starts` the input says when. */
-type Made = { key?: string; starts?: Starts; budgetMicroUsd?: number };
-type Extra = Pick<TaskRunInput, 'key' | 'untrusted'>;
+/** What the caller decides beside the input. Without a key each call makes a task; without `starts` the input says when. */
+type Preset = { key?: string; starts?: Starts; budgetMicroUsd?: number };
+/** What started a slot that no time started. */
+type Trigger = Pick<TaskRunInput, 'key' | 'untrusted'>;
 
 export type Tasks = ReturnType<typeof createTasks>;
 
@@ -44,12 +46,12 @@ export function createTasks(deps: TasksDeps) {
   const { store } = deps;
   const { timeZone } = deps.config;
   return {
-    add: (input: NewTaskInput, chat: Chat, made: Made = {}): Task =>
-      store.transaction(() => addTask(deps, input, chat, made)),
+    add: (input: NewTaskInput, chat: Chat, preset: Preset = {}): Task =>
+      store.transaction(() => addTask(deps, input, chat, preset)),
     /** Throws PinchError when it cannot be done. Returns the task as it is then; `chat` is where an update moves it to. */
     change: (task: Task, change: TaskChange, chat?: Chat): Task =>
       store.transaction(() => changeTask(deps, task, change, chat)),
-    start: (task: Task, extra: Extra): void => store.transaction(() => startTask(deps, task, extra)),
+    start: (task: Task, trigger: Trigger): void => store.transaction(() => startTask(deps, task, trigger)),
     /** Of the group, of every group for null. */
     open: (groupId: number | null): Task[] => store.tasks.open(groupId),
     /** A task of the group (of any for null). Throws PinchError `not_found`; "not yours" and "not there" read the same. */
@@ -80,9 +82,9 @@ function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slot
 }
 
 /** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
-function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, made: Made): Task {
+function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Preset): Task {
   const { store, clock, config } = deps;
-  const { key = `task:${randomUUID()}`, budgetMicroUsd } = made;
+  const { key = `task:${randomUUID()}`, budgetMicroUsd } = preset;
   const known = store.tasks.byKey(key);
   if (known) return known;
   const { groupId } = chat;
@@ -91,7 +93,7 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, made: Made): 
   if ((store.tasks.openCount(groupId) ?? 0) >= MAX_TASKS)
     throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
   const now = clock.now();
-  const starts = made.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
+  const starts = preset.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
   const options = { ...taskOptions(store, input, { starts, groupId }), budgetMicroUsd };
   const { prompt } = input;
   const title = titleOf(input.title, prompt);
@@ -143,12 +145,12 @@ export function haltTask(store: Store, id: number, state: 'paused' | 'cancelled'
 }
 
 /** One slot of the task now, whatever its times are; the scheduler makes it a run. */
-function startTask(deps: TasksDeps, task: Task, extra: Extra): void {
+function startTask(deps: TasksDeps, task: Task, trigger: Trigger): void {
   const { store, clock } = deps;
   const now = clock.now();
   let slotAt = now;
   while (store.tasks.hasSlot(task.id, slotAt)) slotAt += 1;
-  const input = { ...inputOf(task, slotAt), ...extra };
+  const input = { ...inputOf(task, slotAt), ...trigger };
   store.tasks.addSlot({ taskId: task.id, slotAt, state: 'waiting', input, now });
   ring(deps);
 }

@@ -2,7 +2,7 @@
 import { oneLine, printable, quoted, shownLine } from '../core/one-line.js';
 import { timeText } from '../core/times.js';
 import { MAX_TITLE_CHARS, taskName } from '../runs/unattended.js';
-import { isTimed, type SlotView, type Starts, type Task } from './row-shapes.js';
+import { isTimed, type SlotView, type Starts, type Task } from './rows.js';
 import { nextSlots } from './schedule.js';
 
 const UNITS = [

@@ -4,10 +4,10 @@ import Anthropic from '@anthropic-ai/sdk';
 import { pino } from 'pino';
 import { systemClock } from '../../src/core/clock.js';
 import type { Backend } from '../../src/core/config.js';
-import type { ModelCallRow } from '../../src/core/types.js';
 import { createBounds } from '../../src/gateway/bounds.js';
 import { decideBudget } from '../../src/model/budget.js';
 import { createModelProxy, type ModelLedger } from '../../src/model/model.js';
+import type { ModelCallRow } from '../../src/model/rows.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
 /** The credential only the fake may see. */
@@ -56,12 +56,12 @@ export interface ProxySetup {
   backend?: (fake: FakeAnthropic) => Backend;
   limitMicroUsd?: number;
   models?: string[];
-  leftMs?: number;
+  readOnMs?: number;
 }
 
 /** Starts the three; what must be ended goes into `closers`. */
 export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
-  const { backend, limitMicroUsd = 5_000_000, models = [hello.model], leftMs = 200 } = setup;
+  const { backend, limitMicroUsd = 5_000_000, models = [hello.model], readOnMs = 200 } = setup;
   const fake = await startFakeAnthropic({ key: KEY });
   const book = memoryLedger(limitMicroUsd);
   const lines: string[] = [];
@@ -70,7 +70,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     models: () => models,
     ledger: book.ledger,
-    leftMs,
+    readOnMs,
     clock: systemClock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
   });

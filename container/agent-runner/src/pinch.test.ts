@@ -119,7 +119,7 @@ test('every command of a run knows the run and the way to its host, background j
   const bench = await setUp([]);
   const command = (words: string) => ({ command: `${pinch} send ${words}` });
   const unattended = { note: '[Task 1]', check: `${pinch} send from-check >&2` };
-  await bench.run({ id: 8, kind: 'task', session: 'task1-1', unattended });
+  await bench.run({ id: 8, session: 'task1-1', unattended });
   const job = { ...command('from-job'), background: true };
   const wait = { command: `until grep -q exit .out/*.log; do sleep 0.05; done` };
   bench.fake.push(

@@ -20,7 +20,6 @@ const SESSION = 'task4-1795251600000';
 
 const slot = (id: number, changes: Partial<RunSpec> = {}): Partial<RunSpec> => ({
   id,
-  kind: 'task',
   session: SESSION,
   messages: [testMessage(-id, 'Look at the news.', { sender: 'Task 4' })],
   unattended: { note: NOTE },

@@ -239,10 +239,9 @@ export function testRun(changes: Partial<RunSpec> = {}): RunSpec {
   return {
     id: 1,
     attempt: 1,
-    kind: 'message',
     session: 'main-1',
     group: { folder: 'main', isMain: true },
-    chat: { id: 1, channel: 'web', kind: 'direct', title: 'Ann' },
+    chat: { title: 'Ann' },
     assistantName: 'Pinch',
     model: 'claude-sonnet-5-5',
     timeZone: 'Europe/Berlin',
