@@ -50,7 +50,7 @@ export function createScanner(most: BodyLimits) {
     sizeOf(pieces) > LONG_BYTES ? keep(Buffer.from(`${name}${long.push(pieces) - 1}`)) : keep(...pieces);
 
   function scan(chunk: Buffer): void {
-    // Where what is not kept yet begins, and the string that is open.
+    // Where the bytes begin that are not kept yet, and where the open string begins.
     let from = 0;
     let start = 0;
     for (let at = 0; at < chunk.length; at += 1) {

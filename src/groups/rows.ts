@@ -16,7 +16,7 @@ type SeenSender = Person & { channel: string; chatId?: number | null };
 
 export function createGroups(statements: Statements) {
   const { run, rows } = statements;
-  // The empty update makes the row that is there come back.
+  // The update changes nothing; it makes RETURNING give the row that is there.
   const ensure = rows(groupRow).get<[folder: string, isMain: boolean, now: number]>(
     `INSERT INTO groups (folder, is_main, created_at) VALUES (?1, ?2, ?3)
      ON CONFLICT (folder) DO UPDATE SET folder = folder RETURNING *`,

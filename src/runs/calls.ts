@@ -26,7 +26,7 @@ export function workingRun(store: Store, link: Caller, runId: number): Run {
   return run;
 }
 
-/** A chat by row id or `<channel>:<address>` (design §8). */
+/** A chat by row id or `<channel>:<address>`. */
 export function findChat(store: Store, name: string): Chat | undefined {
   if (/^\d+$/.test(name)) return store.groups.chat(Number(name));
   const at = name.indexOf(':');

@@ -30,7 +30,7 @@ export type HostApi = ReturnType<typeof createHostApi>;
 
 /** Reading events into objects blocks this process, so there may be fewer bytes of them than of other bodies. */
 const MAX_EVENTS_BYTES = 256 * 1024;
-/** The longest answer in any script. */
+/** Of the longest answer, in any alphabet. */
 const MAX_ANSWER_BYTES = 1_700_000;
 
 /** The calls as routes of the gateway. */
@@ -64,7 +64,7 @@ export function createHostApi(deps: HostApiDeps) {
   const uploads: Uploads = new Map();
   return {
     leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
-    /** The timelines of what works in this container say that it ran into a bound, where that is worth it. */
+    /** The timelines of the runs in this container say that it ran into a bound, where that is worth it. */
     noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
       for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
         store.events.add(runId, deps.clock.now(), 'refused', { why });
@@ -82,7 +82,7 @@ export function createHostApi(deps: HostApiDeps) {
     finish(link: Link, runId: number, body: unknown) {
       const run = ownRun(store, link, runId);
       const report = wire.finishReport.safeParse(body);
-      // Whatever it was, the runner has ended: without an outcome the run would stay leased until its time is up.
+      // The runner has ended, whatever its report says: without an outcome the run would stay leased until its time is up.
       const accepted = deps.onFinish(run.id, report.data ?? NOT_UNDERSTOOD);
       if (report.error) throw badRequest(report.error);
       return { accepted };

@@ -107,7 +107,7 @@ export function recordBurial(
   const now = clock.now();
   const ids = store.messages.ofRun(run.id).map(({ id }) => id);
   const left = handled ? ids.filter((id) => !handled.includes(id)) : store.runs.messagesNotHanded(run.id);
-  // When no runner had any of them, a run of their own would end as this one did: they stay, for whoever tries it again.
+  // When no runner had any of them, a new run would end as this one did: they stay with it, for a retry.
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
   const ownerChat = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);

@@ -25,15 +25,15 @@ export interface QueueDeps extends OutcomeDeps {
   typing(chatId: number): void;
 }
 
-/** Longer than any attempt lasts: the overdue ones are killed. The next process takes back what this one leaves. */
+/** No attempt lasts so long: overdue ones are killed. Leases of a process that died are taken back by the next one. */
 const LEASE_MS = 20 * 60_000;
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
-/** The runner keeps the run's wall clock; this is for one that hangs. */
+/** A runner ends its run in time by itself; one that hangs is killed so long after that. */
 const OVERDUE_MS = 60_000;
 
-interface Active {
+interface ActiveRun {
   /** The place in the pool. It is given back even when it comes after the run is over. */
   acquiring: Promise<Worker> | undefined;
   /** Set once the runner has its run. */
@@ -46,7 +46,7 @@ interface Active {
 /** What the queue knows while it runs; a crash may lose it. */
 interface QueueState extends QueueDeps {
   /** Runs that are being worked on, by id. */
-  active: Map<number, Active>;
+  active: Map<number, ActiveRun>;
 }
 
 export type Queue = ReturnType<typeof createQueue>;
@@ -100,7 +100,7 @@ export function createQueue(deps: QueueDeps) {
   };
 }
 
-/** Nothing that works is tried again, and nothing that runs said and nobody has read yet goes out. */
+/** No run that works is tried again, and nothing that runs have queued is sent any more. */
 function endEverything({ store }: QueueState): void {
   store.transaction(() => {
     store.runs.requestCancelAll();
@@ -123,7 +123,7 @@ function* claimDue({ store, clock, pool, leaseOwner, paused }: QueueState): Gene
   const now = clock.now();
   while (!paused()) {
     const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
-    // One transaction, one fsync: this stands before every reply.
+    // One transaction, so one fsync: every reply waits for it.
     const run = store.transaction(() => {
       const claimed = store.runs.claim({ owner: leaseOwner, now, leaseMs: LEASE_MS, excludeGroups });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
@@ -138,7 +138,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   const { store, log, wake, pool, active } = queue;
   const over = new AbortController();
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
-  const entry: Active = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
+  const entry: ActiveRun = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
   const ended = new Promise<AttemptEnd>((resolve) => {
     entry.settle = resolve;
   });
@@ -162,7 +162,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
 /** Takes the run to its group's container and watches it there. Never rejects: what goes wrong settles the attempt. */
 async function attend(
   queue: QueueState,
-  { run, entry, over }: { run: Run; entry: Active; over: AbortSignal },
+  { run, entry, over }: { run: Run; entry: ActiveRun; over: AbortSignal },
 ): Promise<void> {
   const { store, pool, clock, log } = queue;
   try {

@@ -31,7 +31,7 @@ interface NewRun extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'sess
 export function createRuns(statements: Statements) {
   return {
     ...createEnqueue(statements),
-    ...createClaim(statements),
+    claim: createClaim(statements),
     ...createLeases(statements),
     ...createCancel(statements),
     ...createRunQueries(statements),
@@ -82,33 +82,29 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
   };
 }
 
+/**
+ * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run at a time once its
+ * waiting time is over: the try that finds out whether it is well again.
+ */
 function createClaim({ named }: Statements) {
-  return {
-    /**
-     * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run
-     * at a time once its waiting time is over: the try that finds out whether it is well again.
-     */
-    claim: named.rows(runRow).get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }]>(
-      `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, lease_expires_at = @now + @leaseMs,
-         started_at = @now
-       WHERE id = (
-         SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
-         WHERE r.state = 'ready' AND r.run_at <= @now
-           AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
-           AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
-           AND (g.parked_class IS NULL OR (g.parked_until <= @now
-             AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
-         ORDER BY r.run_at, r.id LIMIT 1)
-       RETURNING *`,
-    ),
-  };
+  return named.rows(runRow).get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }]>(
+    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, lease_expires_at = @now + @leaseMs,
+       started_at = @now
+     WHERE id = (
+       SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
+       WHERE r.state = 'ready' AND r.run_at <= @now
+         AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
+         AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
+         AND (g.parked_class IS NULL OR (g.parked_until <= @now
+           AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
+       ORDER BY r.run_at, r.id LIMIT 1)
+     RETURNING *`,
+  );
 }
 
 function createLeases({ run, rows, named }: Statements) {
   const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
-  const end = named.run<
-    [LeaseRef & { state: Run['state']; now: number; errorClass: ErrorClass | null; error: string | null }]
-  >(
+  const end = named.run<[LeaseRef & Pick<Run, 'state' | 'errorClass' | 'error'> & { now: number }]>(
     `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, lease_expires_at = NULL,
        error_class = @errorClass, error = @error ${mine}`,
   );
@@ -137,7 +133,7 @@ function createLeases({ run, rows, named }: Statements) {
       handOver(id);
       handMessages(id, messageIds);
     },
-    /** The run got somewhere: what happens to the host from now on starts a new count. */
+    /** The run made progress: deaths of the host are counted anew from now on. */
     progressed: run<[id: number]>('UPDATE runs SET cut_offs = 0 WHERE id = ?1'),
     /**
      * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no

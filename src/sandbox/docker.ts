@@ -1,4 +1,4 @@
-// Runs the agent runner in a hardened Docker container without network; its stdin and stdout are the link (design §1).
+// Runs the agent runner in a hardened Docker container without network; its stdin and stdout are the link.
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Duplex, finished, PassThrough, Readable } from 'node:stream';

@@ -59,7 +59,7 @@ async function dropUntilHello({ stdout, clock, helloTimeoutMs }: HostLinkDeps, h
       break;
     }
   } catch {
-    // Broken off: the same as its end.
+    // An error means the same as the end of the stream.
   } finally {
     timeout.cancel();
   }

@@ -51,7 +51,7 @@ interface PoolState {
   closing: boolean;
 }
 
-/** Runs of different sessions of one group at the same time (design §4). */
+/** Runs of different sessions of one group at the same time. */
 const MAX_RUNS_PER_GROUP = 3;
 const WORK_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 2_000;
@@ -146,7 +146,7 @@ async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
   const asked = new Promise<ServerResponse>((resolve) => {
     onWork = (response) => {
       resolve(response);
-      // One is all that a runner asks for: a second would be held open for nothing.
+      // A runner asks for work once: a second request would be held open for nothing.
       onWork = (another) => void another.destroy();
     };
   });
@@ -199,7 +199,7 @@ function stopPlace(pool: PoolState, place: Place, why: string, graceMs = STOP_GR
 }
 
 async function stopInstance(place: Place, graceMs: number): Promise<void> {
-  // One that waits for its runner can be ended at once; before that there is nothing to end yet.
+  // While the container is being started there is nothing to end yet.
   if (!place.instance) await place.starting.catch(() => undefined);
   await place.instance?.stop(graceMs);
 }
