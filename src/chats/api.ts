@@ -4,9 +4,9 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import { needsPerson } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
-import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import { readBody, refuse } from '../core/http.js';
+import type { Signals } from '../core/signals.js';
 import { type Chat, sendersPolicy } from '../core/types.js';
 import { findChat } from '../runs/calls.js';
 import type { Store } from '../tasks/store.js';
@@ -23,7 +23,7 @@ const registration = z.object({
 
 export interface ChatApiDeps {
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   pairing: Pick<Pairing, 'open'>;
   channels: Pick<RunningChannels, 'names' | 'states' | 'link'>;
@@ -36,7 +36,7 @@ export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
     deps.channels.link();
     const over = AbortSignal.timeout(LINK_WAIT_MS);
     const isAsking = () => deps.channels.states().some(({ state, link }) => state === 'linking' && !link);
-    while (isAsking() && !over.aborted) await once(deps.wake, 'changed', { signal: over }).catch(() => undefined);
+    while (isAsking() && !over.aborted) await once(deps.signals, 'channel', { signal: over }).catch(() => undefined);
     return c.json(pairing(deps));
   });
 };

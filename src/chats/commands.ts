@@ -1,6 +1,7 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
-import type { Wake } from '../core/bells.js';
+
 import type { Clock } from '../core/clock.js';
+import type { Signals } from '../core/signals.js';
 import { sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import type { Store } from '../tasks/store.js';
@@ -9,7 +10,7 @@ import { parseRegistration, registerChat, unknownPeople } from './registration.j
 
 export interface ChatCommandDeps {
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   config: { assistantName: string };
   control: {

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import type { InboundMessage } from '../channels/channel.js';
 import { checkInbound } from '../channels/inbound-message.js';
-import { createWake } from '../core/bells.js';
+import { createSignals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { taskCommands } from '../tasks/commands.js';
 import { createTasks, type Tasks } from '../tasks/tasks.js';
@@ -17,7 +17,7 @@ import { createPairing } from './pairing.js';
 let store: Store;
 let clock: FakeClock;
 let intake: Intake;
-let rung: string[];
+let signalled: string[];
 let stopped: string[];
 let tasks: Tasks;
 const never = () => {
@@ -27,26 +27,26 @@ const never = () => {
 beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-intake-')), 'pinch.db'));
   clock = createFakeClock();
-  rung = [];
+  signalled = [];
   stopped = [];
-  const wake = createWake();
-  wake.on('runs', () => rung.push('runs'));
-  wake.on('steer', (runId) => rung.push(`steer ${runId}`));
-  wake.on('abort', (runId) => rung.push(`abort ${runId}`));
-  tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  const signals = createSignals();
+  signals.on('run:ready', () => signalled.push('runs'));
+  signals.on('run:steered', (runId) => signalled.push(`steer ${runId}`));
+  signals.on('run:stopped', (runId) => signalled.push(`abort ${runId}`));
+  tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
   const control = {
     status: () => ({ text: 'all is well' }),
     emergencyStop: (reason: string) => void stopped.push(`${reason} with ${replies().length} answers`),
   };
   intake = createIntake({
     store,
-    wake,
+    signals,
     clock,
     log: pino({ level: 'silent' }),
     pairing: createPairing(store),
     assistantName: 'Pinch',
     commands: [
-      ...chatCommands({ store, wake, clock, config: { assistantName: 'Pinch' }, control }),
+      ...chatCommands({ store, signals, clock, config: { assistantName: 'Pinch' }, control }),
       ...taskCommands({ store, tasks }),
     ],
     owner: { channel: 'telegram', address: '1' },
@@ -83,7 +83,7 @@ describe('who is answered', () => {
   test("the owner's direct chat is the main group", () => {
     const { runId } = receive(message('hi'));
     expect(store.groups.get(store.runs.get(runId ?? 0)?.groupId ?? 0)).toMatchObject({ folder: 'main', isMain: true });
-    expect(rung).toEqual(['runs']);
+    expect(signalled).toEqual(['runs']);
   });
 
   test('a stranger leaves a name behind, no text, no run, no answer', () => {
@@ -91,7 +91,7 @@ describe('who is answered', () => {
     const chat = store.groups.chatByAddress('telegram', '66');
     expect(chat?.groupId).toBeNull();
     expect(store.messages.latest(chat?.id ?? 0, 10)).toEqual([]);
-    expect([store.runs.list(null, 9), replies(), rung]).toEqual([[], [], []]);
+    expect([store.runs.list(null, 9), replies(), signalled]).toEqual([[], [], []]);
   });
 
   test('a registered group: untriggered talk is context of the next run, each message once, in order', () => {
@@ -123,7 +123,7 @@ describe('while a run of the chat is open', () => {
     expect(texts(first.runId)).toEqual(['a', 'b']);
     const claimed = claim();
     expect(receive(message('c')).runId).toBe(first.runId);
-    expect(rung.at(-1)).toBe(`steer ${first.runId}`);
+    expect(signalled.at(-1)).toBe(`steer ${first.runId}`);
     store.runs.finish({ id: claimed?.id ?? 0, owner: 'w', attempt: 1 }, 'done', clock.now());
     const next = receive(message('d'));
     expect(next.runId).not.toBe(first.runId);
@@ -338,7 +338,7 @@ describe('commands', () => {
     const { runId } = receive(message('work'));
     claim();
     receive(message('/stop'));
-    expect(rung.at(-1)).toBe(`abort ${runId}`);
+    expect(signalled.at(-1)).toBe(`abort ${runId}`);
     expect(replies()[0]).toBe('Stopped.');
     expect(store.runs.get(runId ?? 0)?.cancelRequested).toBe(1);
   });

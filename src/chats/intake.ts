@@ -2,9 +2,9 @@
 // Knows the store and the pure rules; never a container, never the network.
 import { createHash, randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
-import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/log.js';
+import type { Signals } from '../core/signals.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { Store } from '../runs/store.js';
@@ -14,7 +14,7 @@ import { decideRoute, type Route, standingOf } from './route.js';
 
 export interface IntakeDeps {
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   log: Logger;
   pairing: Pairing;
@@ -32,7 +32,7 @@ const OWNER_CHANNELS = new Set(['web']);
 
 export function createIntake(given: IntakeDeps) {
   const deps = { ...given, commands: withHelp(given) };
-  const { store, wake } = deps;
+  const { store } = deps;
 
   /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
   function receive(channel: string, message: InboundMessage): Received {
@@ -49,7 +49,6 @@ export function createIntake(given: IntakeDeps) {
       deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
       return apply(deps, { channel, inbound, ...seen, route });
     });
-    if (received.messageId !== undefined) wake.emit('changed');
     return received;
   }
 
@@ -123,7 +122,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const stored = storeMessage(deps, routed);
   if (!stored) return {};
   const { messageId } = stored;
-  deps.store.afterCommit(() => deps.wake.emit('message', chat.id));
+  deps.store.afterCommit(() => deps.signals.emit('message', chat.id));
   if (route.kind === 'command')
     say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
   if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
@@ -134,7 +133,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
 
 function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
   deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
-  deps.store.afterCommit(() => deps.wake.emit('outbox'));
+  deps.store.afterCommit(() => deps.signals.emit('outbox'));
 }
 
 /** Undefined for a repetition. An edit the model may have read before its change becomes a message of its own. */
@@ -194,7 +193,9 @@ function startOrSteer(
   if (runId === undefined) return undefined;
   runs.attachMessages(runId, chat.id, messageId);
   runs.bringForward(runId, now);
-  deps.store.afterCommit(() => (open?.state === 'leased' ? deps.wake.emit('steer', runId) : deps.wake.emit('runs')));
+  deps.store.afterCommit(() =>
+    open?.state === 'leased' ? deps.signals.emit('run:steered', runId) : deps.signals.emit('run:ready'),
+  );
   return runId;
 }
 

@@ -1,7 +1,8 @@
 // Registering a chat: which group it belongs to, and who may ask there. The chat command and the API do the same.
-import type { Wake } from '../core/bells.js';
+
 import type { Clock } from '../core/clock.js';
 import { shownLine } from '../core/one-line.js';
+import type { Signals } from '../core/signals.js';
 import type { Chat, Group } from '../core/types.js';
 import type { Person } from '../groups/rows.js';
 import type { Store } from '../tasks/store.js';
@@ -16,7 +17,7 @@ export interface Registration {
 
 /** Joins the caller's transaction. Returns whom the list means, and the words in it that mean nobody known. */
 export function registerChat(
-  deps: { store: Store; wake: Wake; clock: Clock },
+  deps: { store: Store; signals: Signals; clock: Clock },
   chat: Chat,
   { folder, sendersPolicy, listed }: Registration,
 ): { group: Group; names: string[]; unknown: string[] } {

@@ -1,11 +1,11 @@
 // What every loop works with.
 
-import type { Wake } from './bells.js';
 import type { Clock } from './clock.js';
 import type { Logger } from './log.js';
+import type { Signals } from './signals.js';
 
 export interface LoopDeps {
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   log: Logger;
   /**

@@ -5,14 +5,14 @@ import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
-import { createWake, type Wake } from '../core/bells.js';
+import { createSignals, type Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startDelivery } from './delivery.js';
 import { createOutboxFiles, type OutboxFiles } from './files.js';
 
 let store: Store;
 let clock: FakeClock;
-let wake: Wake;
+let signals: Signals;
 let sent: string[];
 let answers: ((part: OutboundPart) => Promise<{ platformId: string }>)[];
 let notices: string[];
@@ -43,7 +43,7 @@ beforeEach(() => {
   store = openStore(join(folder, 'pinch.db'));
   files = createOutboxFiles(folder);
   clock = createFakeClock();
-  wake = createWake();
+  signals = createSignals();
   [sent, answers, notices] = [[], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
@@ -54,7 +54,7 @@ beforeEach(() => {
 function start(): void {
   stop = startDelivery({
     store,
-    wake,
+    signals,
     clock,
     log: pino({ level: 'silent' }),
     config: { assistantName: 'Pinch' },
@@ -66,7 +66,7 @@ function start(): void {
 
 async function queue(key: string, text: string, chat = 0): Promise<void> {
   store.outbox.add({ key, chatId: chats[chat] ?? 0, runId: null, text, now: clock.now() });
-  wake.emit('outbox');
+  signals.emit('outbox');
   await clock.advance(0);
 }
 
@@ -166,7 +166,7 @@ test('a file goes out with its caption, stays until it is sent, and joins the hi
   };
   answers = [fail('network'), take];
   store.outbox.add({ key, chatId: chats[0] ?? 0, runId: null, text: 'the | report', file, now: clock.now() });
-  wake.emit('outbox');
+  signals.emit('outbox');
   await clock.advance(0);
   await clock.advance(60_000);
   await expect.poll(() => store.outbox.list(1)[0]?.state).toBe('sent');
@@ -182,7 +182,7 @@ async function queueOfRun(key: string, text: string): Promise<void> {
   const run = { key: 'r', kind: 'message' as const, groupId: group.id, chatId, session: 's', runAt: 0, now: 0 };
   runId = store.runs.enqueue(run) ?? runId;
   store.outbox.add({ key, chatId, runId, text, now: clock.now() });
-  wake.emit('outbox');
+  signals.emit('outbox');
   await clock.advance(0);
 }
 let runId = 0;

@@ -28,7 +28,7 @@ const MAX_AGE_MS = 3 * 86_400_000;
 const CHANNEL_OFF_MS = 60_000;
 
 export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
-  const { store, wake, clock } = deps;
+  const { store, signals, clock } = deps;
   const sending = new Map<number, Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let stopped = false;
@@ -49,7 +49,7 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
     if (later.length > 0) timer = clock.at(Math.min(...later), pump);
   }
 
-  wake.on('outbox', pump);
+  signals.on('outbox', pump);
   pump();
   return {
     async stop() {
@@ -61,7 +61,7 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
 }
 
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
-  const { store, clock, wake, config, outboxFiles } = deps;
+  const { store, clock, signals, config, outboxFiles } = deps;
   const chat = store.groups.chat(row.chatId);
   const channel = chat && deps.channel(chat.channel);
   if (!chat || !channel)
@@ -84,7 +84,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
         store.outbox.partSent(row.id);
         store.messages.add({ ...message, senderId: null, senderName: config.assistantName, runId: row.runId });
       });
-      wake.emit('message', chat.id);
+      signals.emit('message', chat.id);
     }
     if (file) await outboxFiles.drop(row.key);
     store.transaction(() => {

@@ -1,7 +1,7 @@
 // A container brings notices about; it must not speak to the owner as Pinch, nor without end.
 import { expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { createWake } from '../core/bells.js';
+import { createSignals } from '../core/signals.js';
 import type { Group, Run } from '../core/types.js';
 import { openStore } from '../store.js';
 import { errorClass } from '../wire.js';
@@ -36,7 +36,7 @@ test.each(LIES)('what a container said is a short quotation, never our own words
 test('of what a group brings about only six an hour are told, of everything else all', async () => {
   const store = openStore(':memory:');
   const clock = createFakeClock();
-  const notify = createOwnerNotices({ store, clock, wake: createWake(), isBlocked: () => false });
+  const notify = createOwnerNotices({ store, clock, signals: createSignals(), isBlocked: () => false });
   const keys = () => store.outbox.list(99).map(({ key }) => key.split(':')[1]);
   for (let n = 0; n < 50; n++) notify(`loud:${n}`, 'x', 2);
   notify('quiet:1', 'x', 3);

@@ -7,7 +7,7 @@ import type { Group, Run } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
 import type { Store } from './store.js';
 
-export interface NoticeDeps extends Pick<LoopDeps, 'wake' | 'clock'> {
+export interface NoticeDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
   store: Store;
   /** Channels that themselves wait for the owner. */
   isBlocked(channel: string): boolean;
@@ -32,7 +32,7 @@ const CAUSES: Record<ErrorClass, string> = {
 };
 
 /** Tells the owner in the direct chat of the main group used last whose channel works, else in the web chat. */
-export function createOwnerNotices({ store, wake, clock, isBlocked }: NoticeDeps) {
+export function createOwnerNotices({ store, signals, clock, isBlocked }: NoticeDeps) {
   const lately = new Map<number, number[]>();
   const isTooMuch = (groupId: number, now: number): boolean => {
     const times = (lately.get(groupId) ?? []).filter((at) => at > now - 3_600_000);
@@ -49,7 +49,7 @@ export function createOwnerNotices({ store, wake, clock, isBlocked }: NoticeDeps
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
-    queueMicrotask(() => wake.emit('outbox'));
+    store.afterCommit(() => signals.emit('outbox'));
     return chat.id;
   };
 }

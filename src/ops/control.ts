@@ -1,9 +1,9 @@
 // What the owner may ask of the whole daemon, from a chat, the page or the command line.
 import type { RunningChannels } from '../channels/start.js';
-import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
+import type { Signals } from '../core/signals.js';
 import type { Queue } from '../runs/queue.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import type { Containers } from '../sandbox/start.js';
@@ -14,7 +14,7 @@ import { type StatusSnapshot, statusSnapshot } from './status.js';
 export interface ControlDeps {
   config: Config;
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   log: Logger;
   home: Pick<Home, 'lastEnd'>;
@@ -27,7 +27,7 @@ export interface ControlDeps {
 export type Control = ReturnType<typeof createControl>;
 
 export function createControl(deps: ControlDeps) {
-  const { log, stopSwitch, wake, channels } = deps;
+  const { log, stopSwitch, signals, channels } = deps;
   const { pool, supervisor } = deps.containers;
   const startedAt = deps.clock.now();
   return {
@@ -37,12 +37,12 @@ export function createControl(deps: ControlDeps) {
       void pool.stopAll('emergency stop');
       stopSwitch.stop(reason);
       deps.runs.queue.cancelAll();
-      wake.emit('changed');
+      signals.emit('daemon');
     },
     resume(): void {
       stopSwitch.resume();
       pool.reopen();
-      for (const event of ['tasks', 'runs', 'changed'] as const) wake.emit(event);
+      for (const changed of ['task', 'run:ready', 'daemon'] as const) signals.emit(changed);
     },
     status: (): StatusSnapshot =>
       statusSnapshot({

@@ -12,9 +12,9 @@ export interface ReportDeps extends LoopDeps {
 
 /** A channel's new state, for the log, the page and, where only a person can go on, the owner. */
 export function reportChannel(deps: ReportDeps, channel: string, { state, detail, link }: ChannelState): void {
-  const { log, wake, notifyOwner, clock, config } = deps;
+  const { log, signals, notifyOwner, clock, config } = deps;
   log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
-  wake.emit('changed');
+  signals.emit('channel', channel);
   if (link?.qr && !isService(config)) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
   if (needsPerson(state))
     notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${oneLine(detail, 500)}`);

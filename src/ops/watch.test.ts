@@ -3,14 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { createWake, type Wake } from '../core/bells.js';
+import { createSignals, type Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startWatch } from './watch.js';
 
 const MINUTE_MS = 60_000;
 let store: Store;
 let clock: FakeClock;
-let wake: Wake;
+let signals: Signals;
 let watch: ReturnType<typeof startWatch>;
 let lines: Record<string, unknown>[];
 let rings: number;
@@ -20,14 +20,14 @@ let ids: { groupId: number; chatId: number };
 beforeEach(() => {
   store = openStore(':memory:');
   clock = createFakeClock();
-  wake = createWake();
+  signals = createSignals();
   [lines, rings, paused] = [[], 0, false];
   const groupId = store.groups.ensure('family', false, 1).id;
   const chat = store.groups.seenChat({ channel: 'web', address: '1', kind: 'direct', title: '', now: 1 });
   ids = { groupId, chatId: chat.id };
   const log = pino({}, { write: (line) => lines.push(JSON.parse(line)) });
-  watch = startWatch({ store, wake, clock, log, paused: () => paused, canHost: () => true });
-  wake.on('runs', () => {
+  watch = startWatch({ store, signals, clock, log, paused: () => paused, canHost: () => true });
+  signals.on('run:ready', () => {
     rings += 1;
   });
 });
@@ -55,7 +55,7 @@ async function pass(minutes: number): Promise<void> {
 test('a stall of the event loop is logged with the runs that were being worked on', async () => {
   enqueue('s1');
   const id = claim()?.id;
-  wake.emit('changed');
+  signals.emit('run:started', id ?? 0);
   await sleep(250);
   block(1_300);
   await sleep(150);
@@ -69,12 +69,12 @@ test('a stall of the event loop is logged with the runs that were being worked o
 test('a stall is not forgotten when its run is over before anybody looked', async () => {
   enqueue('s1');
   const run = claim();
-  wake.emit('changed');
+  signals.emit('run:started', run?.id ?? 0);
   await sleep(250);
   block(1_300);
   await sleep(150);
   store.runs.finish({ id: run?.id ?? 0, owner: 'me', attempt: 1 }, 'done', clock.now());
-  wake.emit('changed');
+  signals.emit('run:ended', run?.id ?? 0);
   await pass(0.5);
   expect(logged('event loop stalled')).toEqual([expect.objectContaining({ working: [] })]);
 });

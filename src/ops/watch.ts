@@ -1,11 +1,11 @@
 // Notices when the daemon does not get on: an event loop that something holds up, a due run that nobody claims. It logs what was
-// being worked on, and rings the queue again in case a ring was lost. Idle it costs one look in half a minute.
+// being worked on, and signals the queue again in case a signal was lost. Idle it costs one look in half a minute.
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { LoopDeps } from '../core/deps.js';
 import type { Run } from '../core/types.js';
 import type { Store } from '../tasks/store.js';
 
-export interface WatchDeps extends Pick<LoopDeps, 'wake' | 'clock' | 'log'> {
+export interface WatchDeps extends Pick<LoopDeps, 'signals' | 'clock' | 'log'> {
   store: Store;
   /** True while no run may start. */
   paused(): boolean;
@@ -21,11 +21,16 @@ const PRECISION_MS = 100;
 const MANY = 1_000;
 
 export function startWatch(deps: WatchDeps): { stop(): void } {
-  const { store, wake, clock } = deps;
+  const { signals, clock } = deps;
   const over = new AbortController();
   const loop = watchLoop();
   const reportUnclaimed = watchQueue(deps);
-  const onChanged = () => loop.measure(store.runs.list('leased', 1).length > 0);
+  let working = 0;
+  const count = (change: number) => () => {
+    working += change;
+    loop.measure(working > 0);
+  };
+  const [onStarted, onEnded] = [count(1), count(-1)];
   const watch = async () => {
     for (let lookedAt = clock.now(); ; lookedAt = clock.now()) {
       await clock.sleep(LOOK_MS, over.signal);
@@ -35,12 +40,14 @@ export function startWatch(deps: WatchDeps): { stop(): void } {
       if (clock.now() - lookedAt < 2 * LOOK_MS) reportUnclaimed();
     }
   };
-  wake.on('changed', onChanged);
+  signals.on('run:started', onStarted);
+  signals.on('run:ended', onEnded);
   void watch();
   return {
     stop(): void {
       over.abort();
-      wake.off('changed', onChanged);
+      signals.off('run:started', onStarted);
+      signals.off('run:ended', onEnded);
       loop.measure(false);
     },
   };
@@ -84,7 +91,7 @@ function reportLoop({ store, log }: WatchDeps, { stallMs, busyMs }: { stallMs: n
 }
 
 /** Each run that waits is told once. */
-function watchQueue({ store, wake, clock, log, paused, canHost }: WatchDeps): () => void {
+function watchQueue({ store, signals, clock, log, paused, canHost }: WatchDeps): () => void {
   let told = new Set<number>();
   return () => {
     const before = clock.now() - QUEUE_STALL_MS;
@@ -100,7 +107,7 @@ function watchQueue({ store, wake, clock, log, paused, canHost }: WatchDeps): ()
       const room = fresh.some((run) => canHost(run.groupId));
       log.error({ runs: idsOf(fresh), working: idsOf(working), room }, 'due runs are not claimed');
     }
-    if (stalled.length > 0) wake.emit('runs');
+    if (stalled.length > 0) signals.emit('run:ready');
   };
 }
 

@@ -5,12 +5,12 @@ import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 
 let home: DashboardFixture;
 let clock: FakeClock;
-let rings: string[];
+let signalled: string[];
 beforeEach(async () => {
   clock = createFakeClock();
   home = await startDashboardFixture({ clock });
-  rings = [];
-  for (const name of ['runs', 'changed'] as const) home.wake.on(name, () => rings.push(name));
+  signalled = [];
+  home.signals.on('run:ready', () => signalled.push('run:ready'));
 });
 afterEach(() => home.close());
 
@@ -61,12 +61,12 @@ describe('runs', () => {
 
   test('retry starts a cancelled run over; a second retry is told why not', async () => {
     const id = endedRun('cancelled');
-    rings = [];
+    signalled = [];
     expect(await post(`/api/runs/${id}/retry`)).toMatchObject({
       status: 200,
       body: { run: { state: 'ready', attempt: 0 } },
     });
-    expect(rings).toContain('runs');
+    expect(signalled).toContain('run:ready');
     expect(home.store.events.ofRun(id).map((event) => event.kind)).toContain('retried');
     expect(await post(`/api/runs/${id}/retry`)).toMatchObject({ status: 409, body: { error: { code: 'conflict' } } });
   });
@@ -77,14 +77,14 @@ describe('runs', () => {
 
   test('replay carries the same messages in sessions of their own, and leaves the first run as it was', async () => {
     const id = endedRun();
-    rings = [];
+    signalled = [];
     const first = await post(`/api/runs/${id}/replay`);
     const second = await post(`/api/runs/${id}/replay`);
     expect(first.body).toMatchObject({
       run: { kind: 'replay', key: `replay:${id}:1`, session: `replay-${id}-1`, state: 'ready' },
     });
     expect(second.body).toMatchObject({ run: { key: `replay:${id}:2`, session: `replay-${id}-2` } });
-    expect(rings).toContain('runs');
+    expect(signalled).toContain('run:ready');
     const [replay] = home.store.runs.list('ready', 1);
     expect(home.store.messages.ofRun(replay?.id ?? 0)).toEqual(home.store.messages.ofRun(id));
     expect(replay?.chatId).toBe(home.webChat().id);
@@ -165,9 +165,9 @@ test('what links a channel to its account is shown, asked for anew and waited fo
   const linking = { name: 'whatsapp', state: 'linking' as const, detail: 'asking' };
   home.state.status.channels.push(linking);
   const asked = post('/api/pairing');
-  await expect.poll(() => home.wake.listenerCount('changed')).toBeGreaterThan(0);
+  await expect.poll(() => home.signals.listenerCount('channel')).toBeGreaterThan(0);
   Object.assign(linking, { detail: 'enter ABCD1234', link: { code: 'ABCD1234' } });
-  home.wake.emit('changed');
+  home.signals.emit('channel', 'whatsapp');
   expect((await asked).body).toMatchObject({
     linking: [{ channel: 'whatsapp', detail: 'enter ABCD1234', code: 'ABCD1234' }],
   });

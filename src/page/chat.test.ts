@@ -154,10 +154,10 @@ describe('following', () => {
     const status = async () => JSON.parse((await stream.next('status')).data);
     expect(await status()).toMatchObject({ assistantName: 'Pinch', stopped: false });
     home.state.status.engine = { state: 'down', detail: 'gone' };
-    home.wake.emit('changed');
+    home.signals.emit('daemon');
     expect(await status()).toMatchObject({ engine: { state: 'down', detail: 'gone' } });
     home.state.status.text = 'up a minute more';
-    home.wake.emit('changed');
+    home.signals.emit('daemon');
     await send('the next change');
     expect(await status()).toMatchObject({ chat: { waiting: 1 } });
   });
@@ -174,20 +174,20 @@ describe('following', () => {
   });
 
   test('a page that left leaves nothing behind', async () => {
-    const before = home.wake.listenerCount('message');
+    const before = home.signals.listenerCount('message');
     const streams = await Promise.all([follow(), follow(), follow()]);
-    expect(home.wake.listenerCount('message')).toBe(before + 3);
+    expect(home.signals.listenerCount('message')).toBe(before + 3);
     for (const stream of streams) await stream.cancel();
     open.abort();
-    await expect.poll(() => home.wake.listenerCount('message')).toBe(before);
-    expect(home.wake.listenerCount('changed')).toBe(0);
+    await expect.poll(() => home.signals.listenerCount('message')).toBe(before);
+    expect(home.signals.listenerCount('daemon')).toBe(0);
   });
 
   test('too many open pages are told so, and one that closes makes room', async () => {
     const streams = await Promise.all(Array.from({ length: 32 }, () => follow()));
     expect(await home.api('GET', '/api/chat/stream')).toMatchObject({ status: 429 });
     await streams[0]?.cancel();
-    await expect.poll(() => home.wake.listenerCount('message')).toBe(31);
+    await expect.poll(() => home.signals.listenerCount('message')).toBe(31);
     await follow();
   });
 });

@@ -14,6 +14,8 @@ const HISTORY = 200;
 const MAX_PAGES = 32;
 /** A comment now and then keeps the connection from being dropped as idle, and finds out that the page is gone. */
 const HEARTBEAT_MS = 20_000;
+/** What may change the status that pages show. */
+const OF_STATUS = ['message', 'run:ready', 'run:started', 'run:ended', 'channel', 'daemon'] as const;
 
 const newMessage = z.object({
   text: z
@@ -26,7 +28,7 @@ const newMessage = z.object({
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
 
 export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): void {
-  const { store, wake, intake } = deps;
+  const { store, signals, intake } = deps;
   app.post('/api/chat', async (c) => {
     const { text, id } = await readBody(c, newMessage);
     const { runId } = intake.receiveFromPage(text, id);
@@ -38,7 +40,7 @@ export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): voi
     return c.json({ messages: await Promise.all(messages.map((message) => pageMessage(deps, message))) });
   });
   app.get('/api/chat/stream', (c) => {
-    if (wake.listenerCount('message') >= MAX_PAGES) {
+    if (signals.listenerCount('message') >= MAX_PAGES) {
       throw refuse(429, 'too_many_streams', 'too many open pages', 'close some of them');
     }
     // The header is what a browser sends when it reconnects by itself, and newer than what is in the address.
@@ -67,24 +69,29 @@ interface Follower {
  * made when the page has taken the one before, so a page that does not read costs nothing.
  */
 async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
-  const { wake, clock } = deps;
-  const nextEvent = createEvents(deps, after);
-  let rung = new AbortController();
-  const ring = () => rung.abort();
-  const bells = ['message', 'changed', 'runs'] as const;
-  for (const bell of bells) wake.on(bell, ring);
-  stream.onAbort(ring);
+  const { signals, clock } = deps;
+  const events = createEvents(deps, after);
+  let woken = new AbortController();
+  const wakeUp = () => woken.abort();
+  const onChange = () => {
+    events.statusChanged();
+    wakeUp();
+  };
+  for (const name of OF_STATUS) signals.on(name, onChange);
+  signals.on('session', wakeUp);
+  stream.onAbort(wakeUp);
   try {
     while (!stream.aborted && mayRead()) {
-      // Fresh before looking, so that a ring between the look and the sleep still ends the sleep.
-      rung = new AbortController();
-      const event = await nextEvent();
+      // Fresh before looking, so that a signal between the look and the sleep still ends the sleep.
+      woken = new AbortController();
+      const event = await events.next();
       if (event) await stream.writeSSE(event);
-      else await clock.sleep(HEARTBEAT_MS, rung.signal);
-      if (!event && !rung.signal.aborted) await stream.write(': still here\n\n');
+      else await clock.sleep(HEARTBEAT_MS, woken.signal);
+      if (!event && !woken.signal.aborted) await stream.write(': still here\n\n');
     }
   } finally {
-    for (const bell of bells) wake.off(bell, ring);
+    for (const name of OF_STATUS) signals.off(name, onChange);
+    signals.off('session', wakeUp);
   }
 }
 
@@ -92,23 +99,33 @@ async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, may
  * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
  * of the latest history, then `status` whenever it changed: what /api/status says, and how many runs the chat has.
  */
-function createEvents(deps: DashboardDeps, after: number | undefined): () => Promise<SSEMessage | undefined> {
+function createEvents(deps: DashboardDeps, after: number | undefined) {
   const { store } = deps;
   let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
   let seenStatus = '';
-  return async () => {
+  let isStale = true;
+  const next = async (): Promise<SSEMessage | undefined> => {
     const chat = pageChat(deps);
     const message = chat && store.messages.after(chat.id, seenId, 1)[0];
     if (message) {
       seenId = message.id;
       return { event: 'message', id: String(message.id), data: JSON.stringify(await pageMessage(deps, message)) };
     }
+    if (!isStale) return undefined;
+    isStale = false;
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
     const data = JSON.stringify({ ...status, chat: store.runs.activeOfSession(chat ? sessionName(chat) : '') });
     if (data === seenStatus) return undefined;
     seenStatus = data;
     return { event: 'status', data };
+  };
+  return {
+    next,
+    /** The next event is made from a fresh look. */
+    statusChanged: () => {
+      isStale = true;
+    },
   };
 }
 

@@ -1,10 +1,10 @@
 // What the dashboard is given: it starts nothing and stops nothing by itself.
 
 import type { Intake } from '../chats/intake.js';
-import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import type { Api } from '../core/http.js';
 import type { Logger } from '../core/log.js';
+import type { Signals } from '../core/signals.js';
 import type { StatusSnapshot } from '../ops/status.js';
 import type { Store } from './store.js';
 
@@ -12,7 +12,7 @@ export interface DashboardDeps {
   /** 0 takes any free one; leaving the dashboard off is the caller's. */
   port: number;
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   log: Logger;
   /** From `loadDashboardToken`. */

@@ -16,7 +16,7 @@ const MAX_SESSIONS = 32;
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-export function createSessions({ store, clock, token, wake }: DashboardDeps) {
+export function createSessions({ store, clock, token, signals }: DashboardDeps) {
   const { pageSessions } = store;
   // Under the token of the file: a new file ends every session that came from the old one.
   const hashOf = (session: string) => createHmac('sha256', token).update(session).digest('base64url');
@@ -28,7 +28,7 @@ export function createSessions({ store, clock, token, wake }: DashboardDeps) {
   };
   /** Open streams look again whether they may go on. */
   const ended = (count: number): number => {
-    wake.emit('changed');
+    signals.emit('session');
     return count;
   };
   return {

@@ -1,9 +1,9 @@
 // The JSON API about runs (design §8): lists them with their timelines, tries one again, replays one.
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
-import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import { listLimit, parse, refuse } from '../core/http.js';
+import type { Signals } from '../core/signals.js';
 import { type Run, runState } from '../core/types.js';
 import type { Store } from './store.js';
 
@@ -11,14 +11,14 @@ const listQuery = z.object({ state: runState.nullable().default(null), limit: li
 
 export interface RunApiDeps {
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   /** The slot of a task whose run is tried again waits for that run once more. */
   reopenSlot(runId: number): void;
 }
 
 export const runApi = (deps: RunApiDeps) => (app: Hono) => {
-  const { store, wake, clock } = deps;
+  const { store, signals, clock } = deps;
   const findRun = (c: Context): Run => {
     const id = c.req.param('id');
     const run = store.runs.get(Number(id));
@@ -48,12 +48,12 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
       deps.reopenSlot(run.id);
       store.events.add(run.id, clock.now(), 'retried', { was: run.state });
     });
-    wake.emit('runs');
+    signals.emit('run:ready');
     return c.json({ run: findRun(c) });
   });
   app.post('/api/runs/:id/replay', (c) => {
     const id = replay(deps, findRun(c));
-    wake.emit('runs');
+    signals.emit('run:ready');
     return c.json({ run: store.runs.get(id) });
   });
 };

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type { Wake } from '../core/bells.js';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
+import type { Signals } from '../core/signals.js';
 import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
 import type { NewOutboxRow } from '../delivery/rows.js';
 import { parseJson } from '../gateway/body.js';
@@ -18,7 +18,7 @@ import type { Store } from './store.js';
 
 export interface HostApiDeps {
   store: Store;
-  wake: Wake;
+  signals: Signals;
   clock: Clock;
   /** Hands a report to the queue, which owns the run's outcome; false when it no longer waits for this run. */
   onFinish(runId: number, report: wire.FinishReport): boolean;
@@ -76,7 +76,6 @@ export function createHostApi(deps: HostApiDeps) {
       store.transaction(() => {
         for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
       });
-      deps.wake.emit('changed');
       return {};
     },
     finish(link: Link, runId: number, body: unknown) {
@@ -119,7 +118,7 @@ export function createHostApi(deps: HostApiDeps) {
 
 /** A text with which the model ended, before the run goes on: an outbox row when this returns. */
 function takeAnswer(deps: HostApiDeps, link: Link, runId: number, body: unknown) {
-  const { store, clock, wake } = deps;
+  const { store, clock, signals } = deps;
   const run = workingRun(store, link, runId);
   const end = parse(wire.answerReport, body);
   checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
@@ -127,7 +126,7 @@ function takeAnswer(deps: HostApiDeps, link: Link, runId: number, body: unknown)
     queueAnswer(store, run, end, clock.now());
     store.runs.progressed(run.id);
   });
-  wake.emit('outbox');
+  signals.emit('outbox');
   return {};
 }
 
@@ -180,14 +179,14 @@ function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: strin
 
 /** Queues a message once per key of the run, with its event. */
 function queue(deps: HostApiDeps, { runId, key }: Call, message: Outgoing, event: TimelineEvent): void {
-  const { store, clock, wake } = deps;
+  const { store, clock, signals } = deps;
   const now = clock.now();
   checkSendLimit(deps, runId, `${runId}:${key}`, message.text);
   store.transaction(() => {
     const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...message });
     if (added) store.events.add(runId, now, ...event);
   });
-  wake.emit('outbox');
+  signals.emit('outbox');
 }
 
 function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {

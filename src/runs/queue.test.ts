@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError } from '../channels/channel.js';
-import { createWake, type Wake } from '../core/bells.js';
+import { createSignals, type Signals } from '../core/signals.js';
 import type { Worker } from '../sandbox/pool.js';
 import type { SandboxExit } from '../sandbox/sandbox.js';
 import { openStore, type Store } from '../store.js';
@@ -15,7 +15,7 @@ import { createQueue, type Queue } from './queue.js';
 
 let store: Store;
 let clock: FakeClock;
-let wake: Wake;
+let signals: Signals;
 let queue: Queue;
 /** What happened to the group's place in the pool. */
 let pool: string[];
@@ -62,7 +62,7 @@ const settled = () => clock.advance(0);
 beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-queue-')), 'pinch.db'));
   clock = createFakeClock();
-  wake = createWake();
+  signals = createSignals();
   [pool, sent, notices, readsWork] = [[], [], [], true];
   [fetchMedia, dropMedia] = [async () => undefined, async () => undefined];
   container = Promise.resolve(newContainer());
@@ -78,7 +78,7 @@ beforeEach(() => {
 
 const start = (leaseOwner: string): Queue => {
   const made = createQueue({
-    ...{ store, clock, wake, leaseOwner, log: pino({ enabled: false }), typing: () => undefined },
+    ...{ store, clock, signals, leaseOwner, log: pino({ enabled: false }), typing: () => undefined },
     pool: {
       canHost: () => true,
       acquire: () => {
@@ -136,8 +136,8 @@ async function say(text: string, runId?: number): Promise<{ runId: number; messa
   const id =
     runId ?? store.runs.enqueue({ ...ids, key: `msg:1:${messageId}`, kind, session: 's', runAt: now, now }) ?? 0;
   store.runs.attachMessages(id, ids.chatId, messageId);
-  if (runId === undefined) wake.emit('runs');
-  else wake.emit('steer', runId);
+  if (runId === undefined) signals.emit('run:ready');
+  else signals.emit('run:steered', runId);
   await settled();
   return { runId: id, messageId };
 }
@@ -203,7 +203,7 @@ test('a message that comes while the run is handed over is steered in, once', as
   await say('two', runId);
   handOver();
   await settled();
-  wake.emit('steer', runId);
+  signals.emit('run:steered', runId);
   await settled();
   const texts = sent.map((line) => (line.type === 'steer' ? line.messages : []).map(({ text }) => text));
   expect(texts).toEqual([[], ['two']]);
@@ -236,7 +236,7 @@ test('a run far over its time is ended with its container', async () => {
 test('/stop: a runner that obeys keeps its container, one that does not loses it', async () => {
   const stop = () => {
     const { running } = store.runs.cancel(ids.chatId, 's', clock.now());
-    for (const id of running) wake.emit('abort', id);
+    for (const id of running) signals.emit('run:stopped', id);
   };
   const obeys = await say('one');
   stop();

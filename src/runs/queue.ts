@@ -1,4 +1,4 @@
-// The queue: claims due runs and has each worked on in its group's container. Woken by `runs`; one timer for the next run
+// The queue: claims due runs and has each worked on in its group's container. Woken by `run:ready`; one timer for the next run
 // that is not due yet. How an attempt ended is recorded in outcome.ts.
 import { ChannelError } from '../channels/channel.js';
 import { describeError, PinchError } from '../core/errors.js';
@@ -14,7 +14,7 @@ export interface QueueDeps extends OutcomeDeps {
   paused(): boolean;
   /** True after an emergency stop, until it is resumed. */
   stopped(): boolean;
-  /** The engine did not answer; the supervisor finds out when it does again and rings `runs`. */
+  /** The engine did not answer; the supervisor finds out when it does again and signals `run:ready`. */
   onSandboxDown(error: unknown): void;
   /** The run is over for good: what was fetched for it can go. */
   onRunDone(runId: number): Promise<void>;
@@ -53,7 +53,7 @@ export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
   const queue: QueueState = { ...deps, active: new Map() };
-  const { store, clock, wake, active } = queue;
+  const { store, clock, signals, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let stopped = false;
@@ -75,9 +75,9 @@ export function createQueue(deps: QueueDeps) {
       // The process before this one may have been killed in the middle of an emergency stop: finish that stop now.
       if (queue.stopped()) endEverything(queue);
       releaseForeignLeases(queue);
-      wake.on('runs', pump);
-      wake.on('steer', (runId) => void steer(queue, runId));
-      wake.on('abort', (runId) => void abort(queue, runId));
+      signals.on('run:ready', pump);
+      signals.on('run:steered', (runId) => void steer(queue, runId));
+      signals.on('run:stopped', (runId) => void abort(queue, runId));
       pump();
     },
     /** Takes a runner's report; false when nobody waits for it. */
@@ -135,7 +135,7 @@ function* claimDue({ store, clock, pool, leaseOwner, paused }: QueueState): Gene
 }
 
 async function workOn(queue: QueueState, run: Run): Promise<void> {
-  const { store, log, wake, pool, active } = queue;
+  const { store, log, signals, pool, active } = queue;
   const over = new AbortController();
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
   const entry: ActiveRun = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
@@ -143,7 +143,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
     entry.settle = resolve;
   });
   active.set(run.id, entry);
-  wake.emit('changed');
+  signals.emit('run:started', run.id);
   void keepTyping(queue, run.chatId, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
@@ -151,8 +151,9 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   over.abort();
   active.delete(run.id);
   void entry.acquiring?.then(pool.release, () => undefined);
-  if (run.taskId !== null) wake.emit('ended', run.id);
-  for (const event of ['outbox', 'changed', 'runs'] as const) wake.emit(event);
+  signals.emit('run:ended', run.id);
+  signals.emit('outbox');
+  signals.emit('run:ready');
   if (store.runs.get(run.id)?.state !== 'done') return;
   await queue.onRunDone(run.id).catch((error: unknown) => {
     log.warn({ runId: run.id, error: describeError(error) }, 'fetched files could not be removed');

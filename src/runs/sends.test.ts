@@ -1,7 +1,7 @@
 // What a container may send through the gateway's calls: keyed, limited, and nothing once its run was stopped.
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { createWake } from '../core/bells.js';
+import { createSignals } from '../core/signals.js';
 import { createOutboxFiles } from '../delivery/files.js';
 import { openStore, type Store } from '../store.js';
 import type { FinishReport } from '../wire.js';
@@ -18,10 +18,10 @@ const link = { groupId: 1, onWork: () => undefined };
 beforeEach(() => {
   clock = createFakeClock();
   store = openStore(':memory:');
-  const wake = createWake();
+  const signals = createSignals();
   reports = [];
   api = createHostApi({
-    ...{ store, wake, clock, mediaFile: () => '', outboxFiles: createOutboxFiles('/nowhere') },
+    ...{ store, signals, clock, mediaFile: () => '', outboxFiles: createOutboxFiles('/nowhere') },
     onFinish: (_, report) => reports.push(report) > 0,
   });
   const group = store.groups.ensure('main', true, 1);

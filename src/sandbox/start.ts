@@ -15,12 +15,12 @@ export interface ContainersDeps extends LoopDeps {
 export type Containers = ReturnType<typeof createContainers>;
 
 export function createContainers({ config, gateway, ...loop }: ContainersDeps) {
-  const { clock, log, wake } = loop;
+  const { clock, log, signals } = loop;
   const sandbox = createSandbox(config, { clock, log });
   const pool = createPool({
     ...{ sandbox, gateway, clock, log, maxContainers: config.maxContainers, idleMs: config.idleMs },
     specFor: (group) => sandboxSpec(config, group),
-    onFree: () => wake.emit('runs'),
+    onFree: () => signals.emit('run:ready'),
   });
   return { pool, supervisor: createSupervisor({ ...loop, sandbox }) };
 }

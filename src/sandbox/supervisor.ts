@@ -15,7 +15,7 @@ const NOTICE_AFTER_MS = 60_000;
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
-export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: SupervisorDeps) {
+export function createSupervisor({ sandbox, signals, clock, log, notifyOwner }: SupervisorDeps) {
   const over = new AbortController();
   let down: { since: number; detail: string } | undefined;
 
@@ -34,7 +34,7 @@ export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: Sup
       }
     }
     log.info({ downMs: clock.now() - state.since }, 'container engine is back');
-    wake.emit('runs');
+    for (const changed of ['daemon', 'run:ready'] as const) signals.emit(changed);
   }
 
   /** The engine did not answer somebody; harmless when that is known. */
@@ -42,6 +42,7 @@ export function createSupervisor({ sandbox, wake, clock, log, notifyOwner }: Sup
     if (down || over.signal.aborted) return;
     down = { since: clock.now(), detail: describeError(error) };
     log.error({ error: down.detail }, 'container engine is down, runs wait');
+    signals.emit('daemon');
     void watch(down);
   }
 

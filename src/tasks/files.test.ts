@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createWake, type Wake } from '../core/bells.js';
 import { systemClock } from '../core/clock.js';
+import { createSignals, type Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
 import { startTaskFiles } from './files.js';
@@ -23,7 +23,7 @@ import { createTasks, type Tasks } from './tasks.js';
 let groupsDir: string;
 let inbox: string;
 let store: Store;
-let wake: Wake;
+let signals: Signals;
 let tasks: Tasks;
 let chat: Chat;
 let running: { stop(): void } | undefined;
@@ -37,8 +37,8 @@ beforeEach(() => {
   mkdirSync(join(groupsDir, 'main'));
   inbox = join(groupsDir, 'main', 'inbox');
   store = openStore(':memory:');
-  wake = createWake();
-  tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  signals = createSignals();
+  tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
   const group = store.groups.ensure('main', true, 1);
   const seen = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 });
   store.groups.assignChat(seen.id, group.id);
@@ -55,7 +55,7 @@ function start(from = store): void {
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
   running = startTaskFiles({
     store: from,
-    wake,
+    signals,
     clock,
     log,
     tasks,
@@ -101,7 +101,7 @@ test('a link in place of the folder is refused, one in it is passed over', async
   rmSync(inbox);
   mkdirSync(inbox);
   symlinkSync('/etc/passwd', join(inbox, 'passwd'));
-  wake.emit('tasks');
+  signals.emit('task');
   drop('real');
   await expect.poll(announced).toEqual(['inbox/real (1 bytes)']);
 });

@@ -28,7 +28,7 @@ const CLOCK_SLACK_MS = 1_000;
 const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 
 export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
-  const { store, wake, clock, log, config } = deps;
+  const { store, signals, clock, log, config } = deps;
   const over = new AbortController();
   /** By folder; `inode`: whoever moves the folder away leaves the watcher with the old one. */
   const watchers = new Map<string, { watcher: FSWatcher; inode: number }>();
@@ -86,7 +86,7 @@ export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
     watchers.set(folder, { watcher, inode });
   }
 
-  wake.on('tasks', () => void lookSoon());
+  signals.on('task', () => void lookSoon());
   look();
   return {
     stop(): void {

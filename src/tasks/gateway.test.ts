@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { createWake } from '../core/bells.js';
+import { createSignals } from '../core/signals.js';
 import type { Link } from '../gateway/server.js';
 import { openStore, type Store } from '../store.js';
 import { createTaskApi } from './gateway.js';
@@ -14,7 +14,7 @@ let family: { link: Link; runId: number; chatId: number };
 
 beforeEach(() => {
   store = openStore(':memory:');
-  const tasks = createTasks({ store, clock, wake: createWake(), config: { timeZone: 'UTC' } });
+  const tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'UTC' } });
   api = createTaskApi({ store, tasks });
   main = groupAtWork('main', true);
   family = groupAtWork('family', false);

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
-import { createWake, type Wake } from '../core/bells.js';
+import { createSignals, type Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
 import type { TaskInput } from '../wire.js';
@@ -16,7 +16,7 @@ const START = Date.UTC(2026, 10, 21, 9);
 
 let store: Store;
 let clock: FakeClock;
-let wake: Wake;
+let signals: Signals;
 let tasks: Tasks;
 let chat: Chat;
 let notices: string[];
@@ -37,12 +37,12 @@ beforeEach(() => {
 
 /** A process that begins to run, on whatever the one before left. */
 function start(): void {
-  wake = createWake();
-  tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  signals = createSignals();
+  tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
   scheduler = startScheduler({
     store,
     clock,
-    wake,
+    signals,
     log: pino({ level: 'silent' }),
     timeZone: 'UTC',
     paused: () => stopped,
@@ -72,7 +72,7 @@ function work(end: 'done' | 'dead' | 'cancelled' = 'done'): void {
   const lease = { id: run.id, owner: 'me', attempt: run.attempt };
   if (end === 'dead') store.runs.bury(lease, { now: clock.now(), errorClass: 'unknown', error: 'it broke' });
   else store.runs.finish(lease, end, clock.now());
-  wake.emit('ended', run.id);
+  signals.emit('run:ended', run.id);
 }
 
 describe('times', () => {
@@ -197,7 +197,7 @@ describe('while nobody was there: three hours down with */5', () => {
     await clock.advance(HOUR + MINUTE);
     expect(slots(task.id)).toEqual([]);
     stopped = false;
-    wake.emit('tasks');
+    signals.emit('task');
     expect(slots(task.id)).toEqual(['10:00 running', '09:55 missed ×11']);
   });
 });
@@ -221,7 +221,7 @@ describe('killed at any step', () => {
     const task = add({ every: undefined, at: 'in 5m' });
     await clock.advance(5 * MINUTE);
     scheduler.stop();
-    wake.removeAllListeners();
+    signals.removeAllListeners();
     work('dead');
     expect(slots(task.id)).toEqual(['09:05 running']);
     start();
@@ -235,7 +235,7 @@ describe('killed at any step', () => {
     await clock.advance(10 * MINUTE);
     expect(slots(task.id)).toEqual(['09:10 waiting', '09:05 running']);
     scheduler.stop();
-    wake.removeAllListeners();
+    signals.removeAllListeners();
     work();
     start();
     expect(slots(task.id)).toEqual(['09:10 running', '09:05 done']);
@@ -411,7 +411,7 @@ test('pausing drops what waits, also after failures; what works goes on', async 
   await clock.advance(15 * MINUTE);
   tasks.change(task, { action: 'pause' });
   expect(store.runs.counts()).toEqual({ cancelled: 1 });
-  wake.emit('tasks');
+  signals.emit('task');
   expect(slots(task.id)).toEqual(['09:15 skipped', '09:10 skipped', '09:05 cancelled']);
   const shaky = add({ overlap: 'queue' });
   await clock.advance(40 * MINUTE);
@@ -436,7 +436,7 @@ test('a time whose run is there but whose slot was forgotten is not worked on ag
   store.tasks.pruneSlots(task.id, 0);
   store.tasks.dropSlotBefore(task.id, START + 6 * MINUTE);
   store.tasks.setNext(task.id, START + 5 * MINUTE);
-  wake.emit('tasks');
+  signals.emit('task');
   expect(slots(task.id)).toEqual([]);
   await clock.advance(5 * MINUTE);
   expect(slots(task.id)).toEqual(['09:10 running']);

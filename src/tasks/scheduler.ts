@@ -31,7 +31,7 @@ const MAX_FAILURES = 5;
 const KEPT_SLOTS = 500;
 
 export function startScheduler(deps: SchedulerDeps): { stop(): void } {
-  const { store, clock, wake, paused } = deps;
+  const { store, clock, signals, paused } = deps;
   const over = new AbortController();
   let timer: { cancel(): void } | undefined;
   let lastSeen = store.tasks.lastRecordedAt() ?? 0;
@@ -48,7 +48,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
         for (const task of due) fireDue(deps, task, now);
         releaseWaiting(deps);
       });
-      wake.emit('runs');
+      signals.emit('run:ready');
     }
     const next = store.tasks.nextDueAt(now);
     if (due.length === BATCH) setImmediate(pump);
@@ -64,11 +64,11 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
 
   const onEnded = (runId: number) => settle(deps, runId);
   settle(deps, null);
-  wake.on('tasks', () => {
+  signals.on('task', () => {
     settle(deps, null);
     pump();
   });
-  wake.on('ended', onEnded);
+  signals.on('run:ended', onEnded);
   pump();
   void watchClock();
   return {
@@ -194,7 +194,7 @@ function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInpu
 
 /** Records how runs ended for their tasks (of one run or of all), then looks at the slots that waited for them. */
 function settle(deps: SchedulerDeps, runId: number | null): void {
-  const { store, clock, wake } = deps;
+  const { store, clock, signals } = deps;
   const started = store.transaction(() => {
     const ended = store.tasks.endedSlots(runId);
     for (const { taskId, slotAt, runState, error } of ended) {
@@ -210,7 +210,7 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
     if (mayStart) releaseWaiting(deps);
     return mayStart;
   });
-  if (started) wake.emit('runs');
+  if (started) signals.emit('run:ready');
 }
 
 /** One failing slot never stops the series; five in a row do, until a person looks at it. */

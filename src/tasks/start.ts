@@ -18,8 +18,8 @@ export interface TaskModuleDeps extends LoopDeps {
 }
 
 export function createTaskModule({ config, paused, ...loop }: TaskModuleDeps) {
-  const { store, clock, wake } = loop;
-  const tasks = createTasks({ store, clock, wake, config });
+  const { store, clock, signals } = loop;
+  const tasks = createTasks({ store, clock, signals, config });
   return {
     routes: taskRoutes(createTaskApi({ store, tasks })),
     commands: taskCommands({ store, tasks }),

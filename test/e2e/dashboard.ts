@@ -7,8 +7,8 @@ import { chatApi } from '../../src/chats/api.js';
 import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
 import { createPairing } from '../../src/chats/pairing.js';
-import { createWake } from '../../src/core/bells.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
+import { createSignals } from '../../src/core/signals.js';
 import { sessionName } from '../../src/core/types.js';
 import { opsApi } from '../../src/ops/api.js';
 import type { StatusSnapshot } from '../../src/ops/status.js';
@@ -34,7 +34,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
   const dataDir = mkdtempSync(join(tmpdir(), 'pinch-dashboard-'));
   const clock = options.clock ?? systemClock;
   const store = openStore(join(dataDir, 'pinch.db'));
-  const wake = createWake();
+  const signals = createSignals();
   const log = pino({ level: 'silent' });
   const pairing = createPairing(store);
   const token = loadDashboardToken(dataDir);
@@ -42,15 +42,15 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
   const emergencyStop = (reason: string) => {
     state.stops.push(reason);
     state.status.stopped = true;
-    wake.emit('changed');
+    signals.emit('daemon');
   };
-  const tasks = createTasks({ store, clock, wake, config: { timeZone: 'UTC' } });
+  const tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
   const hooks = createHooks({ store, clock, tasks });
   const control = {
     emergencyStop,
     resume: () => {
       state.status.stopped = false;
-      wake.emit('changed');
+      signals.emit('daemon');
     },
     status: (): StatusSnapshot => state.status,
   };
@@ -59,13 +59,13 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     states: () => state.status.channels,
     link: () => undefined,
   };
-  const base = { store, wake, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
+  const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const commands = [...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
   const intake = createIntake({ ...base, pairing, commands, assistantName: 'Pinch', owner: undefined });
   const deps: DashboardDeps = {
     port: 0,
     store,
-    wake,
+    signals,
     clock,
     log,
     token,
@@ -91,7 +91,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
   return {
     deps,
     store,
-    wake,
+    signals,
     intake,
     tasks,
     hooks,
@@ -128,7 +128,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
         sentAt: now,
         now,
       });
-      wake.emit('message', chat.id);
+      signals.emit('message', chat.id);
       if (id === undefined) throw new Error('the same reply twice');
       return id;
     },
@@ -137,12 +137,12 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
       const now = clock.now();
       const run = store.runs.claim({ owner: 'test', now, leaseMs: 600_000, excludeGroups: [] });
       if (!run) throw new Error(`no run is ready in ${sessionName(webChat())}`);
-      wake.emit('changed');
+      signals.emit('run:started', run.id);
       return {
         run,
         end(outcome: 'done' | 'cancelled') {
           store.runs.finish({ id: run.id, owner: 'test', attempt: run.attempt }, outcome, clock.now());
-          wake.emit('changed');
+          signals.emit('run:ended', run.id);
         },
       };
     },

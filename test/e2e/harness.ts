@@ -84,13 +84,13 @@ function observe(child: ChildProcess, home: string, port: number): DaemonProcess
     const lines = (rest + chunk.toString()).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) logs.push(JSON.parse(line));
-    for (const wake of waiters) wake();
+    for (const look of waiters) look();
   });
   let over = false;
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('close', (code, signal) => {
       over = true;
-      for (const wake of waiters) wake();
+      for (const look of waiters) look();
       resolve({ code, signal });
     });
   });

@@ -132,7 +132,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await page.getByText('Waiting to start…').waitFor();
     const { run } = home.work();
     await page.getByText('Pinch is working…').waitFor();
-    const aborted = new Promise((resolve) => home.wake.once('abort', resolve));
+    const aborted = new Promise((resolve) => home.signals.once('run:stopped', resolve));
     await page.getByRole('button', { name: 'Stop' }).click();
     expect(await aborted).toBe(run.id);
   });
@@ -195,10 +195,10 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await logIn();
     await page.locator('#channels li.open', { hasText: 'telegram' }).waitFor();
     home.state.status.channels = [{ name: 'telegram', state: 'blocked', detail: 'the token is wrong' }];
-    home.wake.emit('changed');
+    home.signals.emit('channel', 'telegram');
     await page.getByText('telegram: the token is wrong').waitFor();
     home.state.status.channels = [{ name: 'telegram', state: 'open', detail: '@pinch_bot' }];
-    home.wake.emit('changed');
+    home.signals.emit('channel', 'telegram');
     await page.getByText('telegram: the token is wrong').waitFor({ state: 'hidden' });
   });
 
@@ -305,7 +305,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     expect(Math.min(width, height)).toBeGreaterThan(150);
     expect(await page.locator('#linking').innerText()).toContain('scan the QR code with the phone');
     home.state.status.channels = [{ name: 'whatsapp', state: 'open', detail: '+491700000000' }];
-    home.wake.emit('changed');
+    home.signals.emit('channel', 'telegram');
     await code.waitFor({ state: 'detached' });
   });
 

@@ -145,7 +145,7 @@ async function converse(connection: Connection, caughtUp: () => void): Promise<v
   const { deps, settings, end, over, stopped } = connection;
   const stream = await openStream(settings, end.signal);
   let hasNew = true;
-  let wake = (): void => undefined;
+  let signals = (): void => undefined;
   stream.listen((stanza) => {
     // Signs of typing and pages of the archive are messages, too.
     if (!stanza.getChild('body') && !stanza.getChild('x', 'jabber:x:oob')) return;
