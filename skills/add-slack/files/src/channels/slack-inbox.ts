@@ -26,7 +26,6 @@ const OVERLAP_S = 60;
 const FIRST_LOOK_S = 600;
 /** How old the first message of a thread may be in which somebody answered while nobody listened. */
 const THREAD_AGE_S = 24 * 3_600;
-const MAX_QUOTE_CHARS = 500;
 
 type Spoken = Extract<Update, { kind: 'message' }>;
 
@@ -152,17 +151,12 @@ async function describe(
       replyTo: {
         platformId: first.ts,
         sender: first.user === self.userId ? assistantName : (await directory.person(first.user ?? '')).name,
-        text: shortened(plainText(first.text, names)),
+        text: plainText(first.text, names),
       },
     }),
     edited,
     media: mediaOf(message),
   };
-}
-
-function shortened(text: string): string {
-  const characters = [...text];
-  return characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : text;
 }
 
 type Directory = ReturnType<typeof createDirectory>;
