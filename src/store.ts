@@ -1,5 +1,5 @@
 // The store: the database with the tables of every module. A new module's rows get their line here.
-import { createChannelAuth } from './channels/auth-rows.js';
+import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
 import type { Logger } from './core/log.js';
 import { createOutbox } from './delivery/rows.js';

@@ -26,13 +26,19 @@ export interface OutboundPart {
 
 /** What went wrong with a send or a fetch. `network`: keep trying for days; `retry`: back off, give up after some attempts; `permanent`: never try again. */
 export class ChannelError extends Error {
-  readonly kind: 'network' | 'retry' | 'permanent';
   readonly retryAfterMs: number | undefined;
-  constructor(kind: ChannelError['kind'], message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
-    super(message, { cause: options.cause });
+  /** Only a person can put it right, as the message says: how long a connection waits before it looks whether they did, ms. */
+  readonly lookAgainMs: number | undefined;
+
+  constructor(
+    readonly kind: 'network' | 'retry' | 'permanent',
+    message: string,
+    { retryAfterMs, lookAgainMs, cause }: { retryAfterMs?: number; lookAgainMs?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause });
     this.name = 'ChannelError';
-    this.kind = kind;
-    this.retryAfterMs = options.retryAfterMs;
+    this.retryAfterMs = retryAfterMs;
+    this.lookAgainMs = lookAgainMs;
   }
 }
 

@@ -6,7 +6,7 @@ import { oneLine } from '../core/one-line.js';
 import { safeFileName } from './file-name.js';
 
 const MAX_TEXT_CHARS = 100_000;
-const MAX_QUOTE_CHARS = 2_000;
+const MAX_QUOTE_CHARS = 500;
 const MAX_MEDIA = 50;
 const MAX_ID_CHARS = 512;
 const MAX_REF_CHARS = 16_384;
@@ -24,14 +24,14 @@ const label = z
   .catch('')
   .transform((text) => oneLine(text, 200));
 
-const words = (max: number) =>
+const words = (max: number, mark: string) =>
   z
     .string()
     .catch('')
     .transform((text) => {
       const whole = text.replace(/\p{Cs}|\0/gu, '\ufffd');
       if (whole.length <= max) return whole;
-      return `${whole.slice(0, max).replace(/[\ud800-\udbff]$/, '')}\n[cut: it was longer than ${max} characters]`;
+      return `${whole.slice(0, max).replace(/[\ud800-\udbff]$/, '')}${mark}`;
     });
 
 const inboundMedia = z.object({
@@ -65,7 +65,7 @@ const inboundMessage = z.object({
   }),
   /** The platform's id of the message, unique within the chat. */
   platformId: identifier,
-  text: words(MAX_TEXT_CHARS),
+  text: words(MAX_TEXT_CHARS, `\n[cut: it was longer than ${MAX_TEXT_CHARS} characters]`),
   /** Epoch ms, the platform's time; for display only, never for order. */
   sentAt: z.number().catch(-1),
   /**
@@ -79,7 +79,7 @@ const inboundMessage = z.object({
   forwarded: z.boolean().catch(false),
   /** What is answered, as it reached us: shown as claimed unless we have the message itself, by this id. */
   replyTo: z
-    .object({ platformId: identifier, sender: label, text: words(MAX_QUOTE_CHARS) })
+    .object({ platformId: identifier, sender: label, text: words(MAX_QUOTE_CHARS, '…') })
     .optional()
     .catch(undefined),
   /** True for a new version of a message that was received before (same platformId). */

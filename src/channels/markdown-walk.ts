@@ -25,10 +25,10 @@ export interface MarkdownTarget {
 
 const MAX_DEPTH = 20;
 
-/** Block tokens of the whole text. A segment that would take too long to parse is one block of kind `html`, shown as it is written. */
-export const parseBlocks = (text: string): MarkedToken[] => [...parseSegments(text)].flatMap(({ blocks }) => blocks);
-
-/** The same by segments, parsed when they are asked for: each takes some milliseconds. */
+/**
+ * Block tokens by segments, parsed when they are asked for: each takes some milliseconds. A segment that would take too long is one
+ * block of kind `html`, shown as it is written.
+ */
 export function* parseSegments(markdown: string): Generator<{ segment: string; blocks: MarkedToken[] }> {
   // As the parser does: what it takes as lines must be what is cut and counted here.
   const text = markdown.replace(/\r\n?/g, '\n');
@@ -37,7 +37,7 @@ export function* parseSegments(markdown: string): Generator<{ segment: string; b
     definitions ??= definitionsIn(segment.length < text.length ? text : '');
     yield {
       segment,
-      blocks: !fenced && isEntangled(segment) ? asWritten(segment) : parseSegment(segment, definitions),
+      blocks: !fenced && isTooNested(segment) ? asWritten(segment) : parseSegment(segment, definitions),
     };
   }
 }
@@ -47,7 +47,7 @@ function parseSegment(segment: string, definitions: ReturnType<typeof definition
   lexer.tokens.links = Object.fromEntries(definitionsFor(segment, definitions));
   try {
     lexer.blockTokens(segment, lexer.tokens);
-    if (lexer.inlineQueue.some(({ src }) => isOvermarked(src))) return asWritten(segment);
+    if (lexer.inlineQueue.some(({ src }) => hasTooManyMarks(src))) return asWritten(segment);
     for (const { src, tokens } of lexer.inlineQueue) lexer.inlineTokens(src, tokens);
     return known(lexer.tokens);
   } catch (error) {
@@ -68,7 +68,7 @@ const MAX_BRACKETS = 1_500;
 const MAX_CELLS = 2_000;
 
 /** More nesting in a line, or cells in a table, than the parser may be given. */
-function isEntangled(segment: string): boolean {
+function isTooNested(segment: string): boolean {
   const lines = segment.split('\n');
   return lines.some((line) => {
     if (/^(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))){10}|^[ \t]{40}|[ \t]{300}/.test(line)) return true;
@@ -77,7 +77,7 @@ function isEntangled(segment: string): boolean {
 }
 
 /** More marks than it may be given in one paragraph, item or cell, as the parser itself has parted them. */
-function isOvermarked(text: string): boolean {
+function hasTooManyMarks(text: string): boolean {
   // Escaped ones cost nothing, and counting them would show the backslashes of a text that we escaped ourselves.
   const emphasis = text.match(/(?<!\\)[*_~]+/g)?.length ?? 0;
   const brackets = text.match(/(?<!\\)[[\]`<]/g)?.length ?? 0;

@@ -1,13 +1,13 @@
 // Splits Markdown into parts that are each valid by themselves and within a channel's limit; nothing of the text is lost. Pure.
 import { setImmediate } from 'node:timers/promises';
-import type { MarkedToken, Token, Tokens } from 'marked';
+import type { MarkedToken, Tokens } from 'marked';
 import { shownText } from './format.js';
 import { known, parseSegments } from './markdown-walk.js';
 import { cutText, definitionsFor } from './segments.js';
 
 export { cutText };
 
-export interface SplitOptions {
+interface SplitOptions {
   /** The most one part may measure. */
   limit: number;
   /** How long a part of Markdown is in the channel's own count. Must not shrink when text is added. */
@@ -24,6 +24,7 @@ export async function splitMarkdown(text: string, options: SplitOptions): Promis
   const pieces: string[] = [];
   const definitions = new Map<string, string>();
   for (const { segment, blocks } of parseSegments(text)) {
+    await setImmediate();
     pieces.push(...(await splitSegment(segment, blocks, options)));
     for (const block of blocks) if (block.type === 'def') definitions.set(block.tag, block.raw.trim());
   }
@@ -42,10 +43,8 @@ export async function splitMarkdown(text: string, options: SplitOptions): Promis
 const trim = (part: string) => part.replace(/^\n+/, '').trimEnd();
 
 async function splitSegment(segment: string, blocks: MarkedToken[], options: SplitOptions): Promise<string[]> {
-  await setImmediate();
   if (options.measure(segment) + 2 <= options.limit) return [segment];
-  const pieces: string[] = [];
-  for (const block of blocks) pieces.push(...(await splitBlock(block, options)));
+  const pieces = await splitEach(blocks, (block) => splitBlock(block, options));
   // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
   return (await keepsWords(pieces, segment)) ? pieces : plainPieces(segment, options);
 }
@@ -62,9 +61,17 @@ async function keepsWords(parts: string[], text: string): Promise<boolean> {
 }
 
 async function shownTogether(pieces: string[]): Promise<string> {
-  const shown: string[] = [];
-  for (const piece of pieces) shown.push(await shownText(trim(piece)));
-  return shown.join('');
+  return (await splitEach(pieces, async (piece) => [await shownText(trim(piece))])).join('');
+}
+
+/** What all items are split into, one item after the other, with a pause before each in which others run. */
+async function splitEach<T>(items: T[], split: (item: T, index: number) => string[] | Promise<string[]>) {
+  const pieces: string[] = [];
+  for (const [index, item] of items.entries()) {
+    await setImmediate();
+    pieces.push(...(await split(item, index)));
+  }
+  return pieces;
 }
 
 /** Pieces that would mean something else side by side (one ends in an open fence) stay apart. */
@@ -104,22 +111,16 @@ const packMarkdown = (pieces: string[], { limit, measure }: SplitOptions) =>
   pack(pieces, limit, (piece) => Math.max(measure(piece) + 2, piece.length / 2));
 
 async function splitBlock(block: MarkedToken, options: SplitOptions): Promise<string[]> {
-  await setImmediate();
   if (block.type === 'def') return [];
   if (options.measure(block.raw) + 2 <= options.limit) return [block.raw];
   if (block.type === 'code') return splitFence(block.text, block.lang ?? '', options);
-  if (block.type === 'list') {
-    const items: string[] = [];
-    for (const [index, item] of block.items.entries())
-      items.push(...(await splitItem(item, block.start, index, options)));
-    return items;
-  }
+  if (block.type === 'list')
+    return splitEach(block.items, (item, index) => splitItem(item, block.start, index, options));
   if (block.type === 'blockquote') return splitInside(block.text, options, quoted);
   if (block.type === 'paragraph' || block.type === 'heading') {
-    const lines = await packMarkdown(await splitInline(block.tokens, options), options);
-    const paragraphs: string[] = [];
-    for (const pieces of lines) paragraphs.push(`${await asParagraph(pieces.join('').trim())}\n\n`);
-    return paragraphs;
+    const pieces = await splitEach(known(block.tokens), (token) => splitToken(token, options));
+    const lines = await packMarkdown(pieces, options);
+    return splitEach(lines, async (line) => [`${await asParagraph(line.join('').trim())}\n\n`]);
   }
   return plainPieces(block.raw, options);
 }
@@ -161,15 +162,6 @@ async function splitFence(code: string, language: string, { limit, measure }: Sp
 const MARKS: Partial<Record<string, string>> = { strong: '**', em: '*', del: '~~' };
 
 /** Inline pieces that each stand alone: text is cut between sentences or words, a span that is cut is closed and opened again. */
-async function splitInline(tokens: Token[], options: SplitOptions): Promise<string[]> {
-  const pieces: string[] = [];
-  for (const token of known(tokens)) {
-    pieces.push(...splitToken(token, options));
-    await setImmediate();
-  }
-  return pieces;
-}
-
 function splitToken(token: MarkedToken, options: SplitOptions): string[] {
   const room = Math.floor(options.limit / 4);
   if (options.measure(token.raw) <= room) return [token.raw];
@@ -190,15 +182,12 @@ async function plainPieces(
   options: SplitOptions,
   room = Math.floor(options.limit / 2),
 ): Promise<string[]> {
-  const pieces: string[] = [];
-  for (const piece of cutText(text, room)) {
-    if (piece.trim() === '') continue;
-    await setImmediate();
+  return splitEach(cutText(text, room), (piece) => {
+    if (piece.trim() === '') return [];
     const escaped = escapeMarkdown(piece);
     const fits = options.measure(escaped) <= options.limit || room < 16;
-    pieces.push(...(fits ? [escaped] : await plainPieces(piece, options, Math.floor(room / 2))));
-  }
-  return pieces;
+    return fits ? [escaped] : plainPieces(piece, options, Math.floor(room / 2));
+  });
 }
 
 /** Makes every character of a text mean itself in Markdown. */

@@ -11,8 +11,6 @@ export type Mapped =
   | { kind: 'moved'; from: string; to: string }
   | { kind: 'ignore' };
 
-const MAX_QUOTE_CHARS = 500;
-
 /** Never throws for an update the Bot API can send; what is no message of a person is ignored. */
 export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
   const source = update.message ?? update.edited_message;
@@ -52,12 +50,10 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
 }
 
 function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullable<InboundMessage['replyTo']> {
-  const words = source.quote?.text ?? textOf(replied, bot);
-  const characters = [...words];
   return {
     platformId: String(replied.message_id),
     sender: nameOf(replied.from),
-    text: characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : words,
+    text: source.quote?.text ?? textOf(replied, bot),
   };
 }
 

@@ -13,9 +13,11 @@ import {
   type OutboundFile,
   type OutboundPart,
 } from './channel.js';
+import { type Connection, createConnection } from './connection.js';
+import { readAnswer, tooLarge } from './download.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
-import { afterPollError, isRefusal, movedTo, toChannelError } from './telegram-errors.js';
+import { isRefusal, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
 
 export const telegram = defineChannel({
@@ -41,52 +43,45 @@ const POLL_SECONDS = 30;
 const POLL_TIMEOUT_SECONDS = 45;
 const CALL_TIMEOUT_SECONDS = 30;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
-/** How long a send may go on after `stop`: breaking it off could send the same message again after the restart. */
-const SEND_GRACE_MS = 3_000;
 
-interface Connection {
+interface Telegram {
   deps: ChannelDeps;
+  connection: Connection;
   api: Api;
   poller: Api;
   /** Where files are downloaded from; holds the token. */
   files: string;
-  /** Aborted when receiving ends. */
-  over: AbortController;
-  pollAbort: CallAbort;
-  /** Aborted when sending ends. */
-  sendAbort: CallAbort;
-  sending: Set<Promise<unknown>>;
+  /** Ends what belongs to receiving, and what belongs to sending. */
+  signals: Record<'receiving' | 'sending', CallAbort['signal']>;
 }
 
 function createTelegram(token: string, root: string, deps: ChannelDeps): Channel {
   const connect = (timeoutSeconds: number) => new Api(token, { apiRoot: root, timeoutSeconds, sensitiveLogs: false });
-  const connection: Connection = {
-    deps,
+  const connection = createConnection(deps, toChannelError);
+  const signals = { receiving: callSignal(connection.receiving), sending: callSignal(connection.sending) };
+  const telegram: Telegram = {
+    ...{ deps, connection, signals },
     api: connect(CALL_TIMEOUT_SECONDS),
     poller: connect(POLL_TIMEOUT_SECONDS),
     files: `${root}/file/bot${token}`,
-    over: new AbortController(),
-    pollAbort: new CallAbort(),
-    sendAbort: new CallAbort(),
-    sending: new Set(),
   };
-  let polling: Promise<void> | undefined;
-  let stopping: Promise<void> | undefined;
+  const place: Place = { bot: undefined, offset: 0, atOnce: true };
   return {
-    start() {
-      polling ??= poll(connection);
-    },
-    stop() {
-      stopping ??= stop(connection, polling);
-      return stopping;
-    },
+    start: () => connection.start((opened) => poll(telegram, place, opened)),
+    stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure }),
-    send: (part) => send(connection, part),
+    send: (part) => connection.send(async () => String((await deliver(telegram, part)).message_id)),
     typing(address) {
-      void attempt(deps, connection.api.sendChatAction(Number(address), 'typing', {}, connection.pollAbort.signal));
+      void attempt(deps, telegram.api.sendChatAction(Number(address), 'typing', {}, signals.receiving));
     },
-    fetchMedia: (ref, maxBytes) => fetchMedia(connection, ref, maxBytes),
+    fetchMedia: (ref, maxBytes) => fetchMedia(telegram, ref, maxBytes),
   };
+}
+
+function callSignal(signal: AbortSignal): CallAbort['signal'] {
+  const call = new CallAbort();
+  signal.addEventListener('abort', () => call.abort());
+  return call.signal;
 }
 
 function measure(part: string): number {
@@ -94,53 +89,41 @@ function measure(part: string): number {
   return Math.max(telegramLength(html), Math.ceil(html.length / MAX_HTML_PER_CHAR));
 }
 
-async function stop({ over, pollAbort, sendAbort, sending, deps }: Connection, polling?: Promise<void>) {
-  over.abort();
-  pollAbort.abort();
-  await polling;
-  const grace = new AbortController();
-  await Promise.race([Promise.allSettled(sending), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
-  grace.abort();
-  sendAbort.abort();
-  deps.onState({ state: 'stopped', detail: '' });
+/** Where polling goes on after a failure. */
+interface Place {
+  bot: BotIdentity | undefined;
+  /** The next update; asking for it confirms everything below it. */
+  offset: number;
+  /**
+   * The first poll after a pause answers at once, so that `open` does not wait for a message. After a conflict it must not: it would
+   * succeed between two polls of the other program.
+   */
+  atOnce: boolean;
 }
 
-async function poll(connection: Connection): Promise<void> {
-  const { deps, over, pollAbort } = connection;
-  let bot: BotIdentity | undefined;
-  let offset = 0;
-  let failures = 0;
-  // The first poll after a pause answers at once, so that `open` does not wait for a message. After a conflict it must not:
-  // it would succeed between two polls of the other program.
-  let atOnce = true;
-  deps.onState({ state: 'connecting', detail: '' });
-  while (!over.signal.aborted) {
-    try {
-      bot ??= await introduce(connection);
-      // Asking with this offset confirms everything below it, so it moves only behind a committed update.
-      const updates = await connection.poller.getUpdates(
-        { offset, timeout: atOnce ? 0 : POLL_SECONDS, limit: 100, allowed_updates: ['message', 'edited_message'] },
-        pollAbort.signal,
+async function poll(telegram: Telegram, place: Place, opened: (account: string) => void): Promise<void> {
+  const { deps, connection, api, poller, signals } = telegram;
+  try {
+    place.bot ??= await introduce(telegram);
+    while (!connection.receiving.aborted) {
+      const timeout = place.atOnce ? 0 : POLL_SECONDS;
+      const updates = await poller.getUpdates(
+        { offset: place.offset, timeout, limit: 100, allowed_updates: ['message', 'edited_message'] },
+        signals.receiving,
       );
-      if (over.signal.aborted) return;
+      if (connection.receiving.aborted) return;
       for (const update of updates) {
-        receive(connection, update, bot);
-        offset = update.update_id + 1;
+        receive(deps, update, place.bot);
+        place.offset = update.update_id + 1;
       }
-      failures = 0;
-      atOnce = false;
-      deps.onState({ state: 'open', detail: `@${bot.username}` });
-    } catch (error) {
-      if (over.signal.aborted) return;
-      failures += 1;
-      const { state, ms } = afterPollError(error, failures, deps.clock.random());
-      deps.log.warn({ failures, delayMs: ms, error: state.detail }, 'telegram poll failed');
-      deps.onState(state);
-      // The owner gave the token to Pinch, which can only poll; what another program left behind would block that for ever.
-      if (isRefusal(error, 409, 'webhook')) await attempt(deps, connection.api.deleteWebhook({}, pollAbort.signal));
-      await deps.clock.sleep(ms, over.signal);
-      atOnce = !isRefusal(error, 409);
+      place.atOnce = false;
+      opened(`@${place.bot.username}`);
     }
+  } catch (error) {
+    place.atOnce = !isRefusal(error, 409);
+    // The owner gave the token to Pinch, which can only poll; what another program left behind would block that for ever.
+    if (isRefusal(error, 409, 'webhook')) await attempt(deps, api.deleteWebhook({}, signals.receiving));
+    throw error;
   }
 }
 
@@ -149,20 +132,20 @@ async function attempt({ log }: ChannelDeps, call: Promise<unknown>): Promise<vo
   await call.catch((error: unknown) => log.debug({ error: toChannelError(error).message }, 'telegram call failed'));
 }
 
-async function introduce({ api, pollAbort, deps }: Connection): Promise<BotIdentity> {
-  const bot = await api.getMe(pollAbort.signal);
+async function introduce({ api, signals, deps }: Telegram): Promise<BotIdentity> {
+  const bot = await api.getMe(signals.receiving);
   const commands = [
     { command: 'help', description: 'what I understand' },
     { command: 'status', description: 'what is running' },
     { command: 'stop', description: 'stop what I am doing here' },
     { command: 'new', description: 'start a new conversation' },
   ];
-  void attempt(deps, api.setMyCommands(commands, {}, pollAbort.signal));
+  void attempt(deps, api.setMyCommands(commands, {}, signals.receiving));
   return bot;
 }
 
 /** Throws when the store refuses the message: its update must come again. One that makes no sense must not block those behind it. */
-function receive({ deps }: Connection, update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): void {
+function receive(deps: ChannelDeps, update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): void {
   let mapped: Mapped;
   try {
     mapped = mapUpdate(update, bot);
@@ -179,24 +162,19 @@ function receive({ deps }: Connection, update: Parameters<typeof mapUpdate>[0], 
   }
 }
 
-async function send(connection: Connection, part: OutboundPart): Promise<{ platformId: string }> {
-  if (connection.over.signal.aborted) throw new ChannelError('network', 'the channel is stopped');
-  const call = part.file ? sendFile(connection, part, part.file) : sendMessage(connection, part);
-  connection.sending.add(call);
+async function deliver(telegram: Telegram, part: OutboundPart) {
   try {
-    return { platformId: String((await call).message_id) };
+    return await (part.file ? sendFile(telegram, part, part.file) : sendMessage(telegram, part));
   } catch (error) {
     const moved = movedTo(error);
-    if (moved !== undefined) connection.deps.onChatMoved(part.address, moved);
-    throw toChannelError(error);
-  } finally {
-    connection.sending.delete(call);
+    if (moved !== undefined) telegram.deps.onChatMoved(part.address, moved);
+    throw error;
   }
 }
 
 /** A picture as such where Telegram takes it as one, else as a file. */
-async function sendFile({ api, sendAbort }: Connection, { address, text }: OutboundPart, file: OutboundFile) {
-  const { signal } = sendAbort;
+async function sendFile({ api, signals }: Telegram, { address, text }: OutboundPart, file: OutboundFile) {
+  const signal = signals.sending;
   const upload = () => new InputFile(file.path, file.fileName);
   const options = { caption: markdownToTelegramHtml(text), parse_mode: 'HTML' } as const;
   if (file.mimeType.startsWith('image/'))
@@ -208,8 +186,8 @@ async function sendFile({ api, sendAbort }: Connection, { address, text }: Outbo
   return api.sendDocument(Number(address), upload(), options, signal);
 }
 
-async function sendMessage({ api, sendAbort, deps }: Connection, { address, text }: OutboundPart) {
-  const { signal } = sendAbort;
+async function sendMessage({ api, signals, deps }: Telegram, { address, text }: OutboundPart) {
+  const signal = signals.sending;
   const options = { link_preview_options: { is_disabled: true } };
   const chat = Number(address);
   // Markdown that shows nothing (a lone link definition) is better read than refused.
@@ -225,32 +203,16 @@ async function sendMessage({ api, sendAbort, deps }: Connection, { address, text
   }
 }
 
-async function fetchMedia({ api, files, over, pollAbort }: Connection, ref: string, maxBytes: number) {
+async function fetchMedia({ api, files, connection, signals }: Telegram, ref: string, maxBytes: number) {
   try {
-    const { file_path: path, file_size: size = 0 } = await api.getFile(ref, pollAbort.signal);
+    const { file_path: path, file_size: size = 0 } = await api.getFile(ref, signals.receiving);
     // Telegram's paths are relative; anything else could lead to another address than the API's.
     if (!path || !/^[\w-][\w./-]*$/.test(path) || path.includes('..'))
       throw new ChannelError('permanent', 'Telegram does not offer the file');
     if (size > maxBytes) throw tooLarge(maxBytes);
-    const signal = AbortSignal.any([over.signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
-    const response = await fetch(`${files}/${path}`, { redirect: 'error', signal });
-    if (!response.ok || !response.body) {
-      await response.body?.cancel();
-      throw new ChannelError(response.status >= 500 ? 'network' : 'permanent', `Telegram answered ${response.status}`);
-    }
-    const chunks: Uint8Array[] = [];
-    let left = maxBytes;
-    for await (const chunk of response.body) {
-      left -= chunk.byteLength;
-      // Leaving the loop early cancels the rest of the download.
-      if (left < 0) throw tooLarge(maxBytes);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
+    const signal = AbortSignal.any([connection.receiving, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
+    return await readAnswer(await fetch(`${files}/${path}`, { redirect: 'error', signal }), 'Telegram', maxBytes);
   } catch (error) {
     throw toChannelError(error);
   }
 }
-
-const tooLarge = (maxBytes: number) =>
-  new ChannelError('permanent', `larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`);

@@ -1,5 +1,6 @@
 // What a closed WhatsApp connection means: try again when, or wait for a person. Pure; the codes are Baileys' `statusCode`s.
 import type { ChannelState } from './channel.js';
+import { backOffMs } from './connection.js';
 
 export interface Close {
   code: number | undefined;
@@ -12,14 +13,13 @@ export interface Close {
   jitter: number;
 }
 
-export type CloseDecision = { state: ChannelState['state']; detail: string } & (
+type CloseDecision = { state: ChannelState['state']; detail: string } & (
   | { kind: 'retry'; delayMs: number }
   /** The keys are worth nothing any more: they are put aside. */
   | { kind: 'forget' }
   | { kind: 'stop' }
 );
 
-const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 300_000;
 const REPLACED_DELAY_MS = 30_000;
 const VERSION_DELAY_MS = 300_000;
@@ -27,10 +27,9 @@ const AGAIN = '`npm run -s pinch -- pair` or the page shows a new code';
 
 /** Never throws. */
 export function decideClose({ code, message, failures, wasReplaced, jitter }: Close): CloseDecision {
-  const stop = (detail: string): CloseDecision => ({ kind: 'stop', state: 'blocked', detail });
   switch (code) {
     case 515:
-      return { kind: 'retry', delayMs: 0, state: 'reconnecting', detail: 'WhatsApp asked for a new connection' };
+      return retry(0, 'WhatsApp asked for a new connection');
     case 401:
       return { kind: 'forget', state: 'logged-out', detail: `the phone removed this device; link it again: ${AGAIN}` };
     case 402:
@@ -41,26 +40,26 @@ export function decideClose({ code, message, failures, wasReplaced, jitter }: Cl
       );
     case 405: {
       const detail = 'WhatsApp no longer takes this client version; update Pinch, or set WHATSAPP_VERSION in .env';
-      return { kind: 'retry', delayMs: VERSION_DELAY_MS, state: 'expired-version', detail };
+      return retry(VERSION_DELAY_MS, detail, 'expired-version');
     }
     case 440:
       if (wasReplaced) return stop('another program uses this linked device; stop it, then restart Pinch');
-      return {
-        kind: 'retry',
-        delayMs: REPLACED_DELAY_MS,
-        state: 'reconnecting',
-        detail: 'another connection took over',
-      };
-    case 408:
-      if (/^QR refs/.test(message))
-        return { kind: 'stop', state: 'unlinked', detail: `nobody linked a phone: ${AGAIN}` };
+      return retry(REPLACED_DELAY_MS, 'another connection took over');
   }
-  const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 20), MAX_DELAY_MS);
-  const delayMs = Math.round(delay * (0.75 + jitter * 0.25));
-  return {
-    kind: 'retry',
-    delayMs,
-    state: 'reconnecting',
-    detail: `the connection to WhatsApp was lost (${code ?? 'no code'})`,
-  };
+  if (code === 408 && /^QR refs/.test(message)) return stop(`nobody linked a phone: ${AGAIN}`, 'unlinked');
+  const detail = `the connection to WhatsApp was lost (${code ?? 'no code'})`;
+  return retry(backOffMs(failures, jitter, MAX_DELAY_MS), detail);
 }
+
+const retry = (delayMs: number, detail: string, state: ChannelState['state'] = 'reconnecting'): CloseDecision => ({
+  kind: 'retry',
+  delayMs,
+  state,
+  detail,
+});
+
+const stop = (detail: string, state: ChannelState['state'] = 'blocked'): CloseDecision => ({
+  kind: 'stop',
+  state,
+  detail,
+});

@@ -10,10 +10,11 @@ export function createGroupCache(log: ChannelDeps['log']) {
     for (const group of list) groups.set(group.id, group);
   };
   /** What we knew is outdated at once; until the new answer comes the library asks by itself. */
-  async function learn(sock: WASocket, ids: (string | undefined)[]): Promise<void> {
-    for (const id of ids) if (id !== undefined) groups.delete(id);
+  async function learn(sock: WASocket, changes: { id?: string }[]): Promise<void> {
+    const ids = changes.flatMap(({ id }) => id ?? []);
+    for (const id of ids) groups.delete(id);
     try {
-      for (const id of ids) if (id !== undefined) keep([await sock.groupMetadata(id)]);
+      for (const id of ids) keep([await sock.groupMetadata(id)]);
     } catch {
       log.debug('whatsapp group not known');
     }
@@ -28,15 +29,8 @@ export function createGroupCache(log: ChannelDeps['log']) {
         sock.groupFetchAllParticipating().then((all) => keep(Object.values(all)), failed);
       });
       on('groups.upsert', keep);
-      on(
-        'groups.update',
-        (changes) =>
-          void learn(
-            sock,
-            changes.map(({ id }) => id),
-          ),
-      );
-      on('group-participants.update', ({ id }) => void learn(sock, [id]));
+      on('groups.update', (changes) => void learn(sock, changes));
+      on('group-participants.update', (change) => void learn(sock, [change]));
     },
   };
 }

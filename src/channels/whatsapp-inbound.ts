@@ -37,7 +37,7 @@ interface Person {
 }
 
 /** One person under both names: the phone number where it is known, else the LID. */
-export function identify(account: Account, ...names: (string | null | undefined)[]): Person {
+function identify(account: Account, ...names: (string | null | undefined)[]): Person {
   const jids = names.filter((name): name is string => Boolean(name)).map((name) => jidNormalizedUser(name));
   const lid = jids.find((jid) => isLidUser(jid));
   const number = jids.find((jid) => isPnUser(jid)) ?? (lid && account.numberOf(lid));
@@ -107,7 +107,6 @@ function isMentioned(content: Content, { jids }: Account): boolean {
 /** What the sender's program chose must not look like somebody else's id, or like a later version (`…#`) of it. */
 const idOf = (chosen: string, sender = ''): string => `${chosen.replace(/[#%/]/g, encodeURIComponent)}/${sender}`;
 
-const MAX_QUOTE_CHARS = 500;
 /** WhatsApp's programs stop at 65,536. Longer ones are cut before anything looks into them; one more than is kept, so that it shows. */
 const MAX_TEXT_CHARS = 100_001;
 const MAX_VCARD_CHARS = 4_096;
@@ -118,12 +117,11 @@ function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] 
   const quoted = normalizeMessageContent(quotedMessage);
   if (!stanzaId || !quoted) return undefined;
   const byUs = account.jids.includes(jidNormalizedUser(participant ?? ''));
-  const text = [...textOf(quoted, account)].slice(0, MAX_QUOTE_CHARS).join('');
   return {
     // As its own message was named: ours by the id alone.
     platformId: byUs ? stanzaId : idOf(stanzaId, jidDecode(participant ?? '')?.user),
     sender: byUs ? account.assistantName : identify(account, participant).address,
-    text: text || '[media]',
+    text: textOf(quoted, account) || '[media]',
   };
 }
 
@@ -139,19 +137,12 @@ function textOf(content: Content, account: Account): string {
 }
 
 function wordless(content: Content, { wordsOf }: Account): string {
-  const {
-    reactionMessage,
-    locationMessage,
-    liveLocationMessage,
-    contactMessage,
-    contactsArrayMessage,
-    stickerMessage,
-  } = content;
-  if (reactionMessage) {
-    const to = wordsOf(reactionMessage.key?.id ?? '');
-    return `[reaction ${reactionMessage.text || 'taken back'}${to === undefined ? '' : ` to: ${to}`}]`;
+  const { reactionMessage: reaction, locationMessage, contactMessage, contactsArrayMessage } = content;
+  if (reaction) {
+    const to = wordsOf(reaction.key?.id ?? '');
+    return `[reaction ${reaction.text || 'taken back'}${to === undefined ? '' : ` to: ${to}`}]`;
   }
-  const place = locationMessage ?? liveLocationMessage;
+  const place = locationMessage ?? content.liveLocationMessage;
   if (place) {
     const called = [locationMessage?.name, locationMessage?.address].filter(Boolean).join(', ');
     return `[location: ${place.degreesLatitude}, ${place.degreesLongitude}${called && ` ${called}`}]`;
@@ -165,7 +156,7 @@ function wordless(content: Content, { wordsOf }: Account): string {
   }
   const poll = content.pollCreationMessage ?? content.pollCreationMessageV2 ?? content.pollCreationMessageV3;
   if (poll) return `[poll: ${poll.name} — ${(poll.options ?? []).map((option) => option.optionName).join(' / ')}]`;
-  return stickerMessage ? '[sticker]' : '';
+  return content.stickerMessage ? '[sticker]' : '';
 }
 
 function contactText({ displayName, vcard }: proto.Message.IContactMessage): string {
@@ -182,37 +173,30 @@ export const mediaRef = z.object({
   sizeBytes: z.number(),
 });
 
+/** Where a message holds a file, and what it is when the sender does not say. */
+const FILES = [
+  ['imageMessage', 'image', 'image', 'photo.jpg', 'image/jpeg'],
+  ['videoMessage', 'video', 'video', 'video.mp4', 'video/mp4'],
+  ['stickerMessage', 'sticker', 'image', 'sticker.webp', 'image/webp'],
+  ['documentMessage', 'document', 'document', 'file', 'application/octet-stream'],
+  ['audioMessage', 'audio', 'audio', 'audio.ogg', 'audio/ogg'],
+] as const;
+
+type WhatsAppFile = Pick<
+  proto.Message.IDocumentMessage & proto.Message.IAudioMessage,
+  'mediaKey' | 'directPath' | 'mimetype' | 'fileLength' | 'fileName' | 'ptt'
+>;
+
 function mediaOf(content: Content): InboundMedia[] {
-  const { imageMessage, videoMessage, audioMessage, documentMessage, stickerMessage } = content;
-  if (imageMessage)
-    return file('image', imageMessage, { kind: 'image', fileName: 'photo.jpg', mimeType: 'image/jpeg' });
-  if (videoMessage) return file('video', videoMessage, { kind: 'video', fileName: 'video.mp4', mimeType: 'video/mp4' });
-  if (stickerMessage)
-    return file('sticker', stickerMessage, { kind: 'image', fileName: 'sticker.webp', mimeType: 'image/webp' });
-  if (documentMessage) {
-    const kind = documentMessage.mimetype?.startsWith('image/') ? 'image' : 'document';
-    const fileName = documentMessage.fileName || 'file';
-    return file('document', documentMessage, { kind, fileName, mimeType: 'application/octet-stream' });
-  }
-  if (!audioMessage) return [];
-  const kind = audioMessage.ptt ? 'voice' : 'audio';
-  return file('audio', audioMessage, { kind, fileName: `${kind}.ogg`, mimeType: 'audio/ogg' });
-}
-
-type WhatsAppFile = Pick<proto.Message.IDocumentMessage, 'mediaKey' | 'directPath' | 'mimetype' | 'fileLength'>;
-
-function file(
-  type: z.infer<typeof mediaRef>['type'],
-  { mediaKey, directPath, mimetype, fileLength }: WhatsAppFile,
-  { kind, fileName, mimeType }: Pick<InboundMedia, 'kind' | 'fileName' | 'mimeType'>,
-): InboundMedia[] {
-  const sizeBytes = Number(fileLength ?? 0);
-  const ref = {
-    type,
-    mediaKey: Buffer.from(mediaKey ?? []).toString('base64'),
-    directPath: directPath ?? '',
-    sizeBytes,
-  };
-  const named = { kind, fileName: safeFileName(fileName), mimeType: mimetype?.split(';')[0] || mimeType };
-  return [{ ...named, sizeBytes, ref: JSON.stringify(ref) }];
+  const found = FILES.find(([field]) => content[field]);
+  if (!found) return [];
+  const [field, type, usualKind, usualName, usualType] = found;
+  const file: WhatsAppFile = content[field] ?? {};
+  const mimeType = file.mimetype?.split(';')[0] || usualType;
+  const kind = usualKind === 'document' && mimeType.startsWith('image/') ? 'image' : usualKind;
+  const sizeBytes = Number(file.fileLength ?? 0);
+  const mediaKey = Buffer.from(file.mediaKey ?? []).toString('base64');
+  const named = { fileName: safeFileName(file.fileName || (file.ptt ? 'voice.ogg' : usualName)), mimeType, sizeBytes };
+  const ref = JSON.stringify({ type, mediaKey, directPath: file.directPath ?? '', sizeBytes });
+  return [{ ...named, kind: file.ptt ? 'voice' : kind, ref }];
 }

@@ -3,6 +3,7 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { getMediaKeys } from '@whiskeysockets/baileys';
 import { ChannelError } from './channel.js';
+import { readAnswer, tooLarge } from './download.js';
 import { mediaRef } from './whatsapp-inbound.js';
 
 const MEDIA_HOST = 'mmg.whatsapp.net';
@@ -30,31 +31,15 @@ export async function fetchWhatsAppMedia(ref: string, maxBytes: number): Promise
 }
 
 async function download(url: string, maxBytes: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let received = 0;
   try {
     const headers = { origin: 'https://web.whatsapp.com' };
     const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS), headers });
-    if (!response.ok || !response.body) {
-      await response.body?.cancel();
-      const isGone = response.status >= 400 && response.status < 500 && response.status !== 429;
-      throw new ChannelError(isGone ? 'permanent' : 'network', `WhatsApp's file server answered ${response.status}`);
-    }
-    // Leaving the loop early cancels the rest of the download.
-    for await (const chunk of response.body) {
-      received += chunk.byteLength;
-      if (received > maxBytes + MAC_BYTES + BLOCK_BYTES) throw tooLarge(maxBytes);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
+    return await readAnswer(response, "WhatsApp's file server", maxBytes + MAC_BYTES + BLOCK_BYTES);
   } catch (error) {
     if (error instanceof ChannelError) throw error;
     throw new ChannelError('network', "WhatsApp's file server cannot be reached", { cause: error });
   }
 }
-
-const tooLarge = (maxBytes: number) =>
-  new ChannelError('permanent', `larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`);
 
 function parseRef(ref: string) {
   const { data: file } = mediaRef.safeParse(ref.startsWith('{') ? JSON.parse(ref) : undefined);

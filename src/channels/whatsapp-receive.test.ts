@@ -21,7 +21,7 @@ test('a message that cannot be read is told as such, once, and those behind it c
   const host = createChannelHost();
   const over = new AbortController();
   const groups = { get: () => undefined, watch: () => undefined };
-  const receiver = createReceiver(host.deps, { ours: () => undefined, groups, shared: false, over: over.signal });
+  const receiver = createReceiver(host.deps, { findSent: () => undefined, groups, shared: false, over: over.signal });
   receiver.linked();
   const [odd, plain]: WAMessage[] = JSON.parse(
     JSON.stringify([messageOf('A', {}), messageOf('B', { conversation: 'fine' })]),

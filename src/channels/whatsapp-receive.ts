@@ -7,12 +7,12 @@ import type { GroupCache } from './whatsapp-groups.js';
 import { type Account, mapMessage } from './whatsapp-inbound.js';
 
 const RETRY_MS = 1_000;
-/** The phone's clock and ours may differ. */
+/** The phone's clock and findSent may differ. */
 const CLOCKS_DIFFER_MS = 60_000;
 
 interface ReceiverOptions {
-  /** A message that we sent. */
-  ours(id: string): proto.IMessage | undefined;
+  /** A message that we sent; undefined when we did not. */
+  findSent(id: string): proto.IMessage | undefined;
   groups: GroupCache;
   shared: boolean;
   over: AbortSignal;
@@ -20,7 +20,7 @@ interface ReceiverOptions {
 
 export type Receiver = ReturnType<typeof createReceiver>;
 
-export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }: ReceiverOptions) {
+export function createReceiver(deps: ChannelDeps, { findSent, groups, shared, over }: ReceiverOptions) {
   const { storage, clock, log, assistantName } = deps;
   const unsaved: WAMessage[] = [];
   /** Stored already when the library reports them. */
@@ -32,7 +32,7 @@ export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }
     assistantName,
     shared,
     titleOf: (jid) => groups.get(jid)?.subject,
-    wordsOf: (id) => ours(id)?.conversation ?? undefined,
+    wordsOf: (id) => findSent(id)?.conversation ?? undefined,
     numberOf(lid) {
       const id = `${lid.split('@')[0]}_reverse`;
       const text = storage.get('lid-mapping', [id])[id];
@@ -43,7 +43,7 @@ export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }
 
   function takeOne(sock: WASocket, message: WAMessage): void {
     // A stub could not be read yet and comes again under the same id; it may carry a key meanwhile.
-    if (!message.message || message.messageStubType || ours(message.key.id ?? '')) return;
+    if (!message.message || message.messageStubType || findSent(message.key.id ?? '')) return;
     // What was said before the account was linked is history, not work.
     if (Number(message.messageTimestamp ?? 0) * 1_000 < linkedAt() - CLOCKS_DIFFER_MS) return;
     const mapped = understood(log, message, account(sock));
@@ -53,10 +53,10 @@ export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }
     deps.onMessage(mapped);
   }
 
-  /** Never throws: that would end the process. What cannot be stored now is tried again, in its order. */
+  /** Never throws: that would end the process. What cannot be stored now is tried again, in its order; what was stored already is left out. */
   function take(sock: WASocket, messages: WAMessage[]): void {
     const waiting = unsaved.length > 0;
-    unsaved.push(...messages);
+    unsaved.push(...messages.filter((message) => !stored.delete(nameOf(message))));
     while (unsaved[0]) {
       try {
         takeOne(sock, unsaved[0]);
@@ -76,11 +76,7 @@ export function createReceiver(deps: ChannelDeps, { ours, groups, shared, over }
       takeOne(sock, message);
       stored.add(nameOf(message));
     },
-    take: (sock: WASocket, messages: WAMessage[]): void =>
-      take(
-        sock,
-        messages.filter((message) => !stored.delete(nameOf(message))),
-      ),
+    take,
     /** Remembers when the account was linked. */
     linked(): void {
       if (linkedAt() === Number.POSITIVE_INFINITY)

@@ -9,6 +9,7 @@ import makeWASocket, {
 import { z } from 'zod';
 import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError, type ChannelState, type OutboundPart } from './channel.js';
+import { waitAtMost } from './connection.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
 import { createCommitter, isIgnored } from './whatsapp-commit.js';
@@ -26,7 +27,7 @@ export interface WhatsAppSettings {
   shared: boolean;
 }
 
-interface Connection {
+interface WhatsApp {
   deps: ChannelDeps;
   settings: WhatsAppSettings;
   sender: Sender;
@@ -52,16 +53,12 @@ const SEND_GRACE_MS = 3_000;
 /** Connects at once. `stop` resolves when no event can arrive any more. */
 export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   silenceConsole();
+  const { shared } = settings;
   const over = new AbortController();
-  const sender = createSender(deps, { prefix: settings.shared ? `*${deps.assistantName}:* ` : '' });
+  const sender = createSender(deps, { prefix: shared ? `*${deps.assistantName}:* ` : '' });
   const groups = createGroupCache(deps.log);
-  const receiver = createReceiver(deps, {
-    ours: sender.find,
-    groups,
-    shared: settings.shared,
-    over: over.signal,
-  });
-  const connection: Connection = {
+  const receiver = createReceiver(deps, { findSent: sender.find, groups, shared, over: over.signal });
+  const connection: WhatsApp = {
     ...{ deps, settings, sender, receiver, groups, over, retries: createCache() },
     ...{ sock: undefined, isOpen: false, isWaiting: false, failures: 0, wasReplaced: false },
   };
@@ -92,12 +89,10 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   };
 }
 
-async function stop(connection: Connection): Promise<void> {
+async function stop(connection: WhatsApp): Promise<void> {
   const { deps, sender, over } = connection;
   over.abort();
-  const grace = new AbortController();
-  await Promise.race([sender.idle(), deps.clock.sleep(SEND_GRACE_MS, grace.signal)]);
-  grace.abort();
+  await waitAtMost(deps.clock, SEND_GRACE_MS, sender.idle());
   connection.isOpen = false;
   sender.disconnected();
   // What it still hands over while it ends counts: WhatsApp was told that we have it.
@@ -106,11 +101,11 @@ async function stop(connection: Connection): Promise<void> {
   report(connection, 'stopped');
 }
 
-function report({ deps }: Connection, state: ChannelState['state'], detail = '', link?: ChannelState['link']): void {
+function report({ deps }: WhatsApp, state: ChannelState['state'], detail = '', link?: ChannelState['link']): void {
   deps.onState({ state, detail, ...(link && { link }) });
 }
 
-function open(connection: Connection): void {
+function open(connection: WhatsApp): void {
   const { deps, settings, sender, receiver, groups, retries } = connection;
   connection.isWaiting = false;
   const auth = loadAuth(deps.storage);
@@ -159,7 +154,7 @@ function holdNothingBack({ ev, registerSocketEndHandler }: WASocket): void {
   registerSocketEndHandler(() => void ev.flush());
 }
 
-function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void {
+function watch(connection: WhatsApp, sock: WASocket, auth: WhatsAppAuth): void {
   const { deps, sender, receiver, groups, over } = connection;
   const steady = new AbortController();
   const answered = new AbortController();
@@ -172,10 +167,8 @@ function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void
   on('creds.update', auth.saveCreds);
   on('messages.upsert', ({ messages, type }) => {
     // What people wrote while we were away is appended like our own echoes, and counts.
-    receiver.take(
-      sock,
-      messages.filter(({ key }) => type === 'notify' || !key.fromMe),
-    );
+    const fresh = messages.filter(({ key }) => type === 'notify' || !key.fromMe);
+    receiver.take(sock, fresh);
   });
   on('lid-mapping.update', ({ pn, lid }) => deps.onChatMoved(jidNormalizedUser(lid), pn.split(/[@:]/)[0] ?? pn));
   on('connection.update', ({ connection: state, qr, lastDisconnect }) => {
@@ -195,7 +188,7 @@ function watch(connection: Connection, sock: WASocket, auth: WhatsAppAuth): void
   });
 }
 
-function opened(connection: Connection, sock: WASocket, steady: AbortSignal): void {
+function opened(connection: WhatsApp, sock: WASocket, steady: AbortSignal): void {
   connection.isOpen = true;
   connection.receiver.linked();
   report(connection, 'open', `+${sock.user?.id.split(/[@:]/)[0]}`);
@@ -204,7 +197,7 @@ function opened(connection: Connection, sock: WASocket, steady: AbortSignal): vo
   });
 }
 
-async function closed(connection: Connection, error: unknown): Promise<void> {
+async function closed(connection: WhatsApp, error: unknown): Promise<void> {
   const { deps, sender, over } = connection;
   Object.assign(connection, { sock: undefined, isOpen: false, failures: connection.failures + 1 });
   sender.disconnected();
@@ -223,7 +216,7 @@ async function closed(connection: Connection, error: unknown): Promise<void> {
   if (!over.signal.aborted && !connection.sock) open(connection);
 }
 
-async function showLink(connection: Connection, sock: WASocket, qr: string): Promise<void> {
+async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promise<void> {
   const { deps, settings } = connection;
   if (settings.pairingPhone === undefined) {
     return report(connection, 'linking', 'scan the QR code with the phone: WhatsApp → Linked devices', { qr });

@@ -1,6 +1,7 @@
 // The WhatsApp channel: its settings, and a connection that is loaded only when it is switched on (the library takes 0.6 s and 60 MB).
 // Who wrote what is in whatsapp-inbound.ts, connections in whatsapp-socket.ts, sending in whatsapp-send.ts.
 import { z } from 'zod';
+import { flag } from '../core/config.js';
 import { type Channel, ChannelError, defineChannel } from './channel.js';
 import { splitMarkdown } from './split.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
@@ -9,16 +10,14 @@ import type { connectWhatsApp } from './whatsapp-socket.js';
 /** WhatsApp takes 65,536; longer than this is folded behind "read more" several times over. */
 const MAX_MESSAGE_CHARS = 4_000;
 
-const flag = z.enum(['1', 'true', '0', 'false'], { error: 'use 1 or true, 0 or false' }).default('0');
-const isOn = (value: z.infer<typeof flag>) => value === '1' || value === 'true';
-
 export const whatsapp = defineChannel({
   name: 'whatsapp',
   env: z.object({
-    WHATSAPP_ENABLED: flag,
+    WHATSAPP_ENABLED: flag.default(false),
     WHATSAPP_PAIRING_PHONE: z
       .string()
       .regex(/^\+?\d{6,15}$/, { error: 'use the number of the assistant with its country code, such as 491701234567' })
+      .transform((number) => number.replace('+', ''))
       .optional(),
     WHATSAPP_WS_URL: z
       .url({ protocol: /^wss?$/, error: 'use a URL such as wss://web.whatsapp.com/ws/chat' })
@@ -26,18 +25,20 @@ export const whatsapp = defineChannel({
     WHATSAPP_VERSION: z
       .string()
       .regex(/^\d+\.\d+\.\d+$/, { error: 'use three numbers such as 2.3000.1043857760' })
+      .transform((text): [number, number, number] => {
+        const [major = 0, minor = 0, patch = 0] = text.split('.').map(Number);
+        return [major, minor, patch];
+      })
       .optional(),
-    WHATSAPP_SHARED_NUMBER: flag,
+    WHATSAPP_SHARED_NUMBER: flag.default(false),
   }),
   create(env, deps): Channel | undefined {
-    if (!isOn(env.WHATSAPP_ENABLED)) return undefined;
-    const [major = 0, minor = 0, patch = 0] = (env.WHATSAPP_VERSION ?? '').split('.').map(Number);
+    if (!env.WHATSAPP_ENABLED) return undefined;
     const settings = {
-      pairingPhone: env.WHATSAPP_PAIRING_PHONE?.replace('+', ''),
+      pairingPhone: env.WHATSAPP_PAIRING_PHONE,
       url: env.WHATSAPP_WS_URL,
-      version:
-        env.WHATSAPP_VERSION === undefined ? undefined : ([major, minor, patch] satisfies [number, number, number]),
-      shared: isOn(env.WHATSAPP_SHARED_NUMBER),
+      version: env.WHATSAPP_VERSION,
+      shared: env.WHATSAPP_SHARED_NUMBER,
     };
     let connection: ReturnType<typeof connectWhatsApp> | undefined;
     let starting: Promise<void> | undefined;

@@ -306,7 +306,7 @@ describe('what no row can hold', () => {
     );
     const stored = store.messages.get(messageId ?? 0);
     expect(stored?.text).toMatch(/^a\ufffd\ufffdb{99997}\n\[cut: .*\]\n\[950 more files were left out\]$/);
-    expect(stored).toMatchObject({ senderName: '[2J', replyTo: { sender: 'B O' } });
+    expect(stored).toMatchObject({ senderName: '[2J', replyTo: { sender: 'B O', text: `${'x'.repeat(500)}…` } });
     expect(stored?.media).toHaveLength(50);
     expect(stored?.media[0]).toMatchObject({ fileName: 'x_', mimeType: 'application/octet-stream' });
     const title = store.groups.chatByAddress('telegram', '1')?.title ?? '';

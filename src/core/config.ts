@@ -10,7 +10,8 @@ import { PinchError } from './errors.js';
 export type Env = Record<string, string | undefined>;
 
 const matching = (pattern: RegExp, error: string) => z.string().regex(pattern, { error });
-const flag = z
+/** A variable that is on or off. */
+export const flag = z
   .enum(['1', 'true', '0', 'false'], { error: 'use 1 or true, 0 or false' })
   .transform((value) => value === '1' || value === 'true');
 const whole = (min: number, max: number) => {

@@ -1,12 +1,18 @@
 // The calls of Discord's REST API that the channel makes, their answers checked. Knows nothing about the gateway or our messages.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { ChannelType, MessageFlags, type RateLimitData, REST, Routes } from 'discord.js';
+import { type RateLimitData, REST } from '@discordjs/rest';
+import { ChannelType, MessageFlags, Routes } from 'discord-api-types/v10';
 import { z } from 'zod';
 import type { OutboundPart } from './channel.js';
-import type { DiscordSettings } from './discord.js';
 import { waitOf } from './discord-errors.js';
 import { type DiscordMessage, discordMessage, nameOf, person } from './discord-inbound.js';
+
+export interface DiscordSettings {
+  token: string;
+  /** Address of the REST API, without a version and without a slash at its end. */
+  root: string;
+}
 
 export type DiscordApi = ReturnType<typeof createDiscordApi>;
 
@@ -22,20 +28,15 @@ const channel = z.object({
   recipients: z.array(person).optional(),
 });
 
-/** What all REST clients have in common. */
-export function restOptions(root: string) {
-  return {
+/** Calls fail once `signal` is aborted. All throw the library's errors. */
+export function createDiscordApi({ token, root }: DiscordSettings, signal: AbortSignal) {
+  const client = new REST({
     api: root,
     // Whether and when to try again is for those who call.
     retries: 0,
     timeout: CALL_TIMEOUT_MS,
     rejectOnRateLimit: (limit: RateLimitData) => waitOf(limit) > LONG_LIMIT_MS,
-  };
-}
-
-/** Calls fail once `signal` is aborted. All throw the library's errors. */
-export function createDiscordApi({ token, root }: DiscordSettings, signal: AbortSignal) {
-  const client = new REST(restOptions(root));
+  });
   // The library forgets a token that was refused once, even when Discord was only confused for a moment.
   const rest = () => client.setToken(token);
   // One of its own for each call: listeners on a shared one add up.
@@ -45,6 +46,10 @@ export function createDiscordApi({ token, root }: DiscordSettings, signal: Abort
       .array(discordMessage)
       .parse(await rest().get(Routes.channelMessages(id), { query: new URLSearchParams(query), ...until() }));
   return {
+    /** Where the gateway is. */
+    async gateway(): Promise<string> {
+      return z.object({ url: z.string() }).parse(await rest().get(Routes.gatewayBot(), until())).url;
+    },
     async channel(id: string): Promise<{ kind: 'direct' | 'group'; title: string }> {
       const { type, name, recipients } = channel.parse(await rest().get(Routes.channel(id), until()));
       const other = recipients?.[0];

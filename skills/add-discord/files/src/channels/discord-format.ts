@@ -1,13 +1,14 @@
 // Markdown as Discord takes it: it reads most of it itself (https://support.discord.com/hc/en-us/articles/210298617); tables become
 // monospaced lines and small headings bold ones.
 import type { MarkedToken, Tokens } from 'marked';
-import { parseBlocks } from './markdown-walk.js';
+import { parseSegments } from './markdown-walk.js';
 
 /** Never empty for a text that is not. */
 export function markdownToDiscord(text: string): string {
   // Half a character is no text: servers refuse it.
   const whole = text.replace(/\p{Surrogate}/gu, '\uFFFD');
-  return parseBlocks(whole).map(shown).join('').trim() || whole;
+  const blocks = [...parseSegments(whole)].flatMap((segment) => segment.blocks);
+  return blocks.map(shown).join('').trim() || whole;
 }
 
 function shown(block: MarkedToken): string {

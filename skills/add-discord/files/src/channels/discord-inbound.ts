@@ -18,7 +18,7 @@ const attachment = z.object({
   content_type: z.string().nullish(),
 });
 
-const said = z.object({
+const baseMessage = z.object({
   /** A snowflake: larger is later, https://discord.com/developers/docs/reference#snowflakes. */
   id: z.string().regex(/^\d+$/),
   channel_id: z.string(),
@@ -38,17 +38,16 @@ const snapshot = z.object({
   message: z.object({ content: z.string().default(''), attachments: z.array(attachment).default([]) }),
 });
 
-export const discordMessage = said.extend({
+export const discordMessage = baseMessage.extend({
   message_snapshots: z.array(snapshot).default([]),
-  referenced_message: said.nullish().catch(undefined),
+  referenced_message: baseMessage.nullish().catch(undefined),
 });
 export type DiscordMessage = z.infer<typeof discordMessage>;
-type Said = z.infer<typeof said>;
+type BaseMessage = z.infer<typeof baseMessage>;
 type Person = z.infer<typeof person>;
 
 const DEFAULT = 0;
 const REPLY = 19;
-const MAX_QUOTE_CHARS = 500;
 
 export const nameOf = ({ global_name: name, username }: Person): string => name || username;
 
@@ -56,7 +55,7 @@ export const nameOf = ({ global_name: name, username }: Person): string => name 
 export function isSpoken(message: DiscordMessage): boolean {
   if (message.author.bot || message.webhook_id !== undefined) return false;
   if (message.type !== DEFAULT && message.type !== REPLY) return false;
-  return wordsOf(message, new Map()) !== '' || passedOn(message) !== '' || message.attachments.length > 0;
+  return textOf(message, new Map()) !== '' || forwardedText(message) !== '' || message.attachments.length > 0;
 }
 
 export interface Context {
@@ -74,7 +73,7 @@ export function inboundOf(message: DiscordMessage, { chat, self, assistantName, 
     chat,
     sender: { address: author.id, name: nameOf(author), username: author.username },
     platformId: message.id,
-    text: wordsOf(message, names) || passedOn(message),
+    text: textOf(message, names) || forwardedText(message),
     forwarded: message.message_snapshots.length > 0,
     sentAt: Date.parse(message.edited_timestamp ?? message.timestamp),
     addressesAssistant: mentions.some(({ id }) => id === self.id) || replied?.author.id === self.id,
@@ -82,7 +81,7 @@ export function inboundOf(message: DiscordMessage, { chat, self, assistantName, 
       replyTo: {
         platformId: replied.id,
         sender: replied.author.id === self.id ? assistantName : nameOf(replied.author),
-        text: shortened(wordsOf(replied, names)),
+        text: textOf(replied, names),
       },
     }),
     edited,
@@ -91,7 +90,7 @@ export function inboundOf(message: DiscordMessage, { chat, self, assistantName, 
 }
 
 /** Words as people read them (https://discord.com/developers/docs/reference#message-formatting). */
-function wordsOf({ content, sticker_items: stickers }: Said, names: ReadonlyMap<string, string>): string {
+function textOf({ content, sticker_items: stickers }: BaseMessage, names: ReadonlyMap<string, string>): string {
   const words = content
     .replace(/<@!?(\d+)>/g, (_whole, id: string) => `@${names.get(id) ?? id}`)
     .replace(/<a?:(\w+):\d+>/g, ':$1:')
@@ -100,16 +99,11 @@ function wordsOf({ content, sticker_items: stickers }: Said, names: ReadonlyMap<
   return words || stickers.map(({ name }) => `[sticker ${name}]`).join(' ');
 }
 
-const passedOn = ({ message_snapshots: snapshots }: DiscordMessage): string =>
+const forwardedText = ({ message_snapshots: snapshots }: DiscordMessage): string =>
   snapshots
     .flatMap(({ message }) => [message.content, ...message.attachments.map(({ filename }) => `[file: ${filename}]`)])
     .filter(Boolean)
     .join('\n');
-
-function shortened(text: string): string {
-  const characters = [...text];
-  return characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : text;
-}
 
 const KINDS = [
   [/^image\//, 'image'],

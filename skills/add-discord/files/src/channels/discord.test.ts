@@ -32,7 +32,7 @@ testReceivingContract('discord', async (): Promise<Platform> => {
     unacknowledged: () => fake.messages.filter(({ id, author }) => author === anna && BigInt(id) > cursor()).length,
     offline: fake.offline,
     cut: fake.cut,
-    isBackOff: (ms) => ms <= 60_000 && ms !== 2_000,
+    isBackOff: (ms) => ms <= 60_000 && ![2_000, 15_000].includes(ms),
     hangNextSend: () => fake.fault('post', { hang: true }),
     untilSendArrived: () => fake.untilCalled('post'),
     secrets: [fake.token],
@@ -91,14 +91,14 @@ describe('what people write', () => {
 
   test('a reply carries what it answers; one to our words addresses us', async () => {
     const { fake, host, channel, anna, family } = await openedDiscord();
-    const first = fake.says(family, anna, 'x'.repeat(600));
+    const first = fake.says(family, anna, 'lunch?');
     const { platformId: ours } = await channel.send({ address: family.id, text: 'at noon', key: '1.0' });
     fake.says(family, anna, { content: 'why?', replyTo: first });
     fake.says(family, anna, { content: 'really?', replyTo: ours });
     await host.until(() => host.messages.length === 3);
     expect(host.messages[1]).toMatchObject({
       addressesAssistant: false,
-      replyTo: { platformId: first, sender: 'Anna Bell', text: `${'x'.repeat(500)}…` },
+      replyTo: { platformId: first, sender: 'Anna Bell', text: 'lunch?' },
     });
     expect(host.messages[2]).toMatchObject({ addressesAssistant: true, replyTo: { sender: 'Pinch', text: 'at noon' } });
   });
@@ -175,6 +175,38 @@ describe('nothing is lost', () => {
     fake.says(family, anna, 'in between');
     await host.until(() => host.messages.length === 1);
     await host.untilState('open');
+  });
+
+  test('a gateway that falls silent is left, and one that answers is kept', async () => {
+    const { fake, host } = await openDiscord();
+    fake.world.heartbeatMs = 100_000;
+    await fake.untilCalled('heartbeat', 2);
+    expect(host.states.at(-1)?.state).toBe('open');
+    fake.world.answersHeartbeats = false;
+    await host.untilState('reconnecting');
+    expect(host.states.at(-1)?.detail).toBe('Discord does not answer in time');
+  });
+
+  test.each([
+    'no JSON',
+    '{}',
+    '{"op":10,"d":null}',
+  ])('a gateway that says %j is left for a new connection', async (text) => {
+    const { fake, host } = await openedDiscord();
+    fake.babble(text);
+    await host.untilState('reconnecting');
+    await host.untilState('open');
+  });
+
+  test('stopped while the gateway is still silent, it ends at once and connects no more', async () => {
+    const fake = await startFakeDiscord();
+    closing.push(fake.close);
+    fake.world.isMute = true;
+    const { host, channel } = await openDiscord(createStorage(), fake);
+    await fake.untilCalled('gateway');
+    await channel.stop();
+    expect(host.states.map(({ state }) => state)).toEqual(['connecting', 'stopped']);
+    expect(fake.world.requests).toEqual(['gateway']);
   });
 
   test('a send whose acceptance was lost is not repeated', async () => {

@@ -34,22 +34,23 @@ export async function serveDiscord(world: World, notify: () => void) {
     socket.on('close', () => ready.delete(socket));
     socket.on('error', () => ready.delete(socket));
     socket.on('message', (data) => obey(socket, command.parse(JSON.parse(data.toString()))));
-    socket.send(JSON.stringify({ op: 10, d: { heartbeat_interval: 41_250 } }));
+    if (!world.isMute) socket.send(JSON.stringify({ op: 10, d: { heartbeat_interval: world.heartbeatMs } }));
   }
 
   function obey(socket: WebSocket, { op, d }: z.infer<typeof command>): void {
-    if (op === 1) socket.send(JSON.stringify({ op: 11 }));
-    // A session cannot be taken up again here: the client has to begin a new one.
-    if (op === 6) socket.send(JSON.stringify({ op: 9, d: false }));
+    if (op === 1) {
+      world.requests.push('heartbeat');
+      if (world.answersHeartbeats) socket.send(JSON.stringify({ op: 11 }));
+      notify();
+    }
     if (op !== 2) return;
     if (d?.token !== world.token) return socket.close(BAD_TOKEN);
     if ((d?.intents ?? 0) & MESSAGE_CONTENT && !world.mayReadContent) return socket.close(BAD_INTENTS);
     ready.set(socket, 0);
-    const url = `ws://127.0.0.1:${address().port}`;
     const user = { ...world.self, discriminator: '0', avatar: null };
     const guilds = [{ id: '900', unavailable: true }];
     const application = { id: '100', flags: 0 };
-    dispatchTo(socket, 'READY', { v: 10, user, guilds, session_id: 's1', resume_gateway_url: url, application });
+    dispatchTo(socket, 'READY', { v: 10, user, guilds, session_id: 's1', application });
     dispatchTo(socket, 'GUILD_CREATE', describeGuild(world));
   }
 
@@ -102,6 +103,9 @@ export async function serveDiscord(world: World, notify: () => void) {
     },
     recycle(): void {
       for (const socket of ready.keys()) socket.send(JSON.stringify({ op: 7, d: null }));
+    },
+    babble(text: string): void {
+      for (const socket of ready.keys()) socket.send(text);
     },
     async close(): Promise<void> {
       for (const line of lines) line.destroy();

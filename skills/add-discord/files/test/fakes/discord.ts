@@ -1,4 +1,4 @@
-// Discord on 127.0.0.1: its gateway and the part of its REST API that a bot uses, for the real discord.js. What people do is here; HTTP and
+// Discord on 127.0.0.1: its gateway and the part of its REST API that a bot uses, for the channel as it is. What people do is here; HTTP and
 // sockets are in discord-serve.ts, the REST routes in discord-routes.ts.
 
 import { HANG_MS } from '../limits.js';
@@ -61,10 +61,16 @@ export interface World {
   self: FakeUser;
   /** "Message Content Intent" of the application. */
   mayReadContent: boolean;
+  /** How often the gateway wants to hear that the client is there, ms. */
+  heartbeatMs: number;
+  /** False: the gateway says nothing any more, as after a line was cut somewhere else. */
+  answersHeartbeats: boolean;
+  /** The gateway takes connections and does not say hello. */
+  isMute: boolean;
   users: Map<string, FakeUser>;
   channels: Map<string, FakeChannel>;
   messages: FakeMessage[];
-  /** Names of the routes that were called, in order, refused ones too. */
+  /** Names of the routes that were called, in order, refused ones too; `heartbeat` for each beat. */
   requests: string[];
   faults: Map<string, Fault[]>;
   nextId(): string;
@@ -137,9 +143,9 @@ export async function startFakeDiscord() {
     fault(route: string, ...faults: Fault[]): void {
       world.faults.set(route, [...(world.faults.get(route) ?? []), ...faults]);
     },
-    untilCalled: (route: string): Promise<true> =>
+    untilCalled: (route: string, times = 1): Promise<true> =>
       waiters.until(
-        () => world.requests.includes(route) || undefined,
+        () => world.requests.filter((one) => one === route).length >= times || undefined,
         HANG_MS,
         () => `${route}; ${world.requests}`,
       ),
@@ -148,6 +154,8 @@ export async function startFakeDiscord() {
     cut: server.cut,
     /** Discord asks for a new connection. */
     recycle: server.recycle,
+    /** The gateway says this to every client. */
+    babble: server.babble,
     close: server.close,
   };
 }
@@ -160,6 +168,9 @@ function createWorld(): World {
     token: `${'MTIzNDU2Nzg5MDEyMzQ1Njc4'}.GsEcReT.${'x'.repeat(38)}`,
     self: { id: '100', username: 'pinch', global_name: 'Pinch', bot: true },
     mayReadContent: true,
+    heartbeatMs: 400_000,
+    answersHeartbeats: true,
+    isMute: false,
     users: new Map(),
     channels: new Map(),
     messages: [],

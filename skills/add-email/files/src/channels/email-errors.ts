@@ -1,12 +1,10 @@
 // What a failure of a mail server means: what to tell the owner, whether a mail may still be sent. Pure. Servers' own words stay here:
 // they quote addresses, and some of them the mail.
 import { z } from 'zod';
-import { ChannelError, type ChannelState } from './channel.js';
+import { ChannelError } from './channel.js';
 
-const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 60_000;
 /** Many servers lock out who tries a wrong password too often. */
-const REFUSED_DELAY_MS = 600_000;
+const LOOK_AGAIN_MS = 600_000;
 const REFUSED =
   'the mail server refuses EMAIL_USER or EMAIL_PASSWORD: correct them in .env (many providers want an app password), then restart';
 const CERTIFICATE = 'the certificate of the mail server is not trusted';
@@ -21,21 +19,13 @@ const failure = z.object({
 });
 const detailsOf = (error: unknown) => failure.safeParse(error).data ?? {};
 
-/** State to show and pause (ms) before connecting again. `failures` in a row, from 1; `jitter` 0..1. */
-export function afterFailure(error: unknown, failures: number, jitter: number): { state: ChannelState; ms: number } {
-  const { authenticationFailed, serverResponseCode } = detailsOf(error);
-  // RFC 5530: a server that cannot look passwords up at the moment says so.
-  if (authenticationFailed && !['UNAVAILABLE', 'LIMIT', 'INUSE'].includes(serverResponseCode ?? ''))
-    return { state: { state: 'blocked', detail: REFUSED }, ms: REFUSED_DELAY_MS };
-  const ms = Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), MAX_DELAY_MS) * (0.75 + jitter / 4);
-  return { state: { state: 'reconnecting', detail: reasonOf(error) }, ms };
-}
-
-/** A failed send in the contract's words. A refused password counts as `network`: mails wait until it is corrected. */
+/** A failure in the contract's words. A refused password counts as `network`: mails wait until it is corrected. */
 export function toChannelError(error: unknown): ChannelError {
   if (error instanceof ChannelError) return error;
-  const { code, responseCode = 0, response = '' } = detailsOf(error);
-  if (code === 'EAUTH') return new ChannelError('network', REFUSED);
+  const { code, responseCode = 0, response = '', authenticationFailed, serverResponseCode = '' } = detailsOf(error);
+  // RFC 5530: a server that cannot look passwords up at the moment says so.
+  const isRefused = authenticationFailed && !['UNAVAILABLE', 'LIMIT', 'INUSE'].includes(serverResponseCode);
+  if (code === 'EAUTH' || isRefused) return new ChannelError('network', REFUSED, { lookAgainMs: LOOK_AGAIN_MS });
   if (code === 'ESTREAM' || code === 'ENOENT') return new ChannelError('permanent', 'the file cannot be read');
   // 421: the server is closing down or busy, which says nothing about this mail.
   if (responseCode < 400 || responseCode === 421) return new ChannelError('network', reasonOf(error));
@@ -61,7 +51,6 @@ export function isUnreadable(error: unknown): boolean {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof ChannelError) return error.message;
   const { code = '', originalCode = code, authenticationFailed } = detailsOf(error);
   if (authenticationFailed) return 'the mail server cannot check the password at the moment';
   if (/CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(originalCode)) return `${CERTIFICATE} (${originalCode})`;

@@ -38,7 +38,7 @@ const IDLE_MS = 240_000;
 export async function openMailbox(settings: EmailSettings, signal: AbortSignal): Promise<Mailbox> {
   const client = createClient(settings);
   let changed = false;
-  let signals = (): void => undefined;
+  let wake = (): void => undefined;
   const lost = new Promise<never>((_, reject) => {
     const fail = (error: unknown) => reject(error);
     // An error is always followed by the end; the first reason is the one that counts.

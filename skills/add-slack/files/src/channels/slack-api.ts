@@ -2,9 +2,15 @@
 import { type Logger, LogLevel, WebClient } from '@slack/web-api';
 import { z } from 'zod';
 import type { OutboundFile } from './channel.js';
-import type { SlackSettings } from './slack.js';
 import { withVariable } from './slack-errors.js';
 import { type SlackMessage, slackMessage } from './slack-inbound.js';
+
+export interface SlackSettings {
+  bot: string;
+  app: string;
+  /** Address of the Web API, without a slash at its end. */
+  root: string;
+}
 
 /** The assistant's own account. */
 export interface Self {
@@ -98,7 +104,7 @@ function createCalls({ bot, root }: SlackSettings, signal: AbortSignal) {
   return { client, call, pages };
 }
 
-/** Calls fail once `signal` is aborted. All throw the library's errors or TokenRefused. */
+/** Calls fail once `signal` is aborted. All throw the library's errors or ChannelError. */
 export function createSlackApi(settings: SlackSettings, signal: AbortSignal) {
   const { client, call, pages } = createCalls(settings, signal);
   return {

@@ -1,10 +1,10 @@
-// What a failed Slack call means: when to connect again, what to tell the owner, whether a message may still be sent. Pure.
+// What a failed Slack call means: what to tell the owner, when to try again, whether a message may still be sent. Pure.
 // The library's errors never leave this file: some hold the request.
 import { WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError, WebAPIRequestError } from '@slack/web-api';
-import { ChannelError, type ChannelState } from './channel.js';
+import { ChannelError } from './channel.js';
 
-const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 60_000;
+/** Looking again costs little and notices when a person put it right. */
+const LOOK_AGAIN_MS = 60_000;
 
 /** Slack's words for a token that it does not take (https://docs.slack.dev/reference/methods/auth.test). */
 const REFUSALS = [
@@ -19,34 +19,17 @@ const REFUSALS = [
 /** Slack's words for trouble of its own. */
 const TROUBLE = ['internal_error', 'fatal_error', 'service_unavailable', 'request_timeout', 'team_added_to_org'];
 
-/** A token that Slack refuses; `variable` is where it stands. */
-export class TokenRefused extends Error {
-  constructor(variable: string, reason: string) {
-    super(`Slack refuses ${variable} (${reason}): correct it in .env (see https://api.slack.com/apps), then restart`);
-    this.name = 'TokenRefused';
-  }
-}
-
-/** The error itself, or a TokenRefused when it says that the token in `variable` is no good. */
+/** The error itself; one that names the variable when it says that the token in it is no good. Messages wait until it is corrected. */
 export function withVariable(error: unknown, variable: string): unknown {
   const code = codeOf(error);
-  return code !== undefined && REFUSALS.includes(code) ? new TokenRefused(variable, code) : error;
+  if (code === undefined || !REFUSALS.includes(code)) return error;
+  const fix = 'correct it in .env (see https://api.slack.com/apps), then restart';
+  return new ChannelError('network', `Slack refuses ${variable} (${code}): ${fix}`, { lookAgainMs: LOOK_AGAIN_MS });
 }
 
-/** State to show and pause (ms) before connecting again. `failures` in a row, from 1; `jitter` 0..1. */
-export function afterFailure(error: unknown, failures: number, jitter: number): { state: ChannelState; ms: number } {
-  const backoff = Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), MAX_DELAY_MS) * (0.75 + jitter / 4);
-  const { message: detail, retryAfterMs = 0 } = toChannelError(error);
-  // A person has to act; looking again costs little and notices when they did.
-  if (error instanceof TokenRefused || codeOf(error) === 'missing_scope')
-    return { state: { state: 'blocked', detail }, ms: MAX_DELAY_MS };
-  return { state: { state: 'reconnecting', detail }, ms: Math.max(backoff, retryAfterMs) };
-}
-
-/** A failed call in the contract's words. A refused token counts as `network`: messages wait until it is corrected. */
+/** A failed call in the contract's words. */
 export function toChannelError(error: unknown): ChannelError {
   if (error instanceof ChannelError) return error;
-  if (error instanceof TokenRefused) return new ChannelError('network', error.message);
   if (error instanceof WebAPIRateLimitedError)
     return new ChannelError('retry', 'Slack asks us to slow down', { retryAfterMs: error.retryAfter * 1_000 });
   if (error instanceof WebAPIHTTPError)
@@ -63,6 +46,7 @@ function refusalOf({ data }: WebAPIPlatformError): ChannelError {
     return new ChannelError(
       'permanent',
       `the Slack app lacks the scope ${scope}: add it under "OAuth & Permissions" at https://api.slack.com/apps and install the app again`,
+      { lookAgainMs: LOOK_AGAIN_MS },
     );
   }
   return new ChannelError('permanent', `Slack refused it (${data.error})`);

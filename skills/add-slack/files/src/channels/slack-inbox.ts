@@ -26,9 +26,8 @@ const OVERLAP_S = 60;
 const FIRST_LOOK_S = 600;
 /** How old the first message of a thread may be in which somebody answered while nobody listened. */
 const THREAD_AGE_S = 24 * 3_600;
-const MAX_QUOTE_CHARS = 500;
 
-type Spoken = Extract<Update, { kind: 'message' }>;
+type MessageUpdate = Extract<Update, { kind: 'message' }>;
 
 /** One connection: what comes through it is committed while it lasts, and not after it. */
 export interface Session {
@@ -41,7 +40,7 @@ export function createInbox(api: SlackApi, deps: ChannelDeps) {
   const directory = createDirectory(api, deps);
 
   /** Throws ChannelError when the store refuses the message: everything behind it has to wait. */
-  async function commit(update: Spoken, { self, signal }: Session): Promise<void> {
+  async function commit(update: MessageUpdate, { self, signal }: Session): Promise<void> {
     const { channel, message } = update;
     const id = `${channel} ${message.ts} ${message.edited?.ts ?? ''}`;
     if (committed.has(id) || message.user === self.userId) return;
@@ -68,10 +67,10 @@ export function createInbox(api: SlackApi, deps: ChannelDeps) {
     /** Commits what is in the history since the last message we know. */
     async catchUp(session: Session): Promise<void> {
       const since = cursorOf(deps) - OVERLAP_S;
-      const missed: Spoken[] = [];
+      const missed: MessageUpdate[] = [];
       const patient = patientApi(api, deps, session.signal);
       for (const { id } of await patient.conversations())
-        for (const message of await spokenSince(patient, id, since)) {
+        for (const message of await messagesSince(patient, id, since)) {
           const update = updateOf(id, message, false);
           if (update.kind === 'message') missed.push(update);
         }
@@ -117,7 +116,7 @@ function patientApi(api: SlackApi, { clock }: ChannelDeps, signal: AbortSignal):
 }
 
 /** Messages of a conversation and of its threads; a thread shows in the history by its first message only. */
-async function spokenSince(api: Reading, channel: string, since: number): Promise<SlackMessage[]> {
+async function messagesSince(api: Reading, channel: string, since: number): Promise<SlackMessage[]> {
   const found = await api.history(channel, since - THREAD_AGE_S);
   for (const { ts, latest_reply } of [...found])
     if (latest_reply !== undefined && Number(latest_reply) >= since)
@@ -128,7 +127,7 @@ async function spokenSince(api: Reading, channel: string, since: number): Promis
 
 async function describe(
   directory: Directory,
-  { channel, message, edited }: Spoken,
+  { channel, message, edited }: MessageUpdate,
   { self, assistantName }: { self: Self; assistantName: string },
 ): Promise<InboundMessage> {
   const { user = '', ts, thread_ts: thread } = message;
@@ -152,17 +151,12 @@ async function describe(
       replyTo: {
         platformId: first.ts,
         sender: first.user === self.userId ? assistantName : (await directory.person(first.user ?? '')).name,
-        text: shortened(plainText(first.text, names)),
+        text: plainText(first.text, names),
       },
     }),
     edited,
     media: mediaOf(message),
   };
-}
-
-function shortened(text: string): string {
-  const characters = [...text];
-  return characters.length > MAX_QUOTE_CHARS ? `${characters.slice(0, MAX_QUOTE_CHARS).join('')}…` : text;
 }
 
 type Directory = ReturnType<typeof createDirectory>;

@@ -2,8 +2,8 @@
 import { SocketModeClient } from '@slack/socket-mode';
 import type { Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
-import type { SlackSettings } from './slack.js';
-import { clientOptions, silent } from './slack-api.js';
+import { waitAtMost } from './connection.js';
+import { clientOptions, type SlackSettings, silent } from './slack-api.js';
 import { withVariable } from './slack-errors.js';
 
 export interface SlackEvent {
@@ -25,7 +25,7 @@ const HELLO_TIMEOUT_MS = 90_000;
 /** The other side may be gone: its goodbye is not worth a longer wait. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** Resolves after Slack's hello. Throws the library's errors, TokenRefused or ChannelError. */
+/** Resolves after Slack's hello. Throws the library's errors or ChannelError. */
 export async function openSocket(
   { app, root }: SlackSettings,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
@@ -45,10 +45,8 @@ export async function openSocket(
   let isOver = false;
   const close = async (): Promise<void> => {
     if (isOver) return;
-    const done = new AbortController();
     void client.disconnect();
-    await Promise.race([closed, clock.sleep(CLOSE_TIMEOUT_MS, done.signal)]);
-    done.abort();
+    await waitAtMost(clock, CLOSE_TIMEOUT_MS, closed);
     // Asked a second time, the library cuts the line.
     client.websocket?.disconnect();
   };

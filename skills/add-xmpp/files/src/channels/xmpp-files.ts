@@ -9,6 +9,7 @@ import { BlockList, isIPv6, type LookupFunction } from 'node:net';
 import { pipeline, type Readable } from 'node:stream';
 import { xml } from '@xmpp/client';
 import { ChannelError, type OutboundFile } from './channel.js';
+import { readAtMost } from './download.js';
 import { attribute, type Element, type Stream } from './xmpp-stream.js';
 
 const NS = 'urn:xmpp:http:upload:0';
@@ -73,7 +74,9 @@ export async function download(link: string, maxBytes: number, access: FileAcces
     const passing = (response.statusCode ?? 500) >= 500;
     throw new ChannelError(passing ? 'retry' : 'permanent', `the host of the file answers ${response.statusCode}`);
   }
-  return collect(response, maxBytes);
+  return readAtMost(response, maxBytes).catch((cause) => {
+    throw cause instanceof ChannelError ? cause : new ChannelError('retry', 'the download broke off', { cause });
+  });
 }
 
 const fixedLookup =
@@ -88,22 +91,6 @@ function answered(call: ReturnType<typeof plainRequest>): Promise<Readable & { s
     call.once('response', resolve);
     call.once('error', () => reject(new ChannelError('retry', 'the host of the file cannot be reached')));
   });
-}
-
-async function collect(response: Readable, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let left = maxBytes;
-  try {
-    for await (const chunk of response) {
-      left -= chunk.length;
-      // Leaving the loop early ends the download.
-      if (left < 0) throw new ChannelError('permanent', `larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`);
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    throw cause instanceof ChannelError ? cause : new ChannelError('retry', 'the download broke off', { cause });
-  }
-  return Buffer.concat(chunks);
 }
 
 /** Puts a file onto our server; resolves with its address. Throws ChannelError, and the stanza error of a server that refuses it. */

@@ -22,7 +22,6 @@ export interface Place {
 }
 
 const MUC_USER = 'http://jabber.org/protocol/muc#user';
-const MAX_QUOTE_CHARS = 500;
 
 /** Undefined for what nobody says to us: our own words, errors, signs of typing. Never throws for a message a server can send. */
 export function toMessage({ id: archiveId, sentAt, message }: Archived, place: Place): InboundMessage | undefined {
@@ -57,7 +56,7 @@ export function toMessage({ id: archiveId, sentAt, message }: Archived, place: P
       replyTo: {
         platformId: attribute(reply, 'id'),
         sender: isToUs ? place.assistantName : parseAddress(repliesTo).resource || repliesTo,
-        text: quoted.length > MAX_QUOTE_CHARS ? `${[...quoted].slice(0, MAX_QUOTE_CHARS).join('')}…` : quoted,
+        text: quoted,
       },
     }),
     edited: replaced !== '',

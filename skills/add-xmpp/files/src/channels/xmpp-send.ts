@@ -74,14 +74,14 @@ function messageOf({ part, room, link }: Outgoing, id: string, body: string): El
 export const pingServer = (stream: Stream, domain: string): Promise<Element> =>
   stream.request(xml('iq', { type: 'get', to: domain }, xml('ping', { xmlns: 'urn:xmpp:ping' })));
 
-interface Heard {
+interface SendAnswer {
   error?: Element;
   /** Under which the room archived it; empty when it does not say. */
   stanzaId?: string;
 }
 
-function answersTo(stream: Stream, id: string, address: string): { heard(): Heard; forget(): void } {
-  const heard: Heard = {};
+function answersTo(stream: Stream, id: string, address: string): { heard(): SendAnswer; forget(): void } {
+  const heard: SendAnswer = {};
   const forget = stream.listen((stanza) => {
     const { bare } = parseAddress(attribute(stanza, 'from'));
     if (stanza.name !== 'message' || attribute(stanza, 'id') !== id || bare !== address) return;

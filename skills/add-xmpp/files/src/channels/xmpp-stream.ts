@@ -1,7 +1,9 @@
 // One connection to an XMPP server with xmpp.js: login over TLS only, stanzas in and out. Knows neither what they mean nor what was handled.
 import { resolveSrv } from 'node:dns/promises';
 import { client, type Element, jid, xml } from '@xmpp/client';
+import type { Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
+import { waitAtMost } from './connection.js';
 import type { XmppSettings } from './xmpp-settings.js';
 
 export type { Element };
@@ -16,19 +18,19 @@ export interface Stream {
   listen(see: (stanza: Element) => void): () => void;
   /** Rejects when the connection is lost, never resolves. */
   lost: Promise<never>;
-  /** Says good-bye; resolves when the server answered. */
-  leave(): Promise<unknown>;
   /** Ends the connection at once. */
   close(): void;
 }
 
 /** How long a server is waited for. */
 const ANSWER_MS = 20_000;
+/** How long its goodbye is waited for. */
+const GOODBYE_MS = 200;
 /** Of one login at a time: a newer one replaces the older, which may be a dead one. */
 const RESOURCE = 'pinch';
 
-/** Connects and logs in. Rejects when that fails, or when `signal` aborts. */
-export async function openStream(settings: XmppSettings, signal: AbortSignal): Promise<Stream> {
+/** Connects and logs in; says good-bye and ends when `signal` aborts. Rejects when the connection cannot be made. */
+export async function openStream(settings: XmppSettings, clock: Clock, signal: AbortSignal): Promise<Stream> {
   const entity = client({
     service: settings.service ?? (await findService(settings.domain)),
     domain: settings.domain,
@@ -56,8 +58,9 @@ export async function openStream(settings: XmppSettings, signal: AbortSignal): P
     fail(new ChannelError('network', 'the connection was ended'));
     destroy(entity.socket);
   };
-  signal.addEventListener('abort', close, { once: true });
-  lost.catch(() => signal.removeEventListener('abort', close));
+  const leave = () => void waitAtMost(clock, GOODBYE_MS, entity.stop()).then(close);
+  signal.addEventListener('abort', leave, { once: true });
+  lost.catch(() => signal.removeEventListener('abort', leave));
   try {
     signal.throwIfAborted();
     const address = await Promise.race([entity.start(), lost]);
@@ -73,7 +76,6 @@ export async function openStream(settings: XmppSettings, signal: AbortSignal): P
         return () => void entity.off('stanza', hear);
       },
       lost,
-      leave: () => entity.stop(),
       close,
     };
   } catch (error) {

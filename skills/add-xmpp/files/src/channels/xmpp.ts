@@ -12,9 +12,10 @@ import {
   type InboundMessage,
   type OutboundPart,
 } from './channel.js';
+import { type Connection, createConnection } from './connection.js';
 import { splitMarkdown } from './split.js';
 import { type Archived, hasArchive, keepEverything, type Page, readArchive } from './xmpp-archive.js';
-import { afterFailure, conditionOf, SetupProblem, toChannelError } from './xmpp-errors.js';
+import { conditionOf, setupProblem, toChannelError } from './xmpp-errors.js';
 import { download, upload } from './xmpp-files.js';
 import { type Place, type Room, toMessage } from './xmpp-inbound.js';
 import { enterRooms, type Rooms } from './xmpp-rooms.js';
@@ -32,9 +33,6 @@ export const xmpp = defineChannel({
 /** RFC 6120 section 13.12 lets a server refuse stanzas of more than 10,000 bytes; some of it is ours. */
 const MAX_BODY_BYTES = 8_000;
 const PAGE = 50;
-/** How long a send may go on after `stop`. Broken off, it is looked for in the archive the next time. */
-const SEND_GRACE_MS = 500;
-const GOODBYE_MS = 200;
 /** Servers and rooms can lose us without a word. */
 const CHECK_MS = 300_000;
 const KEEP_SENT_MS = 7 * 86_400_000;
@@ -46,50 +44,28 @@ interface Session {
   rooms: Rooms;
 }
 
-interface Connection {
+interface Xmpp {
   settings: XmppSettings;
   deps: ChannelDeps;
+  connection: Connection;
   /** While connected. */
   session: Session | undefined;
-  /** Aborted when receiving ends. */
-  over: AbortController;
-  /** Resolves then. */
-  stopped: Promise<void>;
-  /** Aborted when sending ends, and the connection with it. */
-  end: AbortController;
-  sending: Set<Promise<unknown>>;
 }
 
 function createXmpp(settings: XmppSettings, deps: ChannelDeps): Channel {
-  const over = new AbortController();
-  const connection: Connection = {
-    settings,
-    deps,
-    session: undefined,
-    over,
-    stopped: new Promise((resolve) => over.signal.addEventListener('abort', () => resolve(), { once: true })),
-    end: new AbortController(),
-    sending: new Set(),
-  };
-  let receiving: Promise<void> | undefined;
-  let stopping: Promise<void> | undefined;
+  const connection = createConnection(deps, toChannelError);
+  const xmpp: Xmpp = { settings, deps, connection, session: undefined };
   return {
-    start() {
-      receiving ??= receive(connection);
-    },
-    stop() {
-      stopping ??= stop(connection, receiving);
-      return stopping;
-    },
+    start: () => connection.start((opened) => receive(xmpp, opened)),
+    stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_BODY_BYTES, measure }),
-    send: (part) => send(connection, part),
+    send: (part) => connection.send(() => send(xmpp, part)),
     typing(address) {
-      const { session } = connection;
       const isRoom = settings.rooms.includes(address);
-      session?.stream.send(composing(address, isRoom)).catch(() => deps.log.debug('xmpp typing not shown'));
+      xmpp.session?.stream.send(composing(address, isRoom)).catch(() => deps.log.debug('xmpp typing not shown'));
     },
     async fetchMedia(ref, maxBytes) {
-      return download(ref, maxBytes, { isLoopback: settings.isLoopback, signal: connection.over.signal });
+      return download(ref, maxBytes, { isLoopback: settings.isLoopback, signal: connection.receiving });
     },
   };
 }
@@ -97,83 +73,52 @@ function createXmpp(settings: XmppSettings, deps: ChannelDeps): Channel {
 /** Bytes on the wire, at most. */
 const measure = (part: string) => Buffer.byteLength(toBody(part).replace(/[&<>"']/g, '&quot;'));
 
-async function stop(connection: Connection, receiving?: Promise<void>) {
-  const { over, end, sending, deps } = connection;
-  const { session } = connection;
-  over.abort();
-  const wait = async (done: Promise<unknown>, ms: number) => {
-    const enough = new AbortController();
-    await Promise.race([done, deps.clock.sleep(ms, enough.signal)]);
-    enough.abort();
-  };
-  await wait(Promise.allSettled(sending), sending.size === 0 ? 0 : SEND_GRACE_MS);
-  if (session)
-    await wait(
-      session.stream.leave().catch(() => undefined),
-      GOODBYE_MS,
-    );
-  end.abort();
-  await receiving;
-  await Promise.allSettled(sending);
-  deps.onState({ state: 'stopped', detail: '' });
-}
-
-async function receive(connection: Connection): Promise<void> {
-  const { deps, over } = connection;
-  let failures = 0;
-  deps.onState({ state: 'connecting', detail: '' });
-  while (!over.signal.aborted) {
-    try {
-      await converse(connection, () => {
-        failures = 0;
-      });
-    } catch (error) {
-      connection.session?.stream.close();
-      connection.session = undefined;
-      if (over.signal.aborted) return;
-      failures += 1;
-      const { state, ms } = afterFailure(error, failures, deps.clock.random());
-      deps.log.warn({ failures, delayMs: ms, error: state.detail }, 'xmpp connection lost');
-      deps.onState(state);
-      await deps.clock.sleep(ms, over.signal);
-    }
+/** One connection from its start to its end, which is always an error. */
+async function receive(xmpp: Xmpp, opened: (account: string) => void): Promise<void> {
+  const { deps, settings, connection } = xmpp;
+  const stream = await openStream(settings, deps.clock, connection.sending);
+  try {
+    xmpp.session = { stream, rooms: await prepare(stream, settings, deps.assistantName) };
+    await converse(xmpp, xmpp.session, opened);
+    // Sends may still be under way on it.
+    await stream.lost;
+  } finally {
+    stream.close();
+    xmpp.session = undefined;
   }
 }
 
-/** Connects and takes what comes, until the connection is lost. */
-async function converse(connection: Connection, caughtUp: () => void): Promise<void> {
-  const { deps, settings, end, over, stopped } = connection;
-  const stream = await openStream(settings, end.signal);
+/** Takes what comes until receiving ends. Throws when the connection is lost. */
+async function converse(xmpp: Xmpp, { stream, rooms }: Session, opened: (account: string) => void): Promise<void> {
+  const { receiving } = xmpp.connection;
   let hasNew = true;
-  let signals = (): void => undefined;
+  let tell = (): void => undefined;
+  const wake = (): void => {
+    hasNew = true;
+    tell();
+  };
   stream.listen((stanza) => {
     // Signs of typing and pages of the archive are messages, too.
-    if (!stanza.getChild('body') && !stanza.getChild('x', 'jabber:x:oob')) return;
-    hasNew = true;
-    wake();
+    if (stanza.getChild('body') || stanza.getChild('x', 'jabber:x:oob')) wake();
   });
-  const rooms = await prepare(stream, settings, deps.assistantName);
-  connection.session = { stream, rooms };
-  while (!over.signal.aborted) {
+  receiving.addEventListener('abort', wake);
+  stream.lost.catch(() => receiving.removeEventListener('abort', wake));
+  while (!receiving.aborted) {
     hasNew = false;
-    await takeNew(connection, stream);
-    for (const room of rooms.joined) await takeNew(connection, stream, room);
-    caughtUp();
-    deps.onState({ state: 'open', detail: [settings.address, ...rooms.problems].join('; ') });
+    await takeNew(xmpp, stream);
+    for (const room of rooms.joined) await takeNew(xmpp, stream, room);
+    opened([xmpp.settings.address, ...rooms.problems].join('; '));
     const told = new Promise<void>((resolve) => {
-      wake = resolve;
+      tell = resolve;
     });
     const woken = new AbortController();
-    if (!hasNew && !over.signal.aborted)
-      await Promise.race([told, stopped, stream.lost, rooms.left, check(connection, { stream, rooms }, woken.signal)]);
+    if (!hasNew) await Promise.race([told, stream.lost, rooms.left, check(xmpp, { stream, rooms }, woken.signal)]);
     woken.abort();
   }
-  // Sends may still be under way on it.
-  await stream.lost;
 }
 
 /** Resolves after a while, when we are still connected and in all rooms. */
-async function check({ deps, settings }: Connection, { stream, rooms }: Session, signal: AbortSignal): Promise<void> {
+async function check({ deps, settings }: Xmpp, { stream, rooms }: Session, signal: AbortSignal): Promise<void> {
   await deps.clock.sleep(CHECK_MS, signal);
   if (signal.aborted) return;
   await pingServer(stream, settings.domain);
@@ -183,10 +128,7 @@ async function check({ deps, settings }: Connection, { stream, rooms }: Session,
 /** Everything is kept, we are seen and in our rooms. */
 async function prepare(stream: Stream, { address, rooms }: XmppSettings, nick: string): Promise<Rooms> {
   if (!(await hasArchive(stream, address)))
-    throw new SetupProblem(
-      'permanent',
-      'the XMPP server keeps no archive (XEP-0313): switch it on there, or use another server',
-    );
+    throw setupProblem('the XMPP server keeps no archive (XEP-0313): switch it on there, or use another server');
   await keepEverything(stream);
   await stream.send(xml('presence'));
   return enterRooms(stream, rooms, nick);
@@ -196,7 +138,7 @@ const cursorRow = z.object({ id: z.string().optional(), at: z.number() });
 type Cursor = z.infer<typeof cursorRow>;
 
 /** Reads on behind the cursor of an archive. Throws when the store refuses a message: it must come again, before those behind it. */
-async function takeNew({ deps, settings, over }: Connection, stream: Stream, room?: Room): Promise<void> {
+async function takeNew({ deps, settings, connection }: Xmpp, stream: Stream, room?: Room): Promise<void> {
   const { storage, clock } = deps;
   const name = room?.address ?? 'own';
   const save = (id: string | undefined, at: number) => {
@@ -214,7 +156,7 @@ async function takeNew({ deps, settings, over }: Connection, stream: Stream, roo
   for (;;) {
     const page = await readOn(stream, settings.address, room, cursor);
     for (const archived of page.items) {
-      if (over.signal.aborted) return;
+      if (connection.receiving.aborted) return;
       take(deps, archived, place);
       cursor = { id: archived.id, at: archived.sentAt || clock.now() };
       save(cursor.id, cursor.at);
@@ -249,32 +191,23 @@ function take(deps: ChannelDeps, archived: Archived, place: Place): void {
   }
 }
 
-async function send(connection: Connection, part: OutboundPart): Promise<{ platformId: string }> {
-  const { over, session, sending, settings } = connection;
-  if (over.signal.aborted) throw new ChannelError('network', 'the channel is stopped');
+async function send(xmpp: Xmpp, part: OutboundPart): Promise<string> {
+  const { session, settings } = xmpp;
   if (!session) throw new ChannelError('network', 'there is no connection to the XMPP server');
   const room = session.rooms.joined.find(({ address }) => address === part.address);
   if (!room && settings.rooms.includes(part.address)) throw new ChannelError('network', `not in ${part.address}`);
-  const call = sendKnown(connection, session, part, room);
-  sending.add(call);
-  try {
-    return { platformId: await call };
-  } catch (error) {
-    throw toChannelError(error);
-  } finally {
-    sending.delete(call);
-  }
+  return sendKnown(xmpp, session.stream, part, room);
 }
 
 const sentRow = z.object({ at: z.number(), platformId: z.string().optional() });
 
 /** A part that was begun before is looked for first: the connection may have ended between its arrival and the answer. */
 async function sendKnown(
-  { deps, settings, end }: Connection,
-  { stream }: Session,
+  { deps, settings, connection }: Xmpp,
+  stream: Stream,
   part: OutboundPart,
   room: Room | undefined,
-) {
+): Promise<string> {
   const { storage, clock } = deps;
   const outgoing: Outgoing = { part, room, own: settings.address, salt: saltOf(deps), link: undefined };
   const id = idOf(outgoing);
@@ -289,7 +222,7 @@ async function sendKnown(
     return arrived;
   }
   storage.prune('sent', clock.now() - KEEP_SENT_MS);
-  const access = { isLoopback: settings.isLoopback, signal: end.signal };
+  const access = { isLoopback: settings.isLoopback, signal: connection.sending };
   const link = part.file && (await upload(stream, settings.domain, part.file, access));
   save({ at });
   const platformId = await sendOnce(stream, { ...outgoing, link });

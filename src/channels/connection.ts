@@ -1,0 +1,106 @@
+// The frame around a channel's connection: made, reported, made again after growing pauses until it is stopped. Knows no platform.
+import type { Clock } from '../core/clock.js';
+import { type ChannelDeps, ChannelError } from './channel.js';
+
+const FIRST_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 60_000;
+
+/** How long a send may go on after `stop`: broken off, the same message could be sent again after the restart. */
+const SEND_GRACE_MS = 3_000;
+
+/** Any error of the platform's library as the contract has it; never throws. `failures` in a row, from 1, when it ended a connection. */
+type ToChannelError = (error: unknown, failures?: number) => ChannelError;
+
+/**
+ * One connection from its start to its end. Calls `opened` with the account's name whenever everything said so far was taken in; throws
+ * what ended the connection, and ends soon after `receiving` was aborted.
+ */
+type Connect = (opened: (account: string) => void) => Promise<void>;
+
+/**
+ * Reports `connecting`, `open`, then after each error `reconnecting`, or `blocked` when the error needs a person, and `stopped` at the end.
+ * After `stop` no state but `stopped` is reported and every send is refused.
+ */
+export function createConnection({ clock, log, onState }: ChannelDeps, toChannelError: ToChannelError) {
+  const receiving = new AbortController();
+  const sending = new AbortController();
+  const sends = new Set<Promise<unknown>>();
+  let running: Promise<void> | undefined;
+  let stopping: Promise<void> | undefined;
+
+  async function run(connect: Connect): Promise<void> {
+    let failures = 0;
+    while (!receiving.signal.aborted) {
+      let isOver = false;
+      const opened = (detail: string): void => {
+        if (isOver || receiving.signal.aborted) return;
+        failures = 0;
+        onState({ state: 'open', detail });
+      };
+      try {
+        await connect(opened);
+      } catch (error) {
+        isOver = true;
+        if (receiving.signal.aborted) return;
+        failures += 1;
+        const { message: detail, lookAgainMs, retryAfterMs = 0 } = toChannelError(error, failures);
+        const delayMs = lookAgainMs ?? Math.max(backOffMs(failures, clock.random()), retryAfterMs);
+        log.warn({ failures, delayMs, error: detail }, 'connection ended');
+        onState({ state: lookAgainMs === undefined ? 'reconnecting' : 'blocked', detail });
+        await clock.sleep(delayMs, receiving.signal);
+      }
+    }
+  }
+
+  async function stop(): Promise<void> {
+    receiving.abort();
+    await waitAtMost(clock, SEND_GRACE_MS, Promise.allSettled(sends));
+    sending.abort();
+    await running;
+    onState({ state: 'stopped', detail: '' });
+  }
+
+  return {
+    /** Aborted when receiving ends. */
+    receiving: receiving.signal,
+    /** Aborted when sending ends, later than receiving: after the last send, or when its time is over. */
+    sending: sending.signal,
+    /** Connects again and again until `stop`. A second call is harmless. */
+    start(connect: Connect): void {
+      if (running || receiving.signal.aborted) return;
+      onState({ state: 'connecting', detail: '' });
+      running = run(connect);
+    },
+    /** Resolves when no event can arrive any more. A second call is harmless. */
+    stop(): Promise<void> {
+      stopping ??= stop();
+      return stopping;
+    },
+    /** Runs a call that resolves with the message's id on the platform. Throws `ChannelError`. */
+    async send(call: () => Promise<string>): Promise<{ platformId: string }> {
+      if (receiving.signal.aborted) throw new ChannelError('network', 'the channel is stopped');
+      const sent = call();
+      sends.add(sent);
+      try {
+        return { platformId: await sent };
+      } catch (error) {
+        throw toChannelError(error);
+      } finally {
+        sends.delete(sent);
+      }
+    },
+  };
+}
+
+export type Connection = ReturnType<typeof createConnection>;
+
+/** Pause before connecting again, ms. `failures` in a row, from 1; `jitter` 0..1 takes up to a quarter off, so that not all come back at once. */
+export const backOffMs = (failures: number, jitter: number, maxMs = MAX_DELAY_MS): number =>
+  Math.round(Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), maxMs) * (0.75 + jitter / 4));
+
+/** Resolves when the work has ended, whichever way, or after `ms`. Never rejects. */
+export async function waitAtMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([work.catch(() => undefined), clock.sleep(ms, ended.signal)]);
+  ended.abort();
+}
