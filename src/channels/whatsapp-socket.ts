@@ -8,7 +8,7 @@ import makeWASocket, {
 } from '@whiskeysockets/baileys';
 import { z } from 'zod';
 import { describeError } from '../core/errors.js';
-import { type ChannelDeps, ChannelError, type ChannelState, type OutboundPart } from './channel.js';
+import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
 import { waitAtMost } from './connection.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
@@ -63,7 +63,7 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
     ...{ sock: undefined, isOpen: false, isWaiting: false, failures: 0, wasReplaced: false },
   };
   let stopping: Promise<void> | undefined;
-  report(connection, 'connecting');
+  deps.onState({ state: 'connecting', detail: '' });
   open(connection);
   return {
     async send(part: OutboundPart): Promise<{ platformId: string }> {
@@ -79,7 +79,7 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
     link(): void {
       if (!connection.isWaiting || over.signal.aborted) return;
       connection.failures = 0;
-      report(connection, 'linking', 'asking WhatsApp for a code');
+      deps.onState({ state: 'linking', detail: 'asking WhatsApp for a code' });
       open(connection);
     },
     stop: () => {
@@ -98,11 +98,7 @@ async function stop(connection: WhatsApp): Promise<void> {
   // What it still hands over while it ends counts: WhatsApp was told that we have it.
   await connection.sock?.end(undefined);
   connection.sock = undefined;
-  report(connection, 'stopped');
-}
-
-function report({ deps }: WhatsApp, state: ChannelState['state'], detail = '', link?: ChannelState['link']): void {
-  deps.onState({ state, detail, ...(link && { link }) });
+  deps.onState({ state: 'stopped', detail: '' });
 }
 
 function open(connection: WhatsApp): void {
@@ -189,10 +185,11 @@ function watch(connection: WhatsApp, sock: WASocket, auth: WhatsAppAuth): void {
 }
 
 function opened(connection: WhatsApp, sock: WASocket, steady: AbortSignal): void {
+  const { deps, receiver } = connection;
   connection.isOpen = true;
-  connection.receiver.linked();
-  report(connection, 'open', `+${sock.user?.id.split(/[@:]/)[0]}`);
-  void connection.deps.clock.sleep(STEADY_MS, steady).then(() => {
+  receiver.linked();
+  deps.onState({ state: 'open', detail: `+${sock.user?.id.split(/[@:]/)[0]}` });
+  void deps.clock.sleep(STEADY_MS, steady).then(() => {
     if (!steady.aborted) Object.assign(connection, { failures: 0, wasReplaced: false });
   });
 }
@@ -210,7 +207,7 @@ async function closed(connection: WhatsApp, error: unknown): Promise<void> {
   if (code === 440) connection.wasReplaced = true;
   if (next.kind === 'forget') deps.storage.archive();
   connection.isWaiting = next.kind !== 'retry';
-  report(connection, next.state, error instanceof ChannelError ? error.message : next.detail);
+  deps.onState({ state: next.state, detail: error instanceof ChannelError ? error.message : next.detail });
   if (next.kind !== 'retry') return;
   await deps.clock.sleep(next.delayMs, over.signal);
   if (!over.signal.aborted && !connection.sock) open(connection);
@@ -219,7 +216,8 @@ async function closed(connection: WhatsApp, error: unknown): Promise<void> {
 async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promise<void> {
   const { deps, settings } = connection;
   if (settings.pairingPhone === undefined) {
-    return report(connection, 'linking', 'scan the QR code with the phone: WhatsApp → Linked devices', { qr });
+    const detail = 'scan the QR code with the phone: WhatsApp → Linked devices';
+    return deps.onState({ state: 'linking', detail, link: { qr } });
   }
   // One code per connection: each new one would make worthless the one that is being typed.
   if (sock.authState.creds.pairingCode) return;
@@ -228,7 +226,7 @@ async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promi
     if (connection.sock !== sock) return;
     deps.log.info({ code }, 'whatsapp pairing code');
     const detail = `enter ${code} on the phone: WhatsApp → Linked devices → Link with phone number instead`;
-    report(connection, 'linking', detail, { code });
+    deps.onState({ state: 'linking', detail, link: { code } });
   } catch (error) {
     deps.log.warn({ error: error instanceof Error ? error.message : 'unknown' }, 'no whatsapp pairing code');
   }

@@ -34,18 +34,14 @@ export const whatsapp = defineChannel({
   }),
   create(env, deps): Channel | undefined {
     if (!env.WHATSAPP_ENABLED) return undefined;
-    const settings = {
-      pairingPhone: env.WHATSAPP_PAIRING_PHONE,
-      url: env.WHATSAPP_WS_URL,
-      version: env.WHATSAPP_VERSION,
-      shared: env.WHATSAPP_SHARED_NUMBER,
-    };
+    const { WHATSAPP_PAIRING_PHONE: pairingPhone, WHATSAPP_WS_URL: url } = env;
+    const { WHATSAPP_VERSION: version, WHATSAPP_SHARED_NUMBER: shared } = env;
     let connection: ReturnType<typeof connectWhatsApp> | undefined;
     let starting: Promise<void> | undefined;
     let stopped = false;
     const connect = async () => {
       const library = await import('./whatsapp-socket.js');
-      if (!stopped) connection = library.connectWhatsApp(deps, settings);
+      if (!stopped) connection = library.connectWhatsApp(deps, { pairingPhone, url, version, shared });
     };
     return {
       start() {
