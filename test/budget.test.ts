@@ -56,13 +56,21 @@ interface Area {
   aim?: string;
 }
 
-/** The first that fits counts a file. The orchestrator is what takes a message to a container and an answer back; the rest can be read alone. */
+/**
+ * The first that fits counts a file. The orchestrator is what takes a message to a container and an answer back; the rest can be read alone.
+ * What each module has for the page's API and for the terminal is counted with those.
+ */
 const areas: Area[] = [
   { name: 'runner', files: /^container\//, lines: 1_900 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
-  { name: 'channels', files: /^src\/channels\//, lines: 2_110, aim: '1,900' },
-  { name: 'page', files: /^src\/page\//, lines: 1_500 },
-  { name: 'ops with the command line', files: /^src\/(ops\/|cli\.ts)/, lines: 1_175, aim: '1,050' },
+  { name: 'channels', files: /^src\/channels\//, lines: 2_130, aim: '1,900' },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
+  {
+    name: 'ops, command line and terminal',
+    files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
+    lines: 1_420,
+    aim: '1,050',
+  },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_340, aim: '1,250' },
   { name: 'orchestrator', files: /^src\//, lines: 5_100, tokens: 82_000, aim: '4,000 lines, 62,000 tokens' },
 ];
