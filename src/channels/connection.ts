@@ -21,7 +21,8 @@ type Connect = (opened: (account: string) => void) => Promise<void>;
  * Reports `connecting`, `open`, then after each error `reconnecting`, or `blocked` when the error needs a person, and `stopped` at the end.
  * After `stop` no state but `stopped` is reported and every send is refused.
  */
-export function createConnection({ clock, log, onState }: ChannelDeps, toChannelError: ToChannelError) {
+export function createConnection(deps: ChannelDeps, toChannelError: ToChannelError) {
+  const { clock, onState } = deps;
   const receiving = new AbortController();
   const sending = new AbortController();
   const sends = new Set<Promise<unknown>>();
@@ -43,11 +44,7 @@ export function createConnection({ clock, log, onState }: ChannelDeps, toChannel
         isOver = true;
         if (receiving.signal.aborted) return;
         failures += 1;
-        const { message: detail, lookAgainMs, retryAfterMs = 0 } = toChannelError(error, failures);
-        const delayMs = lookAgainMs ?? Math.max(backOffMs(failures, clock.random()), retryAfterMs);
-        log.warn({ failures, delayMs, error: detail }, 'connection ended');
-        onState({ state: lookAgainMs === undefined ? 'reconnecting' : 'blocked', detail });
-        await clock.sleep(delayMs, receiving.signal);
+        await pause(deps, toChannelError(error, failures), { failures, over: receiving.signal });
       }
     }
   }
@@ -90,6 +87,18 @@ export function createConnection({ clock, log, onState }: ChannelDeps, toChannel
       }
     },
   };
+}
+
+/** Says why a connection ended, and waits until the next one may be made. */
+async function pause(
+  { clock, log, onState }: ChannelDeps,
+  { message: detail, lookAgainMs, retryAfterMs = 0 }: ChannelError,
+  { failures, over }: { failures: number; over: AbortSignal },
+): Promise<void> {
+  const delayMs = lookAgainMs ?? Math.max(backOffMs(failures, clock.random()), retryAfterMs);
+  log.warn({ failures, delayMs, error: detail }, 'connection ended');
+  onState({ state: lookAgainMs === undefined ? 'reconnecting' : 'blocked', detail });
+  await clock.sleep(delayMs, over);
 }
 
 export type Connection = ReturnType<typeof createConnection>;
