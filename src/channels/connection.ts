@@ -1,6 +1,7 @@
 // The frame around a channel's connection: made, reported, made again after growing pauses until it is stopped. Knows no platform.
 import type { Clock } from '../core/clock.js';
-import { type ChannelDeps, ChannelError } from './channel.js';
+import { describeError } from '../core/errors.js';
+import { type ChannelDeps, ChannelError, type ChannelState } from './channel.js';
 
 const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 60_000;
@@ -21,8 +22,7 @@ type Connect = (opened: (account: string) => void) => Promise<void>;
  * Reports `connecting`, `open`, then after each error `reconnecting`, or `blocked` when the error needs a person, and `stopped` at the end.
  * After `stop` no state but `stopped` is reported and every send is refused.
  */
-export function createConnection(deps: ChannelDeps, toChannelError: ToChannelError) {
-  const { clock, onState } = deps;
+export function createConnection({ clock, log, onState }: ChannelDeps, toChannelError: ToChannelError) {
   const receiving = new AbortController();
   const sending = new AbortController();
   const sends = new Set<Promise<unknown>>();
@@ -31,6 +31,7 @@ export function createConnection(deps: ChannelDeps, toChannelError: ToChannelErr
 
   async function run(connect: Connect): Promise<void> {
     let failures = 0;
+    onState({ state: 'connecting', detail: '' });
     while (!receiving.signal.aborted) {
       let isOver = false;
       const opened = (detail: string): void => {
@@ -44,7 +45,10 @@ export function createConnection(deps: ChannelDeps, toChannelError: ToChannelErr
         isOver = true;
         if (receiving.signal.aborted) return;
         failures += 1;
-        await pause(deps, toChannelError(error, failures), { failures, over: receiving.signal });
+        const { state, delayMs } = afterFailure(toChannelError(error, failures), failures, clock.random());
+        log.warn({ failures, delayMs, error: state.detail }, 'connection ended');
+        onState(state);
+        await clock.sleep(delayMs, receiving.signal);
       }
     }
   }
@@ -64,9 +68,7 @@ export function createConnection(deps: ChannelDeps, toChannelError: ToChannelErr
     sending: sending.signal,
     /** Connects again and again until `stop`. A second call is harmless. */
     start(connect: Connect): void {
-      if (running || receiving.signal.aborted) return;
-      onState({ state: 'connecting', detail: '' });
-      running = run(connect);
+      if (!receiving.signal.aborted) running ??= run(connect);
     },
     /** Resolves when no event can arrive any more. A second call is harmless. */
     stop(): Promise<void> {
@@ -89,23 +91,28 @@ export function createConnection(deps: ChannelDeps, toChannelError: ToChannelErr
   };
 }
 
-/** Says why a connection ended, and waits until the next one may be made. */
-async function pause(
-  { clock, log, onState }: ChannelDeps,
-  { message: detail, lookAgainMs, retryAfterMs = 0 }: ChannelError,
-  { failures, over }: { failures: number; over: AbortSignal },
-): Promise<void> {
-  const delayMs = lookAgainMs ?? Math.max(backOffMs(failures, clock.random()), retryAfterMs);
-  log.warn({ failures, delayMs, error: detail }, 'connection ended');
-  onState({ state: lookAgainMs === undefined ? 'reconnecting' : 'blocked', detail });
-  await clock.sleep(delayMs, over);
-}
-
 export type Connection = ReturnType<typeof createConnection>;
+
+/** State to show after an error, and the pause before connecting again, ms. */
+function afterFailure(error: ChannelError, failures: number, jitter: number): { state: ChannelState; delayMs: number } {
+  const { message: detail, lookAgainMs, retryAfterMs = 0 } = error;
+  if (lookAgainMs !== undefined) return { state: { state: 'blocked', detail }, delayMs: lookAgainMs };
+  const delayMs = Math.max(backOffMs(failures, jitter), retryAfterMs);
+  return { state: { state: 'reconnecting', detail }, delayMs };
+}
 
 /** Pause before connecting again, ms. `failures` in a row, from 1; `jitter` 0..1 takes up to a quarter off, so that not all come back at once. */
 export const backOffMs = (failures: number, jitter: number, maxMs = MAX_DELAY_MS): number =>
   Math.round(Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), maxMs) * (0.75 + jitter / 4));
+
+/** Stores what was received. Throws `ChannelError` when the store refuses it: the connection ends, and what is behind it cannot overtake it. */
+export function storeReceived(store: () => void): void {
+  try {
+    store();
+  } catch (cause) {
+    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
+  }
+}
 
 /** Resolves when the work has ended, whichever way, or after `ms`. Never rejects. */
 export async function waitAtMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {

@@ -4,7 +4,6 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
-import { describeError } from '../core/errors.js';
 import {
   type Channel,
   type ChannelDeps,
@@ -13,7 +12,7 @@ import {
   type OutboundFile,
   type OutboundPart,
 } from './channel.js';
-import { type Connection, createConnection } from './connection.js';
+import { type Connection, createConnection, storeReceived } from './connection.js';
 import { readAnswer, tooLarge } from './download.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
@@ -154,12 +153,10 @@ function receive(deps: ChannelDeps, update: Parameters<typeof mapUpdate>[0], bot
     deps.log.error({ updateId: update.update_id, error: name }, 'telegram update not understood, skipped');
     return;
   }
-  try {
+  storeReceived(() => {
     if (mapped.kind === 'moved') deps.onChatMoved(mapped.from, mapped.to);
     if (mapped.kind === 'message') deps.onMessage(mapped.message);
-  } catch (cause) {
-    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
-  }
+  });
 }
 
 async function deliver(telegram: Telegram, part: OutboundPart) {

@@ -1,7 +1,7 @@
 // From Discord's messages to committed ones: once each, in order, those too that were written while nobody listened.
 import type { Clock } from '../core/clock.js';
-import { describeError } from '../core/errors.js';
-import { type ChannelDeps, ChannelError } from './channel.js';
+import type { ChannelDeps } from './channel.js';
+import { storeReceived } from './connection.js';
 import type { DiscordApi } from './discord-api.js';
 import { toChannelError } from './discord-errors.js';
 import type { DiscordEvent, DiscordGateway, Self } from './discord-gateway.js';
@@ -45,11 +45,7 @@ export function createInbox(api: DiscordApi, deps: ChannelDeps) {
     const { kind, title } = await chatOf(message.channel_id);
     const chat = { address: message.channel_id, kind, title };
     signal.throwIfAborted();
-    try {
-      deps.onMessage(inboundOf(message, { chat, self, assistantName: deps.assistantName, edited }));
-    } catch (cause) {
-      throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
-    }
+    storeReceived(() => deps.onMessage(inboundOf(message, { chat, self, assistantName: deps.assistantName, edited })));
     committed.add(id);
     for (const old of committed) if (committed.size > REMEMBERED) committed.delete(old);
     const last = BigInt(message.id) > (cursor() ?? 0n) ? [{ kind: 'cursor', id: CURSOR, value: message.id }] : [];

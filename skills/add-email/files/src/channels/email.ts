@@ -2,9 +2,8 @@
 // What mails mean is in email-inbound.ts, what failures mean in email-errors.ts, who really wrote in email-proof.ts.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { describeError } from '../core/errors.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
-import { type Connection, createConnection } from './connection.js';
+import { type Connection, createConnection, storeReceived } from './connection.js';
 import { isUnreadable, toChannelError } from './email-errors.js';
 import { type Mail, type Reader, refusalOf, type Thread, toMessage } from './email-inbound.js';
 import { type Mailbox, openMailbox } from './email-mailbox.js';
@@ -136,13 +135,11 @@ function commit({ deps, reader }: Email, { uidValidity }: Mailbox, mail: Mail, t
   const address = mail.from[0]?.address ?? '';
   const received = toMessage(mail, texts, { reader, before: threadOf(deps, address), mailbox: uidValidity });
   if (!received) return;
-  try {
+  storeReceived(() => {
     // Before the message: its answer may be on its way as soon as it is committed.
     deps.storage.set([{ kind: 'thread', id: address, value: JSON.stringify(received.thread) }]);
     deps.onMessage(received.message);
-  } catch (cause) {
-    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
-  }
+  });
 }
 
 const threadRow = z.object({

@@ -1,7 +1,7 @@
 // From Slack's events to committed messages: once each, in order, those too that were written while nobody listened.
 import type { Clock } from '../core/clock.js';
-import { describeError } from '../core/errors.js';
-import { type ChannelDeps, ChannelError, type InboundMessage } from './channel.js';
+import type { ChannelDeps, InboundMessage } from './channel.js';
+import { storeReceived } from './connection.js';
 import type { Conversation, Self, SlackApi } from './slack-api.js';
 import { toChannelError } from './slack-errors.js';
 import {
@@ -46,11 +46,7 @@ export function createInbox(api: SlackApi, deps: ChannelDeps) {
     if (committed.has(id) || message.user === self.userId) return;
     const inbound = await describe(directory, update, { self, assistantName: deps.assistantName });
     signal.throwIfAborted();
-    try {
-      deps.onMessage(inbound);
-    } catch (cause) {
-      throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
-    }
+    storeReceived(() => deps.onMessage(inbound));
     committed.add(id);
     for (const old of committed) if (committed.size > REMEMBERED) committed.delete(old);
     keepCursor(deps, Number(message.ts));

@@ -3,7 +3,6 @@
 import { randomUUID } from 'node:crypto';
 import { xml } from '@xmpp/client';
 import { z } from 'zod';
-import { describeError } from '../core/errors.js';
 import {
   type Channel,
   type ChannelDeps,
@@ -12,7 +11,7 @@ import {
   type InboundMessage,
   type OutboundPart,
 } from './channel.js';
-import { type Connection, createConnection } from './connection.js';
+import { type Connection, createConnection, storeReceived } from './connection.js';
 import { splitMarkdown } from './split.js';
 import { type Archived, hasArchive, keepEverything, type Page, readArchive } from './xmpp-archive.js';
 import { conditionOf, setupProblem, toChannelError } from './xmpp-errors.js';
@@ -184,11 +183,7 @@ function take(deps: ChannelDeps, archived: Archived, place: Place): void {
     const name = error instanceof Error ? error.name : 'unknown';
     return void deps.log.error({ error: name }, 'xmpp message not understood, skipped');
   }
-  try {
-    if (message) deps.onMessage(message);
-  } catch (cause) {
-    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
-  }
+  storeReceived(() => message && deps.onMessage(message));
 }
 
 async function send(xmpp: Xmpp, part: OutboundPart): Promise<string> {
