@@ -298,7 +298,7 @@ describe('runs', () => {
       store.runs.bringForward(id, 0);
       return Math.max(0, (store.runs.get(id)?.runAt ?? 0) - (index + 1) * 3_600_000);
     });
-    expect(pauses.map((ms) => ms / 1_000)).toEqual([0, 0, 5, 10, 20, 40, 80, 160, 320, 640, 1280]);
+    expect(pauses.map((ms) => ms / 1_000)).toEqual([0, 0, 5, 10, 20, 40, 60, 60, 240, 600, 1200]);
   });
 
   test('a poisoned run that died before a runner had it once more is tried again', () => {

@@ -8,12 +8,13 @@ import type { ErrorClass } from '../wire.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
- * A run may be what kills the host: it is given up when the host died so often in a row while a runner had it. From the third time on it waits
- * longer each time. So it cannot kill the host in a loop, and is not given up when the host dies often within an hour for other reasons.
+ * A run may be what kills the host. How long it waits, ms, when the host died while a runner had it: the first time, the second time in a row
+ * and so on; after one more it is given up. So it cannot kill the host in a loop. When the host dies for other reasons, its answer is late by
+ * a minute at most after some minutes of that, and it is not given up within half an hour of it.
  */
-const MAX_CUT_OFFS = 12;
-const CUT_OFFS_AT_ONCE = 2;
-const CUT_OFF_PAUSE_MS = 5_000;
+const CUT_OFF_PAUSES_MS = [0, 0, 5, 10, 20, 40, 60, 60, 240, 600, 1_200].map((seconds) => seconds * 1_000);
+const MAX_CUT_OFFS = CUT_OFF_PAUSES_MS.length + 1;
+const CUT_OFFS_AT_ONCE = CUT_OFF_PAUSES_MS.indexOf(5_000);
 
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
@@ -117,8 +118,7 @@ function createLeases({ run, rows, named }: Statements) {
     `UPDATE run_messages SET handed = 1 WHERE run_id = ?1 AND message_id IN (SELECT value FROM json_each(?2))`,
   );
   const wasHanded = '(handed_attempt = attempt)';
-  const pauseMs = `iif(${wasHanded} AND cut_offs >= ${CUT_OFFS_AT_ONCE},
-    ${CUT_OFF_PAUSE_MS} * (1 << (cut_offs - ${CUT_OFFS_AT_ONCE})), 0)`;
+  const pauseMs = `iif(${wasHanded}, coalesce(json_extract('${JSON.stringify(CUT_OFF_PAUSES_MS)}', '$[' || cut_offs || ']'), 0), 0)`;
   const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
   return {
     finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
