@@ -2,12 +2,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type DashboardFixture, startDashboardFixture } from '../test/e2e/dashboard.js';
+import { type PageFixture, startPageFixture } from '../test/e2e/page-fixture.js';
 import { runCli } from './cli.js';
 
-let home: DashboardFixture;
+let home: PageFixture;
 beforeEach(async () => {
-  home = await startDashboardFixture();
+  home = await startPageFixture();
   mkdirSync(join(home.dataDir, 'data'));
   writeFileSync(join(home.dataDir, 'data', 'dashboard-token'), home.token);
   vi.stubEnv('PINCH_HOME', home.dataDir);

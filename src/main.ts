@@ -20,32 +20,42 @@ import { createModelRoutes } from './model/start.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
-import { openHome } from './ops/home.js';
-import { type Daemon, runProcess } from './ops/process.js';
+import { type Daemon, runProcess } from './ops/daemon-process.js';
+import { type Home, openHome } from './ops/home-lock.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
-import { openDashboard } from './page/server.js';
+import { openPage } from './page/server.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
-import { createRuns } from './runs/start.js';
+import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
-import { createContainers } from './sandbox/start.js';
-import { openStore } from './store.js';
-import { createTaskModule } from './tasks/start.js';
+import { createContainers } from './sandbox/module.js';
+import { openStore, type Store } from './store.js';
+import { createTaskModule } from './tasks/module.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
   await runProcess(
     () => loadConfig(environment, repository),
-    async (config, log) => start(assemble(config, environment, log)),
+    async (config, log) => {
+      const home = openHome(config, log);
+      const store = openStore(join(config.dataDir, 'pinch.db'), log);
+      return start(assemble({ config, environment, log, home, store }));
+    },
   );
 }
 
-/** Makes every module from those before it. Nothing happens yet, but for the home, which is locked, and the store, which is opened. */
-function assemble(config: Config, environment: Env, log: Logger) {
+interface Ground {
+  config: Config;
+  environment: Env;
+  log: Logger;
+  home: Home;
+  store: Store;
+}
+
+/** Makes every module from those before it; nothing happens yet. A module gets as a function what it may not import (imports go down only). */
+function assemble({ config, environment, log, home, store }: Ground) {
   const { assistantName, dataDir, owner } = config;
-  const home = openHome(config, log);
-  const store = openStore(join(dataDir, 'pinch.db'), log);
   const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage });
@@ -84,7 +94,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   store.groups.retryParked(clock.now());
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
-  const page = await openDashboard({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
+  const page = await openPage({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles(null));
   runs.queue.start();
@@ -98,6 +108,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   greet({ config, channels: channels.names(), pairing, page: page?.link });
 
   return {
+    // First what brings work, then what does it, then what both need.
     async stop() {
       ready = false;
       await channels.stop();

@@ -7,7 +7,7 @@ import { createMessages } from './groups/messages.js';
 import { createGroups } from './groups/rows.js';
 import { createEvents } from './groups/timeline.js';
 import { createUsage } from './model/rows.js';
-import { createPageSessions } from './page/session-rows.js';
+import { createPageSessions } from './page/rows.js';
 import { createRuns } from './runs/rows.js';
 import { createTasks } from './tasks/rows.js';
 

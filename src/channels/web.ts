@@ -1,4 +1,4 @@
-// The chat page as a channel. The page itself is the dashboard's; a message counts as delivered once it is a row in
+// The chat page as a channel. The page itself is in page/; a message counts as delivered once it is a row in
 // `messages`, because the page reads its chat from there and misses nothing while it is closed.
 import { z } from 'zod';
 import { type Channel, ChannelError, defineChannel } from './channel.js';
@@ -7,7 +7,7 @@ import { splitMarkdown } from './split.js';
 /** Chat text has no platform limit here; this only keeps one bubble within what a browser lays out quickly. */
 const MAX_PART_CHARS = 100_000;
 
-/** On unless PINCH_PORT is `0`. Messages come in through the dashboard (`intake.receiveFromPage`), not through `onMessage`. */
+/** On unless PINCH_PORT is `0`. Messages come in through the page (`intake.receiveFromPage`), not through `onMessage`. */
 export const web = defineChannel({
   name: 'web',
   env: z.object({ PINCH_PORT: z.string().optional() }),

@@ -22,7 +22,7 @@ export const opsApi = (deps: OpsApiDeps) => (app: Hono) => {
   app.get('/api/costs', (c) => c.json(costs(deps)));
   app.get('/metrics', (c) => c.text(metricsText(deps), 200, { 'content-type': 'text/plain; version=0.0.4' }));
   app.post('/api/stop', async (c) => {
-    const { reason } = await readBody(c, z.object({ reason: z.string().max(500).default('asked on the dashboard') }));
+    const { reason } = await readBody(c, z.object({ reason: z.string().max(500).default('asked on the page') }));
     control.emergencyStop(reason);
     return c.json({ stopped: true });
   });

@@ -6,9 +6,9 @@ import type { Logger } from '../core/log.js';
 import type { Signals } from '../core/signals.js';
 import type { Queue } from '../runs/queue.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
-import type { Containers } from '../sandbox/start.js';
+import type { Containers } from '../sandbox/module.js';
 import type { Store } from '../tasks/store.js';
-import type { Home } from './home.js';
+import type { Home } from './home-lock.js';
 import { type StatusSnapshot, statusSnapshot } from './status.js';
 
 export interface ControlDeps {

@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
+import * as channels from '../channels/index.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
@@ -106,7 +107,9 @@ function refuseRoot({ uid }: Machine, { root }: ServiceOptions): void {
 function warnOfSettings({ config, machine, say }: ServiceDeps): void {
   const file = join(config.home, '.env');
   const kept = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
-  const ours = /^(ANTHROPIC|PINCH|TELEGRAM|WHATSAPP|ASSISTANT)_|^TZ$/;
+  // A channel's variables begin with its name, those of skills too.
+  const words = ['ANTHROPIC', 'PINCH', 'ASSISTANT', ...Object.values(channels).map(({ name }) => name.toUpperCase())];
+  const ours = new RegExp(`^(${words.join('|')})_|^TZ$`);
   const here = Object.keys(machine.env).filter((name) => ours.test(name) && name !== 'PINCH_HOME' && !kept[name]);
   if (here.length > 0)
     say(`Only in this terminal, so unknown to the service; put them into ${file}: ${here.join(', ')}`);

@@ -1,14 +1,14 @@
 // What the JSON API answers and which rows it changes, over real HTTP on a real store.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 
-let home: DashboardFixture;
+let home: PageFixture;
 let clock: FakeClock;
 let signalled: string[];
 beforeEach(async () => {
   clock = createFakeClock();
-  home = await startDashboardFixture({ clock });
+  home = await startPageFixture({ clock });
   signalled = [];
   home.signals.on('run:ready', () => signalled.push('run:ready'));
 });
@@ -176,7 +176,7 @@ test('what links a channel to its account is shown, asked for anew and waited fo
 test('stop and resume reach the switch', async () => {
   expect((await post('/api/stop')).body).toEqual({ stopped: true });
   expect((await post('/api/stop', { reason: 'drill' })).body).toEqual({ stopped: true });
-  expect(home.state.stops).toEqual(['asked on the dashboard', 'drill']);
+  expect(home.state.stops).toEqual(['asked on the page', 'drill']);
   expect(await get('/api/status')).toMatchObject({ status: 200, body: { stopped: true, assistantName: 'Pinch' } });
   expect((await post('/api/resume')).body).toEqual({ stopped: false });
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { decideAccess, loadDashboardToken, pageLink } from './auth.js';
+import { decideAccess, loadPageToken, pageLink } from './auth.js';
 
 const token = 'a-token-of-at-least-sixteen-characters';
 
@@ -82,18 +82,18 @@ describe('the token file', () => {
 
   test('is made once, readable by its owner only, and reused', () => {
     const dir = newDir();
-    const first = loadDashboardToken(dir);
+    const first = loadPageToken(dir);
     expect(first).toMatch(/^[\w-]{43}$/);
-    expect(loadDashboardToken(dir)).toBe(first);
+    expect(loadPageToken(dir)).toBe(first);
     expect(statSync(join(dir, 'dashboard-token')).mode & 0o777).toBe(0o600);
-    expect(loadDashboardToken(newDir())).not.toBe(first);
+    expect(loadPageToken(newDir())).not.toBe(first);
   });
 
   test('is closed again when a copy made it readable for others', () => {
     const dir = newDir();
     const file = join(dir, 'dashboard-token');
     writeFileSync(file, `${token}\n`, { mode: 0o644 });
-    expect(loadDashboardToken(dir)).toBe(token);
+    expect(loadPageToken(dir)).toBe(token);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
@@ -101,7 +101,7 @@ describe('the token file', () => {
     const dir = newDir();
     const file = join(dir, 'dashboard-token');
     writeFileSync(file, '\n');
-    expect(() => loadDashboardToken(dir)).toThrow(expect.objectContaining({ code: 'dashboard_token_invalid' }));
+    expect(() => loadPageToken(dir)).toThrow(expect.objectContaining({ code: 'dashboard_token_invalid' }));
     expect(readFileSync(file, 'utf8')).toBe('\n');
   });
 });

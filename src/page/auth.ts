@@ -1,4 +1,4 @@
-// Who may talk to the dashboard: the token file and one pure decision per request. Knows no routes beyond the few that need
+// Who may talk to the page's server: the token file and one pure decision per request. Knows no routes beyond the few that need
 // no token, and no SQL.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const OPEN_PATH = /^\/(|healthz|[a-z]+\.(html|js|css|svg)|hooks\/\d+)$/;
  * The token of `<dataDir>/dashboard-token`, made on first use (32 random bytes, base64url, mode 0600).
  * Throws PinchError `dashboard_token_invalid` when the file holds something else.
  */
-export function loadDashboardToken(dataDir: string): string {
+export function loadPageToken(dataDir: string): string {
   const file = join(dataDir, 'dashboard-token');
   if (!existsSync(file)) {
     // Whole or not at all: a crash must not leave half a token behind as the secret.

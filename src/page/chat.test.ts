@@ -1,17 +1,17 @@
 // The chat over HTTP and the web channel: sent once, read back, followed live without a gap.
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError, type ChannelState } from '../channels/channel.js';
 import { web } from '../channels/web.js';
 
-let home: DashboardFixture;
+let home: PageFixture;
 let clock: FakeClock;
 let open: AbortController;
 beforeEach(async () => {
   clock = createFakeClock();
-  home = await startDashboardFixture({ clock });
+  home = await startPageFixture({ clock });
   open = new AbortController();
 });
 afterEach(async () => {

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { readBody, refuse } from '../core/http.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
 import { bearerOf } from './auth.js';
-import type { DashboardDeps } from './deps.js';
+import type { PageDeps } from './deps.js';
 import type { Sessions } from './sessions.js';
 
 const HISTORY = 200;
@@ -27,7 +27,7 @@ const newMessage = z.object({
 });
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
 
-export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): void {
+export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
   const { store, signals, intake } = deps;
   app.post('/api/chat', async (c) => {
     const { text, id } = await readBody(c, newMessage);
@@ -51,9 +51,9 @@ export function addChat(app: Hono, deps: DashboardDeps, sessions: Sessions): voi
 }
 
 /** Undefined until the first message was sent. */
-const pageChat = ({ store }: DashboardDeps): Chat | undefined => store.groups.chatByAddress('web', 'owner');
+const pageChat = ({ store }: PageDeps): Chat | undefined => store.groups.chatByAddress('web', 'owner');
 
-function history(deps: DashboardDeps, after?: number): StoredMessage[] {
+function history(deps: PageDeps, after?: number): StoredMessage[] {
   const chat = pageChat(deps);
   return chat ? deps.store.messages.latest(chat.id, HISTORY, after) : [];
 }
@@ -68,7 +68,7 @@ interface Follower {
  * Sends events until the page is gone or signed out. Nothing is queued per page: its place in the store is its queue, and the next event is
  * made when the page has taken the one before, so a page that does not read costs nothing.
  */
-async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
+async function follow(deps: PageDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
   const { signals, clock } = deps;
   const events = createEvents(deps, after);
   let woken = new AbortController();
@@ -99,7 +99,7 @@ async function follow(deps: DashboardDeps, stream: SSEStreamingApi, { after, may
  * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
  * of the latest history, then `status` whenever it changed: what /api/status says, and how many runs the chat has.
  */
-function createEvents(deps: DashboardDeps, after: number | undefined) {
+function createEvents(deps: PageDeps, after: number | undefined) {
   const { store } = deps;
   let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
   let seenStatus = '';
@@ -130,7 +130,7 @@ function createEvents(deps: DashboardDeps, after: number | undefined) {
 }
 
 /** A message as the page shows it. */
-async function pageMessage(deps: DashboardDeps, message: StoredMessage) {
+async function pageMessage(deps: PageDeps, message: StoredMessage) {
   const { id, direction, senderName, text, sentAt, platformId } = message;
   // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
   const html = direction === 'out' ? await deps.markdownToSafeHtml(text) : null;

@@ -1,4 +1,4 @@
-// What the dashboard is given: it starts nothing and stops nothing by itself.
+// What the page is given: it starts nothing and stops nothing by itself.
 
 import type { Intake } from '../chats/intake.js';
 import type { Clock } from '../core/clock.js';
@@ -8,14 +8,14 @@ import type { Signals } from '../core/signals.js';
 import type { StatusSnapshot } from '../ops/status.js';
 import type { Store } from './store.js';
 
-export interface DashboardDeps {
-  /** 0 takes any free one; leaving the dashboard off is the caller's. */
+export interface PageDeps {
+  /** 0 takes any free one; leaving the page off is the caller's. */
   port: number;
   store: Store;
   signals: Signals;
   clock: Clock;
   log: Logger;
-  /** From `loadDashboardToken`. */
+  /** From `loadPageToken`. */
   token: string;
   /** Markdown of a message as HTML that is safe to put into the page. */
   markdownToSafeHtml(text: string): string | Promise<string>;

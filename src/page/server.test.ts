@@ -1,15 +1,15 @@
-// The dashboard over real HTTP: who gets in, what is refused, how it starts and ends.
+// The page's server over real HTTP: who gets in, what is refused, how it starts and ends.
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
-import { startDashboard } from './server.js';
+import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
+import { startPage } from './server.js';
 
-let home: DashboardFixture;
+let home: PageFixture;
 beforeEach(async () => {
-  home = await startDashboardFixture();
+  home = await startPageFixture();
 });
 afterEach(() => home.close());
 
@@ -139,7 +139,7 @@ describe('a bad body changes nothing and says why', () => {
 });
 
 test('a body that never ends, and a request that never begins, are cut off', async () => {
-  const slow = await startDashboard({ ...home.deps, port: 0 }, { requestMs: 300, checkMs: 50 });
+  const slow = await startPage({ ...home.deps, port: 0 }, { requestMs: 300, checkMs: 50 });
   const { port } = new URL(slow.url);
   const begun = [
     'GET / HTTP/1.1\r\nHost:',
@@ -158,7 +158,7 @@ test('a body that never ends, and a request that never begins, are cut off', asy
 });
 
 test('a taken port is named together with the setting that changes it', async () => {
-  await expect(startDashboard({ ...home.deps, port: home.port })).rejects.toMatchObject({
+  await expect(startPage({ ...home.deps, port: home.port })).rejects.toMatchObject({
     code: 'port_taken',
     hint: expect.stringContaining('PINCH_PORT'),
   });

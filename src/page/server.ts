@@ -1,4 +1,4 @@
-// The dashboard: an HTTP server on 127.0.0.1 for the chat page and the JSON API. Here are the checks that stand before every
+// The page: an HTTP server on 127.0.0.1 for the chat page and the JSON API. Here are the checks that stand before every
 // route, the page's files, and how the server starts and ends. The chat is in chat.ts; the other routes are their modules'.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -12,12 +12,12 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { Config } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { refuse } from '../core/http.js';
-import { decideAccess, loadDashboardToken, pageLink } from './auth.js';
+import { decideAccess, loadPageToken, pageLink } from './auth.js';
 import { addChat } from './chat.js';
-import type { DashboardDeps } from './deps.js';
+import type { PageDeps } from './deps.js';
 import { addSessions, createSessions, type Sessions } from './sessions.js';
 
-export type { DashboardDeps } from './deps.js';
+export type { PageDeps } from './deps.js';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 /** No foreign code, no framing. */
@@ -31,8 +31,8 @@ const LIMITS = { requestMs: 20_000, checkMs: 2_000 };
 const MAX_CONNECTIONS = 256;
 
 /** Listens on 127.0.0.1. Throws PinchError `port_taken` or `dashboard_failed`. `close` ends open streams too; a second call is harmless. */
-export async function startDashboard(
-  deps: DashboardDeps,
+export async function startPage(
+  deps: PageDeps,
   { requestMs, checkMs } = LIMITS,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const timing = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs };
@@ -60,15 +60,15 @@ export async function startDashboard(
 }
 
 /** As the settings say: undefined where they turn it off. `link` signs a browser in. */
-export async function openDashboard(deps: Omit<DashboardDeps, 'port' | 'token'> & { config: Config }) {
+export async function openPage(deps: Omit<PageDeps, 'port' | 'token'> & { config: Config }) {
   const { port, dataDir } = deps.config;
   if (port === 0) return undefined;
-  const token = loadDashboardToken(dataDir);
-  const { url, close } = await startDashboard({ ...deps, port, token });
+  const token = loadPageToken(dataDir);
+  const { url, close } = await startPage({ ...deps, port, token });
   return { link: pageLink(url, token), close };
 }
 
-function createApp(deps: DashboardDeps): Hono {
+function createApp(deps: PageDeps): Hono {
   const pages = fileURLToPath(new URL('pages', import.meta.url));
   const app = new Hono();
   const sessions = createSessions(deps);
@@ -90,7 +90,7 @@ function createApp(deps: DashboardDeps): Hono {
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
-    deps.log.error({ path: c.req.path, error: describeError(error) }, 'dashboard request failed');
+    deps.log.error({ path: c.req.path, error: describeError(error) }, 'page request failed');
     return refuse(500, 'internal', 'something went wrong here', 'the log of Pinch says what').getResponse();
   });
   return app;

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 
 const DAY_MS = 86_400_000;
-let home: DashboardFixture;
+let home: PageFixture;
 let clock: FakeClock;
 beforeEach(async () => {
   clock = createFakeClock();
-  home = await startDashboardFixture({ clock });
+  home = await startPageFixture({ clock });
 });
 afterEach(() => home.close());
 

@@ -6,7 +6,7 @@ import type { Hono } from 'hono';
 import { refuse } from '../core/http.js';
 import { sameSecret } from '../core/secrets.js';
 import { bearerOf } from './auth.js';
-import type { DashboardDeps } from './deps.js';
+import type { PageDeps } from './deps.js';
 
 const LIFE_MS = 7 * 86_400_000;
 /** A session in use is extended when it has been used up by this much: not one write for each request. */
@@ -16,7 +16,7 @@ const MAX_SESSIONS = 32;
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-export function createSessions({ store, clock, token, signals }: DashboardDeps) {
+export function createSessions({ store, clock, token, signals }: PageDeps) {
   const { pageSessions } = store;
   // Under the token of the file: a new file ends every session that came from the old one.
   const hashOf = (session: string) => createHmac('sha256', token).update(session).digest('base64url');

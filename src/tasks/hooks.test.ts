@@ -1,16 +1,16 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DashboardFixture, startDashboardFixture } from '../../test/e2e/dashboard.js';
+import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import type { Task } from './rows.js';
 
-let home: DashboardFixture;
+let home: PageFixture;
 let task: Task;
 let clock: FakeClock;
 
 beforeEach(async () => {
   clock = createFakeClock();
-  home = await startDashboardFixture({ clock });
+  home = await startPageFixture({ clock });
   const group = home.store.groups.ensure('main', true, 1);
   const seen = { channel: 'telegram', address: '1', kind: 'direct' as const, title: 'Olga', now: 1 };
   const chat = home.store.groups.seenChat(seen);

@@ -5,11 +5,11 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { markdownToSafeHtml } from '../../src/channels/format.js';
 import { executablePath, flags } from './browser.js';
-import { type DashboardFixture, startDashboardFixture } from './dashboard.js';
+import { type PageFixture, startPageFixture } from './page-fixture.js';
 
 describe.skipIf(!executablePath)('signing in on the page', () => {
   let browser: Browser;
-  let home: DashboardFixture;
+  let home: PageFixture;
   let context: BrowserContext;
   let page: Page;
 
@@ -18,7 +18,7 @@ describe.skipIf(!executablePath)('signing in on the page', () => {
   });
   afterAll(() => browser?.close());
   beforeEach(async () => {
-    home = await startDashboardFixture({ markdownToSafeHtml });
+    home = await startPageFixture({ markdownToSafeHtml });
     context = await browser.newContext();
     page = await context.newPage();
   });

@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { markdownToSafeHtml } from '../../src/channels/format.js';
 import { qrForPage } from '../../src/core/qr.js';
 import { executablePath, flags } from './browser.js';
-import { type DashboardFixture, startDashboardFixture } from './dashboard.js';
+import { type PageFixture, startPageFixture } from './page-fixture.js';
 
 describe.skipIf(!executablePath)('the chat page', () => {
   let browser: Browser;
   let context: BrowserContext;
-  let home: DashboardFixture;
+  let home: PageFixture;
   let page: Page;
   /** What must never happen: code of a message ran, or the page itself broke. */
   let faults: string[];
@@ -20,7 +20,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
   afterAll(() => browser?.close());
   beforeEach(async () => {
     faults = [];
-    home = await startDashboardFixture({ markdownToSafeHtml });
+    home = await startPageFixture({ markdownToSafeHtml });
     context = await browser.newContext();
     context.setDefaultTimeout(10_000);
     page = await newPage();
@@ -209,7 +209,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await input().fill('half a thou');
     await home.down();
     await page.getByText('Connection lost.').waitFor();
-    const restored = await startDashboardFixture({ markdownToSafeHtml });
+    const restored = await startPageFixture({ markdownToSafeHtml });
     try {
       restored.intake.receiveFromPage('older than the backup');
       // Another process on the same port and token, as a restart is; its store knows less.
@@ -344,7 +344,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
 
   test('even a reply that came through unescaped runs nothing and sends nothing out', async () => {
     await home.close();
-    home = await startDashboardFixture({ markdownToSafeHtml: (text) => text });
+    home = await startPageFixture({ markdownToSafeHtml: (text) => text });
     await logIn();
     await write('show me');
     await shows('show me');

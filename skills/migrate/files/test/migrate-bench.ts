@@ -3,13 +3,13 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { startDashboardFixture } from './e2e/dashboard.js';
+import { startPageFixture } from './e2e/page-fixture.js';
 
 export type MigrationBench = Awaited<ReturnType<typeof startMigrationBench>>;
 
 export async function startMigrationBench() {
   const top = mkdtempSync(join(tmpdir(), 'pinch-migration-'));
-  const dashboard = await startDashboardFixture();
+  const dashboard = await startPageFixture();
   const { store, status } = { store: dashboard.store, status: dashboard.state.status };
   status.channels.push({ name: 'whatsapp', state: 'open', detail: '' });
   const [home, old] = [join(top, 'home'), join(top, 'old')];

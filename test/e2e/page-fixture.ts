@@ -1,4 +1,4 @@
-// The dashboard on a real store and intake in a temporary home, with no container behind it: tests play the assistant.
+// The page on a real store and intake in a temporary home, with no container behind it: tests play the assistant.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ import { createSignals } from '../../src/core/signals.js';
 import { sessionName } from '../../src/core/types.js';
 import { opsApi } from '../../src/ops/api.js';
 import type { StatusSnapshot } from '../../src/ops/status.js';
-import { loadDashboardToken } from '../../src/page/auth.js';
-import { type DashboardDeps, startDashboard } from '../../src/page/server.js';
+import { loadPageToken } from '../../src/page/auth.js';
+import { type PageDeps, startPage } from '../../src/page/server.js';
 import { runApi } from '../../src/runs/api.js';
 import { openStore } from '../../src/store.js';
 import { taskApi } from '../../src/tasks/api.js';
@@ -21,23 +21,23 @@ import { taskCommands } from '../../src/tasks/commands.js';
 import { createHooks } from '../../src/tasks/hooks.js';
 import { createTasks } from '../../src/tasks/tasks.js';
 
-export interface DashboardFixtureOptions {
+export interface PageFixtureOptions {
   clock?: Clock;
   markdownToSafeHtml?: (text: string) => string;
 }
 
-export type DashboardFixture = Awaited<ReturnType<typeof startDashboardFixture>>;
+export type PageFixture = Awaited<ReturnType<typeof startPageFixture>>;
 
 const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-export async function startDashboardFixture(options: DashboardFixtureOptions = {}) {
-  const dataDir = mkdtempSync(join(tmpdir(), 'pinch-dashboard-'));
+export async function startPageFixture(options: PageFixtureOptions = {}) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pinch-page-'));
   const clock = options.clock ?? systemClock;
   const store = openStore(join(dataDir, 'pinch.db'));
   const signals = createSignals();
   const log = pino({ level: 'silent' });
   const pairing = createPairing(store);
-  const token = loadDashboardToken(dataDir);
+  const token = loadPageToken(dataDir);
   const state = { ready: true, stops: [] as string[], status: initialStatus(clock.now()) };
   const emergencyStop = (reason: string) => {
     state.stops.push(reason);
@@ -62,7 +62,7 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
   const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const commands = [...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
   const intake = createIntake({ ...base, pairing, commands, assistantName: 'Pinch', owner: undefined });
-  const deps: DashboardDeps = {
+  const deps: PageDeps = {
     port: 0,
     store,
     signals,
@@ -80,8 +80,8 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     status: () => control.status(),
     markdownToSafeHtml: options.markdownToSafeHtml ?? ((text) => `<p>${escapeHtml(text)}</p>`),
   };
-  const running = { dashboard: await startDashboard(deps) };
-  const port = Number(new URL(running.dashboard.url).port);
+  const running = { page: await startPage(deps) };
+  const port = Number(new URL(running.page.url).port);
 
   const webChat = () => {
     const chat = store.groups.chatByAddress('web', 'owner');
@@ -102,11 +102,11 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     dataDir,
     state,
     port,
-    url: running.dashboard.url,
+    url: running.page.url,
     webChat,
     /** A request as the owner's scripts make it: with the bearer token, JSON in and out. */
     async api(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
-      const response = await fetch(running.dashboard.url + path, {
+      const response = await fetch(running.page.url + path, {
         method,
         headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : jsonHeader) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -148,13 +148,13 @@ export async function startDashboardFixture(options: DashboardFixtureOptions = {
     },
     /** The daemon goes away and comes back, on the same port or on that of another one. */
     async down() {
-      await running.dashboard.close();
+      await running.page.close();
     },
     async up(at = port) {
-      running.dashboard = await startDashboard({ ...deps, port: at });
+      running.page = await startPage({ ...deps, port: at });
     },
     async close() {
-      await running.dashboard.close();
+      await running.page.close();
       store.close();
       rmSync(dataDir, { recursive: true, force: true });
     },

@@ -4,7 +4,7 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { OutboxFiles } from '../delivery/files.js';
-import type { Containers } from '../sandbox/start.js';
+import type { Containers } from '../sandbox/module.js';
 import { createHostApi, hostRoutes } from './host-calls.js';
 import * as readers from './media-readers.js';
 import { createQueue } from './queue.js';
