@@ -64,9 +64,9 @@ export function createHostApi(deps: HostApiDeps) {
   const uploads: Uploads = new Map();
   return {
     leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
-    /** The timelines of the runs in this container say that it ran into a bound, where that is worth it. */
-    noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
-      for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
+    /** The timelines of the runs in this container say that it ran into a bound. */
+    noteRefusal(link: Link, why: string): void {
+      for (const runId of store.runs.leasedOf(link.groupId))
         store.events.add(runId, deps.clock.now(), 'refused', { why });
     },
     events(link: Link, runId: number, body: unknown) {
