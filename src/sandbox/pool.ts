@@ -1,13 +1,12 @@
 // Warm containers: at most `maxContainers`, one per group, started when a run needs one, kept `idleMs` after the last run,
 // the longest-idle one stopped at once when another group waits. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
 import type { WorkLine } from '../wire.js';
-import { settled } from './instance.js';
 import type { Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
 /** A group's container that takes work. */
@@ -155,7 +154,7 @@ async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
   place.instance = instance;
   void instance.closed.then(() => drop(pool, place));
   const ended = instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`);
-  const first = (await settled(Promise.race([asked, ended]), clock, WORK_TIMEOUT_MS)) ?? 'did not ask for work in time';
+  const first = (await atMost(clock, WORK_TIMEOUT_MS, Promise.race([asked, ended]))) ?? 'did not ask for work in time';
   if (typeof first === 'string') {
     await instance.stop(0);
     throw new PinchError('container_start_failed', `the agent runner ${first}`);
