@@ -11,7 +11,7 @@ import { createBounds, type LinkBounds, type Rate, type Room } from './bounds.js
 /** The caller's identity, fixed when its container was started. */
 export interface Link {
   groupId: number;
-  /** Gives the runner's `GET /work` response to the worker that owns this link. */
+  /** Gives the runner's `GET /work` response to the container that owns this link. */
   onWork(response: ServerResponse): void;
 }
 

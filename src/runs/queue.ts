@@ -4,7 +4,7 @@ import { ChannelError } from '../channels/channel.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Group, Run } from '../core/types.js';
 import { runNotices } from '../delivery/notices.js';
-import type { Pool, Worker } from '../sandbox/pool.js';
+import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { ErrorClass, FinishReport, PromptMessage, RunSpec } from '../wire.js';
 import { type AttemptEnd, type OutcomeDeps, recordBurial, recordOutcome } from './outcome.js';
 
@@ -35,9 +35,9 @@ const OVERDUE_MS = 60_000;
 
 interface ActiveRun {
   /** The place in the pool. It is given back even when it comes after the run is over. */
-  acquiring: Promise<Worker> | undefined;
+  acquiring: Promise<GroupContainer> | undefined;
   /** Set once the runner has its run. */
-  worker: Worker | undefined;
+  worker: GroupContainer | undefined;
   /** Message ids the runner was given. */
   given: Set<number>;
   settle(end: AttemptEnd): void;
