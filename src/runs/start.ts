@@ -4,8 +4,9 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { OutboxFiles } from '../delivery/files.js';
+import type { Link } from '../gateway/server.js';
 import type { Containers } from '../sandbox/start.js';
-import { createHostApi, hostRoutes } from './host-calls.js';
+import { createHostCalls } from './host-calls.js';
 import * as readers from './media-readers.js';
 import { createQueue } from './queue.js';
 import type { StopSwitch } from './stop-switch.js';
@@ -39,6 +40,11 @@ export function createRuns({ config, channels, containers, outboxFiles, stopSwit
       if (chat) channels.get(chat.channel)?.typing(chat.address);
     },
   });
-  const calls = createHostApi({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
-  return { queue, paused, routes: hostRoutes(calls), noteRefusal: calls.noteRefusal };
+  const routes = createHostCalls({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
+  /** The timelines of the runs in this container say that it ran into a bound, where that is worth it. */
+  function noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
+    for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
+      store.events.add(runId, loop.clock.now(), 'refused', { why });
+  }
+  return { queue, paused, routes, noteRefusal };
 }

@@ -4,8 +4,8 @@ import type { LoopDeps } from '../core/deps.js';
 import { taskApi } from './api.js';
 import { taskCommands } from './commands.js';
 import { startTaskFiles } from './files.js';
-import { createTaskApi, taskRoutes } from './gateway.js';
 import { createHooks } from './hooks.js';
+import { createTaskCalls } from './host-calls.js';
 import { startScheduler } from './scheduler.js';
 import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
@@ -21,7 +21,7 @@ export function createTaskModule({ config, paused, ...loop }: TaskModuleDeps) {
   const { store, clock, signals } = loop;
   const tasks = createTasks({ store, clock, signals, config });
   return {
-    routes: taskRoutes(createTaskApi({ store, tasks })),
+    routes: createTaskCalls({ store, tasks }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),
     start(): { stop(): void } {
