@@ -240,7 +240,7 @@ test('/stop: a runner that obeys keeps its container, one that does not loses it
   };
   const obeys = await say('one');
   stop();
-  queue.onFinish(obeys.runId, { outcome: 'cancelled', text: '', handledMessageIds: [] });
+  queue.onFinish(obeys.runId, { outcome: 'cancelled', handledMessageIds: [] });
   await clock.advance(5_000);
   expect(pool).toEqual(['acquired', 'released']);
   const deaf = await say('two');

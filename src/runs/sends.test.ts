@@ -84,7 +84,7 @@ test('once its run was stopped, a container sends, asks and answers nothing, but
   store.runs.cancel(chatId, null, 2);
   await allThrow([send('k'), ask(), answer(1, 'x')], 'this run was stopped');
   expect(queued()).toEqual([]);
-  await finish({ outcome: 'cancelled', text: '', handledMessageIds: [] });
+  await finish({ outcome: 'cancelled', handledMessageIds: [] });
   expect(reports).toHaveLength(1);
 });
 
