@@ -25,8 +25,6 @@ export interface QueueDeps extends OutcomeDeps {
   typing(chatId: number): void;
 }
 
-/** No attempt lasts so long: overdue ones are killed. Leases of a process that died are taken back by the next one. */
-const LEASE_MS = 20 * 60_000;
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
@@ -125,7 +123,7 @@ function* claimDue({ store, clock, pool, leaseOwner, paused }: QueueState): Gene
     const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
     // One transaction, so one fsync: every reply waits for it.
     const run = store.transaction(() => {
-      const claimed = store.runs.claim({ owner: leaseOwner, now, leaseMs: LEASE_MS, excludeGroups });
+      const claimed = store.runs.claim({ owner: leaseOwner, now, excludeGroups });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
     });
