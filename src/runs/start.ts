@@ -24,27 +24,13 @@ export interface RunsDeps extends LoopDeps {
 
 export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, ...loop }: RunsDeps) {
   const { store } = loop;
-  const { pool, supervisor } = containers;
   const orders = createWorkOrders({ store, config, channel: channels.get, readers });
-  /** True while no run may start. */
-  const paused = () => stopSwitch.stopped() || supervisor.engineDown();
-  const queue = createQueue({
-    ...loop,
-    ...{ pool, paused, stopped: stopSwitch.stopped, leaseOwner: randomUUID() },
-    onSandboxDown: supervisor.reportDown,
-    onRunDone: orders.dropMedia,
-    buildSpec: orders.buildSpec,
-    promptMessages: orders.promptMessages,
-    typing: (chatId) => {
-      const chat = store.groups.chat(chatId);
-      if (chat) channels.get(chat.channel)?.typing(chat.address);
-    },
-  });
+  const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseOwner: randomUUID() });
   const routes = createHostCalls({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
   /** The timelines of the runs in this container say that it ran into a bound, where that is worth it. */
   function noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
     for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
       store.events.add(runId, loop.clock.now(), 'refused', { why });
   }
-  return { queue, paused, routes, noteRefusal };
+  return { queue, routes, noteRefusal };
 }

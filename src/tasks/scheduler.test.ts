@@ -45,7 +45,7 @@ function start(): void {
     signals,
     log: pino({ level: 'silent' }),
     timeZone: 'UTC',
-    paused: () => stopped,
+    stopSwitch: { stopped: () => stopped },
     notifyOwner: (_key, text) => notices.push(text),
   });
 }
