@@ -66,7 +66,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch });
-  const tasks = createTaskModule({ ...base, paused: stopSwitch.stopped });
+  const tasks = createTaskModule({ ...base, stopSwitch });
   const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
   gateway.add(createModelRoutes({ ...base, environment, runOf }));
   gateway.add(runs.routes, runs.noteRefusal);
@@ -101,7 +101,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
-  const watch = startWatch({ ...base, paused: runs.paused, canHost: pool.canHost });
+  const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
   ready = true;
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
