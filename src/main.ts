@@ -68,7 +68,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch });
-  const tasks = createTaskModule({ ...base, paused: stopSwitch.stopped });
+  const tasks = createTaskModule({ ...base, stopSwitch });
   const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
   const backend = createBackends(config, environment, log);
   gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));
@@ -104,7 +104,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
-  const watch = startWatch({ ...base, paused: runs.paused, canHost: pool.canHost });
+  const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
   ready = true;
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');

@@ -44,8 +44,7 @@ const run = (key: string, session = 's1', runAt = 10) => ({
   runAt,
   now: 10,
 });
-const claim = (now = 100, excludeGroups: number[] = []) =>
-  store.runs.claim({ owner: 'me', now, leaseMs: 1000, excludeGroups });
+const claim = (now = 100, excludeGroups: number[] = []) => store.runs.claim({ owner: 'me', now, excludeGroups });
 const leaseOf = (claimed: { id: number; attempt: number }) => ({
   id: claimed.id,
   owner: 'me',
@@ -233,7 +232,7 @@ describe('runs', () => {
     if (!first) throw new Error('not claimed');
     store.runs.handOver(first.id, []);
     store.runs.releaseForeignLeases('restarted', 200);
-    const again = store.runs.claim({ owner: 'restarted', now: 300, leaseMs: 1, excludeGroups: [] });
+    const again = store.runs.claim({ owner: 'restarted', now: 300, excludeGroups: [] });
     expect(again).toMatchObject({ id: first.id, attempt: 2 });
     expect(store.runs.finish(leaseOf(first), 'done', 1)).toBe(false);
     expect(store.runs.giveBack(leaseOf(first), { runAt: 1, counted: true, errorClass: 'network', error: 'x' })).toBe(
@@ -266,7 +265,7 @@ describe('runs', () => {
   /** The host dies during an attempt, before or after a runner got the run. */
   function cutOff(restart: number, handed: boolean): void {
     const now = restart * 3_600_000;
-    const claimed = store.runs.claim({ owner: `p${restart}`, now, leaseMs: 1, excludeGroups: [] });
+    const claimed = store.runs.claim({ owner: `p${restart}`, now, excludeGroups: [] });
     if (claimed && handed) store.runs.handOver(claimed.id, []);
     store.runs.releaseForeignLeases(`p${restart + 1}`, now);
   }

@@ -153,7 +153,7 @@ export const finishReport = z.discriminatedUnion('outcome', [
     retryAfterMs: z.number().int().nonnegative().optional(),
     handledMessageIds: messageIds,
   }),
-  z.object({ outcome: z.literal('cancelled'), text: answerReport.shape.text, handledMessageIds: messageIds }),
+  z.object({ outcome: z.literal('cancelled'), handledMessageIds: messageIds }),
 ]);
 export type FinishReport = z.infer<typeof finishReport>;
 

@@ -77,7 +77,7 @@ function message(
 const receive = (inbound: InboundMessage) => intake.receive('telegram', inbound);
 const texts = (runId: number | undefined) => store.messages.ofRun(runId ?? 0).map((row) => row.text);
 const replies = () => store.outbox.list(50).map((row) => row.text);
-const claim = () => store.runs.claim({ owner: 'w', now: clock.now(), leaseMs: 1_000, excludeGroups: [] });
+const claim = () => store.runs.claim({ owner: 'w', now: clock.now(), excludeGroups: [] });
 
 describe('who is answered', () => {
   test("the owner's direct chat is the main group", () => {

@@ -23,7 +23,7 @@ export interface PairingTry {
 /** `owner`: the one that the settings name. */
 export function createPairing(store: Store, owner?: { channel: string }) {
   const keyOf = (channel: string) => `pairing:${channel}`;
-  const codeOf = (channel: string) => store.settings.get(keyOf(channel))?.split(':')[0];
+  const codeOf = (channel: string) => store.settings.get(keyOf(channel));
   let wrong: { from: string; at: number }[] = [];
   /** The current code of the channel; the same until it is used: no stranger can change what the owner just read. */
   function code(channel: string): string {

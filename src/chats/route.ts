@@ -6,7 +6,7 @@ import { type ParsedCommand, parseCommand } from './commands.js';
 
 export type Route =
   /** Nobody registered the chat, or the words are not for us: keep nothing but the chat's name. */
-  | { kind: 'ignore'; why: 'unregistered' }
+  | { kind: 'ignore' }
   /** A direct message that may claim the channel for its sender. */
   | { kind: 'pair'; code: string }
   | ({ kind: 'command' } & ParsedCommand)
@@ -35,13 +35,13 @@ export interface RouteInput {
 /** Decides what an inbound message is; never throws. */
 export function decideRoute(input: RouteInput): Route {
   const { chat, forwarded } = input;
-  if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore', why: 'unregistered' } : { kind: 'context' };
+  if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore' } : { kind: 'context' };
   // What was passed on are somebody else's words.
   const written = forwarded ? '' : stripLeadingTrigger(input.text, input.assistantName);
   const parsed = parseCommand(written, input.commands);
   if (parsed?.command.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: parsed.argument };
   if (parsed && mayCommand(parsed.command, input)) return { kind: 'command', ...parsed };
-  if (chat.groupId === null) return { kind: 'ignore', why: 'unregistered' };
+  if (chat.groupId === null) return { kind: 'ignore' };
   if (!standingOf(input).mayAsk) return { kind: 'context' };
   if (chat.kind === 'direct') return { kind: 'trigger' };
   const isCalled = input.addressesAssistant || mentionsName(input.text, input.assistantName);

@@ -7,7 +7,7 @@
 // - session: one conversation history of the agent
 // - run: one piece of work in a session
 // - attempt: one try of a run, counted when it starts
-// - lease: the right to work on a run, until a time
+// - lease: the right of one process to work on a run, until the attempt ends or the process is gone
 // - task: a stored instruction with a schedule; slot: one planned occurrence of it
 // - idempotency key: the name that makes a second insert do nothing
 // - dead letter: a run or an outgoing message that is out of attempts, kept for the owner

@@ -39,7 +39,7 @@ afterEach(() => {
 
 const enqueue = (session: string, runAt = clock.now()) =>
   store.runs.enqueue({ ...ids, key: `k:${session}:${runAt}`, kind: 'message', session, runAt, now: clock.now() });
-const claim = () => store.runs.claim({ owner: 'me', now: clock.now(), leaseMs: 60 * MINUTE_MS, excludeGroups: [] });
+const claim = () => store.runs.claim({ owner: 'me', now: clock.now(), excludeGroups: [] });
 const logged = (msg: string) => lines.filter((line) => line.msg === msg);
 const unclaimed = () => logged('due runs are not claimed');
 

@@ -1,22 +1,23 @@
 // What a container may ask of the host, checked: the group comes from the link, a run must be leased and of that group.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Signals } from '../core/signals.js';
+import type { Run } from '../core/types.js';
 import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
 import type { NewOutboxRow } from '../delivery/rows.js';
 import { parseJson } from '../gateway/body.js';
-import { type Link, post, type Route, reply } from '../gateway/server.js';
+import { type Call, type Link, post, type Route, reply } from '../gateway/server.js';
 import type { TimelineEvent } from '../groups/timeline.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
-import { badRequest, findChat, leasedRun, ownRun, parse, unknownThing, workingRun } from './calls.js';
+import { badRequest, findChat, ownRun, parse, unknownThing, workingRun } from './calls.js';
 import type { Store } from './store.js';
 
-export interface HostApiDeps {
+export interface HostCallDeps {
   store: Store;
   signals: Signals;
   clock: Clock;
@@ -26,100 +27,67 @@ export interface HostApiDeps {
   outboxFiles: OutboxFiles;
 }
 
-export type HostApi = ReturnType<typeof createHostApi>;
-
 /** Reading events into objects blocks this process, so there may be fewer bytes of them than of other bodies. */
 const MAX_EVENTS_BYTES = 256 * 1024;
 /** Of the longest answer, in any alphabet. */
 const MAX_ANSWER_BYTES = 1_700_000;
 
-/** The calls as routes of the gateway. */
-export function hostRoutes(api: HostApi): Route[] {
+export function createHostCalls(deps: HostCallDeps): Route[] {
+  const { store } = deps;
+  const uploads: Uploads = new Map();
   const ofAnswer = { rate: 'finish', maxBytes: MAX_ANSWER_BYTES } as const;
   return [
     { method: 'GET', path: '/work', serve: ({ link, response }) => link.onWork(response) },
-    {
-      method: 'GET',
-      path: '/media/:message/:index',
-      serve: ({ link, response, ids: [message = 0, index = 0] }) => api.media(link, message, index, response),
-    },
+    { method: 'GET', path: '/media/:message/:index', serve: (call) => sendMedia(deps, call) },
     {
       method: 'POST',
       path: '/file',
       // Reads the rest of a refused body: otherwise the caller would not get the answer.
       serve: async ({ link, request, response }) =>
-        reply(response, 200, await api.file(link, request).finally(() => request.resume())),
+        reply(response, 200, await queueFile(deps, uploads, link, request).finally(() => request.resume())),
     },
-    post('/runs/:id/events', (link, body, id = 0) => api.events(link, id, body), { maxBytes: MAX_EVENTS_BYTES }),
-    post('/runs/:id/answer', (link, body, id = 0) => api.answer(link, id, body), ofAnswer),
-    post('/runs/:id/finish', (link, body, id = 0) => api.finish(link, id, body), ofAnswer),
-    post('/send', api.send),
-    post('/ask', api.ask),
-    post('/history', api.history, { rate: 'history' }),
+    post('/runs/:id/events', (link, body, id = 0) => takeEvents(store, ownRun(store, link, id), body), {
+      maxBytes: MAX_EVENTS_BYTES,
+    }),
+    post('/runs/:id/answer', (link, body, id = 0) => takeAnswer(deps, workingRun(store, link, id), body), ofAnswer),
+    post('/runs/:id/finish', (link, body, id = 0) => takeReport(deps, ownRun(store, link, id), body), ofAnswer),
+    post('/send', (link, body) => send(deps, link, parse(wire.sendRequest, body))),
+    post('/ask', (link, body) => ask(deps, link, parse(wire.askRequest, body))),
+    post(
+      '/history',
+      async ({ groupId }, body) => {
+        const { query, limit = 10 } = parse(wire.historyRequest, body);
+        return { results: await store.messages.search(groupId, query, limit) };
+      },
+      { rate: 'history' },
+    ),
   ];
 }
 
-export function createHostApi(deps: HostApiDeps) {
-  const { store } = deps;
-  const uploads: Uploads = new Map();
-  return {
-    leasedRun: (link: Link, runId: number) => leasedRun(store, link, runId),
-    /** The timelines of the runs in this container say that it ran into a bound. */
-    noteRefusal(link: Link, why: string): void {
-      for (const runId of store.runs.leasedOf(link.groupId))
-        store.events.add(runId, deps.clock.now(), 'refused', { why });
-    },
-    events(link: Link, runId: number, body: unknown) {
-      const run = ownRun(store, link, runId);
-      const { events } = parse(wire.runnerEvents, body);
-      checkEvents(store, run.id, events);
-      store.transaction(() => {
-        for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
-      });
-      return {};
-    },
-    finish(link: Link, runId: number, body: unknown) {
-      const run = ownRun(store, link, runId);
-      const report = wire.finishReport.safeParse(body);
-      // The runner has ended, whatever its report says: without an outcome the run would stay leased until its time is up.
-      const accepted = deps.onFinish(run.id, report.data ?? NOT_UNDERSTOOD);
-      if (report.error) throw badRequest(report.error);
-      return { accepted };
-    },
-    answer: (link: Link, runId: number, body: unknown) => takeAnswer(deps, link, runId, body),
-    send(link: Link, body: unknown) {
-      const request = parse(wire.sendRequest, body);
-      const run = workingRun(store, link, request.runId);
-      const name = request.chat ?? `${run.chatId}`;
-      const chat = findChat(store, name);
-      if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
-      const message = { chatId: chat.id, text: request.text };
-      queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
-      return { queued: true, chat: chat.title };
-    },
-    ask: (link: Link, body: unknown) => ask(deps, link, parse(wire.askRequest, body)),
-    file: (link: Link, request: IncomingMessage) => queueFile(deps, uploads, link, request),
-    async history(link: Link, body: unknown) {
-      const { query, limit } = parse(wire.historyRequest, body);
-      return { results: await store.messages.search(link.groupId, query, limit ?? 10) };
-    },
-    async media(link: Link, messageId: number, index: number, response: ServerResponse): Promise<void> {
-      const message = store.messages.get(messageId);
-      const chat = message && store.groups.chat(message.chatId);
-      if (chat?.groupId !== link.groupId || !message?.media[index]?.fetched) throw unknownThing('media');
-      const file = deps.mediaFile(messageId, index);
-      const { size } = await stat(file);
-      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
-      // A caller that leaves in the middle gets no answer; the file is closed all the same.
-      await pipeline(createReadStream(file), response).catch(() => response.destroy());
-    },
-  };
+async function sendMedia({ store, mediaFile }: HostCallDeps, { link, response, ids }: Call): Promise<void> {
+  const [messageId = 0, index = 0] = ids;
+  const message = store.messages.get(messageId);
+  const chat = message && store.groups.chat(message.chatId);
+  if (chat?.groupId !== link.groupId || !message?.media[index]?.fetched) throw unknownThing('media');
+  const file = mediaFile(messageId, index);
+  const { size } = await stat(file);
+  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
+  // A caller that leaves in the middle gets no answer; the file is closed all the same.
+  await pipeline(createReadStream(file), response).catch(() => response.destroy());
+}
+
+function takeEvents(store: Store, run: Run, body: unknown) {
+  const { events } = parse(wire.runnerEvents, body);
+  checkEvents(store, run.id, events);
+  store.transaction(() => {
+    for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
+  });
+  return {};
 }
 
 /** A text with which the model ended, before the run goes on: an outbox row when this returns. */
-function takeAnswer(deps: HostApiDeps, link: Link, runId: number, body: unknown) {
+function takeAnswer(deps: HostCallDeps, run: Run, body: unknown) {
   const { store, clock, signals } = deps;
-  const run = workingRun(store, link, runId);
   const end = parse(wire.answerReport, body);
   checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
   store.transaction(() => {
@@ -128,6 +96,14 @@ function takeAnswer(deps: HostApiDeps, link: Link, runId: number, body: unknown)
   });
   signals.emit('outbox');
   return {};
+}
+
+function takeReport({ onFinish }: HostCallDeps, run: Run, body: unknown) {
+  const report = wire.finishReport.safeParse(body);
+  // The runner has ended, whatever its report says: without an outcome the run would stay leased until it is overdue.
+  const accepted = onFinish(run.id, report.data ?? NOT_UNDERSTOOD);
+  if (report.error) throw badRequest(report.error);
+  return { accepted };
 }
 
 const NOT_UNDERSTOOD: wire.FinishReport = {
@@ -154,7 +130,7 @@ function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): v
     throw tooMany('the timeline of this run is full');
 }
 
-type Call = Pick<wire.SendRequest, 'runId' | 'key'>;
+type Keyed = Pick<wire.SendRequest, 'runId' | 'key'>;
 type Outgoing = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
 
 /** What one run may send: enough for any work, too little to flood a chat. A long text counts by about the parts it is sent in. */
@@ -163,7 +139,7 @@ const PARTS_PER_MINUTE = 30;
 const PARTS_PER_RUN = 300;
 
 /** Throws `too_many` past the limit. What is queued already may be asked for again. */
-function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: string, text: string): void {
+function checkSendLimit({ store, clock }: HostCallDeps, runId: number, key: string, text: string): void {
   if (store.outbox.has(key)) return;
   const now = clock.now();
   const parts = 1 + Math.floor(text.length / PART_CHARS);
@@ -178,7 +154,7 @@ function checkSendLimit({ store, clock }: HostApiDeps, runId: number, key: strin
 }
 
 /** Queues a message once per key of the run, with its event. */
-function queue(deps: HostApiDeps, { runId, key }: Call, message: Outgoing, event: TimelineEvent): void {
+function queue(deps: HostCallDeps, { runId, key }: Keyed, message: Outgoing, event: TimelineEvent): void {
   const { store, clock, signals } = deps;
   const now = clock.now();
   checkSendLimit(deps, runId, `${runId}:${key}`, message.text);
@@ -189,7 +165,18 @@ function queue(deps: HostApiDeps, { runId, key }: Call, message: Outgoing, event
   signals.emit('outbox');
 }
 
-function ask(deps: HostApiDeps, link: Link, request: wire.AskRequest) {
+function send(deps: HostCallDeps, link: Link, request: wire.SendRequest) {
+  const { store } = deps;
+  const run = workingRun(store, link, request.runId);
+  const name = request.chat ?? `${run.chatId}`;
+  const chat = findChat(store, name);
+  if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
+  const message = { chatId: chat.id, text: request.text };
+  queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
+  return { queued: true, chat: chat.title };
+}
+
+function ask(deps: HostCallDeps, link: Link, request: wire.AskRequest) {
   const { question, choices } = request;
   const { chatId } = workingRun(deps.store, link, request.runId);
   const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
@@ -210,7 +197,7 @@ function readFileCall({ url = '', headers }: IncomingMessage) {
 }
 
 /** The bytes go straight to the disk. Throws `no_room` beyond what may wait there. */
-async function queueFile(deps: HostApiDeps, uploads: Uploads, { groupId }: Link, request: IncomingMessage) {
+async function queueFile(deps: HostCallDeps, uploads: Uploads, { groupId }: Link, request: IncomingMessage) {
   const { store, outboxFiles } = deps;
   const { bytes, path, caption: text, ...call } = readFileCall(request);
   const { chatId } = workingRun(store, { groupId }, call.runId);

@@ -4,8 +4,9 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { OutboxFiles } from '../delivery/files.js';
+import type { Link } from '../gateway/server.js';
 import type { Containers } from '../sandbox/module.js';
-import { createHostApi, hostRoutes } from './host-calls.js';
+import { createHostCalls } from './host-calls.js';
 import * as readers from './media-readers.js';
 import { createQueue } from './queue.js';
 import type { StopSwitch } from './stop-switch.js';
@@ -23,22 +24,13 @@ export interface RunsDeps extends LoopDeps {
 
 export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, ...loop }: RunsDeps) {
   const { store } = loop;
-  const { pool, supervisor } = containers;
   const orders = createWorkOrders({ store, config, channel: channels.get, readers });
-  /** True while no run may start. */
-  const paused = () => stopSwitch.stopped() || supervisor.engineDown();
-  const queue = createQueue({
-    ...loop,
-    ...{ pool, paused, stopped: stopSwitch.stopped, leaseOwner: randomUUID() },
-    onSandboxDown: supervisor.reportDown,
-    onRunDone: orders.dropMedia,
-    buildSpec: orders.buildSpec,
-    promptMessages: orders.promptMessages,
-    typing: (chatId) => {
-      const chat = store.groups.chat(chatId);
-      if (chat) channels.get(chat.channel)?.typing(chat.address);
-    },
-  });
-  const calls = createHostApi({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
-  return { queue, paused, routes: hostRoutes(calls), noteRefusal: calls.noteRefusal };
+  const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseOwner: randomUUID() });
+  const routes = createHostCalls({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
+  /** The timelines of the runs in this container say that it ran into a bound. */
+  function noteRefusal(link: Link, why: string): void {
+    for (const runId of store.runs.leasedOf(link.groupId))
+      store.events.add(runId, loop.clock.now(), 'refused', { why });
+  }
+  return { queue, routes, noteRefusal };
 }

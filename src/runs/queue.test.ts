@@ -7,10 +7,11 @@ import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError } from '../channels/channel.js';
 import { createSignals, type Signals } from '../core/signals.js';
+import type { Run } from '../core/types.js';
 import type { GroupContainer } from '../sandbox/pool.js';
 import type { SandboxExit } from '../sandbox/sandbox.js';
 import { openStore, type Store } from '../store.js';
-import type { PromptMessage, WorkLine } from '../wire.js';
+import type { PromptMessage, RunSpec, WorkLine } from '../wire.js';
 import { createQueue, type Queue } from './queue.js';
 
 let store: Store;
@@ -57,6 +58,13 @@ async function messagesOf(runId: number): Promise<PromptMessage[]> {
   return rows.map(({ id, senderName: sender, sentAt, text }) => ({ id, sender, sentAt, text, media: [] }));
 }
 
+async function buildSpec({ id, attempt, session }: Run): Promise<RunSpec> {
+  const limits = { maxTokens: 1, maxModelCalls: 1, wallClockMs };
+  const names = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC' };
+  const where = { group: { folder: 'main', isMain: true }, chat: { title: 'Web' } };
+  return { id, attempt, session, ...where, ...names, messages: await messagesOf(id), limits };
+}
+
 const settled = () => clock.advance(0);
 
 beforeEach(() => {
@@ -78,7 +86,7 @@ beforeEach(() => {
 
 const start = (leaseOwner: string): Queue => {
   const made = createQueue({
-    ...{ store, clock, signals, leaseOwner, log: pino({ enabled: false }), typing: () => undefined },
+    ...{ store, clock, signals, leaseOwner, log: pino({ enabled: false }), channels: { get: () => undefined } },
     pool: {
       canHost: () => true,
       acquire: () => {
@@ -91,26 +99,9 @@ const start = (leaseOwner: string): Queue => {
         end(gone('it was stopped'));
       },
     },
-    paused: () => false,
-    stopped: () => isStopped,
-    onSandboxDown: () => undefined,
-    onRunDone: () => dropMedia(),
-    promptMessages: messagesOf,
-    async buildSpec({ id, attempt, session }) {
-      const limits = { maxTokens: 1, maxModelCalls: 1, wallClockMs };
-      const names = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC' };
-      const messages = await messagesOf(id);
-      return {
-        id,
-        attempt,
-        session,
-        group: { folder: 'main', isMain: true },
-        chat: { title: 'Web' },
-        ...names,
-        messages,
-        limits,
-      };
-    },
+    supervisor: { engineDown: () => false, reportDown: () => undefined },
+    stopSwitch: { stopped: () => isStopped },
+    orders: { dropMedia: () => dropMedia(), promptMessages: messagesOf, buildSpec },
     notifyOwner: (key) => {
       notices.push(key);
       return ownerChat;
@@ -240,7 +231,7 @@ test('/stop: a runner that obeys keeps its container, one that does not loses it
   };
   const obeys = await say('one');
   stop();
-  queue.onFinish(obeys.runId, { outcome: 'cancelled', text: '', handledMessageIds: [] });
+  queue.onFinish(obeys.runId, { outcome: 'cancelled', handledMessageIds: [] });
   await clock.advance(5_000);
   expect(pool).toEqual(['acquired', 'released']);
   const deaf = await say('two');

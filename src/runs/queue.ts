@@ -1,32 +1,27 @@
 // The queue: claims due runs and has each worked on in its group's container. Woken by `run:ready`; one timer for the next run
 // that is not due yet. How an attempt ended is recorded in outcome.ts.
 import { ChannelError } from '../channels/channel.js';
+import type { RunningChannels } from '../channels/start.js';
 import { describeError, PinchError } from '../core/errors.js';
-import type { Group, Run } from '../core/types.js';
+import type { Run } from '../core/types.js';
 import { runNotices } from '../delivery/notices.js';
 import type { GroupContainer, Pool } from '../sandbox/pool.js';
-import type { ErrorClass, FinishReport, PromptMessage, RunSpec } from '../wire.js';
+import type { Supervisor } from '../sandbox/supervisor.js';
+import type { ErrorClass, FinishReport } from '../wire.js';
 import { type AttemptEnd, type OutcomeDeps, recordBurial, recordOutcome } from './outcome.js';
+import type { StopSwitch } from './stop-switch.js';
+import type { WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
   pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
-  /** True while no run may start (emergency stop, engine down). */
-  paused(): boolean;
-  /** True after an emergency stop, until it is resumed. */
-  stopped(): boolean;
-  /** The engine did not answer; the supervisor finds out when it does again and signals `run:ready`. */
-  onSandboxDown(error: unknown): void;
-  /** The run is over for good: what was fetched for it can go. */
-  onRunDone(runId: number): Promise<void>;
-  /** What the runner needs; media are fetched first. */
-  buildSpec(run: Run, group: Group): Promise<RunSpec>;
-  promptMessages(runId: number): Promise<PromptMessage[]>;
-  /** Shows "typing…" in the chat for some seconds. */
-  typing(chatId: number): void;
+  /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
+  supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
+  stopSwitch: Pick<StopSwitch, 'stopped'>;
+  orders: Pick<WorkOrders, 'buildSpec' | 'promptMessages' | 'dropMedia'>;
+  /** Where "typing…" is shown while a run works. */
+  channels: Pick<RunningChannels, 'get'>;
 }
 
-/** No attempt lasts so long: overdue ones are killed. Leases of a process that died are taken back by the next one. */
-const LEASE_MS = 20 * 60_000;
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
@@ -56,11 +51,11 @@ export function createQueue(deps: QueueDeps) {
   const { store, clock, signals, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
-  let stopped = false;
+  let closing = false;
 
   function pump(): void {
     timer?.cancel();
-    if (stopped) return;
+    if (closing) return;
     for (const run of claimDue(queue)) {
       const work = workOn(queue, run).finally(() => working.delete(work));
       working.add(work);
@@ -70,10 +65,11 @@ export function createQueue(deps: QueueDeps) {
   }
 
   return {
+    mayStartRuns: (): boolean => mayStartRuns(queue),
     /** Takes back the leases of earlier processes, then claims what is due. */
     start(): void {
       // The process before this one may have been killed in the middle of an emergency stop: finish that stop now.
-      if (queue.stopped()) endEverything(queue);
+      if (queue.stopSwitch.stopped()) endEverything(queue);
       releaseForeignLeases(queue);
       signals.on('run:ready', pump);
       signals.on('run:steered', (runId) => void steer(queue, runId));
@@ -92,7 +88,7 @@ export function createQueue(deps: QueueDeps) {
     },
     /** Claims nothing more and gives running work back uncounted. The containers are the pool's to end. */
     async stop(): Promise<void> {
-      stopped = true;
+      closing = true;
       timer?.cancel();
       for (const entry of active.values()) entry.settle({ outcome: 'released' });
       await Promise.all(working);
@@ -119,13 +115,16 @@ function releaseForeignLeases(queue: QueueState): void {
   });
 }
 
-function* claimDue({ store, clock, pool, leaseOwner, paused }: QueueState): Generator<Run> {
+const mayStartRuns = ({ stopSwitch, supervisor }: QueueState) => !stopSwitch.stopped() && !supervisor.engineDown();
+
+function* claimDue(queue: QueueState): Generator<Run> {
+  const { store, clock, pool, leaseOwner } = queue;
   const now = clock.now();
-  while (!paused()) {
+  while (mayStartRuns(queue)) {
     const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
     // One transaction, so one fsync: every reply waits for it.
     const run = store.transaction(() => {
-      const claimed = store.runs.claim({ owner: leaseOwner, now, leaseMs: LEASE_MS, excludeGroups });
+      const claimed = store.runs.claim({ owner: leaseOwner, now, excludeGroups });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
     });
@@ -155,7 +154,8 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   signals.emit('outbox');
   signals.emit('run:ready');
   if (store.runs.get(run.id)?.state !== 'done') return;
-  await queue.onRunDone(run.id).catch((error: unknown) => {
+  // What was fetched for it can go.
+  await queue.orders.dropMedia(run.id).catch((error: unknown) => {
     log.warn({ runId: run.id, error: describeError(error) }, 'fetched files could not be removed');
   });
 }
@@ -170,7 +170,7 @@ async function attend(
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
     entry.acquiring = pool.acquire(group);
-    const [worker, spec] = await Promise.all([entry.acquiring, queue.buildSpec(run, group)]);
+    const [worker, spec] = await Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
     if (over.aborted) return;
     entry.worker = worker;
     entry.given = new Set(spec.messages.map((message) => message.id));
@@ -191,7 +191,7 @@ async function attend(
     await pool.kill(worker);
   } catch (error) {
     const errorClass = classify(error);
-    if (errorClass === 'sandbox') queue.onSandboxDown(error);
+    if (errorClass === 'sandbox') queue.supervisor.reportDown(error);
     entry.settle({ outcome: 'failed', errorClass, message: describeError(error) });
   }
 }
@@ -202,11 +202,11 @@ function classify(error: unknown): ErrorClass {
 }
 
 /** Gives a working run the messages it has not seen. What does not get through becomes the next run. */
-async function steer({ active, store, clock, log, promptMessages }: QueueState, runId: number): Promise<void> {
+async function steer({ active, store, clock, log, orders }: QueueState, runId: number): Promise<void> {
   const entry = active.get(runId);
   if (!entry?.worker) return;
   try {
-    const unseen = (await promptMessages(runId)).filter((message) => !entry.given.has(message.id));
+    const unseen = (await orders.promptMessages(runId)).filter((message) => !entry.given.has(message.id));
     if (unseen.length === 0 || active.get(runId) !== entry) return;
     if (!entry.worker.send({ type: 'steer', runId, messages: unseen })) return;
     for (const message of unseen) entry.given.add(message.id);
@@ -230,9 +230,10 @@ async function abort({ active, clock, pool }: QueueState, runId: number): Promis
   if (worker) await pool.kill(worker);
 }
 
-async function keepTyping({ typing, clock }: QueueState, chatId: number, over: AbortSignal): Promise<void> {
+async function keepTyping({ store, channels, clock }: QueueState, chatId: number, over: AbortSignal): Promise<void> {
   while (!over.aborted) {
-    typing(chatId);
+    const chat = store.groups.chat(chatId);
+    if (chat) channels.get(chat.channel)?.typing(chat.address);
     await clock.sleep(TYPING_MS, over);
   }
 }

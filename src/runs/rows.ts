@@ -88,9 +88,8 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
  * waiting time is over: the try that finds out whether it is well again.
  */
 function createClaim({ named }: Statements) {
-  return named.rows(runRow).get<[args: { owner: string; now: number; leaseMs: number; excludeGroups: number[] }]>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, lease_expires_at = @now + @leaseMs,
-       started_at = @now
+  return named.rows(runRow).get<[args: { owner: string; now: number; excludeGroups: number[] }]>(
+    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, started_at = @now
      WHERE id = (
        SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
@@ -106,12 +105,12 @@ function createClaim({ named }: Statements) {
 function createLeases({ run, rows, named }: Statements) {
   const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
   const end = named.run<[LeaseRef & Pick<Run, 'state' | 'errorClass' | 'error'> & { now: number }]>(
-    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, lease_expires_at = NULL,
+    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL,
        error_class = @errorClass, error = @error ${mine}`,
   );
   const giveBack = named.run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
     `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, cut_offs = 0, lease_owner = NULL,
-       lease_expires_at = NULL, error_class = @errorClass, error = @error ${mine}`,
+       error_class = @errorClass, error = @error ${mine}`,
   );
   const handOver = run<[id: number]>('UPDATE runs SET handed_attempt = attempt WHERE id = ?1');
   const handMessages = run<[id: number, messageIds: number[]]>(
@@ -140,7 +139,7 @@ function createLeases({ run, rows, named }: Statements) {
      * runner had the run does not count; one during which the host died too often in a row is dead.
      */
     releaseForeignLeases: rows(runRow).all<[owner: string, now: number]>(
-      `UPDATE runs SET lease_owner = NULL, lease_expires_at = NULL, run_at = ?2 + ${pauseMs},
+      `UPDATE runs SET lease_owner = NULL, run_at = ?2 + ${pauseMs},
          attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
          state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
          finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END

@@ -13,6 +13,8 @@ const MAX_PAUSE_MS = 15_000;
 /** The owner is not told about a shorter outage, e.g. an update of the engine. */
 const NOTICE_AFTER_MS = 60_000;
 
+export type Supervisor = ReturnType<typeof createSupervisor>;
+
 export function createSupervisor({ sandbox, signals, clock, log, notifyOwner }: SupervisorDeps) {
   const over = new AbortController();
   let down: { since: number; detail: string } | undefined;

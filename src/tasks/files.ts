@@ -46,7 +46,7 @@ export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
   }
 
   function look(): void {
-    const tasks = store.tasks.startedBy('files');
+    const tasks = store.tasks.startedByFiles();
     const folders = new Set(tasks.map((task) => inboxOf(deps, task)));
     for (const [folder, { watcher }] of watchers) {
       if (folders.has(folder)) continue;

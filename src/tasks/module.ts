@@ -1,11 +1,12 @@
 // Tasks: what people and agents ask for about them, and the loops that start what is due.
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
+import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskApi } from './api.js';
 import { taskCommands } from './commands.js';
 import { startTaskFiles } from './files.js';
-import { createTaskApi, taskRoutes } from './gateway.js';
 import { createHooks } from './hooks.js';
+import { createTaskCalls } from './host-calls.js';
 import { startScheduler } from './scheduler.js';
 import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
@@ -13,19 +14,18 @@ import { createTasks } from './tasks.js';
 export interface TaskModuleDeps extends LoopDeps {
   store: Store;
   config: Config;
-  /** True while no run may start (emergency stop). */
-  paused(): boolean;
+  stopSwitch: Pick<StopSwitch, 'stopped'>;
 }
 
-export function createTaskModule({ config, paused, ...loop }: TaskModuleDeps) {
+export function createTaskModule({ config, stopSwitch, ...loop }: TaskModuleDeps) {
   const { store, clock, signals } = loop;
   const tasks = createTasks({ store, clock, signals, config });
   return {
-    routes: taskRoutes(createTaskApi({ store, tasks })),
+    routes: createTaskCalls({ store, tasks }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),
     start(): { stop(): void } {
-      const scheduler = startScheduler({ ...loop, paused, timeZone: config.timeZone });
+      const scheduler = startScheduler({ ...loop, stopSwitch, timeZone: config.timeZone });
       const files = startTaskFiles({ ...loop, config, tasks });
       return {
         stop() {

@@ -108,9 +108,9 @@ export function createTasks(statements: Statements) {
     openCount: value<[groupId: number], number>(
       `SELECT count(*) FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?1`,
     ),
-    /** Active ones that start by something other than time. */
-    startedBy: rows(taskRow).all<[kind: 'hook' | 'files']>(
-      `SELECT * FROM tasks WHERE state = 'active' AND next_at IS NULL AND starts ->> 'kind' = ?1 ORDER BY id`,
+    /** Active ones that wait for files. */
+    startedByFiles: rows(taskRow).all<[]>(
+      `SELECT * FROM tasks WHERE state = 'active' AND next_at IS NULL AND starts ->> 'kind' = 'files' ORDER BY id`,
     ),
     due: rows(taskRow).all<[now: number, limit: number]>(
       `SELECT * FROM tasks WHERE state = 'active' AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2`,

@@ -45,7 +45,7 @@ function start(): void {
     signals,
     log: pino({ level: 'silent' }),
     timeZone: 'UTC',
-    paused: () => stopped,
+    stopSwitch: { stopped: () => stopped },
     notifyOwner: (_key, text) => notices.push(text),
   });
 }
@@ -67,7 +67,7 @@ const open = () => store.runs.list('ready', 1_000);
 
 /** Works on the oldest run and ends it. */
 function work(end: 'done' | 'dead' | 'cancelled' = 'done'): void {
-  const run = store.runs.claim({ owner: 'me', now: clock.now(), leaseMs: HOUR, excludeGroups: [] });
+  const run = store.runs.claim({ owner: 'me', now: clock.now(), excludeGroups: [] });
   if (!run) throw new Error('there is no run');
   const lease = { id: run.id, owner: 'me', attempt: run.attempt };
   if (end === 'dead') store.runs.bury(lease, { now: clock.now(), errorClass: 'unknown', error: 'it broke' });

@@ -5,6 +5,7 @@ import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
 import type { TaskRunInput } from '../runs/run-input.js';
+import type { StopSwitch } from '../runs/stop-switch.js';
 import { type Due, decideDue, decideGate, type GateDecision, inputOf } from './due.js';
 import { isTimed, type Slot, type Task } from './rows.js';
 import { nextSlot } from './schedule.js';
@@ -17,8 +18,8 @@ type Passed = Extract<GateDecision, { why: string }>;
 export interface SchedulerDeps extends LoopDeps {
   store: Store;
   timeZone: string;
-  /** True while no run may start (emergency stop): what becomes due meanwhile counts as missed. */
-  paused(): boolean;
+  /** What becomes due during an emergency stop counts as missed. */
+  stopSwitch: Pick<StopSwitch, 'stopped'>;
 }
 
 /** Tasks per transaction: ten thousand at once must not hold up a message. */
@@ -31,14 +32,14 @@ const MAX_FAILURES = 5;
 const KEPT_SLOTS = 500;
 
 export function startScheduler(deps: SchedulerDeps): { stop(): void } {
-  const { store, clock, signals, paused } = deps;
+  const { store, clock, signals, stopSwitch } = deps;
   const over = new AbortController();
   let timer: { cancel(): void } | undefined;
   let lastSeen = store.tasks.lastRecordedAt() ?? 0;
 
   function pump(): void {
     timer?.cancel();
-    if (over.signal.aborted || paused()) return;
+    if (over.signal.aborted || stopSwitch.stopped()) return;
     const now = clock.now();
     if (now < lastSeen - SET_BACK_MS) clockWasSetBack(deps, now);
     lastSeen = now;

@@ -135,7 +135,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     /** What the queue does when it takes the chat's run. Returns how to end it. */
     work() {
       const now = clock.now();
-      const run = store.runs.claim({ owner: 'test', now, leaseMs: 600_000, excludeGroups: [] });
+      const run = store.runs.claim({ owner: 'test', now, excludeGroups: [] });
       if (!run) throw new Error(`no run is ready in ${sessionName(webChat())}`);
       signals.emit('run:started', run.id);
       return {

@@ -30,8 +30,7 @@ export async function runCheck(context: RunContext): Promise<FinishReport | unde
   const script = run.unattended?.check;
   if (script === undefined || !message || session.knows(message.id)) return undefined;
   const { exit, output, stderr } = await runScript(context, script);
-  if (signal.aborted && signal.reason.name !== 'TimeoutError')
-    return { outcome: 'cancelled', text: '', handledMessageIds: [] };
+  if (signal.aborted && signal.reason.name !== 'TimeoutError') return { outcome: 'cancelled', handledMessageIds: [] };
   if (exit !== 0) {
     const how = exit === undefined ? 'it took too long and was killed' : exitText(exit);
     const said = wellFormed([output, stderr].filter(Boolean).join('\n').slice(-MAX_ERROR_CHARS));

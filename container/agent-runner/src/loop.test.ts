@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { Step } from '../../../test/fakes/anthropic.js';
+import { lastReply } from './records.js';
 import { testMessage, testRun } from './testing/host.js';
 import { type Bench, lastUserText, setUp, use } from './testing/setup.js';
 
@@ -267,7 +268,7 @@ test('abort ends a running command at once and leaves a history the API accepts'
   bench.start();
   await bench.host.event((e) => e.kind === 'tool_started');
   bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
-  expect(await bench.host.finished(1)).toEqual({ outcome: 'cancelled', text: '', handledMessageIds: [1] });
+  expect(await bench.host.finished(1)).toEqual({ outcome: 'cancelled', handledMessageIds: [1] });
   const next = await bench.run({ id: 2, messages: [testMessage(2, 'hello?')] });
   expect(next).toMatchObject({ outcome: 'done', text: 'going on' });
   expect(lastUserText(bench)).toContain('stopped: the work was cancelled');
@@ -282,8 +283,8 @@ test('abort during a reply keeps the text that had arrived', async () => {
   // One word takes about 120 bytes: when the fiftieth is sent, the first was read long ago.
   await bench.host.modelBytes(6_000);
   bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
-  const report = await bench.host.finished(1);
-  expect(report).toMatchObject({ outcome: 'cancelled', text: expect.stringMatching(/^word( word)*$/) });
+  expect(await bench.host.finished(1)).toMatchObject({ outcome: 'cancelled' });
+  expect(lastReply(bench.history()).text).toMatch(/^word( word)*\n\n\[stopped by the user\]$/);
   expect(await request.ended).toBe('aborted');
   await bench.run({ id: 2, messages: [testMessage(2, 'hello?')] });
   expectClean();
@@ -509,5 +510,6 @@ test('abort while a conversation is summarized shows nobody half a summary', asy
   await bench.fake.waitForRequests(2);
   await bench.host.modelBytes(8_000);
   bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
-  expect(await bench.host.finished(1)).toMatchObject({ outcome: 'cancelled', text: '' });
+  expect(await bench.host.finished(1)).toMatchObject({ outcome: 'cancelled' });
+  expect(lastReply(bench.history()).text).toBe('[stopped by the user]');
 });

@@ -13,7 +13,7 @@ const MAX_SAME_STEPS = 3;
 /** The caller adds the ids of the messages that were handled. */
 export type Outcome =
   | ({ outcome: 'done' } & AnswerReport)
-  | { outcome: 'cancelled'; text: string }
+  | { outcome: 'cancelled' }
   | ({ outcome: 'failed' } & ReturnType<typeof classifyError>);
 
 interface Progress {
@@ -145,7 +145,7 @@ function endStopped(context: LoopContext, partialText: string): Outcome {
     return endWith(context, after(`I stopped after ${minutes} minutes and am not done. Say "go on" if I should.`));
   }
   endWith(context, after('[stopped by the user]'), 'aborted');
-  return { outcome: 'cancelled', text: partialText };
+  return { outcome: 'cancelled' };
 }
 
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */

@@ -9,16 +9,7 @@ import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 import { taskConfirmation } from './text.js';
 
-/** The calls as routes of the gateway. */
-export function taskRoutes(api: ReturnType<typeof createTaskApi>): Route[] {
-  return [
-    post('/tasks', api.add),
-    post('/tasks/list', api.list),
-    post('/tasks/:id', (link, body, id = 0) => api.change(link, id, body)),
-  ];
-}
-
-export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) {
+export function createTaskCalls({ store, tasks }: { store: Store; tasks: Tasks }): Route[] {
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
@@ -29,18 +20,18 @@ export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) 
     return chat;
   }
 
-  return {
-    add(link: Link, body: unknown) {
+  return [
+    post('/tasks', (link, body) => {
       const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
       const run = workingRun(store, link, runId);
       const task = tasks.add(input, chatOf(link, chat ?? `${run.chatId}`), { key: `${run.id}:${key}` });
       return { text: taskConfirmation(task) };
-    },
-    list(link: Link, body: unknown) {
+    }),
+    post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
       return { text: tasks.list(scope(link)) };
-    },
-    change(link: Link, id: number, body: unknown) {
+    }),
+    post('/tasks/:id', (link, body, id = 0) => {
       const { runId, action, fields } = parse(wire.taskChangeRequest, body);
       const run = workingRun(store, link, runId);
       const task = tasks.find(id, scope(link));
@@ -48,6 +39,6 @@ export function createTaskApi({ store, tasks }: { store: Store; tasks: Tasks }) 
         throw new PinchError('bad_task', `this is a run of task ${id}; it cannot start itself`);
       const chat = fields?.chat === undefined ? undefined : chatOf(link, fields.chat);
       return { text: taskConfirmation(tasks.change(task, { action, fields }, chat)) };
-    },
-  };
+    }),
+  ];
 }

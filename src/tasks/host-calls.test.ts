@@ -1,21 +1,22 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
+import { createContainerCalls } from '../../test/fakes/container-calls.js';
 import { createSignals } from '../core/signals.js';
 import type { Link } from '../gateway/server.js';
 import { openStore, type Store } from '../store.js';
-import { createTaskApi } from './gateway.js';
+import { createTaskCalls } from './host-calls.js';
 import { createTasks } from './tasks.js';
 
 const clock = createFakeClock();
 let store: Store;
-let api: ReturnType<typeof createTaskApi>;
+let call: ReturnType<typeof createContainerCalls>;
 let main: { link: Link; runId: number; chatId: number };
 let family: { link: Link; runId: number; chatId: number };
 
 beforeEach(() => {
   store = openStore(':memory:');
   const tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'UTC' } });
-  api = createTaskApi({ store, tasks });
+  call = createContainerCalls(createTaskCalls({ store, tasks }), clock);
   main = groupAtWork('main', true);
   family = groupAtWork('family', false);
 });
@@ -35,40 +36,39 @@ function groupAtWork(folder: string, isMain: boolean) {
     now: 0,
   };
   const runId = store.runs.enqueue(run) ?? 0;
-  store.runs.claim({ owner: 'w', now: 1, leaseMs: 1, excludeGroups: [] });
+  store.runs.claim({ owner: 'w', now: 1, excludeGroups: [] });
   return { link: { groupId: group.id, onWork: () => undefined }, runId, chatId: chat.id };
 }
 
 const daily = { prompt: 'Do it', cron: '0 9 * * *', key: 'toolu_1' };
+type Caller = { link: Link; runId: number };
+const add = ({ link, runId }: Caller, task: object = {}) => call(link, '/tasks', { ...daily, runId, ...task });
+const change = ({ link, runId }: Caller, id: number, action: string) =>
+  call(link, `/tasks/${id}`, { runId, key: 'k', action });
 
-test('a task of the run: its answer names the next three times; the same call again is the same task', () => {
-  const add = () => api.add(family.link, { ...daily, runId: family.runId });
+test('a task of the run: its answer names the next three times; the same call again is the same task', async () => {
   const text =
     'Task 1 (Do it) is scheduled, cron `0 9 * * *` (UTC). Next: Sun 22 Nov 2026, 09:00 · Mon 23 Nov 2026, 09:00 · Tue 24 Nov 2026, 09:00 (UTC).';
-  expect(add()).toEqual({ text });
-  expect(add()).toEqual({ text });
+  expect(await add(family)).toEqual({ text });
+  expect(await add(family)).toEqual({ text });
   expect(store.tasks.open(null)).toMatchObject([{ chatId: family.chatId, groupId: family.link.groupId }]);
 });
 
 describe('rights', () => {
-  test('a group cannot see, change, or write into what is not its own; the main group can', () => {
-    api.add(main.link, { ...daily, runId: main.runId });
-    expect(api.list(family.link, { runId: family.runId })).toEqual({ text: 'There are no tasks.' });
-    const change = (who: typeof main, id: number, action: string) =>
-      api.change(who.link, id, { runId: who.runId, key: 'k', action });
-    expect(() => change(family, 1, 'cancel')).toThrow('there is no task 1');
-    expect(() => api.add(family.link, { ...daily, runId: family.runId, chat: 'telegram:main' })).toThrow(
-      'no such chat',
-    );
-    expect(() => api.add(family.link, { ...daily, runId: main.runId })).toThrow('no such run');
-    api.add(main.link, { ...daily, key: 'toolu_2', runId: main.runId, chat: 'telegram:family' });
+  test('a group cannot see, change, or write into what is not its own; the main group can', async () => {
+    await add(main);
+    expect(await call(family.link, '/tasks/list', { runId: family.runId })).toEqual({ text: 'There are no tasks.' });
+    await expect(change(family, 1, 'cancel')).rejects.toThrow('there is no task 1');
+    await expect(add(family, { chat: 'telegram:main' })).rejects.toThrow('no such chat');
+    await expect(add(family, { runId: main.runId })).rejects.toThrow('no such run');
+    await add(main, { key: 'toolu_2', chat: 'telegram:family' });
     expect(store.tasks.get(2)).toMatchObject({ chatId: family.chatId, groupId: family.link.groupId });
-    expect(change(main, 2, 'pause').text).toContain('is paused');
-    expect(change(family, 2, 'resume').text).toContain('is scheduled');
+    expect(await change(main, 2, 'pause')).toMatchObject({ text: expect.stringContaining('is paused') });
+    expect(await change(family, 2, 'resume')).toMatchObject({ text: expect.stringContaining('is scheduled') });
   });
 
-  test('a run of a task cannot start that task', () => {
-    api.add(main.link, { ...daily, runId: main.runId });
+  test('a run of a task cannot start that task', async () => {
+    await add(main);
     const key = 'task:1:5';
     const run = {
       kind: 'task' as const,
@@ -79,8 +79,8 @@ describe('rights', () => {
       now: 0,
     };
     const runId = store.runs.enqueue({ ...run, key, taskId: 1 }) ?? 0;
-    store.runs.claim({ owner: 'w', now: 1, leaseMs: 1, excludeGroups: [] });
-    expect(() => api.change(main.link, 1, { runId, key: 'k', action: 'run' })).toThrow('cannot start itself');
+    store.runs.claim({ owner: 'w', now: 1, excludeGroups: [] });
+    await expect(change({ ...main, runId }, 1, 'run')).rejects.toThrow('cannot start itself');
   });
 });
 
@@ -89,18 +89,14 @@ test.each([
   [{ cron: undefined }, /exactly one/],
   [{ after: [0] }, /after/],
   [{ misfire: 'maybe' }, /misfire/],
-])('%j is refused with what would be right', (wrong, why) => {
-  expect(() => api.add(main.link, { ...daily, runId: main.runId, ...wrong })).toThrow(why);
+])('%j is refused with what would be right', async (wrong, why) => {
+  await expect(add(main, wrong)).rejects.toThrow(why);
   expect(store.tasks.open(null)).toEqual([]);
 });
 
-test('once its run was stopped, a container makes and changes no task', () => {
-  api.add(family.link, { ...daily, runId: family.runId });
+test('once its run was stopped, a container makes and changes no task', async () => {
+  await add(family);
   store.runs.cancel(family.chatId, null, 2);
-  const { link, runId } = family;
-  for (const call of [
-    () => api.add(link, { ...daily, key: 'toolu_2', runId }),
-    () => api.change(link, 1, { runId, key: 'k', action: 'cancel' }),
-  ])
-    expect(call).toThrow('this run was stopped');
+  await expect(add(family, { key: 'toolu_2' })).rejects.toThrow('this run was stopped');
+  await expect(change(family, 1, 'cancel')).rejects.toThrow('this run was stopped');
 });
