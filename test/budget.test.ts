@@ -1,4 +1,4 @@
-// The promise that one person can read all of it, measured (design: line budget). Blank and comment lines and tests do not count.
+// The promise that one person can read all of it, measured. Blank and comment lines and tests do not count.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
