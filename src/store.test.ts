@@ -297,15 +297,62 @@ describe('runs', () => {
       store.runs.bringForward(id, 0);
       return Math.max(0, (store.runs.get(id)?.runAt ?? 0) - (index + 1) * 3_600_000);
     });
-    expect(pauses.map((ms) => ms / 1_000)).toEqual([0, 0, 5, 10, 20, 40, 60, 60, 240, 600, 1200]);
+    expect(pauses.map((ms) => ms / 1_000)).toEqual([0, 0, 5, 10, 20, 40, 60, 60, 60, 60, 60]);
   });
 
   test('a poisoned run that died before a runner had it once more is tried again', () => {
     store.runs.enqueue(run('poison'));
     for (let restart = 1; restart <= 11; restart++) cutOff(restart, true);
     cutOff(12, false);
-    expect(store.runs.list(null, 1)).toMatchObject([{ state: 'ready', cutOffs: 11 }]);
+    expect(store.runs.list(null, 1)).toMatchObject([{ state: 'ready', cutOffs: 0 }]);
   });
+
+  test('a host that dies while a run waits acquits it: the run goes on at once', () => {
+    const id = store.runs.enqueue(run('innocent')) ?? 0;
+    for (let storm = 1; storm <= 20; storm++) {
+      for (let restart = 1; restart <= 5; restart++) cutOff(storm * 100 + restart, true);
+      const now = (storm * 100 + 5) * 3_600_000 + 1_000;
+      expect(store.runs.get(id)?.runAt).toBeGreaterThan(now);
+      store.runs.releaseForeignLeases(`next ${storm}`, now);
+      expect(store.runs.get(id)).toMatchObject({ state: 'ready', cutOffs: 0 });
+      expect(store.runs.get(id)?.runAt).toBeLessThanOrEqual(now);
+    }
+  });
+
+  test('runs that are cut off together with what kills the host finish while it waits', () => {
+    const poison = store.runs.enqueue(run('poison', 's0'));
+    const names = ['a', 'b', 'c'];
+    for (const name of names) store.runs.enqueue(run(name, name));
+    const workMs = 4_000;
+    let now = 0;
+    for (let life = 1; life < 100; life++) {
+      store.runs.releaseForeignLeases(`p${life}`, now);
+      if (store.runs.get(poison ?? 0)?.state === 'dead') break;
+      const inHand = new Map<number, number>();
+      // Looks every second; what kills the host does so two seconds after a runner got it.
+      for (let isAlive = true; isAlive; now += 1_000) {
+        for (let one = claimAt(life, now); one; one = claimAt(life, now)) inHand.set(one.id, now);
+        for (const [id, since] of inHand) {
+          if (id === poison) isAlive &&= now < since + 2_000;
+          else if (now >= since + workMs)
+            store.runs.finish({ id, owner: `p${life}`, attempt: attemptOf(id) }, 'done', now);
+        }
+      }
+    }
+    expect(
+      store.runs
+        .list('done', 9)
+        .map(({ key }) => key)
+        .sort(),
+    ).toEqual(names);
+  });
+
+  const attemptOf = (id: number) => store.runs.get(id)?.attempt ?? 0;
+  function claimAt(life: number, now: number) {
+    const claimed = store.runs.claim({ owner: `p${life}`, now, excludeGroups: [] });
+    if (claimed) store.runs.handOver(claimed.id, []);
+    return claimed;
+  }
 
   test('a run carries each message once, commands and messages before /new never', () => {
     say('old');

@@ -8,13 +8,15 @@ import type { ErrorClass } from '../wire.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
- * A run may be what kills the host. How long it waits, ms, when the host died while a runner had it: the first time, the second time in a row
- * and so on; after one more it is given up. So it cannot kill the host in a loop. When the host dies for other reasons, its answer is late by
- * a minute at most after some minutes of that, and it is not given up within half an hour of it.
+ * A run may be what kills the host: it is given up when the host died twelve times in a row while a runner had it. How long it waits, ms, after
+ * the first time, the second and so on: meanwhile others work, and a host that dies all the same acquits it. So a run that is not at fault
+ * waits about as long as the host lives, and is never given up.
  */
-const CUT_OFF_PAUSES_MS = [0, 0, 5, 10, 20, 40, 60, 60, 240, 600, 1_200].map((seconds) => seconds * 1_000);
+const CUT_OFF_PAUSES_MS = [0, 0, 5, 10, 20, 40, 60, 60, 60, 60, 60].map((seconds) => seconds * 1_000);
 const MAX_CUT_OFFS = CUT_OFF_PAUSES_MS.length + 1;
 const CUT_OFFS_AT_ONCE = CUT_OFF_PAUSES_MS.indexOf(5_000);
+/** Those that were cut off together wait so much longer one after the other: tried side by side, one would take the others along. */
+const APART_MS = 10_000;
 
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
@@ -119,6 +121,17 @@ function createLeases({ run, rows, named }: Statements) {
   const wasHanded = '(handed_attempt = attempt)';
   const pauseMs = `iif(${wasHanded}, coalesce(json_extract('${JSON.stringify(CUT_OFF_PAUSES_MS)}', '$[' || cut_offs || ']'), 0), 0)`;
   const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
+  const release = rows(runRow).all<[owner: string, now: number]>(
+    `UPDATE runs SET lease_owner = NULL, run_at = ?2 + ${pauseMs},
+       attempt = attempt - (handed_attempt < attempt), cut_offs = iif(${wasHanded}, cut_offs + 1, 0),
+       state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
+       finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
+     WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
+  );
+  const acquitWaiting = run<[now: number]>(
+    `UPDATE runs SET cut_offs = 0, run_at = min(run_at, ?1) WHERE state = 'ready' AND cut_offs > 0`,
+  );
+  const postpone = run<[id: number, ms: number]>('UPDATE runs SET run_at = run_at + ?2 WHERE id = ?1');
   return {
     finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
       end({ ...lease, state, now, errorClass: null, error: null }),
@@ -136,15 +149,15 @@ function createLeases({ run, rows, named }: Statements) {
     progressed: run<[id: number]>('UPDATE runs SET cut_offs = 0 WHERE id = ?1'),
     /**
      * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no
-     * runner had the run does not count; one during which the host died too often in a row is dead.
+     * runner had the run does not count; one during which the host died too often in a row is dead. Call it in a transaction.
      */
-    releaseForeignLeases: rows(runRow).all<[owner: string, now: number]>(
-      `UPDATE runs SET lease_owner = NULL, run_at = ?2 + ${pauseMs},
-         attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
-         state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
-         finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
-       WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
-    ),
+    releaseForeignLeases(owner: string, now: number): Run[] {
+      acquitWaiting(now);
+      const released = release(owner, now);
+      const suspects = released.filter(({ state, cutOffs }) => state === 'ready' && cutOffs > CUT_OFFS_AT_ONCE);
+      for (const [index, { id }] of suspects.entries()) postpone(id, index * APART_MS);
+      return released;
+    },
   };
 }
 
