@@ -215,11 +215,13 @@ export const timelineBytes = (scene: AttackScene): number =>
     return z.number().parse(sum.pluck().get(scene.runId));
   });
 
-/** How often its timeline says that a bound was reached. */
+/** The most lines within a minute that say in the timeline of one run that a bound was reached. A run right after another may have none. */
 export const refusals = (scene: AttackScene): number =>
   withStore(scene, (db) => {
-    const count = db.prepare(`SELECT count(*) FROM events WHERE run_id = ? AND kind = 'refused'`);
-    return z.number().parse(count.pluck().get(scene.runId));
+    const inMinute = `SELECT count(*) FROM events b WHERE b.kind = 'refused' AND b.run_id = a.run_id AND b.at BETWEEN a.at AND a.at + 59000`;
+    return z
+      .number()
+      .parse(db.prepare(`SELECT max((${inMinute})) FROM events a WHERE a.kind = 'refused'`).pluck().get());
   });
 
 /** Files that lie in the outbox. */
