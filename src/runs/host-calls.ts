@@ -14,7 +14,7 @@ import { type Call, type Link, post, type Route, reply } from '../gateway/server
 import type { TimelineEvent } from '../groups/timeline.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
-import { badRequest, findChat, ownRun, parse, unknownThing, workingRun } from './calls.js';
+import { badRequest, ownRun, parse, unknownThing, workingRun } from './calls.js';
 import type { Store } from './store.js';
 
 export interface HostCallDeps {
@@ -169,7 +169,7 @@ function send(deps: HostCallDeps, link: Link, request: wire.SendRequest) {
   const { store } = deps;
   const run = workingRun(store, link, request.runId);
   const name = request.chat ?? `${run.chatId}`;
-  const chat = findChat(store, name);
+  const chat = store.groups.findChat(name);
   if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
   const message = { chatId: chat.id, text: request.text };
   queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
