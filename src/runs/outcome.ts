@@ -2,9 +2,9 @@
 
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
-import { runNotices } from '../delivery/notices.js';
 import type { AnswerReport, ErrorClass } from '../wire.js';
 import { queueAnswer } from './answers.js';
+import { runNotices } from './notices.js';
 import { decideFailure } from './retry.js';
 import type { LeaseRef } from './rows.js';
 import type { Store } from './store.js';
