@@ -1,4 +1,4 @@
-// Files on their way out: kept in data/outbox from the agent's call until they are sent or given up.
+// Files on their way out: kept in data/outbox from the agent's call until they are sent or dead.
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -44,7 +44,7 @@ export function createOutboxFiles(dataDir: string) {
       );
       return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
     },
-    /** Removes everything but what these keys name: what a crash left, and what was given up. Only while nothing is being kept. */
+    /** Removes everything but what these keys name: what a crash left, and files of dead messages. Only while nothing is being kept. */
     async sweep(keys: string[]): Promise<void> {
       const kept = new Set(keys.map(pathOf));
       const names = await readdir(folder).catch(() => []);

@@ -76,7 +76,7 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
     sent: run<[id: number, now: number]>(
       `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
     ),
-    /** `counted`: whether this try counts towards giving up. */
+    /** `counted`: whether this try counts towards the last. */
     retry: run<[id: number, nextAt: number, counted: boolean, error: string]>(
       'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
     ),

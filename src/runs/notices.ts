@@ -21,7 +21,7 @@ const CAUSES: Record<ErrorClass, string> = {
 
 export const runNotices = {
   /** For the chat the run was for, when that is not where the owner is told. */
-  gaveUp:
+  deadForChat:
     'I could not finish this and gave up on it; my owner knows why. Nothing you wrote is lost: ask again, or wait for my owner to retry it.',
   cutOff: (run: Run): string =>
     `Pinch ended ${run.cutOffs} times in a row while it worked on run ${run.id}, so I gave up on that run.\n\n` +

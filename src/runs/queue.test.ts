@@ -84,9 +84,9 @@ beforeEach(() => {
   queue = start('me');
 });
 
-const start = (leaseOwner: string): Queue => {
+const start = (leaseHolder: string): Queue => {
   const made = createQueue({
-    ...{ store, clock, signals, leaseOwner, log: pino({ enabled: false }), channels: { get: () => undefined } },
+    ...{ store, clock, signals, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     pool: {
       canHost: () => true,
       acquire: () => {

@@ -1,5 +1,5 @@
 // The run queue: enqueue, claim under a lease, finish, fail, cancel. State changes only; what to do next is the caller's.
-// A claim counts the attempt; everything after it is guarded by lease owner and attempt, so a worker that lost its
+// A claim counts the attempt; everything after it is guarded by lease holder and attempt, so a worker that lost its
 // lease changes nothing.
 import { z } from 'zod';
 import { json, type Statements } from '../core/statements.js';
@@ -9,8 +9,8 @@ import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
  * A run may be what kills the host. How long it waits, ms, when the host died while a runner had it: the first time, the second time in a row
- * and so on; after one more it is given up. So it cannot kill the host in a loop. When the host dies for other reasons, its answer is late by
- * a minute at most after some minutes of that, and it is not given up within half an hour of it.
+ * and so on; after one more it is dead. So it cannot kill the host in a loop. When the host dies for other reasons, its answer is late by
+ * a minute at most after some minutes of that, and it is not dead within half an hour of it.
  */
 const CUT_OFF_PAUSES_MS = [0, 0, 5, 10, 20, 40, 60, 60, 240, 600, 1_200].map((seconds) => seconds * 1_000);
 const MAX_CUT_OFFS = CUT_OFF_PAUSES_MS.length + 1;
@@ -19,7 +19,7 @@ const CUT_OFFS_AT_ONCE = CUT_OFF_PAUSES_MS.indexOf(5_000);
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
   id: number;
-  owner: string;
+  holder: string;
   attempt: number;
 }
 
@@ -88,8 +88,8 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
  * waiting time is over: the try that finds out whether it is well again.
  */
 function createClaim({ named }: Statements) {
-  return named.rows(runRow).get<[args: { owner: string; now: number; excludeGroups: number[] }]>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, started_at = @now
+  return named.rows(runRow).get<[args: { holder: string; now: number; excludeGroups: number[] }]>(
+    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @holder, started_at = @now
      WHERE id = (
        SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
@@ -103,7 +103,7 @@ function createClaim({ named }: Statements) {
 }
 
 function createLeases({ run, rows, named }: Statements) {
-  const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
+  const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @holder AND attempt = @attempt`;
   const end = named.run<[LeaseRef & Pick<Run, 'state' | 'errorClass' | 'error'> & { now: number }]>(
     `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL,
        error_class = @errorClass, error = @error ${mine}`,
@@ -126,7 +126,7 @@ function createLeases({ run, rows, named }: Statements) {
     giveBack: (lease: LeaseRef, how: Failed & { runAt: number; counted: boolean }): boolean =>
       giveBack({ ...lease, ...how }),
     /** Out of attempts. */
-    bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
+    dead: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
     /** A runner has the run now, in this attempt, with these messages. */
     handOver(id: number, messageIds: number[]): void {
       handOver(id);
@@ -135,10 +135,10 @@ function createLeases({ run, rows, named }: Statements) {
     /** The run made progress: deaths of the host are counted anew from now on. */
     progressed: run<[id: number]>('UPDATE runs SET cut_offs = 0 WHERE id = ?1'),
     /**
-     * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no
+     * Takes back the leases of processes that are gone (only one process may use a home, so every other holder is). An attempt in which no
      * runner had the run does not count; one during which the host died too often in a row is dead.
      */
-    releaseForeignLeases: rows(runRow).all<[owner: string, now: number]>(
+    releaseForeignLeases: rows(runRow).all<[holder: string, now: number]>(
       `UPDATE runs SET lease_owner = NULL, run_at = ?2 + ${pauseMs},
          attempt = attempt - (handed_attempt < attempt), cut_offs = cut_offs + ${wasHanded},
          state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,

@@ -32,7 +32,7 @@ beforeEach(() => {
   store.groups.assignChat(chatId, group.id);
   const run = { key: 'r', kind: 'message' as const, groupId: group.id, chatId, session: 's', runAt: 0, now: 0 };
   runId = store.runs.enqueue(run) ?? 0;
-  store.runs.claim({ owner: 'w', now: 1, excludeGroups: [] });
+  store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
 });
 
 const send = (key: string, text = 'x') => call('/send', { runId, key, text });
