@@ -1,5 +1,6 @@
 // Notices to the owner: the chat they go to, and how many. Each group is mentioned a few times an hour, so that no container floods the owner.
 import type { LoopDeps } from '../core/deps.js';
+import { WEB_CHAT } from '../groups/web-chat.js';
 import type { Store } from './store.js';
 
 export interface NoticeDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
@@ -22,10 +23,10 @@ export function createOwnerNotices({ store, signals, clock, isBlocked }: NoticeD
   return (key: string, text: string, aboutGroup?: number): number | undefined => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
-    const web = { channel: 'web', address: 'owner', kind: 'direct' as const, title: 'Web chat', now };
     const chats = store.groups.chatsOf(main.id);
     const chat =
-      chats.find(({ kind, channel }) => kind === 'direct' && !isBlocked(channel)) ?? store.groups.seenChat(web);
+      chats.find(({ kind, channel }) => kind === 'direct' && !isBlocked(channel)) ??
+      store.groups.seenChat({ ...WEB_CHAT, now });
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
