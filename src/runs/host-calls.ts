@@ -208,15 +208,14 @@ async function queueFile(deps: HostCallDeps, uploads: Uploads, { groupId }: Link
   uploads.set(key, { groupId, bytes });
   try {
     const coming = [...uploads.values()].filter((file) => file.groupId === groupId);
-    const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(groupId));
-    if (coming.reduce((sum, file) => sum + file.bytes, waiting) > MAX_WAITING_FILE_BYTES)
+    if (coming.reduce((sum, file) => sum + file.bytes, store.outbox.waitingBytes(groupId)) > MAX_WAITING_FILE_BYTES)
       throw new PinchError('no_room', 'too many files of this group wait to be sent; try again later');
     // Bytes first: a row whose file is missing could never be sent.
     const start = await outboxFiles.keep(key, request).catch((error: unknown) => {
       throw request.errored ? new PinchError('bad_request', 'the file broke off') : error;
     });
     const fileName = path.split('/').at(-1) || 'file';
-    const file = { fileName, mimeType: mimeTypeOf(fileName, start), path };
+    const file = { fileName, mimeType: mimeTypeOf(fileName, start), path, bytes };
     queue(deps, call, { chatId, text, file }, ['file_queued', { path, bytes, key: call.key }]);
     return { queued: true };
   } finally {
