@@ -1,4 +1,4 @@
-// The JSON API about groups and chats, and about becoming the owner of a channel (design §8).
+// The JSON API about groups and chats, and about becoming the owner of a channel.
 import { once } from 'node:events';
 import type { Hono } from 'hono';
 import { z } from 'zod';

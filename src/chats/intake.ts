@@ -20,7 +20,7 @@ export interface IntakeDeps {
   log: Logger;
   pairing: Pairing;
   assistantName: string;
-  /** All but /help, which tells of them. */
+  /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
 }

@@ -60,7 +60,7 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
       `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
-    /** How much a run has sent since `since`: parts of about a screen each (`partChars` characters), the least a row counts is one. */
+    /** How many parts of `partChars` characters a run has queued since `since`; each row counts as one at least. */
     partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
     /** These three: nothing more goes out of what a run, all runs, or runs in this chat said. */
     endOfRun: count<[runId: number, error: string]>(

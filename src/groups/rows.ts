@@ -36,7 +36,7 @@ export function createGroups(statements: Statements) {
     unpark: run<[id: number]>(
       'UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = ?1 AND parked_class IS NOT NULL',
     ),
-    /** Lets every parked group try again at once (after a restart or a settings change). */
+    /** Lets every parked group try again at once (after a restart, which may have brought other settings). */
     retryParked: run<[now: number]>('UPDATE groups SET parked_until = ?1 WHERE parked_class IS NOT NULL'),
   };
 }

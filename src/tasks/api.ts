@@ -1,4 +1,4 @@
-// The JSON API about tasks, and the way in for hooks (design §6, §8).
+// The JSON API about tasks, and the way in for hooks.
 import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';

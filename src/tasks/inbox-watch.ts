@@ -30,7 +30,7 @@ const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 export function startInboxWatch(deps: InboxWatchDeps): { stop(): void } {
   const { store, signals, clock, log, config } = deps;
   const over = new AbortController();
-  /** By folder; `inode`: whoever moves the folder away leaves the watcher with the old one. */
+  /** By folder. A watcher follows its inode: when the folder is moved and made anew, it still watches the old one and is replaced. */
   const watchers = new Map<string, { watcher: FSWatcher; inode: number }>();
   /** Names that were there at the last look: a file that is changed in its place does not appear. */
   const present = new Map<string, Set<string>>();
