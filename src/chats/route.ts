@@ -1,4 +1,4 @@
-// Where an inbound message goes: pure rules, no I/O (design §2, §8).
+// Where an inbound message goes: pure rules, no I/O.
 import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
@@ -73,7 +73,7 @@ function isListed({ address, alias = address, username, isNameOnly }: RouteInput
 
 /**
  * True when `@Name` stands in the text as a whole word on both sides, in any case: `a@Pinch.example` and `@Pinchy` are
- * not it (design §8). A dot or dash followed by a word character continues the word; ending a sentence is fine.
+ * not it. A dot or dash followed by a word character continues the word; ending a sentence is fine.
  */
 export function mentionsName(text: string, assistantName: string): boolean {
   return triggerPattern(assistantName).test(text);

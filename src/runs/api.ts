@@ -1,4 +1,4 @@
-// The JSON API about runs (design §8): lists them with their timelines, tries one again, replays one.
+// The JSON API about runs: lists them with their timelines, tries one again, replays one.
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
