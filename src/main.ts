@@ -16,7 +16,9 @@ import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerNotices } from './delivery/notices.js';
 import { createGateway } from './gateway/server.js';
-import { createModelRoutes } from './model/start.js';
+import { createBackends } from './model/backends.js';
+import { createLedger } from './model/ledger.js';
+import { modelRoutes } from './model/model.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
@@ -68,7 +70,8 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch });
   const tasks = createTaskModule({ ...base, stopSwitch });
   const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
-  gateway.add(createModelRoutes({ ...base, environment, runOf }));
+  const backend = createBackends(config, environment, log);
+  gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
 

@@ -1,4 +1,4 @@
-// Modules stand on floors (design: one domain, one folder): a file imports from its own module and from the floors below, never up, never
+// Modules stand on floors, one domain one folder: a file imports from its own module and from the floors below, never up, never
 // from beside. Types count as well. Reads every import of src/; what skills bring is checked like our own.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';

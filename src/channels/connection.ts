@@ -1,10 +1,10 @@
 // The frame around a channel's connection: made, reported, made again after growing pauses until it is stopped. Knows no platform.
-import type { Clock } from '../core/clock.js';
+import { atMost, backoffMs } from '../core/clock.js';
 import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError, type ChannelState } from './channel.js';
 
-const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 60_000;
+/** The first pause and the longest. */
+const DELAY_MS = [1_000, 60_000] as const;
 
 /** How long a send may go on after `stop`: broken off, the same message could be sent again after the restart. */
 const SEND_GRACE_MS = 3_000;
@@ -55,7 +55,7 @@ export function createConnection({ clock, log, onState }: ChannelDeps, toChannel
 
   async function stop(): Promise<void> {
     receiving.abort();
-    await waitAtMost(clock, SEND_GRACE_MS, Promise.allSettled(sends));
+    await atMost(clock, SEND_GRACE_MS, Promise.allSettled(sends));
     sending.abort();
     await running;
     onState({ state: 'stopped', detail: '' });
@@ -97,13 +97,9 @@ export type Connection = ReturnType<typeof createConnection>;
 function afterFailure(error: ChannelError, failures: number, jitter: number): { state: ChannelState; delayMs: number } {
   const { message: detail, lookAgainMs, retryAfterMs = 0 } = error;
   if (lookAgainMs !== undefined) return { state: { state: 'blocked', detail }, delayMs: lookAgainMs };
-  const delayMs = Math.max(backOffMs(failures, jitter), retryAfterMs);
+  const delayMs = Math.max(backoffMs(failures, jitter, DELAY_MS), retryAfterMs);
   return { state: { state: 'reconnecting', detail }, delayMs };
 }
-
-/** Pause before connecting again, ms. `failures` in a row, from 1; `jitter` 0..1 takes up to a quarter off, so that not all come back at once. */
-export const backOffMs = (failures: number, jitter: number, maxMs = MAX_DELAY_MS): number =>
-  Math.round(Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), maxMs) * (0.75 + jitter / 4));
 
 /** Stores what was received. Throws `ChannelError` when the store refuses it: the connection ends, and what is behind it cannot overtake it. */
 export function storeReceived(store: () => void): void {
@@ -112,11 +108,4 @@ export function storeReceived(store: () => void): void {
   } catch (cause) {
     throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
   }
-}
-
-/** Resolves when the work has ended, whichever way, or after `ms`. Never rejects. */
-export async function waitAtMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  const ended = new AbortController();
-  await Promise.race([work.catch(() => undefined), clock.sleep(ms, ended.signal)]);
-  ended.abort();
 }

@@ -1,6 +1,6 @@
 // What a closed WhatsApp connection means: try again when, or wait for a person. Pure; the codes are Baileys' `statusCode`s.
+import { backoffMs } from '../core/clock.js';
 import type { ChannelState } from './channel.js';
-import { backOffMs } from './connection.js';
 
 export interface Close {
   code: number | undefined;
@@ -20,7 +20,8 @@ type CloseDecision = { state: ChannelState['state']; detail: string } & (
   | { kind: 'stop' }
 );
 
-const MAX_DELAY_MS = 300_000;
+/** The first pause and the longest. */
+const DELAY_MS = [1_000, 300_000] as const;
 const REPLACED_DELAY_MS = 30_000;
 const VERSION_DELAY_MS = 300_000;
 const AGAIN = '`npm run -s pinch -- pair` or the page shows a new code';
@@ -48,7 +49,7 @@ export function decideClose({ code, message, failures, wasReplaced, jitter }: Cl
   }
   if (code === 408 && /^QR refs/.test(message)) return stop(`nobody linked a phone: ${AGAIN}`, 'unlinked');
   const detail = `the connection to WhatsApp was lost (${code ?? 'no code'})`;
-  return retry(backOffMs(failures, jitter, MAX_DELAY_MS), detail);
+  return retry(backoffMs(failures, jitter, DELAY_MS), detail);
 }
 
 const retry = (delayMs: number, detail: string, state: ChannelState['state'] = 'reconnecting'): CloseDecision => ({

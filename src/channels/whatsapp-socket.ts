@@ -7,9 +7,9 @@ import makeWASocket, {
   type WAVersion,
 } from '@whiskeysockets/baileys';
 import { z } from 'zod';
+import { atMost } from '../core/clock.js';
 import { describeError } from '../core/errors.js';
 import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
-import { waitAtMost } from './connection.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
 import { createCommitter, isIgnored } from './whatsapp-commit.js';
@@ -92,7 +92,7 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
 async function stop(connection: WhatsApp): Promise<void> {
   const { deps, sender, over } = connection;
   over.abort();
-  await waitAtMost(deps.clock, SEND_GRACE_MS, sender.idle());
+  await atMost(deps.clock, SEND_GRACE_MS, sender.idle());
   connection.isOpen = false;
   sender.disconnected();
   // What it still hands over while it ends counts: WhatsApp was told that we have it.

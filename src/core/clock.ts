@@ -24,6 +24,19 @@ function wait(left: () => number, fire: () => void): { cancel(): void } {
   return { cancel: () => clearTimeout(timer) };
 }
 
+/** What `work` resolved with; undefined when that takes longer than `ms`, or fails. Ends nothing, never rejects. */
+export async function atMost<T>(clock: Pick<Clock, 'sleep'>, ms: number, work: Promise<T>): Promise<T | undefined> {
+  const over = new AbortController();
+  const late = clock.sleep(ms, over.signal).then(() => undefined);
+  const result = await Promise.race([work.catch(() => undefined), late]);
+  over.abort();
+  return result;
+}
+
+/** The pause after so many failures in a row (from 1), ms: the first, doubled up to the longest. `jitter` 0..1 takes up to a quarter off, so that not all come back at once. */
+export const backoffMs = (failures: number, jitter: number, [firstMs, maxMs]: readonly [number, number]): number =>
+  Math.round(Math.min(firstMs * 2 ** (failures - 1), maxMs) * (0.75 + jitter / 4));
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   random: () => Math.random(),

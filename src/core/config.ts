@@ -1,5 +1,5 @@
-// Reads the environment and `.env` once, at start. Every problem names the variable and the fix; nothing else reads process.env
-// but the channels' own schemas, which get the same record.
+// Reads and checks the environment and `.env`. Every problem names the variable and the fix. Channels check the variables that are theirs
+// with schemas of their own, in the same record.
 import { existsSync, readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -101,7 +101,7 @@ export function loadConfig(environment: Env, repository: string) {
 }
 
 /** The process environment over the home's `.env`; empty strings dropped. */
-export function readEnv(environment: Env, home: string): Env {
+function readEnv(environment: Env, home: string): Env {
   const file = join(home, '.env');
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   const set = (values: Env) => Object.entries(values).filter(([, value]) => value !== undefined && value !== '');

@@ -52,7 +52,7 @@ function openDatabase(file: string): Database.Database {
     db.pragma('busy_timeout = 5000');
     const check = db.pragma('quick_check(1)', { simple: true });
     if (check !== 'ok') throw new Error(String(check));
-    migrate(db);
+    migrate(db, new URL('migrations/', import.meta.url));
     // The words of the search index, where search.ts looks up those with a common prefix.
     db.exec('CREATE VIRTUAL TABLE temp.message_terms USING fts5vocab(main, messages_fts, instance)');
     return db;
@@ -66,25 +66,37 @@ function openDatabase(file: string): Database.Database {
   }
 }
 
-/** Applies the files of migrations/ that are new to this database, in the order of their names, one transaction each. */
-function migrate(db: Database.Database): void {
-  const folder = new URL('migrations/', import.meta.url);
-  const migrations = readdirSync(folder)
+/** Databases made before names were recorded only say how many files they had had, which then were the first eight, or all there were. */
+const LAST_COUNTED = 8;
+
+/** Applies the files of `folder` that this database has not had, in the order of their names, all or none. Throws PinchError `database_too_new`. */
+export function migrate(db: Database.Database, folder: URL): void {
+  const files = readdirSync(folder)
     .filter((name) => name.endsWith('.sql'))
     .sort();
-  const version = Number(db.pragma('user_version', { simple: true }));
-  if (version > migrations.length) {
-    throw new PinchError('database_too_new', `the database is of a newer Pinch (schema ${version})`, {
-      hint: 'update this checkout, or restore a backup made with it',
-    });
-  }
-  migrations.slice(version).forEach((name, index) => {
-    db.transaction(() => {
-      db.exec(readFileSync(new URL(name, folder), 'utf8'));
-      db.pragma(`user_version = ${version + index + 1}`);
-    }).immediate();
+  const bringUpToDate = db.transaction(() => {
+    db.exec('CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY) STRICT');
+    const recorded = db.prepare<[], string>('SELECT name FROM migrations').pluck().all();
+    const count = Number(db.pragma('user_version', { simple: true }));
+    if (recorded.length === 0 && count > files.length) throw tooNew(`schema ${count}`);
+    const counted = count === files.length ? files : files.slice(0, Math.min(count, LAST_COUNTED));
+    const applied = new Set(recorded.length > 0 ? recorded : counted);
+    const unknown = recorded.find((name) => !files.includes(name));
+    if (unknown) throw tooNew(unknown);
+    for (const name of files) {
+      if (!applied.has(name)) db.exec(readFileSync(new URL(name, folder), 'utf8'));
+      db.prepare('INSERT OR IGNORE INTO migrations VALUES (?)').run(name);
+    }
+    // By this number a Pinch that does not know the table refuses a database with more files than its own.
+    if (count !== files.length) db.pragma(`user_version = ${files.length}`);
   });
+  bringUpToDate.immediate();
 }
+
+const tooNew = (what: string) =>
+  new PinchError('database_too_new', `the database is of a newer Pinch (${what})`, {
+    hint: 'update this checkout, or restore a backup made with it',
+  });
 
 function restoreHint(file: string): string {
   const folder = join(dirname(file), 'backups');

@@ -9,8 +9,8 @@ export interface LoopDeps {
   clock: Clock;
   log: Logger;
   /**
-   * Queues a message to the owner, once per `key`; joins a transaction of the caller. Returns the id of the chat it goes to, undefined when it was one too many. One that a
-   * container can bring about names its group: of those only some an hour are sent.
+   * Queues a message to the owner, once per `key`; joins a transaction of the caller. What a container can cause names its group in
+   * `aboutGroup`: each group may cause only some an hour. Returns the id of the chat it goes to, undefined when it was not queued.
    */
   notifyOwner(key: string, text: string, aboutGroup?: number): number | undefined;
 }

@@ -95,17 +95,6 @@ export function openEntry<T>(folder: Folder, name: string, act: (fd: number, sta
   }
 }
 
-/** The bytes of a plain file; undefined for anything else, and for one larger than `maxBytes`. */
-export function readEntry(folder: Folder, name: string, maxBytes: number): Buffer | undefined {
-  return openEntry(folder, name, (fd, stat) => {
-    if (!stat.isFile() || stat.size > maxBytes) return undefined;
-    const bytes = Buffer.alloc(stat.size);
-    let length = 0;
-    for (let read = -1; read !== 0; length += read) read = fs.readSync(fd, bytes, length, bytes.length - length, null);
-    return bytes.subarray(0, length);
-  });
-}
-
 /** Makes a file for its owner alone. False, and nothing happens, when there is anything of that name: a dangling link as well. */
 export function createEntry(folder: Folder, name: string, content: string | Uint8Array): boolean {
   const fd = tryOpen(inside(folder, name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, ['EEXIST', 'ELOOP']);

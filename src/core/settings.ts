@@ -1,4 +1,4 @@
-// Small durable facts by name (pairing code, last notice…).
+// Small durable facts by name: so far the pairing codes.
 import type { Statements } from './statements.js';
 
 export function createSettings({ run, value }: Statements) {

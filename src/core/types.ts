@@ -23,8 +23,6 @@ export const groupRow = z.object({
   /** Directory below groups/; also the name people use. */
   folder: z.string(),
   isMain: flag,
-  /** Overrides PINCH_MODEL. */
-  model: z.string().nullable(),
   /** Set while runs of the group wait for a person or a later time: `auth` or `budget`. */
   parkedClass: knownError,
   parkedUntil: z.number().nullable(),

@@ -2,6 +2,7 @@
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
 import { cutText, escapeMarkdown } from '../channels/split.js';
+import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
@@ -19,8 +20,8 @@ export interface DeliveryDeps extends LoopDeps {
   channel(name: string): Channel | undefined;
 }
 
-const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 60_000;
+/** The first pause and the longest. */
+const DELAY_MS = [1_000, 60_000] as const;
 /** Tries of one part that the provider refused for a passing reason. Network failures do not count. */
 const MAX_ATTEMPTS = 12;
 /** A message nobody could send for so long is of no use any more. */
@@ -126,7 +127,7 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
   const attempt = row.attempt + (kind === 'retry' ? 1 : 0);
   log.warn({ outboxId: row.id, chatId: chat.id, channel: chat.channel, attempt, kind, error }, 'message not sent');
   if (kind !== 'permanent' && attempt < MAX_ATTEMPTS && now - row.createdAt <= MAX_AGE_MS) {
-    const delay = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 10), MAX_DELAY_MS) * (0.75 + clock.random() * 0.25);
+    const delay = backoffMs(attempt + 1, clock.random(), DELAY_MS);
     return void store.outbox.retry(row.id, now + Math.round(Math.max(delay, retryAfterMs)), kind === 'retry', error);
   }
   store.transaction(() => {

@@ -44,6 +44,19 @@ test.each([
   expect(JSON.stringify(got)).toBe(JSON.stringify(value));
 });
 
+const escapes = '\\u0001'.repeat(MIB / 8);
+const texts = Array.from({ length: 300 }, () => `"${'\\n'.repeat(1_000)}"`);
+test.each([
+  ['one text of escapes', `["${escapes}"]`],
+  ['long texts, one after the other', `[${texts}]`],
+  ['long keys', `{${texts.map((text, n) => `"${n}${text.slice(1)}:1`)}}`],
+  ['all the keys and values there may be', `{"text":"${escapes}","list":[${'1,'.repeat(8_000)}1],${keys(2_900)}}`],
+])('the fullest body there may be, %s, holds nobody', async (name, body) => {
+  await holdsNobody(name, async () => {
+    expect(await read(body)).toBeDefined();
+  });
+});
+
 test.each([
   '',
   '{',

@@ -16,18 +16,9 @@ export async function readJson(request: Readable, bytes: number, room: Room): Pr
   if (!scanned) return undefined;
   const { problem, parsed, long, name } = scanned;
   if (problem) throw new PinchError('too_large', problem);
-  const whole = (value: unknown): unknown => {
-    if (typeof value === 'string' && value.startsWith(name))
-      return JSON.parse(`"${Buffer.concat(long[Number(value.slice(name.length))] ?? [])}"`);
-    if (Array.isArray(value)) return value.map(whole);
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [whole(key), whole(one)]));
-  };
-  try {
-    return whole(JSON.parse(Buffer.concat(parsed).toString()));
-  } catch {
-    return undefined;
-  }
+  const text = Buffer.concat(parsed).toString();
+  const longText = (_: string, index: string) => Buffer.concat(long[Number(index)] ?? []).toString();
+  return parseJson(text.replace(new RegExp(`${name}(\\d+)`, 'g'), longText));
 }
 
 /** Reads a body to its end, bounded; undefined when the caller left. Throws PinchError `too_many` without room for it. */

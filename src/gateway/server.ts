@@ -11,7 +11,7 @@ import { createBounds, type LinkBounds, type Rate, type Room } from './bounds.js
 /** The caller's identity, fixed when its container was started. */
 export interface Link {
   groupId: number;
-  /** Gives the runner's `GET /work` response to the worker that owns this link. */
+  /** Gives the runner's `GET /work` response to the container that owns this link. */
   onWork(response: ServerResponse): void;
 }
 
@@ -53,7 +53,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const TIME_LIMITS = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
 const STATUS: Record<string, number> = { too_large: 413, forbidden: 403, too_many: 429, no_room: 507 };
 
-type OnRefused = (link: Link, why: string, isWorthNoting: (runId: number) => boolean) => void;
+type OnRefused = (link: Link, why: string) => void;
 
 /** A route that takes a JSON body and answers with JSON. */
 export function post(
@@ -86,7 +86,8 @@ export function createGateway(deps: GatewayDeps) {
       // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
       try {
         const { status, message } = refuse(deps, response, error);
-        if (status === 429 || status === 507) for (const report of onRefused) report(link, message, bounds.worthNoting);
+        if ((status === 429 || status === 507) && bounds.worthNoting())
+          for (const report of onRefused) report(link, message);
       } catch (failure) {
         deps.log.error({ err: failure }, 'gateway refusal failed');
         response.destroy();
@@ -101,7 +102,7 @@ export function createGateway(deps: GatewayDeps) {
   // This server never listens, and without that Node would not look at its time limits.
   server.emit('listening');
   return {
-    /** `report` is called for a call that ran into a bound, and says of a run whether that is worth a line in its timeline. */
+    /** `report` is called when a call ran into a bound, once a minute for each link. */
     add(more: Route[], report?: OnRefused): void {
       for (const route of more)
         routes.push({ ...route, pattern: new RegExp(`^${route.path.replace(/:\w+/g, '(\\d{1,15})')}$`) });

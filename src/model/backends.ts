@@ -1,5 +1,5 @@
 // Which model back end answers, with its credential. `.env` is read again when it changed, so that a corrected key works
-// without a restart. The only place besides config.ts that knows the key.
+// without a restart.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Backend, type Config, type Env, loadConfig } from '../core/config.js';

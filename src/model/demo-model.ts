@@ -1,7 +1,9 @@
 // The demo model: a scripted back end for a first run without an account. It drives the agent's real tools, answers the last message,
-// says in every reply that it is a script, and is a pure function of the request. Knows nothing about HTTP.
+// says in every reply that it is a script; the reply is a pure function of the request.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { parseJson } from '../gateway/body.js';
+import type { Exchange } from './upstream.js';
 
 export const DEMO_FOOTER = '— demo model, no account needed. For real answers set ANTHROPIC_API_KEY in .env';
 
@@ -33,12 +35,11 @@ function bash(command: string): Call {
   return ['bash', { command }];
 }
 
-// An earlier command may have left the shell outside the group's folder.
-
 function remember(fact: string, folder: string): Call {
   const line = `- ${fact.replace(/\s+/g, ' ')}`.replaceAll("'", `'\\''`);
   // A file that does not end in a newline would swallow the new line.
   const newline = `[ -z "$(tail -c 1 CLAUDE.md 2>/dev/null)" ] || echo >> CLAUDE.md`;
+  // An earlier command may have left the shell outside the group's folder.
   return bash(`cd '${folder}'; ${newline}; printf '%s\\n' '${line}' >> CLAUDE.md && tail -n 1 CLAUDE.md`);
 }
 
@@ -89,6 +90,36 @@ const demoRequest = z.object({
 });
 type DemoRequest = z.infer<typeof demoRequest>;
 
+/** Larger calls have pictures in them, which the demo model does not look at: it gets those calls without their long texts. */
+const MAX_DEMO_BYTES = 256 * 1024;
+
+/** Answers in the place of a back end; leaves the end of the reply to its caller. */
+export function answerDemo({ call, response, progress, tap }: Exchange): void {
+  progress.status = 200;
+  const { body, bodyBytes, json, path } = call;
+  const whole = Object(bodyBytes <= MAX_DEMO_BYTES ? parseJson(Buffer.concat(body).toString()) : json);
+  const message = demoReply(whole);
+  const reply = JSON.stringify(path === '/v1/messages' ? message : { input_tokens: demoTokens(whole) });
+  tap.feedWhole(reply);
+  response.writeHead(200, { 'content-type': json.stream ? 'text/event-stream' : 'application/json' });
+  response.write(json.stream ? encodeMessage(message) : reply);
+}
+
+/** A reply as its event stream, message_start … message_stop; a block comes whole, without deltas. Never throws. */
+export function encodeMessage(message: { content: object[]; stop_reason: string; usage: object }): string {
+  const { content, stop_reason, usage } = message;
+  const events = [
+    { type: 'message_start', message: { ...message, content: [], stop_reason: null } },
+    ...content.flatMap((content_block, index) => [
+      { type: 'content_block_start', index, content_block },
+      { type: 'content_block_stop', index },
+    ]),
+    { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage },
+    { type: 'message_stop' },
+  ];
+  return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
+}
+
 /** The reply to the body of a request; the same request gives the same reply. Never throws. */
 export function demoReply(body: object) {
   const request = demoRequest.parse(body);
@@ -108,7 +139,7 @@ export function demoReply(body: object) {
 }
 
 /** Tokens of a request or a reply, roughly: four characters each. */
-export function demoTokens(value: object): number {
+function demoTokens(value: object): number {
   return Math.ceil(JSON.stringify(value).length / 4);
 }
 

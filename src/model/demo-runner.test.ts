@@ -9,7 +9,7 @@ import { startTestHost, type TestHost, testMessage, testRun } from '../../contai
 import { makePaths } from '../../container/agent-runner/src/testing/setup.js';
 import { systemClock } from '../core/clock.js';
 import { createBounds } from '../gateway/bounds.js';
-import { createModelProxy } from './model.js';
+import { modelRoutes } from './model.js';
 import type { ModelCallRow } from './rows.js';
 
 const paths = makePaths();
@@ -21,15 +21,17 @@ let runs = 0;
 
 beforeAll(async () => {
   const bounds = createBounds(() => 0)();
-  const proxy = createModelProxy({
+  const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
-    models: () => [],
+    config: { model: 'any' },
+    runOf: () => null,
     ledger: { reserve: () => ({ settle: (call) => void calls.push(call) }) },
     clock: systemClock,
     log: pino({ level: 'silent' }),
   });
   server = http.createServer((request, response) => {
-    void proxy.handle(request, response, { groupId: 1, runId: null, room: bounds.room(response) });
+    const link = { groupId: 1, onWork: () => undefined };
+    void route?.serve({ link, request, response, ids: [], room: bounds.room(response) });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

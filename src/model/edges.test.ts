@@ -13,7 +13,7 @@ import {
   startProxy,
 } from '../../test/fakes/model-proxy.js';
 import { systemClock } from '../core/clock.js';
-import { BODY_LIMIT_BYTES } from './request.js';
+import { BODY_LIMIT_BYTES } from './body.js';
 
 const closers: Closer[] = [];
 afterEach(() => closeAll(closers));

@@ -1,108 +1,87 @@
 // The model behind the gateway: reserves the worst case, has the call answered with the owner's credential or by the demo model, and
 // records what it cost, whatever happens. Knows nothing about links or runs beyond their ids.
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.js';
-import type { Backend } from '../core/config.js';
+import type { Backend, Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
-import { parseJson } from '../gateway/body.js';
-import type { Room } from '../gateway/bounds.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
-import { demoReply, demoTokens } from './demo-model.js';
+import { answerDemo } from './demo-model.js';
+import type { Ledger } from './ledger.js';
 import { loadPrices } from './prices.js';
 import { type ModelCall, readCall } from './request.js';
 import type { ModelCallRow } from './rows.js';
-import { createUsageTap, encodeMessage, type TokenUsage, tokensOf } from './sse.js';
+import { createUsageTap, type TokenUsage, tokensOf } from './sse.js';
 import { type Exchange, forward, type Progress, refuse } from './upstream.js';
 
-/** Who may spend how much. `reserve` books the worst case at once; `settle`, called exactly once, puts what it came to in its place. */
-export interface ModelLedger {
-  reserve(worstCase: ModelCallRow): { settle(actual: ModelCallRow): void } | { refusal: string };
-}
-
-/** The run is null when the caller named none of its own. */
-export type Caller = Pick<ModelCallRow, 'groupId' | 'runId'> & { room: Room };
-
-export interface ModelProxyDeps {
+export interface ModelDeps {
   /** Asked anew for every call. */
   backend(): Backend;
-  /** The models the owner has set up; a container may call no other. */
-  models(): string[];
-  ledger: ModelLedger;
+  /** `model` is the one the owner has set up; a container may call no other. */
+  config: Pick<Config, 'model'>;
+  ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
+  /** The run that a caller names; null when it is none of those its container works on. */
+  runOf(link: Link, runId: number): number | null;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
   readOnMs?: number;
 }
 
 const READ_ON_MS = 30_000;
 
-type ModelProxy = ReturnType<typeof createModelProxy>;
-
-/** The run that a caller may name, of those its container works on. */
-export type RunOf = (link: Pick<Link, 'groupId'>, runId: number) => number | null;
-
-export function modelRoutes({ handle }: ModelProxy, runOf: RunOf): Route[] {
+/** Throws PinchError `prices_invalid` when the price list cannot be read. */
+export function modelRoutes(deps: ModelDeps): Route[] {
+  const prices = loadPrices();
   return ['/v1/messages', '/v1/messages/count_tokens'].flatMap((path) =>
-    (['POST', 'GET'] as const).map((method) => ({
-      ...{ method, path },
-      serve: ({ link, request, response, room }: Call) => {
-        const runId = runOf(link, Number(request.headers[RUN_HEADER]));
-        return handle(request, response, { groupId: link.groupId, runId, room });
-      },
-    })),
+    (['POST', 'GET'] as const).map((method) => ({ method, path, serve: (call) => serve(deps, prices, call) })),
   );
 }
 
-/** Builds the proxy. Throws PinchError `prices_invalid` when the price list cannot be read. */
-export function createModelProxy(deps: ModelProxyDeps) {
+/** Resolves when the response is over and the call is recorded. */
+async function serve(deps: ModelDeps, prices: Prices, { link, request, response, room }: Call): Promise<void> {
   const { ledger, clock } = deps;
-  const prices = loadPrices();
-  return {
-    /** Answers one `POST /v1/messages` or `/v1/messages/count_tokens`. Resolves when the response is over and the call is recorded. */
-    async handle(request: IncomingMessage, response: ServerResponse, { room, ...caller }: Caller): Promise<void> {
-      const at = clock.now();
-      const call = await readCall(request, room);
-      // The caller left while sending: nobody to answer, nothing spent.
-      if (response.destroyed) return;
-      if ('status' in call) return refuse(response, call);
-      const backend = deps.backend();
-      if (backend.kind === 'http' && !deps.models().includes(call.json.model))
-        return refuse(response, { status: 400, type: 'invalid_request_error', message: unknownModel(deps, call) });
-      const costOf = costs(prices, backend, call);
-      const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
-      const row = (spent: Spent): ModelCallRow => ({
-        ...caller,
-        ...progress,
-        ...costOf(spent),
-        stopReason: spent.stopReason,
-        durationMs: clock.now() - at,
-      });
-      // Counting tokens costs nothing.
-      const counts = call.path !== '/v1/messages';
-      const worstCase = { usage: call.worstCase, estimated: true, stopReason: null };
-      const reserved = counts ? undefined : ledger.reserve(row(worstCase));
-      if (reserved && 'refusal' in reserved)
-        return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
-      const readOnMs = deps.readOnMs ?? READ_ON_MS;
-      const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
-      try {
-        await answer(deps, exchange, backend);
-      } finally {
-        reserved?.settle(row(spentOn(exchange)));
-        // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
-        response.end();
-      }
-    },
-  };
+  const at = clock.now();
+  const call = await readCall(request, room);
+  // The caller left while sending: nobody to answer, nothing spent.
+  if (response.destroyed) return;
+  if ('status' in call) return refuse(response, call);
+  const backend = deps.backend();
+  const { model } = deps.config;
+  if (backend.kind === 'http' && call.json.model !== model) {
+    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL): ${model}`;
+    return refuse(response, { status: 400, type: 'invalid_request_error', message });
+  }
+  const costOf = costs(prices, backend, call);
+  const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
+  const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
+  const row = (spent: Spent): ModelCallRow => ({
+    ...caller,
+    ...progress,
+    ...costOf(spent),
+    stopReason: spent.stopReason,
+    durationMs: clock.now() - at,
+  });
+  // Counting tokens costs nothing.
+  const counts = call.path !== '/v1/messages';
+  const worstCase = { usage: call.worstCase, estimated: true, stopReason: null };
+  const reserved = counts ? undefined : ledger.reserve(row(worstCase));
+  if (reserved && 'refusal' in reserved)
+    return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
+  const readOnMs = deps.readOnMs ?? READ_ON_MS;
+  const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
+  try {
+    await answer(deps, exchange, backend);
+  } finally {
+    reserved?.settle(row(spentOn(exchange)));
+    // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
+    response.end();
+  }
 }
 
-const unknownModel = ({ models }: ModelProxyDeps, { json }: ModelCall) =>
-  `the model ${json.model} is not one that the owner has set up (PINCH_MODEL, or a group's own): ${models().join(', ')}`;
-
+type Prices = ReturnType<typeof loadPrices>;
 type Spent = Pick<ModelCallRow, 'estimated' | 'stopReason'> & { usage: TokenUsage };
 
-function costs(prices: ReturnType<typeof loadPrices>, backend: Backend, { json }: ModelCall) {
+function costs(prices: Prices, backend: Backend, { json }: ModelCall) {
   const model = backend.kind === 'demo' ? 'demo' : json.model;
   const freeUnknown = backend.kind === 'demo' || backend.free;
   return ({ usage, estimated }: Spent) => {
@@ -112,7 +91,7 @@ function costs(prices: ReturnType<typeof loadPrices>, backend: Backend, { json }
   };
 }
 
-async function answer({ log }: ModelProxyDeps, exchange: Exchange, backend: Backend): Promise<void> {
+async function answer({ log }: ModelDeps, exchange: Exchange, backend: Backend): Promise<void> {
   const { response, progress } = exchange;
   if (backend.kind === 'demo') return answerDemo(exchange);
   try {
@@ -129,20 +108,6 @@ async function answer({ log }: ModelProxyDeps, exchange: Exchange, backend: Back
     log.warn(message);
     refuse(response, { status: 502, type: 'api_error', message });
   }
-}
-
-/** Larger calls have pictures in them, which the demo model does not look at: it gets those calls without their long texts. */
-const MAX_DEMO_BYTES = 256 * 1024;
-
-function answerDemo({ call, response, progress, tap }: Exchange): void {
-  progress.status = 200;
-  const { body, bodyBytes, json, path } = call;
-  const whole = Object(bodyBytes <= MAX_DEMO_BYTES ? parseJson(Buffer.concat(body).toString()) : json);
-  const message = demoReply(whole);
-  const reply = JSON.stringify(path === '/v1/messages' ? message : { input_tokens: demoTokens(whole) });
-  tap.feedWhole(reply);
-  response.writeHead(200, { 'content-type': json.stream ? 'text/event-stream' : 'application/json' });
-  response.write(json.stream ? encodeMessage(message) : reply);
 }
 
 /** The back end's figures; the worst case for those that never came. Errors cost nothing. */

@@ -15,8 +15,6 @@ export interface Refusal {
   message: string;
 }
 
-export { BODY_LIMIT_BYTES } from './body.js';
-
 export interface ModelCall {
   path: string;
   /** `?beta=true` or empty; nothing else of a query is forwarded. */

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodeEvent, messageEvents, type ReplyMessage, type SseEvent } from '../../test/fakes/anthropic-events.js';
-import { createUsageTap, encodeMessage } from './sse.js';
+import { encodeMessage } from './demo-model.js';
+import { createUsageTap } from './sse.js';
 
 const message: ReplyMessage = {
   id: 'msg_1',

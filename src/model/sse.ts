@@ -1,23 +1,8 @@
-// The Messages API's event stream, both ways: a whole reply as events, and a tap that reads usage off raw bytes.
+// The usage in a reply of the Messages API, read off its raw bytes.
 // Knows nothing about HTTP, prices or back ends.
 import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
 import { parseJson } from '../gateway/body.js';
-
-/** A reply as its event stream, message_start … message_stop; a block comes whole, without deltas. Never throws. */
-export function encodeMessage(message: { content: object[]; stop_reason: string; usage: object }): string {
-  const { content, stop_reason, usage } = message;
-  const events = [
-    { type: 'message_start', message: { ...message, content: [], stop_reason: null } },
-    ...content.flatMap((content_block, index) => [
-      { type: 'content_block_start', index, content_block },
-      { type: 'content_block_stop', index },
-    ]),
-    { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage },
-    { type: 'message_stop' },
-  ];
-  return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
-}
 
 const count = z.number().nonnegative().catch(0);
 const rawUsage = z.object({

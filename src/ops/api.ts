@@ -1,4 +1,4 @@
-// The JSON API about the daemon as a whole (design §8): its state and figures, costs, the outbox, emergency stop and resume.
+// The JSON API about the daemon as a whole: its state and figures, costs, the outbox, emergency stop and resume.
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import { startOfDay } from '../core/day.js';

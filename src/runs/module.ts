@@ -27,9 +27,9 @@ export function createRuns({ config, channels, containers, outboxFiles, stopSwit
   const orders = createWorkOrders({ store, config, channel: channels.get, readers });
   const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseHolder: randomUUID() });
   const routes = createHostCalls({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
-  /** The timelines of the runs in this container say that it ran into a bound, where that is worth it. */
-  function noteRefusal(link: Link, why: string, isWorthIt: (runId: number) => boolean): void {
-    for (const runId of store.runs.leasedOf(link.groupId).filter(isWorthIt))
+  /** The timelines of the runs in this container say that it ran into a bound. */
+  function noteRefusal(link: Link, why: string): void {
+    for (const runId of store.runs.leasedOf(link.groupId))
       store.events.add(runId, loop.clock.now(), 'refused', { why });
   }
   return { queue, routes, noteRefusal };

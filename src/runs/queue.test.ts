@@ -8,7 +8,7 @@ import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError } from '../channels/channel.js';
 import { createSignals, type Signals } from '../core/signals.js';
 import type { Run } from '../core/types.js';
-import type { Worker } from '../sandbox/pool.js';
+import type { GroupContainer } from '../sandbox/pool.js';
 import type { SandboxExit } from '../sandbox/sandbox.js';
 import { openStore, type Store } from '../store.js';
 import type { PromptMessage, RunSpec, WorkLine } from '../wire.js';
@@ -23,7 +23,7 @@ let pool: string[];
 let sent: WorkLine[];
 let readsWork: boolean;
 let end: (exit: SandboxExit) => void;
-let container: Promise<Worker>;
+let container: Promise<GroupContainer>;
 let fetchMedia: () => Promise<void>;
 let dropMedia: () => Promise<void>;
 let notices: string[];
@@ -38,7 +38,7 @@ const network = async () => {
 };
 const gone = (reason: string): SandboxExit => ({ reason, exitCode: undefined, outOfMemory: false });
 
-function newContainer(): Worker {
+function newContainer(): GroupContainer {
   const closed = new Promise<SandboxExit>((resolve) => {
     end = resolve;
   });
@@ -148,7 +148,7 @@ test('a run is handed over, reported and answered; its place is given back', asy
 
 test('files that cannot be had while the container starts: the place is given back when it comes', async () => {
   fetchMedia = network;
-  let started: (worker: Worker) => void = () => undefined;
+  let started: (worker: GroupContainer) => void = () => undefined;
   container = new Promise((resolve) => {
     started = resolve;
   });

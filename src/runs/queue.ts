@@ -4,7 +4,7 @@ import { ChannelError } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
-import type { Pool, Worker } from '../sandbox/pool.js';
+import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import type { ErrorClass, FinishReport } from '../wire.js';
 import { runNotices } from './notices.js';
@@ -30,9 +30,9 @@ const OVERDUE_MS = 60_000;
 
 interface ActiveRun {
   /** The place in the pool. It is given back even when it comes after the run is over. */
-  acquiring: Promise<Worker> | undefined;
+  acquiring: Promise<GroupContainer> | undefined;
   /** Set once the runner has its run. */
-  worker: Worker | undefined;
+  worker: GroupContainer | undefined;
   /** Message ids the runner was given. */
   given: Set<number>;
   settle(end: AttemptEnd): void;

@@ -1,4 +1,5 @@
 // What a failed attempt leads to, by error class: wait and try again, park the group, or be dead. Pure.
+import { backoffMs } from '../core/clock.js';
 import type { ErrorClass } from '../wire.js';
 
 type FailureDecision =
@@ -22,16 +23,10 @@ const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
 };
 const OUTLAST_OUTAGES = 20;
 
-const FIRST_DELAY_MS = 5_000;
-const MAX_DELAY_MS = 30 * 60_000;
+/** The first pause and the longest. */
+const DELAY_MS = [5_000, 30 * 60_000] as const;
 const FIRST_PARK_MS = 15_000;
 const MAX_PARK_MS = { auth: 2 * 60_000, budget: 30 * 60_000 };
-
-/** Delay before the next attempt, ms. `attempt` starts at 1; `jitter` is 0..1, passed in so tests can pin it. Never throws. */
-export function backoffMs(attempt: number, jitter: number): number {
-  const base = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
-  return Math.round(base * (0.75 + jitter * 0.25));
-}
 
 export interface Failure {
   errorClass: ErrorClass;
@@ -53,6 +48,6 @@ export function decideFailure(failure: Failure): FailureDecision {
   }
   const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);
   if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'dead' };
-  const delayMs = Math.max(backoffMs(attempt, jitter), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
+  const delayMs = Math.max(backoffMs(attempt, jitter, DELAY_MS), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
   return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
 }

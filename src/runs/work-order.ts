@@ -75,7 +75,7 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
         group: { folder: group.folder, isMain: group.isMain },
         chat: { title: chat.title },
         assistantName: config.assistantName,
-        model: group.model ?? config.model,
+        model: config.model,
         timeZone: config.timeZone,
         messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { Duplex, finished, PassThrough, Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { connectEngine, engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
 import { createFrameReader } from './frames.js';
 import { containerUser, homeId } from './home.js';
-import { openInstance, settled } from './instance.js';
+import { openInstance } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
@@ -65,7 +65,7 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         const all = await list(CALL_TIMEOUT_MS, { all: true, filters: { label: [`pinch.home=${deps.homeId}`] } });
         const left = all.filter(({ Names }) => !Names.some((name) => held.has(name.slice(1))));
         const removals = left.map(({ Id }) => tryToRemove(host, engine.getContainer(Id)));
-        const gone = await Promise.all(removals.map((removal) => settled(removal, clock, REMOVE_WAIT_MS)));
+        const gone = await Promise.all(removals.map((removal) => atMost(clock, REMOVE_WAIT_MS, removal)));
         return gone.filter(Boolean).length;
       } catch (error) {
         return throwUnavailable(error);
@@ -158,7 +158,7 @@ async function startContainer(
     const failure = startError(host, spec, error);
     const removal = remove();
     // An engine that does not answer would not answer here either.
-    if (failure.code !== 'sandbox_unavailable') await settled(removal, clock, REMOVE_WAIT_MS);
+    if (failure.code !== 'sandbox_unavailable') await atMost(clock, REMOVE_WAIT_MS, removal);
     held.delete(options.name);
     throw failure;
   }

@@ -1,5 +1,5 @@
 // How a runner with a link lives and ends, wherever it runs: what docker.ts and process.ts share.
-import type { Clock } from '../core/clock.js';
+import { atMost } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { type HostLinkDeps, openHostLink } from './link.js';
 import type { SandboxExit, SandboxInstance } from './sandbox.js';
@@ -22,7 +22,7 @@ const KILL_WAIT_MS = 5_000;
 export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<SandboxInstance> {
   const { clock } = io;
   const link = await openHostLink({ ...io, helloTimeoutMs: HELLO_TIMEOUT_MS }).catch(async (cause: unknown) => {
-    const own = await settled(exit, clock, EXIT_WAIT_MS);
+    const own = await atMost(clock, EXIT_WAIT_MS, exit);
     const how = own ? ` (${own.reason})` : '';
     throw new PinchError('link_failed', `${describeError(cause)}${how}`, { cause });
   });
@@ -31,13 +31,13 @@ export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<S
   const end = async (why: string, graceMs: number): Promise<void> => {
     ending ??= why;
     link.close();
-    await settled(exit, clock, graceMs);
-    await settled(kill(), clock, KILL_WAIT_MS);
+    await atMost(clock, graceMs, exit);
+    await atMost(clock, KILL_WAIT_MS, kill());
   };
   // Without its link it cannot be reached, and one the engine lost sight of may live on: neither must stay.
   // Its own exit says more than the link's end, so that comes first.
   const linkLost = link.closed.then(async (reason): Promise<SandboxExit> => {
-    const own = await settled(exit, clock, EXIT_WAIT_MS);
+    const own = await atMost(clock, EXIT_WAIT_MS, exit);
     if (own?.exitCode === undefined) await end(own?.reason ?? reason, 0);
     return own ?? { reason, exitCode: undefined, outOfMemory: false };
   });
@@ -47,12 +47,4 @@ export async function openInstance({ id, exit, kill, ...io }: Runner): Promise<S
   );
   const gone = closed.then(() => (ending === undefined ? undefined : kill())).then(() => undefined);
   return { id, closed, gone, stop: (graceMs) => end('it was stopped', graceMs) };
-}
-
-/** What `promise` resolved with; undefined when that takes longer than `ms`. */
-export async function settled<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | undefined> {
-  const waiting = new AbortController();
-  const result = await Promise.race([promise, clock.sleep(ms, waiting.signal).then(() => undefined)]);
-  waiting.abort();
-  return result;
 }

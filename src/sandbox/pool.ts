@@ -1,17 +1,17 @@
 // Warm containers: at most `maxContainers`, one per group, started when a run needs one, kept `idleMs` after the last run,
-// the longest-idle one stopped at once when another group waits. Knows nothing about runs beyond their number.
+// the longest-idle one stopped at once when another group waits. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
+// gives to whoever has work. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
 import type { WorkLine } from '../wire.js';
-import { settled } from './instance.js';
 import type { Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
 /** A group's container that takes work. */
-export interface Worker {
+export interface GroupContainer {
   containerId: string;
   /** Resolves once, when the container is gone. */
   closed: Promise<SandboxExit>;
@@ -31,22 +31,21 @@ export interface PoolDeps {
   onFree(): void;
 }
 
-/** A group's place in the pool, with its container. */
-interface Place {
+interface PoolEntry {
   group: Group;
   runs: number;
   idleSince: number;
   idleTimer: { cancel(): void } | undefined;
-  starting: Promise<Worker>;
+  starting: Promise<GroupContainer>;
   instance: SandboxInstance | undefined;
 }
 
 interface PoolState {
   deps: PoolDeps;
   /** By group id. What is being stopped is no longer here: it takes no run. */
-  places: Map<number, Place>;
+  entries: Map<number, PoolEntry>;
   /** Taken out, but something of it may still be there. */
-  ending: Set<Place>;
+  ending: Set<PoolEntry>;
   stopping: Set<Promise<void>>;
   closing: boolean;
 }
@@ -61,45 +60,46 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 export type Pool = ReturnType<typeof createPool>;
 
 export function createPool(deps: PoolDeps) {
-  const pool: PoolState = { deps, places: new Map(), ending: new Set(), stopping: new Set(), closing: false };
-  const { places } = pool;
-  const placeOf = (worker: Worker) => [...places.values()].find(({ instance }) => instance?.id === worker.containerId);
+  const pool: PoolState = { deps, entries: new Map(), ending: new Set(), stopping: new Set(), closing: false };
+  const { entries } = pool;
+  const entryOf = (container: GroupContainer) =>
+    [...entries.values()].find(({ instance }) => instance?.id === container.containerId);
   return {
     canHost(groupId: number): boolean {
       if (pool.closing) return false;
-      const place = places.get(groupId);
-      if (place) return place.runs < MAX_RUNS_PER_GROUP;
-      return places.size < deps.maxContainers || longestIdle(pool) !== undefined;
+      const entry = entries.get(groupId);
+      if (entry) return entry.runs < MAX_RUNS_PER_GROUP;
+      return entries.size < deps.maxContainers || longestIdle(pool) !== undefined;
     },
     /**
      * Counts a run in at once (before the first await, so that `canHost` is true to the limit) and starts the container when there
      * is none. Throws PinchError of the sandbox. Pair with `release`.
      */
-    acquire(group: Group): Promise<Worker> {
-      const place = places.get(group.id) ?? openPlace(pool, group);
-      place.runs += 1;
-      place.idleTimer?.cancel();
-      return place.starting;
+    acquire(group: Group): Promise<GroupContainer> {
+      const entry = entries.get(group.id) ?? openEntry(pool, group);
+      entry.runs += 1;
+      entry.idleTimer?.cancel();
+      return entry.starting;
     },
     /** Counts a run out; the container stays warm. */
-    release(worker: Worker): void {
-      const place = placeOf(worker);
-      if (!place) return;
-      place.runs -= 1;
-      place.idleSince = deps.clock.now();
-      if (place.runs === 0)
-        place.idleTimer = deps.clock.at(place.idleSince + deps.idleMs, () => void stopPlace(pool, place, 'idle'));
+    release(container: GroupContainer): void {
+      const entry = entryOf(container);
+      if (!entry) return;
+      entry.runs -= 1;
+      entry.idleSince = deps.clock.now();
+      if (entry.runs === 0)
+        entry.idleTimer = deps.clock.at(entry.idleSince + deps.idleMs, () => void stopEntry(pool, entry, 'idle'));
       deps.onFree();
     },
-    /** Ends the container of a worker at once; its runs see `closed`, the next run of its group gets a new one. */
-    async kill(worker: Worker): Promise<void> {
-      const place = placeOf(worker);
-      if (place) await stopPlace(pool, place, 'killed', 0);
+    /** Ends a container at once; its runs see `closed`, the next run of its group gets a new one. */
+    async kill(container: GroupContainer): Promise<void> {
+      const entry = entryOf(container);
+      if (entry) await stopEntry(pool, entry, 'killed', 0);
     },
     /** Ends every container and starts no new one until `reopen`. */
     async stopAll(why: string): Promise<void> {
       pool.closing = true;
-      for (const place of places.values()) void stopPlace(pool, place, why);
+      for (const entry of entries.values()) void stopEntry(pool, entry, why);
       await Promise.all(pool.stopping);
     },
     reopen: (): void => {
@@ -107,40 +107,40 @@ export function createPool(deps: PoolDeps) {
     },
     /** Also those that are being removed, or that the engine cannot remove. */
     containers: () => [
-      ...[...places.values()].map((place) => describe(place, place.instance ? 'running' : 'starting')),
-      ...[...pool.ending].map((place) => describe(place, 'ending')),
+      ...[...entries.values()].map((entry) => describe(entry, entry.instance ? 'running' : 'starting')),
+      ...[...pool.ending].map((entry) => describe(entry, 'ending')),
     ],
   };
 }
 
 type ContainerState = 'starting' | 'running' | 'ending';
 
-function describe({ group, instance, runs }: Place, state: ContainerState) {
+function describe({ group, instance, runs }: PoolEntry, state: ContainerState) {
   return { group: group.folder, id: instance?.id ?? null, runs, state };
 }
 
-function longestIdle({ places }: PoolState): Place | undefined {
-  return [...places.values()].filter((place) => place.runs === 0).sort((a, b) => a.idleSince - b.idleSince)[0];
+function longestIdle({ entries }: PoolState): PoolEntry | undefined {
+  return [...entries.values()].filter((entry) => entry.runs === 0).sort((a, b) => a.idleSince - b.idleSince)[0];
 }
 
-function openPlace(pool: PoolState, group: Group): Place {
-  const { deps, places } = pool;
-  const evicted = places.size >= deps.maxContainers ? longestIdle(pool) : undefined;
-  const room = evicted ? stopPlace(pool, evicted, 'another group waits') : Promise.resolve();
-  const place: Place = {
+function openEntry(pool: PoolState, group: Group): PoolEntry {
+  const { deps, entries } = pool;
+  const evicted = entries.size >= deps.maxContainers ? longestIdle(pool) : undefined;
+  const room = evicted ? stopEntry(pool, evicted, 'another group waits') : Promise.resolve();
+  const entry: PoolEntry = {
     group,
     runs: 0,
     idleSince: deps.clock.now(),
     idleTimer: undefined,
-    starting: room.then(() => startWorker(pool, place)),
+    starting: room.then(() => startContainer(pool, entry)),
     instance: undefined,
   };
-  place.starting.catch(() => drop(pool, place));
-  places.set(group.id, place);
-  return place;
+  entry.starting.catch(() => drop(pool, entry));
+  entries.set(group.id, entry);
+  return entry;
 }
 
-async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
+async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupContainer> {
   const { sandbox, gateway, clock, specFor } = pool.deps;
   let onWork: (response: ServerResponse) => void = () => undefined;
   const asked = new Promise<ServerResponse>((resolve) => {
@@ -150,12 +150,12 @@ async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
       onWork = (another) => void another.destroy();
     };
   });
-  const link = { groupId: place.group.id, onWork: (response: ServerResponse) => onWork(response) };
-  const instance = await sandbox.start(specFor(place.group), (connection) => gateway.connect(link, connection));
-  place.instance = instance;
-  void instance.closed.then(() => drop(pool, place));
+  const link = { groupId: entry.group.id, onWork: (response: ServerResponse) => onWork(response) };
+  const instance = await sandbox.start(specFor(entry.group), (connection) => gateway.connect(link, connection));
+  entry.instance = instance;
+  void instance.closed.then(() => drop(pool, entry));
   const ended = instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`);
-  const first = (await settled(Promise.race([asked, ended]), clock, WORK_TIMEOUT_MS)) ?? 'did not ask for work in time';
+  const first = (await atMost(clock, WORK_TIMEOUT_MS, Promise.race([asked, ended]))) ?? 'did not ask for work in time';
   if (typeof first === 'string') {
     await instance.stop(0);
     throw new PinchError('container_start_failed', `the agent runner ${first}`);
@@ -165,7 +165,7 @@ async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
   const send = (line: WorkLine): boolean => {
     if (first.destroyed || first.writableEnded) return false;
     if (first.writableLength > MAX_UNREAD_BYTES) {
-      void stopPlace(pool, place, 'it does not read its work', 0);
+      void stopEntry(pool, entry, 'it does not read its work', 0);
       return false;
     }
     first.write(`${JSON.stringify(line)}\n`);
@@ -174,32 +174,32 @@ async function startWorker(pool: PoolState, place: Place): Promise<Worker> {
   return { containerId: instance.id, closed: instance.closed, send };
 }
 
-/** Takes the place out of the pool: it gets no more runs. Harmless twice. */
-function forget({ places, ending }: PoolState, place: Place): void {
-  place.idleTimer?.cancel();
-  if (places.get(place.group.id) !== place) return;
-  places.delete(place.group.id);
-  ending.add(place);
-  const started = place.starting.catch(() => undefined);
-  void started.then(() => place.instance?.gone).then(() => ending.delete(place));
+/** Takes the entry out of the pool: it gets no more runs. Harmless twice. */
+function forget({ entries, ending }: PoolState, entry: PoolEntry): void {
+  entry.idleTimer?.cancel();
+  if (entries.get(entry.group.id) !== entry) return;
+  entries.delete(entry.group.id);
+  ending.add(entry);
+  const started = entry.starting.catch(() => undefined);
+  void started.then(() => entry.instance?.gone).then(() => ending.delete(entry));
 }
 
-function drop(pool: PoolState, place: Place): void {
-  forget(pool, place);
+function drop(pool: PoolState, entry: PoolEntry): void {
+  forget(pool, entry);
   pool.deps.onFree();
 }
 
 /** Resolves when the container is gone, also one that is still starting. Never rejects. */
-function stopPlace(pool: PoolState, place: Place, why: string, graceMs = STOP_GRACE_MS): Promise<void> {
-  forget(pool, place);
-  pool.deps.log.info({ group: place.group.folder, why }, 'container stopping');
-  const stopped = stopInstance(place, graceMs).finally(() => pool.stopping.delete(stopped));
+function stopEntry(pool: PoolState, entry: PoolEntry, why: string, graceMs = STOP_GRACE_MS): Promise<void> {
+  forget(pool, entry);
+  pool.deps.log.info({ group: entry.group.folder, why }, 'container stopping');
+  const stopped = stopInstance(entry, graceMs).finally(() => pool.stopping.delete(stopped));
   pool.stopping.add(stopped);
   return stopped;
 }
 
-async function stopInstance(place: Place, graceMs: number): Promise<void> {
+async function stopInstance(entry: PoolEntry, graceMs: number): Promise<void> {
   // While the container is being started there is nothing to end yet.
-  if (!place.instance) await place.starting.catch(() => undefined);
-  await place.instance?.stop(graceMs);
+  if (!entry.instance) await entry.starting.catch(() => undefined);
+  await entry.instance?.stop(graceMs);
 }

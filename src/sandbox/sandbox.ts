@@ -1,5 +1,5 @@
 // The sandbox contract: something that can start an isolated agent runner for a group and hand over its connections.
-// `docker.ts` and `process.ts` keep it; the pool (pool.ts) is the only caller.
+// `docker.ts` and `process.ts` keep it. The pool starts runners through it, the supervisor asks whether the engine is there and reaps.
 import type { Duplex } from 'node:stream';
 
 export interface Mount {

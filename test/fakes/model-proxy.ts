@@ -5,8 +5,8 @@ import { pino } from 'pino';
 import { systemClock } from '../../src/core/clock.js';
 import type { Backend } from '../../src/core/config.js';
 import { createBounds } from '../../src/gateway/bounds.js';
-import { decideBudget } from '../../src/model/budget.js';
-import { createModelProxy, type ModelLedger } from '../../src/model/model.js';
+import { decideBudget, type Ledger } from '../../src/model/ledger.js';
+import { modelRoutes } from '../../src/model/model.js';
 import type { ModelCallRow } from '../../src/model/rows.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
@@ -18,11 +18,11 @@ function memoryLedger(limitMicroUsd: number) {
   const watchers = new Set<() => void>();
   const state = { reserved: 0, mostReserved: 0 };
   const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
-  const ledger: ModelLedger = {
+  const ledger: Ledger = {
     reserve({ costMicroUsd: worstCase }) {
-      const limits = { limitDay: 1e12, limitGroup: limitMicroUsd, spentDay: 0 };
-      const decision = decideBudget({ ...limits, spentGroup: spent() + state.reserved, worstCase });
-      if (decision.kind === 'refuse') return { refusal: 'the budget of this group for today is used up' };
+      const budget = { whose: 'of this group', limit: limitMicroUsd, spent: spent() + state.reserved };
+      const refusal = decideBudget(worstCase, [budget]);
+      if (refusal !== undefined) return { refusal };
       state.reserved += worstCase;
       state.mostReserved = Math.max(state.mostReserved, state.reserved);
       return {
@@ -55,28 +55,30 @@ export const httpBackend = (baseUrl: string, apiKey?: string): Backend => ({
 export interface ProxySetup {
   backend?: (fake: FakeAnthropic) => Backend;
   limitMicroUsd?: number;
-  models?: string[];
+  model?: string;
   readOnMs?: number;
 }
 
 /** Starts the three; what must be ended goes into `closers`. */
 export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
-  const { backend, limitMicroUsd = 5_000_000, models = [hello.model], readOnMs = 200 } = setup;
+  const { backend, limitMicroUsd = 5_000_000, model = hello.model, readOnMs = 200 } = setup;
   const fake = await startFakeAnthropic({ key: KEY });
   const book = memoryLedger(limitMicroUsd);
   const lines: string[] = [];
   const bounds = createBounds(() => 0)();
-  const proxy = createModelProxy({
+  const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
-    models: () => models,
+    config: { model },
     ledger: book.ledger,
+    runOf: () => 42,
     readOnMs,
     clock: systemClock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
   });
   const server = http.createServer((request, response) => {
     response.on('error', () => response.destroy());
-    void proxy.handle(request, response, { groupId: 7, runId: 42, room: bounds.room(response) });
+    const link = { groupId: 7, onWork: () => undefined };
+    void route?.serve({ link, request, response, ids: [], room: bounds.room(response) });
   });
   const url = await listen(server, closers);
   closers.push(fake.close);

@@ -5,12 +5,12 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { within } from './engine.js';
 import { containerUser, homeId } from './home.js';
-import { openInstance, settled } from './instance.js';
+import { openInstance } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
@@ -130,7 +130,7 @@ async function startContainer(
     const removed = remove(host, name).catch((error: unknown) => {
       log.warn({ error: describeError(error) }, 'container could not be removed; the next start does it');
     });
-    await settled(removed, clock, REMOVE_WAIT_MS);
+    await atMost(clock, REMOVE_WAIT_MS, removed);
     child.kill('SIGKILL');
   };
   try {

@@ -5,9 +5,8 @@ import { addAbortListener } from 'node:events';
 import { GatewayCloseCodes, GatewayDispatchEvents, GatewayIntentBits, GatewayOpcodes } from 'discord-api-types/v10';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
-import { waitAtMost } from './connection.js';
 import { needsOwner } from './discord-errors.js';
 
 export interface DiscordEvent {
@@ -98,7 +97,7 @@ export async function openGateway(options: GatewayOptions): Promise<DiscordGatew
   socket.on('error', end);
   const close = async (): Promise<void> => {
     socket.close(1000);
-    await waitAtMost(clock, CLOSE_TIMEOUT_MS, closed);
+    await atMost(clock, CLOSE_TIMEOUT_MS, closed);
     socket.terminate();
   };
   try {

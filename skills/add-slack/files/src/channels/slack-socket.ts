@@ -1,8 +1,7 @@
 // One WebSocket of Slack's Socket Mode, from its hello to its end. It never reconnects by itself: slack.ts decides when.
 import { SocketModeClient } from '@slack/socket-mode';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
-import { waitAtMost } from './connection.js';
 import { clientOptions, type SlackSettings, silent } from './slack-api.js';
 import { withVariable } from './slack-errors.js';
 
@@ -46,7 +45,7 @@ export async function openSocket(
   const close = async (): Promise<void> => {
     if (isOver) return;
     void client.disconnect();
-    await waitAtMost(clock, CLOSE_TIMEOUT_MS, closed);
+    await atMost(clock, CLOSE_TIMEOUT_MS, closed);
     // Asked a second time, the library cuts the line.
     client.websocket?.disconnect();
   };

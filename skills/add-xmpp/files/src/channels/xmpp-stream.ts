@@ -1,9 +1,8 @@
 // One connection to an XMPP server with xmpp.js: login over TLS only, stanzas in and out. Knows neither what they mean nor what was handled.
 import { resolveSrv } from 'node:dns/promises';
 import { client, type Element, jid, xml } from '@xmpp/client';
-import type { Clock } from '../core/clock.js';
+import { atMost, type Clock } from '../core/clock.js';
 import { ChannelError } from './channel.js';
-import { waitAtMost } from './connection.js';
 import type { XmppSettings } from './xmpp-settings.js';
 
 export type { Element };
@@ -58,7 +57,7 @@ export async function openStream(settings: XmppSettings, clock: Clock, signal: A
     fail(new ChannelError('network', 'the connection was ended'));
     destroy(entity.socket);
   };
-  const leave = () => void waitAtMost(clock, GOODBYE_MS, entity.stop()).then(close);
+  const leave = () => void atMost(clock, GOODBYE_MS, entity.stop()).then(close);
   signal.addEventListener('abort', leave, { once: true });
   lost.catch(() => signal.removeEventListener('abort', leave));
   try {

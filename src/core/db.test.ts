@@ -1,0 +1,86 @@
+// Schema upgrades: each file of migrations/ runs once, whatever else a fork or a later version puts beside it.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import Database from 'better-sqlite3';
+import { beforeEach, expect, test } from 'vitest';
+import { migrate } from './db.js';
+
+let db: Database.Database;
+let folder: string;
+
+beforeEach(() => {
+  db = new Database(':memory:');
+  folder = mkdtempSync(join(tmpdir(), 'pinch-migrations-'));
+  for (let number = 1; number <= 8; number++) add(`000${number}-start.sql`);
+});
+
+/** A file that fails when it runs twice. */
+function add(name: string, sql = `CREATE TABLE "${name}" (id INTEGER) STRICT`): void {
+  writeFileSync(join(folder, name), sql);
+}
+
+const up = () => migrate(db, pathToFileURL(`${folder}/`));
+const tables = () => db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all();
+const version = () => db.pragma('user_version', { simple: true });
+
+/** As a Pinch that only counted left it. */
+function counted(count: number, names: string[]): void {
+  for (const name of names) db.exec(`CREATE TABLE "${name}" (id INTEGER) STRICT`);
+  db.pragma(`user_version = ${count}`);
+}
+
+const firstEight = Array.from({ length: 8 }, (_, index) => `000${index + 1}-start.sql`);
+
+test("a fork's file and a later one of the same number both run, once", () => {
+  add('0009-mine.sql');
+  up();
+  add('0009-a.sql');
+  up();
+  up();
+  expect(tables()).toEqual(expect.arrayContaining(['0009-a.sql', '0009-mine.sql']));
+  expect(version()).toBe(10);
+});
+
+test('a database that only counted its files goes on after them', () => {
+  counted(4, firstEight.slice(0, 4));
+  up();
+  up();
+  expect(tables()).toEqual(expect.arrayContaining(firstEight));
+  expect(version()).toBe(8);
+});
+
+test("a fork's database that only counted has had all files, its own too", () => {
+  add('0009-mine.sql');
+  counted(9, [...firstEight, '0009-mine.sql']);
+  up();
+  add('0009-a.sql');
+  up();
+  expect(tables()).toContain('0009-a.sql');
+});
+
+test('an upgrade that fails or is killed half-way leaves the database as it was', () => {
+  counted(4, firstEight.slice(0, 4));
+  add('0009-bad.sql', 'no such statement');
+  expect(up).toThrow(/syntax error/);
+  expect(version()).toBe(4);
+  expect(tables()).toEqual(firstEight.slice(0, 4));
+  rmSync(join(folder, '0009-bad.sql'));
+  up();
+  expect(version()).toBe(8);
+});
+
+test('a database that had a file this checkout lacks is refused, by its name', () => {
+  add('0009-later.sql');
+  up();
+  rmSync(join(folder, '0009-later.sql'));
+  expect(up).toThrow(
+    expect.objectContaining({ code: 'database_too_new', message: expect.stringContaining('0009-later.sql') }),
+  );
+});
+
+test('a database that counted more files than there are is refused', () => {
+  counted(9, []);
+  expect(up).toThrow(expect.objectContaining({ code: 'database_too_new' }));
+});
