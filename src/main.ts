@@ -99,7 +99,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { status } = control;
   const page = await openPage({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
   await supervisor.start();
-  await outboxFiles.sweep(store.outbox.waitingFiles(null));
+  await outboxFiles.sweep(store.outbox.waitingFiles());
   runs.queue.start();
   const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });

@@ -44,10 +44,10 @@ const run = (key: string, session = 's1', runAt = 10) => ({
   runAt,
   now: 10,
 });
-const claim = (now = 100, excludeGroups: number[] = []) => store.runs.claim({ owner: 'me', now, excludeGroups });
+const claim = (now = 100, excludeGroups: number[] = []) => store.runs.claim({ holder: 'me', now, excludeGroups });
 const leaseOf = (claimed: { id: number; attempt: number }) => ({
   id: claimed.id,
-  owner: 'me',
+  holder: 'me',
   attempt: claimed.attempt,
 });
 
@@ -226,19 +226,19 @@ describe('runs', () => {
     expect(claim()?.key).toBe('b');
   });
 
-  test('a worker that lost its lease cannot finish, fail or bury the run', () => {
+  test('a worker that lost its lease cannot finish or fail the run, nor call it dead', () => {
     store.runs.enqueue(run('a'));
     const first = claim();
     if (!first) throw new Error('not claimed');
     store.runs.handOver(first.id, []);
     store.runs.releaseForeignLeases('restarted', 200);
-    const again = store.runs.claim({ owner: 'restarted', now: 300, excludeGroups: [] });
+    const again = store.runs.claim({ holder: 'restarted', now: 300, excludeGroups: [] });
     expect(again).toMatchObject({ id: first.id, attempt: 2 });
     expect(store.runs.finish(leaseOf(first), 'done', 1)).toBe(false);
     expect(store.runs.giveBack(leaseOf(first), { runAt: 1, counted: true, errorClass: 'network', error: 'x' })).toBe(
       false,
     );
-    expect(store.runs.bury(leaseOf(first), { now: 1, errorClass: 'network', error: 'x' })).toBe(false);
+    expect(store.runs.dead(leaseOf(first), { now: 1, errorClass: 'network', error: 'x' })).toBe(false);
     expect(store.runs.get(first.id)).toMatchObject({ state: 'leased', leaseOwner: 'restarted', attempt: 2 });
   });
 
@@ -265,7 +265,7 @@ describe('runs', () => {
   /** The host dies during an attempt, before or after a runner got the run. */
   function cutOff(restart: number, handed: boolean): void {
     const now = restart * 3_600_000;
-    const claimed = store.runs.claim({ owner: `p${restart}`, now, excludeGroups: [] });
+    const claimed = store.runs.claim({ holder: `p${restart}`, now, excludeGroups: [] });
     if (claimed && handed) store.runs.handOver(claimed.id, []);
     store.runs.releaseForeignLeases(`p${restart + 1}`, now);
   }
@@ -335,7 +335,7 @@ describe('runs', () => {
         for (const [id, since] of inHand) {
           if (id === poison) isAlive &&= now < since + 2_000;
           else if (now >= since + workMs)
-            store.runs.finish({ id, owner: `p${life}`, attempt: attemptOf(id) }, 'done', now);
+            store.runs.finish({ id, holder: `p${life}`, attempt: attemptOf(id) }, 'done', now);
         }
       }
     }
@@ -349,7 +349,7 @@ describe('runs', () => {
 
   const attemptOf = (id: number) => store.runs.get(id)?.attempt ?? 0;
   function claimAt(life: number, now: number) {
-    const claimed = store.runs.claim({ owner: `p${life}`, now, excludeGroups: [] });
+    const claimed = store.runs.claim({ holder: `p${life}`, now, excludeGroups: [] });
     if (claimed) store.runs.handOver(claimed.id, []);
     return claimed;
   }

@@ -71,8 +71,8 @@ const areas: Area[] = [
     lines: 1_420,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_340, aim: '1,250' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_100, tokens: 82_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_330, aim: '1,250' },
+  { name: 'orchestrator', files: /^src\//, lines: 4_920, tokens: 80_500, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -8,7 +8,6 @@ import type { Clock } from '../core/clock.js';
 import { readBody, refuse } from '../core/http.js';
 import type { Signals } from '../core/signals.js';
 import { type Chat, sendersPolicy } from '../core/types.js';
-import { findChat } from '../runs/calls.js';
 import type { Store } from '../tasks/store.js';
 import type { Pairing } from './pairing.js';
 import { folderProblem, registerChat } from './registration.js';
@@ -65,7 +64,7 @@ function addChats(app: Hono, deps: ChatApiDeps): void {
     const problem = folderProblem(folder);
     if (problem) throw refuse(400, 'bad_request', problem);
     const chat = deps.store.transaction(() => {
-      const before = findChat(deps.store, c.req.param('id')) ?? firstSight(deps, c.req.param('id'));
+      const before = groups.findChat(c.req.param('id')) ?? firstSight(deps, c.req.param('id'));
       registerChat(deps, before, { folder, sendersPolicy: senders, listed });
       return groups.chat(before.id);
     });

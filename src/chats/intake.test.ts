@@ -77,7 +77,7 @@ function message(
 const receive = (inbound: InboundMessage) => intake.receive('telegram', inbound);
 const texts = (runId: number | undefined) => store.messages.ofRun(runId ?? 0).map((row) => row.text);
 const replies = () => store.outbox.list(50).map((row) => row.text);
-const claim = () => store.runs.claim({ owner: 'w', now: clock.now(), excludeGroups: [] });
+const claim = () => store.runs.claim({ holder: 'w', now: clock.now(), excludeGroups: [] });
 
 describe('who is answered', () => {
   test("the owner's direct chat is the main group", () => {
@@ -124,7 +124,7 @@ describe('while a run of the chat is open', () => {
     const claimed = claim();
     expect(receive(message('c')).runId).toBe(first.runId);
     expect(signalled.at(-1)).toBe(`steer ${first.runId}`);
-    store.runs.finish({ id: claimed?.id ?? 0, owner: 'w', attempt: 1 }, 'done', clock.now());
+    store.runs.finish({ id: claimed?.id ?? 0, holder: 'w', attempt: 1 }, 'done', clock.now());
     const next = receive(message('d'));
     expect(next.runId).not.toBe(first.runId);
     expect(texts(next.runId)).toEqual(['d']);
@@ -136,7 +136,7 @@ describe('while a run of the chat is open', () => {
     receive(message('/stop'));
     const { runId } = receive(message('do this instead'));
     expect(runId).not.toBe(stopped.runId);
-    store.runs.finish({ id: stopped.runId ?? 0, owner: 'w', attempt: 1 }, 'cancelled', clock.now());
+    store.runs.finish({ id: stopped.runId ?? 0, holder: 'w', attempt: 1 }, 'cancelled', clock.now());
     expect(texts(claim()?.id)).toEqual(['do this instead']);
   });
 
@@ -145,7 +145,7 @@ describe('while a run of the chat is open', () => {
     const claimed = claim();
     const later = clock.now() + 1_000_000;
     store.runs.giveBack(
-      { id: claimed?.id ?? 0, owner: 'w', attempt: 1 },
+      { id: claimed?.id ?? 0, holder: 'w', attempt: 1 },
       { runAt: later, counted: true, errorClass: 'network', error: 'x' },
     );
     receive(message('are you there?'));
@@ -191,7 +191,7 @@ describe('repetitions and edits', () => {
     const { runId } = receive(original);
     const claimed = claim();
     store.runs.giveBack(
-      { id: claimed?.id ?? 0, owner: 'w', attempt: 1 },
+      { id: claimed?.id ?? 0, holder: 'w', attempt: 1 },
       { runAt: clock.now() + 1_000, counted: true, errorClass: 'network', error: 'x' },
     );
     expect(receive({ ...original, text: '2+3?', edited: true }).runId).toBe(runId);
@@ -227,7 +227,7 @@ describe('repetitions and edits', () => {
     expect(texts(runId)).toEqual(['@Pinch what is 2+2']);
     const claimed = claim();
     expect(receive({ ...original, text: '@Pinch what is 2+3', edited: true }).runId).toBe(runId);
-    store.runs.finish({ id: claimed?.id ?? 0, owner: 'w', attempt: 1 }, 'done', clock.now());
+    store.runs.finish({ id: claimed?.id ?? 0, holder: 'w', attempt: 1 }, 'done', clock.now());
     void clock.advance(1_000);
     expect(receive({ ...original, text: '@Pinch what is 2+4', edited: true }).runId).toBeUndefined();
     expect(store.runs.list('ready', 9)).toEqual([]);
@@ -244,7 +244,7 @@ describe('an answer to what a task sent', () => {
     session = `task${task.id}-5`;
     const place = { groupId: task.groupId, chatId, session, runAt: 0, now: 0 };
     const runId = store.runs.enqueue({ ...place, key: session, kind: 'task', taskId: task.id }) ?? 0;
-    store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
+    store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
     const said = { chatId, direction: 'out' as const, platformId: '99', senderName: 'Pinch', text: 'Did you?' };
     store.messages.add({ ...said, senderId: null, sentAt: 1, now: 1, runId });
     store.events.add(runId, 1, 'asked', { key: 'q', question: 'Which?', choices: '' });
@@ -254,14 +254,14 @@ describe('an answer to what a task sent', () => {
   test('a quote goes on in the conversation that sent it, however late', () => {
     expect(sessionOf(message('yes'))).toBe(session);
     receive(message('something else'));
-    store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
+    store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
     const quote = { platformId: '99', sender: 'Pinch', text: 'Did you?' };
     expect(sessionOf(message('no', { replyTo: quote }))).toBe(session);
   });
 
   test('the first word after a question is its answer; later ones are the chat’s own', () => {
     expect(sessionOf(message('yes'))).toBe(session);
-    store.runs.finish({ id: claim()?.id ?? 0, owner: 'w', attempt: 1 }, 'done', 1);
+    store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
     expect(sessionOf(message('and now to something else'))).not.toBe(session);
   });
 });

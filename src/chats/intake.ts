@@ -7,6 +7,7 @@ import type { Logger } from '../core/log.js';
 import type { Signals } from '../core/signals.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
+import { WEB_CHAT } from '../groups/web-chat.js';
 import type { Store } from '../runs/store.js';
 import { helpText } from './commands.js';
 import type { Pairing } from './pairing.js';
@@ -19,16 +20,13 @@ export interface IntakeDeps {
   log: Logger;
   pairing: Pairing;
   assistantName: string;
-  /** All but /help, which tells of them. */
+  /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
 }
 
 /** The row the message became, if it is new and kept, and the run that takes it. */
 export type Received = { messageId?: number; runId?: number | undefined };
-
-/** Which channels' senders are the owner by themselves (the local web page behind its token). */
-const OWNER_CHANNELS = new Set(['web']);
 
 export function createIntake(given: IntakeDeps) {
   const deps = { ...given, commands: withHelp(given) };
@@ -56,9 +54,9 @@ export function createIntake(given: IntakeDeps) {
     receive,
     /** A message typed on the local page; `platformId` makes a repeated POST harmless. */
     receiveFromPage: (text: string, platformId: string = randomUUID()): Received =>
-      receive('web', {
-        chat: { address: 'owner', kind: 'direct', title: 'Web chat' },
-        sender: { address: 'owner', name: 'Owner' },
+      receive(WEB_CHAT.channel, {
+        chat: WEB_CHAT,
+        sender: { address: WEB_CHAT.address, name: 'Owner' },
         platformId,
         text,
         sentAt: deps.clock.now(),
@@ -100,7 +98,7 @@ function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage
   let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
   const row = store.groups.seenSender({ channel, address, name, username, chatId: chat.id });
   const isNamed = deps.owner?.channel === channel && [address, alias].includes(deps.owner.address);
-  const isOwner = !inbound.sender.isNameOnly && (row.isOwner || OWNER_CHANNELS.has(channel) || isNamed);
+  const isOwner = !inbound.sender.isNameOnly && (row.isOwner || channel === WEB_CHAT.channel || isNamed);
   if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
     const main = store.groups.ensure('main', true, now);
     store.groups.assignChat(chat.id, main.id);

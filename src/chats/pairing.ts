@@ -1,6 +1,7 @@
 // The one-time code by which a person becomes the owner on a channel: `/pair <code>` in a direct chat.
 import { randomInt } from 'node:crypto';
 import { sameSecret } from '../core/secrets.js';
+import { WEB_CHAT } from '../groups/web-chat.js';
 import type { Store } from '../tasks/store.js';
 
 export type Pairing = ReturnType<typeof createPairing>;
@@ -38,7 +39,7 @@ export function createPairing(store: Store, owner?: { channel: string }) {
     /** Those of these channels that have no owner yet, with their codes. The page's chat is the owner's anyhow. */
     open: (channels: string[]): { channel: string; code: string }[] =>
       channels
-        .filter((name) => name !== 'web' && owner?.channel !== name && !store.groups.hasOwner(name))
+        .filter((name) => name !== WEB_CHAT.channel && owner?.channel !== name && !store.groups.hasOwner(name))
         .map((channel) => ({ channel, code: code(channel) })),
     /**
      * `paired` when `code` is right; it then stops being valid. `limited`: too many wrong ones came in the last hour, this one was not looked at.

@@ -56,7 +56,7 @@ export function folderProblem(folder: string): string | undefined {
 function resolveListed({ groups }: Store, chat: Chat, wanted: string[]) {
   const people = groups.peopleIn(chat.id);
   const same = (one: string | null, other: string) => one?.toLowerCase() === other.toLowerCase();
-  // Nobody is called like an id: a stranger may have taken that of somebody who never wrote here for a name.
+  // A word that looks like an id means nobody's name: a stranger could call themselves by the id of somebody who has not written here yet.
   const isId = (word: string) => /[\d@]/.test(word);
   const found = wanted.map((word) => {
     const byId = people.filter(({ address }) => same(address, word));

@@ -158,7 +158,7 @@ test('a passing refusal is given up after twelve tries', async () => {
 test('a file goes out with its caption, stays until it is sent, and joins the history by its name', async () => {
   const key = '1:toolu_1';
   await files.keep(key, [Buffer.from('%PDF-')]);
-  const file = { fileName: 'a.pdf', mimeType: 'application/pdf', path: 'out/a.pdf' };
+  const file = { fileName: 'a.pdf', mimeType: 'application/pdf', path: 'out/a.pdf', bytes: 5 };
   const parts: OutboundPart[] = [];
   const take = async (part: OutboundPart) => {
     parts.push({ ...part, text: readFileSync(part.file?.path ?? '', 'utf8') });

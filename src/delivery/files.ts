@@ -1,5 +1,5 @@
-// Files on their way out: kept in data/outbox from the agent's call until they are sent or given up.
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+// Files on their way out: kept in data/outbox from the agent's call until they are sent or dead.
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const TYPES: Record<string, string> = { pdf: 'application/pdf', txt: 'text/plain', csv: 'text/csv' };
@@ -34,17 +34,7 @@ export function createOutboxFiles(dataDir: string) {
     async drop(key: string): Promise<void> {
       for (const path of [partOf(key), pathOf(key)]) await rm(path, { force: true });
     },
-    /** Bytes that lie here under these keys. */
-    async bytesOf(keys: string[]): Promise<number> {
-      const sizes = keys.map((key) =>
-        stat(pathOf(key)).then(
-          ({ size }) => size,
-          () => 0,
-        ),
-      );
-      return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-    },
-    /** Removes everything but what these keys name: what a crash left, and what was given up. Only while nothing is being kept. */
+    /** Removes everything but what these keys name: what a crash left, and files of dead messages. Only while nothing is being kept. */
     async sweep(keys: string[]): Promise<void> {
       const kept = new Set(keys.map(pathOf));
       const names = await readdir(folder).catch(() => []);

@@ -12,8 +12,8 @@ const outboxRow = z.object({
   /** The text split for the channel, fixed at the first try so that a retry sends the same parts. */
   parts: json(z.array(z.string())).nullable().catch(null),
   partsSent: z.number(),
-  /** A file that goes with the text; `path` is the group's own name for it. */
-  file: json(z.object({ fileName: z.string(), mimeType: z.string(), path: z.string() }))
+  /** A file that goes with the text; `path` is the group's own name for it. Rows of older versions of Pinch do not say how many bytes. */
+  file: json(z.object({ fileName: z.string(), mimeType: z.string(), path: z.string(), bytes: z.number().default(0) }))
     .nullable()
     .catch(null),
   state: z.enum(['queued', 'sent', 'dead']),
@@ -39,6 +39,9 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
   const parts = value<[runId: number, since: number, partChars: number], number | null>(
     'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
   );
+  const waitingBytes = value<[groupId: number], number | null>(
+    `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
+  );
   const add = named.run<[message: NewOutboxRow]>(
     `INSERT INTO outbox (key, chat_id, run_id, text, file, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @now, @now) ON CONFLICT (key) DO NOTHING`,
@@ -48,17 +51,16 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
     add: (message: NewOutboxRow): boolean => add({ file: undefined, ...message }),
     has: (key: string): boolean => state(key) !== undefined,
     waits: (key: string): boolean => state(key) === 'queued',
-    /** Keys of the rows whose files wait to be sent, of one group or (null) of all. */
-    waitingFiles: values<[groupId: number | null], string>(
-      `SELECT o.key FROM outbox o JOIN chats c ON c.id = o.chat_id
-       WHERE o.state = 'queued' AND o.file IS NOT NULL AND (?1 IS NULL OR c.group_id = ?1)`,
-    ),
+    /** Keys of the rows whose files wait to be sent. */
+    waitingFiles: values<[], string>(`SELECT key FROM outbox WHERE state = 'queued' AND file IS NOT NULL`),
+    /** Bytes of the files of a group that wait to be sent. */
+    waitingBytes: (groupId: number): number => waitingBytes(groupId) ?? 0,
     /** The next message of every chat: the only ones that may be sent now. */
     heads: rows(outboxRow).all<[]>(
       `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
-    /** How much a run has sent since `since`: parts of about a screen each (`partChars` characters), the least a row counts is one. */
+    /** How many parts of `partChars` characters a run has queued since `since`; each row counts as one at least. */
     partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
     /** These three: nothing more goes out of what a run, all runs, or runs in this chat said. */
     endOfRun: count<[runId: number, error: string]>(
@@ -76,7 +78,7 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
     sent: run<[id: number, now: number]>(
       `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
     ),
-    /** `counted`: whether this try counts towards giving up. */
+    /** `counted`: whether this try counts towards the last. */
     retry: run<[id: number, nextAt: number, counted: boolean, error: string]>(
       'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
     ),

@@ -36,7 +36,7 @@ export function createGroups(statements: Statements) {
     unpark: run<[id: number]>(
       'UPDATE groups SET parked_class = NULL, parked_until = NULL, park_count = 0 WHERE id = ?1 AND parked_class IS NOT NULL',
     ),
-    /** Lets every parked group try again at once (after a restart or a settings change). */
+    /** Lets every parked group try again at once (after a restart, which may have brought other settings). */
     retryParked: run<[now: number]>('UPDATE groups SET parked_until = ?1 WHERE parked_class IS NOT NULL'),
   };
 }
@@ -49,6 +49,7 @@ function createChats({ run, rows, named }: Statements) {
   const byAddress = rows(chatRow).get<[channel: string, address: string]>(
     `SELECT * FROM chats WHERE channel = ?1 AND address = ?2`,
   );
+  const byId = rows(chatRow).get<[id: number]>(`SELECT * FROM chats WHERE id = ?1`);
   const move = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
   );
@@ -63,8 +64,14 @@ function createChats({ run, rows, named }: Statements) {
   return {
     /** Records that the chat exists; its text is not stored here. */
     seenChat: (chat: SeenChat): Chat => returned(seen(chat)),
-    chat: rows(chatRow).get<[id: number]>(`SELECT * FROM chats WHERE id = ?1`),
+    chat: byId,
     chatByAddress: byAddress,
+    /** By row id or `<channel>:<address>`. */
+    findChat(name: string): Chat | undefined {
+      if (/^\d+$/.test(name)) return byId(Number(name));
+      const at = name.indexOf(':');
+      return at < 0 ? undefined : byAddress(name.slice(0, at), name.slice(at + 1));
+    },
     chats: rows(chatRow).all<[]>(`SELECT * FROM chats ORDER BY id`),
     /** Most recently used first. */
     chatsOf: rows(chatRow).all<[groupId: number]>(`SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`),

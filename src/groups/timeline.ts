@@ -23,7 +23,7 @@ export type TimelineEvent =
   | ['file_queued', { key: string; path: string; bytes: number }]
   /** The agent asked the run's chat a question; the next message there may be the answer. */
   | ['asked', { key: string; question: string; choices: string }]
-  /** The attempt failed; `next` says what follows: `retry`, `park` (its group waits) or `bury` (the run is dead). */
+  /** The attempt failed; `next` says what follows: `retry`, `park` (its group waits) or `dead`. */
   | ['attempt_failed', { errorClass: ErrorClass; message: string; next: string }]
   /** Pinch ended during the attempt. Seen at the next start, `state` says what became of the run. */
   | ['lease_released', { why: string; state?: string }]
@@ -31,7 +31,7 @@ export type TimelineEvent =
   | ['finished', { outcome: 'done' | 'cancelled' }]
   /** An outgoing message of the run reached the platform, in so many parts. */
   | ['message_sent', { key: string; parts: number }]
-  /** An outgoing message of the run was given up. */
+  /** An outgoing message of the run is dead. */
   | ['message_dead', { key: string; error: string }]
   /** The owner had the dead or cancelled run start over. */
   | ['retried', { was: string }];

@@ -39,7 +39,7 @@ afterEach(() => {
 
 const enqueue = (session: string, runAt = clock.now()) =>
   store.runs.enqueue({ ...ids, key: `k:${session}:${runAt}`, kind: 'message', session, runAt, now: clock.now() });
-const claim = () => store.runs.claim({ owner: 'me', now: clock.now(), excludeGroups: [] });
+const claim = () => store.runs.claim({ holder: 'me', now: clock.now(), excludeGroups: [] });
 const logged = (msg: string) => lines.filter((line) => line.msg === msg);
 const unclaimed = () => logged('due runs are not claimed');
 
@@ -73,7 +73,7 @@ test('a stall is not forgotten when its run is over before anybody looked', asyn
   await sleep(250);
   block(1_300);
   await sleep(150);
-  store.runs.finish({ id: run?.id ?? 0, owner: 'me', attempt: 1 }, 'done', clock.now());
+  store.runs.finish({ id: run?.id ?? 0, holder: 'me', attempt: 1 }, 'done', clock.now());
   signals.emit('run:ended', run?.id ?? 0);
   await pass(0.5);
   expect(logged('event loop stalled')).toEqual([expect.objectContaining({ working: [] })]);

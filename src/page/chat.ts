@@ -5,6 +5,7 @@ import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming
 import { z } from 'zod';
 import { readBody, refuse } from '../core/http.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
+import { WEB_CHAT } from '../groups/web-chat.js';
 import { bearerOf } from './auth.js';
 import type { PageDeps } from './deps.js';
 import type { Sessions } from './sessions.js';
@@ -51,7 +52,8 @@ export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
 }
 
 /** Undefined until the first message was sent. */
-const pageChat = ({ store }: PageDeps): Chat | undefined => store.groups.chatByAddress('web', 'owner');
+const pageChat = ({ store }: PageDeps): Chat | undefined =>
+  store.groups.chatByAddress(WEB_CHAT.channel, WEB_CHAT.address);
 
 function history(deps: PageDeps, after?: number): StoredMessage[] {
   const chat = pageChat(deps);

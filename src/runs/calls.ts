@@ -1,7 +1,7 @@
-// What every call of a container is checked by: its body, the run it speaks for, the chat it names.
+// What every call of a container is checked by: its body, the run it speaks for.
 import { z } from 'zod';
 import { PinchError } from '../core/errors.js';
-import type { Chat, Run } from '../core/types.js';
+import type { Run } from '../core/types.js';
 import type { Link } from '../gateway/server.js';
 import type { Store } from './store.js';
 
@@ -24,13 +24,6 @@ export function workingRun(store: Store, link: Caller, runId: number): Run {
   const run = ownRun(store, link, runId);
   if (run.cancelRequested === 1) throw new PinchError('forbidden', 'this run was stopped');
   return run;
-}
-
-/** A chat by row id or `<channel>:<address>`. */
-export function findChat(store: Store, name: string): Chat | undefined {
-  if (/^\d+$/.test(name)) return store.groups.chat(Number(name));
-  const at = name.indexOf(':');
-  return at < 0 ? undefined : store.groups.chatByAddress(name.slice(0, at), name.slice(at + 1));
 }
 
 /** The same text for "not yours" and "not there": a group learns nothing about the others. */

@@ -14,7 +14,7 @@ import { type Call, type Link, post, type Route, reply } from '../gateway/server
 import type { TimelineEvent } from '../groups/timeline.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
-import { badRequest, findChat, ownRun, parse, unknownThing, workingRun } from './calls.js';
+import { badRequest, ownRun, parse, unknownThing, workingRun } from './calls.js';
 import type { Store } from './store.js';
 
 export interface HostCallDeps {
@@ -169,7 +169,7 @@ function send(deps: HostCallDeps, link: Link, request: wire.SendRequest) {
   const { store } = deps;
   const run = workingRun(store, link, request.runId);
   const name = request.chat ?? `${run.chatId}`;
-  const chat = findChat(store, name);
+  const chat = store.groups.findChat(name);
   if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
   const message = { chatId: chat.id, text: request.text };
   queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
@@ -208,15 +208,14 @@ async function queueFile(deps: HostCallDeps, uploads: Uploads, { groupId }: Link
   uploads.set(key, { groupId, bytes });
   try {
     const coming = [...uploads.values()].filter((file) => file.groupId === groupId);
-    const waiting = await outboxFiles.bytesOf(store.outbox.waitingFiles(groupId));
-    if (coming.reduce((sum, file) => sum + file.bytes, waiting) > MAX_WAITING_FILE_BYTES)
+    if (coming.reduce((sum, file) => sum + file.bytes, store.outbox.waitingBytes(groupId)) > MAX_WAITING_FILE_BYTES)
       throw new PinchError('no_room', 'too many files of this group wait to be sent; try again later');
     // Bytes first: a row whose file is missing could never be sent.
     const start = await outboxFiles.keep(key, request).catch((error: unknown) => {
       throw request.errored ? new PinchError('bad_request', 'the file broke off') : error;
     });
     const fileName = path.split('/').at(-1) || 'file';
-    const file = { fileName, mimeType: mimeTypeOf(fileName, start), path };
+    const file = { fileName, mimeType: mimeTypeOf(fileName, start), path, bytes };
     queue(deps, call, { chatId, text, file }, ['file_queued', { path, bytes, key: call.key }]);
     return { queued: true };
   } finally {

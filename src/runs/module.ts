@@ -25,7 +25,7 @@ export interface RunsDeps extends LoopDeps {
 export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, ...loop }: RunsDeps) {
   const { store } = loop;
   const orders = createWorkOrders({ store, config, channel: channels.get, readers });
-  const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseOwner: randomUUID() });
+  const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseHolder: randomUUID() });
   const routes = createHostCalls({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
   /** The timelines of the runs in this container say that it ran into a bound. */
   function noteRefusal(link: Link, why: string): void {

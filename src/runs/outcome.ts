@@ -2,9 +2,9 @@
 
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
-import { runNotices } from '../delivery/notices.js';
 import type { AnswerReport, ErrorClass } from '../wire.js';
 import { queueAnswer } from './answers.js';
+import { runNotices } from './notices.js';
 import { decideFailure } from './retry.js';
 import type { LeaseRef } from './rows.js';
 import type { Store } from './store.js';
@@ -28,7 +28,7 @@ export type AttemptEnd = Done | Failed | { outcome: 'cancelled' } | { outcome: '
 
 export interface OutcomeDeps extends LoopDeps {
   store: Store;
-  leaseOwner: string;
+  leaseHolder: string;
 }
 
 interface Attempt {
@@ -42,13 +42,13 @@ const STOPPED = 'Pinch was stopped';
 
 /** One transaction. A worker that lost its lease changes nothing. */
 export function recordOutcome(deps: OutcomeDeps, run: Run, end: AttemptEnd): void {
-  const { store, leaseOwner: owner } = deps;
+  const { store, leaseHolder: holder } = deps;
   store.transaction(() => {
     const current = store.runs.get(run.id);
     const group = store.groups.get(run.groupId);
-    if (!group || current?.leaseOwner !== owner || current.attempt !== run.attempt) return;
+    if (!group || current?.leaseOwner !== holder || current.attempt !== run.attempt) return;
     const now = deps.clock.now();
-    const lease = { id: run.id, owner, attempt: run.attempt };
+    const lease = { id: run.id, holder, attempt: run.attempt };
     const attempt = { run, group, lease, now };
     if (end.outcome === 'cancelled' || current.cancelRequested === 1) recordFinish(deps, attempt, 'cancelled');
     else if (end.outcome === 'failed') recordFailure(deps, attempt, end);
@@ -95,10 +95,10 @@ function splitOff(store: Store, run: Run, messageIds: number[], now: number): vo
 }
 
 /**
- * What follows when a run is given up: messages that its runner never read go on in a run of their own, and the owner and the chat are told.
+ * What follows when a run is dead: messages that its runner never read go on in a run of their own, and the owner and the chat are told.
  * For a run of a task the scheduler tells them, because it knows what that means for the series. In the caller's transaction.
  */
-export function recordBurial(
+export function recordDead(
   { store, notifyOwner, clock }: Pick<OutcomeDeps, 'store' | 'notifyOwner' | 'clock'>,
   run: Run,
   why: string,
@@ -111,7 +111,13 @@ export function recordBurial(
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
   const ownerChat = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
-  const apology = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: runNotices.gaveUp, now };
+  const apology = {
+    key: `dead:${run.id}:${now}`,
+    chatId: run.chatId,
+    runId: run.id,
+    text: runNotices.deadForChat,
+    now,
+  };
   if (ownerChat !== run.chatId) store.outbox.add(apology);
 }
 
@@ -132,9 +138,9 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error },
     'run attempt failed',
   );
-  if (next.kind === 'bury') {
-    store.runs.bury(lease, { now, errorClass, error });
-    return recordBurial(deps, run, runNotices.dead(run, group, errorClass, error), failure.handledMessageIds);
+  if (next.kind === 'dead') {
+    store.runs.dead(lease, { now, errorClass, error });
+    return recordDead(deps, run, runNotices.dead(run, group, errorClass, error), failure.handledMessageIds);
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;

@@ -84,9 +84,9 @@ beforeEach(() => {
   queue = start('me');
 });
 
-const start = (leaseOwner: string): Queue => {
+const start = (leaseHolder: string): Queue => {
   const made = createQueue({
-    ...{ store, clock, signals, leaseOwner, log: pino({ enabled: false }), channels: { get: () => undefined } },
+    ...{ store, clock, signals, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     pool: {
       canHost: () => true,
       acquire: () => {
@@ -267,7 +267,7 @@ async function dieAndRestart(times: number): Promise<void> {
   }
 }
 
-test('a run during which the host died a dozen times is given up, and what no runner was given goes on', async () => {
+test('a run during which the host died a dozen times is dead, and what no runner was given goes on', async () => {
   // None of the hosts that died watches its run any more.
   wallClockMs = 10 ** 9;
   const poison = await say('poison');
@@ -288,7 +288,7 @@ test('a run during which the host died a dozen times is given up, and what no ru
   expect(store.messages.ofRun(poison.runId).map(({ id }) => id)).toEqual([poison.messageId]);
 });
 
-test('a message that was steered in counts as given: it is given up with its run', async () => {
+test('a message that was steered in counts as handed over: it stays with its dead run', async () => {
   // None of the hosts that died watches its run any more.
   wallClockMs = 10 ** 9;
   const poison = await say('poison');
@@ -298,7 +298,7 @@ test('a message that was steered in counts as given: it is given up with its run
   expect(store.messages.ofRun(poison.runId).map(({ id }) => id)).toEqual([poison.messageId, steered.messageId]);
 });
 
-test('a run given up after failures tells the chat as well when the owner is told elsewhere', async () => {
+test('a run that is dead after failures tells the chat as well when the owner is told elsewhere', async () => {
   ownerChat = 0;
   const { runId, messageId } = await say('hello');
   const failure = { outcome: 'failed' as const, errorClass: 'invalid_request' as const, message: 'no' };
@@ -310,7 +310,7 @@ test('a run given up after failures tells the chat as well when the owner is tol
   expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining('gave up') }]);
 });
 
-test('a run given up before any runner had it keeps its messages, for whoever tries it again', async () => {
+test('a run that is dead before any runner had it keeps its messages, for whoever tries it again', async () => {
   container = Promise.reject(new Error('no such image'));
   container.catch(() => undefined);
   const { runId, messageId } = await say('hello');
@@ -320,7 +320,7 @@ test('a run given up before any runner had it keeps its messages, for whoever tr
   expect(store.runs.list('ready', 5)).toEqual([]);
 });
 
-test('a message that was steered in but that the runner never read goes on when its run is given up', async () => {
+test('a message that was steered in but that the runner never read goes on when its run is dead', async () => {
   const { runId, messageId } = await say('poison');
   const failure = { outcome: 'failed' as const, errorClass: 'invalid_request' as const, message: 'no' };
   queue.onFinish(runId, { ...failure, handledMessageIds: [messageId] });

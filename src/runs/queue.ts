@@ -4,11 +4,11 @@ import { ChannelError } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
-import { runNotices } from '../delivery/notices.js';
 import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import type { ErrorClass, FinishReport } from '../wire.js';
-import { type AttemptEnd, type OutcomeDeps, recordBurial, recordOutcome } from './outcome.js';
+import { runNotices } from './notices.js';
+import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
 import type { WorkOrders } from './work-order.js';
 
@@ -105,12 +105,12 @@ function endEverything({ store }: QueueState): void {
 }
 
 function releaseForeignLeases(queue: QueueState): void {
-  const { store, clock, leaseOwner } = queue;
+  const { store, clock, leaseHolder } = queue;
   const now = clock.now();
   store.transaction(() => {
-    for (const run of store.runs.releaseForeignLeases(leaseOwner, now)) {
+    for (const run of store.runs.releaseForeignLeases(leaseHolder, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
-      if (run.state === 'dead') recordBurial(queue, run, runNotices.cutOff(run));
+      if (run.state === 'dead') recordDead(queue, run, runNotices.cutOff(run));
     }
   });
 }
@@ -118,13 +118,13 @@ function releaseForeignLeases(queue: QueueState): void {
 const mayStartRuns = ({ stopSwitch, supervisor }: QueueState) => !stopSwitch.stopped() && !supervisor.engineDown();
 
 function* claimDue(queue: QueueState): Generator<Run> {
-  const { store, clock, pool, leaseOwner } = queue;
+  const { store, clock, pool, leaseHolder } = queue;
   const now = clock.now();
   while (mayStartRuns(queue)) {
     const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
     // One transaction, so one fsync: every reply waits for it.
     const run = store.transaction(() => {
-      const claimed = store.runs.claim({ owner: leaseOwner, now, excludeGroups });
+      const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
     });

@@ -8,11 +8,11 @@ describe('after a failed attempt', () => {
     let waited = 0;
     for (let attempt = 1; attempt < 20; attempt++) {
       const decision = decideFailure({ ...failure, attempt, jitter: 0 });
-      if (decision.kind !== 'retry') throw new Error('gave up');
+      if (decision.kind !== 'retry') throw new Error('dead');
       waited += decision.delayMs;
     }
     expect(waited).toBeGreaterThan(3 * 3_600_000);
-    expect(decideFailure({ ...failure, attempt: 20 })).toEqual({ kind: 'bury' });
+    expect(decideFailure({ ...failure, attempt: 20 })).toEqual({ kind: 'dead' });
   });
   test('retry-after is kept, a lost engine costs no attempt, a wrong key parks', () => {
     expect(decideFailure({ ...failure, errorClass: 'rate_limit', retryAfterMs: 90_000 })).toEqual({

@@ -1,4 +1,4 @@
-// What a failed attempt leads to, by error class: wait and try again, park the group, or give up. Pure.
+// What a failed attempt leads to, by error class: wait and try again, park the group, or be dead. Pure.
 import { backoffMs } from '../core/clock.js';
 import type { ErrorClass } from '../wire.js';
 
@@ -6,7 +6,7 @@ type FailureDecision =
   | { kind: 'retry'; delayMs: number; counted: boolean }
   /** All runs of the group wait; a person has to act (or the day has to end). The attempt is refunded. */
   | { kind: 'park'; delayMs: number }
-  | { kind: 'bury' };
+  | { kind: 'dead' };
 
 /**
  * Attempts before a run is dead. `network`, `overloaded` and `rate_limit` last longer than a 30-minute outage:
@@ -47,7 +47,7 @@ export function decideFailure(failure: Failure): FailureDecision {
     return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]) };
   }
   const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);
-  if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'bury' };
+  if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'dead' };
   const delayMs = Math.max(backoffMs(attempt, jitter, DELAY_MS), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
   return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
 }

@@ -1,5 +1,5 @@
 // The run queue: enqueue, claim under a lease, finish, fail, cancel. State changes only; what to do next is the caller's.
-// A claim counts the attempt; everything after it is guarded by lease owner and attempt, so a worker that lost its
+// A claim counts the attempt; everything after it is guarded by lease holder and attempt, so a worker that lost its
 // lease changes nothing.
 import { z } from 'zod';
 import { json, type Statements } from '../core/statements.js';
@@ -8,9 +8,9 @@ import type { ErrorClass } from '../wire.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
- * A run may be what kills the host: it is given up when the host died twelve times in a row while a runner had it. How long it waits, ms, after
+ * A run may be what kills the host: it is dead when the host died twelve times in a row while a runner had it. How long it waits, ms, after
  * the first time, the second and so on: meanwhile others work, and a host that dies all the same acquits it. So a run that is not at fault
- * waits about as long as the host lives, and is never given up.
+ * waits about as long as the host lives, and is never dead for that.
  */
 const CUT_OFF_PAUSES_MS = [0, 0, 5, 10, 20, 40, 60, 60, 60, 60, 60].map((seconds) => seconds * 1_000);
 const MAX_CUT_OFFS = CUT_OFF_PAUSES_MS.length + 1;
@@ -21,7 +21,7 @@ const APART_MS = 10_000;
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
   id: number;
-  owner: string;
+  holder: string;
   attempt: number;
 }
 
@@ -90,8 +90,8 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
  * waiting time is over: the try that finds out whether it is well again.
  */
 function createClaim({ named }: Statements) {
-  return named.rows(runRow).get<[args: { owner: string; now: number; excludeGroups: number[] }]>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @owner, started_at = @now
+  return named.rows(runRow).get<[args: { holder: string; now: number; excludeGroups: number[] }]>(
+    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @holder, started_at = @now
      WHERE id = (
        SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
@@ -105,7 +105,7 @@ function createClaim({ named }: Statements) {
 }
 
 function createLeases({ run, rows, named }: Statements) {
-  const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @owner AND attempt = @attempt`;
+  const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @holder AND attempt = @attempt`;
   const end = named.run<[LeaseRef & Pick<Run, 'state' | 'errorClass' | 'error'> & { now: number }]>(
     `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL,
        error_class = @errorClass, error = @error ${mine}`,
@@ -139,7 +139,7 @@ function createLeases({ run, rows, named }: Statements) {
     giveBack: (lease: LeaseRef, how: Failed & { runAt: number; counted: boolean }): boolean =>
       giveBack({ ...lease, ...how }),
     /** Out of attempts. */
-    bury: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
+    dead: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
     /** A runner has the run now, in this attempt, with these messages. */
     handOver(id: number, messageIds: number[]): void {
       handOver(id);
@@ -148,12 +148,12 @@ function createLeases({ run, rows, named }: Statements) {
     /** The run made progress: deaths of the host are counted anew from now on. */
     progressed: run<[id: number]>('UPDATE runs SET cut_offs = 0 WHERE id = ?1'),
     /**
-     * Takes back the leases of processes that are gone (only one process may use a home, so every other owner is). An attempt in which no
+     * Takes back the leases of processes that are gone (only one process may use a home, so every other holder is). An attempt in which no
      * runner had the run does not count; one during which the host died too often in a row is dead. Call it in a transaction.
      */
-    releaseForeignLeases(owner: string, now: number): Run[] {
+    releaseForeignLeases(holder: string, now: number): Run[] {
       acquitWaiting(now);
-      const released = release(owner, now);
+      const released = release(holder, now);
       const suspects = released.filter(({ state, cutOffs }) => state === 'ready' && cutOffs > CUT_OFFS_AT_ONCE);
       for (const [index, { id }] of suspects.entries()) postpone(id, index * APART_MS);
       return released;

@@ -1,4 +1,7 @@
 // What a container may send through the gateway's calls: keyed, limited, and nothing once its run was stopped.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
@@ -22,7 +25,13 @@ beforeEach(() => {
   const signals = createSignals();
   reports = [];
   const routes = createHostCalls({
-    ...{ store, signals, clock, mediaFile: () => '', outboxFiles: createOutboxFiles('/nowhere') },
+    ...{
+      store,
+      signals,
+      clock,
+      mediaFile: () => '',
+      outboxFiles: createOutboxFiles(mkdtempSync(join(tmpdir(), 'pinch-sends-'))),
+    },
     onFinish: (_, report) => reports.push(report) > 0,
   });
   const calls = createContainerCalls(routes, clock);
@@ -32,7 +41,7 @@ beforeEach(() => {
   store.groups.assignChat(chatId, group.id);
   const run = { key: 'r', kind: 'message' as const, groupId: group.id, chatId, session: 's', runAt: 0, now: 0 };
   runId = store.runs.enqueue(run) ?? 0;
-  store.runs.claim({ owner: 'w', now: 1, excludeGroups: [] });
+  store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
 });
 
 const send = (key: string, text = 'x') => call('/send', { runId, key, text });
@@ -78,6 +87,16 @@ test('a long text counts by the parts it is sent in', async () => {
   await send('k0', 'x'.repeat(100_000));
   await expect(send('k1', 'x'.repeat(10_000))).rejects.toThrow(/minute/);
   await send('k2', 'short');
+});
+
+test('files that wait to be sent may have 200 MB in one group', async () => {
+  const waiting = { fileName: 'a', mimeType: 'text/plain', path: 'a', bytes: 200 * 1024 * 1024 - 100 };
+  store.outbox.add({ key: 'r:a', chatId, runId, text: '', file: waiting, now: 1 });
+  const file = (key: string, body: object) =>
+    call(`/file?spec=${encodeURIComponent(JSON.stringify({ runId, key, path: 'out/b.txt', caption: '' }))}`, body);
+  await expect(file('k1', { text: 'x'.repeat(100) })).rejects.toThrow('too many files of this group');
+  await file('k2', { text: 'x'.repeat(10) });
+  expect(store.outbox.list(1)).toMatchObject([{ file: { fileName: 'b.txt', bytes: 21 } }]);
 });
 
 test('once its run was stopped, a container sends, asks and answers nothing, but may say how it ended', async () => {

@@ -4,7 +4,6 @@ import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import { PinchError } from '../core/errors.js';
 import { parse, readBody, refuse } from '../core/http.js';
-import { findChat } from '../runs/calls.js';
 import { taskChange, taskInput } from '../wire.js';
 import { type Hooks, MAX_HOOK_BYTES } from './hooks.js';
 import type { Task } from './rows.js';
@@ -35,7 +34,7 @@ function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
     }
   };
   const chatOf = (name: string) => {
-    const chat = findChat(store, name);
+    const chat = store.groups.findChat(name);
     if (!chat) throw refuse(404, 'not_found', `there is no chat "${name}"`, 'GET /api/chats lists them');
     return chat;
   };

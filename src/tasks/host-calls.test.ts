@@ -36,7 +36,7 @@ function groupAtWork(folder: string, isMain: boolean) {
     now: 0,
   };
   const runId = store.runs.enqueue(run) ?? 0;
-  store.runs.claim({ owner: 'w', now: 1, excludeGroups: [] });
+  store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
   return { link: { groupId: group.id, onWork: () => undefined }, runId, chatId: chat.id };
 }
 
@@ -79,7 +79,7 @@ describe('rights', () => {
       now: 0,
     };
     const runId = store.runs.enqueue({ ...run, key, taskId: 1 }) ?? 0;
-    store.runs.claim({ owner: 'w', now: 1, excludeGroups: [] });
+    store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
     await expect(change({ ...main, runId }, 1, 'run')).rejects.toThrow('cannot start itself');
   });
 });

@@ -3,7 +3,7 @@
 import { PinchError } from '../core/errors.js';
 import type { Chat } from '../core/types.js';
 import { type Link, post, type Route } from '../gateway/server.js';
-import { findChat, parse, unknownThing, workingRun } from '../runs/calls.js';
+import { parse, unknownThing, workingRun } from '../runs/calls.js';
 import * as wire from '../wire.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
@@ -14,7 +14,7 @@ export function createTaskCalls({ store, tasks }: { store: Store; tasks: Tasks }
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
   function chatOf(link: Link, name: string): Chat {
-    const chat = findChat(store, name);
+    const chat = store.groups.findChat(name);
     if (!chat || chat.groupId === null || (chat.groupId !== link.groupId && !isMain(link)))
       throw unknownThing(`chat ${name}`);
     return chat;

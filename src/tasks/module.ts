@@ -4,9 +4,9 @@ import type { LoopDeps } from '../core/deps.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskApi } from './api.js';
 import { taskCommands } from './commands.js';
-import { startTaskFiles } from './files.js';
 import { createHooks } from './hooks.js';
 import { createTaskCalls } from './host-calls.js';
+import { startInboxWatch } from './inbox-watch.js';
 import { startScheduler } from './scheduler.js';
 import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
@@ -26,11 +26,11 @@ export function createTaskModule({ config, stopSwitch, ...loop }: TaskModuleDeps
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),
     start(): { stop(): void } {
       const scheduler = startScheduler({ ...loop, stopSwitch, timeZone: config.timeZone });
-      const files = startTaskFiles({ ...loop, config, tasks });
+      const inboxes = startInboxWatch({ ...loop, config, tasks });
       return {
         stop() {
           scheduler.stop();
-          files.stop();
+          inboxes.stop();
         },
       };
     },

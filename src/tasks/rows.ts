@@ -34,7 +34,7 @@ export type TaskOptions = z.infer<typeof options>;
 
 const taskRow = z.object({
   id: z.number(),
-  /** Names what made it; the heartbeat of a group is `heartbeat:<group>`. */
+  /** Names what made it; a heartbeat's is `heartbeat:<group id>:<number of tasks before it>`. */
   key: z.string(),
   groupId: z.number(),
   /** Where results go. */

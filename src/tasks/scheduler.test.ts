@@ -67,10 +67,10 @@ const open = () => store.runs.list('ready', 1_000);
 
 /** Works on the oldest run and ends it. */
 function work(end: 'done' | 'dead' | 'cancelled' = 'done'): void {
-  const run = store.runs.claim({ owner: 'me', now: clock.now(), excludeGroups: [] });
+  const run = store.runs.claim({ holder: 'me', now: clock.now(), excludeGroups: [] });
   if (!run) throw new Error('there is no run');
-  const lease = { id: run.id, owner: 'me', attempt: run.attempt };
-  if (end === 'dead') store.runs.bury(lease, { now: clock.now(), errorClass: 'unknown', error: 'it broke' });
+  const lease = { id: run.id, holder: 'me', attempt: run.attempt };
+  if (end === 'dead') store.runs.dead(lease, { now: clock.now(), errorClass: 'unknown', error: 'it broke' });
   else store.runs.finish(lease, end, clock.now());
   signals.emit('run:ended', run.id);
 }

@@ -1,4 +1,4 @@
-// What people and models read about tasks: times in their zone, lines of a list, notes for runs that nobody asked for just now. Pure.
+// What people and models read about tasks: times in their zone, lines of a list, notices to the owner. Pure.
 import { oneLine, printable, quoted, shownLine } from '../core/one-line.js';
 import { timeText } from '../core/times.js';
 import { MAX_TITLE_CHARS, taskName } from '../runs/unattended.js';

@@ -135,13 +135,13 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     /** What the queue does when it takes the chat's run. Returns how to end it. */
     work() {
       const now = clock.now();
-      const run = store.runs.claim({ owner: 'test', now, excludeGroups: [] });
+      const run = store.runs.claim({ holder: 'test', now, excludeGroups: [] });
       if (!run) throw new Error(`no run is ready in ${sessionName(webChat())}`);
       signals.emit('run:started', run.id);
       return {
         run,
         end(outcome: 'done' | 'cancelled') {
-          store.runs.finish({ id: run.id, owner: 'test', attempt: run.attempt }, outcome, clock.now());
+          store.runs.finish({ id: run.id, holder: 'test', attempt: run.attempt }, outcome, clock.now());
           signals.emit('run:ended', run.id);
         },
       };

@@ -10,7 +10,7 @@ import type { Task } from './rows.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 
-export interface TaskFilesDeps extends LoopDeps {
+export interface InboxWatchDeps extends LoopDeps {
   store: Store;
   config: { groupsDir: string };
   tasks: Tasks;
@@ -27,10 +27,10 @@ const CLOCK_SLACK_MS = 1_000;
 /** What the runner saves there from chats (`<message>-<index>-…`), hidden files and unfinished downloads. */
 const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 
-export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
+export function startInboxWatch(deps: InboxWatchDeps): { stop(): void } {
   const { store, signals, clock, log, config } = deps;
   const over = new AbortController();
-  /** By folder; `inode`: whoever moves the folder away leaves the watcher with the old one. */
+  /** By folder. A watcher follows its inode: when the folder is moved and made anew, it still watches the old one and is replaced. */
   const watchers = new Map<string, { watcher: FSWatcher; inode: number }>();
   /** Names that were there at the last look: a file that is changed in its place does not appear. */
   const present = new Map<string, Set<string>>();
@@ -97,7 +97,7 @@ export function startTaskFiles(deps: TaskFilesDeps): { stop(): void } {
 }
 
 /** Below groups/. */
-function inboxOf({ store }: TaskFilesDeps, task: Task): string {
+function inboxOf({ store }: InboxWatchDeps, task: Task): string {
   return `${store.groups.get(task.groupId)?.folder}/inbox`;
 }
 
@@ -125,7 +125,7 @@ interface Inbox {
 }
 
 /** One run per file that appeared and task, some at a time. Returns whether another look is due. */
-function startForNewFiles({ store, clock, tasks: service }: TaskFilesDeps, { files, tasks, known }: Inbox): boolean {
+function startForNewFiles({ store, clock, tasks: service }: InboxWatchDeps, { files, tasks, known }: Inbox): boolean {
   let isDue = false;
   let started = 0;
   for (const { name, stat } of files) {

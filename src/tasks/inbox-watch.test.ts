@@ -17,7 +17,7 @@ import { systemClock } from '../core/clock.js';
 import { createSignals, type Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
-import { startTaskFiles } from './files.js';
+import { startInboxWatch } from './inbox-watch.js';
 import { createTasks, type Tasks } from './tasks.js';
 
 let groupsDir: string;
@@ -53,7 +53,7 @@ afterEach(() => {
 function start(from = store): void {
   running?.stop();
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-  running = startTaskFiles({
+  running = startInboxWatch({
     store: from,
     signals,
     clock,

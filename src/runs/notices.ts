@@ -1,0 +1,39 @@
+// What the owner and a chat are told about runs: what happened and what to do next. What a container said is in it only as a short quotation,
+// marked as one: no container speaks as Pinch.
+import { quoted } from '../core/one-line.js';
+import type { Group, Run } from '../core/types.js';
+import type { ErrorClass } from '../wire.js';
+
+/** What each class of error means for a person. */
+const CAUSES: Record<ErrorClass, string> = {
+  network: 'the model could not be reached',
+  overloaded: 'the model back end is overloaded or broken',
+  rate_limit: 'the model back end limits our rate',
+  auth: 'the model back end refused the key',
+  budget: 'the budget is used up',
+  invalid_request: 'the model back end refused the request',
+  timeout: 'it took too long',
+  crash: 'the work in its container broke down',
+  check: 'its check script failed',
+  sandbox: 'no container could be started',
+  unknown: 'the reason is unknown',
+};
+
+export const runNotices = {
+  /** For the chat the run was for, when that is not where the owner is told. */
+  deadForChat:
+    'I could not finish this and gave up on it; my owner knows why. Nothing you wrote is lost: ask again, or wait for my owner to retry it.',
+  cutOff: (run: Run): string =>
+    `Pinch ended ${run.cutOffs} times in a row while it worked on run ${run.id}, so I gave up on that run.\n\n` +
+    `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
+  dead: (run: Run, group: Group, errorClass: ErrorClass, error: string): string =>
+    `I gave up on run ${run.id} in group \`${group.folder}\` after ${run.attempt} attempts: ${CAUSES[errorClass]}. ${quoted(error)}\n\n` +
+    `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
+  parked: (group: Group, errorClass: ErrorClass, error: string): string =>
+    errorClass === 'auth'
+      ? `The model back end refused the key. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. Correct ANTHROPIC_API_KEY ` +
+        '(or ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL) in `.env`; I notice within two minutes.'
+      : `The budget is used up. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. They go on tomorrow, or when you ` +
+        'raise PINCH_BUDGET_USD_DAY or PINCH_BUDGET_USD_GROUP_DAY in `.env` and restart.',
+  unparked: (group: Group): string => `The model answers again; group \`${group.folder}\` goes on.`,
+};
