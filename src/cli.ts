@@ -8,6 +8,7 @@ import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
 import { originOf, type TerminalCommand } from './core/terminal.js';
 import { visible } from './core/visible.js';
+import { egressTerminal } from './egress/terminal.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
@@ -20,6 +21,7 @@ const commands = [
   ...pageTerminal,
   ...runTerminal,
   ...taskTerminal,
+  ...egressTerminal,
   ...chatTerminal,
   ...opsTerminal,
   // These need no running daemon.
