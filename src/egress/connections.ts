@@ -1,7 +1,8 @@
 // Connections to the outside: decided, resolved once, opened to exactly what was checked, bounded, told in the timeline. Knows nothing about HTTP.
 import { once } from 'node:events';
-import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Clock } from '../core/clock.js';
+import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
 import { isRefusedAddress } from './address.js';
@@ -24,12 +25,11 @@ export type Opened =
   /** `reason`: one line of ASCII for the program inside. */
   | { kind: 'refused' | 'failed'; status: number; reason: string };
 
-/** For each link and connection; looked at every second. */
+/** `atOnce` is for each link, the others for each connection; they are looked at every second. */
 const LIMITS = { atOnce: 24, bytes: 1024 ** 3, ageMs: 30 * 60_000, idleMs: 2 * 60_000 };
 const LOOK_MS = 1_000;
 /** Node's clients wait 5 s for the answer to CONNECT. */
 const ANSWER_MS = 4_000;
-const LOOKUP_MS = 3_000;
 /** For one of several addresses, before the next is tried. */
 const ATTEMPT_MS = 1_000;
 /** Lines of a run's timeline beyond which connections add no more: what its runner reports must fit as well. */
@@ -48,115 +48,95 @@ interface Attempt extends Target {
 export type Connections = ReturnType<typeof createConnections>;
 
 export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) {
-  const { store, clock } = rest;
   const deps = { ...rest, lookup: createLookupQueue(rest.lookup) };
   /** How many each link has open or is opening. */
   const counts = new WeakMap<Link, number>();
-  const add = (link: Link, n: number) => counts.set(link, (counts.get(link) ?? 0) + n);
   const ends = new Set<() => void>();
 
   return {
     /** Opens one, or says within 4 s why not. */
     async open(link: Link, target: Target): Promise<Opened> {
       const { groupId } = link;
-      const runIds = store.runs.leasedOf(groupId);
-      const attempt: Attempt = { ...target, groupId, runIds, startedAt: clock.now(), why: 'too many at once' };
-      if ((counts.get(link) ?? 0) >= limits.atOnce) {
-        const reason = `this container has ${limits.atOnce} connections to the outside open; close some`;
-        return tell(deps, attempt, { kind: 'refused', status: 429, reason });
-      }
-      add(link, 1);
-      const opened = await reach(deps, attempt).catch((error: unknown) => {
-        add(link, -1);
-        throw error;
-      });
+      const runIds = deps.store.runs.leasedOf(groupId);
+      const attempt = { ...target, groupId, runIds, startedAt: deps.clock.now(), why: 'too many at once' };
+      const count = counts.get(link) ?? 0;
+      counts.set(link, count + 1);
+      let opened: Opened = { kind: 'refused', status: 429, reason: `${count} connections are open; close some` };
       const end = (how?: string): void => {
         if (!ends.delete(end)) return;
-        add(link, -1);
+        counts.set(link, (counts.get(link) ?? 1) - 1);
         if (how) attempt.why += `, ended because ${how}`;
         tell(deps, attempt, opened);
         if (opened.kind === 'allowed') opened.socket.destroy();
       };
       ends.add(end);
-      if (opened.kind !== 'allowed') end();
-      else watch(opened.socket, clock, limits, end);
+      try {
+        if (count < limits.atOnce) opened = await reach(deps, attempt);
+      } finally {
+        if (opened.kind === 'allowed') watch(opened.socket, deps.clock, limits, end);
+        else end();
+      }
       return opened;
     },
-    /** Ends all of them. No one writes to the store afterwards. */
+    /** Ends all of them. Nothing is written to the store afterwards. */
     close(): void {
       for (const end of ends) end();
     },
   };
 }
 
-async function reach({ store, clock, lookup }: ConnectionDeps, attempt: Attempt): Promise<Opened> {
+async function reach({ store, lookup }: ConnectionDeps, attempt: Attempt): Promise<Opened> {
   const { groupId, host, port, runIds } = attempt;
-  const rules = store.egress.of(groupId);
-  const ownWords = ownWordsOf(store, runIds);
-  const decision = decideEgress({ target: { host, port }, mode: store.egress.mode(groupId), rules, ownWords });
+  const asked = { target: { host, port }, ownWords: ownWordsOf(store, runIds), rules: store.egress.of(groupId) };
+  const decision = decideEgress({ ...asked, mode: store.egress.mode(groupId) });
   attempt.why = decision.why;
   if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
-  const abort = new AbortController();
-  const deadline = clock.at(clock.now() + ANSWER_MS, () => abort.abort());
+  const tooLate = AbortSignal.timeout(ANSWER_MS);
   try {
     const known = decision.address ?? (isIP(host) ? host : undefined);
-    const addresses = known ? [known] : await inTime(clock, lookup(host));
-    if (!addresses) throw new Error('its name could not be looked up in time');
+    const addresses = known ? [known] : await lookup(host);
     // One among several is enough: whoever answers for that name plays with us.
     if (!decision.address && addresses.some(isRefusedAddress)) {
       const { why, reason } = refuseAddress(host);
       attempt.why = why;
       return { kind: 'refused', status: 403, reason };
     }
-    const socket = await connectTo(addresses, port, abort.signal);
+    const socket = await connectTo(addresses, port, tooLate);
     attempt.address = socket.remoteAddress;
     return { kind: 'allowed', socket };
   } catch (error) {
-    const why = abort.signal.aborted ? 'no answer in time' : codeOf(error);
-    return { kind: 'failed', status: 502, reason: `${host}:${port} cannot be reached: ${why}` };
-  } finally {
-    deadline.cancel();
+    const code = error instanceof Error && 'code' in error ? String(error.code) : describeError(error);
+    return { kind: 'failed', status: 502, reason: `${host}:${port} cannot be reached: ${code}` };
   }
 }
 
 /** Hosts that people typed for these runs. A run that was stopped has no say any more, nor has a text that its sender changed since. */
-function ownWordsOf({ runs, messages }: Store, runIds: number[]) {
-  return runIds
+const ownWordsOf = ({ runs, messages }: Store, runIds: number[]) =>
+  runIds
     .filter((id) => runs.get(id)?.cancelRequested === 0)
     .flatMap((id) => messages.ofRun(id))
     .filter((message) => isOwnWord(message) && messages.isNewest(message))
     .flatMap(({ text }) => hostsTyped(text));
-}
 
-/** Undefined when it takes too long. */
-async function inTime<T>(clock: Clock, work: Promise<T>): Promise<T | undefined> {
-  const over = new AbortController();
+/** Rejects when none of the addresses answers, or `tooLate` aborts. */
+async function connectTo(addresses: string[], port: number, tooLate: AbortSignal): Promise<Socket> {
+  const checked = addresses.map((address) => ({ address, family: isIP(address) }));
+  // No name is resolved again here: what was checked is what is connected to.
+  const lookup: LookupFunction = (_host, _options, done) => done(null, checked);
+  const tries = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ATTEMPT_MS };
+  const socket = connect({ host: 'checked.invalid', port, lookup, ...tries, noDelay: true });
   try {
-    return await Promise.race([work, clock.sleep(LOOKUP_MS, over.signal).then(() => undefined)]);
-  } finally {
-    over.abort();
+    await once(
+      socket.on('error', () => socket.destroy()),
+      'connect',
+      { signal: tooLate },
+    );
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw tooLate.aborted ? new Error('no answer in time') : error;
   }
 }
-
-/** Rejects when none of the addresses answers, or `signal` aborts. */
-async function connectTo(addresses: string[], port: number, signal: AbortSignal): Promise<Socket> {
-  // No name is resolved again here: what was checked is what is connected to.
-  const lookup: LookupFunction = (_host, _options, done) =>
-    done(
-      null,
-      addresses.map((address) => ({ address, family: isIP(address) })),
-    );
-  const tries = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ATTEMPT_MS };
-  const socket = netConnect({ host: 'checked.invalid', port, lookup, ...tries, noDelay: true, signal });
-  socket.on('error', () => socket.destroy());
-  await once(socket, 'connect');
-  return socket;
-}
-
-const codeOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error ? String(error.code) : error.message;
-};
 
 /** Ends the connection at its bounds; `end` is called once it is over in any case. */
 function watch(socket: Socket, clock: Clock, limits: typeof LIMITS, end: (how?: string) => void): void {
@@ -179,24 +159,14 @@ function watch(socket: Socket, clock: Clock, limits: typeof LIMITS, end: (how?: 
 }
 
 /** One line in the timeline of each run, and in the log. */
-function tell({ store, clock, log }: ConnectionDeps, attempt: Attempt, opened: Opened): Opened {
-  const { host, port, address, runIds, groupId, startedAt, why } = attempt;
-  const [bytesUp, bytesDown] =
-    opened.kind === 'allowed' ? [opened.socket.bytesWritten, opened.socket.bytesRead] : [0, 0];
-  const detail = {
-    host,
-    port,
-    address,
-    verdict: opened.kind,
-    why,
-    bytesUp,
-    bytesDown,
-    durationMs: clock.now() - startedAt,
-  };
+function tell({ store, clock, log }: ConnectionDeps, attempt: Attempt, opened: Opened): void {
+  const { runIds, groupId, startedAt, ...about } = attempt;
+  const { bytesWritten: bytesUp, bytesRead: bytesDown } =
+    opened.kind === 'allowed' ? opened.socket : { bytesWritten: 0, bytesRead: 0 };
+  const detail = { ...about, verdict: opened.kind, bytesUp, bytesDown, durationMs: clock.now() - startedAt };
   log.debug({ groupId, ...detail }, 'egress');
+  const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
   store.transaction(() => {
-    for (const runId of runIds)
-      if ((store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS) store.events.add(runId, clock.now(), 'egress', detail);
+    for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'egress', detail);
   });
-  return opened;
 }

@@ -2,7 +2,7 @@
 // what is in the name to whoever answers for it.
 import { isIP } from 'node:net';
 import { isRefusedAddress } from './address.js';
-import { matchesPattern, type Target } from './host.js';
+import { type Authority, matchesPattern, type Target } from './host.js';
 import type { EgressMode, Rule } from './rows.js';
 
 export const DEFAULT_PORTS = [80, 443];
@@ -13,12 +13,7 @@ export interface EgressQuestion {
   /** Of this group before those of all. */
   rules: Pick<Rule, 'host' | 'ports' | 'address'>[];
   /** What people typed for the runs that work now; without a port where the URL had none. */
-  ownWords: OwnWord[];
-}
-
-export interface OwnWord {
-  host: string;
-  port: number | undefined;
+  ownWords: Authority[];
 }
 
 export type Decision =

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { holds } from '../../test/property.js';
-import { canonicalHost, canonicalPattern, matchesPattern, parseTarget } from './host.js';
+import { canonicalHost, canonicalPattern, matchesPattern, parseAuthority } from './host.js';
 
 test.each([
   ['Example.COM', 'example.com'],
@@ -95,7 +95,7 @@ test.each([
 test.each([
   ['example.com:443', { host: 'example.com', port: 443 }],
   ['EXAMPLE.com.:65535', { host: 'example.com', port: 65_535 }],
-  ['example.com', undefined],
+  ['example.com', { host: 'example.com', port: undefined }],
   ['example.com:0', undefined],
   ['example.com:65536', undefined],
   ['example.com:0x50', undefined],
@@ -103,5 +103,5 @@ test.each([
   ['[::1]:443', undefined],
   ['user@example.com:443', undefined],
 ])('%s as a target', (text, target) => {
-  expect(parseTarget(text)).toEqual(target);
+  expect(parseAuthority(text)).toEqual(target);
 });

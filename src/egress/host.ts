@@ -1,9 +1,13 @@
 // Names of hosts in the one form that rules, requests and messages are compared in. Pure; what a name resolves to is decided elsewhere.
 
-/** What a connection is made to. */
-export interface Target {
+export interface Authority {
   /** Canonical. */
   host: string;
+  port?: number | undefined;
+}
+
+/** What a connection is made to. */
+export interface Target extends Authority {
   port: number;
 }
 
@@ -37,11 +41,11 @@ export function canonicalPattern(text: string): string | undefined {
 
 export const matchesPattern = (pattern: string, host: string): boolean =>
   pattern === host ||
-  (pattern.startsWith('*.') && host.slice(host.indexOf('.') + 1) === pattern.slice(2) && host.includes('.'));
+  (pattern.startsWith('*.') && host.includes('.') && pattern.slice(1) === host.slice(host.indexOf('.')));
 
-/** What `host:port` names. */
-export function parseTarget(text: string): Target | undefined {
-  const [, name = '', digits = ''] = /^(.*):(\d{1,5})$/s.exec(text) ?? [];
-  const [host, port] = [canonicalHost(name), Number(digits)];
-  return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
+/** What `host` or `host:port` names; `parse` reads the host. */
+export function parseAuthority(text: string, parse = canonicalHost): Authority | undefined {
+  const [, name = '', digits] = /^(.*?)(?::(\d{1,5}))?$/s.exec(text) ?? [];
+  const [host, port] = [parse(name), digits === undefined ? undefined : Number(digits)];
+  return host === undefined || port === 0 || (port ?? 0) > 65_535 ? undefined : { host, port };
 }

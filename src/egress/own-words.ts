@@ -1,7 +1,6 @@
 // The owner's own words: hosts in URLs that somebody who may ask typed. Pure.
 import type { StoredMessage } from '../core/types.js';
-import type { OwnWord } from './decide.js';
-import { canonicalHost } from './host.js';
+import { type Authority, parseAuthority } from './host.js';
 
 /** The part of a URL that names the host, up to what ends a word, a sentence or a bracket in a chat. */
 const URLS = /(?<![\p{L}\p{N}])https?:\/\/([^\s/?#\\<>"'`()[\]{}|,;!*]+)/giu;
@@ -13,10 +12,5 @@ export const isOwnWord = ({ direction, role, mayAsk, forwarded }: StoredMessage)
   direction === 'in' && role !== null && mayAsk && !forwarded;
 
 /** A URL with a user name in it shows another host than it goes to, so it names none. */
-export function hostsTyped(text: string): OwnWord[] {
-  return [...text.matchAll(URLS)].flatMap(([, authority = '']) => {
-    const [, name = '', port] = /^(.*?)(?::(\d{0,5}))?$/s.exec(authority.replace(/[.:]+$/, '')) ?? [];
-    const host = canonicalHost(name);
-    return host === undefined ? [] : [{ host, port: port ? Number(port) : undefined }];
-  });
-}
+export const hostsTyped = (text: string): Authority[] =>
+  [...text.matchAll(URLS)].flatMap(([, authority = '']) => parseAuthority(authority.replace(/[.:]+$/, '')) ?? []);

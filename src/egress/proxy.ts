@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { HttpProxy } from '../gateway/server.js';
 import type { Connections, Opened } from './connections.js';
-import { canonicalHost, parseTarget, type Target } from './host.js';
+import { canonicalHost, parseAuthority, type Target } from './host.js';
 
 type Refusal = Exclude<Opened, { kind: 'allowed' }>;
 const bad = (reason: string): Refusal => ({ kind: 'refused', status: 400, reason });
@@ -12,8 +12,9 @@ const bad = (reason: string): Refusal => ({ kind: 'refused', status: 400, reason
 export function createProxy(connections: Connections): HttpProxy {
   return {
     async connect({ link, target, socket, head }) {
-      const parsed = parseTarget(target);
-      const opened = parsed ? await connections.open(link, parsed) : bad('CONNECT takes the name of a host and a port');
+      const { host, port } = parseAuthority(target) ?? {};
+      const opened =
+        host && port ? await connections.open(link, { host, port }) : bad('CONNECT takes a host and a port');
       if (opened.kind === 'allowed') tunnel(socket, opened.socket, head);
       else refuseConnect(socket, opened);
     },

@@ -5,7 +5,7 @@ import { json, type Statements } from '../core/statements.js';
 export const egressMode = z.enum(['none', 'listed', 'ask', 'open']);
 export type EgressMode = z.infer<typeof egressMode>;
 
-const ruleRow = z.object({
+export const ruleRow = z.object({
   id: z.number(),
   /** Null: for every group. */
   groupId: z.number().nullable(),
@@ -17,22 +17,20 @@ const ruleRow = z.object({
   address: z.string().nullable(),
 });
 export type Rule = z.infer<typeof ruleRow>;
-export type NewRule = Omit<Rule, 'id'>;
 
 export function createEgressRules({ rows, run, value, named }: Statements) {
-  const find = rows(ruleRow).get<[groupId: number | null, host: string]>(
-    'SELECT * FROM egress_rules WHERE coalesce(group_id, 0) = coalesce(?1, 0) AND host = ?2',
-  );
-  const put = named.rows(ruleRow).get<[rule: NewRule & { now: number }]>(
+  const put = named.rows(ruleRow).get<[rule: Omit<Rule, 'id'> & { now: number }]>(
     `INSERT INTO egress_rules (group_id, host, ports, address, created_at) VALUES (@groupId, @host, @ports, @address, @now)
      ON CONFLICT (coalesce(group_id, 0), host) DO UPDATE SET ports = excluded.ports, address = excluded.address RETURNING *`,
   );
   const modeOf = value<[groupId: number], EgressMode>('SELECT egress_mode FROM groups WHERE id = ?1');
   return {
-    find,
+    find: rows(ruleRow).get<[groupId: number | null, host: string]>(
+      'SELECT * FROM egress_rules WHERE coalesce(group_id, 0) = coalesce(?1, 0) AND host = ?2',
+    ),
     /** One rule for each group and host: a second one replaces it. */
-    put: (rule: NewRule, now: number): Rule => {
-      const row = put({ ...rule, now });
+    put(rule: Parameters<typeof put>[0]): Rule {
+      const row = put(rule);
       if (!row) throw new Error('an upsert returned no row');
       return row;
     },

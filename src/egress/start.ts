@@ -6,17 +6,15 @@ import { egressApi } from './api.js';
 import { egressCommands } from './commands.js';
 import { createConnections } from './connections.js';
 import { createProxy } from './proxy.js';
-import { createRules } from './rules.js';
 import type { Store } from './store.js';
 
-export function createEgress({ store, clock, log }: { store: Store; clock: Clock; log: Logger }) {
+export function createEgress(deps: { store: Store; clock: Clock; log: Logger }) {
   const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
-  const connections = createConnections({ store, clock, log, lookup: lookupAll });
-  const rules = createRules({ store, clock });
+  const connections = createConnections({ ...deps, lookup: lookupAll });
   return {
     proxy: createProxy(connections),
-    commands: egressCommands({ store, rules }),
-    api: egressApi({ store, rules }),
+    commands: egressCommands(deps),
+    api: egressApi(deps),
     close: connections.close,
   };
 }

@@ -66,7 +66,7 @@ export async function startInside(
     proxy: `http://127.0.0.1:${port}`,
     /** A host of the owner at this machine. */
     allow: (host: string, ports: number[], address: string | null = '127.0.0.1') =>
-      store.egress.put({ groupId: null, host, ports, address }, 1),
+      store.egress.put({ groupId: null, host, ports, address, now: 1 }),
     events: () =>
       store.events
         .ofRun(runId)
