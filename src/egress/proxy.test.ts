@@ -101,7 +101,7 @@ describe('a host that a rule allows', () => {
   test('is no longer reached once the rule is gone', async () => {
     const rule = inside.allow('site.example', [site.port]);
     expect(statusOf(await connectTo(`site.example:${site.port}`))).toBe(200);
-    inside.store.egress.remove(rule.id);
+    inside.store.egress.remove(rule?.id ?? 0);
     expect(statusOf(await connectTo(`site.example:${site.port}`))).toBe(403);
   });
 });

@@ -4,10 +4,10 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { HttpProxy } from '../gateway/server.js';
 import type { Connections, Opened } from './connections.js';
-import { canonicalHost, parseAuthority, type Target } from './host.js';
+import { canonicalHost, parseAuthority } from './host.js';
 
 type Refusal = Exclude<Opened, { kind: 'allowed' }>;
-const bad = (reason: string): Refusal => ({ kind: 'refused', status: 400, reason });
+const bad = (reason: string) => ({ kind: 'refused' as const, status: 400, reason });
 
 export function createProxy(connections: Connections): HttpProxy {
   return {
@@ -20,9 +20,10 @@ export function createProxy(connections: Connections): HttpProxy {
     },
     async forward({ link, request, response }) {
       const parsed = readRequest(request);
-      const opened = 'kind' in parsed ? parsed : await connections.open(link, parsed.target);
-      if (opened.kind === 'allowed' && 'target' in parsed) passOn(request, response, opened.socket, parsed);
-      else if (opened.kind !== 'allowed') refuseRequest(request, response, opened);
+      if (parsed.kind !== 'forward') return refuseRequest(request, response, parsed);
+      const opened = await connections.open(link, parsed.target);
+      if (opened.kind === 'allowed') passOn(request, response, opened.socket, parsed);
+      else refuseRequest(request, response, opened);
     },
   };
 }
@@ -49,16 +50,8 @@ function refuseRequest(request: IncomingMessage, response: ServerResponse, { sta
   response.writeHead(status, reason, { 'content-type': 'text/plain' }).end(`${reason}\n`);
 }
 
-interface ForwardRequest {
-  target: Target;
-  /** As the Host header has it. */
-  host: string;
-  path: string;
-  chunked: boolean;
-}
-
 /** What the request asks for. One parser reads the URL, and what it found is what is decided on, connected to and said in Host. */
-function readRequest({ url = '', headers }: IncomingMessage): ForwardRequest | Refusal {
+function readRequest({ url = '', headers }: IncomingMessage) {
   if (!/^http:\/\//i.test(url) || !URL.canParse(url))
     return bad('only http:// URLs are passed on; for others use CONNECT');
   const { hostname, port, username, password, pathname, search } = new URL(url);
@@ -69,20 +62,17 @@ function readRequest({ url = '', headers }: IncomingMessage): ForwardRequest | R
   if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || headers['content-length'] !== undefined))
     return bad('a body has a length, or is chunked');
   const target = { host, port: Number(port || 80) };
-  return { target, host: port ? `${host}:${port}` : host, path: pathname + search, chunked: coding !== undefined };
+  const said = { authority: port ? `${host}:${port}` : host, path: pathname + search, chunked: coding !== undefined };
+  return { kind: 'forward' as const, target, ...said };
 }
+type ForwardRequest = Exclude<ReturnType<typeof readRequest>, Refusal>;
 
 function passOn(request: IncomingMessage, response: ServerResponse, upstream: Socket, to: ForwardRequest): void {
   const { method = 'GET', rawHeaders, headers } = request;
   // Given as they came, with the framing said again: what Node would make of a GET with a body is not left to it.
-  const own = ['Host', to.host, ...(to.chunked ? ['Transfer-Encoding', 'chunked'] : [])];
-  const createConnection = () => upstream;
-  const outgoing = http.request({
-    method,
-    path: to.path,
-    headers: [...own, ...endToEnd(rawHeaders)],
-    createConnection,
-  });
+  const own = ['Host', to.authority, ...(to.chunked ? ['Transfer-Encoding', 'chunked'] : [])];
+  const head = { method, path: to.path, headers: [...own, ...endToEnd(rawHeaders)] };
+  const outgoing = http.request({ ...head, createConnection: () => upstream });
   const leave = (): void => void upstream.destroy();
   outgoing.on('error', leave);
   outgoing.on('response', (answer) => {
@@ -98,7 +88,11 @@ function passOn(request: IncomingMessage, response: ServerResponse, upstream: So
   upstream.on('close', () => {
     // Also after an upgrade that nobody asked for, of which the request hears nothing.
     if (!response.headersSent)
-      refuseRequest(request, response, { kind: 'failed', status: 502, reason: `${to.host} gave no proper answer` });
+      refuseRequest(request, response, {
+        kind: 'failed',
+        status: 502,
+        reason: `${to.authority} gave no proper answer`,
+      });
   });
   if (to.chunked || headers['content-length'] !== undefined) pipeline(request, outgoing, () => undefined);
   else outgoing.end();

@@ -19,21 +19,16 @@ export const ruleRow = z.object({
 export type Rule = z.infer<typeof ruleRow>;
 
 export function createEgressRules({ rows, run, value, named }: Statements) {
-  const put = named.rows(ruleRow).get<[rule: Omit<Rule, 'id'> & { now: number }]>(
-    `INSERT INTO egress_rules (group_id, host, ports, address, created_at) VALUES (@groupId, @host, @ports, @address, @now)
-     ON CONFLICT (coalesce(group_id, 0), host) DO UPDATE SET ports = excluded.ports, address = excluded.address RETURNING *`,
-  );
   const modeOf = value<[groupId: number], EgressMode>('SELECT egress_mode FROM groups WHERE id = ?1');
   return {
     find: rows(ruleRow).get<[groupId: number | null, host: string]>(
       'SELECT * FROM egress_rules WHERE coalesce(group_id, 0) = coalesce(?1, 0) AND host = ?2',
     ),
     /** One rule for each group and host: a second one replaces it. */
-    put(rule: Parameters<typeof put>[0]): Rule {
-      const row = put(rule);
-      if (!row) throw new Error('an upsert returned no row');
-      return row;
-    },
+    put: named.rows(ruleRow).get<[rule: Omit<Rule, 'id'> & { now: number }]>(
+      `INSERT INTO egress_rules (group_id, host, ports, address, created_at) VALUES (@groupId, @host, @ports, @address, @now)
+       ON CONFLICT (coalesce(group_id, 0), host) DO UPDATE SET ports = excluded.ports, address = excluded.address RETURNING *`,
+    ),
     /** What counts in a group: its own rules, then those of all. */
     of: rows(ruleRow).all<[groupId: number]>(
       'SELECT * FROM egress_rules WHERE group_id = ?1 OR group_id IS NULL ORDER BY group_id IS NULL, id',

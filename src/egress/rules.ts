@@ -39,13 +39,13 @@ export function addRules(
   if (!address && isIP(first) && isRefusedAddress(first))
     throw bad(`${first} is a private or special address`, 'docs/security.md says how a rule leads to one');
   const more = named?.port ? [named.port] : ports;
-  const put = (host: string): Rule => {
+  const put = (host: string): Rule | undefined => {
     const before = store.egress.find(groupId, host);
     const all = more && [...new Set([...(before ? (before.ports ?? DEFAULT_PORTS) : []), ...more])];
     const rest = { ports: all ?? before?.ports ?? null, address: address ?? before?.address ?? null };
     return store.egress.put({ groupId, host, ...rest, now: clock.now() });
   };
-  return store.transaction(() => hosts.map(put));
+  return store.transaction(() => hosts.flatMap((host) => put(host) ?? []));
 }
 
 const bad = (message: string, hint: string) => new PinchError('bad_rule', message, { hint });

@@ -11,6 +11,16 @@ const answer = z.object({
 
 export const egressTerminal: TerminalCommand[] = [
   {
+    usage: 'allow <host>',
+    what: 'let every group reach a site, or a preset; host=address: a machine at home, at this address',
+    call: 'POST /api/egress',
+    body(argument) {
+      const [host, address] = argument.split('=');
+      return { host, address };
+    },
+    show: reading(answer.pick({ rules: true }), ({ rules }) => `Allowed: ${rules.map(describeRule).join(', ')}`),
+  },
+  {
     usage: 'egress',
     what: 'the sites that agents may reach',
     call: 'GET /api/egress',
