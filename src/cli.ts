@@ -6,8 +6,9 @@ import { z } from 'zod';
 import { chatTerminal } from './chats/terminal.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
-import { originOf, type TerminalCommand } from './core/terminal.js';
+import { originOf } from './core/terminal.js';
 import { visible } from './core/visible.js';
+import { egressTerminal } from './egress/terminal.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
@@ -20,6 +21,7 @@ const commands = [
   ...pageTerminal,
   ...runTerminal,
   ...taskTerminal,
+  ...egressTerminal,
   ...chatTerminal,
   ...opsTerminal,
   // These need no running daemon.
@@ -42,7 +44,7 @@ export async function runCli(args: string[]): Promise<number> {
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     const asked = (call: string) => ask(config, call, undefined);
     if ('run' in command) return await command.run({ config, env: process.env, argument, values, ask: asked });
-    const answer = await ask(config, command.call, argument);
+    const answer = await ask(config, command.call, argument, command.body?.(argument ?? ''));
     return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));
   } catch (error) {
     process.stderr.write(`✗ ${visible(describeError(error))}\n`);
@@ -65,7 +67,7 @@ function numberArgument(value = ''): string {
   throw new PinchError('usage', 'which one? Give its number', { hint: '`runs` and `tasks` list them' });
 }
 
-async function ask(config: Config, call: TerminalCommand['call'], argument: string | undefined): Promise<unknown> {
+async function ask(config: Config, call: string, argument: string | undefined, body?: object): Promise<unknown> {
   if (config.port === 0)
     throw new PinchError('no_port', 'PINCH_PORT=0 turns the API off', { hint: 'set PINCH_PORT to use this command' });
   const [method = '', path = ''] = call
@@ -73,15 +75,17 @@ async function ask(config: Config, call: TerminalCommand['call'], argument: stri
     .replace(':state', argument ? `?state=${encodeURIComponent(argument)}` : '')
     .split(' ');
   const origin = originOf(config);
-  const headers = { authorization: `Bearer ${readToken(config)}` };
-  const response = await fetch(origin + path, { method, headers }).catch((error: unknown) => {
-    throw new PinchError('not_running', `nothing answers at ${origin}`, {
-      hint: 'start Pinch with `npm start`',
-      cause: error,
-    });
-  });
-  const body: unknown = await response.json();
-  if (response.ok) return body;
-  const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(body);
+  const headers = { authorization: `Bearer ${readToken(config)}`, 'content-type': 'application/json' };
+  const response = await fetch(origin + path, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch(
+    (error: unknown) => {
+      throw new PinchError('not_running', `nothing answers at ${origin}`, {
+        hint: 'start Pinch with `npm start`',
+        cause: error,
+      });
+    },
+  );
+  const answer: unknown = await response.json();
+  if (response.ok) return answer;
+  const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(answer);
   throw new PinchError('refused', error.message, { hint: error.hint });
 }

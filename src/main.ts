@@ -15,6 +15,7 @@ import { createSignals } from './core/signals.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerNotices } from './delivery/notices.js';
+import { createEgress } from './egress/module.js';
 import { createGateway } from './gateway/server.js';
 import { createBackends } from './model/backends.js';
 import { createLedger } from './model/ledger.js';
@@ -74,22 +75,25 @@ function assemble({ config, environment, log, home, store }: Ground) {
   gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
+  const egress = createEgress(base);
+  gateway.addProxy(egress.proxy);
 
   const control = createControl({ ...base, home, stopSwitch, channels, containers, runs });
   const pairing = createPairing(store, owner);
-  const commands = [...chatCommands({ ...base, control }), ...tasks.commands];
+  const commands = [...chatCommands({ ...base, control }), ...tasks.commands, ...egress.commands];
   const intake = createIntake({ ...base, pairing, assistantName, commands, owner });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
     tasks.api,
+    egress.api,
     opsApi({ ...base, control }),
   ];
-  return { base, home, channels, gateway, containers, outboxFiles, runs, tasks, control, pairing, intake, api };
+  return { base, home, channels, gateway, containers, outboxFiles, runs, tasks, egress, control, pairing, intake, api };
 }
 
 async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
-  const { base, home, channels, gateway, outboxFiles, runs, control, pairing, intake, api } = parts;
+  const { base, home, channels, gateway, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
   const { supervisor, pool } = parts.containers;
   let ready = false;
@@ -120,6 +124,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       watch.stop();
       await runs.queue.stop();
       await pool.stopAll('Pinch is stopping');
+      egress.close();
       await delivery.stop();
       await page?.close();
       await backups.stop();

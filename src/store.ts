@@ -3,6 +3,7 @@ import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
 import type { Logger } from './core/log.js';
 import { createOutbox } from './delivery/rows.js';
+import { createEgressRules } from './egress/rows.js';
 import { createMessages } from './groups/messages.js';
 import { createGroups } from './groups/rows.js';
 import { createEvents } from './groups/timeline.js';
@@ -26,6 +27,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     outbox: createOutbox(statements),
     usage: createUsage(statements),
     runs: createRuns(statements),
+    egress: createEgressRules(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
   };

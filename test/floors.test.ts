@@ -15,6 +15,7 @@ const floors = [
   ['ops'],
   ['chats'],
   ['tasks'],
+  ['egress'],
   ['runs'],
   ['model', 'sandbox', 'delivery'],
   ['gateway', 'channels'],

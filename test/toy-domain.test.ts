@@ -24,11 +24,7 @@ const lines: [file: string, before: string, after: string][] = [
   ['test/floors.test.ts', "['tasks']", "['tasks', 'shelf']"],
   ['src/store.ts', 'import { createTasks }', "import { createShelf } from './shelf/rows.js';\nimport { createTasks }"],
   ['src/store.ts', '    tasks: ', '    shelf: createShelf(statements),\n    tasks: '],
-  [
-    'src/main.ts',
-    'import { openStore }',
-    "import { createShelfModule } from './shelf/shelf.js';\nimport { openStore }",
-  ],
+  ['src/main.ts', 'import { openStore', "import { createShelfModule } from './shelf/shelf.js';\nimport { openStore"],
   [
     'src/main.ts',
     '  const runOf = ',

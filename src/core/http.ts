@@ -3,6 +3,7 @@ import type { Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { z } from 'zod';
+import { PinchError } from './errors.js';
 
 /** Adds a module's part of the JSON API. main.ts lists them. */
 export type Api = (app: Hono) => void;
@@ -13,6 +14,16 @@ export const listLimit = z.coerce.number().int().min(1).max(1_000).default(100);
 /** The error a route throws; its own response is the answer. */
 export function refuse(status: ContentfulStatusCode, code: string, message: string, hint?: string): HTTPException {
   return new HTTPException(status, { message, res: Response.json({ error: { code, message, hint } }) });
+}
+
+/** What `work` returns; what it cannot do is refused. */
+export function checked<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof PinchError)) throw error;
+    throw refuse(error.code === 'not_found' ? 404 : 400, error.code, error.message, error.hint);
+  }
 }
 
 /** The JSON body, checked; no body at all is read as `{}`. Throws a refusal. */

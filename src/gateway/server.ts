@@ -36,6 +36,14 @@ export interface Route {
   serve(call: Call): void | Promise<void>;
 }
 
+/** Takes what is meant for other hosts. What goes through it is not looked at here. */
+export interface HttpProxy {
+  /** `CONNECT <target>`; `head`: bytes that came right behind it. */
+  connect(call: { link: Link; target: string; socket: Duplex; head: Buffer }): Promise<void>;
+  /** A request whose target is a whole URL. */
+  forward(call: Pick<Call, 'link' | 'request' | 'response'>): Promise<void>;
+}
+
 export interface GatewayDeps {
   clock: Clock;
   log: Logger;
@@ -44,8 +52,8 @@ export interface GatewayDeps {
 export type Gateway = ReturnType<typeof createGateway>;
 
 const REFUSED =
-  'This address is not available. The container has no network: only the model, messages to your chats and the message history can be reached. ' +
-  'Do not try other addresses; tell the user what you could not reach.';
+  'This address is not available. Here are only the model, messages to your chats, tasks and the message history; other hosts are reached ' +
+  'through the proxy that HTTP_PROXY names, where the owner allowed them. Do not try other addresses; tell the user what you could not reach.';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -74,6 +82,7 @@ export function createGateway(deps: GatewayDeps) {
   const boundsOf = new WeakMap<Link, LinkBounds>();
   const newBounds = createBounds(deps.clock.now);
   const routes: (Route & { pattern: RegExp })[] = [];
+  const proxies: HttpProxy[] = [];
   const onRefused: OnRefused[] = [];
   const server = createServer({ maxHeaderSize: 32_768, ...TIME_LIMITS }, (request, response) => {
     // A response whose client left must not crash the host.
@@ -82,7 +91,7 @@ export function createGateway(deps: GatewayDeps) {
     const bounds = link && boundsOf.get(link);
     // Without a socket the call is pipelined behind another one, which no client of ours does, and we could not see when it is over.
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
-    serve(routes, { link, request, response, bounds }).catch((error: unknown) => {
+    serve(routes, proxies, { link, request, response, bounds }).catch((error: unknown) => {
       // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
       try {
         const { status, message } = refuse(deps, response, error);
@@ -94,9 +103,16 @@ export function createGateway(deps: GatewayDeps) {
       }
     });
   });
-  server.on('connect', (_request, socket: Duplex) => {
-    const body = JSON.stringify({ error: { code: 'egress_refused', message: REFUSED } });
-    socket.end(`HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n${body}`);
+  server.on('connect', ({ url: target = '' }, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const link = links.get(socket);
+    const [proxy] = proxies;
+    if (!link || !boundsOf.get(link)?.admit('call')) return void socket.end('HTTP/1.1 429 too many calls\r\n\r\n');
+    if (!proxy) return void socket.end('HTTP/1.1 403 there is no way out\r\n\r\n');
+    proxy.connect({ link, target, socket, head }).catch((error: unknown) => {
+      deps.log.error({ err: error }, 'gateway connection failed');
+      socket.destroy();
+    });
   });
   server.on('clientError', (_error, socket) => void socket.destroy());
   // This server never listens, and without that Node would not look at its time limits.
@@ -108,6 +124,8 @@ export function createGateway(deps: GatewayDeps) {
         routes.push({ ...route, pattern: new RegExp(`^${route.path.replace(/:\w+/g, '(\\d{1,15})')}$`) });
       if (report) onRefused.push(report);
     },
+    /** What is no call of ours goes to `proxy`; without one it is refused. */
+    addProxy: (proxy: HttpProxy): void => void proxies.push(proxy),
     /** Serves HTTP on one connection of a link. */
     connect(link: Link, connection: Duplex): void {
       links.set(connection, link);
@@ -123,15 +141,24 @@ export function createGateway(deps: GatewayDeps) {
 
 type Arrived = Omit<Call, 'ids' | 'room'> & { bounds: LinkBounds };
 
-async function serve(routes: (Route & { pattern: RegExp })[], { bounds, ...call }: Arrived): Promise<void> {
+async function serve(
+  routes: (Route & { pattern: RegExp })[],
+  [proxy]: HttpProxy[],
+  { bounds, ...call }: Arrived,
+): Promise<void> {
   const { request, response } = call;
+  if (proxy && !request.url?.startsWith('/')) {
+    if (bounds.admit('call')) return proxy.forward(call);
+    request.resume();
+    throw tooOften();
+  }
   // A GET needs no body; one that is sent anyway is dropped instead of held.
   if (request.method === 'GET') request.resume();
   const path = (request.url ?? '').split('?')[0] ?? '';
   const route = routes.find(({ method, pattern }) => method === request.method && pattern.test(path));
   if (!bounds.admit(route?.rate ?? 'call')) {
     request.resume();
-    throw new PinchError('too_many', 'this container asks too often; wait a second');
+    throw tooOften();
   }
   if (!route) {
     request.resume();
@@ -140,6 +167,8 @@ async function serve(routes: (Route & { pattern: RegExp })[], { bounds, ...call 
   const ids = route.pattern.exec(path)?.slice(1).map(Number) ?? [];
   await route.serve({ ...call, ids, room: bounds.room(response) });
 }
+
+const tooOften = () => new PinchError('too_many', 'this container asks too often; wait a second');
 
 /** Answers with JSON. */
 export function reply(response: ServerResponse, status: number, body: unknown): void {

@@ -1,5 +1,7 @@
 // A command that people write in a chat, such as `/tasks`. Each module has a list of its own; main.ts puts them together.
-import type { Chat } from '../core/types.js';
+import { describeError, PinchError } from '../core/errors.js';
+import type { Chat, Group } from '../core/types.js';
+import type { createGroups } from './rows.js';
 
 export interface ChatCommand {
   /** Without the slash: lower-case letters. */
@@ -18,4 +20,21 @@ export interface CommandCall {
   /** Everything behind the name, trimmed. */
   argument: string;
   messageId: number;
+}
+
+/** `answer` of a command about the chat's group. What cannot be done is an answer too; anything else that goes wrong is thrown. */
+export function inGroup(
+  { get }: Pick<ReturnType<typeof createGroups>, 'get'>,
+  answer: (group: Group, call: CommandCall) => string,
+): ChatCommand['answer'] {
+  return (call) => {
+    const group = call.chat.groupId === null ? undefined : get(call.chat.groupId);
+    if (!group) return 'This chat belongs to no group yet: `/register <folder>` first.';
+    try {
+      return answer(group, call);
+    } catch (error) {
+      if (error instanceof PinchError) return describeError(error);
+      throw error;
+    }
+  };
 }

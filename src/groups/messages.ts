@@ -38,17 +38,21 @@ export function createMessages(statements: Statements) {
   const latest = rows(messageRow).all<[chatId: number, limit: number, afterId: number]>(
     `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?3 ORDER BY id DESC LIMIT ?2`,
   );
+  const find = rows(storedVersion).get<[chatId: number, platformId: string]>(
+    `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
+       WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
+     FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
+       AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$'
+         AND m.sender_id IN (SELECT sender_id FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'in'))) ORDER BY m.id DESC LIMIT 1`,
+  );
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
     add: (message: NewMessage): number | undefined => insert({ ...DEFAULTS, ...message }),
     /** The newest version: an edit is stored as `<platform id>#…`, by the same sender (others may choose ids that look like it). */
-    find: rows(storedVersion).get<[chatId: number, platformId: string]>(
-      `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
-         WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
-       FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
-         AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$'
-           AND m.sender_id IN (SELECT sender_id FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'in'))) ORDER BY m.id DESC LIMIT 1`,
-    ),
+    find,
+    /** Whether its sender did not change it since: an edit of what a run had taken is a row of its own. */
+    isNewest: ({ id, chatId, platformId, edited }: StoredMessage): boolean =>
+      find(chatId, edited ? platformId.replace(/#\d+#[\w-]{10}$/, '') : platformId)?.id === id,
     /** What we sent under this id. */
     sent: rows(messageRow).get<[chatId: number, platformId: string]>(
       `SELECT * FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'out'`,

@@ -17,6 +17,8 @@ export type TimelineEvent =
   | [RunnerEvent['kind'], RunnerEvent['detail']]
   /** The container asked for more than its bounds allow and was refused. */
   | ['refused', { why: string }]
+  /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */
+  | ['egress', EgressDetail]
   /** The agent sent a text to a chat of its group. */
   | ['message_queued', { key: string; chat: string }]
   /** The agent sent a file to the run's chat. */
@@ -35,6 +37,18 @@ export type TimelineEvent =
   | ['message_dead', { key: string; error: string }]
   /** The owner had the dead or cancelled run start over. */
   | ['retried', { was: string }];
+
+interface EgressDetail {
+  host: string;
+  port: number;
+  /** What it was connected to. */
+  address?: string | undefined;
+  verdict: 'allowed' | 'refused' | 'failed';
+  why: string;
+  bytesUp: number;
+  bytesDown: number;
+  durationMs: number;
+}
 
 const eventRow = z.object({
   id: z.number(),

@@ -2,8 +2,7 @@
 import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
-import { PinchError } from '../core/errors.js';
-import { parse, readBody, refuse } from '../core/http.js';
+import { checked, parse, readBody, refuse } from '../core/http.js';
 import { taskChange, taskInput } from '../wire.js';
 import { type Hooks, MAX_HOOK_BYTES } from './hooks.js';
 import type { Task } from './rows.js';
@@ -25,14 +24,6 @@ export const taskApi = (deps: TaskApiDeps) => (app: Hono) => {
 };
 
 function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
-  const checked = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof PinchError)) throw error;
-      throw refuse(error.code === 'not_found' ? 404 : 400, error.code, error.message, error.hint);
-    }
-  };
   const chatOf = (name: string) => {
     const chat = store.groups.findChat(name);
     if (!chat) throw refuse(404, 'not_found', `there is no chat "${name}"`, 'GET /api/chats lists them');

@@ -1,8 +1,7 @@
 // The chat commands about tasks: /tasks, /task, /heartbeat, /hook.
 
-import { describeError, PinchError } from '../core/errors.js';
 import type { Chat, Group } from '../core/types.js';
-import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
+import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import { taskName } from '../runs/unattended.js';
 import { parseHeartbeat } from './heartbeat.js';
 import type { Store } from './store.js';
@@ -15,54 +14,41 @@ export interface TaskCommandDeps {
 }
 
 export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
+  const { groups } = deps.store;
   return [
     {
       name: 'tasks',
       usage: '/tasks',
       what: 'what is scheduled here',
       forMembers: true,
-      answer: inGroup(deps, (group) => deps.tasks.list(scopeOf(group))),
+      answer: inGroup(groups, (group) => deps.tasks.list(scopeOf(group))),
     },
     {
       name: 'task',
       usage: '/task <number> show|pause|resume|run|cancel',
       what: 'one of them',
       forMembers: false,
-      answer: inGroup(deps, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
+      answer: inGroup(groups, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
     },
     {
       name: 'heartbeat',
       usage: '/heartbeat every 30m 8-22 | off',
       what: 'look into `HEARTBEAT.md` now and then and do what is due',
       forMembers: false,
-      answer: inGroup(deps, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
+      answer: inGroup(groups, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
     },
     {
       name: 'hook',
       usage: '/hook [signed | files <pattern>] <what to do>',
       what: 'start work when another program calls, or when a file appears in `inbox/`',
       forMembers: false,
-      answer: inGroup(deps, (_group, { chat, argument }) => addHook(deps, chat, argument)),
+      answer: inGroup(groups, (_group, { chat, argument }) => addHook(deps, chat, argument)),
     },
   ];
 }
 
 /** The main group sees the tasks of all. */
 const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
-
-/** What cannot be done is an answer too; anything else that goes wrong is thrown. */
-function inGroup({ store }: TaskCommandDeps, answer: (group: Group, call: CommandCall) => string) {
-  return (call: CommandCall): string => {
-    const group = call.chat.groupId === null ? undefined : store.groups.get(call.chat.groupId);
-    if (!group) return 'This chat belongs to no group yet: `/register <folder>` first.';
-    try {
-      return answer(group, call);
-    } catch (error) {
-      if (error instanceof PinchError) return describeError(error);
-      throw error;
-    }
-  };
-}
 
 const USAGE =
   'Write `/task <number> show`, or `pause`, `resume`, `run` or `cancel` instead of `show`; `/tasks` has the numbers.';

@@ -1,19 +1,22 @@
 // Attacks from inside: a real daemon, a real container, and in the agent's shell a hostile program (hostile/*.mjs), as a model that was
 // talked into it would start it. Measures what the host did meanwhile.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import Docker from 'dockerode';
 import { z } from 'zod';
+import { listen } from '../../src/egress/testing/inside.js';
 import { containersOf, type DaemonProcess, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { bash, runOf, type Scene, say, startScene, waitForRun } from '../e2e/talk.js';
 
 export interface AttackScene extends Scene {
   /** The run whose shell the hostile program is in. */
   runId: number;
+  /** `host:port` of a site that the owner allowed: it takes everything and, once spoken to, sends for ever. */
+  site: string;
   close(): Promise<void>;
 }
 
@@ -59,9 +62,12 @@ export async function startAttackScene(): Promise<AttackScene> {
   };
   const scene = await startScene({ daemon: { home, env } });
   const close = scene.close;
-  const attackScene = Object.assign(scene, { runId: 0 });
+  const site = await startEndlessSite();
+  const attackScene = Object.assign(scene, { runId: 0, site: `site.example:${site.port}` });
+  await scene.daemon.api('POST', '/api/egress', { host: 'site.example', ports: [site.port], address: '127.0.0.1' });
   attackScene.close = async () => {
     await close();
+    site.close();
     removeHome(home);
   };
   const folder = join(home, 'groups/main/hostile');
@@ -69,6 +75,26 @@ export async function startAttackScene(): Promise<AttackScene> {
   cpSync(join(import.meta.dirname, 'hostile'), folder, { recursive: true });
   await warmUp(attackScene);
   return attackScene;
+}
+
+async function startEndlessSite() {
+  const piece = Buffer.alloc(64 * 1024);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    const more = () => {
+      while (!socket.destroyed && socket.write(piece));
+    };
+    socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket));
+    socket.resume().once('data', () => more());
+    socket.on('drain', more);
+  });
+  const port = await listen(server);
+  const close = () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  };
+  return { port, close };
 }
 
 /** Everything was used once, so that what an attack costs is the attack's. */
@@ -214,6 +240,17 @@ export const timelineBytes = (scene: AttackScene): number =>
     const sum = db.prepare('SELECT coalesce(sum(length(detail)), 0) FROM events WHERE run_id = ?');
     return z.number().parse(sum.pluck().get(scene.runId));
   });
+
+/** Lines in its timeline about connections to the outside. */
+export const egressLines = (scene: AttackScene): number =>
+  withStore(scene, (db) => {
+    const count = db.prepare(`SELECT count(*) FROM events WHERE run_id = ? AND kind = 'egress'`);
+    return z.number().parse(count.pluck().get(scene.runId));
+  });
+
+/** How the main group's containers may reach other hosts, from now on. */
+export const setEgressMode = (scene: Scene, mode: string): unknown =>
+  withStore(scene, (db) => db.prepare(`UPDATE groups SET egress_mode = ? WHERE folder = 'main'`).run(mode));
 
 /** The most lines within a minute that say in the timeline of one run that a bound was reached. A run right after another may have none. */
 export const refusals = (scene: AttackScene): number =>

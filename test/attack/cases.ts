@@ -7,14 +7,17 @@ import { eventually } from '../e2e/harness.js';
 import { chatTexts } from '../e2e/talk.js';
 import {
   type AttackCase,
+  type AttackScene,
   addMedia,
   descriptorsOf,
+  egressLines,
   engineAnswers,
   fillHistory,
   noContainers,
   outboxFiles,
   queuedOf,
   refusals,
+  setEgressMode,
   stopRun,
   timelineBytes,
 } from './attack.js';
@@ -33,6 +36,151 @@ const frozen = (name: string, input: Record<string, unknown>): AttackCase => ({
 });
 
 const MB = 1024 * 1024;
+
+/** The door to the outside; every case says which answers may come, and `200` is one of them only where it says so. */
+const door = (name: string, statuses: string[], more: Partial<AttackCase>): AttackCase => ({
+  name: `the door: ${name}`,
+  program: 'proxied',
+  check: ({ answer, scene, descriptors }) => {
+    expect(statuses).toEqual(expect.arrayContaining(Object.keys(Object(answer))));
+    expect(egressLines(scene)).toBeLessThanOrEqual(2_000);
+    expect(descriptorsOf(scene.daemon)).toBeLessThan(descriptors + 30);
+  },
+  ...more,
+});
+
+const METADATA = [
+  '169.254.169.254',
+  '0xa9fea9fe',
+  '2852039166',
+  '0251.0376.0251.0376',
+  '169.254.43518',
+  '169.254.169.254.',
+];
+const OWN = [
+  '127.0.0.1',
+  '127.1',
+  '0x7f.1',
+  '2130706433',
+  '017700000001',
+  '0',
+  '0.0.0.0',
+  'localhost',
+  'LOCALHOST.',
+  '127.0.0.1.',
+];
+const NETWORKS = [
+  '10.0.0.1',
+  '172.17.0.1',
+  '192.168.1.1',
+  '100.64.0.1',
+  '100.100.100.200',
+  '192.0.0.192',
+  '168.63.129.16',
+];
+const IPV6 = [
+  '[::1]',
+  '[::]',
+  '[::ffff:127.0.0.1]',
+  '[64:ff9b::7f00:1]',
+  '[2002:7f00:1::]',
+  '[fe80::1%25eth0]',
+  '[fd00:ec2::254]',
+];
+const ports = (hosts: string[], ...numbers: number[]) =>
+  hosts.flatMap((host) => numbers.map((port) => `${host}:${port}`));
+const inMode =
+  (mode: string, input: Record<string, unknown>): Exclude<AttackCase['input'], undefined> =>
+  ({ scene }) => {
+    setEgressMode(scene, mode);
+    return input;
+  };
+const pagePorts = ({ scene }: { scene: AttackScene }) => {
+  setEgressMode(scene, 'open');
+  return { targets: ports([...OWN, ...IPV6], scene.daemon.port) };
+};
+
+const doorCases: AttackCase[] = [
+  door('hosts that nobody allowed', ['403'], {
+    input: { targets: ports(['example.com', '8.8.8.8'], 80, 443, 22) },
+  }),
+  door('hosts that look like the one that is allowed', ['400', '403'], {
+    input: {
+      targets: ports(
+        ['a.site.example', 'site.example.evil.example', 'site.example@evil.example', 'xsite.example'],
+        443,
+      ),
+    },
+  }),
+  door('1,000 names, each with a secret in it', ['403', '429', 'none'], {
+    input: { targets: ['#.evil.example:443'], times: 3_000 },
+  }),
+  door("in mode open, the provider's metadata in every notation", ['403'], {
+    input: inMode('open', { targets: ports(METADATA, 80, 443) }),
+  }),
+  door('in mode open, the networks around', ['403'], { input: inMode('open', { targets: ports(NETWORKS, 80, 443) }) }),
+  door('in mode open, IPv6 and what embeds an IPv4 address', ['400', '403', 'none'], {
+    input: inMode('open', { targets: ports(IPV6, 80) }),
+  }),
+  door("in mode open, Pinch's own page", ['400', '403', 'none'], { input: pagePorts }),
+  door('in mode open, 300 names that do not exist', ['429', '502'], {
+    input: inMode('open', { targets: ['#.invalid:443'], times: 300, atOnce: 24 }),
+  }),
+  door('CONNECT that is none', ['400', '403', 'none'], {
+    input: inMode('ask', {
+      heads: [
+        'CONNECT a',
+        'CONNECT :443',
+        'CONNECT a:0',
+        'CONNECT a:99999',
+        'CONNECT a:b',
+        'CONNECT http://a:80',
+        'CONNECT /send',
+        'CONNECT *:443',
+      ]
+        .map((line) => `${line} HTTP/1.1\r\nhost: x`)
+        .concat(
+          `CONNECT ${'a'.repeat(20_000)}:443 HTTP/1.1\r\nhost: x`,
+          'CONNECT a\tb:443 HTTP/1.1\r\nhost: x',
+          'CONNECT a:443\rx: y HTTP/1.1',
+        ),
+    }),
+  }),
+  door('URLs that are none, and bodies with two lengths', ['400', '403', 'none'], {
+    input: ({ scene: { site } }) => ({
+      heads: [
+        `http://u@${site}/`,
+        `http://u:p@${site}/`,
+        `https://${site}/`,
+        `ftp://${site}/`,
+        `//${site}/`,
+        'http://',
+        `http:/${site}`,
+      ]
+        .map((url) => `GET ${url} HTTP/1.1\r\nhost: x\r\nconnection: close`)
+        .concat(
+          `POST http://${site}/ HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked`,
+          `POST http://${site}/ HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6`,
+          `POST http://${site}/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: x, chunked`,
+        ),
+    }),
+  }),
+  door('500 tunnels to an allowed site, each left at once', ['200', '429'], {
+    input: ({ scene: { site } }) => ({ heads: [`CONNECT ${site} HTTP/1.1\r\nhost: x`], times: 500, atOnce: 30 }),
+  }),
+  door('60 tunnels that nobody reads', ['200', '429'], {
+    program: 'tunnels',
+    input: ({ scene: { site } }) => ({ target: site, times: 60, forMs: 5_000 }),
+  }),
+  door('24 tunnels that carry as much as goes, inward', ['200'], {
+    program: 'tunnels',
+    input: ({ scene: { site } }) => ({ target: site, times: 24, forMs: 5_000, read: true }),
+  }),
+  door('24 tunnels that carry as much as goes, outward', ['200'], {
+    program: 'tunnels',
+    input: ({ scene: { site } }) => ({ target: site, times: 24, forMs: 5_000, send: true }),
+  }),
+];
 
 export const cases: AttackCase[] = [
   frozen('a flood of SETTINGS frames', { kind: 'settings' }),
@@ -159,4 +307,5 @@ export const cases: AttackCase[] = [
     input: ({ scene }) => ({ method: 'GET', path: `/media/${addMedia(scene, 'others', 1_000)}/0`, times: 3 }),
     check: ({ answer }) => expect(answer).toEqual({ 403: 3 }),
   },
+  ...doorCases,
 ];

@@ -13,8 +13,20 @@ const DRAIN_MS = 100;
 const TERM_GRACE_MS = 2_000;
 
 /** What a job sees of the runner's environment. */
-const ENV_ALLOWED =
-  /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
+const ENV_ALLOWED = /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
+
+/**
+ * Programs reach other hosts through the gateway. Some read the names in upper case only, some in lower case only; Node needs to be told to look
+ * at them. pip gives up after 15 s by itself.
+ */
+function proxyEnv(port: number): Record<string, string> {
+  const proxy = `http://127.0.0.1:${port}`;
+  const direct = '127.0.0.1,localhost,::1,[::1]';
+  return {
+    ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, http_proxy: proxy, https_proxy: proxy },
+    ...{ NO_PROXY: direct, no_proxy: direct, NODE_USE_ENV_PROXY: '1', PIP_DEFAULT_TIMEOUT: '60' },
+  };
+}
 
 /** An exit code, or the name of the signal that ended the process, or why it could not start. */
 type Exit = number | string;
@@ -55,7 +67,7 @@ function startJob(args: string[], { cwd, run, log }: Options, { groups, port }: 
   const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
   // For the `pinch` command: its run, and where the host is.
   const pinch = { PINCH_RUN: `${run.id}`, PINCH_PORT: `${port}` };
-  const env = { ...Object.fromEntries(allowed), ...pinch, TERM: 'dumb', TZ: run.timeZone };
+  const env = { ...Object.fromEntries(allowed), ...proxyEnv(port), ...pinch, TERM: 'dumb', TZ: run.timeZone };
   // Never 'inherit': the runner's own stdout is the link. Detached: a process group, which can be killed whole.
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;

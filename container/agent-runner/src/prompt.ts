@@ -37,6 +37,7 @@ export function systemPrompt(run: RunSpec, workspace: string, skills: Skill[], m
 - Your files are in ${workspace} and stay; everything else in the container may vanish. Files people sent are in ${workspace}/inbox.
 - ${workspace}/CLAUDE.md is your memory of this group and is part of this prompt at the next run: keep it short, and write down there what must not be forgotten. Longer notes belong in ${workspace}/memory/.
 - Long commands: bash with background: true, then read its log file; you are told when it ended. Every call is limited in time and output; the whole output is kept in a file named in the result.
+- Web sites are reached only where the owner allowed the host, through the proxy in HTTP_PROXY; curl, git, npm, pip, Python and Node use it by themselves. A refusal is an answer 403 (\`curl -v\` shows its reason): then try no other way, but tell the person which host you need; a link to it in a message of theirs allows it for that work, and the owner's \`/allow <host>\` for good.
 - Do not run the same call again and again; after two identical failures do something else or say what is in the way.
 - send_message is for news before you are done, or for another chat of this group; your final text is sent by itself.
 - What shall happen later or again and again is a task (task_* tools); the \`pinch\` command does the same in scripts (\`pinch help\`). A run that a task or a hook started says so in a note: nobody is there to answer then. Only where such a note says so, a last text of exactly [silent] sends nothing.`,

@@ -1,0 +1,67 @@
+// The chat commands about egress: /allow and /egress. Both are the owner's.
+import type { Clock } from '../core/clock.js';
+import type { Group } from '../core/types.js';
+import { type ChatCommand, inGroup } from '../groups/chat-command.js';
+import { egressMode } from './rows.js';
+import { addRules, describeRule, presetNames } from './rules.js';
+import type { Store } from './store.js';
+
+type CommandDeps = { store: Store; clock: Clock };
+
+export function egressCommands(deps: CommandDeps): ChatCommand[] {
+  const { groups } = deps.store;
+  return [
+    {
+      name: 'allow',
+      usage: '/allow <host | *.host | preset> [all]',
+      what: `let me reach a site from this group (\`all\`: from every group); presets: ${presetNames.join(', ')}`,
+      forMembers: false,
+      answer: inGroup(groups, (group, { argument }) => allow(deps, group, argument)),
+    },
+    {
+      name: 'egress',
+      usage: '/egress [remove <number> | mode none|listed|ask|open]',
+      what: 'the sites I may reach from this group',
+      forMembers: false,
+      answer: inGroup(groups, (group, { argument }) => egress(deps, group, argument)),
+    },
+  ];
+}
+
+function allow(deps: CommandDeps, group: Group, argument: string): string {
+  const [, host, all] = /^(\S+)(\s+all)?$/i.exec(argument) ?? [];
+  if (!host)
+    return 'Write `/allow example.com`, `/allow *.example.com`, or a preset; `all` behind it: for every group.';
+  const added = addRules(deps, all ? null : group.id, { host });
+  return `Allowed for ${all ? 'every group' : `the group \`${group.folder}\``}: ${added.map(describeRule).join(', ')}.`;
+}
+
+function egress({ store }: CommandDeps, group: Group, argument: string): string {
+  const [action, value = ''] = argument.toLowerCase().split(/\s+/);
+  const rules = store.egress.of(group.id);
+  const mode = egressMode.safeParse(value).data;
+  if (action === 'mode' && mode) {
+    store.egress.setMode(group.id, mode);
+    return MODES[mode];
+  }
+  const rule = rules.find(({ id }) => `${id}` === value);
+  if (action === 'remove' && rule) {
+    store.egress.remove(rule.id);
+    return `Removed: ${describeRule(rule)}. Connections that are open stay open.`;
+  }
+  if (action)
+    return 'Write `/egress remove` and a number that `/egress` shows, or `/egress mode none|listed|ask|open`.';
+  const lines = rules.map(
+    (one) => `- ${one.id}: ${describeRule(one)}${one.groupId === null ? ', for every group' : ''}`,
+  );
+  return [MODES[store.egress.mode(group.id)], ...lines].join('\n');
+}
+
+const REACHED = 'I reach what the rules name, and hosts in links that people who may ask me write';
+const MODES = {
+  none: 'Mode `none`: I reach nothing from here, whatever the rules say.',
+  listed: `Mode \`listed\`: ${REACHED}.`,
+  // The same for now: nobody is asked yet, the refusal says what to write.
+  ask: `Mode \`ask\`: ${REACHED}; for others write \`/allow <host>\`.`,
+  open: 'Mode `open`: I reach every public site.',
+};

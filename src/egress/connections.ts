@@ -1,0 +1,172 @@
+// Connections to the outside: decided, resolved once, opened to exactly what was checked, bounded, told in the timeline. Knows nothing about HTTP.
+import { once } from 'node:events';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import type { Clock } from '../core/clock.js';
+import { describeError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
+import type { Link } from '../gateway/server.js';
+import { isRefusedAddress } from './address.js';
+import { decideEgress, refuseAddress } from './decide.js';
+import type { Target } from './host.js';
+import { createLookupQueue, type Lookup } from './lookup.js';
+import { hostsTyped, isOwnWord } from './own-words.js';
+import type { Store } from './store.js';
+
+export interface ConnectionDeps {
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  lookup: Lookup;
+  limits?: typeof LIMITS;
+}
+
+export type Opened =
+  | { kind: 'allowed'; socket: Socket }
+  /** `reason`: one line of ASCII for the program inside. */
+  | { kind: 'refused' | 'failed'; status: number; reason: string };
+
+/** `atOnce` is for each link, the others for each connection; they are looked at every second. */
+const LIMITS = { atOnce: 24, bytes: 1024 ** 3, ageMs: 30 * 60_000, idleMs: 2 * 60_000 };
+const LOOK_MS = 1_000;
+/** Node's clients wait 5 s for the answer to CONNECT. */
+const ANSWER_MS = 4_000;
+/** For one of several addresses, before the next is tried. */
+const ATTEMPT_MS = 1_000;
+/** Lines of a run's timeline beyond which connections add no more: what its runner reports must fit as well. */
+const MAX_EVENTS = 2_000;
+
+/** One connection on its way into the timeline. */
+interface Attempt extends Target {
+  groupId: number;
+  /** Those that work in the container when it begins. */
+  runIds: number[];
+  startedAt: number;
+  why: string;
+  address?: string | undefined;
+}
+
+export type Connections = ReturnType<typeof createConnections>;
+
+export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) {
+  const deps = { ...rest, lookup: createLookupQueue(rest.lookup) };
+  /** How many each link has open or is opening. */
+  const counts = new WeakMap<Link, number>();
+  const ends = new Set<() => void>();
+
+  return {
+    /** Opens one, or says within 4 s why not. */
+    async open(link: Link, target: Target): Promise<Opened> {
+      const { groupId } = link;
+      const runIds = deps.store.runs.leasedOf(groupId);
+      const attempt = { ...target, groupId, runIds, startedAt: deps.clock.now(), why: 'too many at once' };
+      const count = counts.get(link) ?? 0;
+      counts.set(link, count + 1);
+      let opened: Opened = { kind: 'refused', status: 429, reason: `${count} connections are open; close some` };
+      const end = (how?: string): void => {
+        if (!ends.delete(end)) return;
+        counts.set(link, (counts.get(link) ?? 1) - 1);
+        if (how) attempt.why += `, ended because ${how}`;
+        tell(deps, attempt, opened);
+        if (opened.kind === 'allowed') opened.socket.destroy();
+      };
+      ends.add(end);
+      try {
+        if (count < limits.atOnce) opened = await reach(deps, attempt);
+      } finally {
+        if (opened.kind === 'allowed') watch(opened.socket, deps.clock, limits, end);
+        else end();
+      }
+      return opened;
+    },
+    /** Ends all of them. Nothing is written to the store afterwards. */
+    close(): void {
+      for (const end of ends) end();
+    },
+  };
+}
+
+async function reach({ store, lookup }: ConnectionDeps, attempt: Attempt): Promise<Opened> {
+  const { groupId, host, port, runIds } = attempt;
+  const asked = { target: { host, port }, ownWords: ownWordsOf(store, runIds), rules: store.egress.of(groupId) };
+  const decision = decideEgress({ ...asked, mode: store.egress.mode(groupId) });
+  attempt.why = decision.why;
+  if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
+  const tooLate = AbortSignal.timeout(ANSWER_MS);
+  try {
+    const known = decision.address ?? (isIP(host) ? host : undefined);
+    const addresses = known ? [known] : await lookup(host);
+    // One among several is enough: whoever answers for that name plays with us.
+    if (!decision.address && addresses.some(isRefusedAddress)) {
+      const { why, reason } = refuseAddress(host);
+      attempt.why = why;
+      return { kind: 'refused', status: 403, reason };
+    }
+    const socket = await connectTo(addresses, port, tooLate);
+    attempt.address = socket.remoteAddress;
+    return { kind: 'allowed', socket };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : describeError(error);
+    return { kind: 'failed', status: 502, reason: `${host}:${port} cannot be reached: ${code}` };
+  }
+}
+
+/** Hosts that people typed for these runs. A run that was stopped has no say any more, nor has a text that its sender changed since. */
+const ownWordsOf = ({ runs, messages }: Store, runIds: number[]) =>
+  runIds
+    .filter((id) => runs.get(id)?.cancelRequested === 0)
+    .flatMap((id) => messages.ofRun(id))
+    .filter((message) => isOwnWord(message) && messages.isNewest(message))
+    .flatMap(({ text }) => hostsTyped(text));
+
+/** Rejects when none of the addresses answers, or `tooLate` aborts. */
+async function connectTo(addresses: string[], port: number, tooLate: AbortSignal): Promise<Socket> {
+  const checked = addresses.map((address) => ({ address, family: isIP(address) }));
+  // No name is resolved again here: what was checked is what is connected to.
+  const lookup: LookupFunction = (_host, _options, done) => done(null, checked);
+  const tries = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ATTEMPT_MS };
+  const socket = connect({ host: 'checked.invalid', port, lookup, ...tries, noDelay: true });
+  try {
+    await once(
+      socket.on('error', () => socket.destroy()),
+      'connect',
+      { signal: tooLate },
+    );
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw tooLate.aborted ? new Error('no answer in time') : error;
+  }
+}
+
+/** Ends the connection at its bounds; `end` is called once it is over in any case. */
+function watch(socket: Socket, clock: Clock, limits: typeof LIMITS, end: (how?: string) => void): void {
+  const startedAt = clock.now();
+  let [seen, activeAt] = [0, startedAt];
+  const look = (): void => {
+    const now = clock.now();
+    const bytes = socket.bytesRead + socket.bytesWritten;
+    if (bytes !== seen) [seen, activeAt] = [bytes, now];
+    if (bytes > limits.bytes) end('it carried too many bytes');
+    else if (now - startedAt > limits.ageMs) end('it lasted too long');
+    else if (now - activeAt > limits.idleMs) end('nothing went through it');
+    else timer = clock.at(now + LOOK_MS, look);
+  };
+  let timer = clock.at(startedAt + LOOK_MS, look);
+  socket.once('close', () => {
+    timer.cancel();
+    end();
+  });
+}
+
+/** One line in the timeline of each run, and in the log. */
+function tell({ store, clock, log }: ConnectionDeps, attempt: Attempt, opened: Opened): void {
+  const { runIds, groupId, startedAt, ...about } = attempt;
+  const { bytesWritten: bytesUp, bytesRead: bytesDown } =
+    opened.kind === 'allowed' ? opened.socket : { bytesWritten: 0, bytesRead: 0 };
+  const detail = { ...about, verdict: opened.kind, bytesUp, bytesDown, durationMs: clock.now() - startedAt };
+  log.debug({ groupId, ...detail }, 'egress');
+  const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
+  store.transaction(() => {
+    for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'egress', detail);
+  });
+}

@@ -1,0 +1,47 @@
+// Whether a container may connect to a host (design §5). Pure. A name that is refused here is never looked up: a look-up alone would carry
+// what is in the name to whoever answers for it.
+import { isIP } from 'node:net';
+import { isRefusedAddress } from './address.js';
+import { type Authority, matchesPattern, type Target } from './host.js';
+import type { EgressMode, Rule } from './rows.js';
+
+export const DEFAULT_PORTS = [80, 443];
+
+export interface EgressQuestion {
+  target: Target;
+  mode: EgressMode;
+  /** Of this group before those of all. */
+  rules: Pick<Rule, 'host' | 'ports' | 'address'>[];
+  /** What people typed for the runs that work now; without a port where the URL had none. */
+  ownWords: Authority[];
+}
+
+export type Decision =
+  /** `address`: connect to this one, without looking the name up. */
+  | { kind: 'allow'; why: 'rule' | 'own words' | 'mode open'; address?: string }
+  | { kind: 'refuse'; why: string; reason: string };
+
+/**
+ * Refused addresses, then rules, then the owner's own words, then the mode. In mode `none` nothing is looked at. Modes `listed` and `ask` both
+ * refuse a host that neither a rule nor the owner named, and the reason says how the owner allows it.
+ */
+export function decideEgress({ target, mode, rules, ownWords }: EgressQuestion): Decision {
+  const { host, port } = target;
+  if (mode === 'none') return refuse('mode none', `egress is off in this group: the owner can write /egress mode ask`);
+  const fits = (ports: number[]) => ports.includes(port);
+  const rule = rules.find((one) => matchesPattern(one.host, host) && fits(one.ports ?? DEFAULT_PORTS));
+  if (rule?.address) return { kind: 'allow', why: 'rule', address: rule.address };
+  if (isIP(host) && isRefusedAddress(host)) return refuseAddress(host);
+  if (rule) return { kind: 'allow', why: 'rule' };
+  if (ownWords.some((word) => word.host === host && fits(word.port ? [word.port] : DEFAULT_PORTS)))
+    return { kind: 'allow', why: 'own words' };
+  if (mode === 'open') return { kind: 'allow', why: 'mode open' };
+  const name = fits(DEFAULT_PORTS) ? host : `${host}:${port}`;
+  return refuse(`mode ${mode}`, `egress to ${name} is not allowed yet: the owner can write /allow ${name}`);
+}
+
+/** For an address, or a name that resolves to one, which only a rule with a fixed address reaches. */
+export const refuseAddress = (host: string): Decision & { kind: 'refuse' } =>
+  refuse('address', `egress to ${host} is refused: it is a private or special address, or resolves to one`);
+
+const refuse = (why: string, reason: string) => ({ kind: 'refuse' as const, why, reason });

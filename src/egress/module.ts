@@ -1,0 +1,20 @@
+// Egress: what containers reach of the outside, and the owner's ways to say so.
+import { lookup } from 'node:dns/promises';
+import type { Clock } from '../core/clock.js';
+import type { Logger } from '../core/log.js';
+import { egressApi } from './api.js';
+import { egressCommands } from './commands.js';
+import { createConnections } from './connections.js';
+import { createProxy } from './proxy.js';
+import type { Store } from './store.js';
+
+export function createEgress(deps: { store: Store; clock: Clock; log: Logger }) {
+  const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
+  const connections = createConnections({ ...deps, lookup: lookupAll });
+  return {
+    proxy: createProxy(connections),
+    commands: egressCommands(deps),
+    api: egressApi(deps),
+    close: connections.close,
+  };
+}

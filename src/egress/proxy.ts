@@ -1,0 +1,113 @@
+// The HTTP proxy of the containers: CONNECT, and requests whose target is a whole http URL. Bytes in between are not looked at.
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Duplex, pipeline } from 'node:stream';
+import type { HttpProxy } from '../gateway/server.js';
+import type { Connections, Opened } from './connections.js';
+import { canonicalHost, parseAuthority } from './host.js';
+
+type Refusal = Exclude<Opened, { kind: 'allowed' }>;
+const bad = (reason: string) => ({ kind: 'refused' as const, status: 400, reason });
+
+export function createProxy(connections: Connections): HttpProxy {
+  return {
+    async connect({ link, target, socket, head }) {
+      const { host, port } = parseAuthority(target) ?? {};
+      const opened =
+        host && port ? await connections.open(link, { host, port }) : bad('CONNECT takes a host and a port');
+      if (opened.kind === 'allowed') tunnel(socket, opened.socket, head);
+      else refuseConnect(socket, opened);
+    },
+    async forward({ link, request, response }) {
+      const parsed = readRequest(request);
+      if (parsed.kind !== 'forward') return refuseRequest(request, response, parsed);
+      const opened = await connections.open(link, parsed.target);
+      if (opened.kind === 'allowed') passOn(request, response, opened.socket, parsed);
+      else refuseRequest(request, response, opened);
+    },
+  };
+}
+
+function tunnel(client: Duplex, upstream: Socket, head: Buffer): void {
+  client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+  if (head.length > 0) upstream.write(head);
+  // Either side holds what its own buffer takes; then the other one is not read.
+  pipeline(client, upstream, client, () => {
+    for (const side of [client, upstream]) side.destroy();
+  });
+}
+
+/** Most programs show nothing of a refused CONNECT but the reason phrase. It is ASCII, and ours: hosts in it are canonical. */
+function refuseConnect(client: Duplex, { status, reason }: Refusal): void {
+  const body = `${reason}\n`;
+  const head = [`HTTP/1.1 ${status} ${reason}`, 'content-type: text/plain', `content-length: ${body.length}`];
+  client.end(`${head.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`);
+}
+
+function refuseRequest(request: IncomingMessage, response: ServerResponse, { status, reason }: Refusal): void {
+  // Reads the rest of the body: otherwise the caller would not get the answer.
+  request.resume();
+  response.writeHead(status, reason, { 'content-type': 'text/plain' }).end(`${reason}\n`);
+}
+
+/** What the request asks for. One parser reads the URL, and what it found is what is decided on, connected to and said in Host. */
+function readRequest({ url = '', headers }: IncomingMessage) {
+  if (!/^http:\/\//i.test(url) || !URL.canParse(url))
+    return bad('only http:// URLs are passed on; for others use CONNECT');
+  const { hostname, port, username, password, pathname, search } = new URL(url);
+  const host = canonicalHost(hostname);
+  if (host === undefined) return bad('this URL names no host');
+  if (username || password) return bad('a URL with a user name or password is not passed on');
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || headers['content-length'] !== undefined))
+    return bad('a body has a length, or is chunked');
+  const target = { host, port: Number(port || 80) };
+  const said = { authority: port ? `${host}:${port}` : host, path: pathname + search, chunked: coding !== undefined };
+  return { kind: 'forward' as const, target, ...said };
+}
+type ForwardRequest = Exclude<ReturnType<typeof readRequest>, Refusal>;
+
+function passOn(request: IncomingMessage, response: ServerResponse, upstream: Socket, to: ForwardRequest): void {
+  const { method = 'GET', rawHeaders, headers } = request;
+  // Given as they came, with the framing said again: what Node would make of a GET with a body is not left to it.
+  const own = ['Host', to.authority, ...(to.chunked ? ['Transfer-Encoding', 'chunked'] : [])];
+  const head = { method, path: to.path, headers: [...own, ...endToEnd(rawHeaders)] };
+  const outgoing = http.request({ ...head, createConnection: () => upstream });
+  const leave = (): void => void upstream.destroy();
+  outgoing.on('error', leave);
+  outgoing.on('response', (answer) => {
+    try {
+      response.writeHead(answer.statusCode ?? 0, endToEnd(answer.rawHeaders));
+    } catch {
+      // A status or a header that our own server refuses to say.
+      return leave();
+    }
+    pipeline(answer, response, leave);
+  });
+  response.on('close', leave);
+  upstream.on('close', () => {
+    // Also after an upgrade that nobody asked for, of which the request hears nothing.
+    if (!response.headersSent)
+      refuseRequest(request, response, {
+        kind: 'failed',
+        status: 502,
+        reason: `${to.authority} gave no proper answer`,
+      });
+  });
+  if (to.chunked || headers['content-length'] !== undefined) pipeline(request, outgoing, () => undefined);
+  else outgoing.end();
+}
+
+/** Each of these is about one connection, and is said anew on the next one. */
+const HOP_BY_HOP =
+  /^(host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|proxy-connection|proxy-authenticat(e|ion-info)|proxy-authorization)$/i;
+
+/** Raw headers (name, value, name, value…) without those for one connection, and those that `Connection` names. */
+function endToEnd(raw: string[]): string[] {
+  const pairs = raw.flatMap((name, at) => (at % 2 === 0 ? [{ name, value: raw[at + 1] ?? '' }] : []));
+  const listed = pairs.filter(({ name }) => /^connection$/i.test(name)).flatMap(({ value }) => value.split(','));
+  const dropped = new Set(listed.map((name) => name.trim().toLowerCase()));
+  return pairs
+    .filter(({ name }) => !HOP_BY_HOP.test(name) && !dropped.has(name.toLowerCase()))
+    .flatMap(({ name, value }) => [name, value]);
+}

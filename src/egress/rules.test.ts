@@ -1,0 +1,123 @@
+// The owner's ways in: what may be written, what becomes of it, and who it counts for.
+import { Hono } from 'hono';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { createFakeClock } from '../../test/fakes/clock.js';
+import { openStore, type Store } from '../store.js';
+import { egressApi } from './api.js';
+import { addRules, describeRule } from './rules.js';
+
+const answer = z.looseObject({ rules: z.array(z.unknown()).optional() });
+let store: Store;
+let main: number;
+let family: number;
+let app: Hono;
+const clock = createFakeClock();
+beforeEach(() => {
+  store = openStore(':memory:');
+  main = store.groups.ensure('main', true, 1).id;
+  family = store.groups.ensure('family', false, 1).id;
+  app = new Hono();
+  egressApi({ store, clock })(app);
+});
+
+const add = (host: string, more: { ports?: number[]; address?: string } = {}) =>
+  addRules({ store, clock }, main, { host, ...more })
+    .map(describeRule)
+    .join(' ');
+
+test.each([
+  ['Example.com', '`example.com`'],
+  ['https://example.com/a?b#c', '`example.com`'],
+  ['*.Example.com', '`*.example.com`'],
+  ['example.com:8443', '`example.com` (ports 8443)'],
+  ['http://example.com:8443/x', '`example.com` (ports 8443)'],
+  ['8.8.8.8', '`8.8.8.8`'],
+  ['PyPI', '`pypi.org` `files.pythonhosted.org`'],
+])('%s is allowed as %s', (written, rule) => {
+  expect(add(written)).toBe(rule);
+});
+
+test.each([
+  '',
+  '*',
+  '*.com',
+  '[::1]',
+  'a b',
+  'user@example.com',
+  'example.com:0',
+  'example.com:99999',
+  '127.0.0.1',
+  '192.168.1.5',
+])('%j is not', (written) => {
+  expect(() => add(written)).toThrow(/is no host|private or special/);
+  expect(store.egress.all()).toEqual([]);
+});
+
+test('a port is added to those a host has, an address stays', () => {
+  add('example.com');
+  expect(add('example.com:8443')).toBe('`example.com` (ports 80, 443, 8443)');
+  expect(add('nas.home', { ports: [5_000], address: '192.168.1.5' })).toBe('`nas.home` (ports 5000) at 192.168.1.5');
+  expect(add('nas.home:22')).toBe('`nas.home` (ports 5000, 22) at 192.168.1.5');
+  expect(store.egress.all()).toHaveLength(2);
+});
+
+test('a rule counts in its group, or in all; its own goes first', () => {
+  addRules({ store, clock }, null, { host: 'all.example' });
+  addRules({ store, clock }, main, { host: 'own.example' });
+  expect(store.egress.of(main).map(({ host }) => host)).toEqual(['own.example', 'all.example']);
+  expect(store.egress.of(family).map(({ host }) => host)).toEqual(['all.example']);
+});
+
+test('a group begins in mode ask, and an unknown one is closed', () => {
+  expect([store.egress.mode(main), store.egress.mode(family), store.egress.mode(99)]).toEqual(['ask', 'ask', 'none']);
+});
+
+describe('the API', () => {
+  const call = async (method: string, path: string, body?: object) => {
+    const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const response = await app.request(path, { method, ...(body && json) });
+    return { status: response.status, body: answer.parse(await response.json()) };
+  };
+
+  test('adds for a group or for all, lists, removes', async () => {
+    const { body, status } = await call('POST', '/api/egress', {
+      host: 'nas.home',
+      address: '10.0.0.5',
+      group: 'family',
+    });
+    expect(status).toBe(201);
+    expect(body.rules).toEqual([{ id: 1, host: 'nas.home', ports: null, address: '10.0.0.5', group: 'family' }]);
+    expect((await call('POST', '/api/egress/rules', { host: 'example.com' })).body.rules).toMatchObject([
+      { group: null },
+    ]);
+    expect((await call('DELETE', '/api/egress/1')).status).toBe(200);
+    expect((await call('DELETE', '/api/egress/rules/1')).status).toBe(404);
+    const list = (await call('GET', '/api/egress')).body;
+    expect(list).toMatchObject({ rules: [{ id: 2, host: 'example.com' }], modes: { main: 'ask', family: 'ask' } });
+  });
+
+  test('sets the mode of a group', async () => {
+    expect((await call('PUT', '/api/egress/mode', { group: 'family', mode: 'open' })).status).toBe(200);
+    expect([store.egress.mode(main), store.egress.mode(family)]).toEqual(['ask', 'open']);
+  });
+
+  test.each([
+    ['POST', '/api/egress', { host: '169.254.169.254' }],
+    ['POST', '/api/egress', { host: 'x.example', address: '169.254.169.254' }],
+    ['POST', '/api/egress', { host: 'x.example', address: 'nas.home' }],
+    ['POST', '/api/egress', { host: 'x.example', ports: [0] }],
+    ['POST', '/api/egress', { host: 'x.example', ports: [] }],
+    ['POST', '/api/egress', { host: 'x.example', hots: 1 }],
+    ['POST', '/api/egress', {}],
+    ['PUT', '/api/egress/mode', { group: 'main', mode: 'all' }],
+  ])('refuses %s %s %j', async (method, path, body) => {
+    expect((await call(method, path, body)).status).toBe(400);
+    expect(store.egress.all()).toEqual([]);
+  });
+
+  test('knows no other groups', async () => {
+    expect((await call('POST', '/api/egress', { host: 'x.example', group: 'none' })).status).toBe(404);
+    expect((await call('PUT', '/api/egress/mode', { group: 'none', mode: 'open' })).status).toBe(404);
+  });
+});
