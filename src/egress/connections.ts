@@ -166,7 +166,12 @@ function tell({ store, clock, log }: ConnectionDeps, attempt: Attempt, opened: O
   const detail = { ...about, verdict: opened.kind, bytesUp, bytesDown, durationMs: clock.now() - startedAt };
   log.debug({ groupId, ...detail }, 'egress');
   const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
-  store.transaction(() => {
-    for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'egress', detail);
-  });
+  try {
+    store.transaction(() => {
+      for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'egress', detail);
+    });
+  } catch (error) {
+    // Called when a socket closes, where nobody waits: an error in here, e.g. of a full disk, would end the process.
+    log.error({ err: error, groupId, ...detail }, 'a connection is missing in the timeline');
+  }
 }

@@ -352,6 +352,16 @@ describe('within bounds', () => {
     sink.close();
   });
 
+  test('a line that cannot be written, the disk is full, ends nothing', async () => {
+    const sink = await startSink();
+    const socket = await open(sink.target);
+    inside.store.close();
+    socket.destroy();
+    await expect.poll(() => sink.sockets.every(({ destroyed }) => destroyed)).toBe(true);
+    expect(await connectTo(sink.target)).toBe('');
+    sink.close();
+  });
+
   test('a flood of refusals does not fill the timeline', async () => {
     for (let n = 0; n < 2_050; n += 1) await inside.connections.open(inside.link, { host: 'no.example', port: 443 });
     expect(inside.events().length).toBeLessThanOrEqual(2_000);

@@ -1,8 +1,9 @@
 // What happens when an answer to a container cannot be given. (vitest fails a run with an unhandled rejection, which ends the daemon.)
 import http from 'node:http';
 import { duplexPair } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { caught } from '../../test/fakes/model-proxy.js';
 import { systemClock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
@@ -79,4 +80,32 @@ test('the body of a call that has none is not held while the answer is open', as
   );
   expect(await call('x'.repeat(1_000_000))).toBe(200);
   expect(complete()).toBe(true);
+});
+
+describe('what is meant for other hosts', () => {
+  async function say(gateway: ReturnType<typeof createGateway>, line: string): Promise<string> {
+    const [outside, inside] = duplexPair();
+    gateway.connect(
+      { groupId: 1, onWork: () => undefined },
+      inside.on('close', () => outside.destroy()),
+    );
+    outside.on('error', () => outside.destroy()).write(`${line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    return text(outside).catch(() => '');
+  }
+  const lines = ['CONNECT example.com:443', 'GET http://example.com/'];
+
+  test.each(lines)('%s is refused where no module takes it', async (line) => {
+    const gateway = createGateway({ clock: systemClock, log: pino({ enabled: false }) });
+    expect(await say(gateway, line)).toMatch(/^HTTP\/1.1 403 /);
+  });
+
+  test.each(lines)('%s that goes wrong ends its own connection alone', async (line) => {
+    const gateway = createGateway({ clock: systemClock, log: pino({ enabled: false }) });
+    const fail = async () => {
+      throw new Error('ours');
+    };
+    gateway.addProxy({ connect: fail, forward: fail });
+    expect(await say(gateway, line)).toMatch(/^(HTTP\/1.1 500 |$)/);
+    expect(await say(gateway, 'GET /nothing')).toMatch(/^HTTP\/1.1 403 /);
+  });
 });

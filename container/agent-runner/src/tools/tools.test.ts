@@ -58,6 +58,11 @@ test('commands see an allow-listed environment and an empty input', async () => 
   expect(text).not.toContain('hidden');
   expect(text).toContain('TZ=Europe/Berlin');
   expect(text).toContain('PATH=');
+  // Other hosts are reached through the gateway, the gateway itself without it.
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'])
+    expect(text).toMatch(new RegExp(`^${name}=http://127\\.0\\.0\\.1:\\d+$`, 'm'));
+  for (const line of ['NO_PROXY=127.0.0.1,localhost,::1,[::1]', 'no_proxy=127.0.0.1,', 'NODE_USE_ENV_PROXY=1'])
+    expect(text).toContain(line);
   expect(text.endsWith('end')).toBe(true);
 });
 
