@@ -63,7 +63,7 @@ type Blocks = { type: string; text?: string; name?: string; input?: unknown }[];
 const blocksOf = (content: unknown): Blocks =>
   Array.isArray(content) ? content : [{ type: 'text', text: `${content}` }];
 
-/** The model: one call for each token that takes one, then one text for all tokens since its last end. */
+/** The model: a call for each token that takes one, then one text for all tokens since its last end. */
 function reply({ body }: RecordedRequest, random: () => number): Step {
   const messages = body?.messages ?? [];
   const isEnd = (content: unknown) => !blocksOf(content).some(({ type }) => type === 'tool_use');
@@ -73,9 +73,10 @@ function reply({ body }: RecordedRequest, random: () => number): Step {
   const asked = said.map(({ type, text }) => (type === 'text' ? (text ?? '') : '')).join('\n');
   const calls = JSON.stringify(since.filter(({ role }) => role === 'assistant').map(({ content }) => content));
   const tokens = tokensIn(asked);
-  const open = tokens.find((token) => token[3] !== 'o' && !calls.includes(token));
+  const open = tokens.filter((token) => token[3] !== 'o' && !calls.includes(token));
   const waitMs = Math.round(random() * 300);
-  if (open) return { content: [callFor(open)], waitMs };
+  // A run has fifty steps. What a long storm has piled up is done several at a time, as models do.
+  if (open.length > 0) return { content: open.slice(0, Math.ceil(open.length / 10)).map(callFor), waitMs };
   const task = /<message id="-(\d+)"/.exec(asked)?.[1];
   const text = task ? `task run ${task}.` : `answer to ${tokens.join(' ')}`;
   return { text, waitMs, delayMs: Math.round(random() * 20) };
