@@ -17,7 +17,7 @@ import { runTerminal } from './runs/terminal.js';
 import { taskTerminal } from './tasks/terminal.js';
 
 /** In the order of the help. */
-const commands = [
+export const commands = [
   ...pageTerminal,
   ...runTerminal,
   ...taskTerminal,
