@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Signals } from '../core/signals.js';
@@ -42,9 +42,12 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
     {
       method: 'POST',
       path: '/file',
-      // Reads the rest of a refused body: otherwise the caller would not get the answer.
-      serve: async ({ link, request, response }) =>
-        reply(response, 200, await queueFile(deps, uploads, link, request).finally(() => request.resume())),
+      // Reads the rest of a body that nobody needs, before it answers: otherwise the caller might not get the answer.
+      async serve({ link, request, response }) {
+        const answer = await queueFile(deps, uploads, link, request).finally(() => request.resume());
+        await finished(request).catch(() => undefined);
+        reply(response, 200, answer);
+      },
     },
     post('/runs/:id/events', (link, body, id = 0) => takeEvents(store, ownRun(store, link, id), body), {
       maxBytes: MAX_EVENTS_BYTES,
