@@ -1,6 +1,7 @@
 // The daemon on one page: which modules there are, in which order they start, and how they end.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createApprovalModule } from './approvals/module.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels } from './channels/start.js';
@@ -14,7 +15,7 @@ import type { Logger } from './core/log.js';
 import { createSignals } from './core/signals.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
-import { createOwnerNotices } from './delivery/notices.js';
+import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { createGateway } from './gateway/server.js';
 import { createBackends } from './model/backends.js';
@@ -62,38 +63,63 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage });
-  const notifyOwner = createOwnerNotices({ store, signals, clock, isBlocked: channels.isBlocked });
+  const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
+  const notifyOwner = createOwnerNotices({ store, signals, clock, ownerChat });
   const base = { config, store, signals, clock, log, notifyOwner };
   const gateway = createGateway({ clock, log });
   const containers = createContainers({ ...base, gateway });
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch });
+  const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
+  const { askToSend } = approvals;
+  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, askToSend });
   const tasks = createTaskModule({ ...base, stopSwitch });
   const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
   const backend = createBackends(config, environment, log);
   gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
-  const egress = createEgress(base);
+  gateway.add(approvals.routes);
+  const egress = createEgress({ ...base, approvals });
   gateway.addProxy(egress.proxy);
 
   const control = createControl({ ...base, home, stopSwitch, channels, containers, runs });
   const pairing = createPairing(store, owner);
-  const commands = [...chatCommands({ ...base, control }), ...tasks.commands, ...egress.commands];
+  const commands = [
+    ...chatCommands({ ...base, control }),
+    ...tasks.commands,
+    ...approvals.commands,
+    ...egress.commands,
+  ];
   const intake = createIntake({ ...base, pairing, assistantName, commands, owner });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
     tasks.api,
+    approvals.api,
     egress.api,
     opsApi({ ...base, control }),
   ];
-  return { base, home, channels, gateway, containers, outboxFiles, runs, tasks, egress, control, pairing, intake, api };
+  return {
+    base,
+    home,
+    channels,
+    gateway,
+    containers,
+    outboxFiles,
+    approvals,
+    runs,
+    tasks,
+    egress,
+    control,
+    pairing,
+    intake,
+    api,
+  };
 }
 
 async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
-  const { base, home, channels, gateway, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
+  const { base, home, channels, gateway, approvals, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
   const { supervisor, pool } = parts.containers;
   let ready = false;
@@ -104,6 +130,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const page = await openPage({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
+  approvals.start();
   runs.queue.start();
   const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
@@ -120,6 +147,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       ready = false;
       await channels.stop();
       tasks.stop();
+      approvals.stop();
       supervisor.stop();
       watch.stop();
       await runs.queue.stop();

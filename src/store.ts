@@ -1,4 +1,5 @@
 // The store: the database with the tables of every module. A new module's rows get their line here.
+import { createApprovalRows } from './approvals/rows.js';
 import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
 import type { Logger } from './core/log.js';
@@ -10,6 +11,7 @@ import { createEvents } from './groups/timeline.js';
 import { createUsage } from './model/rows.js';
 import { createPageSessions } from './page/rows.js';
 import { createRuns } from './runs/rows.js';
+import { createTaints } from './taint/rows.js';
 import { createTasks } from './tasks/rows.js';
 
 export type Store = ReturnType<typeof openStore>;
@@ -27,6 +29,8 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     outbox: createOutbox(statements),
     usage: createUsage(statements),
     runs: createRuns(statements),
+    taints: createTaints(statements),
+    approvals: createApprovalRows(statements),
     egress: createEgressRules(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),

@@ -54,8 +54,8 @@ const promptMessage = z.object({
   sender: z.string(),
   /** The same for the same person. */
   senderId: z.number().int().optional(),
-  /** Made by the host; `task` for what nobody says just now. */
-  role: senderRole.or(z.literal('task')).optional(),
+  /** Made by the host; `task` for what nobody says just now, `host` for what Pinch itself says. */
+  role: senderRole.or(z.enum(['task', 'host'])).optional(),
   /** False: their words start no work here, they are context. */
   mayAsk: z.boolean().optional(),
   /** Epoch ms, the platform's time. */

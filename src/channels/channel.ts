@@ -14,6 +14,12 @@ export interface OutboundFile {
   mimeType: string;
 }
 
+/** What a person may press below a message. `value` comes back with the press: 1 to 64 ASCII characters. */
+export interface Button {
+  label: string;
+  value: string;
+}
+
 export interface OutboundPart {
   address: string;
   /** Markdown, already within the channel's length limit (a result of `split`). */

@@ -8,6 +8,7 @@ import type { Signals } from '../core/signals.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
+import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Store } from '../runs/store.js';
 import { helpText } from './commands.js';
 import type { Pairing } from './pairing.js';
@@ -166,35 +167,6 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
 
 function asStored(messageId: number | undefined, mayTrigger: boolean) {
   return messageId === undefined ? undefined : { messageId, mayTrigger };
-}
-
-/** One open message run per session takes everything: waiting, it absorbs the message; working, it is steered. */
-function startOrSteer(
-  deps: IntakeDeps,
-  { chat, session, messageId }: { chat: Chat; session: string; messageId: number },
-): number | undefined {
-  if (chat.groupId === null) return undefined;
-  const { runs } = deps.store;
-  const now = deps.clock.now();
-  const open = runs.openMessageRun(session);
-  const runId =
-    open?.id ??
-    runs.enqueue({
-      key: `msg:${chat.id}:${messageId}`,
-      kind: 'message',
-      groupId: chat.groupId,
-      chatId: chat.id,
-      session,
-      runAt: now,
-      now,
-    });
-  if (runId === undefined) return undefined;
-  runs.attachMessages(runId, chat.id, messageId);
-  runs.bringForward(runId, now);
-  deps.store.afterCommit(() =>
-    open?.state === 'leased' ? deps.signals.emit('run:steered', runId) : deps.signals.emit('run:ready'),
-  );
-  return runId;
 }
 
 /** Wrong codes get no answer: to a stranger the assistant does not exist. */

@@ -31,6 +31,8 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     statements,
     settings: createSettings(statements),
     transaction,
+    /** Part of a transaction: what it changed is undone when it throws, and the rest goes on. */
+    savepoint: <T>(work: () => T): T => db.transaction(work)(),
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit(act: () => void): void {
       if (db.inTransaction) waiting.push(act);

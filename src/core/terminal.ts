@@ -8,8 +8,8 @@ export interface TerminalCommand {
   what: string;
   /** Method and path; the argument replaces `:id` (a number) or `:state`. */
   call: string;
-  /** What is sent, from the argument. */
-  body?(argument: string): object;
+  /** What is sent, from the arguments. */
+  body?(argument: string, more?: string): object;
   /** What a person reads of the answer; JSON when there is none. */
   show?(answer: unknown, config: Config): string;
 }

@@ -80,6 +80,8 @@ export const messageRow = z.object({
   /** Their words may start work in that chat. */
   mayAsk: flag,
   forwarded: flag,
+  /** Pinch itself says it, e.g. what the owner answered. */
+  byHost: flag,
 });
 export type StoredMessage = z.infer<typeof messageRow>;
 

@@ -3,12 +3,13 @@ import { expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createSignals } from '../core/signals.js';
 import { openStore } from '../store.js';
-import { createOwnerNotices } from './notices.js';
+import { createOwnerChat, createOwnerNotices } from './notices.js';
 
 test('of what a group brings about only six an hour are told, of everything else all', async () => {
   const store = openStore(':memory:');
   const clock = createFakeClock();
-  const notify = createOwnerNotices({ store, clock, signals: createSignals(), isBlocked: () => false });
+  const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
+  const notify = createOwnerNotices({ store, clock, signals: createSignals(), ownerChat });
   const keys = () => store.outbox.list(99).map(({ key }) => key.split(':')[1]);
   for (let n = 0; n < 50; n++) notify(`loud:${n}`, 'x', 2);
   notify('quiet:1', 'x', 3);

@@ -1,19 +1,37 @@
 // Notices to the owner: the chat they go to, and how many. Each group is mentioned a few times an hour, so that no container floods the owner.
 import type { LoopDeps } from '../core/deps.js';
+import type { Chat } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import type { Store } from './store.js';
 
 export interface NoticeDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
   store: Store;
-  /** Channels that themselves wait for the owner. */
-  isBlocked(channel: string): boolean;
+  ownerChat(): Chat;
 }
 
 /** Notices about one group. More than these are found in its runs. */
 const MAX_AN_HOUR = 6;
 
-/** Tells the owner in the direct chat of the main group used last whose channel works, else in the web chat. */
-export function createOwnerNotices({ store, signals, clock, isBlocked }: NoticeDeps) {
+/** Where the owner is found: the direct chat of the main group used last whose channel works, else the web chat. */
+export function createOwnerChat({ store, clock, isBlocked }: Pick<NoticeDeps, 'store' | 'clock'> & BlockedDeps) {
+  return (): Chat => {
+    const now = clock.now();
+    const main = store.groups.ensure('main', true, now);
+    const chats = store.groups.chatsOf(main.id);
+    const chat =
+      chats.find(({ kind, channel }) => kind === 'direct' && !isBlocked(channel)) ??
+      store.groups.seenChat({ ...WEB_CHAT, now });
+    if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
+    return chat;
+  };
+}
+
+interface BlockedDeps {
+  /** Channels that themselves wait for the owner. */
+  isBlocked(channel: string): boolean;
+}
+
+export function createOwnerNotices({ store, signals, clock, ownerChat }: NoticeDeps) {
   const lately = new Map<number, number[]>();
   const isTooMuch = (groupId: number, now: number): boolean => {
     const times = (lately.get(groupId) ?? []).filter((at) => at > now - 3_600_000);
@@ -22,13 +40,8 @@ export function createOwnerNotices({ store, signals, clock, isBlocked }: NoticeD
   };
   return (key: string, text: string, aboutGroup?: number): number | undefined => {
     const now = clock.now();
-    const main = store.groups.ensure('main', true, now);
-    const chats = store.groups.chatsOf(main.id);
-    const chat =
-      chats.find(({ kind, channel }) => kind === 'direct' && !isBlocked(channel)) ??
-      store.groups.seenChat({ ...WEB_CHAT, now });
-    if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
+    const chat = ownerChat();
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
     store.afterCommit(() => signals.emit('outbox'));
     return chat.id;

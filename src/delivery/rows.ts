@@ -1,6 +1,7 @@
 // Outgoing messages: one row per message, sent in order per chat, each part of a long one counted. What the host itself says (answers to
 // commands, notices) goes before what runs send: "Stopped." must not wait behind what is to be stopped.
 import { z } from 'zod';
+import type { Button } from '../channels/channel.js';
 import { json, type Statements } from '../core/statements.js';
 
 const outboxRow = z.object({
@@ -27,6 +28,8 @@ export type OutboxRow = z.infer<typeof outboxRow>;
 
 export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId' | 'text'> {
   file?: OutboxRow['file'] | undefined;
+  /** They go with the last part. */
+  buttons?: Button[] | undefined;
   now: number;
 }
 

@@ -36,9 +36,9 @@ function allow(deps: CommandDeps, group: Group, argument: string): string {
   return `Allowed for ${all ? 'every group' : `the group \`${group.folder}\``}: ${added.map(describeRule).join(', ')}.`;
 }
 
-function egress({ store }: CommandDeps, group: Group, argument: string): string {
+function egress({ store, clock }: CommandDeps, group: Group, argument: string): string {
   const [action, value = ''] = argument.toLowerCase().split(/\s+/);
-  const rules = store.egress.of(group.id);
+  const rules = store.egress.of(group.id, clock.now());
   const mode = egressMode.safeParse(value).data;
   if (action === 'mode' && mode) {
     store.egress.setMode(group.id, mode);
@@ -61,7 +61,6 @@ const REACHED = 'I reach what the rules name, and hosts in links that people who
 const MODES = {
   none: 'Mode `none`: I reach nothing from here, whatever the rules say.',
   listed: `Mode \`listed\`: ${REACHED}.`,
-  // The same for now: nobody is asked yet, the refusal says what to write.
-  ask: `Mode \`ask\`: ${REACHED}; for others write \`/allow <host>\`.`,
-  open: 'Mode `open`: I reach every public site.',
+  ask: `Mode \`ask\`: ${REACHED}; for others I ask you.`,
+  open: 'Mode `open`: I reach every public site; after I read what nobody vouched for, I ask first.',
 };

@@ -5,7 +5,9 @@ import type { Clock } from '../core/clock.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
+import { taintOf } from '../taint/taint.js';
 import { isRefusedAddress } from './address.js';
+import type { EgressAsker } from './ask.js';
 import { decideEgress, refuseAddress } from './decide.js';
 import type { Target } from './host.js';
 import { createLookupQueue, type Lookup } from './lookup.js';
@@ -17,6 +19,8 @@ export interface ConnectionDeps {
   clock: Clock;
   log: Logger;
   lookup: Lookup;
+  /** Asks the owner about a host; the reason of the refusal, one line of ASCII. */
+  askOwner: EgressAsker;
   limits?: typeof LIMITS;
 }
 
@@ -71,7 +75,7 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
       };
       ends.add(end);
       try {
-        if (count < limits.atOnce) opened = await reach(deps, attempt);
+        if (count < limits.atOnce) opened = await reach(deps, link, attempt);
       } finally {
         if (opened.kind === 'allowed') watch(opened.socket, deps.clock, limits, end);
         else end();
@@ -85,11 +89,15 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
   };
 }
 
-async function reach({ store, lookup }: ConnectionDeps, attempt: Attempt): Promise<Opened> {
+async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promise<Opened> {
+  const { store, clock, lookup, askOwner } = deps;
   const { groupId, host, port, runIds } = attempt;
-  const asked = { target: { host, port }, ownWords: ownWordsOf(store, runIds), rules: store.egress.of(groupId) };
-  const decision = decideEgress({ ...asked, mode: store.egress.mode(groupId) });
+  const [target, taint, rules] = [{ host, port }, taintOf(store, link), store.egress.of(groupId, clock.now())];
+  const ownWords = ownWordsOf(store, runIds);
+  const mode = store.egress.mode(groupId);
+  const decision = decideEgress({ target, mode, rules, ownWords, tainted: taint !== undefined });
   attempt.why = decision.why;
+  if (decision.kind === 'ask') return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, taint) };
   if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
   const tooLate = AbortSignal.timeout(ANSWER_MS);
   try {
@@ -101,6 +109,11 @@ async function reach({ store, lookup }: ConnectionDeps, attempt: Attempt): Promi
       attempt.why = why;
       return { kind: 'refused', status: 403, reason };
     }
+    // Before a byte of it enters the container.
+    store.transaction(() => {
+      for (const { session } of runIds.flatMap((id) => store.runs.get(id) ?? []))
+        store.taints.mark(session, groupId, `the site ${host}`, clock.now());
+    });
     const socket = await connectTo(addresses, port, tooLate);
     attempt.address = socket.remoteAddress;
     return { kind: 'allowed', socket };

@@ -4,23 +4,27 @@ import { decideEgress, type EgressQuestion } from './decide.js';
 
 type Asked = Partial<Omit<EgressQuestion, 'target' | 'rules'>> & { rules?: Partial<EgressQuestion['rules'][number]>[] };
 
-function decide(text: string, { mode = 'ask', rules = [], ownWords = [] }: Asked = {}) {
+function decide(text: string, { mode = 'listed', rules = [], ownWords = [], tainted = false }: Asked = {}) {
   const [host = '', port = '443'] = text.split(':');
   const whole = rules.map((rule) => ({ host, ports: null, address: null, ...rule }));
-  return decideEgress({ target: { host, port: Number(port) }, mode, rules: whole, ownWords });
+  return decideEgress({ target: { host, port: Number(port) }, mode, rules: whole, ownWords, tainted });
 }
 const typed = (host: string, port?: number) => ({ ownWords: [{ host, port }] });
 
 describe('an unknown host', () => {
-  test.each(['listed', 'ask'] as const)('is refused in mode %s, with how to allow it', (mode) => {
-    expect(decide('example.com', { mode })).toEqual({
+  test('is refused in mode listed, with how to allow it', () => {
+    expect(decide('example.com')).toEqual({
       kind: 'refuse',
-      why: `mode ${mode}`,
+      why: 'mode listed',
       reason: 'egress to example.com is not allowed yet: the owner can write /allow example.com',
     });
-    expect(decide('example.com:8443', { mode })).toMatchObject({
+    expect(decide('example.com:8443')).toMatchObject({
       reason: expect.stringMatching(/\/allow example.com:8443$/),
     });
+  });
+  test('is asked for in mode ask, and in mode open once something was read that nobody trusted', () => {
+    expect(decide('example.com', { mode: 'ask' })).toEqual({ kind: 'ask', why: 'mode ask' });
+    expect(decide('example.com', { mode: 'open', tainted: true })).toEqual({ kind: 'ask', why: 'tainted' });
   });
   test('is reached in mode open', () => {
     expect(decide('example.com', { mode: 'open' })).toEqual({ kind: 'allow', why: 'mode open' });

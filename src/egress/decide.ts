@@ -14,18 +14,19 @@ export interface EgressQuestion {
   rules: Pick<Rule, 'host' | 'ports' | 'address'>[];
   /** What people typed for the runs that work now; without a port where the URL had none. */
   ownWords: Authority[];
+  /** The container may have read what nobody trusted: what mode `open` would let through is asked for. */
+  tainted: boolean;
 }
 
 export type Decision =
   /** `address`: connect to this one, without looking the name up. */
   | { kind: 'allow'; why: 'rule' | 'own words' | 'mode open'; address?: string }
-  | { kind: 'refuse'; why: string; reason: string };
+  | { kind: 'refuse'; why: string; reason: string }
+  /** Only the owner knows. */
+  | { kind: 'ask'; why: string };
 
-/**
- * Refused addresses, then rules, then the owner's own words, then the mode. In mode `none` nothing is looked at. Modes `listed` and `ask` both
- * refuse a host that neither a rule nor the owner named, and the reason says how the owner allows it.
- */
-export function decideEgress({ target, mode, rules, ownWords }: EgressQuestion): Decision {
+/** Refused addresses, then rules, then the owner's own words, then the mode. In mode `none` nothing is looked at. */
+export function decideEgress({ target, mode, rules, ownWords, tainted }: EgressQuestion): Decision {
   const { host, port } = target;
   if (mode === 'none') return refuse('mode none', `egress is off in this group: the owner can write /egress mode ask`);
   const fits = (ports: number[]) => ports.includes(port);
@@ -35,13 +36,14 @@ export function decideEgress({ target, mode, rules, ownWords }: EgressQuestion):
   if (rule) return { kind: 'allow', why: 'rule' };
   if (ownWords.some((word) => word.host === host && fits(word.port ? [word.port] : DEFAULT_PORTS)))
     return { kind: 'allow', why: 'own words' };
-  if (mode === 'open') return { kind: 'allow', why: 'mode open' };
+  if (mode === 'open' && !tainted) return { kind: 'allow', why: 'mode open' };
+  if (mode !== 'listed') return { kind: 'ask', why: tainted && mode === 'open' ? 'tainted' : `mode ${mode}` };
   const name = fits(DEFAULT_PORTS) ? host : `${host}:${port}`;
-  return refuse(`mode ${mode}`, `egress to ${name} is not allowed yet: the owner can write /allow ${name}`);
+  return refuse('mode listed', `egress to ${name} is not allowed yet: the owner can write /allow ${name}`);
 }
 
 /** For an address, or a name that resolves to one, which only a rule with a fixed address reaches. */
-export const refuseAddress = (host: string): Decision & { kind: 'refuse' } =>
+export const refuseAddress = (host: string) =>
   refuse('address', `egress to ${host} is refused: it is a private or special address, or resolves to one`);
 
 const refuse = (why: string, reason: string) => ({ kind: 'refuse' as const, why, reason });

@@ -1,16 +1,18 @@
 // Egress: what containers reach of the outside, and the owner's ways to say so.
 import { lookup } from 'node:dns/promises';
+import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/log.js';
 import { egressApi } from './api.js';
+import { createEgressAsker } from './ask.js';
 import { egressCommands } from './commands.js';
 import { createConnections } from './connections.js';
 import { createProxy } from './proxy.js';
 import type { Store } from './store.js';
 
-export function createEgress(deps: { store: Store; clock: Clock; log: Logger }) {
+export function createEgress(deps: { store: Store; clock: Clock; log: Logger; approvals: Approvals }) {
   const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
-  const connections = createConnections({ ...deps, lookup: lookupAll });
+  const connections = createConnections({ ...deps, lookup: lookupAll, askOwner: createEgressAsker(deps) });
   return {
     proxy: createProxy(connections),
     commands: egressCommands(deps),

@@ -45,7 +45,15 @@ test('a long text takes no time', () => {
 
 const message = {
   ...{ id: 1, chatId: 1, platformId: '1', senderName: 'Anna', text: '', replyTo: null, media: [], sentAt: 1 },
-  ...{ edited: false, senderId: 1, direction: 'in' as const, role: 'owner' as const, mayAsk: true, forwarded: false },
+  ...{
+    edited: false,
+    senderId: 1,
+    direction: 'in' as const,
+    role: 'owner' as const,
+    mayAsk: true,
+    forwarded: false,
+    byHost: false,
+  },
 };
 test.each([
   ['the owner', {}, true],

@@ -15,24 +15,30 @@ export const ruleRow = z.object({
   ports: json(z.array(z.number())).nullable(),
   /** Connected to in the place of what the name resolves to. */
   address: z.string().nullable(),
+  /** Epoch ms; null: until it is removed. */
+  until: z.number().nullable(),
 });
 export type Rule = z.infer<typeof ruleRow>;
 
 export function createEgressRules({ rows, run, value, named }: Statements) {
   const modeOf = value<[groupId: number], EgressMode>('SELECT egress_mode FROM groups WHERE id = ?1');
   return {
-    find: rows(ruleRow).get<[groupId: number | null, host: string]>(
-      'SELECT * FROM egress_rules WHERE coalesce(group_id, 0) = coalesce(?1, 0) AND host = ?2',
+    /** `lasting`: the one that counts until it is removed, else the one that ends by itself. */
+    find: rows(ruleRow).get<[groupId: number | null, host: string, lasting: boolean]>(
+      'SELECT * FROM egress_rules WHERE coalesce(group_id, 0) = coalesce(?1, 0) AND host = ?2 AND (until IS NULL) = ?3',
     ),
-    /** One rule for each group and host: a second one replaces it. */
+    /** One lasting rule for each group and host, and one that ends: a second one replaces it. */
     put: named.rows(ruleRow).get<[rule: Omit<Rule, 'id'> & { now: number }]>(
-      `INSERT INTO egress_rules (group_id, host, ports, address, created_at) VALUES (@groupId, @host, @ports, @address, @now)
-       ON CONFLICT (coalesce(group_id, 0), host) DO UPDATE SET ports = excluded.ports, address = excluded.address RETURNING *`,
+      `INSERT INTO egress_rules (group_id, host, ports, address, until, created_at) VALUES (@groupId, @host, @ports, @address, @until, @now)
+       ON CONFLICT (coalesce(group_id, 0), host, until IS NULL)
+       DO UPDATE SET ports = excluded.ports, address = excluded.address, until = excluded.until RETURNING *`,
     ),
     /** What counts in a group: its own rules, then those of all. */
-    of: rows(ruleRow).all<[groupId: number]>(
-      'SELECT * FROM egress_rules WHERE group_id = ?1 OR group_id IS NULL ORDER BY group_id IS NULL, id',
+    of: rows(ruleRow).all<[groupId: number, now: number]>(
+      `SELECT * FROM egress_rules WHERE (group_id = ?1 OR group_id IS NULL) AND (until IS NULL OR until > ?2)
+       ORDER BY group_id IS NULL, id`,
     ),
+    removeEnded: run<[now: number]>('DELETE FROM egress_rules WHERE until <= ?1'),
     all: rows(ruleRow).all<[]>('SELECT * FROM egress_rules ORDER BY id'),
     remove: run<[id: number]>('DELETE FROM egress_rules WHERE id = ?1'),
     mode: (groupId: number): EgressMode => modeOf(groupId) ?? 'none',

@@ -65,8 +65,8 @@ test('a port is added to those a host has, an address stays', () => {
 test('a rule counts in its group, or in all; its own goes first', () => {
   addRules({ store, clock }, null, { host: 'all.example' });
   addRules({ store, clock }, main, { host: 'own.example' });
-  expect(store.egress.of(main).map(({ host }) => host)).toEqual(['own.example', 'all.example']);
-  expect(store.egress.of(family).map(({ host }) => host)).toEqual(['all.example']);
+  expect(store.egress.of(main, 0).map(({ host }) => host)).toEqual(['own.example', 'all.example']);
+  expect(store.egress.of(family, 0).map(({ host }) => host)).toEqual(['all.example']);
 });
 
 test('a group begins in mode ask, and an unknown one is closed', () => {
@@ -87,7 +87,9 @@ describe('the API', () => {
       group: 'family',
     });
     expect(status).toBe(201);
-    expect(body.rules).toEqual([{ id: 1, host: 'nas.home', ports: null, address: '10.0.0.5', group: 'family' }]);
+    expect(body.rules).toEqual([
+      { id: 1, host: 'nas.home', ports: null, address: '10.0.0.5', until: null, group: 'family' },
+    ]);
     expect((await call('POST', '/api/egress/rules', { host: 'example.com' })).body.rules).toMatchObject([
       { group: null },
     ]);

@@ -40,9 +40,9 @@ export function addRules(
     throw bad(`${first} is a private or special address`, 'docs/security.md says how a rule leads to one');
   const more = named?.port ? [named.port] : ports;
   const put = (host: string): Rule | undefined => {
-    const before = store.egress.find(groupId, host);
+    const before = store.egress.find(groupId, host, true);
     const all = more && [...new Set([...(before ? (before.ports ?? DEFAULT_PORTS) : []), ...more])];
-    const rest = { ports: all ?? before?.ports ?? null, address: address ?? before?.address ?? null };
+    const rest = { ports: all ?? before?.ports ?? null, address: address ?? before?.address ?? null, until: null };
     return store.egress.put({ groupId, host, ...rest, now: clock.now() });
   };
   return store.transaction(() => hosts.flatMap((host) => put(host) ?? []));
@@ -51,5 +51,5 @@ export function addRules(
 const bad = (message: string, hint: string) => new PinchError('bad_rule', message, { hint });
 
 /** A rule as people read it. */
-export const describeRule = ({ host, ports, address }: Pick<Rule, 'host' | 'ports' | 'address'>): string =>
-  `\`${host}\`${ports ? ` (ports ${ports.join(', ')})` : ''}${address ? ` at ${address}` : ''}`;
+export const describeRule = ({ host, ports, address, until }: Omit<Rule, 'id' | 'groupId'>): string =>
+  `\`${host}\`${ports ? ` (ports ${ports.join(', ')})` : ''}${address ? ` at ${address}` : ''}${until ? ', for an hour' : ''}`;

@@ -3,7 +3,12 @@ import { z } from 'zod';
 import { reading, type TerminalCommand } from '../core/terminal.js';
 import { describeRule } from './rules.js';
 
-const listed = { host: z.string(), ports: z.array(z.number()).nullable(), address: z.string().nullable() };
+const listed = {
+  host: z.string(),
+  ports: z.array(z.number()).nullable(),
+  address: z.string().nullable(),
+  until: z.number().nullable(),
+};
 const answer = z.object({
   rules: z.array(z.object({ id: z.number(), group: z.string().nullish(), ...listed })),
   modes: z.record(z.string(), z.string()),

@@ -14,7 +14,7 @@ function start(route: Pick<Route, 'serve'>, onBound: () => void = () => undefine
   const log = pino({}, { write: (line: string) => void lines.push(line) });
   const gateway = createGateway({ clock: systemClock, log });
   gateway.add([{ ...route, method, path: '/x' }], onBound);
-  const link = { groupId: 1, onWork: () => undefined };
+  const link = { groupId: 1, startedAt: 0, onWork: () => undefined };
   const call = (body = '') =>
     new Promise<number>((resolve, reject) => {
       const [outside, inside] = duplexPair();
@@ -86,7 +86,7 @@ describe('what is meant for other hosts', () => {
   async function say(gateway: ReturnType<typeof createGateway>, line: string): Promise<string> {
     const [outside, inside] = duplexPair();
     gateway.connect(
-      { groupId: 1, onWork: () => undefined },
+      { groupId: 1, startedAt: 0, onWork: () => undefined },
       inside.on('close', () => outside.destroy()),
     );
     outside.on('error', () => outside.destroy()).write(`${line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);

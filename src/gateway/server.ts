@@ -11,6 +11,8 @@ import { createBounds, type LinkBounds, type Rate, type Room } from './bounds.js
 /** The caller's identity, fixed when its container was started. */
 export interface Link {
   groupId: number;
+  /** Epoch ms. */
+  startedAt: number;
   /** Gives the runner's `GET /work` response to the container that owns this link. */
   onWork(response: ServerResponse): void;
 }

@@ -5,7 +5,7 @@ import { createSearch } from './search.js';
 
 interface NewMessage
   extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderId' | 'senderName' | 'text' | 'sentAt'>,
-    Partial<Pick<StoredMessage, 'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded'>> {
+    Partial<Pick<StoredMessage, 'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded' | 'byHost'>> {
   replyTo?: StoredMessage['replyTo'] | undefined;
   now: number;
   /** The run that sent it. */
@@ -26,13 +26,14 @@ const DEFAULTS = {
   role: null,
   mayAsk: true,
   forwarded: false,
+  byHost: false,
 };
 
 export function createMessages(statements: Statements) {
   const { run, rows, value, named } = statements;
   const insert = named.value<[message: NewMessage], number>(
-    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded)
-     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded)
+    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host)
+     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded, @byHost)
      ON CONFLICT DO NOTHING RETURNING id`,
   );
   const latest = rows(messageRow).all<[chatId: number, limit: number, afterId: number]>(

@@ -25,6 +25,10 @@ export type TimelineEvent =
   | ['file_queued', { key: string; path: string; bytes: number }]
   /** The agent asked the run's chat a question; the next message there may be the answer. */
   | ['asked', { key: string; question: string; choices: string }]
+  /** The owner is asked whether the agent may do this. */
+  | ['approval_asked', { approval: number; what: string }]
+  /** What the owner said, and what came of it. */
+  | ['approval_decided', { approval: number; state: string; result?: string }]
   /** The attempt failed; `next` says what follows: `retry`, `park` (its group waits) or `dead`. */
   | ['attempt_failed', { errorClass: ErrorClass; message: string; next: string }]
   /** Pinch ended during the attempt. Seen at the next start, `state` says what became of the run. */

@@ -30,7 +30,7 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
   });
   server = http.createServer((request, response) => {
-    const link = { groupId: 1, onWork: () => undefined };
+    const link = { groupId: 1, startedAt: 0, onWork: () => undefined };
     void route?.serve({ link, request, response, ids: [], room: bounds.room(response) });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -6,7 +6,7 @@ import { finished, pipeline } from 'node:stream/promises';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Signals } from '../core/signals.js';
-import type { Run } from '../core/types.js';
+import type { Chat, Run } from '../core/types.js';
 import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
 import type { NewOutboxRow } from '../delivery/rows.js';
 import { parseJson } from '../gateway/body.js';
@@ -25,6 +25,8 @@ export interface HostCallDeps {
   onFinish(runId: number, report: wire.FinishReport): boolean;
   mediaFile(messageId: number, index: number): string;
   outboxFiles: OutboxFiles;
+  /** Asks the owner where a message to this chat needs it: what the agent is told then, else undefined. */
+  askToSend(link: Link, run: Run, chat: Chat, text: string): string | undefined;
 }
 
 /** Reading events into objects blocks this process, so there may be fewer bytes of them than of other bodies. */
@@ -173,10 +175,12 @@ function send(deps: HostCallDeps, link: Link, request: wire.SendRequest) {
   const run = workingRun(store, link, request.runId);
   const name = request.chat ?? `${run.chatId}`;
   const chat = store.groups.findChat(name);
-  if (chat?.groupId !== link.groupId) throw unknownThing(`chat ${name}`);
+  if (!chat || chat.groupId === null) throw unknownThing(`chat ${name}`);
+  const waits = deps.askToSend(link, run, chat, request.text);
+  if (waits) return { queued: false, chat: chat.title, text: waits };
   const message = { chatId: chat.id, text: request.text };
   queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
-  return { queued: true, chat: chat.title };
+  return { queued: true, chat: chat.title, text: 'Queued for delivery.' };
 }
 
 function ask(deps: HostCallDeps, link: Link, request: wire.AskRequest) {

@@ -6,7 +6,7 @@ import type { LoopDeps } from '../core/deps.js';
 import type { OutboxFiles } from '../delivery/files.js';
 import type { Link } from '../gateway/server.js';
 import type { Containers } from '../sandbox/module.js';
-import { createHostCalls } from './host-calls.js';
+import { createHostCalls, type HostCallDeps } from './host-calls.js';
 import * as readers from './media-readers.js';
 import { createQueue } from './queue.js';
 import type { StopSwitch } from './stop-switch.js';
@@ -20,13 +20,20 @@ export interface RunsDeps extends LoopDeps {
   containers: Containers;
   outboxFiles: OutboxFiles;
   stopSwitch: StopSwitch;
+  askToSend: HostCallDeps['askToSend'];
 }
 
-export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, ...loop }: RunsDeps) {
+export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, askToSend, ...loop }: RunsDeps) {
   const { store } = loop;
   const orders = createWorkOrders({ store, config, channel: channels.get, readers });
   const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseHolder: randomUUID() });
-  const routes = createHostCalls({ ...loop, outboxFiles, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
+  const routes = createHostCalls({
+    ...loop,
+    outboxFiles,
+    askToSend,
+    mediaFile: orders.mediaFile,
+    onFinish: queue.onFinish,
+  });
   /** The timelines of the runs in this container say that it ran into a bound. */
   function noteRefusal(link: Link, why: string): void {
     for (const runId of store.runs.leasedOf(link.groupId))

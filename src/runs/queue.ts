@@ -6,6 +6,7 @@ import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
 import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
+import { markMessages } from '../taint/taint.js';
 import type { ErrorClass, FinishReport } from '../wire.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
@@ -178,6 +179,8 @@ async function attend(
       const message = outOfMemory ? 'the container ran out of memory' : `the container ended: ${reason}`;
       entry.settle({ outcome: 'failed', errorClass: 'crash', message });
     });
+    // Before it knows them: a host that dies in between has marked too much, never too little.
+    store.transaction(() => markMessages(store, run, spec.messages, clock.now()));
     // A runner that does not read its work cannot do it.
     if (!worker.send({ type: 'run', run: spec })) return await pool.kill(worker);
     store.transaction(() => {
@@ -208,6 +211,8 @@ async function steer({ active, store, clock, log, orders }: QueueState, runId: n
   try {
     const unseen = (await orders.promptMessages(runId)).filter((message) => !entry.given.has(message.id));
     if (unseen.length === 0 || active.get(runId) !== entry) return;
+    const run = store.runs.get(runId);
+    if (run) store.transaction(() => markMessages(store, run, unseen, clock.now()));
     if (!entry.worker.send({ type: 'steer', runId, messages: unseen })) return;
     for (const message of unseen) entry.given.add(message.id);
     store.transaction(() => {

@@ -17,7 +17,7 @@ let call: (path: string, body: object) => Promise<unknown>;
 let reports: FinishReport[];
 let runId: number;
 let chatId: number;
-const link = { groupId: 1, onWork: () => undefined };
+const link = { groupId: 1, startedAt: 0, onWork: () => undefined };
 
 beforeEach(() => {
   clock = createFakeClock();
@@ -25,6 +25,7 @@ beforeEach(() => {
   const signals = createSignals();
   reports = [];
   const routes = createHostCalls({
+    askToSend: () => undefined,
     ...{
       store,
       signals,

@@ -2,9 +2,11 @@
 
 import type { Store as DeliveryStore } from '../delivery/store.js';
 import type { createUsage } from '../model/rows.js';
+import type { createTaints } from '../taint/rows.js';
 import type { createRuns } from './rows.js';
 
 export interface Store extends DeliveryStore {
   usage: ReturnType<typeof createUsage>;
   runs: ReturnType<typeof createRuns>;
+  taints: ReturnType<typeof createTaints>;
 }

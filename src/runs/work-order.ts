@@ -96,7 +96,8 @@ function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrus
 }
 
 function toPromptMessage(store: Store, row: StoredMessage, media: StoredMedia[]): PromptMessage {
-  const { id, senderName: sender, senderId, role, mayAsk, sentAt, text, edited, forwarded } = row;
+  const { id, senderName: sender, senderId, mayAsk, sentAt, text, edited, forwarded } = row;
+  const role = row.byHost ? ('host' as const) : row.role;
   // The channel's own handle of a file stays on the host.
   const files = media.map(({ ref: _, fetched: __, ...file }, index) => ({ ...file, index }));
   const who = { sender, mayAsk, ...(senderId !== null && { senderId }), ...(role && { role }) };

@@ -150,7 +150,8 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
       onWork = (another) => void another.destroy();
     };
   });
-  const link = { groupId: entry.group.id, onWork: (response: ServerResponse) => onWork(response) };
+  const startedAt = clock.now();
+  const link = { groupId: entry.group.id, startedAt, onWork: (response: ServerResponse) => onWork(response) };
   const instance = await sandbox.start(specFor(entry.group), (connection) => gateway.connect(link, connection));
   entry.instance = instance;
   void instance.closed.then(() => drop(pool, entry));

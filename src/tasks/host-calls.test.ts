@@ -37,7 +37,7 @@ function groupAtWork(folder: string, isMain: boolean) {
   };
   const runId = store.runs.enqueue(run) ?? 0;
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
-  return { link: { groupId: group.id, onWork: () => undefined }, runId, chatId: chat.id };
+  return { link: { groupId: group.id, startedAt: 0, onWork: () => undefined }, runId, chatId: chat.id };
 }
 
 const daily = { prompt: 'Do it', cron: '0 9 * * *', key: 'toolu_1' };

@@ -77,7 +77,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   });
   const server = http.createServer((request, response) => {
     response.on('error', () => response.destroy());
-    const link = { groupId: 7, onWork: () => undefined };
+    const link = { groupId: 7, startedAt: 0, onWork: () => undefined };
     void route?.serve({ link, request, response, ids: [], room: bounds.room(response) });
   });
   const url = await listen(server, closers);

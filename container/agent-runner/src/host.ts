@@ -1,6 +1,6 @@
 // The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
 import { systemClock } from '../../../src/core/clock.js';
-import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, SendRequest, WorkLine } from '../../../src/wire.js';
+import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, WorkLine } from '../../../src/wire.js';
 import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
@@ -83,11 +83,10 @@ export function createHost(port: number) {
       const taken = events.then(() => repeat(() => call(`/runs/${runId}/finish`, report), isFinal));
       return taken.catch((error) => console.error(`report ${runId} not taken`, error));
     },
-    /** Queues a message. This and the calls below throw the host's reason when it refuses. */
-    send: (body: SendRequest, signal: AbortSignal) => call('/send', body, signal),
+    /** These throw the host's reason when it refuses. */
     file: (spec: FileRequest, bytes: Buffer, signal: AbortSignal) =>
       call(`/file?${new URLSearchParams({ spec: JSON.stringify(spec) })}`, bytes, signal),
-    /** Has the host do something about tasks, or ask people; returns its text about it. */
+    /** Has the host send, ask, wait or do something about tasks; returns its text about it. */
     ask: async (path: string, body: object, signal: AbortSignal) =>
       hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>

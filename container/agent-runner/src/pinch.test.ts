@@ -90,7 +90,7 @@ test.each([
   [['send'], 'at text'],
   [['frobnicate'], 'there is no command "frobnicate"'],
   [['task'], 'task takes one of add, list, update'],
-  [['task', 'pause'], 'which task? Give its id'],
+  [['task', 'pause'], 'which task? Give its number'],
   [['task', 'pause', '3', '4'], 'what is "4" for?'],
   [['task', 'add', '--corn', 'x', 'Look.'], "Unknown option '--corn'"],
   [['task', 'add', '--at', 'in 5m', '--attempts', 'two', 'Look.'], 'at attempts'],

@@ -12,6 +12,7 @@ import { formatTime } from './prompt.js';
 const HELP = `pinch send [--chat CHAT] TEXT             send a message; TEXT or PROMPT may be - for standard input
 pinch ask QUESTION [CHOICE...]            ask the people of the chat; their answer starts a new run
 pinch history [--limit N] QUERY           search the chats of this group
+pinch wait APPROVAL                       wait up to 45 s for the owner's answer to the approval of this number
 pinch task add WHEN [OPTIONS] PROMPT      WHEN: --cron "0 9 * * 1-5" | --every 30m | --at "in 5m" or YYYY-MM-DDTHH:MM
 pinch task update ID [WHEN] [OPTIONS] [PROMPT]
 pinch task list | pause ID | resume ID | cancel ID | run ID
@@ -46,6 +47,9 @@ function taskFields({ check, after, attempts, ...rest }: ReturnType<typeof parse
   return { ...rest, check: script, after: after?.split(',').map(Number), attempts: attempts && Number(attempts) };
 }
 
+const numberOf = (word: string | undefined, what: string) =>
+  z.coerce.number(`which ${what}? Give its number`).int().positive().parse(word);
+
 function readTaskCall([action = '', ...args]: string[]): Call {
   if (!TASK_ACTIONS.includes(action)) throw new Error(`task takes one of ${TASK_ACTIONS.join(', ')}`);
   const { words, flags } = parse(args, action === 'add' || action === 'update' ? TASK_FLAGS : []);
@@ -55,7 +59,7 @@ function readTaskCall([action = '', ...args]: string[]): Call {
   if (action !== 'update' && more.length > 0) throw new Error(`what is "${more.join(' ')}" for?`);
   const fields = { ...taskFields(flags), ...(more.length > 0 && { prompt: textFrom(more) }) };
   const change = taskChange.parse({ action, ...(action === 'update' && { fields }) });
-  return askHost(`/tasks/${z.coerce.number('which task? Give its id').int().positive().parse(id)}`, change);
+  return askHost(`/tasks/${numberOf(id, 'task')}`, change);
 }
 
 /** The call that the arguments ask for. Throws when they are no command. */
@@ -68,8 +72,9 @@ function readCall([command, ...args]: string[]): Call {
   if (command === 'send') {
     const { words, flags } = parse(args, ['chat']);
     const message = sendRequest.omit({ runId: true, key: true }).parse({ text: textFrom(words), ...flags });
-    return (host, caller, signal) => host.send({ ...message, ...caller }, signal).then(() => 'Queued for delivery.');
+    return askHost('/send', message);
   }
+  if (command === 'wait') return askHost(`/approvals/${numberOf(parse(args).words[0], 'approval')}/wait`, {});
   if (command !== 'history') throw new Error(`there is no command "${command}"`);
   const { words, flags } = parse(args, ['limit']);
   const { query, limit = 20 } = historyRequest.parse({ query: textFrom(words), limit: Number(flags.limit ?? 20) });

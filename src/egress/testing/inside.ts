@@ -4,9 +4,12 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { pino } from 'pino';
 
+import { createApprovals } from '../../approvals/approvals.js';
 import { type Clock, systemClock } from '../../core/clock.js';
+import { createSignals } from '../../core/signals.js';
 import { createGateway } from '../../gateway/server.js';
 import { openStore } from '../../store.js';
+import { createEgressAsker } from '../ask.js';
 import { type ConnectionDeps, createConnections } from '../connections.js';
 import { createProxy } from '../proxy.js';
 
@@ -39,11 +42,16 @@ export async function startInside(
     if (!addresses) throw Object.assign(new Error('no such host'), { code: 'ENOTFOUND' });
     return addresses;
   };
-  const connections = createConnections({ store, clock, log, lookup, ...more });
+  const signals = createSignals();
+  const approvals = createApprovals({
+    ...{ store, clock, signals, config: { timeZone: 'UTC' }, ownerChat: () => chat, stopped: () => false },
+  });
+  const askOwner = createEgressAsker({ store, clock, approvals });
+  const connections = createConnections({ store, clock, log, lookup, askOwner, ...more });
   const gateway = createGateway({ clock, log });
   gateway.add([{ method: 'GET', path: '/hello', serve: ({ response }) => void response.end('hello') }]);
   gateway.addProxy(createProxy(connections));
-  const link = { groupId: group.id, onWork: () => undefined };
+  const link = { groupId: group.id, startedAt: 0, onWork: () => undefined };
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket.on('close', () => sockets.delete(socket)));
@@ -62,11 +70,11 @@ export async function startInside(
   store.groups.seenSender({ channel: 'web', address: 'owner', name: 'Anna', username: null });
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
   return {
-    ...{ store, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
+    ...{ store, approvals, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
     proxy: `http://127.0.0.1:${port}`,
     /** A host of the owner at this machine. */
     allow: (host: string, ports: number[], address: string | null = '127.0.0.1') =>
-      store.egress.put({ groupId: null, host, ports, address, now: 1 }),
+      store.egress.put({ groupId: null, host, ports, address, until: null, now: 1 }),
     events: () =>
       store.events
         .ofRun(runId)

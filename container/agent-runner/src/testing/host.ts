@@ -193,8 +193,10 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     else if (action === 'answer') state.answers.push({ runId: Number(id), ...(await body(request, answerReport)) });
     else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
     else if (url.startsWith('/file?')) state.files.push(await readFile(request));
-    else if (url === '/send') state.sends.push(await body(request, sendRequest));
-    else if (schema) {
+    else if (url === '/send') {
+      state.sends.push(await body(request, sendRequest));
+      answer = { text: 'Queued for delivery.' };
+    } else if (schema) {
       state.asked.push({ path: url, body: await body<object>(request, schema) });
       answer = { text: `The host did ${url}.` };
     } else if (url === '/history') {

@@ -12,12 +12,10 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
     betaZodTool({
       name: 'send_message',
       description:
-        'Send a message (Markdown) now, before you are done; or to another chat of this group. Your final text is sent by itself: do not repeat it here.',
+        'Send a message (Markdown) now, before you are done; or to another chat: one of another group only after the owner said yes. Your final text is sent by itself: do not repeat it here.',
       inputSchema: z.object({ text: z.string().min(1).max(100_000), chat: z.string().max(200).optional() }),
-      run: async ({ text, chat }, call) => {
-        await host.send({ ...callerOf(run, call), text, ...(chat !== undefined && { chat }) }, signal);
-        return 'Queued for delivery.';
-      },
+      run: ({ text, chat }, call) =>
+        host.ask('/send', { ...callerOf(run, call), text, ...(chat !== undefined && { chat }) }, signal),
     }),
     betaZodTool({
       name: 'ask',

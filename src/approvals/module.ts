@@ -1,0 +1,19 @@
+// Approvals: what only the owner may allow. Modules above add what else can be asked for.
+import { approvalApi } from './api.js';
+import { type ApprovalDeps, createApprovals } from './approvals.js';
+import { approvalCommands, createCardAnswers } from './commands.js';
+import { approvalCalls } from './host-calls.js';
+import { createSendAsker } from './send.js';
+
+export function createApprovalModule(deps: ApprovalDeps) {
+  const approvals = createApprovals(deps);
+  const both = { ...deps, approvals };
+  return {
+    ...approvals,
+    askToSend: createSendAsker(both),
+    commands: approvalCommands(both),
+    onPress: createCardAnswers(approvals),
+    routes: approvalCalls(both),
+    api: approvalApi(both),
+  };
+}

@@ -1,0 +1,70 @@
+// Approvals: what the owner was asked, what was shown, what was answered.
+import { z } from 'zod';
+import { json, type Statements } from '../core/statements.js';
+
+const approvalState = z.enum(['open', 'allowed', 'denied', 'expired', 'done', 'failed']);
+
+const approvalRow = z.object({
+  id: z.number(),
+  kind: z.string(),
+  state: approvalState,
+  /** Whose agent asked; null: nobody's. */
+  groupId: z.number().nullable(),
+  /** What is asked for is about this chat, or was asked in it. */
+  chatId: z.number().nullable(),
+  runId: z.number().nullable(),
+  /** One plain line. */
+  subject: z.string(),
+  /** All of it, Markdown, as the card shows it. */
+  detail: z.string(),
+  /** What "always" would mean; null where there is only once. */
+  always: z.string().nullable(),
+  /** What is carried out, as its kind reads it. */
+  input: json(z.record(z.string(), z.unknown())),
+  /** Of kind, group and input: another hash is another approval. */
+  hash: z.string(),
+  /** Where the card went: in a chat, it is answered there alone. */
+  cardChatId: z.number().nullable(),
+  decidedBy: z.string().nullable(),
+  /** What came of it, in one line. */
+  result: z.string().nullable(),
+  createdAt: z.number(),
+  expiresAt: z.number(),
+  decidedAt: z.number().nullable(),
+});
+export type Approval = z.infer<typeof approvalRow>;
+export type ApprovalState = Approval['state'];
+
+type New = Omit<Approval, 'id' | 'state' | 'input' | 'cardChatId' | 'decidedBy' | 'result' | 'decidedAt'> & {
+  input: object;
+};
+type Closed = Pick<Approval, 'id' | 'decidedBy' | 'result'> & { state: ApprovalState; now: number };
+
+export function createApprovalRows({ rows, run, value, named }: Statements) {
+  const next = value<[], number | null>(`SELECT min(expires_at) FROM approvals WHERE state = 'open'`);
+  return {
+    get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
+    add: named.value<[New], number>(
+      `INSERT INTO approvals (kind, group_id, chat_id, run_id, subject, detail, always, input, hash, created_at, expires_at)
+       VALUES (@kind, @groupId, @chatId, @runId, @subject, @detail, @always, @input, @hash, @createdAt, @expiresAt) RETURNING id`,
+    ),
+    setCard: run<[id: number, chatId: number]>('UPDATE approvals SET card_chat_id = ?2 WHERE id = ?1'),
+    /** The newest that asked for the same. */
+    latest: rows(approvalRow).get<[hash: string]>('SELECT * FROM approvals WHERE hash = ?1 ORDER BY id DESC LIMIT 1'),
+    /** Those of a group (0: of nobody) since then. */
+    lately: rows(z.object({ kind: z.string(), state: approvalState })).all<[groupId: number, since: number]>(
+      'SELECT kind, state FROM approvals WHERE coalesce(group_id, 0) = ?1 AND created_at >= ?2',
+    ),
+    /** Ends an open one; false when it was ended before. */
+    close: named.run<[Closed]>(
+      `UPDATE approvals SET state = @state, decided_by = @decidedBy, result = @result, decided_at = @now
+       WHERE id = @id AND state = 'open'`,
+    ),
+    due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
+    nextExpiry: (): number | undefined => next() ?? undefined,
+    /** Newest first. */
+    list: rows(approvalRow).all<[state: string | null, limit: number]>(
+      'SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
+    ),
+  };
+}

@@ -1,0 +1,47 @@
+// A message to a chat of another group, or out of a conversation that read what nobody trusted: the owner sees it before anybody else does.
+import { z } from 'zod';
+import type { Clock } from '../core/clock.js';
+import { PinchError } from '../core/errors.js';
+import { oneLine, shownLine } from '../core/one-line.js';
+import type { Signals } from '../core/signals.js';
+import type { Chat, Run } from '../core/types.js';
+import type { Link } from '../gateway/server.js';
+import { taintOf } from '../taint/taint.js';
+import { type Approvals, agentText } from './approvals.js';
+import type { Store } from './store.js';
+
+const input = z.object({ chatId: z.number(), text: z.string() });
+
+/** Returns how a run asks for it: what the agent is told. Undefined when the chat is free to be written to. */
+export function createSendAsker(deps: { store: Store; clock: Clock; signals: Signals; approvals: Approvals }) {
+  const { store, clock, signals, approvals } = deps;
+  const ask = approvals.kind({
+    name: 'send',
+    input,
+    maxOpen: 3,
+    carryOut({ chatId, text }, { approval: { id, runId } }) {
+      const chat = store.groups.chat(chatId);
+      if (!chat || chat.groupId === null) throw new PinchError('not_found', 'the chat belongs to no group any more');
+      const now = clock.now();
+      store.outbox.add({ key: `approved:${id}`, chatId, runId, text, now });
+      if (runId !== null) store.events.add(runId, now, 'message_queued', { chat: chat.title, key: `approved:${id}` });
+      store.afterCommit(() => signals.emit('outbox'));
+      return `The message goes to ${shownLine(chat.title, 80)}.`;
+    },
+  });
+  return (link: Link, run: Run, chat: Chat, text: string): string | undefined => {
+    const taint = taintOf(store, link);
+    if (chat.id === run.chatId || (chat.groupId === link.groupId && !taint)) return undefined;
+    const subject = `send a message to ${oneLine(chat.title, 80)} (${chat.channel})`;
+    const approval = ask({
+      groupId: link.groupId,
+      run,
+      subject,
+      content: text,
+      taint,
+      input: { chatId: chat.id, text },
+    });
+    return agentText(approval);
+  };
+}
+export type SendAsker = ReturnType<typeof createSendAsker>;

@@ -1,0 +1,36 @@
+// Sessions that were given what nobody trusted, until `/new`: a new conversation is another session.
+import { z } from 'zod';
+import type { Statements } from '../core/statements.js';
+
+const taintRow = z.object({
+  session: z.string(),
+  /** What it was, one plain line. */
+  source: z.string(),
+  at: z.number(),
+});
+export type Taint = z.infer<typeof taintRow>;
+
+export function createTaints({ rows, run, value }: Statements) {
+  const isOn = value<[groupId: number], number>('SELECT taint FROM groups WHERE id = ?1');
+  return {
+    of: rows(taintRow).get<[session: string]>('SELECT * FROM taints WHERE session = ?1'),
+    /** The first source stays: it is where everything after it may come from. */
+    mark: run<[session: string, groupId: number, source: string, now: number]>(
+      `INSERT INTO taints (session, group_id, source, at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)
+       ON CONFLICT (session) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)`,
+    ),
+    /** A run of this session begins: its container may know what the session was given. */
+    touch: run<[session: string, now: number]>('UPDATE taints SET seen_at = max(seen_at, ?2) WHERE session = ?1'),
+    /** What a container that has worked since then for this group may know, the newest first. */
+    reaching: rows(taintRow).get<[groupId: number, since: number]>(
+      'SELECT * FROM taints WHERE group_id = ?1 AND seen_at >= ?2 ORDER BY seen_at DESC LIMIT 1',
+    ),
+    /** Of a session that is worked on in the group. */
+    working: rows(taintRow).get<[groupId: number]>(
+      `SELECT t.* FROM runs r JOIN taints t ON t.session = r.session
+       WHERE r.group_id = ?1 AND r.state = 'leased' LIMIT 1`,
+    ),
+    isOn: (groupId: number): boolean => isOn(groupId) !== 0,
+    setOn: run<[groupId: number, on: boolean]>('UPDATE groups SET taint = ?2 WHERE id = ?1'),
+  };
+}
