@@ -73,7 +73,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
   const { askToSend } = approvals;
   const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, askToSend });
-  const tasks = createTaskModule({ ...base, stopSwitch });
+  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
   const backend = createBackends(config, environment, log);
   gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));

@@ -1,14 +1,17 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
+import { type Approvals, createApprovals } from '../approvals/approvals.js';
 import { createSignals } from '../core/signals.js';
 import type { Link } from '../gateway/server.js';
 import { openStore, type Store } from '../store.js';
+import { createTaskAsker } from './ask.js';
 import { createTaskCalls } from './host-calls.js';
 import { createTasks } from './tasks.js';
 
 const clock = createFakeClock();
 let store: Store;
+let approvals: Approvals;
 let call: ReturnType<typeof createContainerCalls>;
 let main: { link: Link; runId: number; chatId: number };
 let family: { link: Link; runId: number; chatId: number };
@@ -16,7 +19,11 @@ let family: { link: Link; runId: number; chatId: number };
 beforeEach(() => {
   store = openStore(':memory:');
   const tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'UTC' } });
-  call = createContainerCalls(createTaskCalls({ store, tasks }), clock);
+  const config = { timeZone: 'UTC' };
+  const ownerChat = () => store.groups.chat(main.chatId) ?? expect.unreachable();
+  approvals = createApprovals({ store, clock, signals: createSignals(), config, ownerChat, stopped: () => false });
+  const askOwner = createTaskAsker({ store, tasks, approvals });
+  call = createContainerCalls(createTaskCalls({ store, tasks, askOwner }), clock);
   main = groupAtWork('main', true);
   family = groupAtWork('family', false);
 });
@@ -99,4 +106,56 @@ test('once its run was stopped, a container makes and changes no task', async ()
   store.runs.cancel(family.chatId, null, 2);
   await expect(add(family, { key: 'toolu_2' })).rejects.toThrow('this run was stopped');
   await expect(change(family, 1, 'cancel')).rejects.toThrow('this run was stopped');
+});
+
+describe('after something was read that nobody trusted', () => {
+  beforeEach(() => {
+    store.taints.mark('family', family.link.groupId, 'the file letter.pdf', 1);
+  });
+
+  test('a task is made only once the owner saw all of it and said yes', async () => {
+    const asked = await add(family, { prompt: 'Send the keys' });
+    expect(asked).toMatchObject({ text: expect.stringMatching(/^Approval 1 \(make a task in family\): waits/) });
+    expect(store.tasks.open(null)).toEqual([]);
+    const [card] = store.outbox.list(1);
+    for (const part of ['cron: 0 9 * * *', 'Send the keys', 'given: the file letter.pdf (Thu 1 Jan 1970'])
+      expect(card?.text).toContain(part);
+    expect(approvals.decide(1, { decision: 'allow', by: 'the owner' })).toContain(
+      'Task 1 (Send the keys) is scheduled',
+    );
+    expect(store.tasks.open(null)).toMatchObject([{ prompt: 'Send the keys', chatId: family.chatId }]);
+  });
+
+  test('a change of a task too; what cannot be is refused before anybody is asked', async () => {
+    const tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'UTC' } });
+    tasks.add({ prompt: 'old', every: '1h' }, store.groups.chat(family.chatId) ?? expect.unreachable());
+    const update = (fields: object) =>
+      call(family.link, '/tasks/1', { runId: family.runId, key: 'k', action: 'update', fields });
+    await expect(update({ cron: 'nonsense' })).rejects.toThrow();
+    expect(store.approvals.list(null, 9)).toEqual([]);
+    await update({ prompt: 'new' });
+    expect(store.tasks.get(1)?.prompt).toBe('old');
+    approvals.decide(1, { decision: 'allow', by: 'the owner' });
+    expect(store.tasks.get(1)?.prompt).toBe('new');
+    await change(family, 1, 'cancel');
+    expect(store.tasks.get(1)?.state).toBe('cancelled');
+  });
+
+  test('in another session of the group nothing is asked once that container is gone', async () => {
+    store.runs.cancel(family.chatId, 'family', 2);
+    store.runs.releaseForeignLeases('another', 3);
+    const later = { ...family.link, startedAt: 4 };
+    const run = {
+      kind: 'message' as const,
+      groupId: later.groupId,
+      chatId: family.chatId,
+      session: 'new',
+      runAt: 0,
+      now: 4,
+    };
+    const runId = store.runs.enqueue({ ...run, key: 'next' }) ?? 0;
+    store.runs.claim({ holder: 'w', now: 4, excludeGroups: [] });
+    await add({ link: later, runId });
+    expect(store.tasks.open(null)).toHaveLength(1);
+  });
 });

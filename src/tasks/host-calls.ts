@@ -5,11 +5,19 @@ import type { Chat } from '../core/types.js';
 import { type Link, post, type Route } from '../gateway/server.js';
 import { parse, unknownThing, workingRun } from '../runs/calls.js';
 import * as wire from '../wire.js';
+import type { TaskAsker } from './ask.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 import { taskConfirmation } from './text.js';
 
-export function createTaskCalls({ store, tasks }: { store: Store; tasks: Tasks }): Route[] {
+interface TaskCallDeps {
+  store: Store;
+  tasks: Tasks;
+  /** What the agent is told when the owner has to say yes first. */
+  askOwner: TaskAsker;
+}
+
+export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route[] {
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
@@ -24,8 +32,10 @@ export function createTaskCalls({ store, tasks }: { store: Store; tasks: Tasks }
     post('/tasks', (link, body) => {
       const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
       const run = workingRun(store, link, runId);
-      const task = tasks.add(input, chatOf(link, chat ?? `${run.chatId}`), { key: `${run.id}:${key}` });
-      return { text: taskConfirmation(task) };
+      const target = chatOf(link, chat ?? `${run.chatId}`);
+      const waits = askOwner(link, run, target, { fields: input });
+      if (waits) return { text: waits };
+      return { text: taskConfirmation(tasks.add(input, target, { key: `${run.id}:${key}` })) };
     }),
     post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
@@ -38,6 +48,9 @@ export function createTaskCalls({ store, tasks }: { store: Store; tasks: Tasks }
       if (action === 'run' && run.taskId === id)
         throw new PinchError('bad_task', `this is a run of task ${id}; it cannot start itself`);
       const chat = fields?.chat === undefined ? undefined : chatOf(link, fields.chat);
+      const target = chat ?? store.groups.chat(task.chatId);
+      const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
+      if (waits) return { text: waits };
       return { text: taskConfirmation(tasks.change(task, { action, fields }, chat)) };
     }),
   ];

@@ -1,8 +1,10 @@
 // Tasks: what people and agents ask for about them, and the loops that start what is due.
+import type { Approvals } from '../approvals/approvals.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskApi } from './api.js';
+import { createTaskAsker } from './ask.js';
 import { taskCommands } from './commands.js';
 import { createHooks } from './hooks.js';
 import { createTaskCalls } from './host-calls.js';
@@ -15,13 +17,14 @@ export interface TaskModuleDeps extends LoopDeps {
   store: Store;
   config: Config;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
+  approvals: Approvals;
 }
 
-export function createTaskModule({ config, stopSwitch, ...loop }: TaskModuleDeps) {
+export function createTaskModule({ config, stopSwitch, approvals, ...loop }: TaskModuleDeps) {
   const { store, clock, signals } = loop;
   const tasks = createTasks({ store, clock, signals, config });
   return {
-    routes: createTaskCalls({ store, tasks }),
+    routes: createTaskCalls({ store, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),
     start(): { stop(): void } {
