@@ -14,12 +14,20 @@ export interface OutboundFile {
   mimeType: string;
 }
 
+/** What a person may press below a message. `value` comes back with the press: 1 to 64 ASCII characters. */
+export interface Button {
+  label: string;
+  value: string;
+}
+
 export interface OutboundPart {
   address: string;
   /** Markdown, already within the channel's length limit (a result of `split`). */
   text: string;
   /** A file that goes with the text, which is then its caption of at most 1,000 characters. */
   file?: OutboundFile;
+  /** Shown where the platform has buttons. The text says how to answer without them. */
+  buttons?: Button[];
   /** Stable name of this part: `<outbox row id>.<part number>`. Sending the same key again must not duplicate where the platform allows. */
   key: string;
 }
@@ -85,6 +93,8 @@ export interface Channel {
   send(part: OutboundPart): Promise<{ platformId: string }>;
   /** Shows "typing…" for a few seconds; failures are the channel's to swallow. */
   typing(address: string): void;
+  /** Takes the buttons away from a message of ours, which are used or lead nowhere; failures are the channel's to swallow. */
+  dropButtons?(address: string, platformId: string): void;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
   fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
   /** Asks to be linked to an account again, when it has stopped asking; harmless at any other time. */

@@ -80,6 +80,8 @@ export const messageRow = z.object({
   /** Their words may start work in that chat. */
   mayAsk: flag,
   forwarded: flag,
+  /** The row of the outbox that we sent, or that somebody answers by a press, a reaction or one word. */
+  outboxId: z.number().nullable(),
 });
 export type StoredMessage = z.infer<typeof messageRow>;
 

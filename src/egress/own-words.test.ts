@@ -46,12 +46,14 @@ test('a long text takes no time', () => {
 const message = {
   ...{ id: 1, chatId: 1, platformId: '1', senderName: 'Anna', text: '', replyTo: null, media: [], sentAt: 1 },
   ...{ edited: false, senderId: 1, direction: 'in' as const, role: 'owner' as const, mayAsk: true, forwarded: false },
+  outboxId: null,
 };
 test.each([
   ['the owner', {}, true],
   ['a member who may ask', { role: 'member' as const }, true],
   ['a member who may not', { role: 'member' as const, mayAsk: false }, false],
   ['a forward', { forwarded: true }, false],
+  ['the agent, on a button that the owner pressed', { outboxId: 7 }, false],
   ['the assistant', { direction: 'out' as const }, false],
   ['somebody in an old row', { role: null }, false],
 ])('words of %s', (_who, change, counts) => {
