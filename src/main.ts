@@ -91,7 +91,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
     ...approvals.commands,
     ...egress.commands,
   ];
-  const intake = createIntake({ ...base, pairing, assistantName, commands, owner });
+  const intake = createIntake({ ...base, pairing, assistantName, commands, owner, onPress: approvals.onPress });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),

@@ -71,7 +71,7 @@ const areas: Area[] = [
     lines: 1_460,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_330, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
   { name: 'approvals', files: /^src\/approvals\//, lines: 500, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 100 },
   { name: 'egress', files: /^src\/egress\//, lines: 580, aim: '420' },

@@ -26,6 +26,8 @@ export interface OutboundPart {
   text: string;
   /** A file that goes with the text, which is then its caption of at most 1,000 characters. */
   file?: OutboundFile;
+  /** Shown where the platform has buttons. The text says how to answer without them. */
+  buttons?: Button[];
   /** Stable name of this part: `<outbox row id>.<part number>`. Sending the same key again must not duplicate where the platform allows. */
   key: string;
 }
@@ -91,6 +93,8 @@ export interface Channel {
   send(part: OutboundPart): Promise<{ platformId: string }>;
   /** Shows "typing…" for a few seconds; failures are the channel's to swallow. */
   typing(address: string): void;
+  /** Takes the buttons away from a message of ours, which are used or lead nowhere; failures are the channel's to swallow. */
+  dropButtons?(address: string, platformId: string): void;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
   fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
   /** Asks to be linked to an account again, when it has stopped asking; harmless at any other time. */

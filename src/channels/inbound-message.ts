@@ -7,6 +7,7 @@ import { safeFileName } from './file-name.js';
 
 const MAX_TEXT_CHARS = 100_000;
 const MAX_QUOTE_CHARS = 500;
+const MAX_VALUE_CHARS = 64;
 const MAX_MEDIA = 50;
 const MAX_ID_CHARS = 512;
 const MAX_REF_CHARS = 16_384;
@@ -77,6 +78,11 @@ const inboundMessage = z.object({
   contextOnly: z.boolean().optional(),
   /** Somebody else's words, passed on: never a command, never a call for the assistant. */
   forwarded: z.boolean().catch(false),
+  /**
+   * Somebody pressed a button of our message `platformId` (the text is then empty), or reacted to it: `value` is then the emoji, '' when it was
+   * taken back. What was sent under that id, only our own rows say.
+   */
+  press: z.object({ platformId: identifier, value: words(MAX_VALUE_CHARS, '') }).optional(),
   /** What is answered, as it reached us: shown as claimed unless we have the message itself, by this id. */
   replyTo: z
     .object({ platformId: identifier, sender: label, text: words(MAX_QUOTE_CHARS, '…') })

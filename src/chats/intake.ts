@@ -7,11 +7,13 @@ import type { Logger } from '../core/log.js';
 import type { Signals } from '../core/signals.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
+import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Store } from '../runs/store.js';
 import { helpText } from './commands.js';
 import type { Pairing } from './pairing.js';
+import { takePress } from './press.js';
 import { decideRoute, type Route, standingOf } from './route.js';
 
 export interface IntakeDeps {
@@ -24,6 +26,8 @@ export interface IntakeDeps {
   /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
+  /** Who answers presses; without it, and for what it does not answer, a press is a choice of a question or nothing. */
+  onPress?: OnPress;
 }
 
 /** The row the message became, if it is new and kept, and the run that takes it. */
@@ -42,6 +46,8 @@ export function createIntake(given: IntakeDeps) {
     }
     const received = store.transaction(() => {
       const seen = recordPeople(deps, channel, inbound);
+      const pressed = takePress(deps, { inbound, ...seen });
+      if (pressed) return apply(deps, { channel, ...seen, ...pressed });
       const addressesAssistant = inbound.addressesAssistant || answersUs(deps, seen.chat, inbound);
       const { assistantName, commands } = deps;
       const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName, commands });
@@ -53,13 +59,14 @@ export function createIntake(given: IntakeDeps) {
 
   return {
     receive,
-    /** A message typed on the local page; `platformId` makes a repeated POST harmless. */
-    receiveFromPage: (text: string, platformId: string = randomUUID()): Received =>
+    /** A message typed on the local page, or a button pressed there; `platformId` makes a repeated POST harmless. */
+    receiveFromPage: (text: string, platformId: string = randomUUID(), press?: InboundMessage['press']): Received =>
       receive(WEB_CHAT.channel, {
         chat: WEB_CHAT,
         sender: { address: WEB_CHAT.address, name: 'Owner' },
         platformId,
         text,
+        ...(press && { press }),
         sentAt: deps.clock.now(),
         addressesAssistant: true,
         forwarded: false,
@@ -112,6 +119,7 @@ interface Routed extends Seen {
   channel: string;
   inbound: InboundMessage;
   route: Route;
+  outboxId?: number | null;
 }
 
 function apply(deps: IntakeDeps, routed: Routed): Received {
@@ -124,6 +132,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   deps.store.afterCommit(() => deps.signals.emit('message', chat.id));
   if (route.kind === 'command')
     say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
+  if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${routed.inbound.platformId}`, route.answer);
   if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
   const quoted = routed.inbound.replyTo?.platformId ?? null;
   const session = deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
@@ -148,7 +157,8 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
     ...standingOf(routed),
     edited: false,
     now: deps.clock.now(),
-    command: route.kind === 'command',
+    command: route.kind === 'command' || route.kind === 'pressed',
+    outboxId: routed.outboxId ?? null,
   };
   const before = inbound.edited ? messages.find(chat.id, inbound.platformId) : undefined;
   if (!before) return asStored(messages.add(row), true);

@@ -10,6 +10,8 @@ export type Route =
   /** A direct message that may claim the channel for its sender. */
   | { kind: 'pair'; code: string }
   | ({ kind: 'command' } & ParsedCommand)
+  /** A press or a reaction that the host answered by itself. */
+  | { kind: 'pressed'; answer: string }
   /** Kept; becomes context of the next run. */
   | { kind: 'context' }
   /** Starts a run, joins a waiting one or steers a working one. */

@@ -82,6 +82,8 @@ export const messageRow = z.object({
   forwarded: flag,
   /** Pinch itself says it, e.g. what the owner answered. */
   byHost: flag,
+  /** The row of the outbox that we sent, or that somebody answers by a press, a reaction or one word. */
+  outboxId: z.number().nullable(),
 });
 export type StoredMessage = z.infer<typeof messageRow>;
 

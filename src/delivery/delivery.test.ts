@@ -19,6 +19,8 @@ let notices: string[];
 let chats: number[];
 let stop: () => Promise<void>;
 let files: OutboxFiles;
+let buttons: (OutboundPart['buttons'] | null)[];
+let dropped: string[];
 
 const accept = async (part: OutboundPart) => ({ platformId: `p${part.key}` });
 const fail = (kind: ChannelError['kind'], retryAfterMs?: number) => async () => {
@@ -32,9 +34,11 @@ const channel: Channel = {
   async send(part) {
     const result = await (answers.shift() ?? accept)(part);
     sent.push(`${part.address} ${part.text}`);
+    buttons.push(part.buttons ?? null);
     return result;
   },
   typing: () => undefined,
+  dropButtons: (address, platformId) => void dropped.push(`${address} ${platformId}`),
   fetchMedia: async () => new Uint8Array(),
 };
 
@@ -44,7 +48,7 @@ beforeEach(() => {
   files = createOutboxFiles(folder);
   clock = createFakeClock();
   signals = createSignals();
-  [sent, answers, notices] = [[], [], []];
+  [sent, answers, notices, buttons, dropped] = [[], [], [], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
   );
@@ -236,4 +240,32 @@ test('a part that is refused after its run was stopped begets no notice', async 
   store.outbox.endOfRun(runId, 'somebody stopped it');
   await clock.advance(60_000);
   expect([sent, notices]).toEqual([[], []]);
+});
+
+const yesNo = [
+  { label: 'Yes', value: 'choice:1' },
+  { label: 'No', value: 'choice:2' },
+];
+
+test('buttons go with the last part, also after a retry; each part is known by the key of its row', async () => {
+  answers = [accept, fail('retry'), accept, accept];
+  const chatId = chats[0] ?? 0;
+  store.outbox.add({ key: 'card', chatId, runId: null, text: 'one|two|three', buttons: yesNo, now: clock.now() });
+  signals.emit('outbox');
+  await clock.advance(0);
+  await clock.advance(60_000);
+  expect(sent).toEqual(['a one', 'a two', 'a three']);
+  expect(buttons).toEqual([null, null, yesNo]);
+  expect(['p1.0', 'p1.1', 'p1.2', 'p9'].map((id) => store.messages.outboxKeyOf(chatId, id))).toEqual([
+    ...Array(3).fill('card'),
+    undefined,
+  ]);
+  expect(store.messages.outboxKeyOf(chats[1] ?? 0, 'p1.2')).toBeUndefined();
+  expect(['p1.0', 'p1.2'].map((id) => store.outbox.openButtons(chatId, id))).toEqual([[], yesNo]);
+});
+
+test('used buttons are taken away by the channel of their chat', () => {
+  signals.emit('buttons:used', chats[1] ?? 0, 'p7');
+  signals.emit('buttons:used', 99, 'p7');
+  expect(dropped).toEqual(['b p7']);
 });

@@ -51,6 +51,10 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
   }
 
   signals.on('outbox', pump);
+  signals.on('buttons:used', (chatId, platformId) => {
+    const chat = store.groups.chat(chatId);
+    if (chat) deps.channel(chat.channel)?.dropButtons?.(chat.address, platformId);
+  });
   pump();
   return {
     async stop() {
@@ -77,13 +81,15 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
       if (index < row.partsSent) continue;
       // Between two parts somebody may have stopped it, or the host has something to say: the rest follows after that, if at all.
       if (!store.outbox.isHead(row)) return;
-      const { platformId } = await channel.send({ ...to, text, key: `${row.id}.${index}` });
+      const buttons = index === parts.length - 1 && row.buttons ? { buttons: row.buttons } : {};
+      const { platformId } = await channel.send({ ...to, ...buttons, text, key: `${row.id}.${index}` });
       const now = clock.now();
       const stored = file ? `[file: ${file.path}] ${text}`.trim() : text;
       const message = { chatId: chat.id, direction: 'out' as const, platformId, text: stored, sentAt: now, now };
       store.transaction(() => {
         store.outbox.partSent(row.id);
-        store.messages.add({ ...message, senderId: null, senderName: config.assistantName, runId: row.runId });
+        const by = { senderId: null, senderName: config.assistantName };
+        store.messages.add({ ...message, ...by, runId: row.runId, outboxId: row.id });
       });
       signals.emit('message', chat.id);
     }

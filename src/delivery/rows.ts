@@ -4,6 +4,10 @@ import { z } from 'zod';
 import type { Button } from '../channels/channel.js';
 import { json, type Statements } from '../core/statements.js';
 
+const buttons = json(z.array(z.object({ label: z.string(), value: z.string() })))
+  .nullable()
+  .catch(null);
+
 const outboxRow = z.object({
   id: z.number(),
   key: z.string(),
@@ -17,6 +21,7 @@ const outboxRow = z.object({
   file: json(z.object({ fileName: z.string(), mimeType: z.string(), path: z.string(), bytes: z.number().default(0) }))
     .nullable()
     .catch(null),
+  buttons,
   state: z.enum(['queued', 'sent', 'dead']),
   attempt: z.number(),
   nextAt: z.number(),
@@ -46,12 +51,19 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
     `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
   );
   const add = named.run<[message: NewOutboxRow]>(
-    `INSERT INTO outbox (key, chat_id, run_id, text, file, next_at, created_at)
-     VALUES (@key, @chatId, @runId, @text, @file, @now, @now) ON CONFLICT (key) DO NOTHING`,
+    `INSERT INTO outbox (key, chat_id, run_id, text, file, buttons, next_at, created_at)
+     VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
+  );
+  const openButtons = rows(z.object({ buttons })).get<[chatId: number, platformId: string]>(
+    `SELECT o.buttons FROM messages m JOIN outbox o ON o.id = m.outbox_id
+     WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out' AND o.buttons IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM messages WHERE outbox_id = m.outbox_id AND id > m.id)`,
   );
   return {
     /** Queues a message; false when this key was queued before. */
-    add: (message: NewOutboxRow): boolean => add({ file: undefined, ...message }),
+    add: (message: NewOutboxRow): boolean => add({ file: undefined, buttons: undefined, ...message }),
+    /** The buttons below a message of ours, as long as nobody used one: they are below its last part, and count once. */
+    openButtons: (chatId: number, platformId: string): Button[] => openButtons(chatId, platformId)?.buttons ?? [],
     has: (key: string): boolean => state(key) !== undefined,
     waits: (key: string): boolean => state(key) === 'queued',
     /** Keys of the rows whose files wait to be sent. */

@@ -53,6 +53,7 @@ const message = {
     mayAsk: true,
     forwarded: false,
     byHost: false,
+    outboxId: null,
   },
 };
 test.each([
@@ -60,6 +61,7 @@ test.each([
   ['a member who may ask', { role: 'member' as const }, true],
   ['a member who may not', { role: 'member' as const, mayAsk: false }, false],
   ['a forward', { forwarded: true }, false],
+  ['the agent, on a button that the owner pressed', { outboxId: 7 }, false],
   ['the assistant', { direction: 'out' as const }, false],
   ['somebody in an old row', { role: null }, false],
 ])('words of %s', (_who, change, counts) => {

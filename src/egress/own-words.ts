@@ -6,10 +6,10 @@ import { type Authority, parseAuthority } from './host.js';
 const URLS = /(?<![\p{L}\p{N}])https?:\/\/([^\s/?#\\<>"'`()[\]{}|,;!*]+)/giu;
 
 /**
- * Not what was forwarded, and not quotes, which are a field of their own. Old rows without a role do not count: nobody knows any more who spoke.
+ * Not what was forwarded, not what stood on a button that somebody pressed, and not quotes, which are a field of their own. Old rows without a role do not count: nobody knows any more who spoke.
  */
-export const isOwnWord = ({ direction, role, mayAsk, forwarded }: StoredMessage): boolean =>
-  direction === 'in' && role !== null && mayAsk && !forwarded;
+export const isOwnWord = ({ direction, role, mayAsk, forwarded, outboxId }: StoredMessage): boolean =>
+  direction === 'in' && role !== null && mayAsk && !forwarded && outboxId === null;
 
 /** A URL with a user name in it shows another host than it goes to, so it names none. */
 export const hostsTyped = (text: string): Authority[] =>

@@ -5,7 +5,7 @@ import { createSearch } from './search.js';
 
 interface NewMessage
   extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderId' | 'senderName' | 'text' | 'sentAt'>,
-    Partial<Pick<StoredMessage, 'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded' | 'byHost'>> {
+    Partial<Pick<StoredMessage, 'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded' | 'byHost' | 'outboxId'>> {
   replyTo?: StoredMessage['replyTo'] | undefined;
   now: number;
   /** The run that sent it. */
@@ -27,13 +27,14 @@ const DEFAULTS = {
   mayAsk: true,
   forwarded: false,
   byHost: false,
+  outboxId: null,
 };
 
 export function createMessages(statements: Statements) {
   const { run, rows, value, named } = statements;
   const insert = named.value<[message: NewMessage], number>(
-    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host)
-     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded, @byHost)
+    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host, outbox_id)
+     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded, @byHost, @outboxId)
      ON CONFLICT DO NOTHING RETURNING id`,
   );
   const latest = rows(messageRow).all<[chatId: number, limit: number, afterId: number]>(
@@ -57,6 +58,10 @@ export function createMessages(statements: Statements) {
     /** What we sent under this id. */
     sent: rows(messageRow).get<[chatId: number, platformId: string]>(
       `SELECT * FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'out'`,
+    ),
+    /** The outbox key of what we sent under this id. Its text proves nothing: anybody can write one that looks the same. */
+    outboxKeyOf: value<[chatId: number, platformId: string], string>(
+      `SELECT o.key FROM messages m JOIN outbox o ON o.id = m.outbox_id WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out'`,
     ),
     /**
      * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.

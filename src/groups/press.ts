@@ -1,13 +1,19 @@
-// A button of one of our messages was pressed, somebody reacted to it, or answered it with one word.
+// A button of one of our messages was pressed, somebody reacted to it, or answered it with one word: what whoever knows the message gets.
 import type { Chat } from '../core/types.js';
 
 export interface Press {
-  /** The outbox key of the message. */
+  /** The outbox key of our message. */
   key: string;
-  /** The button's value, the emoji, or the word in lower case. */
+  /** The button's value, an emoji ('' when it was taken back), or the word in lower case. */
   value: string;
   chat: Chat;
   isOwner: boolean;
-  /** What the person calls themselves. */
+  /** What the person is called; anybody can take any name. */
   by: string;
 }
+
+/**
+ * Changes rows in the transaction that stores the press, once for each press, and returns what the chat is told; undefined when the press is
+ * none of its business or the person has no say. Buttons of a press that it answered are used.
+ */
+export type OnPress = (press: Press) => string | undefined;

@@ -136,7 +136,7 @@ function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): v
 }
 
 type Keyed = Pick<wire.SendRequest, 'runId' | 'key'>;
-type Outgoing = Pick<NewOutboxRow, 'chatId' | 'text' | 'file'>;
+type Outgoing = Pick<NewOutboxRow, 'chatId' | 'text' | 'file' | 'buttons'>;
 
 /** What one run may send: enough for any work, too little to flood a chat. A long text counts by about the parts it is sent in. */
 const PART_CHARS = 3_500;
@@ -187,7 +187,9 @@ function ask(deps: HostCallDeps, link: Link, request: wire.AskRequest) {
   const { question, choices } = request;
   const { chatId } = workingRun(deps.store, link, request.runId);
   const text = [question, ...choices.map((choice, index) => `${index + 1}. ${choice}`)].join('\n');
-  queue(deps, request, { chatId, text }, ['asked', { question, choices: choices.join(' | '), key: request.key }]);
+  const buttons = choices.map((label, index) => ({ label, value: `choice:${index + 1}` }));
+  const message = { chatId, text, buttons: buttons.length > 0 ? buttons : undefined };
+  queue(deps, request, message, ['asked', { question, choices: choices.join(' | '), key: request.key }]);
   return { text: 'Asked. The answer will come as a message in this conversation, in a later run.' };
 }
 

@@ -122,3 +122,18 @@ test('a report of ten thousand wrong ids ends the attempt as failed, and the ref
   const detail = Object.fromEntries(Array.from({ length: 2_900 }, (_, n) => [`k${n}`, null]));
   await expect(events([{ kind: 'note', at: 1, detail }])).rejects.toThrow(/^.{1,2000}$/s);
 });
+
+test('a question lists its choices and has a button for each', async () => {
+  await call('/ask', { runId, key: 'q', question: 'Which?', choices: ['Tea', 'Milk'] });
+  expect(store.outbox.list(1)).toMatchObject([
+    {
+      text: 'Which?\n1. Tea\n2. Milk',
+      buttons: [
+        { label: 'Tea', value: 'choice:1' },
+        { label: 'Milk', value: 'choice:2' },
+      ],
+    },
+  ]);
+  await call('/ask', { runId, key: 'open', question: 'Why?', choices: [] });
+  expect(store.outbox.list(1)).toMatchObject([{ text: 'Why?', buttons: null }]);
+});

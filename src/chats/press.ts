@@ -1,0 +1,70 @@
+// Answers to one message of ours that are no words to route: a button that was pressed, a reaction, the owner's one word in a reply to a card.
+// Which message it is about, only our own rows say: anybody can write a text that looks like a card. Knows the store, no channel.
+import type { InboundMessage } from '../channels/inbound-message.js';
+import type { Signals } from '../core/signals.js';
+import type { Chat } from '../core/types.js';
+import type { OnPress } from '../groups/press.js';
+import type { Store } from '../runs/store.js';
+import { type Route, type RouteInput, standingOf } from './route.js';
+
+export interface PressDeps {
+  store: Store;
+  signals: Signals;
+  assistantName: string;
+  onPress?: OnPress | undefined;
+}
+
+/** The message as it is to be stored and routed, and the row of the outbox that it answers. */
+interface Pressed {
+  inbound: InboundMessage;
+  route: Route;
+  outboxId: number | null;
+}
+
+/** What the owner may answer a card with, in a reply to it. */
+const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny'];
+/** Buttons of a question of the agent. */
+const CHOICE = /^choice:\d+$/;
+
+/** Undefined when the message is to be routed by its words. Call it in the transaction that stores the message. */
+export function takePress(
+  { store, signals, assistantName, onPress }: PressDeps,
+  { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: RouteInput['sender'] & { name: string } },
+): Pressed | undefined {
+  const press = pressOf(inbound, sender.isOwner);
+  if (!press) return undefined;
+  const { platformId, value } = press;
+  const dropped: Pressed = { inbound, route: { kind: 'ignore' }, outboxId: null };
+  if (store.messages.find(chat.id, inbound.platformId)) return dropped;
+  // Programs can send values that no button of the message has.
+  const button = store.outbox.openButtons(chat.id, platformId).find((one) => one.value === value);
+  const isButton = inbound.press !== undefined && inbound.text === '';
+  if (isButton && !button) {
+    store.afterCommit(() => signals.emit('buttons:used', chat.id, platformId));
+    return dropped;
+  }
+  const key = store.messages.outboxKeyOf(chat.id, platformId);
+  const { isOwner, name: by } = sender;
+  const answer = key === undefined ? undefined : onPress?.({ key, value, chat, isOwner, by });
+  const isChoice = isButton && CHOICE.test(value) && chat.groupId !== null && standingOf({ sender, chat }).mayAsk;
+  if (answer === undefined && !isChoice) return isButton ? dropped : undefined;
+  store.afterCommit(() => signals.emit('buttons:used', chat.id, platformId));
+  const text = inbound.text || (button?.label ?? '');
+  return {
+    inbound: { ...inbound, text, replyTo: { platformId, sender: assistantName, text: '' } },
+    // What stands on a choice are the agent's words: they start work, and are never a command.
+    route: answer === undefined ? { kind: 'trigger' } : { kind: 'pressed', answer },
+    outboxId: store.messages.sent(chat.id, platformId)?.outboxId ?? null,
+  };
+}
+
+/** An edit is no answer: the words that it changes were taken as they were. */
+function pressOf({ press, replyTo, text, edited, forwarded }: InboundMessage, isOwner: boolean) {
+  if (press) return { ...press, value: plain(press.value) };
+  const value = plain(text.trim().toLowerCase());
+  const isAnswer = isOwner && replyTo && !edited && !forwarded && WORDS.includes(value);
+  return isAnswer ? { platformId: replyTo.platformId, value } : undefined;
+}
+
+/** Without the colour of the skin and the mark that asks for a picture. */
+const plain = (emoji: string): string => emoji.replace(/[\u{1f3fb}-\u{1f3ff}\ufe0f]/gu, '');
