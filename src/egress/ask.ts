@@ -7,7 +7,7 @@ import { PinchError } from '../core/errors.js';
 import type { Link } from '../gateway/server.js';
 import type { Taint } from '../taint/rows.js';
 import { DEFAULT_PORTS } from './decide.js';
-import type { Target } from './host.js';
+import { shownHost, type Target } from './host.js';
 import type { Store } from './store.js';
 
 const HOUR_MS = 3_600_000;
@@ -54,4 +54,4 @@ export function createEgressAsker({ store, clock, approvals }: { store: Store; c
 }
 export type EgressAsker = ReturnType<typeof createEgressAsker>;
 
-const nameOf = (host: string, port?: number): string => (port === undefined ? host : `${host}:${port}`);
+const nameOf = (host: string, port?: number): string => `${shownHost(host)}${port === undefined ? '' : `:${port}`}`;

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { holds } from '../../test/property.js';
-import { canonicalHost, canonicalPattern, matchesPattern, parseAuthority } from './host.js';
+import { canonicalHost, canonicalPattern, matchesPattern, parseAuthority, shownHost } from './host.js';
 
 test.each([
   ['Example.COM', 'example.com'],
@@ -105,3 +105,33 @@ test.each([
 ])('%s as a target', (text, target) => {
   expect(parseAuthority(text)).toEqual(target);
 });
+
+test.each([
+  ['example.com', 'example.com'],
+  ['*.example.com', '*.example.com'],
+  ['xn--bcher-kva.example', 'xn--bcher-kva.example (looks like bücher.example, Latin letters)'],
+  ['xn--80ak6aa92e.com', 'xn--80ak6aa92e.com (looks like аррӏе.com, Cyrillic letters)'],
+  ['*.xn--80ak6aa92e.com', '*.xn--80ak6aa92e.com (looks like аррӏе.com, Cyrillic letters)'],
+  ['xn--pypal-4ve.com', 'xn--pypal-4ve.com (looks like pаypal.com, mixed letters: Latin and Cyrillic)'],
+  [
+    'login.xn--pypal-4ve.com',
+    'login.xn--pypal-4ve.com (looks like login.pаypal.com, mixed letters: Latin and Cyrillic)',
+  ],
+  ['xn--wgv71a119e.jp', 'xn--wgv71a119e.jp (looks like 日本語.jp, Han letters)'],
+  // Written from right to left it would turn the words around it, and a sign is no letter.
+  ['xn--mgbh0fb.example', 'xn--mgbh0fb.example (Arabic letters)'],
+  ['xn--ls8h.la', 'xn--ls8h.la (unusual letters)'],
+  ['xn--a.com', 'xn--a.com (unusual letters)'],
+])('%s is shown as %s', (host, shown) => {
+  expect(shownHost(host)).toBe(shown);
+});
+
+test('whatever a name hides, people are shown its form in ASCII first, and no character that hides or turns others', () =>
+  holds(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 30 }), (text) => {
+      const host = canonicalHost(`${text}.example`);
+      if (host === undefined) return;
+      expect(shownHost(host).startsWith(host)).toBe(true);
+      expect(shownHost(host)).not.toMatch(/[\p{C}\p{Bidi_Control}\u0590-\u08ff]/u);
+    }),
+  ));

@@ -1,4 +1,6 @@
-// Names of hosts in the one form that rules, requests and messages are compared in. Pure; what a name resolves to is decided elsewhere.
+// Names of hosts in the one form that rules, requests and messages are compared in, and as people read them. Pure; what a name resolves to is
+// decided elsewhere.
+import { domainToUnicode } from 'node:url';
 
 export interface Authority {
   /** Canonical. */
@@ -48,4 +50,28 @@ export function parseAuthority(text: string, parse = canonicalHost): Authority |
   const [, name = '', digits] = /^(.*?)(?::(\d{1,5}))?$/s.exec(text) ?? [];
   const [host, port] = [parse(name), digits === undefined ? undefined : Number(digits)];
   return host === undefined || port === 0 || (port ?? 0) > 65_535 ? undefined : { host, port };
+}
+
+const SCRIPTS = [
+  ...['Latin', 'Cyrillic', 'Greek', 'Armenian', 'Georgian', 'Cherokee', 'Hebrew', 'Arabic', 'Devanagari', 'Thai'],
+  ...['Han', 'Hiragana', 'Katakana', 'Hangul'],
+].map((name) => ({ name, pattern: new RegExp(`\\p{Script=${name}}`, 'u') }));
+/** Anything else, or one from right to left, could hide itself or move what stands around it. */
+const SHOWABLE = /^[\p{L}\p{M}\p{N}.-]+$/u;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/**
+ * A canonical host or pattern for people: an internationalised one keeps its form in ASCII and says what it looks like and in which letters,
+ * because `xn--80ak6aa92e.com` looks just like `apple.com`. Never throws.
+ */
+export function shownHost(host: string): string {
+  const labels = host.split('.').filter((label) => label.startsWith('xn--'));
+  if (labels.length === 0) return host;
+  const decoded = labels.map((label) => domainToUnicode(label));
+  const looks = domainToUnicode(host.replace(/^\*\./, ''));
+  const like = SHOWABLE.test(looks) && !RIGHT_TO_LEFT.test(looks) ? [`looks like ${looks}`] : [];
+  const scriptsOf = (label: string) => SCRIPTS.filter(({ pattern }) => pattern.test(label)).map(({ name }) => name);
+  const mixed = decoded.map(scriptsOf).find((scripts) => scripts.length > 1);
+  const letters = [...new Set(decoded.flatMap(scriptsOf))].join(' and ') || 'unusual';
+  return `${host} (${[...like, mixed ? `mixed letters: ${mixed.join(' and ')}` : `${letters} letters`].join(', ')})`;
 }

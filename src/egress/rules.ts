@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import { isAllowedFixed, isRefusedAddress } from './address.js';
 import { DEFAULT_PORTS } from './decide.js';
-import { canonicalPattern, parseAuthority } from './host.js';
+import { canonicalPattern, parseAuthority, shownHost } from './host.js';
 import type { Rule } from './rows.js';
 import type { Store } from './store.js';
 
@@ -52,4 +52,4 @@ const bad = (message: string, hint: string) => new PinchError('bad_rule', messag
 
 /** A rule as people read it. */
 export const describeRule = ({ host, ports, address, until }: Omit<Rule, 'id' | 'groupId'>): string =>
-  `\`${host}\`${ports ? ` (ports ${ports.join(', ')})` : ''}${address ? ` at ${address}` : ''}${until ? ', for an hour' : ''}`;
+  `\`${shownHost(host)}\`${ports ? ` (ports ${ports.join(', ')})` : ''}${address ? ` at ${address}` : ''}${until ? ', for an hour' : ''}`;

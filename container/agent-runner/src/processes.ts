@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import { systemClock } from '../../../src/core/clock.js';
 import type { RunSpec } from '../../../src/wire.js';
+import { proxyEnv } from './network.js';
 import { cleanOutput } from './text.js';
 
 /** More output than this is counted and dropped, so that a runaway job can fill neither memory nor disk. */
@@ -13,20 +14,8 @@ const DRAIN_MS = 100;
 const TERM_GRACE_MS = 2_000;
 
 /** What a job sees of the runner's environment. */
-const ENV_ALLOWED = /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
-
-/**
- * Programs reach other hosts through the gateway. Some read the names in upper case only, some in lower case only; Node needs to be told to look
- * at them. pip gives up after 15 s by itself.
- */
-function proxyEnv(port: number): Record<string, string> {
-  const proxy = `http://127.0.0.1:${port}`;
-  const direct = '127.0.0.1,localhost,::1,[::1]';
-  return {
-    ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, http_proxy: proxy, https_proxy: proxy },
-    ...{ NO_PROXY: direct, no_proxy: direct, NODE_USE_ENV_PROXY: '1', PIP_DEFAULT_TIMEOUT: '60' },
-  };
-}
+const ENV_ALLOWED =
+  /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TMPDIR|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|SSL_CERT_(FILE|DIR))$/i;
 
 /** An exit code, or the name of the signal that ended the process, or why it could not start. */
 type Exit = number | string;

@@ -69,6 +69,12 @@ test('a check that prints nothing ends the run: no model call, no history, the m
   expect(noteEvents()).toEqual(['the check script printed nothing: the model was not woken']);
 });
 
+test('a check has the way to other hosts, as every command has', async () => {
+  bench.fake.push({ text: 'ok' });
+  await bench.run(checked('echo "proxy $HTTPS_PROXY"'));
+  expect(userTexts().join()).toContain(`proxy http://127.0.0.1:${bench.host.port}`);
+});
+
 test('a silent check leaves a conversation as it was, also one that a crash cut off', async () => {
   bench.fake.push({ content: [use('bash', { command: 'true' })] }, { fault: 401, type: 'authentication_error' });
   await bench.run({ id: 5 });

@@ -46,6 +46,8 @@ export interface TestHost {
   beforeTaking: ((action: 'answer' | 'finish') => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
+  /** What was asked for at other hosts, as `METHOD target`; a URL is answered with a page, CONNECT is refused. */
+  proxied: string[];
   files: (FileRequest & { text: string })[];
   /** What was asked for at /tasks, /tasks/list, /tasks/:id and /ask, in order. */
   asked: { path: string; body: object }[];
@@ -119,6 +121,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     beforeTaking: [] as TestHost['beforeTaking'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
+    proxied: [] as string[],
     files: [] as TestHost['files'],
     history: [] as HistoryResponse['results'],
     media: new Map<string, Buffer>(),
@@ -155,6 +158,10 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
         changed();
       };
       return forward(modelUrl, { request, response, onBytes });
+    }
+    if (!url.startsWith('/')) {
+      state.proxied.push(`${request.method} ${url}`);
+      return void response.setHeader('content-type', 'text/html').end('<title>Other</title>a page of another host');
     }
     if (url === '/work') {
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
@@ -209,6 +216,10 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
 
   const server = http.createServer((request, response) => {
     handle(request, response).catch((error) => response.writeHead(400).end(JSON.stringify({ error: String(error) })));
+  });
+  server.on('connect', ({ url }, socket) => {
+    state.proxied.push(`CONNECT ${url}`);
+    socket.on('error', () => socket.destroy()).end('HTTP/1.1 403 not allowed\r\ncontent-length: 0\r\n\r\n');
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -5,6 +5,7 @@ import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { systemClock } from '../../../../src/core/clock.js';
 import type { RunContext, Tool } from '../context.js';
+import { networkHint } from '../network.js';
 import { exitText, type Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
 
@@ -30,18 +31,20 @@ function outFile({ paths }: RunContext, name: string): string {
 type Input = { command: string; timeout_ms: number };
 
 async function foreground(context: RunContext, id: string, { command, timeout_ms: timeoutMs }: Input) {
-  const { shell, signal } = context;
+  const { shell, signal, paths } = context;
   const job = start(context, command);
   const inTime = await Promise.race([job.done, systemClock.sleep(timeoutMs, signal)]);
   if (signal.aborted) job.kill();
   const exit = inTime ?? (await job.stop());
   shell.cwd = job.fd3().trim().split('\n').at(-1) || shell.cwd;
   let output = job.output().trimEnd() || '(no output)';
+  const hint = networkHint(output, paths.skills);
   if (output.length > MAX_CHARS) {
     const file = outFile(context, `${id}.txt`);
     fs.writeFileSync(file, output);
     output = cutMiddle(output, MAX_CHARS, `full output: ${file}`);
   }
+  output += hint;
   if (signal.aborted) throw new Error(`${output}\n[stopped: the work was cancelled]`);
   if (inTime === undefined) return `${output}\n[timed out after ${timeoutMs} ms and was killed]`;
   return exit === 0 ? output : `${output}\n[${exitText(exit)}]`;

@@ -66,6 +66,26 @@ test('commands see an allow-listed environment and an empty input', async () => 
   expect(text.endsWith('end')).toBe(true);
 });
 
+test('a background job has the way to other hosts as well', async () => {
+  const command = 'echo $https_proxy >p; mv p proxy';
+  await result('bash', { command, background: true });
+  await expect.poll(() => fs.existsSync(inWorkspace('proxy'))).toBe(true);
+  expect(fs.readFileSync(inWorkspace('proxy'), 'utf8')).toBe(`http://127.0.0.1:${bench.host.port}\n`);
+});
+
+test.each([
+  ['Error: getaddrinfo EAI_AGAIN x.example', '/network/SKILL.md]'],
+  ['curl: (6) Could not resolve host: x.example', '/network/SKILL.md]'],
+  ['OSError: [Errno 101] Network is unreachable', '/network/SKILL.md]'],
+  ['curl: (56) CONNECT tunnel failed, response 403', '`curl -sSI <url>` shows why]'],
+  ['Error: Proxy response (403) !== 200 when HTTP Tunneling', '`curl -sSI <url>` shows why]'],
+])('%s: the model is told what it means', async (printed, hint) => {
+  const { text } = await result('bash', { command: `printf %s '${printed}'; exit 6` });
+  expect(text).toContain(`${printed}\n[`);
+  expect(text).toContain(`${hint}\n[exit code 6]`);
+  expect((await result('bash', { command: 'echo 403 words' })).text).toBe('403 words');
+});
+
 test('a big output is cut in the middle and kept whole on file', async () => {
   const { text } = await result('bash', { command: 'seq 1 20000' });
   expect(text.length).toBeLessThan(30_300);

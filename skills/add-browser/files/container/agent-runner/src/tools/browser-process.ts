@@ -56,14 +56,14 @@ export type Browser = ReturnType<typeof startBrowser>;
 /** Undefined where no Chromium is installed. */
 export const findProgram = () => PROGRAMS.find((program) => fs.existsSync(program));
 
-/** What a page may reach. `gatewayPort`: where the runner's own line to the host listens on 127.0.0.1. */
-export function networkFlags(gatewayPort: string, env: NodeJS.ProcessEnv): string[] {
-  const proxy = env.HTTPS_PROXY ?? env.https_proxy ?? env.HTTP_PROXY ?? env.http_proxy;
-  // A page must not speak to the host in the agent's name: with a proxy nothing goes past it, also not to this machine; without one
-  // the gateway's port is not there for the browser, under whatever name a page calls it.
-  if (proxy) return [`--proxy-server=${proxy}`, '--proxy-bypass-list=<-loopback>'];
-  return [`--host-rules=MAP *:${gatewayPort} ~NOTFOUND`, '--no-proxy-server'];
-}
+/**
+ * Other sites through the gateway, which listens at this port of 127.0.0.1; servers in the container as they are. The gateway has a name that only
+ * the browser itself resolves: under any other its port is not there, so that no page speaks to the host in the agent's name.
+ */
+export const networkFlags = (gatewayPort: string): string[] => [
+  `--proxy-server=http://gateway.invalid:${gatewayPort}`,
+  `--host-resolver-rules=MAP gateway.invalid:${gatewayPort} 127.0.0.1:${gatewayPort}, MAP *:${gatewayPort} ~NOTFOUND`,
+];
 
 /** Starts it with a profile of its own that goes with it. `onEvent` hears every event. It ends by itself when this process does. */
 export function startBrowser(program: string, network: string[], onEvent: (event: BrowserEvent) => void) {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../../../../test/e2e/harness.js';
 import { testMessage } from '../testing/host.js';
 import { type Bench, isAlive, setUp, use } from '../testing/setup.js';
-import { findProgram, networkFlags } from './browser-process.js';
+import { findProgram } from './browser-process.js';
 
 const program = findProgram();
 if (program === undefined)
@@ -189,21 +189,14 @@ describe.skipIf(program === undefined)('the browser', () => {
 
   test('a page cannot speak to the host in the agent’s name, by no name of this machine', async () => {
     const body = JSON.stringify({ runId: 1, key: 'k', text: 'stolen' });
-    const names = [
-      '127.0.0.1',
-      'localhost',
-      'a.localhost',
-      '127.1',
-      '0.0.0.0',
-      '[::1]',
-      '[::ffff:127.0.0.1]',
-      '2130706433',
-    ];
+    const names = ['127.0.0.1', 'localhost', 'a.localhost', '127.1', '[::1]', '[::ffff:127.0.0.1]', '2130706433'];
+    // These are asked for at the gateway as at a proxy, which decides about them as about any other host.
+    const proxied = ['0.0.0.0', 'gateway.invalid'];
     pages.set(
       '/evil',
       `<script>
       const done = [];
-      for (const name of ${JSON.stringify(names)}) {
+      for (const name of ${JSON.stringify([...names, ...proxied])}) {
         const url = 'http://' + name + ':${bench.host.port}/send';
         done.push(fetch(url, { method: 'POST', mode: 'no-cors', body: ${JSON.stringify(body)} }));
         navigator.sendBeacon(url, ${JSON.stringify(body)});
@@ -213,8 +206,8 @@ describe.skipIf(program === undefined)('the browser', () => {
       Promise.allSettled(done).then((all) => document.body.append(all.map((one) => one.status).join()));
     </script><body>`,
     );
-    expect(await ok('browser_open', { url: `${siteUrl}/evil` })).toContain(
-      `${'rejected,'.repeat(names.length)}fulfilled`,
+    expect(await ok('browser_open', { url: `${siteUrl}/evil` })).toMatch(
+      new RegExp(`(rejected,){${names.length}}(\\w+,){${proxied.length}}fulfilled`),
     );
     expect(seen).toContain('POST /allowed x');
     expect(await result('browser_open', { url: `http://127.0.0.1:${bench.host.port}/work` })).toMatchObject({
@@ -224,11 +217,19 @@ describe.skipIf(program === undefined)('the browser', () => {
     expect(bench.host.sends).toEqual([]);
   });
 
+  test('other sites are opened through the gateway, servers in the container without it', async () => {
+    expect(await ok('browser_open', { url: 'http://site.example/page' })).toContain('a page of another host');
+    expect(bench.host.proxied).toContain('GET http://site.example/page');
+    expect(await ok('browser_open', { url: `${siteUrl}/own` })).toContain('other page');
+    expect(bench.host.proxied.join()).not.toContain(siteUrl);
+  });
+
   test('other sites are refused with the reason, other schemes altogether', async () => {
     expect(await result('browser_open', { url: 'https://site.invalid/' })).toMatchObject({
       isError: true,
-      text: expect.stringMatching(/net::ERR_.*no network of its own/),
+      text: expect.stringMatching(/net::ERR_.*only where the owner allowed the host/),
     });
+    expect(bench.host.proxied).toContain('CONNECT site.invalid:443');
     for (const url of ['javascript:alert(1)', 'chrome://version', 'data:text/html,x', 'view-source:file:///etc/passwd'])
       expect(await result('browser_open', { url })).toMatchObject({
         isError: true,
@@ -265,14 +266,6 @@ describe.skipIf(program === undefined)('the browser', () => {
     await eventually(() => !pids.some(isAlive), 'the browser is gone');
     fs.rmSync(folder, { recursive: true });
   });
-});
-
-test('with a proxy nothing goes past it; without one the gateway is not there', () => {
-  expect(networkFlags('8080', { HTTP_PROXY: 'http://127.0.0.1:8080' })).toEqual([
-    '--proxy-server=http://127.0.0.1:8080',
-    '--proxy-bypass-list=<-loopback>',
-  ]);
-  expect(networkFlags('8080', {})).toContain('--host-rules=MAP *:8080 ~NOTFOUND');
 });
 
 /** Process ids of the browsers that a process started (Linux). */

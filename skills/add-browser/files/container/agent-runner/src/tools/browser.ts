@@ -18,7 +18,7 @@ import { type Browser, findProgram, networkFlags, startBrowser } from './browser
 const IDLE_MS = 5 * 60_000;
 const MAX_CHARS = 20_000;
 const NO_NETWORK =
-  'the container has no network of its own: files of the workspace and servers inside it can be opened, other sites only where the gateway lets them through';
+  'files of the workspace and servers inside the container can be opened, other sites only where the owner allowed the host (`curl -sSI <url>` shows the refusal)';
 
 interface Shared {
   browser: Browser;
@@ -35,7 +35,7 @@ function start({ processes, client }: RunContext): Shared {
   if (program === undefined)
     throw new Error('there is no Chromium here: the image was built before add-browser was applied');
   const pages = new Map<string, Page>();
-  const browser = startBrowser(program, networkFlags(new URL(client.baseURL).port, process.env), (event) => {
+  const browser = startBrowser(program, networkFlags(new URL(client.baseURL).port), (event) => {
     for (const page of pages.values()) page.on(event);
   });
   const shared: Shared = { browser, pages, idle: { cancel: () => undefined } };
