@@ -215,6 +215,23 @@ describe('what is no proper request', () => {
     expect(site.seen).toEqual([]);
   });
 
+  test.each([
+    ['GET', 'content-length: 5', 'hello'],
+    ['POST', 'content-length: 5', 'hello'],
+    ['GET', 'transfer-encoding: chunked', '5\r\nhello\r\n0\r\n\r\n'],
+  ])('a body stays one, and no second request, when Connection takes its framing away: %s, %s', async (method, framing, body) => {
+    inside.allow('site.example', [site.port]);
+    const [name] = framing.split(':');
+    const head = [
+      `${method} http://site.example:${site.port}/ HTTP/1.1`,
+      'host: x',
+      framing,
+      `connection: close, ${name}`,
+    ];
+    expect(await say(`${head.join('\r\n')}\r\n\r\n${body}`)).toMatch(/^HTTP\/1.1 200 /);
+    expect(site.seen).toMatchObject([{ line: `${method} /`, body: 'hello' }]);
+  });
+
   test('the Host header decides nothing', async () => {
     inside.allow('site.example', [site.port]);
     const answer = await say(

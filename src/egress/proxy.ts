@@ -107,6 +107,8 @@ function endToEnd(raw: string[]): string[] {
   const pairs = raw.flatMap((name, at) => (at % 2 === 0 ? [{ name, value: raw[at + 1] ?? '' }] : []));
   const listed = pairs.filter(({ name }) => /^connection$/i.test(name)).flatMap(({ value }) => value.split(','));
   const dropped = new Set(listed.map((name) => name.trim().toLowerCase()));
+  // Without its length a body would be read as a second request.
+  dropped.delete('content-length');
   return pairs
     .filter(({ name }) => !HOP_BY_HOP.test(name) && !dropped.has(name.toLowerCase()))
     .flatMap(({ name, value }) => [name, value]);

@@ -50,10 +50,10 @@ test('calls come 200 at once and 50 in a second after that; the report of a run 
   expect(admitted()).toBe(50);
 });
 
-test('a flood of refusals is worth one line a minute', () => {
+test('a flood of refusals is worth one line a minute, and does not hide those of another kind', () => {
   const link = newLink();
-  const lines = () => Array.from({ length: 100 }, () => link.worthNoting()).filter(Boolean).length;
-  expect([lines(), lines()]).toEqual([1, 0]);
+  const lines = (status: number) => Array.from({ length: 100 }, () => link.worthNoting(status)).filter(Boolean).length;
+  expect([lines(429), lines(429), lines(403), lines(403)]).toEqual([1, 0, 1, 0]);
   now += 60_000;
-  expect(lines()).toBe(1);
+  expect(lines(429)).toBe(1);
 });

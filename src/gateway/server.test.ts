@@ -82,6 +82,30 @@ test('the body of a call that has none is not held while the answer is open', as
   expect(complete()).toBe(true);
 });
 
+test('what is not there, not the caller’s, or too much is told once each; what is only wrong is not', async () => {
+  const told: string[] = [];
+  const gateway = createGateway({ clock: systemClock, log: pino({ enabled: false }) });
+  const refusing = (path: string, code: string): Route => ({
+    ...{ method: 'GET', path },
+    serve() {
+      throw new PinchError(code, code);
+    },
+  });
+  const routes = [refusing('/mine', 'forbidden'), refusing('/more', 'too_many'), refusing('/wrong', 'bad_request')];
+  gateway.add(routes, (_link, why) => void told.push(why));
+  const link = { groupId: 1, onWork: () => undefined };
+  for (const path of ['/mine', '/more', '/mine', '/wrong', '/nothing', '/wrong']) {
+    const [outside, inside] = duplexPair();
+    gateway.connect(
+      link,
+      inside.on('close', () => outside.destroy()),
+    );
+    outside.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    expect(await text(outside)).toMatch(/^HTTP\/1.1 4/);
+  }
+  expect(told).toEqual(['forbidden', 'too_many']);
+});
+
 describe('what is meant for other hosts', () => {
   async function say(gateway: ReturnType<typeof createGateway>, line: string): Promise<string> {
     const [outside, inside] = duplexPair();

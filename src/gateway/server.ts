@@ -54,14 +54,22 @@ export interface GatewayDeps {
 export type Gateway = ReturnType<typeof createGateway>;
 
 const REFUSED =
-  'This address is not available. Here are only the model, messages to your chats, tasks and the message history; other hosts are reached ' +
+  'is not available. Here are only the model, messages to your chats, tasks and the message history; other hosts are reached ' +
   'through the proxy that HTTP_PROXY names, where the owner allowed them. Do not try other addresses; tell the user what you could not reach.';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** How long the head of a call, and all of it, may take to arrive. */
 const TIME_LIMITS = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
-const STATUS: Record<string, number> = { too_large: 413, forbidden: 403, too_many: 429, no_room: 507 };
+const STATUS: Record<string, number> = {
+  too_large: 413,
+  forbidden: 403,
+  not_available: 403,
+  too_many: 429,
+  no_room: 507,
+};
+/** Refusals that a timeline tells: what is not this container's, and what is too much. */
+const NOTED = new Set([403, 429, 507]);
 
 type OnRefused = (link: Link, why: string) => void;
 
@@ -94,11 +102,12 @@ export function createGateway(deps: GatewayDeps) {
     // Without a socket the call is pipelined behind another one, which no client of ours does, and we could not see when it is over.
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
     serve(routes, proxies, { link, request, response, bounds }).catch((error: unknown) => {
+      // Reads the rest of a body that nobody needs: otherwise the caller would not get the answer.
+      request.resume();
       // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
       try {
         const { status, message } = refuse(deps, response, error);
-        if ((status === 429 || status === 507) && bounds.worthNoting())
-          for (const report of onRefused) report(link, message);
+        if (NOTED.has(status) && bounds.worthNoting(status)) for (const report of onRefused) report(link, message);
       } catch (failure) {
         deps.log.error({ err: failure }, 'gateway refusal failed');
         response.destroy();
@@ -120,7 +129,7 @@ export function createGateway(deps: GatewayDeps) {
   // This server never listens, and without that Node would not look at its time limits.
   server.emit('listening');
   return {
-    /** `report` is called when a call ran into a bound, once a minute for each link. */
+    /** `report` is called when a call was refused or ran into a bound, once a minute for each link and kind. */
     add(more: Route[], report?: OnRefused): void {
       for (const route of more)
         routes.push({ ...route, pattern: new RegExp(`^${route.path.replace(/:\w+/g, '(\\d{1,15})')}$`) });
@@ -150,22 +159,15 @@ async function serve(
 ): Promise<void> {
   const { request, response } = call;
   if (proxy && !request.url?.startsWith('/')) {
-    if (bounds.admit('call')) return proxy.forward(call);
-    request.resume();
-    throw tooOften();
+    if (!bounds.admit('call')) throw tooOften();
+    return proxy.forward(call);
   }
   // A GET needs no body; one that is sent anyway is dropped instead of held.
   if (request.method === 'GET') request.resume();
   const path = (request.url ?? '').split('?')[0] ?? '';
   const route = routes.find(({ method, pattern }) => method === request.method && pattern.test(path));
-  if (!bounds.admit(route?.rate ?? 'call')) {
-    request.resume();
-    throw tooOften();
-  }
-  if (!route) {
-    request.resume();
-    return reply(response, 403, { error: { code: 'not_available', message: REFUSED } });
-  }
+  if (!bounds.admit(route?.rate ?? 'call')) throw tooOften();
+  if (!route) throw new PinchError('not_available', `This address, ${path.slice(0, 100)}, ${REFUSED}`);
   const ids = route.pattern.exec(path)?.slice(1).map(Number) ?? [];
   await route.serve({ ...call, ids, room: bounds.room(response) });
 }

@@ -15,7 +15,7 @@ export type TimelineEvent =
   | ['steered', { messages: number }]
   /** What the runner reports of its work, e.g. a tool call; wire.ts says what each kind means. */
   | [RunnerEvent['kind'], RunnerEvent['detail']]
-  /** The container asked for more than its bounds allow and was refused. */
+  /** The container asked for what is not its own, or for more than its bounds allow, and was refused. */
   | ['refused', { why: string }]
   /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */
   | ['egress', EgressDetail]

@@ -6,6 +6,7 @@ import { describeError } from '../../../src/core/errors.js';
 import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
+import { readStart } from './plain-file.js';
 import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
 import { type Block, textBlock, toMessages } from './records.js';
 import { endedJobs } from './shell.js';
@@ -13,23 +14,26 @@ import { endedJobs } from './shell.js';
 // Above 20 images the API allows only 2,000 px a side, for the old ones as well; a request may have 32 MB in all.
 const MAX_IMAGES = 20;
 const MAX_IMAGE_CHARS = 20_000_000;
+/** Of files that were sent: none is larger. */
+const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
 
 async function save({ host, paths }: RunContext, messageId: number, media: PromptMedia): Promise<string> {
   const inbox = path.join(paths.workspace, 'inbox');
   const name = path.basename(media.fileName).replace(/[^\p{L}\p{N}._ -]/gu, '_');
   const file = path.join(inbox, `${messageId}-${media.index}-${name.slice(-100)}`);
-  if (fs.existsSync(file)) return file;
+  if (fs.lstatSync(file, { throwIfNoEntry: false })?.isFile()) return file;
   const bytes = await host.media(messageId, media.index);
   fs.mkdirSync(inbox, { recursive: true });
-  // Renamed when it is whole, so that a second attempt never finds half a file.
-  fs.writeFileSync(`${file}.part`, bytes);
+  // Renamed when it is whole, so that a second attempt never finds half a file. What stands there may be a pipe, which nobody reads.
+  fs.rmSync(`${file}.part`, { force: true, recursive: true });
+  fs.writeFileSync(`${file}.part`, bytes, { flag: 'wx' });
   fs.renameSync(`${file}.part`, file);
   return file;
 }
 
 /** Adds the file to `images`, or returns why not. */
 function show(file: string, images: Block[]): string | undefined {
-  const bytes = fs.readFileSync(file);
+  const bytes = readStart(file, MAX_IMAGE_BYTES);
   const { type, why } = checkImage(bytes);
   if (!type) return why;
   const data = bytes.toString('base64');

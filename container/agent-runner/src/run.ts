@@ -1,5 +1,4 @@
 // One run from its line on the work stream to its report: opens the history, repairs it, prompts, loops, finishes.
-import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
@@ -7,6 +6,7 @@ import { runCheck } from './check.js';
 import type { Paths, RunContext } from './context.js';
 import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
+import { readStart } from './plain-file.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, finalReplyOf, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
 import { openSession, removeOldHistories, type Session } from './session.js';
@@ -15,9 +15,20 @@ import { createTools } from './tools/index.js';
 
 function loadPrompt(run: RunSpec, paths: Paths): string {
   const { global, workspace } = paths;
-  const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md')).filter(fs.existsSync);
-  const memories = files.map((file) => ({ path: file, text: fs.readFileSync(file, 'utf8') }));
-  return systemPrompt(run, workspace, findSkills(paths), memories);
+  const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
+  return systemPrompt(run, workspace, findSkills(paths), files.flatMap(readMemory));
+}
+
+/** More than the prompt shows of one, in any alphabet. */
+const MEMORY_BYTES = 256 * 1024;
+
+/** Nothing where there is no file: a memory that cannot be read must not end the run that could repair it. */
+function readMemory(file: string): { path: string; text: string }[] {
+  try {
+    return [{ path: file, text: readStart(file, MEMORY_BYTES).toString() }];
+  } catch {
+    return [];
+  }
 }
 
 /** Gives results to calls that a crash left without; model and timeline are told which were interrupted. */

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
+import { openForAppend } from './plain-file.js';
 import { type Entry, type HistoryRecord, historyRecord } from './records.js';
 
 function parseLine(line: string): HistoryRecord[] {
@@ -35,11 +36,11 @@ export function removeOldHistories(dir: string, name: string): void {
 
 export type Session = ReturnType<typeof openSession>;
 
-/** Opens or creates `<dir>/<name>.jsonl` for one run. A last line that a crash cut off is removed. */
+/** Opens or creates `<dir>/<name>.jsonl` for one run. A last line that a crash cut off is removed. Throws when no file can be there. */
 export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
   const file = path.join(dir, `${path.basename(name)}.jsonl`);
-  const fd = fs.openSync(file, 'a', 0o600);
-  const bytes = fs.readFileSync(file);
+  const fd = openForAppend(file);
+  const bytes = fs.readFileSync(fd);
   // A new file is on disk only when its folder is.
   if (bytes.length === 0) syncFolder(dir);
   const whole = bytes.lastIndexOf('\n') + 1;
