@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
@@ -14,6 +15,7 @@ import type { Store } from './store.js';
 
 export interface ConnectionDeps {
   store: Store;
+  config: Pick<Config, 'egressMode'>;
   clock: Clock;
   log: Logger;
   lookup: Lookup;
@@ -85,10 +87,10 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
   };
 }
 
-async function reach({ store, lookup }: ConnectionDeps, attempt: Attempt): Promise<Opened> {
+async function reach({ store, config, lookup }: ConnectionDeps, attempt: Attempt): Promise<Opened> {
   const { groupId, host, port, runIds } = attempt;
   const asked = { target: { host, port }, ownWords: ownWordsOf(store, runIds), rules: store.egress.of(groupId) };
-  const decision = decideEgress({ ...asked, mode: store.egress.mode(groupId) });
+  const decision = decideEgress({ ...asked, mode: store.egress.mode(groupId, config) });
   attempt.why = decision.why;
   if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
   const tooLate = AbortSignal.timeout(ANSWER_MS);

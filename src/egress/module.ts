@@ -1,6 +1,7 @@
 // Egress: what containers reach of the outside, and the owner's ways to say so.
 import { lookup } from 'node:dns/promises';
 import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
 import { egressApi } from './api.js';
 import { egressCommands } from './commands.js';
@@ -8,7 +9,7 @@ import { createConnections } from './connections.js';
 import { createProxy } from './proxy.js';
 import type { Store } from './store.js';
 
-export function createEgress(deps: { store: Store; clock: Clock; log: Logger }) {
+export function createEgress(deps: { store: Store; config: Config; clock: Clock; log: Logger }) {
   const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
   const connections = createConnections({ ...deps, lookup: lookupAll });
   return {

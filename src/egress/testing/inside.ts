@@ -39,7 +39,7 @@ export async function startInside(
     if (!addresses) throw Object.assign(new Error('no such host'), { code: 'ENOTFOUND' });
     return addresses;
   };
-  const connections = createConnections({ store, clock, log, lookup, ...more });
+  const connections = createConnections({ store, config: { egressMode: 'ask' }, clock, log, lookup, ...more });
   const gateway = createGateway({ clock, log });
   gateway.add([{ method: 'GET', path: '/hello', serve: ({ response }) => void response.end('hello') }]);
   gateway.addProxy(createProxy(connections));
