@@ -483,4 +483,22 @@ describe('a database of an earlier version', () => {
     expect(opened.outbox.heads()).toHaveLength(1);
     opened.close();
   });
+
+  test('a mode of egress that was chosen stays, one that was the default follows the settings', () => {
+    const old = oldDatabase();
+    const folder = join(import.meta.dirname, 'core', 'migrations');
+    const db = new Database(old);
+    const until = readdirSync(folder).sort();
+    for (const name of until.slice(4, until.indexOf('0014-egress-default.sql')))
+      db.exec(readFileSync(join(folder, name), 'utf8'));
+    db.exec(`INSERT INTO groups (id, folder, is_main, created_at, egress_mode) VALUES (2, 'b', 0, 1, 'none')`);
+    db.pragma(`user_version = ${until.indexOf('0014-egress-default.sql')}`);
+    db.exec('CREATE TABLE migrations (name TEXT PRIMARY KEY) STRICT');
+    for (const name of until.slice(0, until.indexOf('0014-egress-default.sql')))
+      db.prepare('INSERT INTO migrations VALUES (?)').run(name);
+    db.close();
+    const { egress, close } = openStore(old);
+    expect([1, 2].map((id) => egress.mode(id, { egressMode: 'listed' }))).toEqual(['listed', 'none']);
+    close();
+  });
 });

@@ -17,6 +17,7 @@ test.each([
   ['PINCH_UNSAFE', 'yes'],
   ['ASSISTANT_NAME', 'two words'],
   ['ANTHROPIC_BASE_URL', 'ftp://example.org'],
+  ['PINCH_EGRESS', 'all'],
   ['TZ', 'Europe/Nowhere'],
 ])('%s=%s is refused by its name', (name, value) => {
   expect(() => load({ [name]: value })).toThrow(`${name}: use`);

@@ -23,6 +23,9 @@ const whole = (min: number, max: number) => {
 const usd = matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or 2.50').transform((value) =>
   Math.round(Number(value) * 1_000_000),
 );
+/** What a container may reach of the outside: nothing, what rules name, what the owner says when asked, every public host. */
+export const egressMode = z.enum(['none', 'listed', 'ask', 'open'], { error: 'use none, listed, ask or open' });
+export type EgressMode = z.infer<typeof egressMode>;
 // Those of the built-in channels are checked to the end: an id that never matches would leave the owner a stranger.
 const owner = /^(telegram:\d+|whatsapp:\+?\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/;
 
@@ -44,6 +47,7 @@ const schema = z.object({
   PINCH_IDLE_MS: whole(0, 86_400_000).default(600_000),
   PINCH_BUDGET_USD_DAY: usd.default(10_000_000),
   PINCH_BUDGET_USD_GROUP_DAY: usd.default(5_000_000),
+  PINCH_EGRESS: egressMode.default('ask'),
   PINCH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
     .default('info'),
@@ -94,6 +98,7 @@ export function loadConfig(environment: Env, repository: string) {
     idleMs: value.PINCH_IDLE_MS,
     budgetDayMicroUsd: value.PINCH_BUDGET_USD_DAY,
     budgetGroupDayMicroUsd: value.PINCH_BUDGET_USD_GROUP_DAY,
+    egressMode: value.PINCH_EGRESS,
     logLevel: value.PINCH_LOG_LEVEL,
     timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     backend: backendOf(value),

@@ -2,25 +2,27 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
+import { type Config, egressMode } from '../core/config.js';
 import { checked, readBody, refuse } from '../core/http.js';
-import { egressMode, type Rule } from './rows.js';
+import type { Rule } from './rows.js';
 import { addRules, presetNames, ruleInput } from './rules.js';
 import type { Store } from './store.js';
 
 /** `group`: its folder; none for every group. */
 const ruleBody = ruleInput.extend({ group: z.string().optional() });
-const modeBody = z.strictObject({ group: z.string(), mode: egressMode });
+/** `egress`: null for the mode of the settings. */
+const groupBody = z.strictObject({ egress: egressMode.nullable().optional() });
 
-export const egressApi = (deps: { store: Store; clock: Clock }) => (app: Hono) => {
+export const egressApi = (deps: { store: Store; config: Pick<Config, 'egressMode'>; clock: Clock }) => (app: Hono) => {
   const { groups, egress } = deps.store;
-  const groupId = (folder: string): number => {
-    const group = groups.all().find((one) => one.folder === folder);
-    if (!group) throw refuse(404, 'not_found', `there is no group "${folder}"`, 'GET /api/groups lists them');
+  const groupId = (name: string, key: 'id' | 'folder' = 'folder'): number => {
+    const group = groups.all().find((one) => `${one[key]}` === name);
+    if (!group) throw refuse(404, 'not_found', `there is no group "${name}"`, 'GET /api/groups lists them');
     return group.id;
   };
   const view = ({ groupId: id, ...rule }: Rule) => ({ ...rule, group: id === null ? null : groups.get(id)?.folder });
   app.get('/api/egress', (c) => {
-    const modes = Object.fromEntries(groups.all().map(({ id, folder }) => [folder, egress.mode(id)]));
+    const modes = Object.fromEntries(groups.all().map(({ id, folder }) => [folder, egress.mode(id, deps.config)]));
     return c.json({ rules: egress.all().map(view), modes, presets: presetNames });
   });
   app.on('POST', ['/api/egress', '/api/egress/rules'], async (c) => {
@@ -33,9 +35,12 @@ export const egressApi = (deps: { store: Store; clock: Clock }) => (app: Hono) =
     if (!egress.remove(Number(id))) throw refuse(404, 'not_found', `there is no rule ${id}`);
     return c.json({});
   });
-  app.put('/api/egress/mode', async (c) => {
-    const { group, mode } = await readBody(c, modeBody);
-    egress.setMode(groupId(group), mode);
-    return c.json({ group, mode });
+  app.patch('/api/groups/:id', async (c) => {
+    const name = c.req.param('id');
+    // A folder of digits only is reached by its row id.
+    const id = groupId(name, /^\d+$/.test(name) ? 'id' : 'folder');
+    const body = await readBody(c, groupBody);
+    if (body.egress !== undefined) egress.setMode(id, body.egress);
+    return c.json({ group: { ...groups.get(id), egress: egress.mode(id, deps.config) } });
   });
 };

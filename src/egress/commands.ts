@@ -1,12 +1,12 @@
 // The chat commands about egress: /allow and /egress. Both are the owner's.
 import type { Clock } from '../core/clock.js';
+import { type Config, egressMode } from '../core/config.js';
 import type { Group } from '../core/types.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
-import { egressMode } from './rows.js';
 import { addRules, describeRule, presetNames } from './rules.js';
 import type { Store } from './store.js';
 
-type CommandDeps = { store: Store; clock: Clock };
+type CommandDeps = { store: Store; config: Pick<Config, 'egressMode'>; clock: Clock };
 
 export function egressCommands(deps: CommandDeps): ChatCommand[] {
   const { groups } = deps.store;
@@ -20,7 +20,7 @@ export function egressCommands(deps: CommandDeps): ChatCommand[] {
     },
     {
       name: 'egress',
-      usage: '/egress [remove <number> | mode none|listed|ask|open]',
+      usage: '/egress [remove <number> | mode none|listed|ask|open|default]',
       what: 'the sites I may reach from this group',
       forMembers: false,
       answer: inGroup(groups, (group, { argument }) => egress(deps, group, argument)),
@@ -36,13 +36,13 @@ function allow(deps: CommandDeps, group: Group, argument: string): string {
   return `Allowed for ${all ? 'every group' : `the group \`${group.folder}\``}: ${added.map(describeRule).join(', ')}.`;
 }
 
-function egress({ store, clock }: CommandDeps, group: Group, argument: string): string {
+function egress({ store, clock, config }: CommandDeps, group: Group, argument: string): string {
   const [action, value = ''] = argument.toLowerCase().split(/\s+/);
   const rules = store.egress.of(group.id, clock.now());
-  const mode = egressMode.safeParse(value).data;
-  if (action === 'mode' && mode) {
+  const mode = value === 'default' ? null : egressMode.safeParse(value).data;
+  if (action === 'mode' && mode !== undefined) {
     store.egress.setMode(group.id, mode);
-    return MODES[mode];
+    return MODES[store.egress.mode(group.id, config)];
   }
   const rule = rules.find(({ id }) => `${id}` === value);
   if (action === 'remove' && rule) {
@@ -50,11 +50,11 @@ function egress({ store, clock }: CommandDeps, group: Group, argument: string): 
     return `Removed: ${describeRule(rule)}. Connections that are open stay open.`;
   }
   if (action)
-    return 'Write `/egress remove` and a number that `/egress` shows, or `/egress mode none|listed|ask|open`.';
+    return 'Write `/egress remove` and a number that `/egress` shows, or `/egress mode none|listed|ask|open|default`.';
   const lines = rules.map(
     (one) => `- ${one.id}: ${describeRule(one)}${one.groupId === null ? ', for every group' : ''}`,
   );
-  return [MODES[store.egress.mode(group.id)], ...lines].join('\n');
+  return [MODES[store.egress.mode(group.id, config)], ...lines].join('\n');
 }
 
 const REACHED = 'I reach what the rules name, and hosts in links that people who may ask me write';

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
@@ -16,6 +17,7 @@ import type { Store } from './store.js';
 
 export interface ConnectionDeps {
   store: Store;
+  config: Pick<Config, 'egressMode'>;
   clock: Clock;
   log: Logger;
   lookup: Lookup;
@@ -90,11 +92,11 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
 }
 
 async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promise<Opened> {
-  const { store, clock, lookup, askOwner } = deps;
+  const { store, config, clock, lookup, askOwner } = deps;
   const { groupId, host, port, runIds } = attempt;
   const [target, taint, rules] = [{ host, port }, taintOf(store, link), store.egress.of(groupId, clock.now())];
   const ownWords = ownWordsOf(store, runIds);
-  const mode = store.egress.mode(groupId);
+  const mode = store.egress.mode(groupId, config);
   const decision = decideEgress({ target, mode, rules, ownWords, tainted: taint !== undefined });
   attempt.why = decision.why;
   if (decision.kind === 'ask') return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, taint) };

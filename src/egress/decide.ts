@@ -1,9 +1,10 @@
 // Whether a container may connect to a host (design §5). Pure. A name that is refused here is never looked up: a look-up alone would carry
 // what is in the name to whoever answers for it.
 import { isIP } from 'node:net';
+import type { EgressMode } from '../core/config.js';
 import { isRefusedAddress } from './address.js';
 import { type Authority, matchesPattern, type Target } from './host.js';
-import type { EgressMode, Rule } from './rows.js';
+import type { Rule } from './rows.js';
 
 export const DEFAULT_PORTS = [80, 443];
 

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
 import { egressApi } from './api.js';
 import { createEgressAsker } from './ask.js';
@@ -10,7 +11,15 @@ import { createConnections } from './connections.js';
 import { createProxy } from './proxy.js';
 import type { Store } from './store.js';
 
-export function createEgress(deps: { store: Store; clock: Clock; log: Logger; approvals: Approvals }) {
+interface EgressDeps {
+  store: Store;
+  config: Config;
+  clock: Clock;
+  log: Logger;
+  approvals: Approvals;
+}
+
+export function createEgress(deps: EgressDeps) {
   const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
   const connections = createConnections({ ...deps, lookup: lookupAll, askOwner: createEgressAsker(deps) });
   return {

@@ -1,9 +1,7 @@
 // Rules of the owner, and each group's mode.
 import { z } from 'zod';
+import type { Config, EgressMode } from '../core/config.js';
 import { json, type Statements } from '../core/statements.js';
-
-export const egressMode = z.enum(['none', 'listed', 'ask', 'open']);
-export type EgressMode = z.infer<typeof egressMode>;
 
 export const ruleRow = z.object({
   id: z.number(),
@@ -20,8 +18,12 @@ export const ruleRow = z.object({
 });
 export type Rule = z.infer<typeof ruleRow>;
 
+type EgressDefault = Pick<Config, 'egressMode'>;
+
 export function createEgressRules({ rows, run, value, named }: Statements) {
-  const modeOf = value<[groupId: number], EgressMode>('SELECT egress_mode FROM groups WHERE id = ?1');
+  const modeOf = value<[groupId: number, byDefault: EgressMode], EgressMode>(
+    'SELECT coalesce(egress_mode, ?2) FROM groups WHERE id = ?1',
+  );
   return {
     /** `lasting`: the one that counts until it is removed, else the one that ends by itself. */
     find: rows(ruleRow).get<[groupId: number | null, host: string, lasting: boolean]>(
@@ -41,7 +43,9 @@ export function createEgressRules({ rows, run, value, named }: Statements) {
     removeEnded: run<[now: number]>('DELETE FROM egress_rules WHERE until <= ?1'),
     all: rows(ruleRow).all<[]>('SELECT * FROM egress_rules ORDER BY id'),
     remove: run<[id: number]>('DELETE FROM egress_rules WHERE id = ?1'),
-    mode: (groupId: number): EgressMode => modeOf(groupId) ?? 'none',
-    setMode: run<[groupId: number, mode: EgressMode]>('UPDATE groups SET egress_mode = ?2 WHERE id = ?1'),
+    /** The group's own mode, else the one of the settings. */
+    mode: (groupId: number, { egressMode }: EgressDefault): EgressMode => modeOf(groupId, egressMode) ?? 'none',
+    /** Null: the one of the settings from now on. */
+    setMode: run<[groupId: number, mode: EgressMode | null]>('UPDATE groups SET egress_mode = ?2 WHERE id = ?1'),
   };
 }

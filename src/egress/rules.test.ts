@@ -13,12 +13,13 @@ let main: number;
 let family: number;
 let app: Hono;
 const clock = createFakeClock();
+const config = { egressMode: 'ask' as const };
 beforeEach(() => {
   store = openStore(':memory:');
   main = store.groups.ensure('main', true, 1).id;
   family = store.groups.ensure('family', false, 1).id;
   app = new Hono();
-  egressApi({ store, clock })(app);
+  egressApi({ store, config, clock })(app);
 });
 
 const add = (host: string, more: { ports?: number[]; address?: string } = {}) =>
@@ -69,8 +70,12 @@ test('a rule counts in its group, or in all; its own goes first', () => {
   expect(store.egress.of(family, 0).map(({ host }) => host)).toEqual(['all.example']);
 });
 
-test('a group begins in mode ask, and an unknown one is closed', () => {
-  expect([store.egress.mode(main), store.egress.mode(family), store.egress.mode(99)]).toEqual(['ask', 'ask', 'none']);
+test('a group without a mode of its own has the one of the settings, and an unknown group is closed', () => {
+  store.egress.setMode(family, 'ask');
+  const modes = () => [main, family, 99].map((id) => store.egress.mode(id, { egressMode: 'open' }));
+  expect(modes()).toEqual(['open', 'ask', 'none']);
+  store.egress.setMode(family, null);
+  expect(modes()).toEqual(['open', 'open', 'none']);
 });
 
 describe('the API', () => {
@@ -99,9 +104,15 @@ describe('the API', () => {
     expect(list).toMatchObject({ rules: [{ id: 2, host: 'example.com' }], modes: { main: 'ask', family: 'ask' } });
   });
 
-  test('sets the mode of a group', async () => {
-    expect((await call('PUT', '/api/egress/mode', { group: 'family', mode: 'open' })).status).toBe(200);
-    expect([store.egress.mode(main), store.egress.mode(family)]).toEqual(['ask', 'open']);
+  test('sets the mode of a group by its folder or row id, and takes it away', async () => {
+    const set = (group: string | number, body: object) => call('PATCH', `/api/groups/${group}`, body);
+    expect((await set('family', { egress: 'open' })).body).toMatchObject({
+      group: { folder: 'family', egress: 'open' },
+    });
+    expect((await set(main, { egress: 'none' })).body).toMatchObject({ group: { folder: 'main', egress: 'none' } });
+    expect((await set('family', {})).body).toMatchObject({ group: { egress: 'open' } });
+    expect((await set('family', { egress: null })).body).toMatchObject({ group: { egress: 'ask' } });
+    expect((await call('GET', '/api/egress')).body).toMatchObject({ modes: { main: 'none', family: 'ask' } });
   });
 
   test.each([
@@ -112,7 +123,8 @@ describe('the API', () => {
     ['POST', '/api/egress', { host: 'x.example', ports: [] }],
     ['POST', '/api/egress', { host: 'x.example', hots: 1 }],
     ['POST', '/api/egress', {}],
-    ['PUT', '/api/egress/mode', { group: 'main', mode: 'all' }],
+    ['PATCH', '/api/groups/main', { egress: 'all' }],
+    ['PATCH', '/api/groups/main', { mode: 'open' }],
   ])('refuses %s %s %j', async (method, path, body) => {
     expect((await call(method, path, body)).status).toBe(400);
     expect(store.egress.all()).toEqual([]);
@@ -120,6 +132,7 @@ describe('the API', () => {
 
   test('knows no other groups', async () => {
     expect((await call('POST', '/api/egress', { host: 'x.example', group: 'none' })).status).toBe(404);
-    expect((await call('PUT', '/api/egress/mode', { group: 'none', mode: 'open' })).status).toBe(404);
+    for (const name of ['none', '99', '0x1'])
+      expect((await call('PATCH', `/api/groups/${name}`, { egress: 'open' })).status).toBe(404);
   });
 });

@@ -47,7 +47,15 @@ export async function startInside(
     ...{ store, clock, signals, config: { timeZone: 'UTC' }, ownerChat: () => chat, stopped: () => false },
   });
   const askOwner = createEgressAsker({ store, clock, approvals });
-  const connections = createConnections({ store, clock, log, lookup, askOwner, ...more });
+  const connections = createConnections({
+    store,
+    config: { egressMode: 'ask' },
+    clock,
+    log,
+    lookup,
+    askOwner,
+    ...more,
+  });
   const gateway = createGateway({ clock, log });
   gateway.add([{ method: 'GET', path: '/hello', serve: ({ response }) => void response.end('hello') }]);
   gateway.addProxy(createProxy(connections));
