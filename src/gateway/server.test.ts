@@ -93,7 +93,7 @@ test('what is not there, not the caller’s, or too much is told once each; what
   });
   const routes = [refusing('/mine', 'forbidden'), refusing('/more', 'too_many'), refusing('/wrong', 'bad_request')];
   gateway.add(routes, (_link, why) => void told.push(why));
-  const link = { groupId: 1, onWork: () => undefined };
+  const link = { groupId: 1, startedAt: 0, onWork: () => undefined };
   for (const path of ['/mine', '/more', '/mine', '/wrong', '/nothing', '/wrong']) {
     const [outside, inside] = duplexPair();
     gateway.connect(
