@@ -6,6 +6,7 @@ import { safeHtmlInSlices as markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
+import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
@@ -91,7 +92,9 @@ function assemble({ config, environment, log, home, store }: Ground) {
     ...approvals.commands,
     ...egress.commands,
   ];
-  const intake = createIntake({ ...base, pairing, assistantName, commands, owner, onPress: approvals.onPress });
+  const askToRegister = createRegisterAsker({ ...base, approvals });
+  const { onPress } = approvals;
+  const intake = createIntake({ ...base, pairing, assistantName, commands, owner, onPress, askToRegister });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),

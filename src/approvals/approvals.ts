@@ -201,8 +201,8 @@ function cardChat({ store, ownerChat }: ApprovalDeps, run: Run | undefined): Cha
 const taintText = (taint: Taint | undefined, timeZone: string) =>
   taint && `It may act on what it was given: ${shownLine(taint.source, 200)} (${timeText(taint.at, timeZone)}).`;
 
-function askerOf({ groups, messages, runs }: Store, run: Run | undefined): string {
-  if (!run) return 'nobody I know';
+function askerOf({ groups, messages, runs }: Store, run: Run | undefined): string | undefined {
+  if (!run) return undefined;
   const chat = groups.chat(run.chatId);
   const task = runs.input(run.id);
   const last = messages.ofRun(run.id).findLast(({ senderId }) => senderId !== null);

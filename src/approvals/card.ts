@@ -10,7 +10,7 @@ export const MAX_CONTENT_CHARS = 20_000;
 
 export interface CardFacts {
   /** Who asked: the run, its chat and the person. */
-  asker: string;
+  asker: string | undefined;
   /** Each is a plain line of ours about the action; words of others in it are escaped by whoever made it. */
   lines: string[];
   /** Words of a container or a stranger. */
@@ -24,7 +24,7 @@ export function cardDetail({ asker, lines, content, taint }: CardFacts): string 
     ...lines,
     ...(content === undefined ? [] : [fenced(content)]),
     ...(taint ? [`⚠ ${taint}`] : []),
-    `Asked by ${asker}.`,
+    ...(asker ? [`Asked by ${asker}.`] : []),
   ].join('\n');
 }
 

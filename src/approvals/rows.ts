@@ -42,6 +42,9 @@ type Closed = Pick<Approval, 'id' | 'decidedBy' | 'result'> & { state: ApprovalS
 
 export function createApprovalRows({ rows, run, value, named }: Statements) {
   const next = value<[], number | null>(`SELECT min(expires_at) FROM approvals WHERE state = 'open'`);
+  const asked = value<[kind: string, chatId: number], number>(
+    'SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1 LIMIT 1',
+  );
   return {
     get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
     add: named.value<[New], number>(
@@ -62,6 +65,7 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
     ),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     nextExpiry: (): number | undefined => next() ?? undefined,
+    isAskedFor: (kind: string, chatId: number): boolean => asked(kind, chatId) !== undefined,
     /** Newest first. */
     list: rows(approvalRow).all<[state: string | null, limit: number]>(
       'SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',

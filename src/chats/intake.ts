@@ -11,6 +11,7 @@ import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Store } from '../runs/store.js';
+import type { RegisterAsker } from './ask-register.js';
 import { helpText } from './commands.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
@@ -23,6 +24,7 @@ export interface IntakeDeps {
   log: Logger;
   pairing: Pairing;
   assistantName: string;
+  askToRegister: RegisterAsker;
   /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
@@ -125,6 +127,10 @@ interface Routed extends Seen {
 function apply(deps: IntakeDeps, routed: Routed): Received {
   const { route, chat } = routed;
   if (route.kind === 'ignore') return {};
+  if (route.kind === 'stranger') {
+    deps.askToRegister(chat, routed.sender.name, routed.inbound.text);
+    return {};
+  }
   if (route.kind === 'pair') return pair(deps, routed, route.code);
   const stored = storeMessage(deps, routed);
   if (!stored) return {};

@@ -29,6 +29,7 @@ beforeEach(() => {
   signals.on('buttons:used', (_chat, platformId) => dropped.push(platformId));
   const control = { status: () => ({ text: 'well' }), emergencyStop: (reason: string) => void stopped.push(reason) };
   intake = createIntake({
+    askToRegister: () => undefined,
     ...{ store, signals, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
     commands: chatCommands({ store, signals, clock, config: { assistantName: 'Pinch' }, control }),
     owner: { channel: 'telegram', address: '1' },

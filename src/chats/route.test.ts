@@ -61,7 +61,13 @@ describe('the router', () => {
   const owner = { sender: { ...base.sender, isOwner: true } };
   test.each<[string, Partial<RouteInput>, string]>([
     ['a stranger writes directly', chat({ kind: 'direct', groupId: null }), 'ignore'],
-    ['an unregistered group names us', { text: '@Pinch hi', ...chat({ groupId: null }) }, 'ignore'],
+    ['an unregistered group names us', { text: '@Pinch hi', ...chat({ groupId: null }) }, 'stranger'],
+    [
+      'an unregistered group talks about us by a forward',
+      { text: '@Pinch hi', forwarded: true, ...chat({ groupId: null }) },
+      'ignore',
+    ],
+    ['an unregistered group does not name us', { text: 'hi all', ...chat({ groupId: null }) }, 'ignore'],
     ['a stranger sends a command', { text: '/status', ...chat({ groupId: null }) }, 'ignore'],
     [
       'the owner sends a command in an unregistered group',

@@ -10,6 +10,8 @@ export type Route =
   /** A direct message that may claim the channel for its sender. */
   | { kind: 'pair'; code: string }
   | ({ kind: 'command' } & ParsedCommand)
+  /** Somebody calls us in a group chat that nobody registered: the owner may want to know. */
+  | { kind: 'stranger' }
   /** A press or a reaction that the host answered by itself. */
   | { kind: 'pressed'; answer: string }
   /** Kept; becomes context of the next run. */
@@ -43,11 +45,11 @@ export function decideRoute(input: RouteInput): Route {
   const parsed = parseCommand(written, input.commands);
   if (parsed?.command.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: parsed.argument };
   if (parsed && mayCommand(parsed.command, input)) return { kind: 'command', ...parsed };
-  if (chat.groupId === null) return { kind: 'ignore' };
+  const isCalled = !forwarded && (input.addressesAssistant || mentionsName(input.text, input.assistantName));
+  if (chat.groupId === null) return { kind: isCalled && chat.kind === 'group' ? 'stranger' : 'ignore' };
   if (!standingOf(input).mayAsk) return { kind: 'context' };
   if (chat.kind === 'direct') return { kind: 'trigger' };
-  const isCalled = input.addressesAssistant || mentionsName(input.text, input.assistantName);
-  return isCalled && !forwarded ? { kind: 'trigger' } : { kind: 'context' };
+  return isCalled ? { kind: 'trigger' } : { kind: 'context' };
 }
 
 function mayCommand(command: ChatCommand, { sender, chat }: RouteInput): boolean {

@@ -21,6 +21,7 @@ CREATE TABLE approvals (
 ) STRICT;
 CREATE INDEX approvals_open ON approvals(expires_at) WHERE state = 'open';
 CREATE INDEX approvals_hash ON approvals(hash, id);
+CREATE INDEX approvals_of_chat ON approvals(chat_id, kind);
 CREATE INDEX approvals_of_group ON approvals(coalesce(group_id, 0), created_at);
 
 -- What Pinch itself says to an agent in the place of a person.
