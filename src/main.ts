@@ -72,8 +72,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
-  const { askToSend } = approvals;
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, askToSend });
+  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, approvals });
   const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
   const backend = createBackends(config, environment, log);

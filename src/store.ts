@@ -1,5 +1,6 @@
 // The store: the database with the tables of every module. A new module's rows get their line here.
 import { createApprovalRows } from './approvals/rows.js';
+import { createOwnSkills } from './approvals/skills.js';
 import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
 import type { Logger } from './core/log.js';
@@ -31,6 +32,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     runs: createRuns(statements),
     taints: createTaints(statements),
     approvals: createApprovalRows(statements),
+    ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),

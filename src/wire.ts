@@ -81,6 +81,10 @@ const promptMessage = z.object({
 });
 export type PromptMessage = z.infer<typeof promptMessage>;
 
+/** A skill of the group that counts; `digest` of its files (core/skill-digest.ts). */
+export const ownSkill = z.object({ name: z.string(), digest: z.string() });
+export type OwnSkill = z.infer<typeof ownSkill>;
+
 const runSpec = z.object({
   id: z.number().int(),
   attempt: z.number().int(),
@@ -91,6 +95,8 @@ const runSpec = z.object({
   assistantName: z.string(),
   model: z.string(),
   timeZone: z.string(),
+  /** Those the group wrote and the owner has read; others are not obeyed. */
+  ownSkills: z.array(ownSkill),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
   limits: z.object({
@@ -235,6 +241,14 @@ export type AskRequest = z.infer<typeof askRequest>;
 
 /** What the host did, as a text for the model or a terminal. */
 export const hostText = z.object({ text: z.string() });
+
+/** `POST /skills`: a skill that the group wrote, whole, for the owner to read. Answered with `hostText`. */
+export const skillProposal = z.object({
+  runId: z.number().int(),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/),
+  files: listOf(z.object({ path: z.string().min(1).max(200), text: z.string().max(20_000) }), 20),
+});
+export type SkillProposal = z.infer<typeof skillProposal>;
 
 /** `POST /history`: full-text search in the group's own chats. */
 export const historyRequest = z.object({

@@ -4,6 +4,7 @@ import { type ApprovalDeps, createApprovals } from './approvals.js';
 import { approvalCommands, createCardAnswers } from './commands.js';
 import { approvalCalls } from './host-calls.js';
 import { createSendAsker } from './send.js';
+import { skillCalls, skillCommands } from './skills.js';
 
 export function createApprovalModule(deps: ApprovalDeps) {
   const approvals = createApprovals(deps);
@@ -11,9 +12,10 @@ export function createApprovalModule(deps: ApprovalDeps) {
   return {
     ...approvals,
     askToSend: createSendAsker(both),
-    commands: approvalCommands(both),
+    commands: [...approvalCommands(both), ...skillCommands(both)],
     onPress: createCardAnswers(approvals),
-    routes: approvalCalls(both),
+    routes: [...approvalCalls(both), ...skillCalls(both)],
+    ownSkills: deps.store.ownSkills.of,
     api: approvalApi(both),
   };
 }

@@ -11,7 +11,7 @@ import * as readers from './media-readers.js';
 import { createQueue } from './queue.js';
 import type { StopSwitch } from './stop-switch.js';
 import type { Store } from './store.js';
-import { createWorkOrders } from './work-order.js';
+import { createWorkOrders, type WorkOrderDeps } from './work-order.js';
 
 export interface RunsDeps extends LoopDeps {
   store: Store;
@@ -20,12 +20,13 @@ export interface RunsDeps extends LoopDeps {
   containers: Containers;
   outboxFiles: OutboxFiles;
   stopSwitch: StopSwitch;
-  askToSend: HostCallDeps['askToSend'];
+  approvals: Pick<HostCallDeps, 'askToSend'> & Pick<WorkOrderDeps, 'ownSkills'>;
 }
 
-export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, askToSend, ...loop }: RunsDeps) {
+export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, approvals, ...loop }: RunsDeps) {
   const { store } = loop;
-  const orders = createWorkOrders({ store, config, channel: channels.get, readers });
+  const { askToSend, ownSkills } = approvals;
+  const orders = createWorkOrders({ store, config, channel: channels.get, readers, ownSkills });
   const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseHolder: randomUUID() });
   const routes = createHostCalls({
     ...loop,

@@ -62,7 +62,7 @@ async function buildSpec({ id, attempt, session }: Run): Promise<RunSpec> {
   const limits = { maxTokens: 1, maxModelCalls: 1, wallClockMs };
   const names = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC' };
   const where = { group: { folder: 'main', isMain: true }, chat: { title: 'Web' } };
-  return { id, attempt, session, ...where, ...names, messages: await messagesOf(id), limits };
+  return { id, attempt, session, ...where, ...names, messages: await messagesOf(id), limits, ownSkills: [] };
 }
 
 const settled = () => clock.advance(0);

@@ -6,7 +6,7 @@ import { type Channel, ChannelError } from '../channels/channel.js';
 import type { Config, Env } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
-import type { PromptMessage, RunSpec } from '../wire.js';
+import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
 import type { TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
 import { unattendedNote } from './unattended.js';
@@ -16,6 +16,8 @@ export interface WorkOrderDeps {
   config: Pick<Config, 'assistantName' | 'model' | 'timeZone' | 'dataDir' | 'env'>;
   channel(name: string): Channel | undefined;
   readers: Record<string, MediaReader>;
+  /** Skills of a group that count. */
+  ownSkills(groupId: number): OwnSkill[];
 }
 
 /**
@@ -30,7 +32,7 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers }: WorkOrderDeps) {
+export function createWorkOrders({ store, config, channel, readers, ownSkills }: WorkOrderDeps) {
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -77,6 +79,7 @@ export function createWorkOrders({ store, config, channel, readers }: WorkOrderD
         assistantName: config.assistantName,
         model: config.model,
         timeZone: config.timeZone,
+        ownSkills: ownSkills(group.id),
         messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),

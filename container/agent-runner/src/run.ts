@@ -16,7 +16,7 @@ import { createTools } from './tools/index.js';
 function loadPrompt(run: RunSpec, paths: Paths): string {
   const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
-  return systemPrompt(run, workspace, findSkills(paths), files.flatMap(readMemory));
+  return systemPrompt(run, workspace, findSkills(paths, run.ownSkills).listed, files.flatMap(readMemory));
 }
 
 /** More than the prompt shows of one, in any alphabet. */
@@ -66,6 +66,14 @@ function askAgain({ session, messages }: RunContext): undefined {
   session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
 }
 
+/** Skills that the owner has not read yet: asking them must not fail the run. */
+async function proposeSkills({ run, paths, host, signal }: Omit<RunContext, 'session'>): Promise<void> {
+  for (const skill of findSkills(paths, run.ownSkills).unread)
+    await host
+      .ask('/skills', { runId: run.id, ...skill }, signal)
+      .catch((error) => console.error('skill not asked', error));
+}
+
 async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport> {
   const { run, paths, messages } = deps;
   let session: Session | undefined;
@@ -81,6 +89,7 @@ async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport>
       (await begin(context)) ??
       (await runLoop({ ...context, system: loadPrompt(run, paths), tools: createTools(context) }));
     session.close();
+    await proposeSkills(deps);
     return { handledMessageIds: handledMessageIds(), ...outcome };
   } catch (error) {
     // Outside the loop the disk or the link failed; the host decides whether to try again.

@@ -22,6 +22,7 @@ import {
   RUN_HEADER,
   runnerEvents,
   sendRequest,
+  skillProposal,
   taskChangeRequest,
   taskListRequest,
   taskRequest,
@@ -79,6 +80,7 @@ async function readFile(request: http.IncomingMessage) {
 /** What the host checks a body by; undefined for other paths. */
 function askedSchema(url: string) {
   if (url === '/ask') return askRequest;
+  if (url === '/skills') return skillProposal;
   if (url === '/tasks') return taskRequest;
   if (url === '/tasks/list') return taskListRequest;
   return /^\/tasks\/\d+$/.test(url) ? taskChangeRequest : undefined;
@@ -258,6 +260,7 @@ export function testRun(changes: Partial<RunSpec> = {}): RunSpec {
     assistantName: 'Pinch',
     model: 'claude-sonnet-5-5',
     timeZone: 'Europe/Berlin',
+    ownSkills: [],
     messages: [testMessage(1, 'hello')],
     limits: { maxTokens: 4_000, maxModelCalls: 50, wallClockMs: 900_000 },
     ...changes,
