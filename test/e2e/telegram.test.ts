@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
+import { startDaemon } from './harness.js';
 import { bash, type Scene, startScene } from './talk.js';
 
 let scene: Scene;
@@ -11,6 +12,7 @@ let olga: User;
 let ben: User;
 let direct: Chat.PrivateChat;
 let family: Chat.GroupChat | Chat.SupergroupChat;
+let env: Record<string, string>;
 
 beforeAll(async () => {
   tg = await startFakeTelegram();
@@ -18,9 +20,8 @@ beforeAll(async () => {
   ben = tg.user({ id: 12, first_name: 'Ben "the" <b>' });
   direct = tg.privateChat(olga);
   family = tg.group({ id: -500, title: 'Family', members: [olga, ben] });
-  scene = await startScene({
-    daemon: { env: { TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' } },
-  });
+  env = { TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' };
+  scene = await startScene({ daemon: { env } });
   await tg.waitForPoll();
 });
 afterAll(async () => {
@@ -179,6 +180,30 @@ describe('Telegram, end to end', () => {
     tg.offline(false);
     await tg.waitForSent((sent) => sent.plain === 'back again');
     expect(plainTexts(11).filter((text) => text === 'back again')).toHaveLength(1);
+  });
+
+  test('a question has buttons; one that is pressed while Pinch is dead is answered after the restart, once', async () => {
+    scene.model.push(
+      { content: [{ type: 'tool_use', name: 'ask', input: { question: 'Which tea?', choices: ['Green', 'Black'] } }] },
+      { text: 'I asked.' },
+    );
+    tg.userSends(direct, olga, 'order tea');
+    const question = await tg.waitForSent(({ plain }) => /^Which tea.\s+1. Green\s+2. Black$/.test(plain));
+    await tg.waitForSent((sent) => sent.plain === 'I asked.');
+    await scene.daemon.kill('SIGKILL');
+    const press = () => tg.userPresses(direct, olga, question.message_id, 'choice:2', 'forged');
+    press();
+    scene.model.push({ text: 'Black it is.' });
+    scene.daemon = await startDaemon({ home: scene.daemon.home, env: { ...scene.env, ...env } });
+    await tg.waitForSent((sent) => sent.plain === 'Black it is.');
+    expect(lastUserText()).toMatch(/Which tea.*Black/);
+    await tg.waitForRequest(({ method, status }) => method === 'editMessageReplyMarkup' && status === 200);
+    const calls = scene.model.requests.length;
+    press();
+    tg.userPresses(direct, olga, question.message_id, 'choice:1', 'forged');
+    await tg.waitForConfirmed();
+    await tg.waitFor(() => tg.presses.every(({ answered }) => answered));
+    expect(scene.model.requests).toHaveLength(calls);
   });
 
   test('the token is in no log line', () => {
