@@ -72,7 +72,7 @@ const areas: Area[] = [
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_330, aim: '1,250' },
-  { name: 'egress', files: /^src\/egress\//, lines: 510, aim: '420' },
+  { name: 'egress', files: /^src\/egress\//, lines: 575, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 4_945, tokens: 80_900, aim: '4,000 lines, 62,000 tokens' },
 ];
 

@@ -1,4 +1,4 @@
-// Rules of the owner, and each group's mode.
+// Rules of the owner, each group's mode, and the bytes it moved.
 import { z } from 'zod';
 import { json, type Statements } from '../core/statements.js';
 
@@ -18,6 +18,10 @@ export const ruleRow = z.object({
 });
 export type Rule = z.infer<typeof ruleRow>;
 
+export const DAY_MS = 24 * 60 * 60_000;
+/** A clock that was set back begins another day, too. */
+const isToday = `since BETWEEN @now - ${DAY_MS - 1} AND @now`;
+
 export function createEgressRules({ rows, run, value, named }: Statements) {
   const modeOf = value<[groupId: number], EgressMode>('SELECT egress_mode FROM groups WHERE id = ?1');
   return {
@@ -36,6 +40,17 @@ export function createEgressRules({ rows, run, value, named }: Statements) {
     all: rows(ruleRow).all<[]>('SELECT * FROM egress_rules ORDER BY id'),
     remove: run<[id: number]>('DELETE FROM egress_rules WHERE id = ?1'),
     mode: (groupId: number): EgressMode => modeOf(groupId) ?? 'none',
+    /** Begins a new day for the group when its last one is over. */
+    addBytes: named.run<[moved: { groupId: number; bytes: number; now: number }]>(
+      `INSERT INTO egress_bytes (group_id, since, bytes) VALUES (@groupId, @now, @bytes) ON CONFLICT (group_id) DO UPDATE SET
+       bytes = excluded.bytes + iif(${isToday}, bytes, 0), since = iif(${isToday}, since, @now)`,
+    ),
+    /** The group's day so far; undefined when none has begun. */
+    today: named
+      .rows(z.object({ since: z.number(), bytes: z.number() }))
+      .get<[{ groupId: number; now: number }]>(
+        `SELECT since, bytes FROM egress_bytes WHERE group_id = @groupId AND ${isToday}`,
+      ),
     setMode: run<[groupId: number, mode: EgressMode]>('UPDATE groups SET egress_mode = ?2 WHERE id = ?1'),
   };
 }
