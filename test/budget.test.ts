@@ -72,9 +72,9 @@ const areas: Area[] = [
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
-  { name: 'approvals', files: /^src\/approvals\//, lines: 500, aim: '260' },
+  { name: 'approvals', files: /^src\/approvals\//, lines: 600, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 100 },
-  { name: 'egress', files: /^src\/egress\//, lines: 580, aim: '420' },
+  { name: 'egress', files: /^src\/egress\//, lines: 660, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 5_300, tokens: 86_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 

@@ -13,6 +13,7 @@ import { decideEgress, refuseAddress } from './decide.js';
 import type { Target } from './host.js';
 import { createLookupQueue, type Lookup } from './lookup.js';
 import { hostsTyped, isOwnWord } from './own-words.js';
+import { DAY_MS } from './rows.js';
 import type { Store } from './store.js';
 
 export interface ConnectionDeps {
@@ -23,7 +24,7 @@ export interface ConnectionDeps {
   lookup: Lookup;
   /** Asks the owner about a host; the reason of the refusal, one line of ASCII. */
   askOwner: EgressAsker;
-  limits?: typeof LIMITS;
+  limits?: Limits;
 }
 
 export type Opened =
@@ -31,9 +32,12 @@ export type Opened =
   /** `reason`: one line of ASCII for the program inside. */
   | { kind: 'refused' | 'failed'; status: number; reason: string };
 
-/** `atOnce` is for each link, the others for each connection; they are looked at every second. */
-const LIMITS = { atOnce: 24, bytes: 1024 ** 3, ageMs: 30 * 60_000, idleMs: 2 * 60_000 };
+/** `atOnce` is for each link, `dayBytes` for each group, the others for each connection; they are looked at every second. */
+const LIMITS = { atOnce: 24, dayBytes: 10 * 1024 ** 3, bytes: 1024 ** 3, ageMs: 30 * 60_000, idleMs: 2 * 60_000 };
+type Limits = typeof LIMITS;
 const LOOK_MS = 1_000;
+/** So many bytes of a connection are kept in memory alone before they are added to its group's day: a crash forgets no more. */
+const UNBOOKED_BYTES = 16 * 1024 ** 2;
 /** Node's clients wait 5 s for the answer to CONNECT. */
 const ANSWER_MS = 4_000;
 /** For one of several addresses, before the next is tried. */
@@ -49,6 +53,8 @@ interface Attempt extends Target {
   startedAt: number;
   why: string;
   address?: string | undefined;
+  /** What is in its group's day already. */
+  bookedBytes: number;
 }
 
 export type Connections = ReturnType<typeof createConnections>;
@@ -64,10 +70,12 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
     async open(link: Link, target: Target): Promise<Opened> {
       const { groupId } = link;
       const runIds = deps.store.runs.leasedOf(groupId);
-      const attempt = { ...target, groupId, runIds, startedAt: deps.clock.now(), why: 'too many at once' };
+      const startedAt = deps.clock.now();
       const count = counts.get(link) ?? 0;
+      const bound = overBound(limits, count, deps.store.egress.today({ groupId, now: startedAt }));
       counts.set(link, count + 1);
-      let opened: Opened = { kind: 'refused', status: 429, reason: `${count} connections are open; close some` };
+      const attempt = { ...target, groupId, runIds, startedAt, why: bound?.why ?? '', bookedBytes: 0 };
+      let opened: Opened = { kind: 'refused', status: 429, reason: bound?.reason ?? '' };
       const end = (how?: string): void => {
         if (!ends.delete(end)) return;
         counts.set(link, (counts.get(link) ?? 1) - 1);
@@ -77,9 +85,9 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
       };
       ends.add(end);
       try {
-        if (count < limits.atOnce) opened = await reach(deps, link, attempt);
+        if (!bound) opened = await reach(deps, link, attempt);
       } finally {
-        if (opened.kind === 'allowed') watch(opened.socket, deps.clock, limits, end);
+        if (opened.kind === 'allowed') watch(deps, limits, { attempt, socket: opened.socket, end });
         else end();
       }
       return opened;
@@ -89,6 +97,14 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
       for (const end of ends) end();
     },
   };
+}
+
+/** Why the group may not open one more now. */
+function overBound(limits: Limits, count: number, today: { since: number; bytes: number } | undefined) {
+  if (count >= limits.atOnce) return { why: 'too many at once', reason: `${count} connections are open; close some` };
+  if (!today || today.bytes < limits.dayBytes) return undefined;
+  const until = new Date(today.since + DAY_MS).toISOString();
+  return { why: 'too many bytes in a day', reason: `this group has moved what it may in a day; more from ${until} on` };
 }
 
 async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promise<Opened> {
@@ -153,8 +169,15 @@ async function connectTo(addresses: string[], port: number, tooLate: AbortSignal
   }
 }
 
+interface Watched {
+  attempt: Attempt;
+  socket: Socket;
+  end(how?: string): void;
+}
+
 /** Ends the connection at its bounds; `end` is called once it is over in any case. */
-function watch(socket: Socket, clock: Clock, limits: typeof LIMITS, end: (how?: string) => void): void {
+function watch(deps: ConnectionDeps, limits: Limits, { attempt, socket, end }: Watched): void {
+  const { clock } = deps;
   const startedAt = clock.now();
   let [seen, activeAt] = [0, startedAt];
   const look = (): void => {
@@ -164,7 +187,17 @@ function watch(socket: Socket, clock: Clock, limits: typeof LIMITS, end: (how?: 
     if (bytes > limits.bytes) end('it carried too many bytes');
     else if (now - startedAt > limits.ageMs) end('it lasted too long');
     else if (now - activeAt > limits.idleMs) end('nothing went through it');
+    else if (bytes - attempt.bookedBytes >= UNBOOKED_BYTES && isDayOver(bytes))
+      end('its group moved too much in a day');
     else timer = clock.at(now + LOOK_MS, look);
+  };
+  const isDayOver = (bytes: number): boolean => {
+    let moved = 0;
+    orLogged(deps.log, 'bytes of a connection are not counted yet', () => {
+      book(deps, attempt, bytes);
+      moved = deps.store.egress.today({ groupId: attempt.groupId, now: clock.now() })?.bytes ?? 0;
+    });
+    return moved >= limits.dayBytes;
   };
   let timer = clock.at(startedAt + LOOK_MS, look);
   socket.once('close', () => {
@@ -173,20 +206,35 @@ function watch(socket: Socket, clock: Clock, limits: typeof LIMITS, end: (how?: 
   });
 }
 
+/** Adds to the group's day what is not in it yet; `bytes` are all of the connection so far. */
+function book({ store, clock }: ConnectionDeps, attempt: Attempt, bytes: number): void {
+  const { groupId, bookedBytes } = attempt;
+  if (bytes > bookedBytes) store.egress.addBytes({ groupId, bytes: bytes - bookedBytes, now: clock.now() });
+  attempt.bookedBytes = bytes;
+}
+
 /** One line in the timeline of each run, and in the log. */
-function tell({ store, clock, log }: ConnectionDeps, attempt: Attempt, opened: Opened): void {
-  const { runIds, groupId, startedAt, ...about } = attempt;
+function tell(deps: ConnectionDeps, attempt: Attempt, opened: Opened): void {
+  const { store, clock, log } = deps;
+  const { runIds, groupId, startedAt, bookedBytes: _booked, ...about } = attempt;
   const { bytesWritten: bytesUp, bytesRead: bytesDown } =
     opened.kind === 'allowed' ? opened.socket : { bytesWritten: 0, bytesRead: 0 };
   const detail = { ...about, verdict: opened.kind, bytesUp, bytesDown, durationMs: clock.now() - startedAt };
   log.debug({ groupId, ...detail }, 'egress');
   const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
-  try {
+  orLogged(log, 'a connection is missing in the timeline', () =>
     store.transaction(() => {
+      book(deps, attempt, bytesUp + bytesDown);
       for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'egress', detail);
-    });
+    }),
+  );
+}
+
+/** For writes at which nobody waits: an error in there, e.g. of a full disk, would end the process. */
+function orLogged(log: Logger, problem: string, write: () => void): void {
+  try {
+    write();
   } catch (error) {
-    // Called when a socket closes, where nobody waits: an error in here, e.g. of a full disk, would end the process.
-    log.error({ err: error, groupId, ...detail }, 'a connection is missing in the timeline');
+    log.error({ err: error }, problem);
   }
 }

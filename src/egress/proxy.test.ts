@@ -1,8 +1,11 @@
 // The door as programs inside use it: real clients, a real gateway, sites on this machine. The owner's rules lead to them by a fixed address.
 import { connect, createServer, type Socket } from 'node:net';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
+import { createConnections } from './connections.js';
+import { DAY_MS } from './rows.js';
 import { type Inside, listen, startInside } from './testing/inside.js';
 import { run, type Site, startSite, startTlsSite } from './testing/sites.js';
 
@@ -332,7 +335,7 @@ describe('within bounds', () => {
     const clock = createFakeClock();
     inside = await startInside({
       clock,
-      limits: { atOnce: 24, bytes: 1_000, ageMs: 60_000, idleMs: 60_000, ...limit },
+      limits: { atOnce: 24, dayBytes: 1_000, bytes: 1_000, ageMs: 60_000, idleMs: 60_000, ...limit },
     });
     const sink = await startSink((socket) => void socket.write('0123456789'));
     const socket = await open(sink.target);
@@ -341,6 +344,44 @@ describe('within bounds', () => {
       .poll(async () => clock.advance(1_000).then(inside.events))
       .toMatchObject([{ why: `rule, ended because ${why}` }]);
     await closed;
+    sink.close();
+  });
+
+  test('what a group moves in a day is bounded, over restarts too, until the day is over', async () => {
+    const limits = { atOnce: 24, dayBytes: 1_000, bytes: 1_000, ageMs: 60_000, idleMs: 60_000 };
+    await inside.close();
+    const clock = createFakeClock();
+    inside = await startInside({ clock, limits });
+    const sink = await startSink((socket) => void socket.end(Buffer.alloc(600)));
+    for (let n = 1; n <= 2; n += 1) {
+      expect(statusOf(await say(`CONNECT ${sink.target} HTTP/1.1\r\nhost: x\r\n\r\n`))).toBe(200);
+      await expect.poll(inside.events).toHaveLength(n);
+    }
+    const until = new Date(clock.now() + DAY_MS).toISOString();
+    const refused = `this group has moved what it may in a day; more from ${until} on`;
+    expect(await connectTo(sink.target)).toMatch(`HTTP/1.1 429 ${refused}`);
+    await expect.poll(inside.events).toContainEqual(expect.objectContaining({ why: 'too many bytes in a day' }));
+    const { store, link } = inside;
+    const again = createConnections({ store, clock, limits, log: pino({ enabled: false }), lookup: async () => [] });
+    expect(await again.open(link, { host: 'sink.example', port: sink.port })).toMatchObject({ status: 429 });
+    await clock.advance(DAY_MS);
+    expect(statusOf(await connectTo(sink.target))).toBe(200);
+    sink.close();
+  });
+
+  test('one that moves too much for the day of its group is ended while it does', async () => {
+    await inside.close();
+    const clock = createFakeClock();
+    const room = { atOnce: 24, bytes: 2 ** 30, ageMs: 60_000, idleMs: 60_000 };
+    inside = await startInside({ clock, limits: { ...room, dayBytes: 20 * 2 ** 20 } });
+    const sink = await startSink((socket) => void socket.write(Buffer.alloc(64 * 2 ** 20)));
+    const socket = await open(sink.target);
+    const closed = new Promise((resolve) => socket.on('close', resolve).resume());
+    await expect
+      .poll(async () => clock.advance(1_000).then(inside.events))
+      .toMatchObject([{ why: 'rule, ended because its group moved too much in a day' }]);
+    await closed;
+    expect(inside.store.egress.today({ groupId: inside.group.id, now: clock.now() })?.bytes).toBeGreaterThan(2 ** 24);
     sink.close();
   });
 

@@ -1,4 +1,4 @@
-// Rules of the owner, and each group's mode.
+// Rules of the owner, each group's mode, and the bytes it moved.
 import { z } from 'zod';
 import type { Config, EgressMode } from '../core/config.js';
 import { json, type Statements } from '../core/statements.js';
@@ -19,6 +19,10 @@ export const ruleRow = z.object({
 export type Rule = z.infer<typeof ruleRow>;
 
 type EgressDefault = Pick<Config, 'egressMode'>;
+
+export const DAY_MS = 24 * 60 * 60_000;
+/** A clock that was set back begins another day, too. */
+const isToday = `since BETWEEN @now - ${DAY_MS - 1} AND @now`;
 
 export function createEgressRules({ rows, run, value, named }: Statements) {
   const modeOf = value<[groupId: number, byDefault: EgressMode], EgressMode>(
@@ -43,6 +47,17 @@ export function createEgressRules({ rows, run, value, named }: Statements) {
     removeEnded: run<[now: number]>('DELETE FROM egress_rules WHERE until <= ?1'),
     all: rows(ruleRow).all<[]>('SELECT * FROM egress_rules ORDER BY id'),
     remove: run<[id: number]>('DELETE FROM egress_rules WHERE id = ?1'),
+    /** Begins a new day for the group when its last one is over. */
+    addBytes: named.run<[moved: { groupId: number; bytes: number; now: number }]>(
+      `INSERT INTO egress_bytes (group_id, since, bytes) VALUES (@groupId, @now, @bytes) ON CONFLICT (group_id) DO UPDATE SET
+       bytes = excluded.bytes + iif(${isToday}, bytes, 0), since = iif(${isToday}, since, @now)`,
+    ),
+    /** The group's day so far; undefined when none has begun. */
+    today: named
+      .rows(z.object({ since: z.number(), bytes: z.number() }))
+      .get<[{ groupId: number; now: number }]>(
+        `SELECT since, bytes FROM egress_bytes WHERE group_id = @groupId AND ${isToday}`,
+      ),
     /** The group's own mode, else the one of the settings. */
     mode: (groupId: number, { egressMode }: EgressDefault): EgressMode => modeOf(groupId, egressMode) ?? 'none',
     /** Null: the one of the settings from now on. */

@@ -4,19 +4,11 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import type { Chat, User } from 'grammy/types';
 import { z } from 'zod';
 import { storm } from '../chaos/storm.js';
-import { containersOf, type DaemonProcess, eventually, newHome, removeHome, startDaemon } from '../e2e/harness.js';
-import { type FakeAnthropic, startFakeAnthropic } from '../fakes/anthropic.js';
-import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
-
-interface World {
-  tg: FakeTelegram;
-  model: FakeAnthropic;
-  olga: User;
-  chat: Chat.PrivateChat;
-}
+import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
+import { benchEgress } from './egress.js';
+import { createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
 
 const WARM = 50;
 const COLD = 10;
@@ -25,50 +17,13 @@ const TASKS = 10_000;
 const IDLE_MS = 30_000;
 const readyRuns = z.object({ runs: z.object({ ready: z.number().default(0) }) });
 
-async function createWorld(): Promise<World> {
-  const tg = await startFakeTelegram();
-  const olga = tg.user({ id: 11, first_name: 'Olga' });
-  return { tg, model: await startFakeAnthropic(), olga, chat: tg.privateChat(olga) };
-}
-
-function start({ tg, model }: World, home: string, env: Record<string, string> = {}): Promise<DaemonProcess> {
-  return startDaemon({
-    home,
-    env: {
-      TELEGRAM_BOT_TOKEN: tg.token,
-      TELEGRAM_API_ROOT: tg.url,
-      PINCH_OWNER: 'telegram:11',
-      ANTHROPIC_BASE_URL: model.url,
-      ANTHROPIC_API_KEY: 'test-key',
-      PINCH_LOG_LEVEL: 'info',
-      ...env,
-    },
-  });
-}
-
-/** One message there and back: ms from the update to the model request, and from the model's answer to sendMessage. */
-async function roundTrip(world: World): Promise<{ inMs: number; outMs: number }> {
-  const { tg, model, olga, chat } = world;
-  let asked = 0;
-  model.push(() => {
-    asked = performance.now();
-    return { text: 'ok' };
-  });
-  const before = tg.sent.length;
-  await tg.waitForPoll(20_000);
-  const sentAt = performance.now();
-  tg.userSends(chat, olga, 'hello');
-  await tg.waitForSent(before + 1, 30_000);
-  return { inMs: asked - sentAt, outMs: performance.now() - asked };
-}
-
 async function benchWarm(world: World): Promise<Record<string, number[]>> {
   const home = newHome();
   const daemon = await start(world, home);
   for (let i = 0; i < 5; i++) await roundTrip(world);
   const trips: { inMs: number; outMs: number }[] = [];
   for (let i = 0; i < WARM; i++) trips.push(await roundTrip(world));
-  const rssMb = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+  const rssMb = rssMbOf(daemon.pid);
   await daemon.kill('SIGTERM');
   removeHome(home);
   return {
@@ -101,7 +56,7 @@ async function benchStart(world: World): Promise<Record<string, number[]>> {
     const began = performance.now();
     const daemon = await start(world, home);
     if (i > 0) times.push(performance.now() - began);
-    idle.push(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024);
+    idle.push(rssMbOf(daemon.pid));
     await daemon.kill('SIGTERM');
   }
   removeHome(home);
@@ -166,18 +121,6 @@ async function benchTasks(world: World): Promise<Record<string, number[]>> {
   };
 }
 
-function quantile(values: number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
-}
-
-function report(figures: Record<string, number[]>): void {
-  for (const [name, values] of Object.entries(figures)) {
-    const [median, p95] = [quantile(values, 0.5), quantile(values, 0.95)].map((value) => value.toFixed(1).padStart(8));
-    console.log(`${name.padEnd(42)} median ${median}   p95 ${p95}   n=${values.length}`);
-  }
-}
-
 /** `npm run bench -- chaos [kills] [seed]`: random kills under mixed traffic; everything but the first figures must be empty. */
 async function benchChaos(kills = 500, seed = Date.now() % 2 ** 31): Promise<void> {
   console.log(`seed ${seed}`);
@@ -193,13 +136,16 @@ const [what, ...numbers] = process.argv.slice(2);
 if (what === 'chaos') await benchChaos(...numbers.map(Number));
 else {
   const world = await createWorld();
-  if (what !== 'tasks') {
+  if (what === undefined) {
     report(await benchStart(world));
     report(await benchCold(world));
     report(await benchWarm(world));
   }
-  console.log(`With ${TASKS} tasks:`);
-  report(await benchTasks(world));
+  if (what !== 'egress') {
+    console.log(`With ${TASKS} tasks:`);
+    report(await benchTasks(world));
+  }
+  if (what !== 'tasks') report(await benchEgress(world));
   await world.tg.close();
   await world.model.close();
 }

@@ -16,7 +16,8 @@ export interface Site {
   close(): void;
 }
 
-async function answer(seen: Site['seen'], request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Says what was asked for. */
+export async function answer(seen: Site['seen'], request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await text(request);
   seen.push({ line: `${request.method} ${request.url}`, rawHeaders: request.rawHeaders, body });
   response.setHeader('set-cookie', ['a=1', 'b=2']);
@@ -36,7 +37,7 @@ function stop(server: http.Server | https.Server): void {
 }
 
 /** With a certificate of its own for `host`; `ca` is a file with it. */
-export async function startTlsSite(host: string): Promise<Site & { ca: string }> {
+export async function startTlsSite(host: string, serve = answer): Promise<Site & { ca: string; server: https.Server }> {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-tls-'));
   const [key, ca] = [join(folder, 'key.pem'), join(folder, 'ca.pem')];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', ca];
@@ -44,9 +45,9 @@ export async function startTlsSite(host: string): Promise<Site & { ca: string }>
   execFileSync('openssl', ['req', '-x509', '-days', '2', ...curve, ...name], { stdio: 'ignore' });
   const seen: Site['seen'] = [];
   const pem = { key: readFileSync(key), cert: readFileSync(ca) };
-  const server = https.createServer(pem, (request, response) => void answer(seen, request, response));
+  const server = https.createServer(pem, (request, response) => void serve(seen, request, response));
   const port = await listen(server);
-  return { port, seen, ca, close: () => stop(server) };
+  return { port, seen, ca, server, close: () => stop(server) };
 }
 
 /** What a program printed, and how it ended. Never rejects. */

@@ -1,0 +1,65 @@
+// What every measurement works with: a person on Telegram, a scripted model, the daemon between them, and how figures are printed.
+import { readFileSync } from 'node:fs';
+import type { Chat, User } from 'grammy/types';
+import { type DaemonProcess, startDaemon } from '../e2e/harness.js';
+import { type FakeAnthropic, startFakeAnthropic } from '../fakes/anthropic.js';
+import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
+
+export interface World {
+  tg: FakeTelegram;
+  model: FakeAnthropic;
+  olga: User;
+  chat: Chat.PrivateChat;
+}
+
+export async function createWorld(): Promise<World> {
+  const tg = await startFakeTelegram();
+  const olga = tg.user({ id: 11, first_name: 'Olga' });
+  return { tg, model: await startFakeAnthropic(), olga, chat: tg.privateChat(olga) };
+}
+
+export function start({ tg, model }: World, home: string, env: Record<string, string> = {}): Promise<DaemonProcess> {
+  return startDaemon({
+    home,
+    env: {
+      TELEGRAM_BOT_TOKEN: tg.token,
+      TELEGRAM_API_ROOT: tg.url,
+      PINCH_OWNER: 'telegram:11',
+      ANTHROPIC_BASE_URL: model.url,
+      ANTHROPIC_API_KEY: 'test-key',
+      PINCH_LOG_LEVEL: 'info',
+      ...env,
+    },
+  });
+}
+
+/** One message there and back: ms from the update to the model request, and from the model's answer to sendMessage. */
+export async function roundTrip(world: World): Promise<{ inMs: number; outMs: number }> {
+  const { tg, model, olga, chat } = world;
+  let asked = 0;
+  model.push(() => {
+    asked = performance.now();
+    return { text: 'ok' };
+  });
+  const before = tg.sent.length;
+  await tg.waitForPoll(20_000);
+  const sentAt = performance.now();
+  tg.userSends(chat, olga, 'hello');
+  await tg.waitForSent(before + 1, 30_000);
+  return { inMs: asked - sentAt, outMs: performance.now() - asked };
+}
+
+export const rssMbOf = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+
+function quantile(values: number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
+
+export function report(figures: Record<string, number[]>): void {
+  for (const [name, values] of Object.entries(figures)) {
+    const [median, p95] = [quantile(values, 0.5), quantile(values, 0.95)].map((value) => value.toFixed(1).padStart(8));
+    console.log(`${name.padEnd(42)} median ${median}   p95 ${p95}   n=${values.length}`);
+  }
+}
