@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { budgetTerminal } from './budgets/terminal.js';
 import { chatTerminal } from './chats/terminal.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
@@ -21,6 +22,7 @@ export const commands = [
   ...pageTerminal,
   ...runTerminal,
   ...taskTerminal,
+  ...budgetTerminal,
   ...egressTerminal,
   ...chatTerminal,
   ...opsTerminal,

@@ -1,6 +1,7 @@
 // The daemon on one page: which modules there are, in which order they start, and how they end.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createBudgetModule } from './budgets/module.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels } from './channels/start.js';
@@ -18,7 +19,6 @@ import { createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { createGateway } from './gateway/server.js';
 import { createBackends } from './model/backends.js';
-import { createLedger } from './model/ledger.js';
 import { modelRoutes } from './model/model.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
@@ -35,6 +35,7 @@ import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { openStore, type Store } from './store.js';
 import { createTaskModule } from './tasks/module.js';
+import { haltTask } from './tasks/tasks.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -68,11 +69,17 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const containers = createContainers({ ...base, gateway });
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch });
+  const pauseTask = (id: number) => haltTask(store, id, 'paused', clock.now());
+  const taskTitle = (id: number) => store.tasks.get(id)?.title;
+  const budgets = createBudgetModule({ ...base, pauseTask, taskTitle, taskCap: store.tasks.capOfRun });
+  const { guard } = budgets;
+  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, guard });
   const tasks = createTaskModule({ ...base, stopSwitch });
-  const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
+  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
+  const runOf = (link: { groupId: number }, runId: number) =>
+    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const backend = createBackends(config, environment, log);
-  gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));
+  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   const egress = createEgress(base);
@@ -80,11 +87,12 @@ function assemble({ config, environment, log, home, store }: Ground) {
 
   const control = createControl({ ...base, home, stopSwitch, channels, containers, runs });
   const pairing = createPairing(store, owner);
-  const commands = [...chatCommands({ ...base, control }), ...tasks.commands, ...egress.commands];
+  const commands = [...chatCommands({ ...base, control }), ...budgets.commands, ...tasks.commands, ...egress.commands];
   const intake = createIntake({ ...base, pairing, assistantName, commands, owner });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
+    budgets.api,
     tasks.api,
     egress.api,
     opsApi({ ...base, control }),

@@ -1,4 +1,5 @@
 // The store: the database with the tables of every module. A new module's rows get their line here.
+import { createBudgets } from './budgets/rows.js';
 import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
 import type { Logger } from './core/log.js';
@@ -26,6 +27,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     events: createEvents(statements),
     outbox: createOutbox(statements),
     usage: createUsage(statements),
+    budgets: createBudgets(statements),
     runs: createRuns(statements),
     egress: createEgressRules(statements),
     tasks: createTasks(statements),

@@ -17,6 +17,7 @@ const floors = [
   ['tasks'],
   ['egress'],
   ['runs'],
+  ['budgets'],
   ['model', 'sandbox', 'delivery'],
   ['gateway', 'channels'],
   ['groups'],

@@ -6,12 +6,17 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
-import type { Ledger } from './ledger.js';
 import { loadPrices } from './prices.js';
-import { type ModelCall, readCall } from './request.js';
+import { type ModelCall, type Refusal, readCall } from './request.js';
 import type { ModelCallRow } from './rows.js';
 import { createUsageTap, type TokenUsage, tokensOf } from './sse.js';
 import { type Exchange, forward, type Progress, refuse } from './upstream.js';
+
+/** The books: what calls have cost and may cost, against the owner's budgets. */
+export interface Ledger {
+  /** Books the worst case at once; `settle`, called exactly once, puts what the call came to in its place. */
+  reserve(worstCase: ModelCallRow): { settle(actual: ModelCallRow): void } | Refusal;
+}
 
 export interface ModelDeps {
   /** Asked anew for every call. */
@@ -21,7 +26,7 @@ export interface ModelDeps {
   ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
-  /** The run that a caller names; null when it is none of those its container works on. */
+  /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
   readOnMs?: number;
@@ -65,8 +70,7 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
   const counts = call.path !== '/v1/messages';
   const worstCase = { usage: call.worstCase, estimated: true, stopReason: null };
   const reserved = counts ? undefined : ledger.reserve(row(worstCase));
-  if (reserved && 'refusal' in reserved)
-    return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
+  if (reserved && 'status' in reserved) return refuse(response, reserved);
   const readOnMs = deps.readOnMs ?? READ_ON_MS;
   const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
   try {

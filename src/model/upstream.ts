@@ -13,12 +13,16 @@ import type { UsageTap } from './sse.js';
 
 type HttpBackend = Extract<Backend, { kind: 'http' }>;
 
-/** Ends the response with an error in the API's shape. Only a 502 invites the SDK to try again. */
+/** After so long a reserve that was in the way may be free again. */
+const BUSY_RETRY_S = 3;
+
+/** Ends the response with an error in the API's shape. Only a 502 and a 429 invite the SDK to try again. */
 export function refuse(response: ServerResponse, { status, type, message }: Refusal): void {
   // The provider answers 402 as well; this code says that it is our own budget.
   const details = status === 402 ? { error_code: 'gateway_budget_exceeded' } : undefined;
   const error = { type, message, details };
-  const retry = status === 502 ? {} : { 'x-should-retry': 'false' };
+  const again = { 502: {}, 429: { 'retry-after': `${BUSY_RETRY_S}` } };
+  const retry = status === 502 || status === 429 ? again[status] : { 'x-should-retry': 'false' };
   response.writeHead(status, { 'content-type': 'application/json', ...retry });
   response.end(JSON.stringify({ type: 'error', error }));
 }

@@ -1,5 +1,6 @@
 // The path of a run: the queue that claims it, what its runner gets, what its runner may ask for.
 import { randomUUID } from 'node:crypto';
+import type { LoopGuard } from '../budgets/guard.js';
 import type { RunningChannels } from '../channels/start.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
@@ -20,6 +21,7 @@ export interface RunsDeps extends LoopDeps {
   containers: Containers;
   outboxFiles: OutboxFiles;
   stopSwitch: StopSwitch;
+  guard: Pick<LoopGuard, 'note'>;
 }
 
 export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, ...loop }: RunsDeps) {

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
+import { dayName } from '../core/day.js';
 import { createSignals, type Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
@@ -385,7 +386,7 @@ describe('failures', () => {
     const usage = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWrite5mTokens: 0, cacheWrite1hTokens: 0 };
     const call = { ...usage, groupId: chat.groupId ?? 0, runId, at: clock.now(), model: 'm', costMicroUsd: 10 };
     const rest = { estimated: false, status: 200, stopReason: null, durationMs: 1, firstByteMs: null, requestId: null };
-    store.usage.record({ ...call, ...rest });
+    store.usage.record({ ...call, ...rest }, dayName(clock.now(), 'UTC'));
     await clock.advance(5 * MINUTE);
     expect(store.tasks.slotsOf(task.id, 1)).toMatchObject([
       { state: 'skipped', detail: 'its budget of the day is used up' },

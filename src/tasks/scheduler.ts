@@ -1,6 +1,6 @@
 // The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
-import { startOfDay } from '../core/day.js';
+import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
@@ -160,8 +160,8 @@ function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: n
   const { overlap, after, budgetMicroUsd } = task.options;
   if (store.groups.chat(task.chatId)?.groupId !== task.groupId)
     return { kind: 'skipped', why: 'its chat belongs to another group now' };
-  const spent = budgetMicroUsd === undefined ? 0 : (store.tasks.spent(task.id, startOfDay(clock.now(), timeZone)) ?? 0);
-  if (budgetMicroUsd !== undefined && spent >= budgetMicroUsd)
+  const isSpent = (limit: number) => store.usage.spentByTask(task.id, dayName(clock.now(), timeZone)) >= limit;
+  if (budgetMicroUsd !== undefined && isSpent(budgetMicroUsd))
     return { kind: 'skipped', why: 'its budget of the day is used up' };
   const predecessors = after.flatMap((id) => {
     const before = store.tasks.get(id);

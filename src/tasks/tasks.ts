@@ -1,7 +1,7 @@
 // What agents, the owner and scripts may do with tasks: everything is checked here before anything is stored.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
-import { startOfDay } from '../core/day.js';
+import { dayName } from '../core/day.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import type { Signals } from '../core/signals.js';
@@ -76,9 +76,9 @@ export function createTasks(deps: TasksDeps) {
 }
 
 function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slots: number): TaskFacts {
-  const today = startOfDay(clock.now(), config.timeZone);
+  const today = dayName(clock.now(), config.timeZone);
   const chatTitle = store.groups.chat(chatId)?.title ?? '?';
-  return { chatTitle, slots: store.tasks.slotsOf(id, slots), costTodayMicroUsd: store.tasks.spent(id, today) ?? 0 };
+  return { chatTitle, slots: store.tasks.slotsOf(id, slots), costTodayMicroUsd: store.usage.spentByTask(id, today) };
 }
 
 /** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
