@@ -89,7 +89,7 @@ export function capText({ name, of }: Pick<Cap, 'name' | 'of'>): string {
 
 /** What the owner writes to raise a cap. */
 export function raiseText({ name, of }: Pick<Cap, 'name' | 'of'>): string {
-  if (name === 'task') return `/task ${of} budget <amount>`;
+  if (name === 'task') return `\`/task ${of} budget <amount>\``;
   const what = name === 'group' ? of : name;
   return `\`/budget ${what} <amount>\`${name === 'group' || name === 'day' ? ` (behind it \`today\`: for today only)` : ''}`;
 }

@@ -121,6 +121,7 @@ test('the owner is warned at 80 % of the budgets of group, day and month, once e
   expect(home.notices.size).toBe(0);
   // What a call may cost is not spent yet.
   const open = home.ledger.reserve(home.call(0.2 * USD));
+  spend(home, 0);
   if ('settle' in open) open.settle(home.call(0.005 * USD));
   expect(home.notices.size).toBe(0);
   spend(home, 0.02 * USD);

@@ -379,7 +379,7 @@ describe('failures', () => {
   });
 
   test('a budget of its own: slots are skipped once it is used up', async () => {
-    const task = tasks.add({ prompt: 'x', every: '5m' }, chat, { budgetMicroUsd: 10 });
+    const task = tasks.add({ prompt: 'x', every: '5m', budget: 0.00001 }, chat);
     await clock.advance(5 * MINUTE);
     const runId = open()[0]?.id ?? 0;
     work();

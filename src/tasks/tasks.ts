@@ -36,7 +36,7 @@ export interface TaskView extends Omit<Task, 'secret' | 'starts'>, TaskFacts {
 type Fields = NonNullable<TaskChange['fields']>;
 type NewTaskInput = Fields & { prompt: string };
 /** What the caller decides beside the input. Without a key each call makes a task; without `starts` the input says when. */
-type Preset = { key?: string; starts?: Starts; budgetMicroUsd?: number };
+type Preset = { key?: string; starts?: Starts };
 /** What started a slot that no time started. */
 type Trigger = Pick<TaskRunInput, 'key' | 'untrusted'>;
 
@@ -84,7 +84,7 @@ function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slot
 /** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
 function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Preset): Task {
   const { store, clock, config } = deps;
-  const { key = `task:${randomUUID()}`, budgetMicroUsd } = preset;
+  const { key = `task:${randomUUID()}` } = preset;
   const known = store.tasks.byKey(key);
   if (known) return known;
   const { groupId } = chat;
@@ -94,7 +94,7 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Prese
     throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
   const now = clock.now();
   const starts = preset.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
-  const options = { ...taskOptions(store, input, { starts, groupId }), budgetMicroUsd };
+  const options = taskOptions(store, input, { starts, groupId });
   const { prompt } = input;
   const title = titleOf(input.title, prompt);
   const secret = starts.kind === 'hook' ? randomBytes(24).toString('base64url') : null;
