@@ -37,6 +37,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
   // Only to tell a cap that is used up from one that calls under way hold: what this process forgets counts as spent.
   const open = new Map<number, OpenCall>();
   return {
+    fits: (call) => decideBudget(call.costMicroUsd, capsOf(deps, call, open).caps).kind === 'fits',
     reserve: (call) =>
       store.transaction(() => {
         const { caps, taskId } = capsOf(deps, call, open);

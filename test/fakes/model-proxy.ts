@@ -18,11 +18,15 @@ function memoryLedger(limitMicroUsd: number) {
   const watchers = new Set<() => void>();
   const state = { reserved: 0, mostReserved: 0 };
   const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
+  const fits = ({ costMicroUsd }: ModelCallRow) => {
+    const cap = { name: 'group' as const, limit: limitMicroUsd, spent: spent() + state.reserved, held: 0 };
+    return decideBudget(costMicroUsd, [cap]).kind === 'fits';
+  };
   const ledger: Ledger = {
-    reserve({ costMicroUsd: worstCase }) {
-      const cap = { name: 'group' as const, limit: limitMicroUsd, spent: spent() + state.reserved, held: 0 };
-      if (decideBudget(worstCase, [cap]).kind !== 'fits')
-        return { status: 402, type: 'billing_error', message: 'the budget is used up' };
+    fits,
+    reserve(call) {
+      const { costMicroUsd: worstCase } = call;
+      if (!fits(call)) return { status: 402, type: 'billing_error', message: 'the budget is used up' };
       state.reserved += worstCase;
       state.mostReserved = Math.max(state.mostReserved, state.reserved);
       return {
