@@ -69,7 +69,10 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const containers = createContainers({ ...base, gateway });
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
-  const pauseTask = (id: number) => haltTask(store, id, 'paused', clock.now());
+  const pauseTask = (id: number) => {
+    haltTask(store, id, 'paused', clock.now());
+    store.afterCommit(() => signals.emit('task'));
+  };
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;

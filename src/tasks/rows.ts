@@ -77,7 +77,7 @@ export type SlotView = z.infer<typeof slotView>;
 
 const endedSlot = slotRow
   .pick({ taskId: true, slotAt: true })
-  .extend({ runState: z.string(), error: z.string().nullable() });
+  .extend({ runId: z.number(), runState: z.string(), errorClass: z.string().nullable(), error: z.string().nullable() });
 
 const taskCap = z.object({ taskId: z.number(), limitMicroUsd: z.number() });
 
@@ -177,7 +177,7 @@ function createSlots({ rows, value, named }: Statements) {
     waiting: rows(slotRow).all<[]>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`),
     /** Slots whose run has ended, of one run or of all. */
     endedSlots: rows(endedSlot).all<[runId: number | null]>(
-      `SELECT s.task_id, s.slot_at, r.state AS run_state, r.error FROM slots s JOIN runs r ON r.id = s.run_id
+      `SELECT s.task_id, s.slot_at, s.run_id, r.state AS run_state, r.error_class, r.error FROM slots s JOIN runs r ON r.id = s.run_id
        WHERE s.state IN ('waiting', 'running') AND s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
     ),
     /** Newest first. */

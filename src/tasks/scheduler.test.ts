@@ -396,6 +396,23 @@ describe('failures', () => {
   });
 });
 
+test('a run that its task’s own limit cut off is no failure: the slot is skipped, the owner is told once a day, the task goes on', async () => {
+  const task = add({ title: 'Watch' });
+  const refusal = { limitMicroUsd: 10, spentMicroUsd: 5, worstCaseMicroUsd: 9, text: 'It is used up.' };
+  for (let n = 0; n < 6; n += 1) {
+    await clock.advance(5 * MINUTE);
+    const run = store.runs.claim({ holder: 'me', now: clock.now(), excludeGroups: [] });
+    if (!run) throw new Error('there is no run');
+    store.events.add(run.id, clock.now(), 'budget_refused', { cap: 'task', period: '2026-11-21', ...refusal });
+    const lease = { id: run.id, holder: 'me', attempt: run.attempt };
+    store.runs.dead(lease, { now: clock.now(), errorClass: 'budget', error: refusal.text });
+    signals.emit('run:ended', run.id);
+  }
+  expect(store.tasks.get(task.id)).toMatchObject({ state: 'active', failures: 0 });
+  expect(store.tasks.slotsOf(task.id, 9)).toMatchObject(Array(6).fill({ state: 'skipped' }));
+  expect(new Set(notices)).toEqual(new Set([`Task ${task.id} (Watch) stopped in the middle. It is used up.`]));
+});
+
 test('a task that cannot be computed any more is paused, and the others come', async () => {
   const broken = add({ every: undefined, cron: '0 10 * * *' });
   const fine = add({ every: undefined, cron: '0 10 * * *', title: 'Fine' });
