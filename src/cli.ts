@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { approvalTerminal } from './approvals/terminal.js';
+import { budgetTerminal } from './budgets/terminal.js';
 import { chatTerminal } from './chats/terminal.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
@@ -23,6 +24,7 @@ export const commands = [
   ...runTerminal,
   ...taskTerminal,
   ...approvalTerminal,
+  ...budgetTerminal,
   ...egressTerminal,
   ...chatTerminal,
   ...opsTerminal,

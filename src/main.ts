@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
+import { createBudgetModule } from './budgets/module.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './channels/format.js';
 import * as definitions from './channels/index.js';
 import { createChannels } from './channels/start.js';
@@ -20,7 +21,6 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { createGateway } from './gateway/server.js';
 import { createBackends } from './model/backends.js';
-import { createLedger } from './model/ledger.js';
 import { modelRoutes } from './model/model.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
@@ -37,6 +37,7 @@ import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { openStore, type Store } from './store.js';
 import { createTaskModule } from './tasks/module.js';
+import { haltTask } from './tasks/tasks.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -72,11 +73,20 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, approvals });
+  const pauseTask = (id: number) => {
+    haltTask(store, id, 'paused', clock.now());
+    store.afterCommit(() => signals.emit('task'));
+  };
+  const taskTitle = (id: number) => store.tasks.get(id)?.title;
+  const budgets = createBudgetModule({ ...base, pauseTask, taskTitle, taskCap: store.tasks.capOfRun });
+  const { guard } = budgets;
+  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, approvals, guard });
   const tasks = createTaskModule({ ...base, stopSwitch, approvals });
-  const runOf = (link: { groupId: number }, runId: number) => leasedRun(store, link, runId)?.id ?? null;
+  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
+  const runOf = (link: { groupId: number }, runId: number) =>
+    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const backend = createBackends(config, environment, log);
-  gateway.add(modelRoutes({ ...base, backend, ledger: createLedger(base), runOf }));
+  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   gateway.add(approvals.routes);
@@ -87,6 +97,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const pairing = createPairing(store, owner);
   const commands = [
     ...chatCommands({ ...base, control }),
+    ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
     ...egress.commands,
@@ -97,6 +108,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
+    budgets.api,
     tasks.api,
     approvals.api,
     egress.api,

@@ -1,6 +1,7 @@
 // The store: the database with the tables of every module. A new module's rows get their line here.
 import { createApprovalRows } from './approvals/rows.js';
 import { createOwnSkills } from './approvals/skills.js';
+import { createBudgets } from './budgets/rows.js';
 import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
 import type { Logger } from './core/log.js';
@@ -29,6 +30,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     events: createEvents(statements),
     outbox: createOutbox(statements),
     usage: createUsage(statements),
+    budgets: createBudgets(statements),
     runs: createRuns(statements),
     taints: createTaints(statements),
     approvals: createApprovalRows(statements),

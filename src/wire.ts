@@ -212,6 +212,8 @@ export const taskInput = z.object({
   attempts: z.int().min(1).max(20).optional(),
   timeout: duration.optional(),
   jitter: duration.optional(),
+  /** What it may cost a day, US dollars. */
+  budget: z.number().positive().max(1_000).optional(),
   /** Tasks whose latest slot must have succeeded. */
   after: listOf(z.int().positive(), 20).optional(),
   /** Where results go: `<channel>:<address>` or row id of a chat of this group; default: the chat of the run. */

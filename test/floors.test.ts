@@ -18,6 +18,7 @@ const floors = [
   ['egress'],
   ['approvals'],
   ['runs'],
+  ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],
   ['gateway', 'channels'],
   ['groups'],

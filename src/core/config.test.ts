@@ -14,6 +14,8 @@ test.each([
   ['PINCH_MAX_CONTAINERS', '0'],
   ['PINCH_IDLE_MS', '-1'],
   ['PINCH_BUDGET_USD_DAY', 'ten'],
+  ['PINCH_BUDGET_USD_MONTH', '-1'],
+  ['PINCH_BUDGET_USD_RUN', '1e3'],
   ['PINCH_UNSAFE', 'yes'],
   ['ASSISTANT_NAME', 'two words'],
   ['ANTHROPIC_BASE_URL', 'ftp://example.org'],

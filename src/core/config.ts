@@ -48,6 +48,8 @@ const schema = z.object({
   PINCH_BUDGET_USD_DAY: usd.default(10_000_000),
   PINCH_BUDGET_USD_GROUP_DAY: usd.default(5_000_000),
   PINCH_EGRESS: egressMode.default('ask'),
+  PINCH_BUDGET_USD_MONTH: usd.default(100_000_000),
+  PINCH_BUDGET_USD_RUN: usd.default(2_000_000),
   PINCH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
     .default('info'),
@@ -96,9 +98,14 @@ export function loadConfig(environment: Env, repository: string) {
     runtime: value.PINCH_RUNTIME,
     maxContainers: value.PINCH_MAX_CONTAINERS,
     idleMs: value.PINCH_IDLE_MS,
-    budgetDayMicroUsd: value.PINCH_BUDGET_USD_DAY,
-    budgetGroupDayMicroUsd: value.PINCH_BUDGET_USD_GROUP_DAY,
     egressMode: value.PINCH_EGRESS,
+    /** Micro USD. The owner may have set others since (budgets/caps.ts). */
+    budgets: {
+      month: value.PINCH_BUDGET_USD_MONTH,
+      day: value.PINCH_BUDGET_USD_DAY,
+      group: value.PINCH_BUDGET_USD_GROUP_DAY,
+      run: value.PINCH_BUDGET_USD_RUN,
+    },
     logLevel: value.PINCH_LOG_LEVEL,
     timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     backend: backendOf(value),

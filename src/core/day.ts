@@ -1,14 +1,33 @@
-// Calendar days in a time zone.
+// Calendar days and months in a time zone. Pure but for a cache of formats.
 
 const QUARTER_HOUR_MS = 15 * 60_000;
+const QUARTERS_OF_A_MONTH = 32 * 96;
+const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** Epoch ms of the last local midnight at or before `now` in `timeZone`; exact also on days with a clock change. Pure. */
-export function startOfDay(now: number, timeZone: string): number {
-  // Made once: making one costs more than walking the whole day with it.
-  const dayName = new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' });
-  const day = dayName.format(now);
-  // Walk back in quarter hours (every zone's offset is a multiple of them) from at most 26 h ago to the first instant of the day.
-  let start = Math.floor(now / QUARTER_HOUR_MS) * QUARTER_HOUR_MS;
-  while (dayName.format(start - QUARTER_HOUR_MS) === day) start -= QUARTER_HOUR_MS;
-  return start;
+/** The local date, such as `2026-11-30`; its first seven characters name the month. */
+export function dayName(at: number, timeZone: string): string {
+  // Making a format costs more than a hundred uses of it.
+  const format = formats.get(timeZone) ?? new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' });
+  formats.set(timeZone, format);
+  return format.format(at);
+}
+
+/** Epoch ms of the first instant of the next local day: midnight, or later where the clocks skip it. */
+export const endOfDay = (now: number, timeZone: string): number => endOfPeriod(now, timeZone, 'YYYY-MM-DD'.length);
+
+/** Epoch ms of the first instant of the next local month. */
+export const endOfMonth = (now: number, timeZone: string): number => endOfPeriod(now, timeZone, 'YYYY-MM'.length);
+
+/** Halves the time ahead until it knows the first quarter hour whose date does not begin as today's. */
+function endOfPeriod(now: number, timeZone: string, chars: number): number {
+  const name = (at: number) => dayName(at, timeZone).slice(0, chars);
+  const current = name(now);
+  let inside = Math.floor(now / QUARTER_HOUR_MS);
+  let outside = inside + QUARTERS_OF_A_MONTH;
+  while (outside - inside > 1) {
+    const middle = Math.floor((inside + outside) / 2);
+    if (name(middle * QUARTER_HOUR_MS) === current) inside = middle;
+    else outside = middle;
+  }
+  return outside * QUARTER_HOUR_MS;
 }

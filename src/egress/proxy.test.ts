@@ -362,7 +362,10 @@ describe('within bounds', () => {
     expect(await connectTo(sink.target)).toMatch(`HTTP/1.1 429 ${refused}`);
     await expect.poll(inside.events).toContainEqual(expect.objectContaining({ why: 'too many bytes in a day' }));
     const { store, link } = inside;
-    const again = createConnections({ store, clock, limits, log: pino({ enabled: false }), lookup: async () => [] });
+    const again = createConnections({
+      ...{ store, clock, limits, log: pino({ enabled: false }), lookup: async () => [] },
+      ...{ config: { egressMode: 'ask' as const }, askOwner: () => 'no' },
+    });
     expect(await again.open(link, { host: 'sink.example', port: sink.port })).toMatchObject({ status: 429 });
     await clock.advance(DAY_MS);
     expect(statusOf(await connectTo(sink.target))).toBe(200);

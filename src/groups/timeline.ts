@@ -19,6 +19,8 @@ export type TimelineEvent =
   | ['refused', { why: string }]
   /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */
   | ['egress', EgressDetail]
+  /** A model call was not made: its worst case did not fit into this cap. Once per attempt and cap. */
+  | ['budget_refused', BudgetRefusal]
   /** The agent sent a text to a chat of its group. */
   | ['message_queued', { key: string; chat: string }]
   /** The agent sent a file to the run's chat. */
@@ -54,6 +56,23 @@ interface EgressDetail {
   durationMs: number;
 }
 
+const budgetRefusal = z.object({
+  cap: z.enum(['month', 'day', 'group', 'task', 'run']),
+  /** The group's folder, the number of the task. */
+  of: z.string().optional(),
+  /** The local date or month that the cap counts for. */
+  period: z.string().optional(),
+  limitMicroUsd: z.number(),
+  spentMicroUsd: z.number(),
+  /** Of the call. */
+  worstCaseMicroUsd: z.number(),
+  /** When the cap begins anew. */
+  endsAt: z.number().optional(),
+  /** All of it for people. */
+  text: z.string(),
+});
+export type BudgetRefusal = z.infer<typeof budgetRefusal>;
+
 const eventRow = z.object({
   id: z.number(),
   runId: z.number(),
@@ -66,6 +85,9 @@ const eventRow = z.object({
 const timelineSize = z.object({ rows: z.number(), bytes: z.number() });
 
 export function createEvents({ run, rows }: Statements) {
+  const refusal = rows(z.object({ detail: json(budgetRefusal) })).get<[runId: number, since: number]>(
+    `SELECT detail FROM events WHERE run_id = ?1 AND kind = 'budget_refused' AND at >= ?2 ORDER BY id DESC LIMIT 1`,
+  );
   return {
     add: run<[runId: number, at: number, ...event: TimelineEvent]>(
       'INSERT INTO events (run_id, at, kind, detail) VALUES (?1, ?2, ?3, ?4)',
@@ -74,6 +96,8 @@ export function createEvents({ run, rows }: Statements) {
     sizeOf: rows(timelineSize).get<[runId: number]>(
       'SELECT count(*) AS rows, coalesce(sum(octet_length(detail)), 0) AS bytes FROM events WHERE run_id = ?1',
     ),
+    /** The latest refusal by a budget since then. */
+    budgetRefusal: (runId: number, since: number): BudgetRefusal | undefined => refusal(runId, since)?.detail,
     ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
   };
 }

@@ -25,7 +25,7 @@ beforeAll(async () => {
     backend: () => ({ kind: 'demo' }),
     config: { model: 'any' },
     runOf: () => null,
-    ledger: { reserve: () => ({ settle: (call) => void calls.push(call) }) },
+    ledger: { fits: () => true, reserve: () => ({ settle: (call) => void calls.push(call) }) },
     clock: systemClock,
     log: pino({ level: 'silent' }),
   });

@@ -1,6 +1,6 @@
 // The model proxy between the real SDK and the strict fake: keys, budgets, books, aborts, back ends that are down.
 import Anthropic, { APIConnectionError, AuthenticationError, PaymentRequiredError } from '@anthropic-ai/sdk';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { startFakeAnthropic } from '../../test/fakes/anthropic.js';
 import {
   type Closer,
@@ -144,6 +144,32 @@ test('no budget: 402 as the SDK knows it, one attempt, nothing sent', async () =
   expect(error).toMatchObject({ status: 402, type: 'billing_error', errorCode: 'gateway_budget_exceeded' });
   expect(fake.requests).toHaveLength(0);
   expect(calls).toHaveLength(0);
+});
+
+describe('a prompt that may be as many tokens as it has bytes, for which there is no budget', () => {
+  const long = { ...hello, messages: [{ role: 'user' as const, content: 'word '.repeat(50_000) }] };
+  const bytesMicroUsd = 250_000 * 2;
+  const paths = ({ requests }: { requests: { path: string }[] }) => requests.map(({ path }) => path.split('?')[0]);
+
+  test('is counted by the back end, and reserved as what it counted with a margin', async () => {
+    const { client, fake, calls, state } = await start({ limitMicroUsd: bytesMicroUsd / 2 });
+    fake.push({ text: 'short' });
+    expect(textOf(await client.messages.create(long))).toBe('short');
+    expect(paths(fake)).toEqual(['/v1/messages/count_tokens', '/v1/messages']);
+    expect(fake.rejections()).toEqual([]);
+    expect(state.mostReserved).toBeLessThan(bytesMicroUsd / 2);
+    expect(state.mostReserved).toBeGreaterThan(calls[0]?.costMicroUsd ?? 0);
+  });
+
+  test('is refused when the back end counts too much, or does not count', async () => {
+    const { client, fake } = await start({ limitMicroUsd: bytesMicroUsd / 10 });
+    expect(await caught(client.messages.create(long))).toBeInstanceOf(PaymentRequiredError);
+    fake.setKey('another');
+    expect(await caught(client.messages.create(long))).toBeInstanceOf(PaymentRequiredError);
+    await fake.close();
+    expect(await caught(client.messages.create(long))).toBeInstanceOf(PaymentRequiredError);
+    expect(paths(fake)).toEqual(['/v1/messages/count_tokens', '/v1/messages/count_tokens']);
+  });
 });
 
 test('calls in parallel cannot together spend more than the budget', async () => {

@@ -6,12 +6,19 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
-import type { Ledger } from './ledger.js';
 import { loadPrices } from './prices.js';
-import { type ModelCall, readCall } from './request.js';
+import { type ModelCall, type Refusal, readCall, worstCaseCounted } from './request.js';
 import type { ModelCallRow } from './rows.js';
 import { createUsageTap, type TokenUsage, tokensOf } from './sse.js';
-import { type Exchange, forward, type Progress, refuse } from './upstream.js';
+import { countPrompt, type Exchange, forward, type Progress, refuse } from './upstream.js';
+
+/** The books: what calls have cost and may cost, against the owner's budgets. */
+export interface Ledger {
+  /** Whether the call could be reserved now. Books nothing. */
+  fits(worstCase: ModelCallRow): boolean;
+  /** Books the worst case at once; `settle`, called exactly once, puts what the call came to in its place. */
+  reserve(worstCase: ModelCallRow): { settle(actual: ModelCallRow): void } | Refusal;
+}
 
 export interface ModelDeps {
   /** Asked anew for every call. */
@@ -21,7 +28,7 @@ export interface ModelDeps {
   ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
-  /** The run that a caller names; null when it is none of those its container works on. */
+  /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
   readOnMs?: number;
@@ -63,10 +70,13 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
   });
   // Counting tokens costs nothing.
   const counts = call.path !== '/v1/messages';
-  const worstCase = { usage: call.worstCase, estimated: true, stopReason: null };
-  const reserved = counts ? undefined : ledger.reserve(row(worstCase));
-  if (reserved && 'refusal' in reserved)
-    return refuse(response, { status: 402, type: 'billing_error', message: reserved.refusal });
+  const atWorst = (usage: TokenUsage) => row({ usage, estimated: true, stopReason: null });
+  if (!counts)
+    call.worstCase = await boundWorstCase(deps, { call, request, backend }, (usage) => ledger.fits(atWorst(usage)));
+  // The caller left meanwhile.
+  if (response.destroyed) return;
+  const reserved = counts ? undefined : ledger.reserve(atWorst(call.worstCase));
+  if (reserved && 'status' in reserved) return refuse(response, reserved);
   const readOnMs = deps.readOnMs ?? READ_ON_MS;
   const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
   try {
@@ -76,6 +86,21 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
     // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
     response.end();
   }
+}
+
+/**
+ * What the call can cost at most: by the bytes of its prompt, which is several times too much; where that does not fit the budgets and less
+ * might, by what the back end counts.
+ */
+async function boundWorstCase(
+  { clock }: ModelDeps,
+  { call, request, backend }: { call: ModelCall; request: Call['request']; backend: Backend },
+  fits: (usage: TokenUsage) => boolean,
+): Promise<TokenUsage> {
+  const { worstCase } = call;
+  if (backend.kind === 'demo' || fits(worstCase) || !fits(worstCaseCounted(worstCase, 0))) return worstCase;
+  const tokens = await countPrompt({ call, request, clock }, backend);
+  return tokens === undefined ? worstCase : worstCaseCounted(worstCase, tokens);
 }
 
 type Prices = ReturnType<typeof loadPrices>;

@@ -23,6 +23,8 @@ export interface ModelCall {
   bodyBytes: number;
   /** Long texts in it are replaced by names: only `body` has them. */
   json: z.infer<typeof callBody>;
+  /** What asks the back end to count the prompt's tokens. */
+  countBody(): Buffer[];
   /** The most that the back end can count, each token at the dearest price it can have. */
   worstCase: TokenUsage;
 }
@@ -80,6 +82,7 @@ export async function readCall(request: IncomingMessage, room: Room): Promise<Mo
     query: beta ? '?beta=true' : '',
     body,
     bodyBytes: sizes.all,
+    countBody: () => sent.bytesOf(Object.fromEntries(Object.entries(json).filter(([field]) => COUNTED.test(field)))),
     json,
     worstCase: worstCaseOf(json, found, sizes),
   };
@@ -91,6 +94,7 @@ const invalid = (message: string, status = 400): Refusal => ({ status, type: 'in
 // cost more. Not among them, though in the API: service_tier, speed, inference_geo, container, mcp_servers, server tools, stored files.
 const FIELDS =
   /^(model|messages|system|max_tokens|stream|tools|tool_choice|thinking|temperature|top_[pk]|stop_sequences|metadata|cache_control|output_config|output_format|diagnostics)$/;
+const COUNTED = /^(model|messages|system|tools|tool_choice|thinking)$/;
 const MESSAGE_KINDS = /^(text|image|document|search_result|tool_use|tool_result|thinking|redacted_thinking)$/;
 const RESULT_KINDS = /^(text|image|document|search_result)$/;
 const TEXT_KIND = /^text$/;
@@ -178,6 +182,20 @@ function worstCaseOf(json: ModelCall['json'], found: Found, bytes: Record<'prefi
   const usage: TokenUsage = { ...tokensOf({}), outputTokens: json.max_tokens ?? 0 };
   usage[writtenAs([...found.prefixTtl, ...found.messageTtl])] += prefix;
   usage[writtenAs([...found.messageTtl])] += all - prefix;
+  return usage;
+}
+
+/** A count is an estimate, says the provider. */
+const COUNT_MARGIN = 1.1;
+
+/** The worst case of a prompt whose tokens were counted: never more than by its bytes; the dearest kinds of tokens first. Pure. */
+export function worstCaseCounted(worstCase: TokenUsage, countedTokens: number): TokenUsage {
+  const usage = { ...worstCase };
+  let left = Math.ceil(countedTokens * COUNT_MARGIN) + TOOLS_TOKENS;
+  for (const kind of ['cacheWrite1hTokens', 'cacheWrite5mTokens', 'inputTokens', 'cacheReadTokens'] as const) {
+    usage[kind] = Math.min(usage[kind], left);
+    left -= usage[kind];
+  }
   return usage;
 }
 

@@ -1,24 +1,35 @@
 // Carries one call to the model back end and its answer back: the credential goes in, bytes stream through as they are, a reply that
 // nobody waits for any more is read on for a while, a dead connection becomes an error the SDK understands. Knows nothing about money.
-import http, { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import http, {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import type { Backend } from '../core/config.js';
+import { sizeOf } from '../gateway/scanner.js';
 import type { ModelCall, Refusal } from './request.js';
 import type { ModelCallRow } from './rows.js';
 import type { UsageTap } from './sse.js';
 
 type HttpBackend = Extract<Backend, { kind: 'http' }>;
 
-/** Ends the response with an error in the API's shape. Only a 502 invites the SDK to try again. */
+/** After so long a reserve that was in the way may be free again. */
+const BUSY_RETRY_S = 3;
+
+/** Ends the response with an error in the API's shape. Only a 502 and a 429 invite the SDK to try again. */
 export function refuse(response: ServerResponse, { status, type, message }: Refusal): void {
   // The provider answers 402 as well; this code says that it is our own budget.
   const details = status === 402 ? { error_code: 'gateway_budget_exceeded' } : undefined;
   const error = { type, message, details };
-  const retry = status === 502 ? {} : { 'x-should-retry': 'false' };
+  const again = { 502: {}, 429: { 'retry-after': `${BUSY_RETRY_S}` } };
+  const retry = status === 502 || status === 429 ? again[status] : { 'x-should-retry': 'false' };
   response.writeHead(status, { 'content-type': 'application/json', ...retry });
   response.end(JSON.stringify({ type: 'error', error }));
 }
@@ -73,34 +84,71 @@ function writable(response: ServerResponse): Promise<void> {
   });
 }
 
+const COUNT_LIMIT_MS = 10_000;
+const countAnswer = z.object({ input_tokens: z.int().nonnegative() });
+
+/** How many tokens the back end counts in the prompt, which is free; undefined when it cannot or does not say in time. Never rejects. */
+export async function countPrompt(
+  { call, request, clock }: Pick<Exchange, 'call' | 'request' | 'clock'>,
+  backend: HttpBackend,
+): Promise<number | undefined> {
+  const body = call.countBody();
+  const counting = { path: '/v1/messages/count_tokens', query: call.query, bodyBytes: sizeOf(body) };
+  const sent = open(counting, request.headers, backend);
+  const late = clock.at(clock.now() + COUNT_LIMIT_MS, () => sent.destroy());
+  try {
+    const [answer] = await Promise.all([answerTo(sent), pipeline(Readable.from(body), sent)]);
+    return countAnswer.safeParse(JSON.parse(await text(answer))).data?.input_tokens;
+  } catch {
+    // Not every back end counts. Without a count the bytes are what is known.
+    return undefined;
+  } finally {
+    late.cancel();
+  }
+}
+
 /** Resolves with the head of the answer. Rejects when the server cannot be reached, or does not answer a caller that has left. */
-function send({ call, request, response, clock, readOnMs }: Exchange, backend: HttpBackend): Promise<IncomingMessage> {
-  const { apiKey, authToken } = backend;
-  const url = new URL(backend.baseUrl);
-  // People paste base URLs with and without /v1; the SDKs mean the one without.
-  url.pathname = `${url.pathname.replace(/\/(v1\/?)?$/, '')}${call.path}`;
-  url.search = call.query;
-  const headers = {
-    ...sentHeaders(request.headers),
-    ...(apiKey ? { 'x-api-key': apiKey } : authToken && { authorization: `Bearer ${authToken}` }),
-    'content-type': 'application/json',
-    'content-length': call.bodyBytes,
-    'user-agent': 'pinch',
-    // The usage cannot be read from compressed bytes.
-    'accept-encoding': 'identity',
-  };
-  const client = url.protocol === 'https:' ? https : http;
-  // Connections are kept between calls. When the server closes one just as it is used again, the caller gets a 502 and the SDK tries again.
-  const sent = client.request(url, { method: 'POST', headers });
+async function send(
+  { call, request, response, clock, readOnMs }: Exchange,
+  backend: HttpBackend,
+): Promise<IncomingMessage> {
+  const sent = open(call, request.headers, backend);
   // A reply says only at its end what it cost, so it is read on for a while after its caller left.
   response.once('close', () => {
     const ending = clock.at(clock.now() + readOnMs, () => sent.destroy());
     sent.once('close', ending.cancel);
   });
   return new Promise((resolve, reject) => {
-    sent.once('response', resolve).on('error', reject);
+    answerTo(sent).then(resolve, reject);
     pipeline(Readable.from(call.body), sent).catch(reject);
   });
+}
+
+const answerTo = (sent: ClientRequest) =>
+  new Promise<IncomingMessage>((resolve, reject) => void sent.once('response', resolve).on('error', reject));
+
+/** Opens the request that is to carry a call, with the owner's credential. */
+function open(
+  { path, query, bodyBytes }: Pick<ModelCall, 'path' | 'query' | 'bodyBytes'>,
+  callerHeaders: IncomingHttpHeaders,
+  { baseUrl, apiKey, authToken }: HttpBackend,
+): ClientRequest {
+  const url = new URL(baseUrl);
+  // People paste base URLs with and without /v1; the SDKs mean the one without.
+  url.pathname = `${url.pathname.replace(/\/(v1\/?)?$/, '')}${path}`;
+  url.search = query;
+  const headers = {
+    ...sentHeaders(callerHeaders),
+    ...(apiKey ? { 'x-api-key': apiKey } : authToken && { authorization: `Bearer ${authToken}` }),
+    'content-type': 'application/json',
+    'content-length': bodyBytes,
+    'user-agent': 'pinch',
+    // The usage cannot be read from compressed bytes.
+    'accept-encoding': 'identity',
+  };
+  const client = url.protocol === 'https:' ? https : http;
+  // Connections are kept between calls. When the server closes one just as it is used again, the caller gets a 502 and the SDK tries again.
+  return client.request(url, { method: 'POST', headers });
 }
 
 /** Beta features that are passed on. Others would switch on what Pinch does not offer, or what costs more. */

@@ -1,12 +1,9 @@
-// The JSON API about the daemon as a whole: its state and figures, costs, the outbox, emergency stop and resume.
+// The JSON API about the daemon as a whole: its state and figures, the outbox, emergency stop and resume.
 import type { Hono } from 'hono';
 import { z } from 'zod';
-import { startOfDay } from '../core/day.js';
 import { listLimit, parse, readBody } from '../core/http.js';
 import type { Control } from './control.js';
 import { type MetricsDeps, metricsText } from './metrics.js';
-
-const DAY_MS = 86_400_000;
 
 export interface OpsApiDeps extends MetricsDeps {
   control: Control;
@@ -19,7 +16,6 @@ export const opsApi = (deps: OpsApiDeps) => (app: Hono) => {
     const { limit } = parse(z.object({ limit: listLimit }), c.req.query());
     return c.json({ outbox: store.outbox.list(limit) });
   });
-  app.get('/api/costs', (c) => c.json(costs(deps)));
   app.get('/metrics', (c) => c.text(metricsText(deps), 200, { 'content-type': 'text/plain; version=0.0.4' }));
   app.post('/api/stop', async (c) => {
     const { reason } = await readBody(c, z.object({ reason: z.string().max(500).default('asked on the page') }));
@@ -31,14 +27,3 @@ export const opsApi = (deps: OpsApiDeps) => (app: Hono) => {
     return c.json({ stopped: false });
   });
 };
-
-function costs({ store, clock, config }: OpsApiDeps) {
-  const priced = <Row extends { costMicroUsd: number }>(row: Row) => ({ ...row, costUsd: row.costMicroUsd / 1e6 });
-  const period = (firstDay: number) => {
-    const since = startOfDay(firstDay, config.timeZone);
-    const rows = store.usage.byModel(since).map(({ folder, ...row }) => priced({ group: folder, ...row }));
-    const calls = rows.reduce((sum, row) => sum + row.calls, 0);
-    return priced({ since, calls, costMicroUsd: store.usage.spent(since, null), rows });
-  };
-  return { today: period(clock.now()), last30Days: period(clock.now() - 29 * DAY_MS) };
-}

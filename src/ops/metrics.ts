@@ -2,7 +2,7 @@
 
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
-import { startOfDay } from '../core/day.js';
+import { dayName } from '../core/day.js';
 import { runState } from '../core/types.js';
 import type { Store } from '../tasks/store.js';
 import type { Control } from './control.js';
@@ -18,7 +18,8 @@ export interface MetricsDeps {
 export function metricsText({ store, clock, config, control }: MetricsDeps): string {
   const now = clock.now();
   const daemon = control.status();
-  const usage = store.usage.byModel(startOfDay(now, config.timeZone));
+  const today = dayName(now, config.timeZone);
+  const usage = store.usage.byModel(today, today);
   const model = ({ folder, model }: (typeof usage)[number]) => ({ group: folder, model });
   const calls = usage.map((row): Sample => [row.calls, model(row)]);
   const costs = usage.map((row): Sample => [row.costMicroUsd / 1e6, model(row)]);

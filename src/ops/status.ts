@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { limitOf } from '../budgets/caps.js';
 import type { ChannelState } from '../channels/channel.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
-import { startOfDay } from '../core/day.js';
-import { oneLine } from '../core/one-line.js';
+import { dayName } from '../core/day.js';
+import { oneLine, shownLine } from '../core/one-line.js';
 import { qrForPage } from '../core/qr.js';
 import { ownSkills } from '../sandbox/home.js';
 import type { Store } from '../tasks/store.js';
@@ -34,6 +35,7 @@ export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
 }
 
 function gatherFacts({ config, store, ...deps }: StatusDeps) {
+  const today = dayName(deps.clock.now(), config.timeZone);
   return {
     version: packageVersion(config.repository),
     startedAt: deps.startedAt,
@@ -59,8 +61,10 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     })),
     runs: store.runs.counts(),
     outboxQueued: store.outbox.queued(),
-    costTodayMicroUsd: store.usage.spent(startOfDay(deps.clock.now(), config.timeZone), null),
-    budgetDayMicroUsd: config.budgetDayMicroUsd,
+    costTodayMicroUsd: store.usage.spent(today, today, null),
+    budgetDayMicroUsd: limitOf({ config, store, clock: deps.clock }, 'day', null),
+    // Where the loop guard waits for the owner.
+    heldChats: store.budgets.heldChats(),
   };
 }
 
@@ -74,6 +78,7 @@ function statusText(status: Facts, now: number): string {
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map(containerText).join(', ') || 'none'}`,
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
+    ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,

@@ -99,8 +99,11 @@ function watchQueue({ store, signals, clock, log, paused, canHost }: WatchDeps):
     const working = store.runs.list('leased', MANY);
     const sessions = new Set(working.map(({ session }) => session));
     const parked = (groupId: number) => store.groups.get(groupId)?.parkedClass !== null;
+    const held = new Set(store.budgets.heldChats().map(({ chatId }) => chatId));
     const due = store.runs.list('ready', MANY).filter((run) => run.runAt <= before);
-    const stalled = due.filter((run) => !sessions.has(run.session) && !parked(run.groupId));
+    const stalled = due.filter(
+      (run) => !sessions.has(run.session) && !parked(run.groupId) && !(run.taskId === null && held.has(run.chatId)),
+    );
     const fresh = stalled.filter((run) => !told.has(run.id));
     told = new Set(idsOf(stalled));
     if (fresh.length > 0) {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { dayName } from '../core/day.js';
 
 let home: PageFixture;
 let clock: FakeClock;
@@ -229,7 +230,7 @@ test('a fault of ours is an error without inner details', async () => {
 });
 
 function recordCall(groupId: number, runId: number | null, at = clock.now()): void {
-  home.store.usage.record({
+  const call = {
     groupId,
     runId,
     at,
@@ -246,7 +247,8 @@ function recordCall(groupId: number, runId: number | null, at = clock.now()): vo
     durationMs: 900,
     firstByteMs: 200,
     requestId: null,
-  });
+  };
+  home.store.usage.record(call, dayName(at, 'UTC'));
 }
 
 describe('tasks', () => {

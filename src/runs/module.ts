@@ -1,5 +1,6 @@
 // The path of a run: the queue that claims it, what its runner gets, what its runner may ask for.
 import { randomUUID } from 'node:crypto';
+import type { LoopGuard } from '../budgets/guard.js';
 import type { RunningChannels } from '../channels/start.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
@@ -21,6 +22,7 @@ export interface RunsDeps extends LoopDeps {
   outboxFiles: OutboxFiles;
   stopSwitch: StopSwitch;
   approvals: Pick<HostCallDeps, 'askToSend'> & Pick<WorkOrderDeps, 'ownSkills'>;
+  guard: Pick<LoopGuard, 'note'>;
 }
 
 export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, approvals, ...loop }: RunsDeps) {

@@ -2,6 +2,7 @@
 // marked as one: no container speaks as Pinch.
 import { quoted } from '../core/one-line.js';
 import type { Group, Run } from '../core/types.js';
+import type { BudgetRefusal } from '../groups/timeline.js';
 import type { ErrorClass } from '../wire.js';
 
 /** What each class of error means for a person. */
@@ -10,7 +11,7 @@ const CAUSES: Record<ErrorClass, string> = {
   overloaded: 'the model back end is overloaded or broken',
   rate_limit: 'the model back end limits our rate',
   auth: 'the model back end refused the key',
-  budget: 'the budget is used up',
+  budget: 'the model back end asks for money',
   invalid_request: 'the model back end refused the request',
   timeout: 'it took too long',
   crash: 'the work in its container broke down',
@@ -29,11 +30,17 @@ export const runNotices = {
   dead: (run: Run, group: Group, errorClass: ErrorClass, error: string): string =>
     `I gave up on run ${run.id} in group \`${group.folder}\` after ${run.attempt} attempts: ${CAUSES[errorClass]}. ${quoted(error)}\n\n` +
     `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
+  /** For the owner and the chat, about a limit of that run alone. */
+  overLimit: (run: Run, refusal: BudgetRefusal): string =>
+    `I stopped run ${run.id} in the middle. ${refusal.text}${refusal.cap === 'run' ? '\n\nSay "go on" and I go on from there, with the same limit again.' : ''}`,
   parked: (group: Group, errorClass: ErrorClass, error: string): string =>
     errorClass === 'auth'
       ? `The model back end refused the key. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. Correct ANTHROPIC_API_KEY ` +
         '(or ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL) in `.env`; I notice within two minutes.'
-      : `The budget is used up. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. They go on tomorrow, or when you ` +
-        'raise PINCH_BUDGET_USD_DAY or PINCH_BUDGET_USD_GROUP_DAY in `.env` and restart.',
+      : `The model back end asks for money. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. See to your account ` +
+        'there; I notice within half an hour.',
+  /** For the owner, and for a chat that waits, about a budget of a day or a month. */
+  overBudget: (refusal: BudgetRefusal): string =>
+    `${refusal.text}\n\nWhat is written meanwhile waits; nothing is lost. I go on then, or at once when it is raised.`,
   unparked: (group: Group): string => `The model answers again; group \`${group.folder}\` goes on.`,
 };

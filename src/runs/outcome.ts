@@ -1,7 +1,8 @@
 // Records how an attempt ended: done, cancelled, to be tried again, parked or dead. Every change is guarded by the lease.
-
+import type { LoopGuard } from '../budgets/guard.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
+import type { BudgetRefusal } from '../groups/timeline.js';
 import type { AnswerReport, ErrorClass } from '../wire.js';
 import { queueAnswer } from './answers.js';
 import { runNotices } from './notices.js';
@@ -28,6 +29,7 @@ export type AttemptEnd = Done | Failed | { outcome: 'cancelled' } | { outcome: '
 
 export interface OutcomeDeps extends LoopDeps {
   store: Store;
+  guard: Pick<LoopGuard, 'note'>;
   leaseHolder: string;
 }
 
@@ -80,6 +82,7 @@ function recordDone(deps: OutcomeDeps, attempt: Attempt, { handledMessageIds, ..
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group), group.id);
   queueAnswer(store, run, end, now);
+  deps.guard.note(run);
   // Messages steered in too late for this run become the next one.
   splitOff(store, run, unseen, now);
 }
@@ -99,12 +102,12 @@ function splitOff(store: Store, run: Run, messageIds: number[], now: number): vo
  * For a run of a task the scheduler tells them, because it knows what that means for the series. In the caller's transaction.
  */
 export function recordDead(
-  { store, notifyOwner, clock }: Pick<OutcomeDeps, 'store' | 'notifyOwner' | 'clock'>,
+  { store, notifyOwner, clock, guard }: Pick<OutcomeDeps, 'store' | 'notifyOwner' | 'clock' | 'guard'>,
   run: Run,
-  why: string,
-  handled?: number[],
+  { why, forChat = runNotices.deadForChat, handled }: { why: string; forChat?: string; handled?: number[] | undefined },
 ): void {
   const now = clock.now();
+  guard.note(run);
   const ids = store.messages.ofRun(run.id).map(({ id }) => id);
   const left = handled ? ids.filter((id) => !handled.includes(id)) : store.runs.messagesNotHanded(run.id);
   // When no runner had any of them, a new run would end as this one did: they stay with it, for a retry.
@@ -115,7 +118,7 @@ export function recordDead(
     key: `dead:${run.id}:${now}`,
     chatId: run.chatId,
     runId: run.id,
-    text: runNotices.deadForChat,
+    text: forChat,
     now,
   };
   if (ownerChat !== run.chatId) store.outbox.add(apology);
@@ -123,6 +126,9 @@ export function recordDead(
 
 function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, failure: Failed): void {
   const { store } = deps;
+  // By our own word, not the container's.
+  const refusal =
+    failure.errorClass === 'budget' ? store.events.budgetRefusal(run.id, run.startedAt ?? now) : undefined;
   const { errorClass, message: error } = failure;
   const { attempt } = run;
   const maxAttempts = store.runs.input(run.id)?.attempts;
@@ -130,6 +136,10 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     ...failure,
     attempt,
     maxAttempts,
+    refused: refusal && {
+      isOwn: refusal.cap === 'run' || refusal.cap === 'task',
+      waitMs: (refusal.endsAt ?? now) - now,
+    },
     parkCount: group.parkCount,
     jitter: deps.clock.random(),
   });
@@ -139,14 +149,27 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     'run attempt failed',
   );
   if (next.kind === 'dead') {
-    store.runs.dead(lease, { now, errorClass, error });
-    return recordDead(deps, run, runNotices.dead(run, group, errorClass, error), failure.handledMessageIds);
+    store.runs.dead(lease, { now, errorClass, error: refusal?.text ?? error });
+    const { handledMessageIds: handled } = failure;
+    if (!refusal) return recordDead(deps, run, { why: runNotices.dead(run, group, errorClass, error), handled });
+    const why = runNotices.overLimit(run, refusal);
+    return recordDead(deps, run, { why, forChat: why, handled });
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;
   store.runs.giveBack(lease, { runAt, counted: next.kind === 'retry' && next.counted, errorClass, error });
   if (next.kind !== 'park') return;
   store.groups.park(group.id, errorClass, now + next.delayMs);
+  if (refusal) return tellOverBudget(deps, run, refusal);
   if (group.parkedClass === null)
     deps.notifyOwner(`parked:${group.id}:${now}`, runNotices.parked(group, errorClass, error), group.id);
+}
+
+/** The owner is told once for each cap, period and limit; the chat that waits as well, unless that is where the owner is told. */
+function tellOverBudget({ store, notifyOwner, clock }: OutcomeDeps, run: Run, refusal: BudgetRefusal): void {
+  const { cap, of, period, limitMicroUsd } = refusal;
+  const text = runNotices.overBudget(refusal);
+  const key = `budget:${cap}:${of ?? ''}:${period}:${limitMicroUsd}`;
+  if (notifyOwner(key, text) === run.chatId || run.taskId !== null) return;
+  store.outbox.add({ key: `${key}:${run.chatId}`, chatId: run.chatId, runId: null, text, now: clock.now() });
 }

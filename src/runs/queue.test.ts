@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError } from '../channels/channel.js';
 import { createSignals, type Signals } from '../core/signals.js';
@@ -27,6 +27,8 @@ let container: Promise<GroupContainer>;
 let fetchMedia: () => Promise<void>;
 let dropMedia: () => Promise<void>;
 let notices: string[];
+/** Runs that were over for good, as the loop guard was told. */
+let ended: number[];
 /** Where the owner is told. */
 let ownerChat: number;
 let isStopped = false;
@@ -71,7 +73,7 @@ beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-queue-')), 'pinch.db'));
   clock = createFakeClock();
   signals = createSignals();
-  [pool, sent, notices, readsWork] = [[], [], [], true];
+  [pool, sent, notices, ended, readsWork] = [[], [], [], [], true];
   [fetchMedia, dropMedia] = [async () => undefined, async () => undefined];
   container = Promise.resolve(newContainer());
   const group = store.groups.ensure('main', true, 1);
@@ -99,6 +101,7 @@ const start = (leaseHolder: string): Queue => {
         end(gone('it was stopped'));
       },
     },
+    guard: { note: (run) => void ended.push(run.id) },
     supervisor: { engineDown: () => false, reportDown: () => undefined },
     stopSwitch: { stopped: () => isStopped },
     orders: { dropMedia: () => dropMedia(), promptMessages: messagesOf, buildSpec },
@@ -353,4 +356,94 @@ test('an emergency stop takes back what an ended run still sends', async () => {
   await settled();
   queue.cancelAll();
   expect(store.outbox.list(1)).toMatchObject([{ state: 'dead' }]);
+});
+
+describe('a budget that is used up', () => {
+  const refusal = {
+    ...{ limitMicroUsd: 500_000, spentMicroUsd: 450_000, worstCaseMicroUsd: 90_000 },
+    text: 'That is used up; raise it so.',
+  };
+  const report = { outcome: 'failed' as const, errorClass: 'budget' as const, message: 'the container says it' };
+  const HOUR = 3_600_000;
+
+  test('of one run: the run ends with a word in the chat, and its group goes on', async () => {
+    ownerChat = 0;
+    const { runId, messageId } = await say('dig');
+    store.events.add(runId, clock.now(), 'budget_refused', { cap: 'run', ...refusal });
+    queue.onFinish(runId, { ...report, handledMessageIds: [messageId] });
+    await settled();
+    expect(stateOf(runId)).toMatchObject({ state: 'dead', errorClass: 'budget', error: refusal.text });
+    expect(store.outbox.list(9)).toMatchObject([
+      {
+        chatId: ids.chatId,
+        text: expect.stringMatching(/^I stopped run 1 in the middle. That is used up; raise it so.\s+Say "go on"/),
+      },
+    ]);
+    expect(notices).toHaveLength(1);
+    expect(ended).toEqual([runId]);
+    const next = await say('go on');
+    expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: next.runId } });
+    expect(store.groups.get(ids.groupId)).toMatchObject({ parkedClass: null });
+  });
+
+  test('of the day: the group waits until the day ends, and one text for the owner and the chat each says so', async () => {
+    ownerChat = 0;
+    const endsAt = clock.now() + 5 * HOUR;
+    const refuse = (runId: number) =>
+      store.events.add(runId, clock.now(), 'budget_refused', { cap: 'day', period: '2026-11-21', endsAt, ...refusal });
+    const { runId } = await say('dig');
+    refuse(runId);
+    queue.onFinish(runId, { ...report, handledMessageIds: [] });
+    await settled();
+    expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
+    expect(store.groups.get(ids.groupId)).toMatchObject({ parkedClass: 'budget', parkedUntil: endsAt });
+    // A restart tries again at once; the same refusal is no news.
+    store.groups.retryParked(clock.now());
+    signals.emit('run:ready');
+    await settled();
+    refuse(runId);
+    queue.onFinish(runId, { ...report, handledMessageIds: [] });
+    await settled();
+    expect(new Set(notices)).toEqual(new Set(['budget:day::2026-11-21:500000']));
+    expect(store.outbox.list(9)).toMatchObject([{ chatId: ids.chatId, text: expect.stringContaining(refusal.text) }]);
+    const tries = sent.length;
+    await clock.advance(5 * HOUR - 1);
+    expect(sent).toHaveLength(tries);
+    await clock.advance(1);
+    expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: runId } });
+  });
+
+  test('that only a container or a back end speaks of parks the group for a while, as before', async () => {
+    const { runId } = await say('dig');
+    store.events.add(runId, clock.now() - 1, 'budget_refused', { cap: 'run', ...refusal });
+    queue.onFinish(runId, { ...report, handledMessageIds: [] });
+    await settled();
+    expect(store.groups.get(ids.groupId)).toMatchObject({ parkedClass: 'budget', parkedUntil: clock.now() + 15_000 });
+    expect(notices[0]).toContain('parked:');
+  });
+});
+
+test('what is written in a chat that is held waits, tasks there go on, and a release lets the chat go on', async () => {
+  store.budgets.hold(ids.chatId, clock.now());
+  const { runId } = await say('hello?');
+  expect(sent).toEqual([]);
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
+  const options = {
+    context: 'fresh' as const,
+    misfire: 'skip' as const,
+    overlap: 'skip' as const,
+    jitterMs: 0,
+    after: [],
+  };
+  const made = { key: 't', ...ids, title: 't', prompt: 'p', options, secret: null, starts: { kind: 'hook' as const } };
+  const taskId = store.tasks.add({ ...made, nextAt: null, now: 1 })?.id ?? 0;
+  const due = { runAt: clock.now(), now: clock.now() };
+  store.runs.enqueue({ key: 'task', kind: 'hook', ...ids, session: 'task', taskId, ...due });
+  signals.emit('run:ready');
+  await settled();
+  expect(sent).toMatchObject([{ type: 'run', run: { session: 'task' } }]);
+  store.budgets.release(ids.chatId);
+  signals.emit('run:ready');
+  await settled();
+  expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: runId } });
 });

@@ -111,7 +111,7 @@ function releaseForeignLeases(queue: QueueState): void {
   store.transaction(() => {
     for (const run of store.runs.releaseForeignLeases(leaseHolder, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
-      if (run.state === 'dead') recordDead(queue, run, runNotices.cutOff(run));
+      if (run.state === 'dead') recordDead(queue, run, { why: runNotices.cutOff(run) });
     }
   });
 }

@@ -36,6 +36,8 @@ export interface Failure {
   maxAttempts?: number | undefined;
   /** What the other side asked for, ms. */
   retryAfterMs?: number | undefined;
+  /** Our own refusal that ended it: `isOwn` when the cap is that of the run or its task alone, else how long until the cap begins anew, ms. */
+  refused?: { isOwn: boolean; waitMs: number } | undefined;
   /** How often the group was parked in a row. */
   parkCount: number;
   jitter: number;
@@ -43,8 +45,10 @@ export interface Failure {
 
 export function decideFailure(failure: Failure): FailureDecision {
   const { errorClass, attempt, jitter } = failure;
+  if (failure.refused?.isOwn) return { kind: 'dead' };
   if (errorClass === 'auth' || errorClass === 'budget') {
-    return { kind: 'park', delayMs: Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]) };
+    const delayMs = Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]);
+    return { kind: 'park', delayMs: failure.refused ? Math.max(failure.refused.waitMs, FIRST_PARK_MS) : delayMs };
   }
   const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);
   if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'dead' };

@@ -87,7 +87,7 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
 
 /**
  * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run at a time once its
- * waiting time is over: the try that finds out whether it is well again.
+ * waiting time is over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on.
  */
 function createClaim({ named }: Statements) {
   return named.rows(runRow).get<[args: { holder: string; now: number; excludeGroups: number[] }]>(
@@ -97,6 +97,7 @@ function createClaim({ named }: Statements) {
        WHERE r.state = 'ready' AND r.run_at <= @now
          AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
          AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
+         AND (r.task_id IS NOT NULL OR r.chat_id NOT IN (SELECT chat_id FROM held_chats))
          AND (g.parked_class IS NULL OR (g.parked_until <= @now
            AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
        ORDER BY r.run_at, r.id LIMIT 1)

@@ -1,12 +1,9 @@
 // What this module works with of the store: its own tables and those of the floors below.
-
-import type { Store as DeliveryStore } from '../delivery/store.js';
-import type { createUsage } from '../model/rows.js';
+import type { Store as BudgetStore } from '../budgets/store.js';
 import type { createTaints } from '../taint/rows.js';
 import type { createRuns } from './rows.js';
 
-export interface Store extends DeliveryStore {
-  usage: ReturnType<typeof createUsage>;
+export interface Store extends BudgetStore {
   runs: ReturnType<typeof createRuns>;
   taints: ReturnType<typeof createTaints>;
 }

@@ -3,6 +3,7 @@
 import type { Chat, Group } from '../core/types.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import { taskName } from '../runs/unattended.js';
+import { taskInput } from '../wire.js';
 import { parseHeartbeat } from './heartbeat.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
@@ -25,7 +26,7 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
     },
     {
       name: 'task',
-      usage: '/task <number> show|pause|resume|run|cancel',
+      usage: '/task <number> show|pause|resume|run|cancel|budget <amount>',
       what: 'one of them',
       forMembers: false,
       answer: inGroup(groups, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
@@ -51,10 +52,10 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
 const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
 
 const USAGE =
-  'Write `/task <number> show`, or `pause`, `resume`, `run` or `cancel` instead of `show`; `/tasks` has the numbers.';
+  'Write `/task <number> show`, or `pause`, `resume`, `run`, `cancel` or `budget <US dollars a day>` instead of `show`; `/tasks` has the numbers.';
 
 function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: string): string {
-  const [number = '', action = 'show'] = argument.toLowerCase().split(/\s+/);
+  const [number = '', action = 'show', amount] = argument.toLowerCase().split(/\s+/);
   if (!/^\d{1,15}$/.test(number)) return USAGE;
   const task = tasks.find(Number(number), scope);
   switch (action) {
@@ -67,6 +68,12 @@ function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: 
     case 'resume':
     case 'cancel':
       return taskConfirmation(tasks.change(task, { action }));
+    case 'budget': {
+      const budget = taskInput.shape.budget.safeParse(Number(amount?.replace(/^\$/, ''))).data;
+      if (budget === undefined) return USAGE;
+      tasks.change(task, { action: 'update', fields: { budget } });
+      return `${taskName(task)} may cost $${budget.toFixed(2)} a day.`;
+    }
     default:
       return USAGE;
   }
@@ -80,10 +87,10 @@ function setHeartbeat({ store, tasks }: TaskCommandDeps, chat: Chat, argument: s
     if (known) tasks.change(known, { action: 'cancel' });
     return 'There is no heartbeat any more.';
   }
-  const { input, budgetMicroUsd } = parseHeartbeat(argument);
+  const input = parseHeartbeat(argument);
   if (known) tasks.change(known, { action: 'cancel' });
-  const task = tasks.add(input, chat, { key: `heartbeat:${chat.groupId}:${store.tasks.count()}`, budgetMicroUsd });
-  return `${taskConfirmation(task)} It may cost $${(budgetMicroUsd / 1e6).toFixed(2)} a day and looks into \`HEARTBEAT.md\` of this group.`;
+  const task = tasks.add(input, chat, { key: `heartbeat:${chat.groupId}:${store.tasks.count()}` });
+  return `${taskConfirmation(task)} It may cost $${input.budget.toFixed(2)} a day and looks into \`HEARTBEAT.md\` of this group.`;
 }
 
 const HOOK_USAGE =

@@ -15,7 +15,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 /** What the check script prints; '' lets the model sleep. */
 function beat(text?: string): string {
   if (text !== undefined) writeFileSync(join(folder, 'HEARTBEAT.md'), text);
-  const script = parseHeartbeat('').input.check ?? '';
+  const script = parseHeartbeat('').check ?? '';
   const { stdout, status } = spawnSync('bash', ['-c', script], {
     cwd: folder,
     encoding: 'utf8',
@@ -54,14 +54,13 @@ test('an open item wakes it when it is due: without a date always, with one from
 });
 
 test.each([
-  ['', '*/30 8-21 * * *', 500_000],
-  ['every 1h 9-12', '0 9-11 * * *', 500_000],
-  ['EVERY 4h 6-24 $1', '0 6,10,14,18,22 * * *', 1_000_000],
-  ['22-2', '*/30 22,23,0,1 * * *', 500_000],
-  ['0-24 $0.05', '*/30 0-23 * * *', 50_000],
-])('%j comes at %s', (argument, cron, budgetMicroUsd) => {
-  const heartbeat = parseHeartbeat(argument);
-  expect(heartbeat).toMatchObject({ input: { cron }, budgetMicroUsd });
+  ['', '*/30 8-21 * * *', 0.5],
+  ['every 1h 9-12', '0 9-11 * * *', 0.5],
+  ['EVERY 4h 6-24 $1', '0 6,10,14,18,22 * * *', 1],
+  ['22-2', '*/30 22,23,0,1 * * *', 0.5],
+  ['0-24 $0.05', '*/30 0-23 * * *', 0.05],
+])('%j comes at %s', (argument, cron, budget) => {
+  expect(parseHeartbeat(argument)).toMatchObject({ cron, budget });
   expect(nextSlots({ kind: 'cron', cron, timeZone: 'UTC' }, 0, 1)).toHaveLength(1);
 });
 

@@ -25,17 +25,12 @@ cat "$file"
 
 const PROMPT = `This is your heartbeat. The check script printed HEARTBEAT.md of this group: your own and the people's standing list. Do what is due now, tick off what is done (\`- [x]\`) in the file, and tell people only what they need to know.`;
 
-const DEFAULT_BUDGET_MICRO_USD = 500_000;
-
-export interface Heartbeat {
-  input: TaskInput;
-  budgetMicroUsd: number;
-}
+const DEFAULT_BUDGET_USD = 0.5;
 
 const EXAMPLE = 'write for example `/heartbeat every 30m 8-22`, or `/heartbeat off`';
 
 /** Reads `every 30m 8-22 $0.50`; what is left out is every 30 minutes from 8 to 22 for at most $0.50 a day. Throws PinchError `bad_heartbeat`. */
-export function parseHeartbeat(argument: string): Heartbeat {
+export function parseHeartbeat(argument: string): TaskInput & { budget: number } {
   const match = /^(?:every\s+(\d+)\s*([mh]))?\s*(?:(\d\d?)-(\d\d?))?\s*(?:\$(\d+(?:\.\d+)?))?$/i.exec(argument.trim());
   if (!match) throw bad(`I cannot read "${argument}"`);
   const [, count = '30', unit = 'm', from = '8', to = '22', budget] = match;
@@ -50,8 +45,8 @@ export function parseHeartbeat(argument: string): Heartbeat {
   const isRange = step === 1 && end > first + 1;
   const cron = `${minutes < 60 ? `*/${minutes}` : '0'} ${isRange ? `${first}-${end - 1}` : hours.join(',')} * * *`;
   return {
-    input: { title: 'Heartbeat', prompt: PROMPT, cron, check: CHECK, context: 'fresh', misfire: 'latest', attempts: 3 },
-    budgetMicroUsd: budget === undefined ? DEFAULT_BUDGET_MICRO_USD : Math.round(Number(budget) * 1e6),
+    ...{ title: 'Heartbeat', prompt: PROMPT, cron, check: CHECK, context: 'fresh', misfire: 'latest', attempts: 3 },
+    budget: budget === undefined ? DEFAULT_BUDGET_USD : Number(budget),
   };
 }
 

@@ -17,7 +17,7 @@ export function taskOptions(
   input: Fields,
   of: { starts: Starts; groupId: number; task?: Task },
 ): TaskOptions {
-  const { check, context, misfire, overlap, attempts, timeout, jitter, after } = input;
+  const { check, context, misfire, overlap, attempts, timeout, jitter, after, budget } = input;
   const { starts, groupId, task } = of;
   if (after) checkPredecessors(store, after, { groupId, id: task?.id });
   const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
@@ -34,6 +34,7 @@ export function taskOptions(
     ...(check !== undefined && { check }),
     ...(attempts !== undefined && { attempts }),
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(budget !== undefined && { budgetMicroUsd: Math.round(budget * 1e6) }),
   };
 }
 

@@ -27,7 +27,7 @@ const options = z.object({
   timeoutMs: z.number().optional(),
   jitterMs: z.number(),
   after: z.array(z.number()),
-  /** Slots are skipped once the task has cost so much today. */
+  /** What the task may cost a day: a call that could cost more is not made, and slots are skipped once it is used up. */
   budgetMicroUsd: z.number().optional(),
 });
 export type TaskOptions = z.infer<typeof options>;
@@ -77,7 +77,9 @@ export type SlotView = z.infer<typeof slotView>;
 
 const endedSlot = slotRow
   .pick({ taskId: true, slotAt: true })
-  .extend({ runState: z.string(), error: z.string().nullable() });
+  .extend({ runId: z.number(), runState: z.string(), errorClass: z.string().nullable(), error: z.string().nullable() });
+
+const taskCap = z.object({ taskId: z.number(), limitMicroUsd: z.number() });
 
 type NewTask = Omit<Task, 'id' | 'state' | 'failures' | 'createdAt'> & { now: number };
 
@@ -131,10 +133,10 @@ export function createTasks(statements: Statements) {
       'UPDATE tasks SET state = ?2, next_at = ?3, failures = 0 WHERE id = ?1',
     ),
     setFailures: run<[id: number, failures: number]>('UPDATE tasks SET failures = ?2 WHERE id = ?1'),
-    /** What the task's runs have cost since then. */
-    spent: value<[taskId: number, since: number], number>(
-      `SELECT coalesce(sum(m.cost_micro_usd), 0) FROM model_calls m JOIN runs r ON r.id = m.run_id
-       WHERE r.task_id = ?1 AND m.at >= ?2`,
+    /** The task that a run works for, when it has a limit for a day. */
+    capOfRun: rows(taskCap).get<[runId: number]>(
+      `SELECT t.id AS task_id, t.options ->> 'budgetMicroUsd' AS limit_micro_usd FROM runs r JOIN tasks t ON t.id = r.task_id
+       WHERE r.id = ?1 AND limit_micro_usd IS NOT NULL`,
     ),
   };
 }
@@ -175,7 +177,7 @@ function createSlots({ rows, value, named }: Statements) {
     waiting: rows(slotRow).all<[]>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`),
     /** Slots whose run has ended, of one run or of all. */
     endedSlots: rows(endedSlot).all<[runId: number | null]>(
-      `SELECT s.task_id, s.slot_at, r.state AS run_state, r.error FROM slots s JOIN runs r ON r.id = s.run_id
+      `SELECT s.task_id, s.slot_at, s.run_id, r.state AS run_state, r.error_class, r.error FROM slots s JOIN runs r ON r.id = s.run_id
        WHERE s.state IN ('waiting', 'running') AND s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
     ),
     /** Newest first. */

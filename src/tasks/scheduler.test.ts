@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
+import { dayName } from '../core/day.js';
 import { createSignals, type Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
@@ -378,14 +379,14 @@ describe('failures', () => {
   });
 
   test('a budget of its own: slots are skipped once it is used up', async () => {
-    const task = tasks.add({ prompt: 'x', every: '5m' }, chat, { budgetMicroUsd: 10 });
+    const task = tasks.add({ prompt: 'x', every: '5m', budget: 0.00001 }, chat);
     await clock.advance(5 * MINUTE);
     const runId = open()[0]?.id ?? 0;
     work();
     const usage = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWrite5mTokens: 0, cacheWrite1hTokens: 0 };
     const call = { ...usage, groupId: chat.groupId ?? 0, runId, at: clock.now(), model: 'm', costMicroUsd: 10 };
     const rest = { estimated: false, status: 200, stopReason: null, durationMs: 1, firstByteMs: null, requestId: null };
-    store.usage.record({ ...call, ...rest });
+    store.usage.record({ ...call, ...rest }, dayName(clock.now(), 'UTC'));
     await clock.advance(5 * MINUTE);
     expect(store.tasks.slotsOf(task.id, 1)).toMatchObject([
       { state: 'skipped', detail: 'its budget of the day is used up' },
@@ -393,6 +394,23 @@ describe('failures', () => {
     await clock.advance(24 * HOUR);
     expect(open()).toHaveLength(1);
   });
+});
+
+test('a run that its task’s own limit cut off is no failure: the slot is skipped, the owner is told once a day, the task goes on', async () => {
+  const task = add({ title: 'Watch' });
+  const refusal = { limitMicroUsd: 10, spentMicroUsd: 5, worstCaseMicroUsd: 9, text: 'It is used up.' };
+  for (let n = 0; n < 6; n += 1) {
+    await clock.advance(5 * MINUTE);
+    const run = store.runs.claim({ holder: 'me', now: clock.now(), excludeGroups: [] });
+    if (!run) throw new Error('there is no run');
+    store.events.add(run.id, clock.now(), 'budget_refused', { cap: 'task', period: '2026-11-21', ...refusal });
+    const lease = { id: run.id, holder: 'me', attempt: run.attempt };
+    store.runs.dead(lease, { now: clock.now(), errorClass: 'budget', error: refusal.text });
+    signals.emit('run:ended', run.id);
+  }
+  expect(store.tasks.get(task.id)).toMatchObject({ state: 'active', failures: 0 });
+  expect(store.tasks.slotsOf(task.id, 9)).toMatchObject(Array(6).fill({ state: 'skipped' }));
+  expect(new Set(notices)).toEqual(new Set([`Task ${task.id} (Watch) stopped in the middle. It is used up.`]));
 });
 
 test('a task that cannot be computed any more is paused, and the others come', async () => {

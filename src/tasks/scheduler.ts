@@ -1,11 +1,13 @@
 // The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
-import { startOfDay } from '../core/day.js';
+import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
+import type { BudgetRefusal } from '../groups/timeline.js';
 import type { TaskRunInput } from '../runs/run-input.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
+import { taskName } from '../runs/unattended.js';
 import { type Due, decideDue, decideGate, type GateDecision, inputOf } from './due.js';
 import { isTimed, type Slot, type Task } from './rows.js';
 import { nextSlot } from './schedule.js';
@@ -28,6 +30,7 @@ const BATCH = 200;
 const WATCH_MS = 5 * 60_000;
 const SET_BACK_MS = 60_000;
 const MAX_FAILURES = 5;
+const BUDGET_USED_UP = 'its budget of the day is used up';
 /** Slots kept per task. */
 const KEPT_SLOTS = 500;
 
@@ -160,9 +163,8 @@ function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: n
   const { overlap, after, budgetMicroUsd } = task.options;
   if (store.groups.chat(task.chatId)?.groupId !== task.groupId)
     return { kind: 'skipped', why: 'its chat belongs to another group now' };
-  const spent = budgetMicroUsd === undefined ? 0 : (store.tasks.spent(task.id, startOfDay(clock.now(), timeZone)) ?? 0);
-  if (budgetMicroUsd !== undefined && spent >= budgetMicroUsd)
-    return { kind: 'skipped', why: 'its budget of the day is used up' };
+  const isSpent = (limit: number) => store.usage.spentByTask(task.id, dayName(clock.now(), timeZone)) >= limit;
+  if (budgetMicroUsd !== undefined && isSpent(budgetMicroUsd)) return { kind: 'skipped', why: BUDGET_USED_UP };
   const predecessors = after.flatMap((id) => {
     const before = store.tasks.get(id);
     if (!before) return [];
@@ -198,7 +200,12 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
   const { store, clock, signals } = deps;
   const started = store.transaction(() => {
     const ended = store.tasks.endedSlots(runId);
-    for (const { taskId, slotAt, runState, error } of ended) {
+    for (const { taskId, slotAt, runState, error, ...run } of ended) {
+      const refusal = run.errorClass === 'budget' ? store.events.budgetRefusal(run.runId, 0) : undefined;
+      if (runState === 'dead' && refusal?.cap === 'task') {
+        overBudget(deps, { taskId, slotAt }, refusal);
+        continue;
+      }
       const state = runState === 'dead' ? 'failed' : runState === 'done' ? 'done' : 'cancelled';
       store.tasks.endSlot({ taskId, slotAt, state, detail: state === 'failed' ? (error ?? '') : '', now: clock.now() });
       const task = store.tasks.get(taskId);
@@ -212,6 +219,20 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
     return mayStart;
   });
   if (started) signals.emit('run:ready');
+}
+
+/** The task's own limit for a day cut its run off: no failure, the next day it goes on. The owner is told once a day. */
+function overBudget(
+  deps: SchedulerDeps,
+  { taskId, slotAt }: Pick<Slot, 'taskId' | 'slotAt'>,
+  { period, text }: BudgetRefusal,
+): void {
+  const { store, notifyOwner, clock } = deps;
+  store.tasks.endSlot({ taskId, slotAt, state: 'skipped', detail: BUDGET_USED_UP, now: clock.now() });
+  const task = store.tasks.get(taskId);
+  if (!task) return;
+  notifyOwner(`task-budget:${taskId}:${period}`, `${taskName(task)} stopped in the middle. ${text}`);
+  endWhenOver(deps, task);
 }
 
 /** One failing slot never stops the series; five in a row do, until a person looks at it. */

@@ -113,8 +113,16 @@ describe('in chat', () => {
     expect(command('task', '1')).toContain('> Brief\n> with weather\n- Sat 21 Nov 2026, 10:00: waiting');
     expect(command('task', '1 cancel')).toContain('is cancelled');
     expect(command('task', '1 resume')).toBe('task 1 is cancelled (schedule a new one)');
-    for (const wrong of ['', 'one', '1 explode'])
+    for (const wrong of ['', 'one', '1 explode', '1 budget', '1 budget -1', '1 budget lots'])
       expect(command('task', wrong)).toContain('Write `/task <number> show`');
+  });
+
+  test('/task … budget limits what a task may cost a day', () => {
+    tasks.add({ prompt: 'Watch', every: '5m', budget: 0.2 }, main);
+    expect(command('task', '1')).toContain('cost today: $0.00 of $0.20');
+    expect(command('task', '1 budget $1.50')).toBe('Task 1 (Watch) may cost $1.50 a day.');
+    expect(command('task', '1 show')).toContain('cost today: $0.00 of $1.50');
+    expect(command('task', '1 show')).toContain('every 5m');
   });
 
   test('/heartbeat starts one per group, replaces it, ends it', () => {

@@ -1,7 +1,7 @@
 // What agents, the owner and scripts may do with tasks: everything is checked here before anything is stored.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
-import { startOfDay } from '../core/day.js';
+import { dayName } from '../core/day.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import type { Signals } from '../core/signals.js';
@@ -36,7 +36,7 @@ export interface TaskView extends Omit<Task, 'secret' | 'starts'>, TaskFacts {
 type Fields = NonNullable<TaskChange['fields']>;
 type NewTaskInput = Fields & { prompt: string };
 /** What the caller decides beside the input. Without a key each call makes a task; without `starts` the input says when. */
-type Preset = { key?: string; starts?: Starts; budgetMicroUsd?: number };
+type Preset = { key?: string; starts?: Starts };
 /** What started a slot that no time started. */
 type Trigger = Pick<TaskRunInput, 'key' | 'untrusted'>;
 
@@ -76,15 +76,15 @@ export function createTasks(deps: TasksDeps) {
 }
 
 function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slots: number): TaskFacts {
-  const today = startOfDay(clock.now(), config.timeZone);
+  const today = dayName(clock.now(), config.timeZone);
   const chatTitle = store.groups.chat(chatId)?.title ?? '?';
-  return { chatTitle, slots: store.tasks.slotsOf(id, slots), costTodayMicroUsd: store.tasks.spent(id, today) ?? 0 };
+  return { chatTitle, slots: store.tasks.slotsOf(id, slots), costTodayMicroUsd: store.usage.spentByTask(id, today) };
 }
 
 /** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
 function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Preset): Task {
   const { store, clock, config } = deps;
-  const { key = `task:${randomUUID()}`, budgetMicroUsd } = preset;
+  const { key = `task:${randomUUID()}` } = preset;
   const known = store.tasks.byKey(key);
   if (known) return known;
   const { groupId } = chat;
@@ -94,7 +94,7 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Prese
     throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
   const now = clock.now();
   const starts = preset.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
-  const options = { ...taskOptions(store, input, { starts, groupId }), budgetMicroUsd };
+  const options = taskOptions(store, input, { starts, groupId });
   const { prompt } = input;
   const title = titleOf(input.title, prompt);
   const secret = starts.kind === 'hook' ? randomBytes(24).toString('base64url') : null;

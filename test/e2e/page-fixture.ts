@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { createBudgetModule } from '../../src/budgets/module.js';
 import type { Button } from '../../src/channels/channel.js';
 import { chatApi } from '../../src/chats/api.js';
 import { chatCommands } from '../../src/chats/commands.js';
@@ -61,7 +62,15 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     link: () => undefined,
   };
   const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
-  const commands = [...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
+  const budgets = createBudgetModule({
+    ...base,
+    config: { ...base.config, budgets: { month: 100_000_000, day: 10_000_000, group: 5_000_000, run: 2_000_000 } },
+    notifyOwner: () => undefined,
+    taskCap: store.tasks.capOfRun,
+    taskTitle: (id) => store.tasks.get(id)?.title,
+    pauseTask: () => undefined,
+  });
+  const commands = [...budgets.commands, ...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
   const intake = createIntake({
     ...base,
     pairing,
@@ -81,6 +90,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     api: [
       runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
       chatApi({ ...base, pairing, channels }),
+      budgets.api,
       taskApi({ store, tasks, hooks }),
       opsApi({ ...base, control }),
     ],
@@ -195,6 +205,7 @@ function initialStatus(now: number): StatusSnapshot {
     outboxQueued: 3,
     costTodayMicroUsd: 0,
     budgetDayMicroUsd: 10_000_000,
+    heldChats: [],
     text: 'all is well',
   };
 }

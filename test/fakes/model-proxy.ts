@@ -2,11 +2,11 @@
 import http from 'node:http';
 import Anthropic from '@anthropic-ai/sdk';
 import { pino } from 'pino';
+import { decideBudget } from '../../src/budgets/caps.js';
 import { systemClock } from '../../src/core/clock.js';
 import type { Backend } from '../../src/core/config.js';
 import { createBounds } from '../../src/gateway/bounds.js';
-import { decideBudget, type Ledger } from '../../src/model/ledger.js';
-import { modelRoutes } from '../../src/model/model.js';
+import { type Ledger, modelRoutes } from '../../src/model/model.js';
 import type { ModelCallRow } from '../../src/model/rows.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
@@ -18,11 +18,15 @@ function memoryLedger(limitMicroUsd: number) {
   const watchers = new Set<() => void>();
   const state = { reserved: 0, mostReserved: 0 };
   const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
+  const fits = ({ costMicroUsd }: ModelCallRow) => {
+    const cap = { name: 'group' as const, limit: limitMicroUsd, spent: spent() + state.reserved, held: 0 };
+    return decideBudget(costMicroUsd, [cap]).kind === 'fits';
+  };
   const ledger: Ledger = {
-    reserve({ costMicroUsd: worstCase }) {
-      const budget = { whose: 'of this group', limit: limitMicroUsd, spent: spent() + state.reserved };
-      const refusal = decideBudget(worstCase, [budget]);
-      if (refusal !== undefined) return { refusal };
+    fits,
+    reserve(call) {
+      const { costMicroUsd: worstCase } = call;
+      if (!fits(call)) return { status: 402, type: 'billing_error', message: 'the budget is used up' };
       state.reserved += worstCase;
       state.mostReserved = Math.max(state.mostReserved, state.reserved);
       return {

@@ -18,7 +18,7 @@ pinch task update ID [WHEN] [OPTIONS] [PROMPT]
 pinch task list | pause ID | resume ID | cancel ID | run ID
 
 OPTIONS  --title TEXT --tz ZONE --chat CHAT --context chat|fresh --misfire latest|skip|all --overlap skip|queue --after ID,ID
-         --timeout 10m --jitter 30s --attempts N --check FILE (a bash script: only when it prints something is the model woken)
+         --timeout 10m --jitter 30s --attempts N --budget USD_A_DAY --check FILE (a bash script: only when it prints something is the model woken)
 
 Exit codes: 0 done, 1 refused or not possible now, 2 wrong usage.`;
 
@@ -42,9 +42,11 @@ function parse(args: string[], flags: string[] = []) {
 const textFrom = (words: string[]) => (words.join() === '-' ? readFileSync(0, 'utf8') : words.join(' '));
 
 /** A task's fields from the flags; the caller checks the values. */
-function taskFields({ check, after, attempts, ...rest }: ReturnType<typeof parse>['flags']) {
+function taskFields({ check, after, attempts, budget, ...rest }: ReturnType<typeof parse>['flags']) {
   const script = check && readFileSync(check, 'utf8');
-  return { ...rest, check: script, after: after?.split(',').map(Number), attempts: attempts && Number(attempts) };
+  const number = (text: string | undefined) => text && Number(text);
+  const numbers = { attempts: number(attempts), budget: number(budget) };
+  return { ...rest, check: script, after: after?.split(',').map(Number), ...numbers };
 }
 
 const numberOf = (word: string | undefined, what: string) =>

@@ -7,7 +7,7 @@ const RETRY_MS = 1_000;
 const DRAFT = 'pinch.draft';
 const parkedTexts = {
   auth: 'The model provider refused the key. Correct it in .env and restart Pinch; your messages wait.',
-  budget: 'The budget for today is used up. Messages wait until tomorrow or until you raise it in .env.',
+  budget: 'A budget is used up. Messages wait until it begins anew or until you raise it: write /budget.',
 };
 
 const needsPerson = ['blocked', 'unlinked', 'logged-out', 'expired-version'];

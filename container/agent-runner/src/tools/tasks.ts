@@ -14,7 +14,7 @@ The prompt is all that the run is sure to know: write it so that it stands alone
 - misfire, for times missed while the machine was off: "latest" makes up for the last one (default), "skip" for none, "all" for each.
 - overlap, while an earlier run of the task is at work: "skip" (default) or "queue".
 - after: ids of tasks whose latest time must have succeeded, else this one does not run.
-- chat: where results go, default this chat. timeout: of one run. attempts: tries of a run that fails. jitter: at most so much random delay.`;
+- chat: where results go, default this chat. timeout: of one run. attempts: tries of a run that fails. budget: what it may cost a day, US dollars. jitter: at most so much random delay.`;
 
 export function taskTools({ host, run, signal }: RunContext): Tool[] {
   const id = z.int().positive();
