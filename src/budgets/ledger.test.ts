@@ -142,9 +142,12 @@ test('the owner is warned at 80 % of the budgets of group, day and month, once e
 
 test('a warning is one row of the outbox, whoever restarts', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'pinch-budgets-')), 'pinch.db');
-  const { createOwnerNotices } = await import('../delivery/notices.js');
+  const { createOwnerChat, createOwnerNotices } = await import('../delivery/notices.js');
   const home = createHome({ file });
-  const notifyOwner = createOwnerNotices({ ...home, isBlocked: () => false });
+  const notifyOwner = createOwnerNotices({
+    ...home,
+    ownerChat: createOwnerChat({ ...home, isBlocked: () => false }),
+  });
   Object.assign(home.deps, { notifyOwner });
   for (const _ of [1, 2, 3]) spend({ ...home, ...home.restart() }, 0.3 * USD);
   spend({ ...home, ...home.restart() }, 0.01 * USD);
