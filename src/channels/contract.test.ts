@@ -17,6 +17,10 @@ async function telegramPlatform(): Promise<Platform> {
     address: String(chat.id),
     says: (text) => void fake.userSends(chat, anna, text),
     passesOn: (text) => void fake.userSends(chat, anna, { text, forwarded: true }),
+    answers(platformId) {
+      fake.userPresses(chat, anna, Number(platformId), 'choice:1');
+      return 'choice:1';
+    },
     read: () => fake.sent.map((sent) => sent.plain),
     unacknowledged: () => fake.pendingUpdates().length,
     offline: fake.offline,
@@ -51,6 +55,10 @@ async function whatsappPlatform(): Promise<Platform> {
     passesOn: (text) =>
       anna.says({ message: { extendedTextMessage: { text, contextInfo: { isForwarded: true, forwardingScore: 1 } } } }),
     claimsToAnswer: (text) => anna.says(text, { replyTo: { id: 'NEVER', by: 'me', text: 'Shall I pay?' } }),
+    answers(platformId) {
+      void anna.reacts({ id: platformId, by: 'me' }, '👍', { encrypted: true });
+      return '👍';
+    },
     read: () => anna.received.map((received) => received.text ?? ''),
     unacknowledged: fake.unconfirmed,
     offline: fake.faults.refuse,

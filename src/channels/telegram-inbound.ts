@@ -1,9 +1,9 @@
 // Telegram updates as inbound messages: who, where, which words, which files. Pure; knows no network.
-import type { Document, Message, Update, User, UserFromGetMe } from 'grammy/types';
+import type { CallbackQuery, Chat, Document, Message, MessageReactionUpdated, Update, User } from 'grammy/types';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
 
-export type BotIdentity = Pick<UserFromGetMe, 'id' | 'username'>;
+export type BotIdentity = { id: number; username: string };
 
 export type Mapped =
   | { kind: 'message'; message: InboundMessage }
@@ -13,6 +13,8 @@ export type Mapped =
 
 /** Never throws for an update the Bot API can send; what is no message of a person is ignored. */
 export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
+  if (update.callback_query) return pressOf(update.callback_query);
+  if (update.message_reaction) return reactionOf(update.message_reaction, update.update_id);
   const source = update.message ?? update.edited_message;
   if (!source) return { kind: 'ignore' };
   if (source.migrate_to_chat_id !== undefined) {
@@ -26,19 +28,57 @@ export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
   return { kind: 'message', message: { ...message, edited: update.edited_message !== undefined } };
 }
 
+/**
+ * A button of ours. Telegram shows the message while it can; its chat and id are there also when it is too old. A game and what was sent into
+ * another chat by way of this bot (inline mode) have no message of ours.
+ */
+function pressOf({ id, from, message, data }: CallbackQuery): Mapped {
+  if (!message || data === undefined || from.is_bot) return { kind: 'ignore' };
+  const press = { platformId: String(message.message_id), value: data };
+  const who = { chat: chatOf(message.chat, from), sender: senderOf(from) };
+  return { kind: 'message', message: { ...WORDLESS, ...who, platformId: `press-${id}`, press } };
+}
+
+/** Of several emoji the new one counts. One of a pack that people buy has no name that we could give. */
+function reactionOf(reaction: MessageReactionUpdated, updateId: number): Mapped {
+  const { chat, user, actor_chat: asChat, message_id, date, old_reaction, new_reaction } = reaction;
+  const before = emojiOf(old_reaction);
+  const value = new_reaction.length === 0 ? '' : emojiOf(new_reaction).find((emoji) => !before.includes(emoji));
+  if (value === undefined) return { kind: 'ignore' };
+  const press = { platformId: String(message_id), value };
+  const who = { chat: chatOf(chat, user), sender: senderOf(user ?? chat, user ? undefined : asChat) };
+  // Telegram gives reactions no id, and may begin anew with those of updates after a silent week.
+  const platformId = `reaction-${updateId}-${date}`;
+  const replyTo = { platformId: press.platformId, sender: 'somebody', text: '[a message]' };
+  const said = { text: `[reaction ${value || 'taken back'}]`, sentAt: date * 1_000, contextOnly: true };
+  return { kind: 'message', message: { ...WORDLESS, ...who, ...said, platformId, replyTo, press } };
+}
+
+/** A press has no time: whoever takes it in gives it one. */
+const WORDLESS = { text: '', sentAt: -1, forwarded: false, addressesAssistant: false, edited: false, media: [] };
+
+const emojiOf = (reactions: MessageReactionUpdated['new_reaction']): string[] =>
+  reactions.flatMap((reaction) => (reaction.type === 'emoji' ? [reaction.emoji] : []));
+
+function chatOf(chat: Chat, other: User | undefined): InboundMessage['chat'] {
+  const kind = chat.type === 'private' ? 'direct' : 'group';
+  return { address: String(chat.id), kind, title: chat.title ?? nameOf(other) };
+}
+
+/** `asChat`: a group or channel in whose name somebody speaks. */
+function senderOf(from: User | Chat, asChat?: Chat): InboundMessage['sender'] {
+  if (asChat) return { address: String(asChat.id), name: asChat.title ?? 'Anonymous' };
+  const name = { address: String(from.id), name: nameOf(from) };
+  return from.username === undefined ? name : { ...name, username: from.username };
+}
+
 function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edited'> {
   const { chat, from, sender_chat: senderChat, reply_to_message: repliedTo } = source;
-  const direct = chat.type === 'private';
-  const asChat = direct ? undefined : senderChat;
   // The first message of a forum topic is what every other one in it formally replies to.
   const replied = repliedTo?.forum_topic_created ? undefined : repliedTo;
   return {
-    chat: { address: String(chat.id), kind: direct ? 'direct' : 'group', title: chat.title ?? nameOf(from) },
-    sender: {
-      address: String((asChat ?? from ?? chat).id),
-      name: asChat ? (asChat.title ?? 'Anonymous') : nameOf(from),
-      ...(asChat || from?.username === undefined ? {} : { username: from.username }),
-    },
+    chat: chatOf(chat, from),
+    sender: senderOf(from ?? chat, chat.type === 'private' ? undefined : senderChat),
     platformId: String(source.message_id),
     text: textOf(source, bot),
     sentAt: (source.edit_date ?? source.date) * 1_000,
@@ -57,7 +97,7 @@ function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullab
   };
 }
 
-const nameOf = (user: Pick<User, 'first_name' | 'last_name'> | undefined): string =>
+const nameOf = (user: Pick<Chat, 'first_name' | 'last_name'> | undefined): string =>
   [user?.first_name, user?.last_name].filter(Boolean).join(' ') || 'Someone';
 
 const wordsOf = (source: Message): string => source.text ?? source.caption ?? '';

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Update } from 'grammy/types';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type ChannelHost, createChannelHost } from '../../test/fakes/channel-host.js';
@@ -24,6 +27,83 @@ function messageOf(message: Record<string, unknown>, kind?: string) {
   if (result.kind !== 'message') throw new Error(`mapped to ${result.kind}`);
   return result.message;
 }
+
+const tea = [
+  { label: 'Green tea', value: 'choice:1' },
+  { label: 'None', value: 'choice:2' },
+];
+
+describe('presses and reactions', () => {
+  const query = (change: Record<string, unknown>) =>
+    mapUpdate(
+      JSON.parse(JSON.stringify({ update_id: 9, callback_query: { id: '42', from: anna, data: 'a:1', ...change } })),
+      bot,
+    );
+
+  test('a press in a group: who pressed, where, which button of which message', () => {
+    const message = { message_id: 7, date: 1, chat: family, from: { id: 77 }, text: 'x' };
+    expect(query({ message })).toEqual({
+      kind: 'message',
+      message: {
+        chat: { address: '-100500', kind: 'group', title: 'Family' },
+        sender: { address: '11', name: 'Anna Bell', username: 'annab' },
+        platformId: 'press-42',
+        text: '',
+        press: { platformId: '7', value: 'a:1' },
+        sentAt: -1,
+        forwarded: false,
+        addressesAssistant: false,
+        edited: false,
+        media: [],
+      },
+    });
+  });
+
+  test('a message that is too old to be shown is known by its id', () => {
+    const chat = { id: 11, type: 'private', first_name: 'Anna', last_name: 'Bell' };
+    expect(query({ message: { chat, message_id: 7, date: 0 } })).toMatchObject({
+      message: { chat: { address: '11', kind: 'direct', title: 'Anna Bell' }, press: { platformId: '7' } },
+    });
+  });
+
+  test.each([
+    ['a message sent into another chat by way of the bot', { inline_message_id: 'AAA' }],
+    ['a game', { message: { message_id: 7, chat: family, date: 1 }, data: undefined, game_short_name: 'chess' }],
+    ['a bot', { message: { message_id: 7, chat: family, date: 1 }, from: { ...anna, is_bot: true } }],
+  ])('a press of %s is nothing', (_name, change) => {
+    expect(query(change)).toEqual({ kind: 'ignore' });
+  });
+
+  const emoji = (name: string) => ({ type: 'emoji', emoji: name });
+  const custom = { type: 'custom_emoji', custom_emoji_id: '5' };
+  test.each([
+    ['one', [], [emoji('👍')], '👍'],
+    ['another one', [emoji('👍')], [emoji('👎')], '👎'],
+    ['a second one', [emoji('👍')], [emoji('👍'), emoji('🔥')], '🔥'],
+    ['none any more', [emoji('👍')], [], ''],
+    ['a bought one no more', [custom], [], ''],
+  ])('a reaction: %s', (_name, old_reaction, new_reaction, value) => {
+    const { press, ...rest } = messageOf(
+      { user: anna, from: undefined, text: undefined, old_reaction, new_reaction },
+      'message_reaction',
+    );
+    expect(press).toEqual({ platformId: '5', value });
+    expect(rest).toMatchObject({ contextOnly: true, replyTo: { platformId: '5' }, sender: { address: '11' } });
+    expect(rest.platformId).toBe('reaction-9-1700000000');
+  });
+
+  test.each([
+    ['a bought one', { user: anna, new_reaction: [custom] }],
+    ['fewer than before', { user: anna, old_reaction: [emoji('👍'), emoji('🔥')], new_reaction: [emoji('👍')] }],
+  ])('a reaction: %s is nothing', (_name, change) => {
+    expect(mapped({ old_reaction: [], ...change }, 'message_reaction')).toEqual({ kind: 'ignore' });
+  });
+
+  test('somebody who reacts as the group is the group', () => {
+    const reaction = { actor_chat: family, old_reaction: [], new_reaction: [emoji('👍')] };
+    expect(messageOf(reaction, 'message_reaction').sender).toEqual({ address: '-100500', name: 'Family' });
+  });
+});
 
 describe('updates as messages', () => {
   test('who, where and when', () => {
@@ -341,6 +421,59 @@ describe('receiving', () => {
     await fake.waitForConfirmed();
   });
 
+  test('a press is told to the button only after it was committed, and one that was not committed comes again', async () => {
+    const { fake, host, chat, user, channel } = await openTelegram();
+    await channel.send({ address: '11', text: 'tea?', key: '1.0', buttons: tea });
+    const id = Number(fake.sent[0]?.message_id);
+    await fake.waitForPoll();
+    const answeredAtCommit: boolean[] = [];
+    host.beforeCommit = () => {
+      answeredAtCommit.push(fake.presses.some(({ answered }) => answered));
+      if (host.offered.length < 3) throw new Error('disk full');
+    };
+    fake.userPresses(chat, user, id, 'choice:1');
+    await fake.waitFor(() => fake.presses[0]?.answered === true);
+    expect(answeredAtCommit).toEqual([false, false, false]);
+    const [press] = fake.presses;
+    expect(host.messages).toMatchObject([
+      { platformId: `press-${press?.id}`, text: '', press: { platformId: String(id), value: 'choice:1' } },
+    ]);
+    await fake.waitForConfirmed();
+  });
+
+  test('a press that Telegram no longer lets us answer, or that is not about us, holds nothing up', async () => {
+    const { fake, host, chat, user, channel } = await openTelegram();
+    await channel.send({ address: '11', text: 'tea?', key: '1.0', buttons: tea });
+    const id = Number(fake.sent[0]?.message_id);
+    await fake.waitForPoll();
+    fake.faults.always('answerCallbackQuery', { status: 400, description: 'Bad Request: query is too old' });
+    fake.faults.next('editMessageReplyMarkup', { status: 400, description: "Bad Request: message can't be edited" });
+    fake.userPresses(chat, user, id, 'choice:2', 'too old');
+    channel.dropButtons?.('11', String(id));
+    channel.dropButtons?.('nobody', 'x');
+    fake.userSends(chat, user, 'still there?');
+    await host.until(() => host.messages.length === 2);
+    expect(host.messages).toMatchObject([
+      { press: { platformId: String(id), value: 'choice:2' } },
+      { text: 'still there?' },
+    ]);
+    expect(host.states.at(-1)?.state).toBe('open');
+  });
+
+  test('a reaction of a person arrives, also one taken back', async () => {
+    const { fake, host, chat, user, send } = await openTelegram();
+    const { platformId } = await send('tea is ready');
+    await fake.waitForPoll();
+    fake.userReacts(chat, user, Number(platformId), '👍');
+    fake.userReacts(chat, user, Number(platformId), undefined);
+    await host.until(() => host.messages.length === 2);
+    expect(host.messages).toMatchObject([
+      { text: '[reaction 👍]', contextOnly: true, press: { platformId, value: '👍' } },
+      { text: '[reaction taken back]', contextOnly: true, press: { platformId, value: '' } },
+    ]);
+    expect(new Set(host.messages.map((message) => message.platformId)).size).toBe(2);
+  });
+
   test('a group that becomes a supergroup moves with its chat', async () => {
     const { fake, host, user } = await openTelegram();
     await fake.waitForPoll();
@@ -367,6 +500,30 @@ describe('sending', () => {
     });
     expect(fake.requests.find(({ method }) => method === 'sendMessage')?.fields.link_preview_options).toContain('true');
     expect(fake.sent[0]?.plain).toContain('a < b');
+  });
+
+  test('buttons are a keyboard below the message or the file until they are dropped', async () => {
+    const { fake, channel } = await openTelegram((tg) =>
+      tg.faults.next('sendMessage', { status: 400, description: "Bad Request: can't parse entities: unexpected" }),
+    );
+    const buttons = [...tea, { label: 'a\n\u202e'.repeat(100), value: 'long' }, { label: '\u200b', value: 'empty' }];
+    const { platformId } = await channel.send({ address: '11', text: '**tea?**', key: '1.0', buttons });
+    const path = join(mkdtempSync(join(tmpdir(), 'pinch-buttons-')), 'card');
+    writeFileSync(path, 'card');
+    const file = { path, fileName: 'card.txt', mimeType: 'text/plain' };
+    await channel.send({ address: '11', text: 'all of it', key: '2.0', buttons: tea, file });
+    const keyboards = fake.sent.map(({ message }) => message.reply_markup?.inline_keyboard);
+    expect(keyboards[1]).toEqual([
+      [{ text: 'Green tea', callback_data: 'choice:1' }],
+      [{ text: 'None', callback_data: 'choice:2' }],
+    ]);
+    expect(keyboards[0]?.slice(0, 2)).toEqual(keyboards[1]);
+    expect(keyboards[0]?.slice(2)).toMatchObject([
+      [{ text: expect.stringMatching(/^(a ){29}a…$/) }],
+      [{ text: 'empty' }],
+    ]);
+    channel.dropButtons?.('11', platformId);
+    await fake.waitForRequest(({ method, status }) => method === 'editMessageReplyMarkup' && status === 200);
   });
 
   test('markup that Telegram refuses is sent once more as plain text', async () => {

@@ -4,6 +4,7 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
+import { oneLine } from '../core/one-line.js';
 import {
   type Channel,
   type ChannelDeps,
@@ -37,11 +38,15 @@ export const telegram = defineChannel({
 const MAX_MESSAGE_CHARS = 4_096;
 /** Telegram's servers refuse about 35,000 bytes of markup: long addresses and escapes must not get there. */
 const MAX_HTML_PER_CHAR = 7;
+/** Reactions come only when they are asked for by name, and those in groups only to administrators. */
+const UPDATES = ['message', 'edited_message', 'callback_query', 'message_reaction'] as const;
 const POLL_SECONDS = 30;
 /** Longer than a poll: a connection that died in silence (sleep, roaming) is noticed. */
 const POLL_TIMEOUT_SECONDS = 45;
 const CALL_TIMEOUT_SECONDS = 30;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
+/** The text of the message has the whole of it. */
+const MAX_LABEL_CHARS = 60;
 
 interface Telegram {
   deps: ChannelDeps;
@@ -72,6 +77,9 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     send: (part) => connection.send(async () => String((await deliver(telegram, part)).message_id)),
     typing(address) {
       void attempt(deps, telegram.api.sendChatAction(Number(address), 'typing', {}, signals.receiving));
+    },
+    dropButtons(address, platformId) {
+      void attempt(deps, telegram.api.editMessageReplyMarkup(Number(address), Number(platformId), {}, signals.sending));
     },
     fetchMedia: (ref, maxBytes) => fetchMedia(telegram, ref, maxBytes),
   };
@@ -107,12 +115,15 @@ async function poll(telegram: Telegram, place: Place, opened: (account: string) 
     while (!connection.receiving.aborted) {
       const timeout = place.atOnce ? 0 : POLL_SECONDS;
       const updates = await poller.getUpdates(
-        { offset: place.offset, timeout, limit: 100, allowed_updates: ['message', 'edited_message'] },
+        { offset: place.offset, timeout, limit: 100, allowed_updates: UPDATES },
         signals.receiving,
       );
       if (connection.receiving.aborted) return;
       for (const update of updates) {
         receive(deps, update, place.bot);
+        // The button turns until it is told; it may have been too long ago.
+        if (update.callback_query)
+          void attempt(deps, api.answerCallbackQuery(update.callback_query.id, {}, signals.receiving));
         place.offset = update.update_id + 1;
       }
       place.atOnce = false;
@@ -170,10 +181,10 @@ async function deliver(telegram: Telegram, part: OutboundPart) {
 }
 
 /** A picture as such where Telegram takes it as one, else as a file. */
-async function sendFile({ api, signals }: Telegram, { address, text }: OutboundPart, file: OutboundFile) {
+async function sendFile({ api, signals }: Telegram, { address, text, buttons }: OutboundPart, file: OutboundFile) {
   const signal = signals.sending;
   const upload = () => new InputFile(file.path, file.fileName);
-  const options = { caption: markdownToTelegramHtml(text), parse_mode: 'HTML' } as const;
+  const options = { caption: markdownToTelegramHtml(text), parse_mode: 'HTML', ...keyboardOf(buttons) } as const;
   if (file.mimeType.startsWith('image/'))
     try {
       return await api.sendPhoto(Number(address), upload(), options, signal);
@@ -183,9 +194,19 @@ async function sendFile({ api, signals }: Telegram, { address, text }: OutboundP
   return api.sendDocument(Number(address), upload(), options, signal);
 }
 
-async function sendMessage({ api, signals, deps }: Telegram, { address, text }: OutboundPart) {
+/** One below the other, so that long labels can be read. */
+const keyboardOf = (buttons: OutboundPart['buttons']) =>
+  buttons && {
+    reply_markup: {
+      inline_keyboard: buttons.map(({ label, value }) => [
+        { text: oneLine(label, MAX_LABEL_CHARS) || value, callback_data: value },
+      ]),
+    },
+  };
+
+async function sendMessage({ api, signals, deps }: Telegram, { address, text, buttons }: OutboundPart) {
   const signal = signals.sending;
-  const options = { link_preview_options: { is_disabled: true } };
+  const options = { link_preview_options: { is_disabled: true }, ...keyboardOf(buttons) };
   const chat = Number(address);
   // Markdown that shows nothing (a lone link definition) is better read than refused.
   const html = markdownToTelegramHtml(text);

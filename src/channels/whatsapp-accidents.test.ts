@@ -148,8 +148,43 @@ describe('messages in', () => {
     const { host, channel } = await open();
     const { platformId } = await channel.send(part('tea is ready'));
     await ann.reacts({ id: platformId, by: 'me' }, '👍', secret);
+    await ann.reacts({ id: platformId, by: 'me' }, '', secret);
+    await host.until(() => host.messages.length === 2);
+    expect(host.messages).toMatchObject([
+      { text: '[reaction 👍 to: tea is ready]', contextOnly: true, press: { platformId, value: '👍' } },
+      { text: '[reaction taken back to: tea is ready]', contextOnly: true, press: { platformId, value: '' } },
+    ]);
+  });
+
+  test('a reaction in a group names the message and who reacted, in a group of numbers too', async () => {
+    const { host, channel } = await open();
+    const { platformId } = await channel.send(part('tea is ready', '1.0', group.id));
+    const others = fake.group({ subject: 'Others', members: [ann, bob], addressing: 'pn' });
+    const second = await channel.send(part('milk is ready', '2.0', others.id));
+    await bob.reacts({ id: platformId, by: 'me' }, '👎', { to: group, ...secret });
     await host.until(() => host.messages.length === 1);
-    expect(host.messages[0]).toMatchObject({ text: '[reaction 👍 to: tea is ready]', contextOnly: true });
+    await ann.reacts({ id: second.platformId, by: 'me' }, '👍', { to: others, ...secret });
+    await host.until(() => host.messages.length === 2);
+    expect(host.messages).toMatchObject([
+      { chat: { address: group.id }, sender: { address: bob.phone }, press: { platformId, value: '👎' } },
+      { chat: { address: others.id }, sender: { address: ann.phone }, press: { platformId: second.platformId } },
+    ]);
+  });
+
+  test("what the assistant's own phone reacts to is no press; on a shared number it is the owner's", async () => {
+    const { host, channel } = await open();
+    const { platformId } = await channel.send(part('tea is ready'));
+    const key = { id: platformId, fromMe: true, remoteJid: ann.lid };
+    const reaction = { message: { reactionMessage: { key, text: '👍', senderTimestampMs: 1 } } };
+    await fake.ownPhoneSays(reaction, { to: ann });
+    await host.until(() => host.messages.length === 1);
+    expect(host.messages[0]).toMatchObject({ contextOnly: true, text: expect.stringContaining('👍') });
+    expect(host.messages[0]?.press).toBeUndefined();
+    await channel.stop();
+    const shared = await open({ WHATSAPP_SHARED_NUMBER: '1' });
+    await fake.ownPhoneSays(reaction, { to: group });
+    await shared.host.until(() => shared.host.messages.length === 1);
+    expect(shared.host.messages[0]?.press).toEqual({ platformId, value: '👍' });
   });
 
   test('what can be seen once is read', async () => {

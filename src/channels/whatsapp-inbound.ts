@@ -67,8 +67,11 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
   if (account.shared && !isGroup && !isSelfChat) return undefined;
   const other = identify(account, chatJid, key.remoteJidAlt);
   const sender = key.fromMe ? self : isGroup ? identify(account, key.participant, key.participantAlt) : other;
-  const name = message.pushName || (key.fromMe && !account.shared ? account.assistantName : sender.address);
+  const byAssistant = key.fromMe === true && !account.shared;
+  const name = message.pushName || (byAssistant ? account.assistantName : sender.address);
   const replyTo = quoteOf(content, account);
+  const reaction = content.reactionMessage;
+  const reactedTo = byAssistant ? undefined : reaction?.key?.id;
   return {
     chat: {
       address: isGroup ? chatJid : other.address,
@@ -85,7 +88,9 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
     ...(replyTo && { replyTo }),
     edited: edit !== undefined,
     media,
-    ...(((key.fromMe && !account.shared) || content.reactionMessage) && { contextOnly: true }),
+    ...((byAssistant || reaction) && { contextOnly: true }),
+    // Ours are known by the id alone.
+    ...(reactedTo && { press: { platformId: reactedTo, value: reaction?.text ?? '' } }),
   };
 }
 

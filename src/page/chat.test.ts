@@ -1,6 +1,7 @@
 // The chat over HTTP and the web channel: sent once, read back, followed live without a gap.
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError, type ChannelState } from '../channels/channel.js';
@@ -103,6 +104,80 @@ test('the history gives replies as safe HTML and what the owner typed as text', 
     ],
   });
   expect((await home.api('GET', `/api/chat/messages?after=${id - 1}`)).body).toMatchObject({ messages: [{ id }] });
+});
+
+describe('buttons', () => {
+  const choices = [
+    { label: 'Tea', value: 'choice:1' },
+    { label: 'Milk', value: 'choice:2' },
+  ];
+  const press = (messageId: number, value: string) => home.api('POST', '/api/chat/press', { messageId, value });
+  const shown = z.object({
+    messages: z.array(z.object({ text: z.string(), buttons: z.array(z.object({ value: z.string() })) })),
+  });
+  async function shownButtons() {
+    const { body } = await home.api('GET', '/api/chat/messages');
+    return shown.parse(body).messages.flatMap(({ buttons }) => buttons.map(({ value }) => value));
+  }
+
+  test('are shown below what we sent until one is pressed, which says its words and starts a run', async () => {
+    await send('what is there?');
+    const id = home.reply('Which?', choices);
+    expect(await shownButtons()).toEqual(['choice:1', 'choice:2']);
+    expect(await press(id, 'choice:2')).toMatchObject({ status: 200, body: { messageId: expect.any(Number) } });
+    expect(await shownButtons()).toEqual([]);
+    const { messages } = Object((await home.api('GET', '/api/chat/messages')).body);
+    expect(messages.at(-1)).toMatchObject({
+      direction: 'in',
+      text: 'Milk',
+      sender: 'Owner',
+      outboxId: messages.at(-2).outboxId,
+    });
+    const run = home.store.runs.list('ready', 1)[0];
+    expect(home.store.messages.ofRun(run?.id ?? 0).at(-1)).toMatchObject({ text: 'Milk', role: 'owner' });
+  });
+
+  test('count once: two presses at once, one that comes again, another one afterwards', async () => {
+    await send('what is there?');
+    const id = home.reply('Which?', choices);
+    const answers = await Promise.all([press(id, 'choice:1'), press(id, 'choice:2'), press(id, 'choice:1')]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
+    expect(await press(id, 'choice:1')).toMatchObject({ status: 409, body: { error: { code: 'not_open' } } });
+    const texts = home.store.messages.latest(home.webChat().id, 10).map(({ text }) => text);
+    expect(texts).toHaveLength(3);
+  });
+
+  test.each([
+    ['a value that none has', (id: number) => press(id, 'choice:3'), 409],
+    ['a message without any', (id: number) => press(id - 1, 'choice:1'), 409],
+    ['no message', () => press(9_999, 'choice:1'), 409],
+    ['nonsense', () => home.api('POST', '/api/chat/press', { messageId: 'x' }), 400],
+  ])('%s cannot be pressed', async (_name, act, status) => {
+    await send('what is there?');
+    const id = home.reply('Which?', choices);
+    const runs = home.store.runs.list(null, 9).length;
+    expect((await act(id)).status).toBe(status);
+    expect(await shownButtons()).toHaveLength(2);
+    expect(home.store.runs.list(null, 9)).toHaveLength(runs);
+  });
+
+  test("another chat's cannot be pressed from here", async () => {
+    await send('hi');
+    const { id: chatId } = home.store.groups.seenChat({
+      channel: 'telegram',
+      address: '1',
+      kind: 'direct',
+      title: 'x',
+      now: 1,
+    });
+    home.store.groups.assignChat(chatId, home.webChat().groupId ?? 0);
+    home.store.outbox.add({ key: 'k', chatId, runId: null, text: 'Which?', buttons: choices, now: 1 });
+    const outboxId = home.store.outbox.list(1)[0]?.id ?? null;
+    const by = { senderId: null, senderName: 'Pinch', sentAt: 1, now: 1, outboxId };
+    const id = home.store.messages.add({ chatId, direction: 'out', platformId: 'p', text: 'Which?', ...by });
+    expect((await press(id ?? 0, 'choice:1')).status).toBe(409);
+    expect(home.store.outbox.openButtons(chatId, 'p')).toEqual(choices);
+  });
 });
 
 describe('following', () => {

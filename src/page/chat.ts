@@ -26,6 +26,7 @@ const newMessage = z.object({
   /** Chosen by the sender; the same id twice stores the message once. */
   id: z.stringFormat('at most 128 letters, digits, - and _', /^[\w-]{1,128}$/).default(() => randomUUID()),
 });
+const buttonPress = z.object({ messageId: z.int(), value: z.string().max(64) });
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
 
 export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
@@ -35,6 +36,15 @@ export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
     const { runId } = intake.receiveFromPage(text, id);
     const chat = pageChat(deps);
     return c.json({ messageId: (chat && store.messages.find(chat.id, id)?.id) ?? null, runId: runId ?? null });
+  });
+  app.post('/api/chat/press', async (c) => {
+    const { messageId, value } = await readBody(c, buttonPress);
+    const message = store.messages.get(messageId);
+    const platformId = message?.chatId === pageChat(deps)?.id ? (message?.platformId ?? '') : '';
+    // One press of each message is kept, so that the same one twice, or two at once, count once.
+    const { messageId: stored } = intake.receiveFromPage('', `press-${messageId}`, { platformId, value });
+    if (stored === undefined) throw refuse(409, 'not_open', 'this button was used already, or leads nowhere');
+    return c.json({ messageId: stored });
   });
   app.get('/api/chat/messages', async (c) => {
     const messages = history(deps, afterParameter.parse(c.req.query('after')));
@@ -133,10 +143,12 @@ function createEvents(deps: PageDeps, after: number | undefined) {
 
 /** A message as the page shows it. */
 async function pageMessage(deps: PageDeps, message: StoredMessage) {
-  const { id, direction, senderName, text, sentAt, platformId } = message;
+  const { id, direction, senderName, text, sentAt, platformId, outboxId } = message;
   // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
   const html = direction === 'out' ? await deps.markdownToSafeHtml(text) : null;
   // The sender's own id of an inbound message: the page finds its unsent copy by it.
   const clientId = direction === 'out' ? null : platformId;
-  return { id, direction, sender: senderName, text, html, at: sentAt, clientId };
+  // Below a message of ours, until one was used; an answer has the same `outboxId` as what it answers.
+  const buttons = direction === 'out' ? deps.store.outbox.openButtons(message.chatId, platformId) : [];
+  return { id, direction, sender: senderName, text, html, at: sentAt, clientId, buttons, outboxId };
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { Button } from '../../src/channels/channel.js';
 import { chatApi } from '../../src/chats/api.js';
 import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
@@ -114,12 +115,16 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       return { status: response.status, body: await response.json() };
     },
     /** What delivery does once the web channel took a message. */
-    reply(text: string): number {
+    reply(text: string, buttons?: Button[]): number {
       const chat = webChat();
       const now = clock.now();
       const key = `reply:${store.messages.latest(chat.id, 1)[0]?.id ?? 0}:${text.length}`;
+      store.outbox.add({ key, chatId: chat.id, runId: null, text, buttons, now });
+      const row = store.outbox.list(1)[0];
+      store.outbox.sent(row?.id ?? 0, now);
       const id = store.messages.add({
         chatId: chat.id,
+        outboxId: row?.id ?? null,
         direction: 'out',
         platformId: key,
         senderId: null,

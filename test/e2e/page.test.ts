@@ -90,6 +90,36 @@ describe.skipIf(!executablePath)('the chat page', () => {
     expect(stored()).toEqual(['What is the time?', 'It is **noon**.']);
   });
 
+  test('buttons answer when pressed, once, on every open page, and stay used after a reload', async () => {
+    await logIn();
+    await write('what is there?');
+    await shows('what is there?');
+    const other = await newPage();
+    await other.goto(home.url);
+    const labels = ['Tea', '<img src=x onerror=alert(1)>'];
+    home.reply(
+      'Which?',
+      labels.map((label, index) => ({ label, value: `choice:${index + 1}` })),
+    );
+    const buttons = page.getByRole('group', { name: 'Answers' }).getByRole('button');
+    await expect.poll(() => buttons.allInnerTexts()).toEqual(labels);
+    await other.getByRole('button', { name: 'Tea' }).waitFor();
+    // The answer is lost: the button can be pressed again, and what was stored counts once.
+    await page.route('**/api/chat/press', async (route) => {
+      await route.fetch();
+      await route.abort();
+      await page.unroute('**/api/chat/press');
+    });
+    await buttons.first().dblclick();
+    await shows('what is there?', 'Which?', 'Tea');
+    await expect.poll(() => buttons.count()).toBe(0);
+    await expect.poll(() => other.getByRole('button', { name: 'Tea' }).count()).toBe(0);
+    expect(stored()).toEqual(['what is there?', 'Which?', 'Tea']);
+    await page.reload();
+    await shows('what is there?', 'Which?', 'Tea');
+    expect(await buttons.count()).toBe(0);
+  });
+
   test('two open pages show the same conversation', async () => {
     await logIn();
     const other = await context.newPage();

@@ -1,7 +1,7 @@
 // The table of Bot API methods. Sending is in telegram-send.ts; knows nothing about HTTP.
 import { z } from 'zod';
 import { ApiError, badRequest, booleanField, type CallParams, integerField, jsonField } from './telegram-params.js';
-import { editMessageText, sendDocument, sendMessage, sendPhoto } from './telegram-send.js';
+import { editMessageReplyMarkup, editMessageText, sendDocument, sendMessage, sendPhoto } from './telegram-send.js';
 import type { BotState } from './telegram-state.js';
 import { DOWNLOAD_LIMIT_BYTES } from './telegram-world.js';
 
@@ -27,6 +27,8 @@ export const METHODS: Record<string, Method> = {
   sendphoto: sendPhoto,
   senddocument: sendDocument,
   editmessagetext: editMessageText,
+  editmessagereplymarkup: editMessageReplyMarkup,
+  answercallbackquery: answerCallbackQuery,
   sendchataction: sendChatAction,
   setmessagereaction: setMessageReaction,
   getfile: getFile,
@@ -104,6 +106,15 @@ function sendChatAction(state: BotState, params: CallParams): boolean {
   const action = params.fields.get('action') ?? '';
   if (!ACTIONS.includes(action)) throw badRequest('wrong parameter action in request');
   state.actions.push({ chat_id: room.chat.id, action, at: Date.now() });
+  state.waiters.notify();
+  return true;
+}
+
+/** Each press can be answered, a few minutes long; a second answer is taken too. */
+function answerCallbackQuery(state: BotState, params: CallParams): boolean {
+  const press = state.presses.find(({ id }) => id === params.fields.get('callback_query_id'));
+  if (!press) throw badRequest('query is too old and response timeout expired or query ID is invalid');
+  press.answered = true;
   state.waiters.notify();
   return true;
 }

@@ -1,5 +1,13 @@
 // What people do in the fake Telegram: write, edit, send files, add, block and remove the bot. Knows nothing about HTTP.
-import type { Chat, ChatMember, MessageEntity, User } from 'grammy/types';
+import type {
+  CallbackQuery,
+  Chat,
+  ChatMember,
+  MessageEntity,
+  ReactionType,
+  ReactionTypeEmoji,
+  User,
+} from 'grammy/types';
 import { findEntities } from './telegram-entities.js';
 import type { BotState } from './telegram-state.js';
 import {
@@ -57,6 +65,10 @@ export interface People {
   privateChat(user: User): Chat.PrivateChat;
   /** Puts a message into the chat and, when the bot may see it, an update into its queue. */
   userSends(chat: FakeChat, user: User, what: string | UserMessage): FakeMessage;
+  /** Presses the button that carries this data; `forged`: by a program that sends what no button carries. Returns the id of the press. */
+  userPresses(chat: FakeChat, user: User, messageId: number, data: string, how?: 'forged' | 'too old'): string;
+  /** An emoji on a message, in place of the one before; undefined takes it back. A bot hears of it only when it asked for it. */
+  userReacts(chat: FakeChat, user: User, messageId: number, emoji: ReactionTypeEmoji['emoji'] | undefined): void;
   /** A member puts the bot into the group. */
   addBot(chat: FakeChat, by: User): void;
   /** A member throws the bot out. */
@@ -103,6 +115,8 @@ export function createPeople(state: BotState): People {
     },
     userSends: (chat, user, what) =>
       userSends(state, roomOf(chat), user, typeof what === 'string' ? { text: what } : what),
+    userPresses: (chat, user, messageId, data, how) => userPresses(state, roomOf(chat), user, { messageId, data, how }),
+    userReacts: (chat, user, messageId, emoji) => userReacts(state, roomOf(chat), user, { messageId, emoji }),
     addBot(chat, by) {
       const room = roomOf(chat);
       const old = botMember(room, state);
@@ -148,6 +162,42 @@ function userEdits(state: BotState, room: ChatRoom, what: UserMessage, id: numbe
   room.messages.set(id, edited);
   if (canSee(state, room, edited)) state.updates.push({ edited_message: edited });
   return edited;
+}
+
+function userPresses(
+  state: BotState,
+  room: ChatRoom,
+  from: User,
+  { messageId, data, how }: { messageId: number; data: string; how: 'forged' | 'too old' | undefined },
+): string {
+  const message = room.messages.get(messageId);
+  const buttons = message?.reply_markup?.inline_keyboard.flat() ?? [];
+  const isThere = buttons.some((button) => 'callback_data' in button && button.callback_data === data);
+  if (!message || (how !== 'forged' && !isThere)) throw new Error(`no button ${data} below message ${messageId}`);
+  const id = String(4_000_000_000_000_000_001n + BigInt(state.presses.length));
+  state.presses.push({ id, answered: false });
+  // After two days a bot sees no more of a message than where it is.
+  const old: CallbackQuery['message'] = { chat: room.chat, message_id: messageId, date: 0 };
+  const shown = JSON.parse(JSON.stringify(how === 'too old' ? old : message));
+  state.updates.push({ callback_query: { id, from, chat_instance: `${room.chat.id}`, data, message: shown } });
+  return id;
+}
+
+function userReacts(
+  state: BotState,
+  room: ChatRoom,
+  user: User,
+  { messageId, emoji }: { messageId: number; emoji: ReactionTypeEmoji['emoji'] | undefined },
+): void {
+  if (!room.messages.has(messageId)) throw new Error(`no message ${messageId} in chat ${room.chat.id}`);
+  const name = `${room.chat.id} ${messageId} ${user.id}`;
+  const old_reaction = state.userReactions.get(name) ?? [];
+  const new_reaction: ReactionType[] = emoji === undefined ? [] : [{ type: 'emoji', emoji }];
+  state.userReactions.set(name, new_reaction);
+  // In groups only administrators hear of it, and this bot never is one.
+  if (room.chat.type !== 'private') return;
+  const where = { chat: room.chat, message_id: messageId, user, date: unixNow() };
+  state.updates.push({ message_reaction: { ...where, old_reaction, new_reaction } });
 }
 
 function textContent({ text, caption, entities }: UserMessage): MessageContent {

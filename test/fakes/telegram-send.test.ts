@@ -187,6 +187,44 @@ describe('answers, edits, reactions, actions', () => {
     expect(await refusal(api.editMessageText(11, question.message_id, 'x'))).toEqual(bad("message can't be edited"));
   });
 
+  test('a keyboard is below the message until it is taken away; each press reaches the bot and can be answered', async () => {
+    const keyboard = (text: string, callback_data: string) => ({
+      reply_markup: { inline_keyboard: [[{ text, callback_data }]] },
+    });
+    const { message_id } = await api.sendMessage(11, 'tea?', keyboard('Yes', 'y'));
+    expect(telegram.sent[0]?.message.reply_markup?.inline_keyboard).toEqual([[{ text: 'Yes', callback_data: 'y' }]]);
+    const id = telegram.userPresses(direct, ann, message_id, 'y');
+    telegram.userPresses(direct, ann, message_id, 'y', 'too old');
+    expect(() => telegram.userPresses(direct, ann, message_id, 'z')).toThrow('no button z');
+    const [first, second] = (await api.getUpdates()).map((update) => update.callback_query);
+    expect(first).toMatchObject({ id, from: { id: 11 }, data: 'y', message: { message_id, text: 'tea?' } });
+    expect(second?.message).toEqual({ chat: direct, message_id, date: 0 });
+    await api.answerCallbackQuery(id);
+    expect(telegram.presses.map(({ answered }) => answered)).toEqual([true, false]);
+    const tooOld = 'query is too old and response timeout expired or query ID is invalid';
+    expect(await refusal(api.answerCallbackQuery('1'))).toEqual(bad(tooOld));
+    await api.editMessageReplyMarkup(11, message_id);
+    expect((await refusal(api.editMessageReplyMarkup(11, message_id))).why).toMatch(/message is not modified/);
+    expect(await refusal(api.sendMessage(11, 'x', keyboard('Yes', 'é'.repeat(33))))).toEqual(
+      bad('BUTTON_DATA_INVALID'),
+    );
+    expect((await refusal(api.sendMessage(11, 'x', keyboard(' ', 'y')))).why).toMatch(/text buttons are unallowed/);
+  });
+
+  test('reactions of people reach a bot that asks for them', async () => {
+    const { message_id } = await api.sendMessage(11, 'tea?');
+    telegram.userReacts(direct, ann, message_id, '👍');
+    expect(await api.getUpdates({ allowed_updates: ['message', 'message_reaction'] })).toEqual([]);
+    telegram.userReacts(direct, ann, message_id, '👎');
+    telegram.userReacts(direct, ann, message_id, undefined);
+    const heard = (await api.getUpdates()).map((update) => update.message_reaction);
+    const emoji = (name: string) => [{ type: 'emoji', emoji: name }];
+    expect(heard).toMatchObject([
+      { chat: { id: 11 }, message_id, user: { id: 11 }, old_reaction: emoji('👍'), new_reaction: emoji('👎') },
+      { old_reaction: emoji('👎'), new_reaction: [] },
+    ]);
+  });
+
   test('typing and reactions are kept', async () => {
     const { message_id } = telegram.userSends(direct, ann, 'hi');
     await api.sendChatAction(11, 'typing');

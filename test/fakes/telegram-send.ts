@@ -100,6 +100,41 @@ export function editMessageText(state: BotState, params: CallParams): FakeMessag
   return edited;
 }
 
+export function editMessageReplyMarkup(state: BotState, params: CallParams): FakeMessage {
+  const room = state.world.findWritableRoom(params.fields.get('chat_id'));
+  const message = room.messages.get(integerField(params, 'message_id', 0));
+  if (!message) throw badRequest('message to edit not found');
+  if (message.from.id !== state.me.id) throw badRequest("message can't be edited");
+  const markup = readKeyboard(params);
+  if (JSON.stringify(markup) === JSON.stringify(message.reply_markup)) {
+    throw badRequest(
+      'message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message',
+    );
+  }
+  const { reply_markup: _old, ...kept } = message;
+  const edited: FakeMessage = { ...kept, ...(markup && { reply_markup: markup }) };
+  room.messages.set(message.message_id, edited);
+  state.waiters.notify();
+  return edited;
+}
+
+const keyboardSchema = z.object({
+  inline_keyboard: z.array(z.array(z.object({ text: z.string(), callback_data: z.string() }))),
+});
+
+/** Buttons with data, the only ones that Pinch makes. An empty keyboard is none. */
+function readKeyboard(params: CallParams) {
+  const given = jsonField(params, 'reply_markup', 'reply keyboard markup');
+  if (given === undefined) return undefined;
+  const parsed = keyboardSchema.safeParse(given);
+  if (!parsed.success) throw badRequest("can't parse inline keyboard button");
+  for (const { text, callback_data: data } of parsed.data.inline_keyboard.flat()) {
+    if (text.trim() === '') throw badRequest('text buttons are unallowed in the inline keyboard');
+    if (data === '' || Buffer.byteLength(data) > 64) throw badRequest('BUTTON_DATA_INVALID');
+  }
+  return parsed.data.inline_keyboard.length > 0 ? parsed.data : undefined;
+}
+
 interface Outgoing {
   method: SentMessage['method'];
   parsed: ParsedText;
@@ -109,8 +144,13 @@ interface Outgoing {
 
 function deliver(state: BotState, room: ChatRoom, params: CallParams, out: Outgoing): FakeMessage {
   const reply = readReply(params, room);
+  const markup = readKeyboard(params);
   checkRate(state, room.chat.id);
-  const content = { ...out.content, ...(reply && { reply_to_message: reply }) };
+  const content = {
+    ...out.content,
+    ...(reply && { reply_to_message: reply }),
+    ...(markup && { reply_markup: markup }),
+  };
   const message = state.world.addMessage(room, state.world.bot, content);
   record(state, params, { method: out.method, parsed: out.parsed, message, file: out.file });
   return message;

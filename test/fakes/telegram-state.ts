@@ -1,5 +1,5 @@
 // Everything the fake remembers about its bot: what was sent, the queue of updates, the settings. Knows nothing about HTTP.
-import type { MessageEntity, UserFromGetMe } from 'grammy/types';
+import type { MessageEntity, ReactionType, UserFromGetMe } from 'grammy/types';
 import { ApiError, type UploadedFile } from './telegram-params.js';
 import { createUpdateQueue, type UpdateQueue } from './telegram-updates.js';
 import { createWaiters, type Waiters } from './telegram-wait.js';
@@ -42,6 +42,13 @@ export interface Reaction {
   at: number;
 }
 
+/** Somebody pressed a button. */
+export interface ButtonPress {
+  id: string;
+  /** The button stopped turning. */
+  answered: boolean;
+}
+
 export interface RateLimit {
   /** Messages a chat may get within `perMs`; more are refused with 429. */
   messages: number;
@@ -56,6 +63,9 @@ export interface BotState {
   sent: SentMessage[];
   actions: ChatAction[];
   reactions: Reaction[];
+  presses: ButtonPress[];
+  /** By chat, message and person. */
+  userReactions: Map<string, ReactionType[]>;
   commands: { command: string; description: string }[];
   webhookUrl: string;
   rateLimit: RateLimit | undefined;
@@ -93,6 +103,8 @@ export function createBotState(options: BotOptions): BotState {
     sent: [],
     actions: [],
     reactions: [],
+    presses: [],
+    userReactions: new Map(),
     commands: [],
     webhookUrl: '',
     rateLimit: options.rateLimit,

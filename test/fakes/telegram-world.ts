@@ -63,6 +63,7 @@ export type MessageContent = Partial<
     | 'video'
     | 'forward_origin'
     | 'reply_to_message'
+    | 'reply_markup'
     | 'new_chat_members'
     | 'migrate_to_chat_id'
     | 'migrate_from_chat_id'

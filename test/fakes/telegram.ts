@@ -5,7 +5,14 @@ import { HANG_MS } from '../limits.js';
 import { createFaults, type Faults } from './telegram-faults.js';
 import { createPeople, type People } from './telegram-people.js';
 import { type LoggedRequest, serveBotApi } from './telegram-serve.js';
-import { type BotOptions, type ChatAction, createBotState, type Reaction, type SentMessage } from './telegram-state.js';
+import {
+  type BotOptions,
+  type ButtonPress,
+  type ChatAction,
+  createBotState,
+  type Reaction,
+  type SentMessage,
+} from './telegram-state.js';
 import type { FakeUpdate } from './telegram-world.js';
 
 export type { Fault, Faults } from './telegram-faults.js';
@@ -30,6 +37,8 @@ export interface FakeTelegram extends People {
   /** "typing…" and the like. */
   actions: ChatAction[];
   reactions: Reaction[];
+  /** Every press of a button, in order. */
+  presses: ButtonPress[];
   /** Every call, refused ones too, in order of arrival. */
   requests: LoggedRequest[];
   faults: Faults;
@@ -93,6 +102,7 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     sent: state.sent,
     actions: state.actions,
     reactions: state.reactions,
+    presses: state.presses,
     requests,
     faults,
     commands: () => state.commands,

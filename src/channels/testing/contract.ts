@@ -17,6 +17,8 @@ export interface Platform {
   passesOn?: (text: string) => unknown;
   /** The person claims to answer a message of ours that we never sent; undefined where nobody can. */
   claimsToAnswer?: (text: string) => unknown;
+  /** The person presses the first button below that message, or reacts to it; returns the value that is to arrive. Undefined where nobody can. */
+  answers?: (platformId: string) => string;
   /** What the person got to read, in order. */
   read(): string[];
   /** Messages the platform still holds because nobody acknowledged them. */
@@ -102,6 +104,21 @@ function contractTests(start: () => Promise<Platform>): void {
       .join('\n')
       .replace(/^```(ts)?$/gm, '');
     expect(firstDifference(words(seen), words(text.replace(/^```(ts)?$/gm, '')))).toBeUndefined();
+  });
+
+  test('a text with buttons is read also where there are none; a press or a reaction names the message', async () => {
+    const platform = await openPlatform(start);
+    const { channel, host } = await openChannel(platform);
+    const buttons = ['Yes', 'No'].map((label, index) => ({ label, value: `choice:${index + 1}` }));
+    const { platformId } = await channel.send({ ...part(platform.address, 'Tea?', '1.0'), buttons });
+    channel.dropButtons?.(platform.address, platformId);
+    expect(platform.read()).toEqual(['Tea?']);
+    const sent = await channel.send({ ...part(platform.address, 'Milk?', '2.0'), buttons });
+    if (!platform.answers) return;
+    const value = platform.answers(sent.platformId);
+    await host.until(() => host.messages.length === 1);
+    expect(host.messages).toMatchObject([{ press: { platformId: sent.platformId, value } }]);
+    expect(checkInbound(host.messages[0], Date.now())).toMatchObject({ press: { platformId: sent.platformId, value } });
   });
 
   test.each(['', ' \n '])('blank text %j makes no part', async (blank) => {

@@ -15,7 +15,7 @@ const needsPerson = ['blocked', 'unlinked', 'logged-out', 'expired-version'];
 await signIn();
 
 const input = $('text');
-const conversation = createConversation();
+const conversation = createConversation(press);
 const unsent = createUnsent({
   waiting: (item) => conversation.showUnsent(item),
   // The stored message comes back on the stream and takes the place of its copy; one that is not kept has none.
@@ -40,6 +40,14 @@ async function follow() {
   }
   $('offline').hidden = false;
   setTimeout(follow, RETRY_MS);
+}
+
+/** False when nobody knows whether it arrived: it may be pressed again. A press counts once, so the second does no harm. */
+async function press(messageId, value) {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ messageId, value });
+  const answer = await request('/api/chat/press', { method: 'POST', headers, body }).catch(() => undefined);
+  return answer !== undefined && answer.status < 500;
 }
 
 function showStatus(status) {

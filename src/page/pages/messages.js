@@ -8,7 +8,8 @@ const AT_END_PX = 80;
 
 export const $ = (id) => document.getElementById(id);
 
-export function createConversation() {
+/** `press(messageId, value)` resolves with whether that button, and with it all of them, is done with. */
+export function createConversation(press) {
   const end = followEnd();
   let lastId = 0;
   let lastDay = '';
@@ -22,7 +23,11 @@ export function createConversation() {
       const day = dayFormat.format(message.at);
       if (day !== lastDay) $('messages').append(element('div', 'day', day));
       lastDay = day;
-      $('messages').append(bubbleOf(message, timeFormat.format(message.at)));
+      // An answer to a card that is shown: its buttons are used.
+      if (message.direction === 'in') $('messages').querySelector(`[data-outbox="${message.outboxId}"]`)?.remove();
+      const bubble = bubbleOf(message, timeFormat.format(message.at));
+      if (message.buttons.length > 0) bubble.append(buttonsOf(message, press));
+      $('messages').append(bubble);
       end.addedMessage();
     },
     /** Shows what is not stored yet, or never will be because of `problem`; then `edit` is offered. */
@@ -79,6 +84,22 @@ function bubbleOf({ direction, sender, text, html }, foot) {
   bubble.append(element('span', 'unseen', direction === 'in' ? 'You:' : `${sender}:`), body);
   bubble.append(element('div', 'foot', foot));
   return bubble;
+}
+
+function buttonsOf({ id, buttons, outboxId }, press) {
+  const group = element('div', 'buttons');
+  group.role = 'group';
+  group.ariaLabel = 'Answers';
+  group.dataset.outbox = outboxId;
+  const disable = (isDisabled) => {
+    for (const button of group.children) button.disabled = isDisabled;
+  };
+  const pressed = async (value) => {
+    disable(true);
+    if (!(await press(id, value))) disable(false);
+  };
+  group.append(...buttons.map(({ label, value }) => buttonOf(label, () => pressed(value))));
+  return group;
 }
 
 function addCopyButton(block) {
