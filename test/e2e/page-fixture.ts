@@ -62,7 +62,14 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   };
   const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const commands = [...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
-  const intake = createIntake({ ...base, pairing, commands, assistantName: 'Pinch', owner: undefined, askToRegister: () => undefined });
+  const intake = createIntake({
+    ...base,
+    pairing,
+    commands,
+    assistantName: 'Pinch',
+    owner: undefined,
+    askToRegister: () => undefined,
+  });
   const deps: PageDeps = {
     port: 0,
     store,
