@@ -1,6 +1,7 @@
 // The store: the database with the tables of every module. A new module's rows get their line here.
+
+import { createOwnSkills } from './approvals/own-skills.js';
 import { createApprovalRows } from './approvals/rows.js';
-import { createOwnSkills } from './approvals/skills.js';
 import { createBudgets } from './budgets/rows.js';
 import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';

@@ -72,6 +72,8 @@ const promptMessage = z.object({
       part: z.string().optional(),
       /** We do not have the message: sender and text are what the quote claims. */
       unverified: z.boolean().optional(),
+      /** It was passed on from elsewhere, or its sender may not ask. */
+      untrusted: z.boolean().optional(),
     })
     .optional(),
   edited: z.boolean().optional(),

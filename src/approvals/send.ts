@@ -37,6 +37,8 @@ export function createSendAsker(deps: { store: Store; clock: Clock; signals: Sig
       groupId: link.groupId,
       run,
       subject,
+      // Whoever manages a chat can give it the title of another one.
+      lines: [`It is a chat of the group \`${store.groups.get(chat.groupId ?? 0)?.folder}\`.`],
       content: text,
       taint,
       input: { chatId: chat.id, text },

@@ -1,22 +1,13 @@
 // Approvals of kind `skill`: what an agent wrote down to obey in every later run. It takes effect after the owner has read it, as it was then:
 // a changed file is another skill.
 import { skillDigest } from '../core/skill-digest.js';
-import type { Statements } from '../core/statements.js';
 import { post, type Route } from '../gateway/server.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import { parse, workingRun } from '../runs/calls.js';
 import { taintOf } from '../taint/taint.js';
-import { type OwnSkill, ownSkill, skillProposal } from '../wire.js';
+import { type OwnSkill, skillProposal } from '../wire.js';
 import { type Approvals, agentText } from './approvals.js';
 import type { Store } from './store.js';
-
-export function createOwnSkills({ rows, run }: Statements) {
-  return {
-    of: rows(ownSkill).all<[groupId: number]>('SELECT name, digest FROM own_skills WHERE group_id = ?1 ORDER BY name'),
-    remove: run<[groupId: number, name: string]>('DELETE FROM own_skills WHERE group_id = ?1 AND name = ?2'),
-    put: run<[groupId: number, name: string, digest: string]>('REPLACE INTO own_skills VALUES (?1, ?2, ?3)'),
-  };
-}
 
 const input = skillProposal.omit({ runId: true });
 

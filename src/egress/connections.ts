@@ -6,7 +6,7 @@ import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
-import { taintOf } from '../taint/taint.js';
+import { markWorking, taintOf } from '../taint/taint.js';
 import { isRefusedAddress } from './address.js';
 import type { EgressAsker } from './ask.js';
 import { decideEgress, refuseAddress } from './decide.js';
@@ -128,10 +128,7 @@ async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promis
       return { kind: 'refused', status: 403, reason };
     }
     // Before a byte of it enters the container.
-    store.transaction(() => {
-      for (const { session } of runIds.flatMap((id) => store.runs.get(id) ?? []))
-        store.taints.mark(session, groupId, `the site ${host}`, clock.now());
-    });
+    store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now()));
     const socket = await connectTo(addresses, port, tooLate);
     attempt.address = socket.remoteAddress;
     return { kind: 'allowed', socket };

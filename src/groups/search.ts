@@ -2,10 +2,11 @@
 // place of every word with that prefix, and ranking would look at every match. So each prefix becomes a bounded list of words of the index,
 // and matches are read newest first, a page at a time.
 import type { z } from 'zod';
-import type { Statements } from '../core/statements.js';
+import { flag, type Statements } from '../core/statements.js';
 import { historyResponse } from '../wire.js';
 
-const searchHit = historyResponse.shape.results.element;
+/** `untrusted`: passed on from elsewhere, or said by somebody who may not ask. */
+const searchHit = historyResponse.shape.results.element.extend({ untrusted: flag });
 type SearchHit = z.infer<typeof searchHit>;
 
 const MAX_WORDS = 8;
@@ -25,7 +26,7 @@ export function createSearch({ rows, value, values }: Statements) {
     `SELECT rowid FROM messages_fts WHERE messages_fts MATCH ?1 AND rowid < ?2 ORDER BY rowid DESC LIMIT ${PAGE}`,
   );
   const ownOf = rows(searchHit).all<[groupId: number, ids: number[], limit: number]>(
-    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at,
+    `SELECT chats.title AS chat, m.sender_name AS sender, m.sent_at, (m.forwarded OR NOT m.may_ask) AS untrusted,
        iif(m.forwarded, '[forwarded] ', '') || substr(m.text, 1, ${MAX_CHARS}) AS text
      FROM json_each(?2) match JOIN messages m ON m.id = match.value JOIN chats ON chats.id = m.chat_id
      WHERE chats.group_id = ?1 ORDER BY m.id DESC LIMIT ?3`,

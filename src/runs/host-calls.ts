@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { finished, pipeline } from 'node:stream/promises';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
+import { oneLine } from '../core/one-line.js';
 import type { Signals } from '../core/signals.js';
 import type { Chat, Run } from '../core/types.js';
 import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
@@ -12,6 +13,7 @@ import type { NewOutboxRow } from '../delivery/rows.js';
 import { parseJson } from '../gateway/body.js';
 import { type Call, type Link, post, type Route, reply } from '../gateway/server.js';
 import type { TimelineEvent } from '../groups/timeline.js';
+import { markWorking } from '../taint/taint.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
 import { badRequest, ownRun, parse, unknownThing, workingRun } from './calls.js';
@@ -62,7 +64,13 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
       '/history',
       async ({ groupId }, body) => {
         const { query, limit = 10 } = parse(wire.historyRequest, body);
-        return { results: await store.messages.search(groupId, query, limit) };
+        const found = await store.messages.search(groupId, query, limit);
+        const untrusted = found.find((one) => one.untrusted);
+        if (untrusted)
+          store.transaction(() =>
+            markWorking(store, groupId, `an old message of ${oneLine(untrusted.sender, 80)}`, deps.clock.now()),
+          );
+        return { results: found.map(({ untrusted: _, ...hit }) => hit) };
       },
       { rate: 'history' },
     ),

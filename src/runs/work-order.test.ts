@@ -132,7 +132,7 @@ test('a message says who spoke, and a quote shows our own row, whatever it claim
   expect(messages.slice(1).map(({ replyTo }) => replyTo)).toEqual([
     { sender: 'Pinch', role: 'assistant', text: 'Milk, and then bread.' },
     { sender: 'Pinch', role: 'assistant', text: 'Milk, and then bread.', part: 'then bread' },
-    { sender: 'Ann', role: 'member', text: `${'x'.repeat(500)}…` },
+    { sender: 'Ann', role: 'member', text: `${'x'.repeat(500)}…`, untrusted: true },
     { sender: 'Pinch', text: 'I promised it', unverified: true },
   ]);
   expect(messages.at(-1)).toMatchObject({ role: 'listed', mayAsk: true, forwarded: true });

@@ -121,7 +121,8 @@ function quoteOf({ messages }: Store, { chatId, replyTo }: StoredMessage): Promp
   const role = row.direction === 'out' ? 'assistant' : row.role;
   const isPart = claimed !== '' && claimed !== row.text && !row.text.startsWith(claimed.replace(/…$/, ''));
   const part = isPart && row.text.includes(claimed) ? { part: claimed } : {};
-  return { sender: row.senderName, text, ...(role && { role }), ...part };
+  const untrusted = (row.forwarded || !row.mayAsk) && { untrusted: true };
+  return { sender: row.senderName, text, ...(role && { role }), ...part, ...untrusted };
 }
 
 type FetchedBy = { channel: Channel | undefined; readers: Record<string, MediaReader>; env: Env };

@@ -19,6 +19,12 @@ export function createTaints({ rows, run, value }: Statements) {
       `INSERT INTO taints (session, group_id, source, at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)
        ON CONFLICT (session) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)`,
     ),
+    /** All that is worked on in the group; false when nothing is. */
+    markWorking: run<[groupId: number, source: string, now: number]>(
+      `INSERT INTO taints (session, group_id, source, at, seen_at)
+       SELECT session, group_id, ?2, ?3, ?3 FROM runs WHERE group_id = ?1 AND state = 'leased'
+       ON CONFLICT (session) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)`,
+    ),
     /** A run of this session begins: its container may know what the session was given. */
     touch: run<[session: string, now: number]>('UPDATE taints SET seen_at = max(seen_at, ?2) WHERE session = ?1'),
     /** What a container that has worked since then for this group may know, the newest first. */

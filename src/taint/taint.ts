@@ -17,6 +17,8 @@ export function untrustedSource(messages: PromptMessage[]): string | undefined {
     if (forwarded) return `a message that ${oneLine(sender, 80)} forwarded`;
     if (mayAsk === false) return `words of ${oneLine(sender, 80)}, who may not ask`;
     if (replyTo?.unverified) return 'a quote of a message that I do not have';
+    if (replyTo?.untrusted)
+      return `a quote of what ${oneLine(replyTo.sender, 80)} forwarded, or said without being one who may ask`;
     const file = media.find(({ kind }) => kind === 'document');
     if (file) return `the file ${oneLine(file.fileName, 80)}`;
   }
@@ -33,6 +35,11 @@ export function markMessages(
   const source = untrustedSource(messages);
   if (source === undefined) taints.touch(run.session, now);
   else taints.mark(run.session, run.groupId, source, now);
+}
+
+/** Something enters the group's container and no run is named: whichever works may read it. A job in the background may, too. */
+export function markWorking({ taints }: TaintStore, groupId: number, source: string, now: number): void {
+  if (!taints.markWorking(groupId, source, now)) taints.mark(`background:${groupId}:${source}`, groupId, source, now);
 }
 
 /** What the container behind the link may have read; undefined when nothing, or when the owner turned this off for the group. */

@@ -137,6 +137,12 @@ test('4 · tell me when this page changes: the check script costs nothing until 
     text: 'I am watching it.',
   });
   await ask('tell me when page.html changes', 'I am watching it.');
+  // The same container read the dropped files just now, so the owner reads the task first.
+  const card = await hears('make a task in Olga');
+  expect(card.plain).toContain('It may act on what it was given: new file');
+  scene.model.push({ text: 'Now I am.' });
+  tg.userPresses(direct, olga, card.message_id, 'allow');
+  await hears('Now I am.');
   const before = calls();
   await slotsDone('Page', 3);
   expect(calls()).toBe(before);
@@ -271,4 +277,13 @@ test('what was scheduled is there after it all; one failing slot told the owner 
   await hears(`Task ${task.id} (Broken) failed. Reported from there: the check script failed`);
   const open = taskList.parse((await scene.daemon.api('GET', '/api/tasks')).body).tasks.map(({ title }) => title);
   expect(open).toEqual(['Brief', 'Habits', 'Offer', 'Review', 'Broken']);
+});
+
+test('all of it led to a handful of cards at most', async () => {
+  const { body } = await scene.daemon.api('GET', '/api/approvals');
+  const { approvals } = z.object({ approvals: z.array(z.object({ subject: z.string() })) }).parse(body);
+  console.info(
+    `cards of an ordinary day: ${approvals.length} ${JSON.stringify(approvals.map(({ subject }) => subject))}`,
+  );
+  expect(approvals.length).toBeLessThanOrEqual(5);
 });
