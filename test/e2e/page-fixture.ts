@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { createApprovalModule } from '../../src/approvals/module.js';
 import { chatApi } from '../../src/chats/api.js';
 import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
@@ -10,6 +11,8 @@ import { createPairing } from '../../src/chats/pairing.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import { createSignals } from '../../src/core/signals.js';
 import { sessionName } from '../../src/core/types.js';
+import { createOwnerChat } from '../../src/delivery/notices.js';
+import { egressApi } from '../../src/egress/api.js';
 import { opsApi } from '../../src/ops/api.js';
 import type { StatusSnapshot } from '../../src/ops/status.js';
 import { loadPageToken } from '../../src/page/auth.js';
@@ -60,8 +63,17 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     link: () => undefined,
   };
   const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
+  const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
+  const approvals = createApprovalModule({ ...base, ownerChat, stopped: () => state.status.stopped });
   const commands = [...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
-  const intake = createIntake({ ...base, pairing, commands, assistantName: 'Pinch', owner: undefined, askToRegister: () => undefined });
+  const intake = createIntake({
+    ...base,
+    pairing,
+    commands,
+    assistantName: 'Pinch',
+    owner: undefined,
+    askToRegister: () => undefined,
+  });
   const deps: PageDeps = {
     port: 0,
     store,
@@ -74,6 +86,8 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
       chatApi({ ...base, pairing, channels }),
       taskApi({ store, tasks, hooks }),
+      approvals.api,
+      egressApi({ store, clock, config: { egressMode: 'ask' } }),
       opsApi({ ...base, control }),
     ],
     ready: () => state.ready,
@@ -95,6 +109,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     intake,
     tasks,
     hooks,
+    approvals,
     pairing,
     channels,
     control,
