@@ -254,8 +254,12 @@ function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { b
     store.events.add(runId, now, 'approval_decided', { approval: id, state, ...(result && { result }) });
   tellAgent(deps, approval, agentText({ ...approval, state, result }));
   store.afterCommit(() => signals.emit('approval', id));
-  return `${titleOf(approval)}: ${ENDS[state]}${result ? `. ${result}` : '.'}`;
+  return `${titleOf(approval)}: ${endOf({ state, result })}`;
 }
+
+/** What came of it, in Markdown. */
+export const endOf = ({ state, result }: Pick<Approval, 'state' | 'result'>): string =>
+  `${ENDS[state]}.${result ? ` ${result}` : ''}`;
 
 const ENDS: Record<ApprovalState, string> = {
   open: 'waits for an answer',
@@ -268,7 +272,7 @@ const ENDS: Record<ApprovalState, string> = {
 
 /** What the agent that asked is told. */
 export const agentText = ({ id, subject, state, result }: Approval): string =>
-  `Approval ${id} (${oneLine(subject, 300)}): ${ENDS[state]}.${result ? ` ${result}` : ''}${NEXT[state] ?? ''}`;
+  `Approval ${id} (${oneLine(subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
 
 const NEXT: Partial<Record<ApprovalState, string>> = {
   open: ' The owner was asked. Their answer comes as a message in this conversation: end your turn unless there is other work.',

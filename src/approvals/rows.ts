@@ -66,6 +66,17 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     nextExpiry: (): number | undefined => next() ?? undefined,
     isAskedFor: (kind: string, chatId: number): boolean => asked(kind, chatId) !== undefined,
+    /** Whoever saw both of them saw all: an approval is new, or an open one ends. */
+    marks: rows(z.object({ open: z.number(), newest: z.number().nullable() })).get<[]>(
+      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open, (SELECT max(id) FROM approvals) AS newest`,
+    ),
+    /** Oldest first. */
+    open: rows(approvalRow).all<[limit: number]>(`SELECT * FROM approvals WHERE state = 'open' ORDER BY id LIMIT ?1`),
+    /** Of the newest, those that were decided last, and the last of them first. */
+    decided: rows(approvalRow.omit({ detail: true, input: true })).all<[limit: number]>(
+      `SELECT * FROM approvals WHERE id > (SELECT max(id) - 100 FROM approvals) AND state <> 'open'
+       ORDER BY decided_at DESC, id DESC LIMIT ?1`,
+    ),
     /** Newest first. */
     list: rows(approvalRow).all<[state: string | null, limit: number]>(
       'SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',

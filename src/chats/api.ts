@@ -7,8 +7,9 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
 import { readBody, refuse } from '../core/http.js';
 import type { Signals } from '../core/signals.js';
-import { type Chat, sendersPolicy } from '../core/types.js';
-import type { Store } from '../tasks/store.js';
+import { type Chat, type Group, sendersPolicy } from '../core/types.js';
+import type { Store as EgressStore } from '../egress/store.js';
+import type { Store as TasksStore } from '../tasks/store.js';
 import type { Pairing } from './pairing.js';
 import { folderProblem, registerChat } from './registration.js';
 
@@ -21,7 +22,7 @@ const registration = z.object({
 });
 
 export interface ChatApiDeps {
-  store: Store;
+  store: TasksStore & EgressStore;
   signals: Signals;
   clock: Clock;
   pairing: Pick<Pairing, 'open'>;
@@ -51,10 +52,16 @@ const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
 });
 
 function addChats(app: Hono, deps: ChatApiDeps): void {
-  const { groups } = deps.store;
-  app.get('/api/groups', (c) =>
-    c.json({ groups: groups.all().map((group) => ({ ...group, chats: groups.chatsOf(group.id) })) }),
-  );
+  const { groups, egress } = deps.store;
+  app.get('/api/groups', (c) => {
+    // The group's own mode; null: that of the settings counts.
+    const view = (group: Group) => ({
+      ...group,
+      egressMode: egress.ownMode(group.id),
+      chats: groups.chatsOf(group.id),
+    });
+    return c.json({ groups: groups.all().map(view) });
+  });
   app.get('/api/chats', (c) => {
     const folderOf = ({ groupId }: Chat) => (groupId === null ? undefined : groups.get(groupId)?.folder) ?? null;
     return c.json({ chats: groups.chats().map((chat) => ({ ...chat, folder: folderOf(chat) })) });

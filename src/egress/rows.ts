@@ -25,9 +25,7 @@ export const DAY_MS = 24 * 60 * 60_000;
 const isToday = `since BETWEEN @now - ${DAY_MS - 1} AND @now`;
 
 export function createEgressRules({ rows, run, value, named }: Statements) {
-  const modeOf = value<[groupId: number, byDefault: EgressMode], EgressMode>(
-    'SELECT coalesce(egress_mode, ?2) FROM groups WHERE id = ?1',
-  );
+  const ownMode = value<[groupId: number], EgressMode | null>('SELECT egress_mode FROM groups WHERE id = ?1');
   return {
     /** `lasting`: the one that counts until it is removed, else the one that ends by itself. */
     find: rows(ruleRow).get<[groupId: number | null, host: string, lasting: boolean]>(
@@ -58,8 +56,13 @@ export function createEgressRules({ rows, run, value, named }: Statements) {
       .get<[{ groupId: number; now: number }]>(
         `SELECT since, bytes FROM egress_bytes WHERE group_id = @groupId AND ${isToday}`,
       ),
+    /** Null: the group has none of its own; undefined: there is no such group. */
+    ownMode,
     /** The group's own mode, else the one of the settings. */
-    mode: (groupId: number, { egressMode }: EgressDefault): EgressMode => modeOf(groupId, egressMode) ?? 'none',
+    mode(groupId: number, { egressMode }: EgressDefault): EgressMode {
+      const own = ownMode(groupId);
+      return own === undefined ? 'none' : (own ?? egressMode);
+    },
     /** Null: the one of the settings from now on. */
     setMode: run<[groupId: number, mode: EgressMode | null]>('UPDATE groups SET egress_mode = ?2 WHERE id = ?1'),
   };

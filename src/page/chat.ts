@@ -16,7 +16,7 @@ const MAX_PAGES = 32;
 /** A comment now and then keeps the connection from being dropped as idle, and finds out that the page is gone. */
 const HEARTBEAT_MS = 20_000;
 /** What may change the status that pages show. */
-const OF_STATUS = ['message', 'run:ready', 'run:started', 'run:ended', 'channel', 'daemon'] as const;
+const OF_STATUS = ['message', 'run:ready', 'run:started', 'run:ended', 'channel', 'daemon', 'approval'] as const;
 
 const newMessage = z.object({
   text: z
@@ -109,7 +109,8 @@ async function follow(deps: PageDeps, stream: SSEStreamingApi, { after, mayRead 
 
 /**
  * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
- * of the latest history, then `status` whenever it changed: what /api/status says, and how many runs the chat has.
+ * of the latest history, then `status` whenever it changed: what /api/status says, how many runs the chat has, and which approvals
+ * there are.
  */
 function createEvents(deps: PageDeps, after: number | undefined) {
   const { store } = deps;
@@ -127,7 +128,8 @@ function createEvents(deps: PageDeps, after: number | undefined) {
     isStale = false;
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
-    const data = JSON.stringify({ ...status, chat: store.runs.activeOfSession(chat ? sessionName(chat) : '') });
+    const runs = store.runs.activeOfSession(chat ? sessionName(chat) : '');
+    const data = JSON.stringify({ ...status, chat: runs, approvals: store.approvals.marks() });
     if (data === seenStatus) return undefined;
     seenStatus = data;
     return { event: 'status', data };

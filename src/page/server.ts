@@ -12,6 +12,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { Config } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { refuse } from '../core/http.js';
+import { addApprovals } from './approvals.js';
 import { decideAccess, loadPageToken, pageLink } from './auth.js';
 import { addChat } from './chat.js';
 import type { PageDeps } from './deps.js';
@@ -85,6 +86,7 @@ function createApp(deps: PageDeps): Hono {
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addSessions(app, sessions);
   addChat(app, deps, sessions);
+  addApprovals(app, deps);
   for (const add of deps.api) add(app);
   app.use(serveStatic({ root: pages }));
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { createApprovalModule } from '../../src/approvals/module.js';
 import { createBudgetModule } from '../../src/budgets/module.js';
 import type { Button } from '../../src/channels/channel.js';
 import { chatApi } from '../../src/chats/api.js';
@@ -12,6 +13,8 @@ import { createPairing } from '../../src/chats/pairing.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import { createSignals } from '../../src/core/signals.js';
 import { sessionName } from '../../src/core/types.js';
+import { createOwnerChat } from '../../src/delivery/notices.js';
+import { egressApi } from '../../src/egress/api.js';
 import { opsApi } from '../../src/ops/api.js';
 import type { StatusSnapshot } from '../../src/ops/status.js';
 import { loadPageToken } from '../../src/page/auth.js';
@@ -62,6 +65,8 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     link: () => undefined,
   };
   const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
+  const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
+  const approvals = createApprovalModule({ ...base, ownerChat, stopped: () => state.status.stopped });
   const budgets = createBudgetModule({
     ...base,
     config: { ...base.config, budgets: { month: 100_000_000, day: 10_000_000, group: 5_000_000, run: 2_000_000 } },
@@ -92,6 +97,8 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       chatApi({ ...base, pairing, channels }),
       budgets.api,
       taskApi({ store, tasks, hooks }),
+      approvals.api,
+      egressApi({ store, clock, config: { egressMode: 'ask' } }),
       opsApi({ ...base, control }),
     ],
     ready: () => state.ready,
@@ -113,6 +120,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     intake,
     tasks,
     hooks,
+    approvals,
     pairing,
     channels,
     control,

@@ -1,6 +1,8 @@
 // The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
+import { createApprovals } from './approvals.js';
 import { $, createConversation, element } from './messages.js';
 import { logOut, request, serverEvents, signIn } from './session.js';
+import { addSites } from './sites.js';
 import { createUnsent } from './unsent.js';
 
 const RETRY_MS = 1_000;
@@ -28,6 +30,7 @@ const unsent = createUnsent({
       input.focus();
     }),
 });
+const approvals = createApprovals();
 let startedAt;
 
 /** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
@@ -68,6 +71,7 @@ function showStatus(status) {
   setText('problems', problemsOf(status).join('\n'));
   setText('working-text', chat.working > 0 ? `${assistantName} is working…` : 'Waiting to start…');
   $('working').hidden = chat.working + chat.waiting === 0;
+  approvals.changed(status.approvals);
   $('conversation').removeAttribute('aria-busy');
 }
 
@@ -132,6 +136,7 @@ for (const example of $('examples').children) {
   example.addEventListener('click', () => unsent.add(example.textContent));
 }
 
+addSites();
 setInput(localStorage.getItem(DRAFT) ?? '');
 // On a touch screen this would open the keyboard over the page.
 if (window.matchMedia('(hover: hover)').matches) input.focus();

@@ -112,7 +112,7 @@ function addCopyButton(block) {
   frame.append(block, copy);
 }
 
-function buttonOf(text, onClick) {
+export function buttonOf(text, onClick) {
   const button = element('button', 'small', text);
   button.addEventListener('click', onClick);
   return button;

@@ -27,6 +27,18 @@ export async function request(path, { headers, ...options } = {}) {
   return new Promise(() => undefined);
 }
 
+/** What the JSON API answers; `problem` instead, for people, when it refuses or is not there. */
+export async function callApi(method, path, body) {
+  const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  try {
+    const answer = await (await request(path, { method, ...(body && json) })).json();
+    const { message, hint } = answer.error ?? {};
+    return message === undefined ? answer : { problem: hint ? `${message}: ${hint}` : message };
+  } catch {
+    return { problem: 'Pinch does not answer. Try again when it runs.' };
+  }
+}
+
 /** Ends this browser's session or, at `/api/sessions`, all; what was typed and not sent does not stay behind for the next person. */
 export async function logOut(path) {
   const answer = await request(path, { method: 'DELETE' }).catch(() => undefined);
