@@ -19,7 +19,7 @@ const floors = [
   ['runs'],
   ['model', 'sandbox', 'delivery'],
   ['gateway', 'channels'],
-  ['groups'],
+  ['groups', 'mounts'],
   ['core'],
   ['wire'],
 ];

@@ -10,6 +10,7 @@ import { connectEngine, engineUnavailable, isEngineDown, statusOf, within } from
 import { createFrameReader } from './frames.js';
 import { containerUser, homeId } from './home.js';
 import { openInstance } from './instance.js';
+import { isExtra, MountChanged, verifyMounts } from './mounted.js';
 import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
@@ -56,7 +57,20 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
   const list = (ms: number, options: Docker.ContainerListOptions) =>
     within(clock, ms, (abortSignal) => engine.listContainers({ ...options, abortSignal }));
   return {
-    start: (spec, onConnection) => startContainer(host, spec, onConnection),
+    async start(spec, onConnection) {
+      try {
+        return await startContainer(host, spec, onConnection);
+      } catch (error) {
+        if (!(error instanceof MountChanged)) throw error;
+        deps.log.warn(
+          { group: spec.folder, mount: error.target },
+          'a folder was exchanged while its container started',
+        );
+        // Whoever can do that could do it again.
+        const mounts = spec.mounts.filter((mount) => !isExtra(mount));
+        return startContainer(host, { ...spec, mounts }, onConnection);
+      }
+    },
     async ping() {
       await list(PING_TIMEOUT_MS, { limit: 1 }).catch(throwUnavailable);
     },
@@ -89,7 +103,7 @@ function containerOptions(
     Labels: { 'pinch.home': deps.homeId, 'pinch.group': spec.folder },
     User: `${deps.user.uid}:${deps.user.gid}`,
     WorkingDir: '/workspace',
-    Env: ['HOME=/tmp', 'LANG=C.UTF-8'],
+    Env: ['HOME=/tmp', 'LANG=C.UTF-8', ...tellMounts(spec.mounts.filter(isExtra))],
     OpenStdin: true,
     // The container's stdin ends with our attachment: when this process dies, the runner reads end-of-file and ends.
     StdinOnce: true,
@@ -120,9 +134,16 @@ function containerOptions(
   };
 }
 
-function bindMount({ source, target, readOnly }: Mount): Docker.MountSettings {
-  // Before Docker 25 only the top of a read-only mount is read-only: a disk mounted below it would be writable, so it stays out.
-  const options = { Propagation: 'rprivate' as const, NonRecursive: readOnly };
+/** As the runner reads it. */
+const tellMounts = (mounts: Mount[]): string[] => {
+  const words = mounts.map(({ target, readOnly }) => `${target}:${readOnly ? 'ro' : 'rw'}`);
+  return words.length > 0 ? [`PINCH_MOUNTS=${words.join(' ')}`] : [];
+};
+
+function bindMount({ source, target, readOnly, identity }: Mount): Docker.MountSettings {
+  // Before Docker 25 only the top of a read-only mount is read-only: a disk mounted below it would be writable, so it stays out. Of a further
+  // folder nobody looked at what is mounted below.
+  const options = { Propagation: 'rprivate' as const, NonRecursive: readOnly || identity !== undefined };
   return { Type: 'bind', Source: source, Target: target, ReadOnly: readOnly, BindOptions: options };
 }
 
@@ -151,6 +172,7 @@ async function startContainer(
     io = await attach(host, container, spec);
     const exit = exitOf(container);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
+    await verifyMounts(host, container, spec.mounts.filter(isExtra));
     const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill: remove });
     void instance.closed.then(() => held.delete(options.name));
     return instance;
@@ -158,7 +180,8 @@ async function startContainer(
     const failure = startError(host, spec, error);
     const removal = remove();
     // An engine that does not answer would not answer here either.
-    if (failure.code !== 'sandbox_unavailable') await atMost(clock, REMOVE_WAIT_MS, removal);
+    if (!(failure instanceof PinchError && failure.code === 'sandbox_unavailable'))
+      await atMost(clock, REMOVE_WAIT_MS, removal);
     held.delete(options.name);
     throw failure;
   }
@@ -245,7 +268,8 @@ async function removeContainer(clock: Clock, container: Docker.Container): Promi
 }
 
 /** What a failed start means, as the contract's two errors. */
-function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError {
+function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError | MountChanged {
+  if (cause instanceof MountChanged) return cause;
   const failed = (what: string, hint: string) =>
     new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, {
       hint,
@@ -257,6 +281,7 @@ function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unkn
   if (statusOf(cause) === 404 && /no such image/i.test(text))
     return failed(`the image ${image} is missing`, 'run npm start again: it builds the image');
   const gone = spec.mounts.find(({ source }) => !existsSync(source));
+  if (gone && isExtra(gone)) return new MountChanged(gone.target);
   if (gone) return failed(`the folder ${gone.source} is missing`, `create it, or take the mount ${gone.target} away`);
   return failed(text, 'run `docker info`; is there disk space?');
 }

@@ -17,7 +17,7 @@ function loadPrompt(run: RunSpec, paths: Paths): string {
   const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md')).filter(fs.existsSync);
   const memories = files.map((file) => ({ path: file, text: fs.readFileSync(file, 'utf8') }));
-  return systemPrompt(run, workspace, findSkills(paths), memories);
+  return systemPrompt(run, paths, findSkills(paths), memories);
 }
 
 /** Gives results to calls that a crash left without; model and timeline are told which were interrupted. */
