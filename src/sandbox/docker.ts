@@ -6,7 +6,15 @@ import type Docker from 'dockerode';
 import { atMost, type Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { connectEngine, engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
+import {
+  connectEngine,
+  engineUnavailable,
+  isEngineDown,
+  requireRuntime,
+  runtimeMissing,
+  statusOf,
+  within,
+} from './engine.js';
 import { createFrameReader } from './frames.js';
 import { containerUser, homeId } from './home.js';
 import { openInstance } from './instance.js';
@@ -22,6 +30,8 @@ export interface DockerSandboxDeps {
   /** Label by which containers of this home are known. */
   homeId: string;
   user: { uid: number; gid: number };
+  /** An OCI runtime of the engine; its own default without one. */
+  ociRuntime?: string | undefined;
   clock: Clock;
   log: Logger;
 }
@@ -47,6 +57,7 @@ export const dockerRuntime: RuntimeDefinition = {
       image: agentImage(config),
       homeId: homeId(config.home),
       user: containerUser(),
+      ociRuntime: config.ociRuntime,
       ...deps,
     }),
 };
@@ -73,6 +84,7 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
     },
     async ping() {
       await list(PING_TIMEOUT_MS, { limit: 1 }).catch(throwUnavailable);
+      await requireRuntime(host);
     },
     async reap() {
       try {
@@ -80,6 +92,7 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         const left = all.filter(({ Names }) => !Names.some((name) => held.has(name.slice(1))));
         const removals = left.map(({ Id }) => tryToRemove(host, engine.getContainer(Id)));
         const gone = await Promise.all(removals.map((removal) => atMost(clock, REMOVE_WAIT_MS, removal)));
+        await requireRuntime(host);
         return gone.filter(Boolean).length;
       } catch (error) {
         return throwUnavailable(error);
@@ -89,12 +102,12 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
 }
 
 function throwUnavailable(error: unknown): never {
-  throw engineUnavailable(error);
+  throw error instanceof PinchError ? error : engineUnavailable(error);
 }
 
 /** Every line is a wall: see docs/security.md for what each one stops. */
-function containerOptions(
-  deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user'>,
+export function containerOptions(
+  deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user' | 'ociRuntime'>,
   spec: SandboxSpec,
 ): Docker.ContainerCreateOptions & { name: string } {
   return {
@@ -112,6 +125,7 @@ function containerOptions(
     AttachStderr: true,
     Tty: false,
     HostConfig: {
+      ...(deps.ociRuntime && { Runtime: deps.ociRuntime }),
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
@@ -280,6 +294,7 @@ function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unkn
   const text = describeError(cause);
   if (statusOf(cause) === 404 && /no such image/i.test(text))
     return failed(`the image ${image} is missing`, 'run npm start again: it builds the image');
+  if (/\bruntime (specified|name)/i.test(text)) return runtimeMissing(text, cause);
   const gone = spec.mounts.find(({ source }) => !existsSync(source));
   if (gone && isExtra(gone)) return new MountChanged(gone.target);
   if (gone) return failed(`the folder ${gone.source} is missing`, `create it, or take the mount ${gone.target} away`);

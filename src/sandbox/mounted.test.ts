@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { z } from 'zod';
 import { agentImage, createWorld, programMount, startScene, type World } from '../../test/sandbox/world.js';
 import { systemClock } from '../core/clock.js';
 import { loadConfig } from '../core/config.js';
@@ -75,6 +76,32 @@ test('a folder is there to read, and to write only where the owner said so', asy
     written: ['done', 'EROFS'],
   });
   expect(readFileSync(join(root, 'notes/new'), 'utf8')).toBe('');
+});
+
+test('under gVisor a container has its link and its folders all the same', async () => {
+  const { Runtimes } = z.object({ Runtimes: z.record(z.string(), z.unknown()) }).parse(await world.engine.info());
+  if (!Object.hasOwn(Runtimes, 'runsc')) return console.info('this engine has no runtime runsc: gVisor is not tried');
+  const { engine, homeId } = world;
+  const deps = { engine, image: agentImage(), homeId, user: containerUser(), clock: systemClock };
+  const sandbox = createDockerSandbox({ ...deps, log: pino({ enabled: false }), ociRuntime: 'runsc' });
+  await sandbox.ping();
+  const mounts = [await mount(photos, 'photos'), await mount(folder('notes', 'list'), 'notes', false)];
+  expect(await look(mounts, sandbox)).toMatchObject({ seen: ['list', 'cat'], written: ['done', 'EROFS'] });
+  return undefined;
+});
+
+test('an OCI runtime that the engine does not have starts nothing, and says what there is', async () => {
+  const { engine, homeId } = world;
+  const deps = { engine, image: agentImage(), homeId, user: containerUser(), clock: systemClock };
+  const sandbox = createDockerSandbox({ ...deps, log: pino({ enabled: false }), ociRuntime: 'nope' });
+  const missing = {
+    code: 'no_oci_runtime',
+    message: expect.stringContaining('nope'),
+    hint: expect.stringContaining('daemon.json'),
+  };
+  await expect(sandbox.ping()).rejects.toMatchObject(missing);
+  await expect(sandbox.reap()).rejects.toMatchObject(missing);
+  await expect(look([], sandbox)).rejects.toMatchObject(missing);
 });
 
 const NOTHING = { told: 'nothing', names: [], seen: [], written: [] };
