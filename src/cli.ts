@@ -41,14 +41,14 @@ export async function runCli(args: string[]): Promise<number> {
       allowPositionals: true,
       options: { json: { type: 'boolean' }, help: { type: 'boolean' }, ...localOptions },
     });
-    const [name = 'help', argument, more] = positionals;
+    const [name = 'help', argument, ...rest] = positionals;
     if (values.help || name === 'help') return print(usageText());
     const command = commands.find(({ usage }) => usage.split(' ')[0] === name);
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     const asked = (call: string) => ask(config, call, undefined);
-    if ('run' in command) return await command.run({ config, env: process.env, argument, values, ask: asked });
-    const answer = await ask(config, command.call, argument, command.body?.(argument ?? '', more));
+    if ('run' in command) return await command.run({ config, env: process.env, argument, rest, values, ask: asked });
+    const answer = await ask(config, command.call, argument, command.body?.(argument ?? '', rest[0]));
     return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));
   } catch (error) {
     process.stderr.write(`✗ ${visible(describeError(error))}\n`);

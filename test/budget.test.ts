@@ -68,10 +68,11 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_460,
+    lines: 1_700,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
+  { name: 'mounts', files: /^src\/mounts\//, lines: 250 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 510 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 600, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 100 },

@@ -21,7 +21,7 @@ const floors = [
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],
   ['gateway', 'channels'],
-  ['groups'],
+  ['groups', 'mounts'],
   ['core'],
   ['wire'],
 ];

@@ -20,6 +20,7 @@ test.each([
   ['ASSISTANT_NAME', 'two words'],
   ['ANTHROPIC_BASE_URL', 'ftp://example.org'],
   ['PINCH_EGRESS', 'all'],
+  ['PINCH_OCI_RUNTIME', '/usr/bin/runsc'],
   ['TZ', 'Europe/Nowhere'],
 ])('%s=%s is refused by its name', (name, value) => {
   expect(() => load({ [name]: value })).toThrow(`${name}: use`);

@@ -42,6 +42,7 @@ const schema = z.object({
   PINCH_PORT: whole(0, 65_535).default(7462),
   // Which there are, sandbox/runtimes.ts says.
   PINCH_RUNTIME: matching(/^[a-z]+$/, 'use docker (or process, for development)').default('docker'),
+  PINCH_OCI_RUNTIME: matching(/^[\w.-]{1,64}$/, 'use an OCI runtime of the engine, such as runsc').optional(),
   PINCH_UNSAFE: flag.default(false),
   PINCH_MAX_CONTAINERS: whole(1, 100).default(5),
   PINCH_IDLE_MS: whole(0, 86_400_000).default(600_000),
@@ -96,6 +97,7 @@ export function loadConfig(environment: Env, repository: string) {
     owner: value.PINCH_OWNER ? ownerAddress(value.PINCH_OWNER) : undefined,
     port: value.PINCH_PORT,
     runtime: value.PINCH_RUNTIME,
+    ociRuntime: value.PINCH_OCI_RUNTIME,
     maxContainers: value.PINCH_MAX_CONTAINERS,
     idleMs: value.PINCH_IDLE_MS,
     egressMode: value.PINCH_EGRESS,

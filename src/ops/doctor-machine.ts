@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
+import { mountsFile } from '../mounts/list.js';
+import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
 import { agentImage } from '../sandbox/runtime.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
@@ -50,6 +52,16 @@ export async function checkImage({ config, clock }: CheckDeps): Promise<Finding>
   ).catch(() => undefined);
   if (!found) return skipped('the engine does not answer');
   return found.length > 0 ? ok(tag) : failure(`the engine does not have ${tag}`, '`npm start` builds it');
+}
+
+/** Folders of the owner's list that containers go without. */
+export async function checkMounts({ config, clock }: CheckDeps): Promise<Finding[]> {
+  const found = await examineInTime(clock, examineMounts(config));
+  const refused = found.filter((one) => one.kind === 'refused');
+  if (refused.length === 0) return [ok(`${found.length} further folders are given to containers`)];
+  return refused.map(({ name, why }) =>
+    warning(`${name} is not given to containers: ${why}`, `correct it in ${mountsFile(config)}`),
+  );
 }
 
 export function checkDisk({ config }: CheckDeps): Finding {

@@ -10,6 +10,7 @@ import { loadConfig } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { openStore } from '../store.js';
 import { examine, showFindings } from './doctor.js';
+import { wallFindings } from './doctor-walls.js';
 import type { CheckDeps } from './finding.js';
 
 const KEY = 'canary-sk-ant-0123456789';
@@ -50,16 +51,33 @@ const json = (status: number, body: unknown): RequestListener => {
 async function startEngine({ skewMs = 0, images = [{}] }: { skewMs?: number; images?: object[] } = {}) {
   const answers: Record<string, unknown> = {
     version: { Version: '28.1' },
-    info: { SystemTime: new Date(clock.now() + skewMs).toISOString() },
+    info: { SystemTime: new Date(clock.now() + skewMs).toISOString(), DefaultRuntime: 'runc', Runtimes: { runc: {} } },
     containers: [],
     images,
   };
   const port = await serve((request, response) => {
+    const [, step] = /containers\/(create|\w+\/\w+)/.exec(request.url ?? '') ?? [];
+    if (step === 'create') return json(201, { Id: 'probe' })(request, response);
+    if (step) return json(200, step.endsWith('logs') ? wellWalled : { StatusCode: 0 })(request, response);
     const [, name = ''] = /^\/(?:v[\d.]+\/)?(\w+)/.exec(request.url ?? '') ?? [];
     json(200, answers[name])(request, response);
   });
   return { DOCKER_HOST: `tcp://127.0.0.1:${port}` };
 }
+
+/** What a container sees of itself where every wall holds. */
+const wellWalled = {
+  ...{
+    uid: 1000,
+    route: 'ENETUNREACH',
+    root: 'ro,relatime',
+    memory: '1073741824',
+    processes: '256',
+    cpu: '100000 100000',
+  },
+  status: { CapEff: '0000000000000000', CapBnd: '0000000000000000', NoNewPrivs: '1', Seccomp: '2' },
+  ...{ uidMap: '0 100000 65536', profile: 'docker-default (enforce)', kernel: '6.1.0' },
+};
 
 const running = {
   version: '0.1.0',
@@ -75,7 +93,8 @@ interface Situation extends Partial<Omit<CheckDeps, 'config'>> {
 
 /** The findings of one check, or of all. Whatever is said, nobody is left without a way on, and no key is in it. */
 async function findings(only?: string, { env, ...rest }: Situation = {}) {
-  const config = { ...loadConfig({ PINCH_HOME: home, DOCKER_HOST: 'unix:///nowhere', ...env }, home) };
+  const own = { PINCH_HOME: home, XDG_CONFIG_HOME: join(home, 'settings'), DOCKER_HOST: 'unix:///nowhere' };
+  const config = { ...loadConfig({ ...own, ...env }, home) };
   const deps: CheckDeps = {
     config,
     clock,
@@ -103,7 +122,8 @@ test('on a machine where all is well each check says so in a line', async () => 
   const all = await findings(undefined, { env: await startEngine() });
   store.close();
   expect(all.filter(({ state }) => state !== 'ok')).toEqual([]);
-  const checks = 'node docker image disk permissions clock database daemon channels service port model'.split(' ');
+  const checks =
+    'node docker image walls mounts disk permissions clock database daemon channels service port model'.split(' ');
   expect(all.map(({ check }) => check)).toEqual(checks);
   expect(showFindings(all)).toMatch(/^✓ node: v\d+\.\d+\.\d+\n✓ docker: 28\.1 at tcp:.*\n✓ image: pinch-agent:1\n/);
   expect(showFindings(all)).toMatch(/✓ clock: \d{4}-\d\d-\d\d [\d:]+ Asia\/Tokyo\n/);
@@ -146,7 +166,71 @@ describe('the engine', () => {
   });
 });
 
+describe('the walls', () => {
+  const engine = {
+    runtime: 'runc',
+    kernel: '6.1.0',
+    options: ['name=seccomp,profile=builtin'],
+    limits: { memory: true, processes: true, cpu: true },
+  };
+  const of = (seen: object, more: object = {}) => wallFindings({ ...wellWalled, ...seen }, { ...engine, ...more });
+
+  test('that hold are named, and those that nobody built here', () => {
+    expect(of({ uidMap: '0 0 4294967295', profile: '' }).map(({ detail }) => detail)).toEqual([
+      'runc: no network, not root, read-only root, no capabilities, no new privileges, seccomp, 1 GiB of memory, 256 processes, 1 processor; ' +
+        'not on this machine: user namespace, AppArmor or SELinux, a kernel of its own',
+    ]);
+    expect(of({}, { options: ['name=userns'] })[0]?.detail).toMatch(
+      /user namespace, AppArmor or SELinux; not on this machine: a kernel of its own$/,
+    );
+  });
+
+  test.each([
+    [{ route: 'open' }, 'no network', 'failure'],
+    [{ uid: 0 }, 'not root', 'failure'],
+    [{ root: 'rw,relatime' }, 'read-only root', 'failure'],
+    [{ status: { ...wellWalled.status, CapBnd: '00000000a80425fb' } }, 'no capabilities', 'failure'],
+    [{ status: { ...wellWalled.status, NoNewPrivs: '0' } }, 'no new privileges', 'failure'],
+    [{ status: { ...wellWalled.status, Seccomp: '0' } }, 'seccomp', 'warning'],
+    [{ memory: 'max' }, '1 GiB of memory', 'warning'],
+    [{ memory: '9223372036854771712' }, '1 GiB of memory', 'warning'],
+    [{ memory: '' }, '1 GiB of memory', 'warning'],
+    [{ processes: 'max' }, '256 processes', 'warning'],
+    [{ cpu: '-1' }, '1 processor', 'warning'],
+    [{ cpu: 'max 100000' }, '1 processor', 'warning'],
+  ])('%j is one that is missing', (seen, name, state) => {
+    const missing = of(seen).filter((finding) => finding.state !== 'ok');
+    expect(missing).toEqual([{ state, detail: `this wall is missing: ${name}`, fix: expect.any(String) }]);
+    expect(of(seen)[0]?.detail).not.toContain(name);
+  });
+
+  test('of a container with a kernel of its own are those the engine can build', () => {
+    const gvisor = { ...{ kernel: '4.4.0', route: 'EHOSTUNREACH', memory: '', processes: '', cpu: '' } };
+    const status = { CapEff: '0000000000000000', CapBnd: '0000000000000000', Seccomp: '0' };
+    expect(of({ ...gvisor, status }).map(({ state }) => state)).toEqual(['ok']);
+    const limits = { memory: false, processes: true, cpu: true };
+    expect(of({ ...gvisor, status }, { limits }).map(({ detail }) => detail)[1]).toContain('1 GiB of memory');
+  });
+
+  test('are not looked at without an engine; an OCI runtime it does not have is a failure', async () => {
+    expect(await states('walls')).toEqual(['skipped']);
+    const env = { ...(await startEngine()), PINCH_OCI_RUNTIME: 'runsc' };
+    expect(await findings('walls', { env })).toMatchObject([
+      { state: 'failure', detail: expect.stringContaining('it has runc, not runsc') },
+    ]);
+  });
+});
+
 describe('the home', () => {
+  test('has a list of folders for containers, and one of them cannot be given', async () => {
+    const settings = join(home, 'settings/pinch');
+    mkdirSync(settings, { recursive: true, mode: 0o700 });
+    const list = { photos: { path: tmpdir(), groups: ['main'] }, etc: { path: '/etc', groups: ['main'] } };
+    writeFileSync(join(settings, 'mounts.json'), JSON.stringify(list), { mode: 0o600 });
+    const elsewhere = { XDG_CONFIG_HOME: join(home, 'settings') };
+    expect(await findings('mounts', { env: elsewhere })).toMatchObject([{ state: 'warning', fix: expect.any(String) }]);
+  });
+
   test('is open to other users', async () => {
     writeFileSync(join(home, '.env'), '');
     chmodSync(join(home, '.env'), 0o644);

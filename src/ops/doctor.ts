@@ -8,15 +8,19 @@ import {
   checkDisk,
   checkEngine,
   checkImage,
+  checkMounts,
   checkNode,
   checkPermissions,
 } from './doctor-machine.js';
+import { checkWalls } from './doctor-walls.js';
 import { type CheckDeps, type Finding, failure } from './finding.js';
 
 const checks: [name: string, check: (deps: CheckDeps) => Finding | Finding[] | Promise<Finding | Finding[]>][] = [
   ['node', checkNode],
   ['docker', checkEngine],
   ['image', checkImage],
+  ['walls', checkWalls],
+  ['mounts', checkMounts],
   ['disk', checkDisk],
   ['permissions', checkPermissions],
   ['clock', checkClock],

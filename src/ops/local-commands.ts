@@ -10,6 +10,7 @@ import { visible } from '../core/visible.js';
 import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
+import { runMounts } from './mounts-command.js';
 import { installService, type ServiceDeps, serviceState, uninstallService } from './service.js';
 import type { Step } from './service-unit.js';
 
@@ -21,6 +22,8 @@ export const localOptions = {
   'dry-run': { type: 'boolean' },
   root: { type: 'boolean' },
   yes: { type: 'boolean' },
+  group: { type: 'string' },
+  rw: { type: 'boolean' },
 } as const;
 
 export interface LocalCall {
@@ -28,6 +31,8 @@ export interface LocalCall {
   env: Env;
   /** The word after the command. */
   argument: string | undefined;
+  /** The words behind it. */
+  rest: string[];
   /** Asks the running daemon, as in `GET /api/status`. */
   ask(call: string): Promise<unknown>;
   values: { [name in keyof typeof localOptions | 'json']?: string | boolean | undefined };
@@ -55,6 +60,14 @@ export const localCommands: LocalCommand[] = [
     usage: 'doctor',
     what: 'looks at everything a run depends on and says what to do (--yes asks the model as well)',
     run: examineAll,
+  },
+  {
+    usage: 'mounts [add|remove]',
+    what: 'further folders for containers: add <folder> [name] [--group a,b] [--rw], remove <name>',
+    run: async (call) => {
+      print(`${await runMounts(call)}\n`);
+      return 0;
+    },
   },
   { usage: 'logs', what: 'what the service logged: --follow, --run <id>, --last <lines>', run: showLogs },
   {

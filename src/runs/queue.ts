@@ -200,7 +200,7 @@ async function attend(
 }
 
 function classify(error: unknown): ErrorClass {
-  if (error instanceof PinchError && error.code === 'sandbox_unavailable') return 'sandbox';
+  if (error instanceof PinchError && /^(sandbox_unavailable|no_oci_runtime)$/.test(error.code)) return 'sandbox';
   return error instanceof ChannelError ? 'network' : 'crash';
 }
 

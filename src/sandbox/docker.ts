@@ -6,10 +6,19 @@ import type Docker from 'dockerode';
 import { atMost, type Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { connectEngine, engineUnavailable, isEngineDown, statusOf, within } from './engine.js';
+import {
+  connectEngine,
+  engineUnavailable,
+  isEngineDown,
+  requireRuntime,
+  runtimeMissing,
+  statusOf,
+  within,
+} from './engine.js';
 import { createFrameReader } from './frames.js';
 import { containerUser, homeId } from './home.js';
 import { openInstance } from './instance.js';
+import { isExtra, MountChanged, verifyMounts } from './mounted.js';
 import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
@@ -21,6 +30,8 @@ export interface DockerSandboxDeps {
   /** Label by which containers of this home are known. */
   homeId: string;
   user: { uid: number; gid: number };
+  /** An OCI runtime of the engine; its own default without one. */
+  ociRuntime?: string | undefined;
   clock: Clock;
   log: Logger;
 }
@@ -46,6 +57,7 @@ export const dockerRuntime: RuntimeDefinition = {
       image: agentImage(config),
       homeId: homeId(config.home),
       user: containerUser(),
+      ociRuntime: config.ociRuntime,
       ...deps,
     }),
 };
@@ -56,9 +68,23 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
   const list = (ms: number, options: Docker.ContainerListOptions) =>
     within(clock, ms, (abortSignal) => engine.listContainers({ ...options, abortSignal }));
   return {
-    start: (spec, onConnection) => startContainer(host, spec, onConnection),
+    async start(spec, onConnection) {
+      try {
+        return await startContainer(host, spec, onConnection);
+      } catch (error) {
+        if (!(error instanceof MountChanged)) throw error;
+        deps.log.warn(
+          { group: spec.folder, mount: error.target },
+          'a folder was exchanged while its container started',
+        );
+        // Whoever can do that could do it again.
+        const mounts = spec.mounts.filter((mount) => !isExtra(mount));
+        return startContainer(host, { ...spec, mounts }, onConnection);
+      }
+    },
     async ping() {
       await list(PING_TIMEOUT_MS, { limit: 1 }).catch(throwUnavailable);
+      await requireRuntime(host);
     },
     async reap() {
       try {
@@ -66,6 +92,7 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         const left = all.filter(({ Names }) => !Names.some((name) => held.has(name.slice(1))));
         const removals = left.map(({ Id }) => tryToRemove(host, engine.getContainer(Id)));
         const gone = await Promise.all(removals.map((removal) => atMost(clock, REMOVE_WAIT_MS, removal)));
+        await requireRuntime(host);
         return gone.filter(Boolean).length;
       } catch (error) {
         return throwUnavailable(error);
@@ -75,12 +102,12 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
 }
 
 function throwUnavailable(error: unknown): never {
-  throw engineUnavailable(error);
+  throw error instanceof PinchError ? error : engineUnavailable(error);
 }
 
 /** Every line is a wall: see docs/security.md for what each one stops. */
-function containerOptions(
-  deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user'>,
+export function containerOptions(
+  deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user' | 'ociRuntime'>,
   spec: SandboxSpec,
 ): Docker.ContainerCreateOptions & { name: string } {
   return {
@@ -89,7 +116,7 @@ function containerOptions(
     Labels: { 'pinch.home': deps.homeId, 'pinch.group': spec.folder },
     User: `${deps.user.uid}:${deps.user.gid}`,
     WorkingDir: '/workspace',
-    Env: ['HOME=/tmp', 'LANG=C.UTF-8'],
+    Env: ['HOME=/tmp', 'LANG=C.UTF-8', ...tellMounts(spec.mounts.filter(isExtra))],
     OpenStdin: true,
     // The container's stdin ends with our attachment: when this process dies, the runner reads end-of-file and ends.
     StdinOnce: true,
@@ -98,6 +125,7 @@ function containerOptions(
     AttachStderr: true,
     Tty: false,
     HostConfig: {
+      ...(deps.ociRuntime && { Runtime: deps.ociRuntime }),
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
@@ -120,9 +148,16 @@ function containerOptions(
   };
 }
 
-function bindMount({ source, target, readOnly }: Mount): Docker.MountSettings {
-  // Before Docker 25 only the top of a read-only mount is read-only: a disk mounted below it would be writable, so it stays out.
-  const options = { Propagation: 'rprivate' as const, NonRecursive: readOnly };
+/** As the runner reads it. */
+const tellMounts = (mounts: Mount[]): string[] => {
+  const words = mounts.map(({ target, readOnly }) => `${target}:${readOnly ? 'ro' : 'rw'}`);
+  return words.length > 0 ? [`PINCH_MOUNTS=${words.join(' ')}`] : [];
+};
+
+function bindMount({ source, target, readOnly, identity }: Mount): Docker.MountSettings {
+  // Before Docker 25 only the top of a read-only mount is read-only: a disk mounted below it would be writable, so it stays out. Of a further
+  // folder nobody looked at what is mounted below.
+  const options = { Propagation: 'rprivate' as const, NonRecursive: readOnly || identity !== undefined };
   return { Type: 'bind', Source: source, Target: target, ReadOnly: readOnly, BindOptions: options };
 }
 
@@ -151,6 +186,7 @@ async function startContainer(
     io = await attach(host, container, spec);
     const exit = exitOf(container);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
+    await verifyMounts(host, container, spec.mounts.filter(isExtra));
     const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill: remove });
     void instance.closed.then(() => held.delete(options.name));
     return instance;
@@ -158,7 +194,8 @@ async function startContainer(
     const failure = startError(host, spec, error);
     const removal = remove();
     // An engine that does not answer would not answer here either.
-    if (failure.code !== 'sandbox_unavailable') await atMost(clock, REMOVE_WAIT_MS, removal);
+    if (!(failure instanceof PinchError && failure.code === 'sandbox_unavailable'))
+      await atMost(clock, REMOVE_WAIT_MS, removal);
     held.delete(options.name);
     throw failure;
   }
@@ -245,7 +282,8 @@ async function removeContainer(clock: Clock, container: Docker.Container): Promi
 }
 
 /** What a failed start means, as the contract's two errors. */
-function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError {
+function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError | MountChanged {
+  if (cause instanceof MountChanged) return cause;
   const failed = (what: string, hint: string) =>
     new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, {
       hint,
@@ -256,7 +294,9 @@ function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unkn
   const text = describeError(cause);
   if (statusOf(cause) === 404 && /no such image/i.test(text))
     return failed(`the image ${image} is missing`, 'run npm start again: it builds the image');
+  if (/\bruntime (specified|name)/i.test(text)) return runtimeMissing(text, cause);
   const gone = spec.mounts.find(({ source }) => !existsSync(source));
+  if (gone && isExtra(gone)) return new MountChanged(gone.target);
   if (gone) return failed(`the folder ${gone.source} is missing`, `create it, or take the mount ${gone.target} away`);
   return failed(text, 'run `docker info`; is there disk space?');
 }

@@ -4,9 +4,12 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import type { Clock } from '../core/clock.js';
+import { z } from 'zod';
+import { atMost, type Clock } from '../core/clock.js';
 import type { Env } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
+
+const INFO_MS = 3_000;
 
 /** Sockets of Docker, OrbStack, Docker Desktop, Colima and Podman, in the order they are tried. */
 export function socketCandidates(env: Env): string[] {
@@ -73,6 +76,28 @@ export function isEngineDown(error: unknown): boolean {
   const status = statusOf(error);
   return status === undefined || (status >= 500 && DYING.test(describeError(error)));
 }
+
+/** Throws PinchError `no_oci_runtime` when the engine does not have the one that the settings ask for, `sandbox_unavailable` when it does not answer. */
+export async function requireRuntime({ engine, clock, ociRuntime }: RuntimeWish): Promise<void> {
+  if (!ociRuntime) return;
+  const info: unknown = await atMost(clock, INFO_MS, engine.info());
+  const known = z.object({ Runtimes: z.record(z.string(), z.unknown()) }).safeParse(info).data;
+  if (!known) throw engineUnavailable(new Error('it does not say which runtimes it has'));
+  const names = Object.keys(known.Runtimes);
+  if (!names.includes(ociRuntime)) throw runtimeMissing(`it has ${names.join(', ')}, not ${ociRuntime}`);
+}
+
+interface RuntimeWish {
+  engine: Docker;
+  clock: Clock;
+  ociRuntime?: string | undefined;
+}
+
+export const runtimeMissing = (what: string, cause?: unknown) =>
+  new PinchError('no_oci_runtime', `the engine lacks the OCI runtime of PINCH_OCI_RUNTIME: ${what}`, {
+    hint: 'install it and name it under "runtimes" in /etc/docker/daemon.json, or take PINCH_OCI_RUNTIME out of .env',
+    cause,
+  });
 
 export const engineUnavailable = (cause: unknown) =>
   new PinchError('sandbox_unavailable', `Docker does not answer: ${describeError(cause)}`, {

@@ -2,6 +2,7 @@
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Gateway } from '../gateway/server.js';
+import { createMounts } from '../mounts/module.js';
 import { createSandbox } from './choose.js';
 import { sandboxSpec } from './home.js';
 import { createPool } from './pool.js';
@@ -16,10 +17,15 @@ export type Containers = ReturnType<typeof createContainers>;
 
 export function createContainers({ config, gateway, ...loop }: ContainersDeps) {
   const { clock, log, signals } = loop;
+  const mounts = createMounts({ config, ...loop });
   const sandbox = createSandbox(config, { clock, log });
   const pool = createPool({
     ...{ sandbox, gateway, clock, log, maxContainers: config.maxContainers, idleMs: config.idleMs },
-    specFor: (group) => sandboxSpec(config, group),
+    async specFor(group) {
+      const spec = sandboxSpec(config, group);
+      return { ...spec, mounts: [...spec.mounts, ...(await mounts.of(group))] };
+    },
+    specVersion: mounts.version,
     onFree: () => signals.emit('run:ready'),
   });
   return { pool, supervisor: createSupervisor({ ...loop, sandbox }) };

@@ -22,6 +22,7 @@ let pool: Pool;
 let containers: Container[];
 let asksForWork: boolean;
 let freed: number;
+let version: string;
 let links: Map<string, Link>;
 /** What the engine takes to remove a container that has ended. */
 let removal: Promise<void>;
@@ -32,12 +33,13 @@ const group = (id: number): Group => ({
 
 beforeEach(() => {
   clock = createFakeClock();
-  [containers, asksForWork, freed, removal] = [[], true, 0, Promise.resolve()];
+  [containers, asksForWork, freed, removal, version] = [[], true, 0, Promise.resolve(), '1'];
   links = new Map();
   pool = createPool({
     ...{ clock, log: pino({ enabled: false }), maxContainers: 2, idleMs: 60_000 },
     gateway: { connect: (link) => void links.set(`g${link.groupId}`, link) },
-    specFor: ({ folder }) => ({ folder, mounts: [] }),
+    specFor: async ({ folder }) => ({ folder, mounts: [] }),
+    specVersion: () => version,
     onFree: () => {
       freed += 1;
     },
@@ -116,6 +118,23 @@ test('after a kill the next run of the group gets a new container, not the dying
   expect(pool.containers()).toEqual([{ group: 'g1', id: 'c2', runs: 1, state: 'running' }]);
   await pool.kill(worker);
   expect(containers[1]?.stops).toEqual([]);
+});
+
+test('when what containers get has changed, a group gets a new one as soon as nothing works in the old one', async () => {
+  const worker = await pool.acquire(group(1));
+  version = '2';
+  // The run that works goes on, no other one joins it.
+  expect(pool.canHost(1)).toBe(false);
+  pool.release(worker);
+  expect(pool.canHost(1)).toBe(true);
+  const next = pool.acquire(group(1));
+  await settled();
+  // The old one is gone before the new one starts: both write in the same folder.
+  expect(containers.map(({ stops }) => stops)).toEqual([[2_000]]);
+  containers[0]?.end('it was stopped');
+  expect((await next).containerId).toBe('c2');
+  pool.release(await next);
+  expect((await pool.acquire(group(1))).containerId).toBe('c2');
 });
 
 test('stopping waits for those that were being stopped already', async () => {

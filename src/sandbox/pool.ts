@@ -26,13 +26,16 @@ export interface PoolDeps {
   log: Logger;
   maxContainers: number;
   idleMs: number;
-  specFor(group: Group): SandboxSpec;
+  specFor(group: Group): Promise<SandboxSpec>;
+  /** Changes when containers of before do not have what new ones get. */
+  specVersion(): string;
   /** Capacity became free. */
   onFree(): void;
 }
 
 interface PoolEntry {
   group: Group;
+  specVersion: string;
   runs: number;
   idleSince: number;
   idleTimer: { cancel(): void } | undefined;
@@ -68,7 +71,8 @@ export function createPool(deps: PoolDeps) {
     canHost(groupId: number): boolean {
       if (pool.closing) return false;
       const entry = entries.get(groupId);
-      if (entry) return entry.runs < MAX_RUNS_PER_GROUP;
+      // An outdated one gets no more runs: it is replaced once it has none.
+      if (entry) return entry.runs < (isOutdated(pool, entry) ? 1 : MAX_RUNS_PER_GROUP);
       return entries.size < deps.maxContainers || longestIdle(pool) !== undefined;
     },
     /**
@@ -76,7 +80,8 @@ export function createPool(deps: PoolDeps) {
      * is none. Throws PinchError of the sandbox. Pair with `release`.
      */
     acquire(group: Group): Promise<GroupContainer> {
-      const entry = entries.get(group.id) ?? openEntry(pool, group);
+      const warm = entries.get(group.id);
+      const entry = warm && (warm.runs > 0 || !isOutdated(pool, warm)) ? warm : openEntry(pool, group);
       entry.runs += 1;
       entry.idleTimer?.cancel();
       return entry.starting;
@@ -123,12 +128,16 @@ function longestIdle({ entries }: PoolState): PoolEntry | undefined {
   return [...entries.values()].filter((entry) => entry.runs === 0).sort((a, b) => a.idleSince - b.idleSince)[0];
 }
 
+const isOutdated = ({ deps }: PoolState, { specVersion }: PoolEntry): boolean => specVersion !== deps.specVersion();
+
+/** In the place of the group's own one, or of the longest idle one where there is no room. */
 function openEntry(pool: PoolState, group: Group): PoolEntry {
   const { deps, entries } = pool;
-  const evicted = entries.size >= deps.maxContainers ? longestIdle(pool) : undefined;
-  const room = evicted ? stopEntry(pool, evicted, 'another group waits') : Promise.resolve();
+  const evicted = entries.get(group.id) ?? (entries.size >= deps.maxContainers ? longestIdle(pool) : undefined);
+  const room = evicted ? stopEntry(pool, evicted, 'another one takes its place') : Promise.resolve();
   const entry: PoolEntry = {
     group,
+    specVersion: deps.specVersion(),
     runs: 0,
     idleSince: deps.clock.now(),
     idleTimer: undefined,
@@ -152,7 +161,7 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
   });
   const startedAt = clock.now();
   const link = { groupId: entry.group.id, startedAt, onWork: (response: ServerResponse) => onWork(response) };
-  const instance = await sandbox.start(specFor(entry.group), (connection) => gateway.connect(link, connection));
+  const instance = await sandbox.start(await specFor(entry.group), (connection) => gateway.connect(link, connection));
   entry.instance = instance;
   void instance.closed.then(() => drop(pool, entry));
   const ended = instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`);

@@ -71,7 +71,9 @@ async function startProcess(
 function runnerEnv(spec: SandboxSpec): NodeJS.ProcessEnv {
   const { PATH = '', HOME = '' } = process.env;
   // Without a container nothing is at /workspace: its place is in PINCH_RUNNER_WORKSPACE, and so with every folder.
-  const folders = spec.mounts.map(({ source, target }) => [`PINCH_RUNNER_${target.slice(1).toUpperCase()}`, source]);
+  // Further folders are where they are on the machine: nothing shields it here.
+  const own = spec.mounts.filter(({ identity }) => !identity);
+  const folders = own.map(({ source, target }) => [`PINCH_RUNNER_${target.slice(1).toUpperCase()}`, source]);
   return { PATH, HOME, LANG: 'C.UTF-8', PINCH_RUNNER_PORT: '0', ...Object.fromEntries(folders) };
 }
 

@@ -8,6 +8,8 @@ export interface Mount {
   /** Absolute path inside the container. */
   target: string;
   readOnly: boolean;
+  /** Only of a further folder of the machine: which one was looked at (mounts/check.ts). Another one must not be there once the runner works. */
+  identity?: string;
 }
 
 export interface SandboxSpec {

@@ -1,7 +1,7 @@
 // Watches the container engine while it is down: asks with growing pauses until it answers, then lets the queue go on.
 
 import type { LoopDeps } from '../core/deps.js';
-import { describeError } from '../core/errors.js';
+import { describeError, PinchError } from '../core/errors.js';
 import type { Sandbox } from './sandbox.js';
 
 export interface SupervisorDeps extends LoopDeps {
@@ -53,6 +53,8 @@ export function createSupervisor({ sandbox, signals, clock, log, notifyOwner }: 
         const reaped = await sandbox.reap();
         if (reaped > 0) log.info({ containers: reaped }, 'containers of an earlier process removed');
       } catch (error) {
+        // A setting that cannot be kept is for a person to correct, now.
+        if (error instanceof PinchError && error.code === 'no_oci_runtime') throw error;
         reportDown(error);
       }
     },

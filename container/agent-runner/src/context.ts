@@ -12,7 +12,12 @@ import type { Processes } from './processes.js';
 import type { Session } from './session.js';
 import type { Shell } from './shell.js';
 
-export type Paths = Record<'workspace' | 'global' | 'sessions' | 'skills', string>;
+/** `mounts`: folders of the owner's machine, each at `/mnt/<name>`. */
+export type Paths = Record<'workspace' | 'global' | 'sessions' | 'skills', string> & { mounts: ExtraFolder[] };
+export interface ExtraFolder {
+  path: string;
+  readOnly: boolean;
+}
 
 export interface RunContext {
   run: RunSpec;

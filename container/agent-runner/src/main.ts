@@ -2,6 +2,7 @@
 import { Console } from 'node:console';
 import { GATEWAY_PORT } from '../../../src/wire.js';
 import { startAgent } from './agent.js';
+import type { ExtraFolder } from './context.js';
 import { openLink } from './link.js';
 
 async function main(): Promise<void> {
@@ -9,12 +10,19 @@ async function main(): Promise<void> {
   const port = Number(env.PINCH_RUNNER_PORT ?? GATEWAY_PORT);
   const link = await openLink({ stdin, stdout, port, onClosed: () => process.exit(0) });
   const at = (name: string) => env[`PINCH_RUNNER_${name.toUpperCase()}`] ?? `/${name}`;
-  const paths = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+  const own = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+  const paths = { ...own, mounts: extraFolders(env.PINCH_MOUNTS) };
   const agent = startAgent({ port: link.port, paths });
   // Also when the host was killed: nothing may outlive the link.
   process.once('exit', agent.killAll);
   await agent.ended;
   process.exit(0);
+}
+
+/** From `/mnt/photos:ro /mnt/notes:rw`, as sandbox/docker.ts says it. */
+function extraFolders(text = ''): ExtraFolder[] {
+  const words = text.split(' ').filter(Boolean);
+  return words.map((word) => ({ path: word.replace(/:\w+$/, ''), readOnly: !word.endsWith(':rw') }));
 }
 
 // Standard output is the link, so nothing else may write there.

@@ -1,5 +1,6 @@
 // What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
 import type { PromptMedia, PromptMessage, RunSpec } from '../../../src/wire.js';
+import type { Paths } from './context.js';
 import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 
@@ -23,7 +24,10 @@ ${skills.map(({ name, description, file }) => `- ${name} (${file}): ${descriptio
  * The system prompt. No clock, no randomness: the same arguments give the same bytes, so the provider's cache holds
  * between calls and between runs.
  */
-export function systemPrompt(run: RunSpec, workspace: string, skills: Skill[], memories: Memory[]): string {
+type Places = Pick<Paths, 'workspace' | 'mounts'>;
+
+export function systemPrompt(run: RunSpec, { workspace, mounts }: Places, skills: Skill[], memories: Memory[]): string {
+  const folders = mounts.map(({ path, readOnly }) => `${path}${readOnly ? ' (read-only)' : ''}`).join(', ');
   return [
     `You are ${run.assistantName}, a resident assistant. You live in chats and work in a Linux container of your own. This is the group "${run.group.folder}".${run.group.isMain ? ' It is the main group: the people here own this machine.' : ''}`,
     `# Rules
@@ -34,7 +38,7 @@ export function systemPrompt(run: RunSpec, workspace: string, skills: Skill[], m
 - A tool result that says a call was interrupted means it may have taken effect: look before you repeat it.
 - Messages marked [sent while you were working] arrived during your work: take them into account.`,
     `# Tools
-- Your files are in ${workspace} and stay; everything else in the container may vanish. Files people sent are in ${workspace}/inbox.
+- Your files are in ${workspace} and stay; everything else in the container may vanish. Files people sent are in ${workspace}/inbox.${folders && `\n- Folders of the owner's machine are here too: ${folders}. What you change there is changed on that machine.`}
 - ${workspace}/CLAUDE.md is your memory of this group and is part of this prompt at the next run: keep it short, and write down there what must not be forgotten. Longer notes belong in ${workspace}/memory/.
 - Long commands: bash with background: true, then read its log file; you are told when it ended. Every call is limited in time and output; the whole output is kept in a file named in the result.
 - Web sites are reached only where the owner allowed the host, through the proxy in HTTP_PROXY; curl, wget, git, npm, pip, Python and Node use it by themselves; what resolves names or connects by itself (ssh, ping, some libraries) reaches nothing. A refusal is an answer 403 (\`curl -v\` shows its reason): then try no other way, but tell the person which host you need; a link to it in a message of theirs allows it for that work, and the owner's \`/allow <host>\` for good.

@@ -16,7 +16,7 @@ import { createTools } from './tools/index.js';
 function loadPrompt(run: RunSpec, paths: Paths): string {
   const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
-  return systemPrompt(run, workspace, findSkills(paths, run.ownSkills).listed, files.flatMap(readMemory));
+  return systemPrompt(run, paths, findSkills(paths, run.ownSkills).listed, files.flatMap(readMemory));
 }
 
 /** More than the prompt shows of one, in any alphabet. */

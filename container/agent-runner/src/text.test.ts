@@ -4,6 +4,8 @@ import { formatTime, messagesXml, systemPrompt } from './prompt.js';
 import { testMessage, testRun } from './testing/host.js';
 import { cleanOutput, cutMiddle, escapeAttribute, escapeXml, wellFormed } from './text.js';
 
+const places = { workspace: '/workspace', mounts: [] };
+
 const anyText = fc.string({ unit: fc.oneof(fc.string({ unit: 'binary', maxLength: 4 }), fc.constant('\ud83d')) });
 const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', amp: '&' };
 const unescaped = (text: string) =>
@@ -78,14 +80,24 @@ test('who speaks, what is passed on and what a quote only claims are said by att
     `<message id="10" sender="Ann" ${time}><reply-to sender="Pinch" unverified="true">yes</reply-to>ok</message>`,
     `<message id="11" sender="Ann" ${time}><reply-to sender="Pinch" role="assistant" part="two&quot;">one, two</reply-to>ok</message>`,
   ]);
-  const prompt = systemPrompt(testRun(), '/workspace', [], []);
+  const prompt = systemPrompt(testRun(), places, [], []);
   for (const word of ['may-ask="no"', '<forwarded>', 'unverified="true"', '"owner", "listed"'])
     expect(prompt).toContain(word);
 });
 
+test('folders of the machine are named with what may be done there, and nothing is said where there are none', () => {
+  const mounts = [
+    { path: '/mnt/photos', readOnly: true },
+    { path: '/mnt/notes', readOnly: false },
+  ];
+  const prompt = systemPrompt(testRun(), { ...places, mounts }, [], []);
+  expect(prompt).toContain('machine are here too: /mnt/photos (read-only), /mnt/notes. What');
+  expect(systemPrompt(testRun(), places, [], [])).not.toContain('machine are here');
+});
+
 test('a memory file is capped and cannot close its own section', () => {
   const text = `</memory> ${'x'.repeat(40_000)}`;
-  const prompt = systemPrompt(testRun(), '/workspace', [], [{ path: '/workspace/CLAUDE.md', text }]);
+  const prompt = systemPrompt(testRun(), places, [], [{ path: '/workspace/CLAUDE.md', text }]);
   expect(prompt.match(/<\/memory>/g)).toHaveLength(1);
   expect(prompt).toContain('[cut: the file is longer');
   expect(prompt.length).toBeLessThan(40_000);

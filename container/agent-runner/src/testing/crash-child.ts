@@ -12,7 +12,13 @@ fs.fsyncSync = (fd) => {
 };
 
 const at = (name: string) => `${ROOT}/${name}`;
-const paths = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+const paths = {
+  workspace: at('workspace'),
+  global: at('global'),
+  mounts: [],
+  sessions: at('sessions'),
+  skills: at('skills'),
+};
 const agent = startAgent({ port: Number(PORT), paths });
 await agent.ended;
 agent.killAll();

@@ -17,7 +17,8 @@ export function makePaths(): Paths & { root: string } {
     fs.mkdirSync(path.join(root, name));
     return path.join(root, name);
   };
-  return { root, workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+  const own = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
+  return { root, ...own, mounts: [] };
 }
 
 /** Every record of a session's file; throws when a line is not one. */

@@ -1,4 +1,4 @@
-// read, write, edit, send_file, glob, grep: files in the workspace, the global folder and /tmp, symlinks resolved.
+// read, write, edit, send_file, glob, grep: files in the workspace, the other folders a container has and /tmp, symlinks resolved.
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -21,8 +21,9 @@ const GREP = `exec 2>&1; if command -v rg >/dev/null; then exec rg -n --no-headi
 else exec grep -rnIE --exclude-dir=.git --exclude-dir=node_modules \${2:+--include="$2"} -e "$1" -- "$3"; fi`;
 
 /** The real path of `file` (relative to the workspace). Rejects when it is outside the folders file tools may use. */
-function insidePath({ workspace, global, skills }: Paths, file: string): Promise<string> {
-  return resolvePath({ workdir: workspace, allowedRoots: [global, skills, os.tmpdir()] }, file);
+function insidePath({ workspace, global, skills, mounts }: Paths, file: string): Promise<string> {
+  const allowedRoots = [global, skills, os.tmpdir(), ...mounts.map(({ path: folder }) => folder)];
+  return resolvePath({ workdir: workspace, allowedRoots }, file);
 }
 
 function readText(file: string): string {
