@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { bash, KEY, runOf, type Scene, say, startScene, waitForRun } from '../e2e/talk.js';
 import type { Step } from '../fakes/anthropic.js';
+import { HANG_MS } from '../limits.js';
 import { type Measured, probeFile, startWatch } from './measure.js';
 import { addGroup, numberOf } from './rows.js';
 import { names, type Sites, startSites } from './sites.js';
@@ -57,7 +58,7 @@ export interface Attack {
   begun?: () => unknown;
 }
 
-const ANSWER_MS = 60_000;
+const ANSWER_MS = HANG_MS;
 const IN_ENV = `in-env-${randomUUID()}`;
 
 /** A daemon with a probe in it, its first container warm. */

@@ -64,14 +64,14 @@ const link: AttackCase[] = [
 
 const floods: AttackCase[] = [
   {
-    name: '24 bodies of 12 MB, held open',
+    name: '24 bodies of 4 MB, held open',
     program: 'held-bodies',
-    input: { path: '/v1/messages', bytes: 12 * MB, times: 24, holdMs: 2_000 },
+    input: { path: '/v1/messages', bytes: 4 * MB, times: 24, holdMs: 2_000 },
   },
   {
-    name: '24 bodies of 12 MB at the same time',
+    name: '24 bodies of 4 MB at the same time',
     program: 'held-bodies',
-    input: { path: '/v1/messages', bytes: 12 * MB, times: 24, finish: true },
+    input: { path: '/v1/messages', bytes: 4 * MB, times: 24, finish: true },
   },
   {
     name: 'model calls that are cheap to send and dear to read',
@@ -129,21 +129,21 @@ const floods: AttackCase[] = [
     check: ({ scene }) => expect(timelineBytes(scene)).toBeLessThan(2.2 * MB),
   },
   {
-    name: 'the same file key 10 times with 10 MB',
+    name: 'the same file key 10 times with 4 MB',
     program: 'file-reuse',
-    input: { times: 10, bytes: 10 * MB },
+    input: { times: 10, bytes: 4 * MB },
     check: async ({ answer, scene }) => {
       expect(answer).toEqual({ first: 200, 200: 10 });
       await eventually(() => outboxFiles(scene).length === 0, 'no bytes are left');
     },
   },
   {
-    name: '500 searches for what every one of 100,000 messages has',
+    name: '300 searches for what every one of 50,000 messages has',
     program: 'request-flood',
     input: ({ scene }) => {
-      fillHistory(scene, 100_000);
+      fillHistory(scene, 50_000);
       const bodies = ['th', 't', 'th th th th th th th th', 'even odd', 'the meeting', 'a b c d e f g h i j k'];
-      return { path: '/history', bodies: bodies.map((query) => ({ query, limit: 50 })), times: 500, atOnce: 8 };
+      return { path: '/history', bodies: bodies.map((query) => ({ query, limit: 50 })), times: 300, atOnce: 8 };
     },
     check: ({ answer }) => expect(answer).toMatchObject({ 200: expect.any(Number), 429: expect.any(Number) }),
   },

@@ -68,7 +68,7 @@ async function request({ call: line, body, headers }) {
 
 function shell({ shell: command }) {
   return new Promise((resolve) => {
-    execFile('bash', ['-c', `exec 2>&1; ${command}`], { timeout: 30_000, maxBuffer: 64 * 1024 * 1024 }, (_error, out) =>
+    execFile('bash', ['-c', `exec 2>&1; ${command}`], { timeout: 60_000, maxBuffer: 64 * 1024 * 1024 }, (_error, out) =>
       resolve({ raw: out.slice(0, MOST), answer: out.trim().slice(-300) || '(nothing)' }),
     );
   });
