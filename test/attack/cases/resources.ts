@@ -73,7 +73,7 @@ export const slowHeads: Probe = {
 };
 const slowHeadsEnded = shell(
   '30 heads that never ended',
-  'for n in $(seq 300); do [ -s /tmp/heads.txt ] && break; sleep 0.1; done; cat /tmp/heads.txt',
+  `[ -e /tmp/heads.txt ] || ${heads} > /tmp/heads.txt; for n in $(seq 300); do [ -s /tmp/heads.txt ] && break; sleep 0.1; done; cat /tmp/heads.txt`,
   /^30 of 30 were open, 30 ended by the host, a call was answered afterwards$/,
 );
 
