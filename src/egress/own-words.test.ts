@@ -14,6 +14,9 @@ test.each([
   ['https://bücher.example/', ['xn--bcher-kva.example']],
   ['http://192.168.1.5:8080/', ['192.168.1.5:8080']],
   ['https://example.com:', ['example.com']],
+  ['https://a.example/?to=https://b.example/#https://c.example', ['a.example']],
+  ['https://a.example/(https://b.example/) https://c.example', ['a.example', 'c.example']],
+  ['[https://a.example/x](https://b.example/y) "https://c.example/z"', ['a.example', 'b.example', 'c.example']],
 ])('%s', (text, named) => {
   expect(hosts(text)).toEqual(named);
 });

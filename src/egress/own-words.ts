@@ -2,8 +2,11 @@
 import type { StoredMessage } from '../core/types.js';
 import { type Authority, parseAuthority } from './host.js';
 
-/** The part of a URL that names the host, up to what ends a word, a sentence or a bracket in a chat. */
-const URLS = /(?<![\p{L}\p{N}])https?:\/\/([^\s/?#\\<>"'`()[\]{}|,;!*]+)/giu;
+/**
+ * The part of a URL that names the host, up to what ends a word, a sentence or a bracket in a chat. The path is taken along: a second URL in
+ * it, as in links that count or redirect, is nothing that somebody chose.
+ */
+const URLS = /(?<![\p{L}\p{N}])https?:\/\/([^\s/?#\\<>"'`()[\]{}|,;!*]+)([/?#\\][^\s<>"'`)\]}]*)?/giu;
 
 /**
  * Not what was forwarded, not what stood on a button that somebody pressed, and not quotes, which are a field of their own. Old rows without a role do not count: nobody knows any more who spoke.

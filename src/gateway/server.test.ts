@@ -106,6 +106,21 @@ test('what is not there, not the caller’s, or too much is told once each; what
   expect(told).toEqual(['forbidden', 'too_many']);
 });
 
+test.each([
+  ['no HTTP', 'nonsense\r\n\r\n'],
+  ['two lengths', 'POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n'],
+])('%s is answered with words, and the connection ends', async (_what, said) => {
+  const gateway = createGateway({ clock: systemClock, log: pino({ enabled: false }) });
+  const [outside, inside] = duplexPair();
+  gateway.connect(
+    { groupId: 1, onWork: () => undefined },
+    inside.on('close', () => outside.destroy()),
+  );
+  outside.write(said);
+  expect(await text(outside)).toMatch(/^HTTP\/1.1 400 this is no proper HTTP/);
+  expect(inside.destroyed).toBe(true);
+});
+
 describe('what is meant for other hosts', () => {
   async function say(gateway: ReturnType<typeof createGateway>, line: string): Promise<string> {
     const [outside, inside] = duplexPair();

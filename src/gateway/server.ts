@@ -68,6 +68,7 @@ const STATUS: Record<string, number> = {
   too_many: 429,
   no_room: 507,
 };
+const NO_HTTP = 'HTTP/1.1 400 this is no proper HTTP/1.1 request, or it took too long\r\nconnection: close\r\n\r\n';
 /** Refusals that a timeline tells: what is not this container's, and what is too much. */
 const NOTED = new Set([403, 429, 507]);
 
@@ -125,7 +126,7 @@ export function createGateway(deps: GatewayDeps) {
       socket.destroy();
     });
   });
-  server.on('clientError', (_error, socket) => void socket.destroy());
+  server.on('clientError', (_error, socket) => void socket.end(NO_HTTP, () => socket.destroy()));
   // This server never listens, and without that Node would not look at its time limits.
   server.emit('listening');
   return {

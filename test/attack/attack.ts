@@ -1,39 +1,38 @@
 // Attacks from inside: a real daemon, a real container, and in the agent's shell a hostile program (hostile/*.mjs), as a model that was
 // talked into it would start it. Measures what the host did meanwhile.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { randomUUID } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import Docker from 'dockerode';
 import { z } from 'zod';
-import { listen } from '../../src/egress/testing/inside.js';
-import { containersOf, type DaemonProcess, eventually, newHome, removeHome } from '../e2e/harness.js';
-import { bash, runOf, type Scene, say, startScene, waitForRun } from '../e2e/talk.js';
+import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
+import { bash, KEY, runOf, type Scene, say, startScene, waitForRun } from '../e2e/talk.js';
+import type { Step } from '../fakes/anthropic.js';
+import { HANG_MS } from '../limits.js';
+import { type Measured, probeFile, startWatch } from './measure.js';
+import { addGroup, numberOf } from './rows.js';
+import { names, type Sites, startSites } from './sites.js';
 
 export interface AttackScene extends Scene {
   /** The run whose shell the hostile program is in. */
   runId: number;
-  /** `host:port` of a site that the owner allowed: it takes everything and, once spoken to, sends for ever. */
-  site: string;
+  sites: Sites;
+  /** What must be in no container and in no answer to one. */
+  secrets: string[];
+  /** Row ids that a family made for its cases. */
+  ids: Record<string, number>;
   close(): Promise<void>;
 }
 
 /** What was seen while an attack went on. */
-export interface Seen {
+export interface Seen extends Measured {
   scene: AttackScene;
   /** What the program left. */
   answer: unknown;
-  /** The daemon's longest pause by the clock, and the processor time it used in its longest turn of the loop. */
-  pauseMs: number;
-  busyMs: number;
-  /** Most memory of the daemon above what it had before. */
-  growthMb: number;
-  /** Open descriptors of the daemon before the attack. */
-  descriptors: number;
 }
 
+/** An attack that kills its container, or floods: it has a run of its own, in which it is measured. */
 export interface AttackCase {
   /** What happens, for whoever reads the list. */
   name: string;
@@ -48,53 +47,51 @@ export interface AttackCase {
   check?(seen: Seen): void | Promise<void>;
 }
 
-const ANSWER_MS = 120_000;
-const probeFile = (home: string) => join(home, 'probe.sock');
+export type GroupName = 'main' | 'others';
+/** A program for the shell, what it is given beside the run's id, and what else the model says until the run ends. */
+export interface Attack {
+  group?: GroupName;
+  program: string;
+  input?: Record<string, unknown> | undefined;
+  steps?: Step[];
+  /** Called when the run is there and its program has not begun. */
+  begun?: () => unknown;
+}
+
+const ANSWER_MS = HANG_MS;
+const IN_ENV = `in-env-${randomUUID()}`;
 
 /** A daemon with a probe in it, its first container warm. */
 export async function startAttackScene(): Promise<AttackScene> {
   const home = newHome();
+  writeFileSync(join(home, '.env'), `SOME_TOKEN=${IN_ENV}\n`);
   const env = {
     NODE_OPTIONS: `--import=${join(import.meta.dirname, 'probe.mjs')}`,
     PINCH_ATTACK_PROBE: probeFile(home),
+    PINCH_ATTACK_NAMES: JSON.stringify(names),
     PINCH_BUDGET_USD_DAY: '1000',
     PINCH_BUDGET_USD_GROUP_DAY: '1000',
   };
   const scene = await startScene({ daemon: { home, env } });
-  const close = scene.close;
-  const site = await startEndlessSite();
-  const attackScene = Object.assign(scene, { runId: 0, site: `site.example:${site.port}` });
-  await scene.daemon.api('POST', '/api/egress', { host: 'site.example', ports: [site.port], address: '127.0.0.1' });
+  const { close: closeScene } = scene;
+  const sites = await startSites((host, port) =>
+    scene.daemon.api('POST', '/api/egress', { host, ports: [port], address: '127.0.0.1' }),
+  );
+  const token = readFileSync(join(home, 'data/dashboard-token'), 'utf8').trim();
+  const attackScene = Object.assign(scene, { runId: 0, sites, secrets: [KEY, token, IN_ENV], ids: {} });
   attackScene.close = async () => {
-    await close();
-    site.close();
+    await closeScene();
+    sites.close();
     removeHome(home);
   };
-  const folder = join(home, 'groups/main/hostile');
-  mkdirSync(folder, { recursive: true });
-  cpSync(join(import.meta.dirname, 'hostile'), folder, { recursive: true });
+  addGroup(scene, 'others');
+  for (const group of ['main', 'others']) {
+    const folder = join(home, 'groups', group, 'hostile');
+    mkdirSync(folder, { recursive: true });
+    cpSync(join(import.meta.dirname, 'hostile'), folder, { recursive: true });
+  }
   await warmUp(attackScene);
   return attackScene;
-}
-
-async function startEndlessSite() {
-  const piece = Buffer.alloc(64 * 1024);
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    const more = () => {
-      while (!socket.destroyed && socket.write(piece));
-    };
-    socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket));
-    socket.resume().once('data', () => more());
-    socket.on('drain', more);
-  });
-  const port = await listen(server);
-  const close = () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  };
-  return { port, close };
 }
 
 /** Everything was used once, so that what an attack costs is the attack's. */
@@ -103,36 +100,60 @@ async function warmUp(scene: AttackScene): Promise<void> {
   await waitForRun(scene.daemon, await say(scene.daemon, 'warm up'), OVER);
 }
 
-/** One attack from its start to its end; the run is over afterwards. Prints its line. */
-export async function runAttack(scene: AttackScene, attack: AttackCase): Promise<Seen> {
-  const { daemon } = scene;
-  const answerFile = join(daemon.home, 'groups/main/answer.json');
+/** Starts a run; in `others` it is one of a task, because nobody writes there. */
+export async function startRun(scene: AttackScene, group: GroupName, text: string): Promise<number> {
+  if (group === 'main') return say(scene.daemon, text);
+  const task = { chat: 'test:others', prompt: text, cron: '0 0 1 1 *' };
+  const { body } = await scene.daemon.api('POST', '/api/tasks', task);
+  const { id } = z.object({ task: z.object({ id: z.number() }) }).parse(body).task;
+  await scene.daemon.api('POST', `/api/tasks/${id}/run`, {});
+  return numberOf(scene, 'SELECT max(id) FROM runs WHERE task_id = ?', id);
+}
+
+/** Has the program work in the shell of a new run, and resolves with what it left; the run ends after `over` alone. */
+async function attackFrom(scene: AttackScene, name: string, attack: Attack, over: Promise<void>): Promise<unknown> {
+  const { group = 'main', program, input, steps = [], begun } = attack;
+  const answerFile = join(scene.daemon.home, 'groups', group, 'answer.json');
   rmSync(answerFile, { force: true });
-  const input = typeof attack.input === 'function' ? attack.input({ scene }) : attack.input;
-  let begin: (runId: number) => void = () => undefined;
-  const known = new Promise<number>((resolve) => {
-    begin = resolve;
-  });
+  const [known, begin] = gate<number>();
   const command = async () =>
-    bash(`node hostile/${attack.program}.mjs '${JSON.stringify({ ...input, runId: await known })}'`, {
+    bash(`node hostile/${program}.mjs '${JSON.stringify({ ...input, runId: await known })}'`, {
       timeout_ms: ANSWER_MS,
     });
-  scene.model.push(command, { text: 'done' });
-  const descriptors = descriptorsOf(daemon);
-  const idleMb = memoryMb(daemon);
-  await askProbe(daemon);
-  const watch = watchMemory(daemon);
-  scene.runId = await say(daemon, attack.name);
+  scene.model.push(command, ...steps, () => over.then(() => ({ text: 'done' })));
+  scene.runId = await startRun(scene, group, name);
+  await begun?.();
   begin(scene.runId);
   await eventually(() => existsSync(answerFile), 'the hostile program left an answer', ANSWER_MS);
-  const answer: unknown = JSON.parse(readFileSync(answerFile, 'utf8'));
-  await attack.after?.(scene);
-  const seen = { scene, answer, descriptors, ...(await askProbe(daemon)), growthMb: (await watch()) - idleMb };
-  console.info(
-    `${attack.name}: ${JSON.stringify(answer).slice(0, 300)} | pause ${seen.pauseMs.toFixed(0)} ms, busy ${seen.busyMs.toFixed(0)} ms, memory +${seen.growthMb.toFixed(0)} MB`,
-  );
-  await endRun(scene);
-  return seen;
+  return JSON.parse(readFileSync(answerFile, 'utf8'));
+}
+
+/** A promise and what resolves it. */
+function gate<T>(): [Promise<T>, (value: T) => void] {
+  let open: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => {
+    open = resolve;
+  });
+  return [promise, open];
+}
+
+/** One attack from its start to its end; the run is over afterwards. */
+export async function attackOnce(scene: AttackScene, name: string, attack: Attack & Pick<AttackCase, 'after'>) {
+  const seen = await startWatch(scene.daemon);
+  const [over, end] = gate<void>();
+  try {
+    const answer = await attackFrom(scene, name, attack, over);
+    await attack.after?.(scene);
+    return { scene, answer, ...(await seen()) };
+  } finally {
+    end();
+    await endRun(scene);
+  }
+}
+
+export function runAttack(scene: AttackScene, { name, program, input, after }: AttackCase): Promise<Seen> {
+  const given = typeof input === 'function' ? input({ scene }) : input;
+  return attackOnce(scene, name, { program, input: given, ...(after && { after }) });
 }
 
 /** The next attack begins with nothing going on; a run that is being stopped may take its time. */
@@ -145,7 +166,7 @@ async function endRun(scene: AttackScene): Promise<void> {
   }
 }
 
-const OVER = ['done', 'dead', 'cancelled'];
+export const OVER = ['done', 'dead', 'cancelled'];
 
 /** What a person does who has seen enough. */
 export async function stopRun({ daemon, runId }: AttackScene): Promise<void> {
@@ -169,125 +190,10 @@ export async function engineAnswers(): Promise<void> {
   if ((await Promise.race([inspected, late])) === 'late') throw new Error('`docker inspect` hangs');
 }
 
-export function noContainers({ daemon }: AttackScene): Promise<boolean> {
-  return eventually(async () => (await containersOf(daemon.home)).length === 0, 'its container is removed', 15_000);
-}
-
-const probeAnswer = z.object({ pauseMs: z.number(), busyMs: z.number() });
-
-/** What the probe saw since it was last asked. */
-export async function askProbe({ home }: DaemonProcess): Promise<z.infer<typeof probeAnswer>> {
-  return probeAnswer.parse(await json(connect(probeFile(home))));
-}
-
-export const descriptorsOf = ({ pid }: DaemonProcess): number => readdirSync(`/proc/${pid}/fd`).length;
-
-export function memoryMb({ pid }: DaemonProcess): number {
-  const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kb) / 1024;
-}
-
-/** The returned function ends the watch and gives the most that was seen. */
-function watchMemory(daemon: DaemonProcess): () => Promise<number> {
-  let most = 0;
-  const timer = setInterval(() => {
-    most = Math.max(most, memoryMb(daemon));
-  }, 20);
-  return async () => {
-    clearInterval(timer);
-    return most;
-  };
-}
-
-/** The store of a running daemon, for rows nobody could send through the page. */
-export function withStore<T>({ daemon }: Scene, work: (db: Database.Database) => T): T {
-  const db = new Database(join(daemon.home, 'data/pinch.db'));
-  try {
-    return work(db);
-  } finally {
-    db.close();
-  }
-}
-
-/** A message with one file that lies at the host, in the web chat or in a chat of a group of its own; returns its id. */
-export function addMedia(scene: Scene, group: string, bytes: number): number {
-  const id = withStore(scene, (db) => {
-    const at = Date.now();
-    db.prepare('INSERT OR IGNORE INTO groups (folder, created_at) VALUES (?, ?)').run(group, at);
-    db.prepare(
-      `INSERT OR IGNORE INTO chats (channel, address, kind, title, group_id, created_at, last_seen_at)
-       VALUES ('test', ?1, 'direct', ?1, (SELECT id FROM groups WHERE folder = ?1), ?2, ?2)`,
-    ).run({ 1: group, 2: at });
-    const media = [{ kind: 'document', fileName: 'a.bin', mimeType: 'x/y', sizeBytes: bytes, ref: 'r', fetched: true }];
-    return Number(
-      db
-        .prepare(
-          `INSERT INTO messages (chat_id, direction, platform_id, sender_name, text, media, sent_at, received_at)
-           VALUES ((SELECT id FROM chats WHERE channel = 'test' AND address = ?1), 'in', ?2, 'Eve', 'a file', ?3, ?4, ?4)`,
-        )
-        .run({ 1: group, 2: `m${at}-${Math.random()}`, 3: JSON.stringify(media), 4: at }).lastInsertRowid,
-    );
-  });
-  const folder = join(scene.daemon.home, 'data/media');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${id}-0`), Buffer.alloc(bytes, 7));
-  return id;
-}
-
-/** Bytes of the timeline of the run that attacks. */
-export const timelineBytes = (scene: AttackScene): number =>
-  withStore(scene, (db) => {
-    const sum = db.prepare('SELECT coalesce(sum(length(detail)), 0) FROM events WHERE run_id = ?');
-    return z.number().parse(sum.pluck().get(scene.runId));
-  });
-
-/** Lines in its timeline about connections to the outside. */
-export const egressLines = (scene: AttackScene): number =>
-  withStore(scene, (db) => {
-    const count = db.prepare(`SELECT count(*) FROM events WHERE run_id = ? AND kind = 'egress'`);
-    return z.number().parse(count.pluck().get(scene.runId));
-  });
-
-/** How the main group's containers may reach other hosts, from now on. */
-export const setEgressMode = (scene: Scene, mode: string): unknown =>
-  withStore(scene, (db) => db.prepare(`UPDATE groups SET egress_mode = ? WHERE folder = 'main'`).run(mode));
-
-/** The most lines within a minute that say in the timeline of one run that a bound was reached. A run right after another may have none. */
-export const refusals = (scene: AttackScene): number =>
-  withStore(scene, (db) => {
-    const inMinute = `SELECT count(*) FROM events b WHERE b.kind = 'refused' AND b.run_id = a.run_id AND b.at BETWEEN a.at AND a.at + 59000`;
-    return z
-      .number()
-      .parse(db.prepare(`SELECT max((${inMinute})) FROM events a WHERE a.kind = 'refused'`).pluck().get());
-  });
-
-/** Files that lie in the outbox. */
-export const outboxFiles = ({ daemon }: Scene): string[] => {
-  const folder = join(daemon.home, 'data/outbox');
-  return existsSync(folder) ? readdirSync(folder) : [];
-};
-
-/** That many messages in a chat of the main group. */
-export function fillHistory(scene: Scene, count: number): void {
-  addMedia(scene, 'main', 1);
-  const words = ['the', 'that', 'there', 'then', 'they', 'meeting', 'tomorrow', 'a', 'b', 'c', 'd'];
-  withStore(scene, (db) => {
-    const insert = db.prepare(
-      `INSERT INTO messages (chat_id, direction, platform_id, sender_name, text, sent_at, received_at)
-       VALUES ((SELECT id FROM chats WHERE channel = 'test' AND address = 'main'), 'in', ?, 'Eve', ?, 1, 1)`,
-    );
-    const text = (n: number) =>
-      [n % 2 ? 'odd' : 'even', ...words.map((word, at) => ((n >> at) & 1 ? word : `th${n * at}`))].join(' ');
-    db.transaction(() => {
-      for (let n = 0; n < count; n += 1) insert.run(`h${n}`, text(n));
-    })();
-  });
-}
-
-/** Messages of the run that may still go out. */
-export function queuedOf({ daemon, runId }: AttackScene): number {
-  const db = new Database(join(daemon.home, 'data', 'pinch.db'), { readonly: true });
-  const queued = db.prepare(`SELECT count(*) FROM outbox WHERE state = 'queued' AND run_id = ?`).pluck().get(runId);
-  db.close();
-  return z.number().parse(queued);
+/** Of the main group's. */
+export function noContainer({ daemon }: AttackScene): Promise<boolean> {
+  const isMain = ({ Config }: Awaited<ReturnType<typeof containersOf>>[number]) =>
+    Config.Labels['pinch.group'] === 'main';
+  const none = async () => !(await containersOf(daemon.home)).some(isMain);
+  return eventually(none, 'its container is removed', 15_000);
 }

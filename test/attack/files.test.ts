@@ -55,6 +55,18 @@ test('a dangling link in the place of a memory file makes the next start neither
   await inside('rm /workspace/CLAUDE.md /global/CLAUDE.md');
 });
 
+test('pipes, endless links and odd names in the places that runner and host read hold up neither the next run nor the next start', async () => {
+  await inside(
+    `rm -f CLAUDE.md /global/CLAUDE.md; mkfifo CLAUDE.md; ln -s /dev/zero /global/CLAUDE.md; ln -s / link
+    mkdir -p skills/ok $'skills/a\\nb' skills/..x; mkfifo skills/ok/SKILL.md; mkfifo skills/pipe; ln -s /etc skills/etc
+    node -e "for (let n = 0; n < 500; n++) { fs.mkdirSync('deep'); process.chdir('deep') }"`,
+  );
+  await restart();
+  await inside('rm -rf CLAUDE.md /global/CLAUDE.md skills deep link; echo Ann > CLAUDE.md');
+  expect(readFileSync(join(home, 'groups/main/CLAUDE.md'), 'utf8')).toBe('Ann\n');
+  expect((await scene.daemon.api('GET', '/healthz')).status).toBe(200);
+});
+
 test('a set-user-id program made inside cannot be reached by another user of the machine', async () => {
   await inside('cp /usr/bin/id as-me && chmod 6755 as-me && cp as-me /sessions/ && chmod 6755 /sessions/as-me');
   const programs = ['groups/main/as-me', 'data/sessions/main/as-me'].map((path) => join(home, path));

@@ -21,7 +21,7 @@ export function leave(value) {
   renameSync('/workspace/answer.part', '/workspace/answer.json');
 }
 
-/** One request; resolves with status and text, or with the error's code. Never rejects. */
+/** One request; resolves with status, reason and text, or with the error's code as text. Never rejects. */
 export function call(method, path, body, headers = {}) {
   return new Promise((resolve) => {
     const request = http.request({ ...HOST, method, path, headers, agent: false }, (response) => {
@@ -29,7 +29,7 @@ export function call(method, path, body, headers = {}) {
       response.on('data', (chunk) => {
         if (text.length < 4_000) text += chunk;
       });
-      response.on('end', () => resolve({ status: response.statusCode, text }));
+      response.on('end', () => resolve({ status: response.statusCode, reason: response.statusMessage, text }));
       response.on('error', (error) => resolve({ status: 0, text: String(error.code) }));
     });
     request.on('error', (error) => resolve({ status: 0, text: String(error.code) }));

@@ -4,10 +4,10 @@ import { call, main } from './lib.mjs';
 const MB = 1024 * 1024;
 const start = '{"model":"claude-sonnet-5-5","max_tokens":1,"messages":';
 const BODIES = {
-  numbers: () => `${start}[${'0,'.repeat(15 * MB)}0]}`,
-  'empty objects': () => `${start}[${'{},'.repeat(10 * MB)}{}]}`,
-  depth: () => `${start}${'['.repeat(30 * MB)}`,
-  spaces: () => `${start}${' '.repeat(30 * MB)}[]}`,
+  numbers: () => `${start}[${'0,'.repeat(MB)}0]}`,
+  'empty objects': () => `${start}[${'{},'.repeat(MB)}{}]}`,
+  depth: () => `${start}${'['.repeat(2 * MB)}`,
+  spaces: () => `${start}${' '.repeat(2 * MB)}[]}`,
   keys: () => `{${Array.from({ length: 500_000 }, (_, at) => `"k${at}":0`).join(',')}}`,
   'one string': () => `${start}[{"role":"user","content":"${'\\"'.repeat(15 * MB)}"}]}`,
   'a model nobody set up': () => `${start.replace('sonnet-5-5', 'opus-9')}[{"role":"user","content":"x"}]}`,
