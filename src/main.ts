@@ -60,8 +60,14 @@ interface Ground {
 }
 
 /** Makes every module from those before it; nothing happens yet. A module gets as a function what it may not import (imports go down only). */
-function assemble({ config, environment, log, home, store }: Ground) {
-  const { assistantName, dataDir, owner } = config;
+function assemble(ground: Ground) {
+  const parts = { ...ground, ...assembleWork(ground) };
+  return { ...parts, ...assembleWays(parts) };
+}
+
+/** What does the work: containers, what they may reach and ask for, and what it costs. */
+function assembleWork({ config, environment, log, store }: Ground) {
+  const { dataDir } = config;
   const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage });
@@ -92,8 +98,14 @@ function assemble({ config, environment, log, home, store }: Ground) {
   gateway.add(approvals.routes);
   const egress = createEgress({ ...base, approvals });
   gateway.addProxy(egress.proxy);
+  return { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, budgets, runs, tasks, egress };
+}
 
-  const control = createControl({ ...base, home, stopSwitch, channels, containers, runs });
+/** The ways in for people: chats with their commands, and the JSON API. */
+function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
+  const { config, store, channels, approvals, budgets, tasks, egress } = parts;
+  const { assistantName, owner } = config;
+  const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
   const commands = [
     ...chatCommands({ ...base, control }),
@@ -114,22 +126,7 @@ function assemble({ config, environment, log, home, store }: Ground) {
     egress.api,
     opsApi({ ...base, control }),
   ];
-  return {
-    base,
-    home,
-    channels,
-    gateway,
-    containers,
-    outboxFiles,
-    approvals,
-    runs,
-    tasks,
-    egress,
-    control,
-    pairing,
-    intake,
-    api,
-  };
+  return { control, pairing, intake, api };
 }
 
 async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {

@@ -113,7 +113,7 @@ test.each([
   const gateway = createGateway({ clock: systemClock, log: pino({ enabled: false }) });
   const [outside, inside] = duplexPair();
   gateway.connect(
-    { groupId: 1, onWork: () => undefined },
+    { groupId: 1, startedAt: 0, onWork: () => undefined },
     inside.on('close', () => outside.destroy()),
   );
   outside.write(said);
