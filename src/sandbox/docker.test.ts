@@ -50,6 +50,8 @@ describe('from inside', () => {
       'NODE_EXTRA_CA_CERTS',
       'NODE_VERSION',
       'PATH',
+      'REQUESTS_CA_BUNDLE',
+      'SSL_CERT_FILE',
       'YARN_VERSION',
     ];
     expect(environment.filter((name: string) => !allowed.includes(name))).toEqual([]);

@@ -88,6 +88,8 @@ export async function startFakeAnthropic(options: FakeOptions = {}): Promise<Fak
     responder: options.responder ?? ((request) => echo(request.body)),
   };
   const server = createServer((request, response) => void serve(state, request, response));
+  // A connection that ends just when a client takes it again fails its call: what is tried here is another failure.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the fake has no port');
