@@ -30,6 +30,8 @@ const lines: [file: string, before: string, after: string][] = [
     '  const runOf = ',
     '  const shelf = createShelfModule(base);\n  gateway.add(shelf.routes);\n  const runOf = ',
   ],
+  ['src/main.ts', 'runs, tasks, egress };', 'runs, tasks, egress, shelf };'],
+  ['src/main.ts', 'tasks, egress } = parts;', 'tasks, egress, shelf } = parts;'],
   ['src/main.ts', '...tasks.commands', '...tasks.commands, ...shelf.commands'],
   ['src/main.ts', '    tasks.api,\n', '    tasks.api,\n    shelf.api,\n'],
   [

@@ -110,6 +110,8 @@ describe('the container', () => {
   });
 
   test('reaches nothing but the model, the host API and its history on the gateway', async () => {
+    // In mode `ask` a card would stand in this chat before the answer.
+    expect((await scene.daemon.api('PATCH', '/api/groups/main', { egress: 'listed' })).status).toBe(200);
     await ask(
       'try',
       bash(`for u in / /v1/models /v1/messages/batches /api/status http://169.254.169.254/ ; do curl -s -m 5 http://127.0.0.1:8080/\${u#/} | head -c 80; echo; done;

@@ -152,7 +152,9 @@ test('a voice message reaches the run with its transcript; without network the r
   };
   mkdirSync(join(folder, 'data'));
   const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir: join(folder, 'data'), env };
-  const orders = createWorkOrders({ store, config, channel: () => channel, readers: { whisper } });
+  const orders = createWorkOrders({
+    ...{ store, config, channel: () => channel, readers: { whisper }, ownSkills: () => [] },
+  });
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });
   const row = {
