@@ -23,7 +23,7 @@ export const doorFloods: AttackCase[] = [
     input: { targets: ['#.evil.example:443'], times: 1_000 },
     check: ({ lookedUp }) => expect(lookedUp).toEqual([]),
   }),
-  flood('in mode open, 300 names that do not exist', ['429', '502'], {
+  flood('in mode open, 300 names that do not exist', ['403', '429', '502'], {
     input: ({ scene }) => {
       setEgressMode(scene, 'open');
       return { targets: ['#.invalid:443'], times: 300, atOnce: 24 };
