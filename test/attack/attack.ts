@@ -69,6 +69,7 @@ export async function startAttackScene(): Promise<AttackScene> {
     NODE_OPTIONS: `--import=${join(import.meta.dirname, 'probe.mjs')}`,
     PINCH_ATTACK_PROBE: probeFile(home),
     PINCH_ATTACK_NAMES: JSON.stringify(names),
+    PINCH_EGRESS: 'listed',
     PINCH_BUDGET_USD_DAY: '1000',
     PINCH_BUDGET_USD_GROUP_DAY: '1000',
   };

@@ -28,7 +28,7 @@ export const doorFloods: AttackCase[] = [
       setEgressMode(scene, 'open');
       return { targets: ['#.invalid:443'], times: 300, atOnce: 24 };
     },
-    after: async (scene) => void setEgressMode(scene, 'ask'),
+    after: async (scene) => void setEgressMode(scene, 'listed'),
   }),
   flood('500 tunnels to an allowed site, each left at once', ['200', '429'], {
     input: ({ scene: { sites } }) => ({

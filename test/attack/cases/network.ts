@@ -145,7 +145,7 @@ export const openDoor = probeFamily(
   [...metadata, ...ownMachine, ...networks, ...resolved, ...literals, ...redirects],
   {
     prepare: allowRuled,
-    after: async (scene) => void setEgressMode(scene, 'ask'),
+    after: async (scene) => void setEgressMode(scene, 'listed'),
     check({ events, lookedUp }) {
       // Each connection asks once: what was checked is what is connected to.
       expect(lookedUp.filter((host) => host === 'rebind.example')).toHaveLength(2);
