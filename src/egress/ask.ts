@@ -23,6 +23,7 @@ export function createEgressAsker({ store, clock, approvals }: { store: Store; c
     carryOut({ host, port }, { approval: { groupId }, always }) {
       if (groupId === null) throw new PinchError('not_found', 'it belongs to no group');
       const now = clock.now();
+      store.egress.removeEnded(now);
       const known = store.egress.find(groupId, host, always)?.ports ?? null;
       const ports = port === undefined ? known : [...(known ?? DEFAULT_PORTS), port];
       store.egress.put({ groupId, host, ports, address: null, until: always ? null : now + HOUR_MS, now });

@@ -42,6 +42,7 @@ export function createEgressRules({ rows, run, value, named }: Statements) {
       `SELECT * FROM egress_rules WHERE (group_id = ?1 OR group_id IS NULL) AND (until IS NULL OR until > ?2)
        ORDER BY group_id IS NULL, id`,
     ),
+    /** Rules whose time is over: they count no more, and would stay in the lists. */
     removeEnded: run<[now: number]>('DELETE FROM egress_rules WHERE until <= ?1'),
     all: rows(ruleRow).all<[]>('SELECT * FROM egress_rules ORDER BY id'),
     remove: run<[id: number]>('DELETE FROM egress_rules WHERE id = ?1'),
