@@ -29,12 +29,14 @@ import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
+import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
 import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
+import { createGuards, type Guards } from './secrets/guards.js';
 import { openStore, type Store } from './store.js';
 import { createTaskModule } from './tasks/module.js';
 import { haltTask } from './tasks/tasks.js';
@@ -43,10 +45,12 @@ export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
   await runProcess(
     () => loadConfig(environment, repository),
-    async (config, log) => {
+    async (config, log, secrets) => {
       const home = openHome(config, log);
-      const store = openStore(join(config.dataDir, 'pinch.db'), log);
-      return start(assemble({ config, environment, log, home, store }));
+      const opened = openStore(join(config.dataDir, 'pinch.db'), log);
+      const { store, ...guards } = createGuards({ secrets, store: opened, clock, log });
+      secrets.add('dashboard-token', loadPageToken(config.dataDir));
+      return start(assemble({ config, environment, log, home, store, guards }));
     },
   );
 }
@@ -57,6 +61,7 @@ interface Ground {
   log: Logger;
   home: Home;
   store: Store;
+  guards: Guards;
 }
 
 /** Makes every module from those before it; nothing happens yet. A module gets as a function what it may not import (imports go down only). */
@@ -66,7 +71,7 @@ function assemble(ground: Ground) {
 }
 
 /** What does the work: containers, what they may reach and ask for, and what it costs. */
-function assembleWork({ config, environment, log, store }: Ground) {
+function assembleWork({ config, environment, log, store, guards }: Ground) {
   const { dataDir } = config;
   const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
@@ -75,8 +80,9 @@ function assembleWork({ config, environment, log, store }: Ground) {
   const notifyOwner = createOwnerNotices({ store, signals, clock, ownerChat });
   const base = { config, store, signals, clock, log, notifyOwner };
   const gateway = createGateway({ clock, log });
+  gateway.addMask(guards.given);
   const containers = createContainers({ ...base, gateway });
-  const outboxFiles = createOutboxFiles(dataDir);
+  const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
   const pauseTask = (id: number) => {
@@ -96,7 +102,7 @@ function assembleWork({ config, environment, log, store }: Ground) {
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   gateway.add(approvals.routes);
-  const egress = createEgress({ ...base, approvals });
+  const egress = createEgress({ ...base, approvals, guards });
   gateway.addProxy(egress.proxy);
   return { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, budgets, runs, tasks, egress };
 }

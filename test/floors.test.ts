@@ -21,6 +21,7 @@ const floors = [
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],
   ['gateway', 'channels'],
+  ['secrets'],
   ['groups', 'mounts'],
   ['core'],
   ['wire'],

@@ -5,10 +5,13 @@ import pretty from 'pino-pretty';
 
 export type { Logger } from 'pino';
 
-/** With a `destination` the lines go there as JSON. */
-export function createLog(level: string, destination?: DestinationStream): Logger {
+/** Each line goes through `clean`. With a `destination` they go there as JSON. */
+export function createLog(level: string, clean: (line: string) => string, destination = terminal()): Logger {
   const options = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime };
-  if (destination) return pino(options, destination);
-  if (!process.stdout.isTTY) return pino(options, pino.destination({ dest: 1, sync: true }));
-  return pino(options, pretty({ colorize: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss', sync: true }));
+  return pino(options, { write: (line) => void destination.write(clean(line)) });
 }
+
+const terminal = (): DestinationStream =>
+  process.stdout.isTTY
+    ? pretty({ colorize: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss', sync: true })
+    : pino.destination({ dest: 1, sync: true });

@@ -4,6 +4,7 @@ import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
+import type { Guards } from '../secrets/guards.js';
 import { egressApi } from './api.js';
 import { createEgressAsker } from './ask.js';
 import { egressCommands } from './commands.js';
@@ -17,13 +18,14 @@ interface EgressDeps {
   clock: Clock;
   log: Logger;
   approvals: Approvals;
+  guards: Guards;
 }
 
 export function createEgress(deps: EgressDeps) {
   const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
   const connections = createConnections({ ...deps, lookup: lookupAll, askOwner: createEgressAsker(deps) });
   return {
-    proxy: createProxy(connections),
+    proxy: createProxy(connections, deps.guards),
     commands: egressCommands(deps),
     api: egressApi(deps),
     close: connections.close,

@@ -1,28 +1,35 @@
-// The HTTP proxy of the containers: CONNECT, and requests whose target is a whole http URL. Bytes in between are not looked at.
+// The HTTP proxy of the containers: CONNECT, and requests whose target is a whole http URL. What goes through CONNECT is
+// not looked at; a request that can be read and holds a secret of the host is refused.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Duplex, pipeline } from 'node:stream';
+import { type Duplex, pipeline, type Transform } from 'node:stream';
 import type { HttpProxy } from '../gateway/server.js';
+import type { Guards } from '../secrets/guards.js';
 import type { Connections, Opened } from './connections.js';
 import { canonicalHost, parseAuthority } from './host.js';
 
 type Refusal = Exclude<Opened, { kind: 'allowed' }>;
 const bad = (reason: string) => ({ kind: 'refused' as const, status: 400, reason });
 
-export function createProxy(connections: Connections): HttpProxy {
+export function createProxy(connections: Connections, guards: Pick<Guards, 'leaks' | 'body'>): HttpProxy {
   return {
     async connect({ link, target, socket, head }) {
       const { host, port } = parseAuthority(target) ?? {};
       const opened =
-        host && port ? await connections.open(link, { host, port }) : bad('CONNECT takes a host and a port');
+        host && port
+          ? (guards.leaks(link, host, [host]) ?? (await connections.open(link, { host, port })))
+          : bad('CONNECT takes a host and a port');
       if (opened.kind === 'allowed') tunnel(socket, opened.socket, head);
       else refuseConnect(socket, opened);
     },
     async forward({ link, request, response }) {
       const parsed = readRequest(request);
       if (parsed.kind !== 'forward') return refuseRequest(request, response, parsed);
-      const opened = await connections.open(link, parsed.target);
-      if (opened.kind === 'allowed') passOn(request, response, opened.socket, parsed);
+      const { host } = parsed.target;
+      const texts = [parsed.path, host, ...request.rawHeaders];
+      const opened = guards.leaks(link, host, texts) ?? (await connections.open(link, parsed.target));
+      if (opened.kind === 'allowed')
+        passOn(request, response, opened.socket, { ...parsed, guard: (onFound) => guards.body(link, host, onFound) });
       else refuseRequest(request, response, opened);
     },
   };
@@ -65,7 +72,9 @@ function readRequest({ url = '', headers }: IncomingMessage) {
   const said = { authority: port ? `${host}:${port}` : host, path: pathname + search, chunked: coding !== undefined };
   return { kind: 'forward' as const, target, ...said };
 }
-type ForwardRequest = Exclude<ReturnType<typeof readRequest>, Refusal>;
+type ForwardRequest = Exclude<ReturnType<typeof readRequest>, Refusal> & {
+  guard(onFound: (reason: string) => void): Transform;
+};
 
 function passOn(request: IncomingMessage, response: ServerResponse, upstream: Socket, to: ForwardRequest): void {
   const { method = 'GET', rawHeaders, headers } = request;
@@ -94,8 +103,15 @@ function passOn(request: IncomingMessage, response: ServerResponse, upstream: So
         reason: `${to.authority} gave no proper answer`,
       });
   });
-  if (to.chunked || headers['content-length'] !== undefined) pipeline(request, outgoing, () => undefined);
-  else outgoing.end();
+  if (!to.chunked && headers['content-length'] === undefined) return void outgoing.end();
+  const body = to.guard((reason) => {
+    if (response.headersSent) response.destroy();
+    else refuseRequest(request, response, { kind: 'refused', status: 403, reason });
+    leave();
+  });
+  request.pipe(body).pipe(outgoing);
+  // Nobody takes the rest of the body, but the caller gets the answer only when it is read.
+  outgoing.on('close', () => void request.unpipe().resume());
 }
 
 /** Each of these is about one connection, and is said anew on the next one. */

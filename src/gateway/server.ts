@@ -1,10 +1,12 @@
 // The gateway: one ordinary HTTP/1.1 server that listens nowhere. Connections come from links; which link a connection came
 // through is who is calling. Modules add their routes; this knows rates, sizes and refusals, and nothing about what a call does.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import type { Mask } from '../secrets/mask.js';
+import { MaskedResponse } from '../secrets/response.js';
 import { readJson } from './body.js';
 import { createBounds, type LinkBounds, type Rate, type Room } from './bounds.js';
 
@@ -73,6 +75,7 @@ const NO_HTTP = 'HTTP/1.1 400 this is no proper HTTP/1.1 request, or it took too
 const NOTED = new Set([403, 429, 507]);
 
 type OnRefused = (link: Link, why: string) => void;
+type MaskFor = (link: Link) => Mask;
 
 /** A route that takes a JSON body and answers with JSON. */
 export function post(
@@ -95,13 +98,16 @@ export function createGateway(deps: GatewayDeps) {
   const routes: (Route & { pattern: RegExp })[] = [];
   const proxies: HttpProxy[] = [];
   const onRefused: OnRefused[] = [];
-  const server = createServer({ maxHeaderSize: 32_768, ...TIME_LIMITS }, (request, response) => {
+  const masks: MaskFor[] = [];
+  const http = { maxHeaderSize: 32_768, ...TIME_LIMITS, IncomingMessage, ServerResponse: MaskedResponse };
+  const server = createServer(http, (request, response) => {
     // A response whose client left must not crash the host.
     response.on('error', () => response.destroy());
     const link = links.get(request.socket);
     const bounds = link && boundsOf.get(link);
     // Without a socket the call is pipelined behind another one, which no client of ours does, and we could not see when it is over.
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
+    response.mask = masks[0]?.(link);
     serve(routes, proxies, { link, request, response, bounds }).catch((error: unknown) => {
       // Reads the rest of a body that nobody needs: otherwise the caller would not get the answer.
       request.resume();
@@ -138,6 +144,8 @@ export function createGateway(deps: GatewayDeps) {
     },
     /** What is no call of ours goes to `proxy`; without one it is refused. */
     addProxy: (proxy: HttpProxy): void => void proxies.push(proxy),
+    /** Every byte that a container is given goes through the mask made for its answer. */
+    addMask: (maskFor: MaskFor): void => void masks.push(maskFor),
     /** Serves HTTP on one connection of a link. */
     connect(link: Link, connection: Duplex): void {
       links.set(connection, link);

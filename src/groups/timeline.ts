@@ -17,6 +17,8 @@ export type TimelineEvent =
   | [RunnerEvent['kind'], RunnerEvent['detail']]
   /** The container asked for what is not its own, or for more than its bounds allow, and was refused. */
   | ['refused', { why: string }]
+  /** A secret of the host was found there, and held back. */
+  | ['secret_removed', { secret: string; where: string }]
   /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */
   | ['egress', EgressDetail]
   /** A model call was not made: its worst case did not fit into this cap. Once per attempt and cap. */

@@ -2,6 +2,8 @@
 import { type Config, isService } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { createLog, type Logger } from '../core/log.js';
+import { addSettings } from '../secrets/known.js';
+import { createSecrets, type Secrets } from '../secrets/secrets.js';
 import { markCrashed } from './last-run.js';
 import { logFile, rotatingFile, trimStartLog } from './log-file.js';
 
@@ -14,7 +16,7 @@ export interface Daemon {
 /** Runs until SIGTERM or SIGINT. A start that fails prints what to do and exits 1; so does an unknown error later. */
 export async function runProcess(
   load: () => Config,
-  start: (config: Config, log: Logger) => Promise<Daemon>,
+  start: (config: Config, log: Logger, secrets: Secrets) => Promise<Daemon>,
 ): Promise<void> {
   // Whatever we write is for this user alone; what a container gets is handed over to its user (sandbox/home.ts).
   process.umask(0o077);
@@ -22,8 +24,10 @@ export async function runProcess(
   try {
     const config = load();
     dataDir = config.dataDir;
-    const log = openLog(config);
-    endOnSignals(await start(config, log), log, dataDir);
+    const secrets = createSecrets();
+    addSettings(secrets, config);
+    const log = openLog(config, (line) => secrets.clean(line).text);
+    endOnSignals(await start(config, log, secrets), log, dataDir);
   } catch (error) {
     if (dataDir) markCrashed(dataDir, error);
     const text = error instanceof Error && !(error instanceof PinchError) ? error.stack : describeError(error);
@@ -34,10 +38,10 @@ export async function runProcess(
 }
 
 /** What a service manager collects is never ended: a service keeps its log itself. */
-function openLog(config: Config): Logger {
-  if (!isService(config)) return createLog(config.logLevel);
+function openLog(config: Config, clean: (line: string) => string): Logger {
+  if (!isService(config)) return createLog(config.logLevel, clean);
   trimStartLog(config.dataDir);
-  return createLog(config.logLevel, rotatingFile(logFile(config.dataDir)));
+  return createLog(config.logLevel, clean, rotatingFile(logFile(config.dataDir)));
 }
 
 function endOnSignals(daemon: Daemon, log: Logger, dataDir: string): void {

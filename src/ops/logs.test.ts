@@ -20,7 +20,7 @@ const view = () => ({ file, last: 1_000 });
 const numbers = (text: string) => [...text.matchAll(/"n":(\d+)/g)].map(([, n]) => Number(n));
 
 test('five files of the size at most, the oldest lines go, the order stays', () => {
-  const log = createLog('info', rotatingFile(file, { maxBytes: 1_000 }));
+  const log = createLog('info', String, rotatingFile(file, { maxBytes: 1_000 }));
   for (let n = 0; n < 200; n += 1) log.info({ n }, 'line');
   const files = readdirSync(join(dataDir, 'logs')).sort();
   expect(files).toEqual(['pinch.log', 'pinch.log.1', 'pinch.log.2', 'pinch.log.3', 'pinch.log.4']);
@@ -57,7 +57,7 @@ test('lines that could not be written do not end the process, and are counted in
 });
 
 test('people read the lines of one run; what is no JSON comes as it is', () => {
-  const log = createLog('info', rotatingFile(file));
+  const log = createLog('info', String, rotatingFile(file));
   log.info({ runId: 7 }, 'run started');
   log.info({ runId: 71, text: ',"runId":7,' }, 'other run');
   writeFileSync(file, '{"runId":7,"msg":"torn', { flag: 'a' });
@@ -105,7 +105,7 @@ test('what a start that fails for months prints does not fill the disk', () => {
 
 test('a line that holds somebody else’s text steers no terminal, in colours or without', () => {
   const evil = 'a\u001b[2K\u001b]0;owned\u0007\u009b1A\u202Eb';
-  createLog('info', rotatingFile(file)).info({ detail: evil, err: new Error(evil) }, evil);
+  createLog('info', String, rotatingFile(file)).info({ detail: evil, err: new Error(evil) }, evil);
   writeFileSync(file, `${readFileSync(file, 'utf8')}${evil}\n`);
   for (const colorize of [false, true]) {
     const text = readLogs({ ...view(), colorize });

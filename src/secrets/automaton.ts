@@ -20,9 +20,9 @@ interface Pattern {
 /** The codes of a text in which nothing stays open. */
 function codesOf(text: string, reading: Reading): number[] {
   const codes: number[] = [];
-  const reader = createReader(reading, ({ code }) => codes.push(code));
+  const reader = createReader(reading, (code) => codes.push(code));
   Buffer.from(text).forEach((code, at) => {
-    reader.take({ code, start: at, end: at + 1 });
+    reader.take(code, at, at + 1);
   });
   reader.end();
   return codes;

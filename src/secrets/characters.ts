@@ -1,14 +1,9 @@
 // Text the way secrets are looked for in it: escapes are resolved, case and the two alphabets of base64 are one, characters that nobody sees
 // and the ends of lines are left out. Pure; knows nothing about secrets.
+// No object is made for a byte: texts of megabytes go through here.
 
-/** One character, and the bytes that said it. */
-export interface Character {
-  /** Below 128 the ASCII code, lower case; OTHER for the rest. */
-  code: number;
-  start: number;
-  end: number;
-}
-type Emit = (character: Character) => void;
+/** Takes one character and where the bytes stand that said it. `code`: below 128 the ASCII code, lower case; OTHER for the rest. */
+type Emit = (code: number, start: number, end: number) => void;
 
 /** Characters beyond ASCII are not told apart. */
 export const OTHER = 128;
@@ -25,11 +20,12 @@ export function foldedCode(code: number): number {
   return code === UNDERSCORE ? SLASH : code;
 }
 
+/** Whether an escape may begin with this byte. */
+export const isEscape = (byte: number): boolean => byte === PERCENT || byte === BACKSLASH;
+
 /** Whether a byte stands for itself, whatever comes next. */
 export const isSimple = (byte: number): boolean =>
-  byte < 128 && byte !== PERCENT && byte !== BACKSLASH && byte !== LINE_FEED && byte !== RETURN;
-
-export type Reader = ReturnType<typeof createReader>;
+  byte < 128 && !isEscape(byte) && byte !== LINE_FEED && byte !== RETURN;
 
 /**
  * How a text may be meant: `%41` and `\n` are escapes, or just what they look like. Somebody who writes a percent sign before a secret
@@ -54,120 +50,140 @@ export function createReader(reading: Reading, emit: Emit) {
   };
 }
 
-const isHex = (code: number): boolean => /[0-9a-f]/i.test(String.fromCharCode(code));
-const numberOf = (digits: Character[]): number =>
-  Number.parseInt(String.fromCharCode(...digits.map(({ code }) => code)), 16);
+/** The value of a digit, by its code. */
+const HEX = new Int8Array(256).fill(-1);
+for (const [value, digits] of [...'0123456789abcdef'].map((digit, at) => [at, digit + digit.toUpperCase()] as const))
+  for (const code of Buffer.from(digits)) HEX[code] = value;
+const hexOf = (code: number): number => HEX[code] ?? -1;
+
+const [U = 0, X = 0, N = 0, R = 0, T = 0] = Buffer.from('uxnrt');
 
 /** `%41`, `\x41`, `\u0041` and `\/`, also those behind several backslashes: JSON within JSON. */
 function createEscapes(emit: Emit) {
-  let open: Character[] = [];
+  /** The open escape: its first byte, `u` or `x` behind a backslash, its digits and what they come to. */
+  let [first, kind, digits, value, start] = [0, 0, 0, 0, 0];
+  /** What is open as it came, should it be no escape. */
+  const codes = [0, 0, 0, 0, 0, 0];
+  const ends = [0, 0, 0, 0, 0, 0];
+  let size = 0;
 
-  function take(next: Character): void {
-    const [first] = open;
-    if (!first) {
-      if (next.code === PERCENT || next.code === BACKSLASH) open = [next];
-      else emit(next);
-    } else if (first.code === PERCENT) percent(first, next);
-    else if (open.length === 1) backslash(first, next);
-    else digits(first, next);
+  function take(code: number, from: number, end: number): void {
+    if (first === 0) {
+      if (isEscape(code)) begin(code, from, end);
+      else emit(code, from, end);
+    } else if (first === BACKSLASH && kind === 0) backslash(code, end);
+    else digit(code, end);
   }
 
-  function percent(first: Character, next: Character): void {
-    open.push(next);
-    if (!isHex(next.code)) return asItIs();
-    if (open.length < 3) return;
-    const code = numberOf(open.slice(1));
-    open = [];
-    take({ code, start: first.start, end: next.end });
+  function begin(code: number, from: number, end: number): void {
+    [first, kind, digits, value, start, size] = [code, 0, 0, 0, from, 0];
+    push(code, end);
   }
 
-  function backslash({ start }: Character, next: Character): void {
-    const name = String.fromCharCode(next.code);
-    open = [];
-    if (name === '\\') open = [{ ...next, start }];
-    else if (name === 'u' || name === 'x') open = [{ code: BACKSLASH, start, end: next.start }, next];
-    else if (name === 't') emit({ code: TAB, start, end: next.end });
-    else if (name !== 'n' && name !== 'r') take({ ...next, start });
+  function push(code: number, end: number): void {
+    codes[size] = code;
+    ends[size] = end;
+    size += 1;
   }
 
-  function digits({ start }: Character, next: Character): void {
-    open.push(next);
-    if (!isHex(next.code)) return asItIs();
-    const isByte = open[1]?.code === 120;
-    if (open.length < (isByte ? 4 : 6)) return;
-    const code = numberOf(open.slice(2));
-    open = [];
-    if (isByte || code < 128) take({ code, start, end: next.end });
-    else emit({ code: WHOLE + code, start, end: next.end });
+  function backslash(code: number, end: number): void {
+    if (code === BACKSLASH) return begin(code, start, end);
+    if (code === U || code === X) {
+      kind = code;
+      return push(code, end);
+    }
+    first = 0;
+    if (code === T) emit(TAB, start, end);
+    else if (code !== N && code !== R) take(code, start, end);
+  }
+
+  function digit(code: number, end: number): void {
+    push(code, end);
+    const worth = hexOf(code);
+    if (worth < 0) return asItIs();
+    digits += 1;
+    value = value * 16 + worth;
+    if (digits < (kind === U ? 4 : 2)) return;
+    first = 0;
+    if (kind !== U || value < 128) take(value, start, end);
+    else emit(WHOLE + value, start, end);
   }
 
   /** It was no escape. A backslash that escapes nothing belongs to what follows. */
   function asItIs(): void {
-    const [first, second, ...rest] = open;
-    open = [];
-    if (!first) return;
-    if (first.code === PERCENT) emit(first);
-    if (second) take(first.code === PERCENT ? second : { ...second, start: first.start });
-    for (const one of rest) take(one);
+    const [[one = 0, ...others], [end = 0, ...otherEnds]] = [codes.slice(0, size), ends.slice(0, size)];
+    let from = one === PERCENT ? end : start;
+    first = 0;
+    if (one === PERCENT) emit(one, start, end);
+    for (const [at, code] of others.entries()) {
+      take(code, from, otherEnds[at] ?? 0);
+      from = otherEnds[at] ?? 0;
+    }
   }
 
   return {
     take,
-    openFrom: () => open[0]?.start,
+    openFrom: () => (first === 0 ? undefined : start),
     end(): void {
-      while (open.length > 0) asItIs();
+      while (first !== 0) asItIs();
     },
   };
 }
 
 /** No escapes; but a backslash belongs to what follows: JSON with an asterisk behind one would be none. */
 function createLiterals(emit: Emit) {
-  let from: number | undefined;
+  let from = -1;
   return {
-    take(next: Character): void {
-      if (next.code === BACKSLASH) from ??= next.start;
-      else emit({ ...next, start: from ?? next.start });
-      if (next.code !== BACKSLASH) from = undefined;
+    take(code: number, start: number, end: number): void {
+      if (code !== BACKSLASH) emit(code, from < 0 ? start : from, end);
+      if (code !== BACKSLASH) from = -1;
+      else if (from < 0) from = start;
     },
-    openFrom: () => from,
+    openFrom: () => (from < 0 ? undefined : from),
     end(): void {
-      from = undefined;
+      from = -1;
     },
   };
 }
 
 /** What nobody sees: zero-width characters, soft hyphens, marks of direction. */
 const UNSEEN = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/u;
+/** The code points that were asked about: 1 is seen, 2 is not. */
+const known = new Uint8Array(0x11_0000);
+
+function isUnseen(point: number): boolean {
+  if (known[point] === 0) known[point] = UNSEEN.test(String.fromCodePoint(point)) ? 2 : 1;
+  return known[point] === 2;
+}
 
 function createUtf8(emit: Emit) {
   let [start, missing, point] = [0, 0, 0];
 
-  function take(next: Character): void {
-    const { code, end } = next;
+  function take(code: number, from: number, end: number): void {
     if (missing > 0 && code >= 128 && code < 192) {
       missing -= 1;
       point = point * 64 + (code & 63);
       if (missing === 0) whole(end);
       return;
     }
-    finish(next.start);
+    finish(from);
     if (code < 128) {
-      if (code !== LINE_FEED && code !== RETURN) emit({ ...next, code: foldedCode(code) });
+      if (code !== LINE_FEED && code !== RETURN) emit(foldedCode(code), from, end);
       return;
     }
-    start = next.start;
+    start = from;
     missing = code >= WHOLE || code < 194 ? 0 : code < 224 ? 1 : code < 240 ? 2 : 3;
     point = code >= WHOLE ? code - WHOLE : code & (63 >> missing);
     if (missing === 0) whole(end);
   }
 
   function whole(end: number): void {
-    if (point > 0x10ffff || !UNSEEN.test(String.fromCodePoint(point))) emit({ code: OTHER, start, end });
+    if (point > 0x10ffff || !isUnseen(point)) emit(OTHER, start, end);
   }
 
   /** A character that broke off. */
   function finish(end: number): void {
-    if (missing > 0) emit({ code: OTHER, start, end });
+    if (missing > 0) emit(OTHER, start, end);
     missing = 0;
   }
 

@@ -24,7 +24,8 @@ type Link = { groupId: number };
 const MAX_EVENTS = 2_000;
 const MAX_TOLD = 10_000;
 
-export type Guards = Pick<ReturnType<typeof createGuards>, 'given' | 'leaks' | 'body'>;
+/** What of them needs no store. */
+export type Guards = Omit<ReturnType<typeof createGuards>, 'store'>;
 
 export function createGuards<Store extends GuardedStore>({ secrets, store, clock, log }: GuardDeps<Store>) {
   const guarded = guardStore(secrets, store, tell);

@@ -8,6 +8,8 @@ import { createApprovals } from '../../approvals/approvals.js';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { createSignals } from '../../core/signals.js';
 import { createGateway } from '../../gateway/server.js';
+import { createGuards } from '../../secrets/guards.js';
+import { createSecrets } from '../../secrets/secrets.js';
 import { openStore } from '../../store.js';
 import { createEgressAsker } from '../ask.js';
 import { type ConnectionDeps, createConnections } from '../connections.js';
@@ -19,8 +21,9 @@ export async function startInside(
   options: { clock?: Clock; limits?: Exclude<ConnectionDeps['limits'], undefined> } = {},
 ) {
   const { clock = systemClock, ...more } = options;
-  const store = openStore(':memory:');
   const log = pino({ enabled: false });
+  const secrets = createSecrets();
+  const { store, ...guards } = createGuards({ secrets, store: openStore(':memory:'), clock, log });
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 });
   store.groups.assignChat(chat.id, group.id);
@@ -57,8 +60,9 @@ export async function startInside(
     ...more,
   });
   const gateway = createGateway({ clock, log });
+  gateway.addMask(guards.given);
   gateway.add([{ method: 'GET', path: '/hello', serve: ({ response }) => void response.end('hello') }]);
-  gateway.addProxy(createProxy(connections));
+  gateway.addProxy(createProxy(connections, guards));
   const link = { groupId: group.id, startedAt: 0, onWork: () => undefined };
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -78,7 +82,7 @@ export async function startInside(
   store.groups.seenSender({ channel: 'web', address: 'owner', name: 'Anna', username: null });
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
   return {
-    ...{ store, approvals, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
+    ...{ store, secrets, approvals, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
     proxy: `http://127.0.0.1:${port}`,
     /** A host of the owner at this machine. */
     allow: (host: string, ports: number[], address: string | null = '127.0.0.1') =>
