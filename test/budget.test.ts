@@ -76,8 +76,8 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 510 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 600, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 100 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 480, aim: '250' },
-  { name: 'egress', files: /^src\/egress\//, lines: 660, aim: '420' },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 740 },
+  { name: 'egress', files: /^src\/egress\//, lines: 680, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 5_500, tokens: 91_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 

@@ -1,6 +1,6 @@
 // Reads bytes, cut anywhere, and says where a secret stands in them. Pure.
 import { type Automaton, NOT_SIMPLE } from './automaton.js';
-import { createReader, isEscape, type Reading } from './characters.js';
+import { createReader, isEscape, OTHER, type Reading } from './characters.js';
 
 export interface Range {
   start: number;
@@ -31,7 +31,7 @@ export function createScanner(automaton: Automaton, onFound: OnFound) {
         if (byte === undefined) return;
         if (!areApart && isEscape(byte)) {
           areApart = true;
-          literal.follow(escaped.now);
+          goOnFrom(literal.now, escaped.now);
         }
         escaped.take(byte, base + at);
         if (areApart) {
@@ -65,11 +65,24 @@ interface Place {
   secret: number;
 }
 
+const createPlace = (): Place => ({
+  ...{ state: 0, count: 0, left: 0, secret: 0 },
+  starts: new Float64Array(KEPT),
+  ends: new Float64Array(KEPT),
+});
+
+function goOnFrom(place: Place, { starts, ends, ...other }: Place): void {
+  place.starts.set(starts);
+  place.ends.set(ends);
+  Object.assign(place, other);
+}
+
 function createScan(automaton: Automaton, reading: Reading, onFound: OnFound) {
   const { next, depth, found, classes, classOfByte, width, patterns } = automaton;
-  const [starts, ends] = [new Float64Array(KEPT), new Float64Array(KEPT)];
-  const now: Place = { starts, ends, state: 0, count: 0, secret: 0, left: 0 };
+  const now = createPlace();
+  const { starts, ends } = now;
   const reader = createReader(reading, step);
+  const beginsOther = next[classes[OTHER] ?? 0] !== 0;
 
   const rangeAt = (index: number): Range => ({ start: starts[index % KEPT] ?? 0, end: ends[index % KEPT] ?? 0 });
 
@@ -100,8 +113,13 @@ function createScan(automaton: Automaton, reading: Reading, onFound: OnFound) {
     let { state, count } = now;
     let at = from;
     for (; at < chunk.length; at += 1) {
-      const byteClass = classOfByte[chunk[at] ?? 0] ?? 0;
-      if (byteClass === NOT_SIMPLE) break;
+      const byte = chunk[at] ?? 0;
+      const byteClass = classOfByte[byte] ?? 0;
+      if (byteClass === NOT_SIMPLE) {
+        // Seen or not: where nothing has begun it changes nothing. Most of what is no text goes this way.
+        if (byte >= OTHER && state === 0 && !beginsOther) continue;
+        break;
+      }
       starts[count % KEPT] = base + at;
       ends[count % KEPT] = base + at + 1;
       count += 1;
@@ -119,12 +137,6 @@ function createScan(automaton: Automaton, reading: Reading, onFound: OnFound) {
   return {
     ...{ now, skip, end: reader.end, isOpen: () => reader.openFrom() !== undefined },
     take: (byte: number, at: number): void => reader.take(byte, at, at + 1),
-    /** Goes on from where another scan is. */
-    follow({ state, count, secret, left, ...other }: Place): void {
-      starts.set(other.starts);
-      ends.set(other.ends);
-      Object.assign(now, { state, count, secret, left });
-    },
     heldFrom(): number {
       const deep = depth[now.state] ?? 0;
       return deep >= HELD_FROM ? rangeAt(now.count - deep).start : (reader.openFrom() ?? Number.POSITIVE_INFINITY);

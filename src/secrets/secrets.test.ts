@@ -4,7 +4,14 @@ import { createSecrets } from './secrets.js';
 
 const KEY = 'sk-ant-api03-Zq7/x_W9+bT2%kL\\n"5vQ=';
 const LONG = `-----BEGIN PRIVATE KEY-----\n${randomBytes(900).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END PRIVATE KEY-----`;
-const OTHERS = ['123456:AAF-otherBotToken_xyz0987', 'pässwörtchen-Z9!', 'hunter2hunter', KEY.slice(0, 20), 'W9+bT2%kL'];
+const OTHERS = [
+  '123456:AAF-otherBotToken_xyz0987',
+  'pässwörtchen-Z9!',
+  'hunter2hunter',
+  'Ñandú-Wq93x',
+  KEY.slice(0, 20),
+  'W9+bT2%kL',
+];
 
 const held = (...values: (string | Buffer)[]) => {
   const secrets = createSecrets();
