@@ -107,7 +107,6 @@ function passOn(request: IncomingMessage, response: ServerResponse, upstream: So
   const body = to.guard((reason) => {
     if (response.headersSent) response.destroy();
     else refuseRequest(request, response, { kind: 'refused', status: 403, reason });
-    leave();
   });
   request.pipe(body).pipe(outgoing);
   // Nobody takes the rest of the body, but the caller gets the answer only when it is read.
