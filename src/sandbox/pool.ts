@@ -86,13 +86,17 @@ export function createPool(deps: PoolDeps) {
       entry.idleTimer?.cancel();
       return entry.starting;
     },
-    /** Counts a run out; the container stays warm. */
-    release(container: GroupContainer): void {
+    /**
+     * Counts a run out; the container stays warm. After a run that a person stopped the last one takes it along: a process can leave
+     * the group in which the runner would end it, and nothing that was stopped may go on.
+     */
+    release(container: GroupContainer, wasStopped = false): void {
       const entry = entryOf(container);
       if (!entry) return;
       entry.runs -= 1;
       entry.idleSince = deps.clock.now();
-      if (entry.runs === 0)
+      if (entry.runs === 0 && wasStopped) void stopEntry(pool, entry, 'its run was stopped', 0);
+      else if (entry.runs === 0)
         entry.idleTimer = deps.clock.at(entry.idleSince + deps.idleMs, () => void stopEntry(pool, entry, 'idle'));
       deps.onFree();
     },
