@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { AttackScene } from '../attack.js';
 import { type Probe, probeFamily, refusedLine } from '../families.js';
-import { setEgressMode } from '../rows.js';
+import { setEgressMode, setTaint } from '../rows.js';
 
 const REFUSED = /^403 egress to \S+ is refused: it is a private or special address, or resolves to one$/;
 /** Not even a host and a port. */
@@ -138,6 +138,8 @@ const redirects: Probe[] = [
 const allowRuled = async (scene: AttackScene) => {
   await scene.daemon.api('POST', '/api/egress', { host: 'ruled.example' });
   setEgressMode(scene, 'open');
+  // The families before this one read sites, after which a new one would be asked about; here the address is what matters.
+  setTaint(scene, false);
 };
 
 export const openDoor = probeFamily(
@@ -145,7 +147,10 @@ export const openDoor = probeFamily(
   [...metadata, ...ownMachine, ...networks, ...resolved, ...literals, ...redirects],
   {
     prepare: allowRuled,
-    after: async (scene) => void setEgressMode(scene, 'listed'),
+    after: async (scene) => {
+      setEgressMode(scene, 'listed');
+      setTaint(scene, true);
+    },
     check({ events, lookedUp }) {
       // Each connection asks once: what was checked is what is connected to.
       expect(lookedUp.filter((host) => host === 'rebind.example')).toHaveLength(2);
