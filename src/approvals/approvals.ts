@@ -42,6 +42,8 @@ export interface ApprovalRequest<Input extends object> {
   chatId?: number | undefined;
   /** What the yes allows, one plain line. */
   subject: string;
+  /** The same for the agent that asks, where the subject says what it may not know. */
+  agentSubject?: string | undefined;
   /** More about it, each a line of ours. */
   lines?: string[];
   /** Words of a container or a stranger that are part of the action. */
@@ -128,6 +130,7 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
     chatId: request.chatId ?? run?.chatId ?? null,
     runId: run?.id ?? null,
     subject: oneLine(request.subject, 300),
+    agentSubject: request.agentSubject ?? null,
     detail: cardDetail({
       asker: askerOf(store, run),
       lines,
@@ -271,8 +274,8 @@ const ENDS: Record<ApprovalState, string> = {
 };
 
 /** What the agent that asked is told. */
-export const agentText = ({ id, subject, state, result }: Approval): string =>
-  `Approval ${id} (${oneLine(subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
+export const agentText = ({ id, subject, agentSubject, state, result }: Approval): string =>
+  `Approval ${id} (${oneLine(agentSubject ?? subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
 
 const NEXT: Partial<Record<ApprovalState, string>> = {
   open: ' The owner was asked. Their answer comes as a message in this conversation: end your turn unless there is other work.',

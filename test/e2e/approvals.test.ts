@@ -109,7 +109,9 @@ describe('Telegram', () => {
     expect(lastTurn()).toContain('end your turn');
     expect(readIn(team)).not.toContain('the key is below the mat');
     const told = await agentHears(() => tg.userPresses(direct, olga, card.message_id, 'allow'), 'it is out');
-    expect(told).toContain(`Approval ${id} (send a message to Team (telegram)): yes, and it is done.`);
+    expect(told).toContain(`Approval ${id} (send a message to telegram:${team.id} (telegram)): yes, and it is done.`);
+    // The agent of the family is not told what the chats of others are called, by the card's answer or the owner's.
+    expect(JSON.stringify(scene.model.requests.map(({ body }) => body))).not.toMatch(/Team/);
     expect(told).toContain('role=\\"host\\"');
     await tg.waitForSent((sent) => sent.chat_id === team.id && sent.plain === 'the key is below the mat');
     await tg.waitForRequest(

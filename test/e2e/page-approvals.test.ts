@@ -89,7 +89,8 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     store.groups.assignChat(chat.id, store.groups.ensure('family', false, 1).id);
     if (!run) throw new Error('there is no run');
     const link = { groupId: run.groupId, startedAt: 0, onWork: () => undefined };
-    home.approvals.askToSend(link, run, store.groups.chat(chat.id) ?? chat, text);
+    const message = { chat: store.groups.chat(chat.id) ?? chat, name: `${chat.id}`, text };
+    home.approvals.askToSend(link, run, message);
     return chat.id;
   }
 
