@@ -253,10 +253,14 @@ function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { b
   if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? null, result, now }))
     throw new PinchError('not_open', `approval ${approval.id} was answered meanwhile`);
   const { runId, id } = approval;
+  store.outbox.endButtons(cardKey(id));
   if (runId !== null)
     store.events.add(runId, now, 'approval_decided', { approval: id, state, ...(result && { result }) });
   tellAgent(deps, approval, agentText({ ...approval, state, result }));
-  store.afterCommit(() => signals.emit('approval', id));
+  store.afterCommit(() => {
+    signals.emit('outbox');
+    signals.emit('approval', id);
+  });
   return `${titleOf(approval)}: ${endOf({ state, result })}`;
 }
 

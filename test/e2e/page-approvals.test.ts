@@ -134,6 +134,19 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     await expect.poll(() => cards().count()).toBe(3);
   });
 
+  test('a card in the chat loses its buttons when it is answered elsewhere', async () => {
+    const ids = ['one', 'two'].map(askToShout);
+    const buttons = page.locator('.message .buttons');
+    await expect.poll(() => buttons.count()).toBe(2);
+    home.approvals.decide(ids[0] ?? 0, { decision: 'deny', by: 'the owner, in Telegram' });
+    await expect.poll(() => buttons.count()).toBe(1);
+    await page.reload();
+    await page.locator('#conversation:not([aria-busy])').waitFor({ state: 'attached' });
+    expect(await buttons.count()).toBe(1);
+    home.approvals.decide(ids[1] ?? 0, { decision: 'allow', by: 'the owner, in Telegram' });
+    await expect.poll(() => buttons.count()).toBe(0);
+  });
+
   test('it works by keyboard: Always, then Escape; a second Enter answers nothing else', async () => {
     const [first = 0, second = 0] = ['one', 'two'].map(askToShout);
     await button(/^Approvals/).focus();
