@@ -36,8 +36,8 @@ import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { openStore, type Store } from './store.js';
+import { taintCommands } from './taint/commands.js';
 import { createTaskModule } from './tasks/module.js';
-import { haltTask } from './tasks/tasks.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -79,15 +79,11 @@ function assembleWork({ config, environment, log, store }: Ground) {
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
-  const pauseTask = (id: number) => {
-    haltTask(store, id, 'paused', clock.now());
-    store.afterCommit(() => signals.emit('task'));
-  };
+  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
-  const budgets = createBudgetModule({ ...base, pauseTask, taskTitle, taskCap: store.tasks.capOfRun });
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
   const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, approvals, guard });
-  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
@@ -112,6 +108,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });

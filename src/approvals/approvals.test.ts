@@ -163,6 +163,19 @@ test('nobody answers for a day: it is a no, also when Pinch was off meanwhile', 
   expect(state(late)).toBe('expired');
 });
 
+test('however it ends, the buttons of its card lead nowhere', async () => {
+  for (const what of ['hello', 'impossible', 'no']) ask(what);
+  const over = () => cards().filter(({ buttonsOver }) => buttonsOver === 1).length;
+  expect(over()).toBe(0);
+  allow(1);
+  allow(2);
+  deny(3);
+  expect(over()).toBe(3);
+  ask('late');
+  await clock.advance(24 * HOUR_MS + 1_000);
+  expect([state(4), over()]).toEqual(['expired', 4]);
+});
+
 describe('who may answer', () => {
   const answers = () => createCardAnswers(approvals);
   const press = (value: string, more = {}) =>

@@ -42,6 +42,8 @@ export interface ApprovalRequest<Input extends object> {
   chatId?: number | undefined;
   /** What the yes allows, one plain line. */
   subject: string;
+  /** The same for the agent that asks, where the subject says what it may not know. */
+  agentSubject?: string | undefined;
   /** More about it, each a line of ours. */
   lines?: string[];
   /** Words of a container or a stranger that are part of the action. */
@@ -128,6 +130,7 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
     chatId: request.chatId ?? run?.chatId ?? null,
     runId: run?.id ?? null,
     subject: oneLine(request.subject, 300),
+    agentSubject: request.agentSubject ?? null,
     detail: cardDetail({
       asker: askerOf(store, run),
       lines,
@@ -250,10 +253,14 @@ function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { b
   if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? null, result, now }))
     throw new PinchError('not_open', `approval ${approval.id} was answered meanwhile`);
   const { runId, id } = approval;
+  store.outbox.endButtons(cardKey(id));
   if (runId !== null)
     store.events.add(runId, now, 'approval_decided', { approval: id, state, ...(result && { result }) });
   tellAgent(deps, approval, agentText({ ...approval, state, result }));
-  store.afterCommit(() => signals.emit('approval', id));
+  store.afterCommit(() => {
+    signals.emit('outbox');
+    signals.emit('approval', id);
+  });
   return `${titleOf(approval)}: ${endOf({ state, result })}`;
 }
 
@@ -271,8 +278,8 @@ const ENDS: Record<ApprovalState, string> = {
 };
 
 /** What the agent that asked is told. */
-export const agentText = ({ id, subject, state, result }: Approval): string =>
-  `Approval ${id} (${oneLine(subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
+export const agentText = ({ id, subject, agentSubject, state, result }: Approval): string =>
+  `Approval ${id} (${oneLine(agentSubject ?? subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
 
 const NEXT: Partial<Record<ApprovalState, string>> = {
   open: ' The owner was asked. Their answer comes as a message in this conversation: end your turn unless there is other work.',

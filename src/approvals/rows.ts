@@ -15,6 +15,8 @@ const approvalRow = z.object({
   runId: z.number().nullable(),
   /** One plain line. */
   subject: z.string(),
+  /** The same for the agent that asked, where it may not know all of it. */
+  agentSubject: z.string().nullable(),
   /** All of it, Markdown, as the card shows it. */
   detail: z.string(),
   /** What "always" would mean; null where there is only once. */
@@ -48,8 +50,8 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
   return {
     get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
     add: named.value<[New], number>(
-      `INSERT INTO approvals (kind, group_id, chat_id, run_id, subject, detail, always, input, hash, created_at, expires_at)
-       VALUES (@kind, @groupId, @chatId, @runId, @subject, @detail, @always, @input, @hash, @createdAt, @expiresAt) RETURNING id`,
+      `INSERT INTO approvals (kind, group_id, chat_id, run_id, subject, agent_subject, detail, always, input, hash, created_at, expires_at)
+       VALUES (@kind, @groupId, @chatId, @runId, @subject, @agentSubject, @detail, @always, @input, @hash, @createdAt, @expiresAt) RETURNING id`,
     ),
     setCard: run<[id: number, chatId: number]>('UPDATE approvals SET card_chat_id = ?2 WHERE id = ?1'),
     /** The newest that asked for the same. */

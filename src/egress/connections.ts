@@ -121,7 +121,8 @@ async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promis
   const mode = store.egress.mode(groupId, config);
   const decision = decideEgress({ target, mode, rules, ownWords, tainted: taint !== undefined });
   attempt.why = decision.why;
-  if (decision.kind === 'ask') return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, taint) };
+  if (decision.kind === 'ask')
+    return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, decision.why, taint) };
   if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
   const tooLate = AbortSignal.timeout(ANSWER_MS);
   try {

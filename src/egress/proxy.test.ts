@@ -190,6 +190,7 @@ describe('an address that is not public', () => {
 
   test('a name that changes between two look-ups gains nothing: there is one', async () => {
     inside.names.set('rebind.example', ['93.184.216.34']);
+    inside.allow('rebind.example', [site.port], null);
     const answer = connectTo(`rebind.example:${site.port}`);
     await expect.poll(() => inside.asked).toEqual(['rebind.example']);
     inside.names.set('rebind.example', ['127.0.0.1']);

@@ -9,7 +9,6 @@ import type { Config } from '../core/config.js';
 import { dayName } from '../core/day.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import { qrForPage } from '../core/qr.js';
-import { ownSkills } from '../sandbox/home.js';
 import type { Store } from '../tasks/store.js';
 
 export interface StatusDeps {
@@ -57,7 +56,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
       folder: group.folder,
       chats: store.groups.chatsOf(group.id).length,
       parked: group.parkedClass,
-      ownSkills: ownSkills(config, group.folder),
+      ownSkills: store.ownSkills.of(group.id).map(({ name }) => name),
     })),
     runs: store.runs.counts(),
     outboxQueued: store.outbox.queued(),
