@@ -75,7 +75,7 @@ const areas: Area[] = [
   { name: 'mounts', files: /^src\/mounts\//, lines: 250 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 510 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 600, aim: '260' },
-  { name: 'taint', files: /^src\/taint\//, lines: 100 },
+  { name: 'taint', files: /^src\/taint\//, lines: 115 },
   { name: 'egress', files: /^src\/egress\//, lines: 690, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 5_500, tokens: 91_000, aim: '4,000 lines, 62,000 tokens' },
 ];
