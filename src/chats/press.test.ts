@@ -25,7 +25,11 @@ beforeEach(() => {
   [offered, stopped] = [[], []];
   answer = 'done';
   const signals = createSignals();
-  const control = { status: () => ({ text: 'well' }), emergencyStop: (reason: string) => void stopped.push(reason) };
+  const control = {
+    status: () => ({ text: 'well' }),
+    emergencyStop: (reason: string) => void stopped.push(reason),
+    resume: () => undefined,
+  };
   intake = createIntake({
     askToRegister: () => undefined,
     ...{ store, signals, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
