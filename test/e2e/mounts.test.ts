@@ -99,7 +99,5 @@ test('an agent asks for a folder: one card, and after the yes the next container
   );
   await eventually(async () => (await out()).includes('thanks'), 'the agent is told');
   expect(await pinch()).toContain(`✓ ${music} is /mnt/my-music for main, read-only`);
-  expect(await shell('cat /mnt/my-music/song.txt; pinch mount ' + `'${music}'`)).toBe(
-    'la laIt is /mnt/my-music already.\n',
-  );
+  expect(await shell(`cat /mnt/my-music/song.txt; pinch mount '${music}'`)).toBe('la laIt is /mnt/my-music already.\n');
 });

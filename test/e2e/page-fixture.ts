@@ -215,6 +215,7 @@ function initialStatus(now: number): StatusSnapshot {
     outboxQueued: 3,
     costTodayMicroUsd: 0,
     budgetDayMicroUsd: 10_000_000,
+    approvalsOpen: 0,
     heldChats: [],
     text: 'all is well',
   };
