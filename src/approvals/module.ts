@@ -15,7 +15,7 @@ export function createApprovalModule(deps: ApprovalDeps & { config: Config }) {
     ...approvals,
     askToSend: createSendAsker(both),
     commands: [...approvalCommands(both), ...skillCommands(both)],
-    onPress: createCardAnswers(approvals),
+    onPress: createCardAnswers(both),
     routes: [...approvalCalls(both), ...skillCalls(both), ...mountCalls(both)],
     ownSkills: deps.store.ownSkills.of,
     api: approvalApi(both),
