@@ -96,8 +96,8 @@ export function createApprovals(deps: ApprovalDeps) {
 
   /** Never rejects. Without an end when Pinch is stopped meanwhile: the next start begins it anew. */
   async function finish(approval: Approval): Promise<void> {
-    const work = later.get(approval.kind);
-    if (!work) return;
+    const unknown = () => Promise.reject(unknownKind(approval));
+    const work = later.get(approval.kind) ?? unknown;
     const [state, result] = await work(approval).then(
       (text) => ['done', text] as const,
       (error: unknown) => ['failed', describeError(error)] as const,
@@ -268,7 +268,7 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     throw new PinchError('not_always', `approval ${id} is for once only`, { hint: `write \`/approve ${id}\`` });
   try {
     const carryOut = kinds.get(approval.kind);
-    if (!carryOut) throw new PinchError('not_found', `this Pinch knows no approvals of kind ${approval.kind}`);
+    if (!carryOut) throw unknownKind(approval);
     const how = { approval, always: scope === 'always' };
     const result = store.savepoint(() => carryOut(how));
     return close(deps, approval, result === undefined ? 'allowed' : 'done', { by, result: result ?? null });
@@ -277,6 +277,9 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     return close(deps, approval, 'failed', { by, result: describeError(error) });
   }
 }
+
+const unknownKind = ({ kind }: Approval) =>
+  new PinchError('not_found', `this Pinch knows no approvals of kind ${kind}`);
 
 interface Closing {
   by?: string;

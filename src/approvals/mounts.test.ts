@@ -159,6 +159,16 @@ describe('between the card and the yes', () => {
     expect(told()).toHaveLength(1);
   });
 
+  test('a kind that is there no more ends it', async () => {
+    yes();
+    approvals.stop();
+    const chat = store.groups.chats()[0] ?? expect.unreachable();
+    const base = { store, config, clock: createFakeClock(), signals: createSignals() };
+    approvals = createApprovals({ ...base, ownerChat: () => chat, stopped: () => false });
+    approvals.start();
+    expect(await over()).toMatchObject({ state: 'failed', result: 'this Pinch knows no approvals of kind mount' });
+  });
+
   test('while it is being done it is not asked for again', async () => {
     yes();
     expect(await ask('main', '@/disk/My Photos')).toMatch(/is being done|already/);

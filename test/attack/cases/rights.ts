@@ -212,7 +212,7 @@ const forged: Probe[] = [
       ...post('/send', {}),
       body: `{"__proto__":{"isMain":true},"runId":${runId},"key":"k","text":"x","chat":"web:owner"}`,
     }),
-    NO_CHAT,
+    ASKED,
   ),
   call(
     'a second run in the body, behind the own one',
