@@ -88,7 +88,7 @@ function assembleWork({ config, environment, log, store }: Ground) {
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const backend = createBackends(config, environment, log);
-  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf }));
+  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   gateway.add(approvals.routes);

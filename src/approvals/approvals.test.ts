@@ -177,15 +177,24 @@ test('however it ends, the buttons of its card lead nowhere', async () => {
 });
 
 describe('who may answer', () => {
-  const answers = () => createCardAnswers(approvals);
-  const press = (value: string, more = {}) =>
+  const answers = () => createCardAnswers({ store, approvals });
+  const answer = (value: string, more = {}) =>
     answers()({ key: 'approval:1', value, chat: owner, isOwner: true, by: 'Anna', ...more });
+  const press = (...pressed: Parameters<typeof answer>) => answer(...pressed)?.text;
 
   test('the owner, on the card', () => {
     ask('hello');
     expect(press('👍')).toMatch(/is done/);
     expect(press('👍')).toMatch(/is over/);
     expect(done).toEqual(['hello']);
+  });
+
+  test('the owner, once more after an emergency stop was in the way', () => {
+    ask('hello');
+    stopped = true;
+    expect(answer('allow')).toEqual({ text: expect.stringContaining('everything is stopped'), again: true });
+    stopped = false;
+    expect(answer('allow')).toEqual({ text: expect.stringContaining('is done'), again: false });
   });
 
   test('nobody else, in no other chat, and no message that only looks like a card', () => {

@@ -22,16 +22,29 @@ export interface ApprovalDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
 }
 
 /** What can be asked for. */
-export interface ApprovalKind<Input extends object> {
+export type ApprovalKind<Input extends object> = KindFacts<Input> & (AtOnce<Input> | Later<Input>);
+
+interface KindFacts<Input extends object> {
   name: string;
   input: z.ZodType<Input>;
   /** How many one group may have open. */
   maxOpen: number;
+}
+
+interface AtOnce<Input> {
   /**
    * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, one line of
    * Markdown. Throws PinchError when it cannot be done any more.
    */
   carryOut(input: Input, how: { approval: Approval; always: boolean }): string;
+}
+
+interface Later<Input> {
+  /**
+   * The same where the effect is no row: begun once the yes is committed, and again at each start until it has ended. So a second time must
+   * do no harm. Any error is the end.
+   */
+  carryOutLater(input: Input): Promise<string>;
 }
 
 export interface ApprovalRequest<Input extends object> {
@@ -69,15 +82,28 @@ const EXPIRES_MS = DAY_MS;
 /** Cards that one group can bring about a day, in all: an owner who gets more stops reading them. */
 const MAX_A_DAY = 30;
 
-/** How each kind is carried out. */
-type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => string>;
+/** How each kind is carried out; undefined: `later`. */
+type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => string | undefined>;
 
 export type Approvals = ReturnType<typeof createApprovals>;
 
 export function createApprovals(deps: ApprovalDeps) {
   const { store, signals, clock } = deps;
   const kinds: Kinds = new Map();
+  const later = new Map<string, (approval: Approval) => Promise<string>>();
   let timer: { cancel(): void } | undefined;
+  let isStopped = false;
+
+  /** Never rejects. Without an end when Pinch is stopped meanwhile: the next start begins it anew. */
+  async function finish(approval: Approval): Promise<void> {
+    const unknown = () => Promise.reject(unknownKind(approval));
+    const work = later.get(approval.kind) ?? unknown;
+    const [state, result] = await work(approval).then(
+      (text) => ['done', text] as const,
+      (error: unknown) => ['failed', describeError(error)] as const,
+    );
+    if (!isStopped) store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
+  }
 
   function watchExpiry(): void {
     timer?.cancel();
@@ -91,7 +117,11 @@ export function createApprovals(deps: ApprovalDeps) {
   return {
     /** Adds a kind; returns how it is asked for. The same request twice is one approval. Throws `too_many` or `too_large`. */
     kind<Input extends object>(kind: ApprovalKind<Input>) {
-      kinds.set(kind.name, (how) => kind.carryOut(kind.input.parse(how.approval.input), how));
+      if ('carryOut' in kind) kinds.set(kind.name, (how) => kind.carryOut(kind.input.parse(how.approval.input), how));
+      else {
+        later.set(kind.name, async ({ input }) => kind.carryOutLater(kind.input.parse(input)));
+        kinds.set(kind.name, ({ approval }) => void store.afterCommit(() => void finish(approval)));
+      }
       return (request: ApprovalRequest<Input>): Approval => {
         const approval = store.transaction(() => ask(deps, kind, request));
         watchExpiry();
@@ -103,14 +133,21 @@ export function createApprovals(deps: ApprovalDeps) {
     /** The approval once it is decided, or as it is after `ms`. */
     async wait(id: number, ms: number): Promise<Approval | undefined> {
       const over = new AbortController();
-      const look = (changed: number) => changed === id && over.abort();
+      const isOver = () => !['open', 'allowed'].includes(store.approvals.get(id)?.state ?? '');
+      const look = (changed: number) => changed === id && isOver() && over.abort();
       signals.on('approval', look);
-      if (store.approvals.get(id)?.state === 'open') await clock.sleep(ms, over.signal);
+      if (!isOver()) await clock.sleep(ms, over.signal);
       signals.off('approval', look);
       return store.approvals.get(id);
     },
-    start: watchExpiry,
-    stop: (): void => timer?.cancel(),
+    start(): void {
+      watchExpiry();
+      for (const approval of store.approvals.list('allowed', 99)) void finish(approval);
+    },
+    stop(): void {
+      isStopped = true;
+      timer?.cancel();
+    },
   };
 }
 
@@ -171,7 +208,7 @@ export const approvalOfCard = (key: string): number | undefined =>
 
 /** Whether an earlier request for the same says it all: it waits, or the owner said no today, or it is of this very run. */
 function isAnswer({ state, runId, createdAt }: Approval, run: Run | undefined, now: number): boolean {
-  if (state === 'open') return true;
+  if (state === 'open' || state === 'allowed') return true;
   if (state === 'denied' && createdAt > now - DAY_MS) return true;
   return run !== undefined && runId === run.id && state !== 'failed';
 }
@@ -231,15 +268,18 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     throw new PinchError('not_always', `approval ${id} is for once only`, { hint: `write \`/approve ${id}\`` });
   try {
     const carryOut = kinds.get(approval.kind);
-    if (!carryOut) throw new PinchError('not_found', `this Pinch knows no approvals of kind ${approval.kind}`);
+    if (!carryOut) throw unknownKind(approval);
     const how = { approval, always: scope === 'always' };
     const result = store.savepoint(() => carryOut(how));
-    return close(deps, approval, 'done', { by, result });
+    return close(deps, approval, result === undefined ? 'allowed' : 'done', { by, result: result ?? null });
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
     return close(deps, approval, 'failed', { by, result: describeError(error) });
   }
 }
+
+const unknownKind = ({ kind }: Approval) =>
+  new PinchError('not_found', `this Pinch knows no approvals of kind ${kind}`);
 
 interface Closing {
   by?: string;
@@ -252,16 +292,20 @@ function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { b
   const now = clock.now();
   if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? null, result, now }))
     throw new PinchError('not_open', `approval ${approval.id} was answered meanwhile`);
-  const { runId, id } = approval;
+  const { runId, id, cardChatId } = approval;
   store.outbox.endButtons(cardKey(id));
   if (runId !== null)
     store.events.add(runId, now, 'approval_decided', { approval: id, state, ...(result && { result }) });
-  tellAgent(deps, approval, agentText({ ...approval, state, result }));
+  const text = `${titleOf(approval)}: ${endOf({ state, result })}`;
+  if (state !== 'allowed') tellAgent(deps, approval, agentText({ ...approval, state, result }));
+  // Whoever said yes heard that it is being done.
+  if (approval.state === 'allowed' && cardChatId !== null)
+    store.outbox.add({ key: `${cardKey(id)}:end`, chatId: cardChatId, runId: null, text, now });
   store.afterCommit(() => {
     signals.emit('outbox');
     signals.emit('approval', id);
   });
-  return `${titleOf(approval)}: ${endOf({ state, result })}`;
+  return text;
 }
 
 /** What came of it, in Markdown. */
@@ -270,7 +314,7 @@ export const endOf = ({ state, result }: Pick<Approval, 'state' | 'result'>): st
 
 const ENDS: Record<ApprovalState, string> = {
   open: 'waits for an answer',
-  allowed: 'is being done',
+  allowed: 'yes, and it is being done',
   denied: 'no',
   expired: 'nobody answered, so it is a no',
   done: 'yes, and it is done',

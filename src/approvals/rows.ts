@@ -60,10 +60,10 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
     lately: rows(z.object({ kind: z.string(), state: approvalState })).all<[groupId: number, since: number]>(
       'SELECT kind, state FROM approvals WHERE coalesce(group_id, 0) = ?1 AND created_at >= ?2',
     ),
-    /** Ends an open one; false when it was ended before. */
+    /** Ends an open one, or one that was allowed; false when it was ended before. */
     close: named.run<[Closed]>(
-      `UPDATE approvals SET state = @state, decided_by = @decidedBy, result = @result, decided_at = @now
-       WHERE id = @id AND state = 'open'`,
+      `UPDATE approvals SET state = @state, decided_by = coalesce(@decidedBy, decided_by), result = @result, decided_at = @now
+       WHERE id = @id AND state IN ('open', 'allowed')`,
     ),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     nextExpiry: (): number | undefined => next() ?? undefined,

@@ -17,15 +17,20 @@ let intake: Intake;
 /** What was offered to whoever answers presses, and what it says. */
 let offered: Press[];
 let answer: string | undefined;
+let again: boolean;
 let stopped: string[];
 
 beforeEach(() => {
   store = openStore(':memory:');
   clock = createFakeClock();
   [offered, stopped] = [[], []];
-  answer = 'done';
+  [answer, again] = ['done', false];
   const signals = createSignals();
-  const control = { status: () => ({ text: 'well' }), emergencyStop: (reason: string) => void stopped.push(reason) };
+  const control = {
+    status: () => ({ text: 'well' }),
+    emergencyStop: (reason: string) => void stopped.push(reason),
+    resume: () => undefined,
+  };
   intake = createIntake({
     askToRegister: () => undefined,
     ...{ store, signals, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
@@ -33,7 +38,7 @@ beforeEach(() => {
     owner: { channel: 'telegram', address: '1' },
     onPress(press) {
       offered.push(press);
-      return answer;
+      return answer === undefined ? undefined : { text: answer, again };
     },
   });
   receive({ text: '/register family', chat: family });
@@ -125,6 +130,16 @@ describe('a card', () => {
     press(card, 'deny:7', { sender: ben });
     expect(values()).toEqual(['allow:7']);
     expect(dropped()).toEqual([card]);
+  });
+
+  test('a press that could not count yet leaves the buttons as they are', () => {
+    const card = sent('card:7', allow);
+    again = true;
+    press(card, 'allow:7');
+    expect([said(), dropped(), store.outbox.openButtons(chatOf(family), card)]).toEqual([['done'], [], allow]);
+    again = false;
+    press(card, 'allow:7');
+    expect([values(), dropped()]).toEqual([['allow:7', 'allow:7'], [card]]);
   });
 
   test('a stranger who has no say leaves it as it is', () => {

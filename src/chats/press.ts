@@ -53,13 +53,13 @@ export function takePress(
   const answer = key === undefined ? undefined : onPress?.({ key, value, chat, isOwner, by });
   const isChoice = isButton && CHOICE.test(value) && chat.groupId !== null && standingOf({ sender, chat }).mayAsk;
   if (answer === undefined && !isChoice) return isButton ? dropped : undefined;
-  endButtons();
+  if (!answer?.again) endButtons();
   const text = inbound.text || (button?.label ?? '');
   return {
     inbound: { ...inbound, text, replyTo: { platformId, sender: assistantName, text: '' } },
     // What stands on a choice are the agent's words: they start work, and are never a command.
-    route: answer === undefined ? { kind: 'trigger' } : { kind: 'pressed', answer },
-    outboxId: store.messages.sent(chat.id, platformId)?.outboxId ?? null,
+    route: answer === undefined ? { kind: 'trigger' } : { kind: 'pressed', answer: answer.text },
+    outboxId: (!answer?.again && store.messages.sent(chat.id, platformId)?.outboxId) || null,
   };
 }
 

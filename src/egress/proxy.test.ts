@@ -390,6 +390,20 @@ describe('within bounds', () => {
     sink.close();
   });
 
+  test('in mode open the first site makes the second one a question, which says so', async () => {
+    const sink = await startSink();
+    inside.store.egress.setMode(inside.group.id, 'open');
+    (await open(sink.target)).destroy();
+    for (const target of ['second.example:443', 'mail.example:25'])
+      expect(await connectTo(target)).toMatch(/^HTTP\/1.1 403 egress to \S+ is not allowed yet. Approval/);
+    const [port, tainted] = inside.store.approvals.list('open', 9).map(({ detail }) => detail);
+    expect(tainted).toMatch(/mode open, which asks once anything was read that nobody vouched for, the first site too/);
+    expect(tainted).toMatch(/It may act on what it was given: the site /);
+    expect(port).toContain('I ask because of mode open, which is for the ports 80 and 443.');
+    expect(inside.asked).not.toContain('second.example');
+    sink.close();
+  });
+
   test('a name server that is silent holds nobody for more than 4 s', async () => {
     inside.store.egress.setMode(inside.group.id, 'open');
     inside.names.set('slow.example', new Promise(() => undefined));

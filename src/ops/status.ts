@@ -62,6 +62,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     outboxQueued: store.outbox.queued(),
     costTodayMicroUsd: store.usage.spent(today, today, null),
     budgetDayMicroUsd: limitOf({ config, store, clock: deps.clock }, 'day', null),
+    approvalsOpen: store.approvals.marks()?.open ?? 0,
     // Where the loop guard waits for the owner.
     heldChats: store.budgets.heldChats(),
   };
@@ -79,6 +80,7 @@ function statusText(status: Facts, now: number): string {
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
     ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
+    ...(status.approvalsOpen ? [`- approvals that wait for an answer: ${status.approvalsOpen}`] : []),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];

@@ -106,9 +106,9 @@ export function createPool(deps: PoolDeps) {
       if (entry) await stopEntry(pool, entry, 'killed', 0);
     },
     /** Ends every container and starts no new one until `reopen`. */
-    async stopAll(why: string): Promise<void> {
+    async stopAll(why: string, graceMs?: number): Promise<void> {
       pool.closing = true;
-      for (const entry of entries.values()) void stopEntry(pool, entry, why);
+      for (const entry of entries.values()) void stopEntry(pool, entry, why, graceMs);
       await Promise.all(pool.stopping);
     },
     reopen: (): void => {

@@ -119,10 +119,6 @@ export function fillHistory(scene: Scene, times: number): void {
 export const setEgressMode = (scene: Scene, mode: string): unknown =>
   withStore(scene, (db) => db.prepare(`UPDATE groups SET egress_mode = ? WHERE folder = 'main'`).run(mode));
 
-/** Whether what the main group read makes its calls ask. */
-export const setTaint = (scene: Scene, on: boolean): unknown =>
-  withStore(scene, (db) => db.prepare(`UPDATE groups SET taint = ? WHERE folder = 'main'`).run(on ? 1 : 0));
-
 type OfRun = Scene & { runId: number };
 
 const event = z.object({ kind: z.string(), detail: z.string().transform((text): unknown => JSON.parse(text)) });

@@ -200,6 +200,12 @@ test('the terminal lists, approves and denies', async () => {
   expect(await pinch('approvals', 'open')).toContain('no approvals');
 });
 
+const askedBy = z.object({ runs: z.array(z.object({ id: z.number() })) });
+const runDetail = z.object({ run: z.object({ state: z.string() }), waitsFor: z.array(z.number()) });
+const statusBody = z.object({
+  ...{ text: z.string(), approvalsOpen: z.number(), containers: z.array(z.object({ runs: z.number() })) },
+});
+
 test('the API lists and decides; two answers at once count once', async () => {
   const { id, card } = await cardToSend('by API');
   expect(await approvals('open')).toEqual([
@@ -211,6 +217,16 @@ test('the API lists and decides; two answers at once count once', async () => {
       detail: expect.stringMatching('by API'),
     }),
   ]);
+  // The run that asked has ended: nothing in a container waits for the answer.
+  const { run, waitsFor } = await eventually(async () => {
+    const detail = askedBy.parse((await scene.daemon.api('GET', '/api/runs?limit=1')).body).runs[0];
+    const seen = runDetail.parse((await scene.daemon.api('GET', `/api/runs/${detail?.id}`)).body);
+    return seen.run.state === 'done' ? seen : undefined;
+  }, 'the run that asked has ended');
+  expect([run.state, waitsFor]).toEqual(['done', [id]]);
+  const status = statusBody.parse((await scene.daemon.api('GET', '/api/status')).body);
+  expect(status.containers.every(({ runs }) => runs === 0)).toBe(true);
+  expect([status.approvalsOpen, status.text]).toEqual([1, expect.stringContaining('wait for an answer: 1')]);
   const post = (body: object) => scene.daemon.api('POST', `/api/approvals/${id}`, body);
   expect((await post({ decision: 'allow', input: { text: 'other' } })).status).toBe(400);
   expect((await post({ decision: 'allow', scope: 'always' })).status).toBeGreaterThanOrEqual(400);

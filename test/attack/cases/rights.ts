@@ -12,8 +12,8 @@ import { addMedia, addMessage, numberOf, withStore } from '../rows.js';
 
 const NO_RUN = /^403 there is no such run for this group$/;
 const NO_CHAT = /^403 there is no such chat .{1,60} for this group$/;
-/** Whose group it is does not matter: another group's chat needs the owner's yes. */
-const ASKED = /^200 {"queued":false,.*waits for an answer/;
+/** The owner is asked; the agent hears what it named, not what the chat is called. */
+const ASKED = /^200 {"queued":false,"text":"Approval \d+ \(send a message to web:owner \(web\)\): waits for an answer/;
 const NO_TASK = /^400 there is no task \d+/;
 const NO_ADDRESS = /^403 This address, .*, is not available/;
 const SECRET_WORD = 'xyzzyplugh';
@@ -96,6 +96,23 @@ const things: Probe[] = [
     'the same by its number',
     ({ mainChat }, runId) => post('/send', { runId, key: 'k', text: 'x', chat: `${mainChat}` }),
     ASKED,
+  ),
+  call(
+    'a folder of the machine for another group',
+    (_ids, runId) => post('/mounts', { runId, path: '/srv', group: 'main' }),
+    /^403 there is no such group/,
+  ),
+  call(
+    'a folder of the system',
+    (_ids, runId) => post('/mounts', { runId, path: '/etc' }),
+    /^400 \/etc is not for containers: that belongs to the system$/,
+  ),
+  ...['/nowhere-at-all', '/opt/../etc', '/tmp/../home', '../..'].map((path) =>
+    call(
+      `a look around on the machine: ${path}`,
+      (_ids, runId) => post('/mounts', { runId, path }),
+      /^400 this folder cannot be given: it is not there, or it is, holds or leads to what no container may see/,
+    ),
   ),
   call(
     'a chat that is a pattern',
