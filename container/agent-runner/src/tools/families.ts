@@ -3,3 +3,4 @@ export { bashTool } from './bash.js';
 export { chatTools } from './chat.js';
 export { fileTools, searchTools } from './files.js';
 export { taskTools } from './tasks.js';
+export { webTools } from './web.js';

@@ -22,11 +22,12 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
         return tool.run(input, call);
       };
       // The SDK starts all calls of a reply at once, but each must see what the ones before it did.
-      const working = shell.inOrder(work);
+      // What a page says is the same before and after, and it may have to wait for its site or for the owner.
+      const working = name === 'web_fetch' ? work() : shell.inOrder(work);
       // When the run is stopped, bash ends by itself with its output; the other tools are left behind.
       const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
-        (text) => toolResult(id, wellFormed(String(text)) || '(empty)'),
+        (said) => toolResult(id, typeof said === 'string' ? wellFormed(said) || '(empty)' : said),
         (error) => toolResult(id, wellFormed(describeError(error)) || 'failed', true),
       );
       session.append({ kind: 'tool_done', result });
