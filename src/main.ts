@@ -158,10 +158,10 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       ready = false;
       await channels.stop();
       tasks.stop();
-      approvals.stop();
       supervisor.stop();
       watch.stop();
       await runs.queue.stop();
+      await approvals.stop();
       await pool.stopAll('Pinch is stopping');
       egress.close();
       await delivery.stop();

@@ -1,7 +1,9 @@
 // Approvals: the owner's yes to one exact action. What was shown is what is done: the host keeps the request, and the transaction that records
-// the yes carries it out. So nothing is done twice or half, whatever dies when. Modules add their kinds; this knows what they have in common.
+// the yes carries it out. So nothing is done twice or half, whatever dies when. What takes time or another machine is begun once, after the yes
+// is a row; when this process dies meanwhile nobody knows how it ended, and that is what is said. Modules add their kinds.
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import { atMost } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
@@ -22,16 +24,23 @@ export interface ApprovalDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
 }
 
 /** What can be asked for. */
-export interface ApprovalKind<Input extends object> {
+export type ApprovalKind<Input extends object> = {
   name: string;
   input: z.ZodType<Input>;
   /** How many one group may have open. */
   maxOpen: number;
+} & (CarryOut<Input> | CarryOutLater<Input>);
+
+interface CarryOut<Input> {
   /**
-   * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, one line of
-   * Markdown. Throws PinchError when it cannot be done any more.
+   * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, Markdown.
+   * Throws PinchError when it cannot be done any more.
    */
   carryOut(input: Input, how: { approval: Approval; always: boolean }): string;
+}
+interface CarryOutLater<Input> {
+  /** The same for what takes time. Called at most once for each yes, whatever dies when. */
+  carryOutLater(input: Input, approval: Approval): Promise<string>;
 }
 
 export interface ApprovalRequest<Input extends object> {
@@ -67,14 +76,21 @@ const EXPIRES_MS = DAY_MS;
 /** Cards that one group can bring about a day, in all: an owner who gets more stops reading them. */
 const MAX_A_DAY = 30;
 
-/** How each kind is carried out. */
-type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => string>;
+/** How each kind is carried out: what it came to, or what is to be begun once the yes is a row. */
+type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => string | (() => Promise<string>)>;
+
+/** What is being carried out has so long before Pinch ends without it. */
+const STOP_MS = 5_000;
+const UNKNOWN =
+  'Pinch ended while it was being done, so whether it was done is not known: look there before you ask again.';
 
 export type Approvals = ReturnType<typeof createApprovals>;
 
 export function createApprovals(deps: ApprovalDeps) {
   const { store, signals, clock } = deps;
   const kinds: Kinds = new Map();
+  const working = new Set<Promise<void>>();
+  let isOver = false;
   let timer: { cancel(): void } | undefined;
 
   function watchExpiry(): void {
@@ -86,10 +102,26 @@ export function createApprovals(deps: ApprovalDeps) {
     timer = next === undefined ? undefined : clock.at(next, watchExpiry);
   }
 
+  /** What ends after `stop` stays as it is: the next start says that nobody knows. */
+  async function workOn(approval: Approval, work: () => Promise<string>): Promise<void> {
+    const end = await work().then(
+      (result) => ({ state: 'done' as const, result }),
+      (error: unknown) => ({ state: 'failed' as const, result: describeError(error) }),
+    );
+    if (!isOver) store.transaction(() => close(deps, approval, end.state, end));
+  }
+  function begin(approval: Approval, work: () => Promise<string>): void {
+    const done = workOn(approval, work).finally(() => working.delete(done));
+    working.add(done);
+  }
+
   return {
     /** Adds a kind; returns how it is asked for. The same request twice is one approval. Throws `too_many` or `too_large`. */
     kind<Input extends object>(kind: ApprovalKind<Input>) {
-      kinds.set(kind.name, (how) => kind.carryOut(kind.input.parse(how.approval.input), how));
+      kinds.set(kind.name, (how) => {
+        const input = kind.input.parse(how.approval.input);
+        return 'carryOut' in kind ? kind.carryOut(input, how) : () => kind.carryOutLater(input, how.approval);
+      });
       return (request: ApprovalRequest<Input>): Approval => {
         const approval = store.transaction(() => ask(deps, kind, request));
         watchExpiry();
@@ -97,18 +129,30 @@ export function createApprovals(deps: ApprovalDeps) {
       };
     },
     /** Returns what came of it, for whoever decided. Throws PinchError when this is not open, or not theirs to decide here. */
-    decide: (id: number, decision: Decision): string => store.transaction(() => decide(deps, kinds, id, decision)),
-    /** The approval once it is decided, or as it is after `ms`. */
+    decide: (id: number, decision: Decision): string =>
+      store.transaction(() => decide({ ...deps, begin }, kinds, id, decision)),
+    /** The approval once it is decided and carried out, or as it is after `ms`. */
     async wait(id: number, ms: number): Promise<Approval | undefined> {
       const over = new AbortController();
-      const look = (changed: number) => changed === id && over.abort();
+      const isEnded = () => !/^(open|allowed)$/.test(store.approvals.get(id)?.state ?? '');
+      const look = (changed: number) => changed === id && isEnded() && over.abort();
       signals.on('approval', look);
-      if (store.approvals.get(id)?.state === 'open') await clock.sleep(ms, over.signal);
+      if (!isEnded()) await clock.sleep(ms, over.signal);
       signals.off('approval', look);
       return store.approvals.get(id);
     },
-    start: watchExpiry,
-    stop: (): void => timer?.cancel(),
+    start(): void {
+      store.transaction(() => {
+        for (const left of store.approvals.allowed())
+          close(deps, left, 'failed', { by: left.decidedBy, result: UNKNOWN });
+      });
+      watchExpiry();
+    },
+    async stop(): Promise<void> {
+      timer?.cancel();
+      await atMost(clock, STOP_MS, Promise.all(working));
+      isOver = true;
+    },
   };
 }
 
@@ -210,7 +254,9 @@ function askerOf({ groups, messages, runs }: Store, run: Run | undefined): strin
   return `run ${run.id} in the chat ${shownLine(chat?.title ?? '?', 80)}${who}`;
 }
 
-function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope, by, chatId }: Decision): string {
+type Deciding = ApprovalDeps & { begin(approval: Approval, work: () => Promise<string>): void };
+
+function decide(deps: Deciding, kinds: Kinds, id: number, { decision, scope, by, chatId }: Decision): string {
   const { store, clock, stopped } = deps;
   const approval = store.approvals.get(id);
   if (!approval) throw new PinchError('not_found', `there is no approval ${id}`, { hint: '/approvals lists them' });
@@ -231,7 +277,10 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     if (!carryOut) throw new PinchError('not_found', `this Pinch knows no approvals of kind ${approval.kind}`);
     const how = { approval, always: scope === 'always' };
     const result = store.savepoint(() => carryOut(how));
-    return close(deps, approval, 'done', { by, result });
+    if (typeof result === 'string') return close(deps, approval, 'done', { by, result });
+    const said = close(deps, approval, 'allowed', { by, result: null });
+    store.afterCommit(() => deps.begin({ ...approval, decidedBy: by }, result));
+    return said;
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
     return close(deps, approval, 'failed', { by, result: describeError(error) });
@@ -239,20 +288,20 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
 }
 
 interface Closing {
-  by?: string;
+  by?: string | null;
   result: string | null;
 }
 
-/** Records the end, tells the agent, and returns what it came to. */
+/** Records the end (of a yes that takes time: the yes), tells the agent, and returns what it came to. */
 function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { by, result }: Closing): string {
   const { store, clock, signals } = deps;
   const now = clock.now();
-  if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? null, result, now }))
+  if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? approval.decidedBy, result, now }))
     throw new PinchError('not_open', `approval ${approval.id} was answered meanwhile`);
   const { runId, id } = approval;
   if (runId !== null)
     store.events.add(runId, now, 'approval_decided', { approval: id, state, ...(result && { result }) });
-  tellAgent(deps, approval, agentText({ ...approval, state, result }));
+  if (state !== 'allowed') tellAgent(deps, approval, agentText({ ...approval, state, result }));
   store.afterCommit(() => signals.emit('approval', id));
   return `${titleOf(approval)}: ${endOf({ state, result })}`;
 }
@@ -263,11 +312,11 @@ export const endOf = ({ state, result }: Pick<Approval, 'state' | 'result'>): st
 
 const ENDS: Record<ApprovalState, string> = {
   open: 'waits for an answer',
-  allowed: 'is being done',
+  allowed: 'yes, and it is being done',
   denied: 'no',
   expired: 'nobody answered, so it is a no',
   done: 'yes, and it is done',
-  failed: 'yes, but it could not be done',
+  failed: 'yes, but it failed',
 };
 
 /** What the agent that asked is told. */
@@ -276,6 +325,7 @@ export const agentText = ({ id, subject, state, result }: Approval): string =>
 
 const NEXT: Partial<Record<ApprovalState, string>> = {
   open: ' The owner was asked. Their answer comes as a message in this conversation: end your turn unless there is other work.',
+  allowed: ' What comes of it is told as a message in this conversation.',
   denied: ' Do not try another way; say what you could not do.',
 };
 

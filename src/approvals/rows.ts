@@ -58,17 +58,20 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
     lately: rows(z.object({ kind: z.string(), state: approvalState })).all<[groupId: number, since: number]>(
       'SELECT kind, state FROM approvals WHERE coalesce(group_id, 0) = ?1 AND created_at >= ?2',
     ),
-    /** Ends an open one; false when it was ended before. */
+    /** Ends an open one, or one that is being carried out; false when it was ended before. */
     close: named.run<[Closed]>(
       `UPDATE approvals SET state = @state, decided_by = @decidedBy, result = @result, decided_at = @now
-       WHERE id = @id AND state = 'open'`,
+       WHERE id = @id AND (state = 'open' OR state = 'allowed' AND @state <> 'allowed')`,
     ),
+    /** A yes that is being carried out. */
+    allowed: rows(approvalRow).all<[]>(`SELECT * FROM approvals WHERE state = 'allowed' ORDER BY id`),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     nextExpiry: (): number | undefined => next() ?? undefined,
     isAskedFor: (kind: string, chatId: number): boolean => asked(kind, chatId) !== undefined,
-    /** Whoever saw both of them saw all: an approval is new, or an open one ends. */
-    marks: rows(z.object({ open: z.number(), newest: z.number().nullable() })).get<[]>(
-      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open, (SELECT max(id) FROM approvals) AS newest`,
+    /** Whoever saw all of them saw every change: an approval is new, or an open one or one that is being carried out goes on. */
+    marks: rows(z.object({ open: z.number(), allowed: z.number(), newest: z.number().nullable() })).get<[]>(
+      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open,
+       (SELECT count(*) FROM approvals WHERE state = 'allowed') AS allowed, (SELECT max(id) FROM approvals) AS newest`,
     ),
     /** Oldest first. */
     open: rows(approvalRow).all<[limit: number]>(`SELECT * FROM approvals WHERE state = 'open' ORDER BY id LIMIT ?1`),
