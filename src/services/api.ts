@@ -1,0 +1,53 @@
+// The JSON API about services (design §8). Never shows a secret.
+import type { Hono } from 'hono';
+import type { Clock } from '../core/clock.js';
+import { describeError } from '../core/errors.js';
+import { checked, refuse } from '../core/http.js';
+import { keptRequest } from './ask.js';
+import type { Services } from './services.js';
+import type { Store } from './store.js';
+import { callService } from './upstream.js';
+
+export const servicesApi =
+  ({ services, store, clock }: { services: Services; store: Pick<Store, 'approvals'>; clock: Clock }) =>
+  (app: Hono) => {
+    app.get('/api/services', (c) => {
+      const { services: all, problems } = services.list();
+      const view = ({ url, auth, ...rest }: (typeof all)[number]) => ({
+        ...rest,
+        url: url.href,
+        auth: auth ? (Object.keys(auth)[0] ?? null) : null,
+      });
+      return c.json({ services: all.map(view), problems });
+    });
+    /** One GET of its base URL, as a container's would be. */
+    app.post('/api/services/:name/test', async (c) => {
+      const service = services.list().services.find(({ name }) => name === c.req.param('name'));
+      if (!service)
+        throw refuse(404, 'not_found', `there is no service "${c.req.param('name')}"`, 'GET /api/services lists them');
+      const credential = checked(() => services.credential(service));
+      const over = new AbortController();
+      try {
+        const request = { method: 'GET', path: '/', query: '', headers: { 'user-agent': 'pinch' } };
+        const { status, body } = await callService({ service, credential, clock }, request, { signal: over.signal });
+        body.destroy();
+        return c.json({ status });
+      } catch (error) {
+        throw refuse(
+          400,
+          'unreachable',
+          `${service.url.href} cannot be reached: ${describeError(error)}`,
+          'is its url right, is it running?',
+        );
+      } finally {
+        over.abort();
+      }
+    });
+    /** The body of a request that waits for the owner, or did. */
+    app.get('/api/services/requests/:id', (c) => {
+      const approval = store.approvals.get(Number(c.req.param('id')));
+      if (approval?.kind !== 'service') throw refuse(404, 'not_found', 'there is no such request to a service');
+      const { body, ...request } = checked(() => keptRequest.parse(approval.input));
+      return c.json({ ...request, body });
+    });
+  };
