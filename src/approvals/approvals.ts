@@ -89,8 +89,7 @@ export type Approvals = ReturnType<typeof createApprovals>;
 export function createApprovals(deps: ApprovalDeps) {
   const { store, signals, clock } = deps;
   const kinds: Kinds = new Map();
-  const working = new Set<Promise<void>>();
-  let isOver = false;
+  const later = createLaterWork(deps);
   let timer: { cancel(): void } | undefined;
 
   function watchExpiry(): void {
@@ -100,19 +99,6 @@ export function createApprovals(deps: ApprovalDeps) {
     });
     const next = store.approvals.nextExpiry();
     timer = next === undefined ? undefined : clock.at(next, watchExpiry);
-  }
-
-  /** What ends after `stop` stays as it is: the next start says that nobody knows. */
-  async function workOn(approval: Approval, work: () => Promise<string>): Promise<void> {
-    const end = await work().then(
-      (result) => ({ state: 'done' as const, result }),
-      (error: unknown) => ({ state: 'failed' as const, result: describeError(error) }),
-    );
-    if (!isOver) store.transaction(() => close(deps, approval, end.state, end));
-  }
-  function begin(approval: Approval, work: () => Promise<string>): void {
-    const done = workOn(approval, work).finally(() => working.delete(done));
-    working.add(done);
   }
 
   return {
@@ -130,7 +116,7 @@ export function createApprovals(deps: ApprovalDeps) {
     },
     /** Returns what came of it, for whoever decided. Throws PinchError when this is not open, or not theirs to decide here. */
     decide: (id: number, decision: Decision): string =>
-      store.transaction(() => decide({ ...deps, begin }, kinds, id, decision)),
+      store.transaction(() => decide({ ...deps, begin: later.begin }, kinds, id, decision)),
     /** The approval once it is decided and carried out, or as it is after `ms`. */
     async wait(id: number, ms: number): Promise<Approval | undefined> {
       const over = new AbortController();
@@ -150,7 +136,30 @@ export function createApprovals(deps: ApprovalDeps) {
     },
     async stop(): Promise<void> {
       timer?.cancel();
-      await atMost(clock, STOP_MS, Promise.all(working));
+      await later.stop();
+    },
+  };
+}
+
+/** What is being carried out and takes time. */
+function createLaterWork(deps: ApprovalDeps) {
+  const working = new Set<Promise<void>>();
+  let isOver = false;
+  async function workOn(approval: Approval, work: () => Promise<string>): Promise<void> {
+    const end = await work().then(
+      (result) => ({ state: 'done' as const, result }),
+      (error: unknown) => ({ state: 'failed' as const, result: describeError(error) }),
+    );
+    if (!isOver) deps.store.transaction(() => close(deps, approval, end.state, end));
+  }
+  return {
+    begin(approval: Approval, work: () => Promise<string>): void {
+      const done = workOn(approval, work).finally(() => working.delete(done));
+      working.add(done);
+    },
+    /** What ends later than this changes nothing any more: the next start says that nobody knows. */
+    async stop(): Promise<void> {
+      await atMost(deps.clock, STOP_MS, Promise.all(working));
       isOver = true;
     },
   };

@@ -58,16 +58,12 @@ interface EgressDetail {
   durationMs: number;
 }
 
-interface ServiceDetail {
+interface ServiceDetail extends Omit<EgressDetail, 'host' | 'port' | 'address' | 'verdict'> {
   service: string;
   method: string;
   path: string;
   verdict: 'allowed' | 'asked' | 'refused' | 'failed';
-  why: string;
   status: number;
-  bytesUp: number;
-  bytesDown: number;
-  durationMs: number;
 }
 
 const budgetRefusal = z.object({

@@ -1,0 +1,146 @@
+// An API of the owner as the agent's shell has it: curl and git in a real container, the servers on this machine, the approval answered by the owner.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { listen } from '../../src/egress/testing/inside.js';
+import { eventually, newHome, startDaemon } from './harness.js';
+import { bash, runOf, type Scene, say, startScene, waitForRun } from './talk.js';
+
+const TOKEN = 'canary-token-0123456789';
+let scene: Scene;
+let home: string;
+let repositories: string;
+let api: Server;
+let seen: { line: string; authorization: string | undefined; body: string }[];
+let hold: Promise<void> | undefined;
+
+beforeAll(async () => {
+  [home, repositories, seen] = [newHome(), mkdtempSync(join(tmpdir(), 'pinch-git-')), []];
+  api = createServer(async (request, response) => {
+    const { method, url = '', headers } = request;
+    seen.push({ line: `${method} ${url}`, authorization: headers.authorization, body: await text(request) });
+    // A repository served as files.
+    const file = /^\/git\/(.*?)(\?|$)/.exec(url)?.[1];
+    await hold;
+    try {
+      response.end(file === undefined ? `you are ${headers.authorization}\n` : readFileSync(join(repositories, file)));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  const port = await listen(api);
+  const sh = (command: string) => execFileSync('sh', ['-ec', command], { cwd: repositories, stdio: 'pipe' });
+  sh(
+    'git init -q work && cd work && echo hello >a && git add a && git -c user.name=x -c user.email=x@x commit -qm a && cd .. && git clone -q --bare work x.git && cd x.git && git update-server-info',
+  );
+  const service = { kind: 'http', auth: { bearer: 'API_TOKEN' }, groups: ['main'] };
+  const list = {
+    issues: { ...service, url: `http://127.0.0.1:${port}/v1`, description: 'the issues of the owner' },
+    forge: { ...service, url: `http://127.0.0.1:${port}/git`, git: true, trusted: true },
+  };
+  writeFileSync(join(home, 'services.json'), JSON.stringify(list), { mode: 0o600 });
+  writeFileSync(join(home, '.env'), `API_TOKEN=${TOKEN}\n`, { mode: 0o600 });
+  scene = await startScene({ daemon: { home } });
+});
+afterAll(async () => {
+  await scene.close();
+  api.close();
+  api.closeAllConnections();
+  rmSync(repositories, { recursive: true, force: true });
+});
+
+/** What a command in the container prints. */
+async function shell(command: string): Promise<{ out: string; runId: number }> {
+  scene.model.push(bash(`{ ${command}\n} >/workspace/out.txt 2>&1`), { text: 'done' });
+  const runId = await say(scene.daemon, 'go');
+  await waitForRun(scene.daemon, runId, ['done']);
+  return { out: readFileSync(join(home, 'groups/main/out.txt'), 'utf8'), runId };
+}
+const base = 'http://127.0.0.1:8080/service';
+
+test('curl reads with a credential that is nowhere in the container, and the timeline tells it', async () => {
+  const { out, runId } = await shell(`curl -sS '${base}/issues/list?q=1'; env; pinch service; cat /proc/*/environ`);
+  expect(seen.at(-1)).toMatchObject({ line: 'GET /v1/list?q=1', authorization: `Bearer ${TOKEN}` });
+  expect(out).toContain('you are Bearer ***********************');
+  expect(out).toContain('issues: the issues of the owner\n  http://127.0.0.1:8080/service/issues/');
+  expect(out).not.toContain(TOKEN);
+  const { events } = await runOf(scene.daemon, runId);
+  expect(events.filter(({ kind }) => kind === 'service')).toMatchObject([
+    { detail: { service: 'issues', method: 'GET', path: '/list', status: 200, verdict: 'allowed' } },
+  ]);
+  expect(JSON.stringify(scene.model.requests.at(-1))).toContain('- issues: the issues of the owner');
+});
+
+test('git clones from the host of a service through it', async () => {
+  const url = `http://127.0.0.1:${Object(api.address()).port}/git/x.git`;
+  const { out } = await shell(`cd /tmp && git clone -q ${url} cloned && cat cloned/a`);
+  expect(out).toBe('hello\n');
+  expect(seen.at(-1)?.authorization).toBe(`Bearer ${TOKEN}`);
+});
+
+const approvals = z.object({
+  approvals: z.array(z.object({ id: z.number(), state: z.string(), subject: z.string(), detail: z.string() })),
+});
+const list = async () => approvals.parse((await scene.daemon.api('GET', '/api/approvals')).body).approvals;
+const yes = (id: number) => scene.daemon.api('POST', `/api/approvals/${id}`, { decision: 'allow' });
+
+test('what changes something waits for the owner; `pinch wait` has what came back', async () => {
+  const command = `curl -sS -o /dev/null -w '%{http_code} %{time_total}' -d title=x '${base}/issues/new'; pinch wait 1`;
+  scene.model.push(bash(`{ ${command}\n} >/workspace/out.txt 2>&1`), { text: 'done' });
+  const runId = await say(scene.daemon, 'go');
+  const [approval] = await eventually(
+    async () => ((await list()).length > 0 ? list() : undefined),
+    'the owner is asked',
+  );
+  expect(approval).toMatchObject({ state: 'open', detail: expect.stringContaining('title=x') });
+  await yes(1);
+  await waitForRun(scene.daemon, runId, ['done']);
+  const out = readFileSync(join(home, 'groups/main/out.txt'), 'utf8');
+  expect(out).toMatch(/^403 [0-3]\./);
+  expect(out).toContain('yes, and it is done. The service `issues` answered with status 200.');
+  expect(out).toContain('you are Bearer ***********************');
+  expect(seen.filter(({ line }) => line === 'POST /v1/new')).toMatchObject([{ body: 'title=x' }]);
+});
+
+test('killed between the yes and the end it says that nobody knows, and does it no second time', async () => {
+  await shell(`curl -sS -o /dev/null -d title=y '${base}/issues/new'`);
+  let release = (): void => undefined;
+  hold = new Promise((resolve) => {
+    release = resolve;
+  });
+  await yes(2);
+  await eventually(() => seen.some(({ body }) => body === 'title=y'), 'it is sent');
+  expect((await list())[0]).toMatchObject({ id: 2, state: 'allowed' });
+  await scene.daemon.kill('SIGKILL');
+  release();
+  hold = undefined;
+  scene.daemon = await startDaemon({ home, env: scene.env });
+  const { body } = await scene.daemon.api('GET', '/api/approvals');
+  expect(Object(body).approvals[0]).toMatchObject({
+    id: 2,
+    state: 'failed',
+    result: expect.stringContaining('not known'),
+  });
+  expect(seen.filter((one) => one.body === 'title=y')).toHaveLength(1);
+});
+
+test('the owner’s side: list, test, doctor', async () => {
+  const { body } = await scene.daemon.api('GET', '/api/services');
+  expect(body).toMatchObject({
+    problems: [],
+    services: [{ name: 'issues', variables: [{ name: 'API_TOKEN', set: true }] }, { name: 'forge' }],
+  });
+  const program = `import('./dist/cli.js').then(({ runCli }) => runCli(process.argv.slice(1))).then((code) => process.exit(code))`;
+  const env = { ...process.env, PINCH_HOME: home, PINCH_PORT: `${scene.daemon.port}` };
+  const pinch = (...args: string[]) =>
+    execFileSync('node', ['-e', program, ...args], { cwd: join(import.meta.dirname, '../..'), env, encoding: 'utf8' });
+  expect(pinch('service', 'list')).toContain('issues  http://127.0.0.1:');
+  expect(pinch('service', 'test', 'issues')).toContain('issues answers a GET with status 200: it works');
+  expect(pinch('service', 'body', '1')).toMatch(/^POST http:.*\/v1\/new\n[\s\S]*\n\ntitle=x\n$/);
+  for (const output of [JSON.stringify(body), pinch('service', 'list', '--json')]) expect(output).not.toContain(TOKEN);
+});
