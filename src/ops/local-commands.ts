@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.js';
 import type { Config, Env } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
+import { connectService } from '../services/connect.js';
 import { runServices } from '../services/terminal.js';
 import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
@@ -35,7 +36,7 @@ export interface LocalCall {
   /** The words behind it. */
   rest: string[];
   /** Asks the running daemon, as in `GET /api/status`. */
-  ask(call: string): Promise<unknown>;
+  ask(call: string, body?: object): Promise<unknown>;
   values: { [name in keyof typeof localOptions | 'json']?: string | boolean | undefined };
 }
 
@@ -67,6 +68,14 @@ export const localCommands: LocalCommand[] = [
     what: 'further folders for containers: add <folder> [name] [--group a,b] [--rw], remove <name>',
     run: async (call) => {
       print(`${await runMounts(call)}\n`);
+      return 0;
+    },
+  },
+  {
+    usage: 'connect <name>',
+    what: 'gives a service with oauth2 access to your account, in a browser',
+    run: async ({ config, ask, argument = '' }) => {
+      print(`${await connectService({ config, ask, say: print, input: process.stdin }, argument)}\n`);
       return 0;
     },
   },

@@ -57,7 +57,7 @@ export function createServiceAsker({
       const target = readTarget(kept.path + (kept.query && `?${kept.query}`));
       if ('refused' in target || /deny|refuse/.test(decideCall(service, kept.method, target, false).do))
         throw new PinchError('forbidden', 'your rules forbid it by now');
-      const credential = services.credential(service);
+      const credential = await services.credential(service);
       if (!service.trusted) markAnswer(store, groupId ?? 0, runId, service.name, clock.now());
       const { body, ...request } = { ...kept, body: Buffer.from(kept.body, 'base64') };
       return describeAnswer(service.name, await perform({ service, credential, clock }, request, body));

@@ -9,7 +9,7 @@ import { markWorking, taintOf } from '../taint/taint.js';
 import { MAX_KEPT_BYTES, type ServiceAsker } from './ask.js';
 import { decideCall } from './decide.js';
 import { sentHeaders } from './headers.js';
-import type { Service } from './list.js';
+import type { Credential, Service } from './list.js';
 import { readTarget, type Target } from './path.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
@@ -101,29 +101,28 @@ async function serve(call: ServiceCall): Promise<Outcome> {
   if (verdict.do === 'refuse') throw refuse(400, verdict.why);
   if (verdict.do === 'deny') throw refuse(403, `the owner's rules do not allow ${method} here`, verdict.why);
   if (verdict.do === 'ask') throw new Refusal(403, 'asked', await ask(call, service, target, taint), verdict.why);
-  const credential = orRefuse(() => services.credential(service));
+  const credential = await credentialOf(services, service);
   // Before a byte of it enters the container.
   if (!service.trusted) store.transaction(() => markWorking(store, link.groupId, `the service ${name}`, clock.now()));
   const answer = await send(call, service, { ...target, credential });
+  if (answer.status === 401) services.notKnown(service);
   const bytesDown = await passOn(call, answer);
   return { verdict: 'allowed', why: verdict.why, status: answer.status, bytesDown };
 }
 
-function orRefuse<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    // Not its name: somebody may have written the secret itself in its place.
+async function credentialOf(services: Services, service: Service): Promise<Credential> {
+  return services.credential(service).catch((error: unknown) => {
+    // Not the variable's name: somebody may have written the secret itself in its place.
     if (error instanceof PinchError)
-      throw refuse(503, 'the owner has not set up the credential of this service yet', error.message);
+      throw refuse(503, 'this service has no credential now; only the owner can change that', error.message);
     throw error;
-  }
+  });
 }
 
 async function send(
   { deps, request, response }: ServiceCall,
   service: Service,
-  { path, query, credential }: Target & { credential: ReturnType<Services['credential']> },
+  { path, query, credential }: Target & { credential: Credential },
 ): Promise<ServiceAnswer> {
   const over = new AbortController();
   response.once('close', () => over.abort());

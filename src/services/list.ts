@@ -53,13 +53,29 @@ const rule = z.strictObject({
   always: z.boolean().optional(),
 });
 
+/** With the fields that a server wants besides, e.g. `?access_type=offline`. */
+const secureUrl = z
+  .string()
+  .refine((text) => URL.canParse(text) && (new URL(text).protocol === 'https:' || isOwnNetwork(new URL(text))), {
+    error: 'use an https URL',
+  });
+const oauth = z.strictObject({
+  tokenUrl: secureUrl,
+  authorizeUrl: secureUrl,
+  clientId: z.string().min(1).max(500),
+  clientSecret: variable.optional(),
+  scopes: z.array(z.string().regex(/^[!-~]{1,200}$/)).default([]),
+});
+export type OAuth = z.infer<typeof oauth>;
+
 const auth = z.union(
   [
     z.strictObject({ bearer: variable }),
     z.strictObject({ basic: z.tuple([variable, variable]) }),
     z.strictObject({ header: z.tuple([headerName, variable]) }),
+    z.strictObject({ oauth2: oauth }),
   ],
-  { error: 'use {"bearer": VAR}, {"basic": [VAR, VAR]} or {"header": [name, VAR]}' },
+  { error: 'use {"bearer": VAR}, {"basic": [VAR, VAR]}, {"header": [name, VAR]} or {"oauth2": …}' },
 );
 
 const httpService = z.strictObject({
@@ -160,28 +176,33 @@ export interface Credential {
 export const variablesOf = ({ auth: how }: Pick<Service, 'auth'>): string[] => {
   if (!how) return [];
   if ('bearer' in how) return [how.bearer];
+  if ('oauth2' in how) return how.oauth2.clientSecret ? [how.oauth2.clientSecret] : [];
   return 'basic' in how ? how.basic : [how.header[1]];
 };
 
-/** Throws PinchError `no_credential` which names the variable that is missing or no use. */
-export function credentialOf({ auth: how, ...service }: Pick<Service, 'auth' | 'name'>, env: Env): Credential {
+/** The value of a variable. Throws PinchError `no_credential` which names one that is missing or no use. */
+export function secretOf(name: string, env: Env): string {
+  const value = env[name];
+  if (value && !/[^\t -~\u0080-\u00ff]/.test(value)) return value;
+  const why = value ? 'has characters that no header takes' : 'is not set';
+  throw new PinchError('no_credential', `${name} ${why}`, { hint: `set ${name} in .env` });
+}
+
+/** The credential of a service whose secrets are variables. Throws PinchError `no_credential`. */
+export function credentialOf(how: Exclude<Service['auth'], { oauth2: unknown }>, env: Env): Credential {
   if (!how) return { secrets: [] };
-  const variableOf = (name: string): string => {
-    const value = env[name];
-    const hint = `set ${name} in .env`;
-    if (!value)
-      throw new PinchError('no_credential', `the service ${service.name} has no credential: ${name} is not set`, {
-        hint,
-      });
-    if (/[^\t -~\u0080-\u00ff]/.test(value))
-      throw new PinchError('no_credential', `${name} has characters that no header takes`, { hint });
-    return value;
-  };
-  if ('bearer' in how)
-    return { header: ['authorization', `Bearer ${variableOf(how.bearer)}`], secrets: [variableOf(how.bearer)] };
-  if ('header' in how)
-    return { header: [how.header[0].toLowerCase(), variableOf(how.header[1])], secrets: [variableOf(how.header[1])] };
-  const [user, password] = [variableOf(how.basic[0]), variableOf(how.basic[1])];
+  if ('bearer' in how) return bearer([secretOf(how.bearer, env)]);
+  if ('header' in how) {
+    const value = secretOf(how.header[1], env);
+    return { header: [how.header[0].toLowerCase(), value], secrets: [value] };
+  }
+  const [user, password] = [secretOf(how.basic[0], env), secretOf(how.basic[1], env)];
   const pair = `${user}:${password}`;
   return { header: ['authorization', `Basic ${Buffer.from(pair).toString('base64')}`], secrets: [pair, password] };
 }
+
+/** The first of the secrets is what is sent. */
+export const bearer = (secrets: string[]): Credential => ({
+  header: ['authorization', `Bearer ${secrets[0]}`],
+  secrets,
+});

@@ -13,6 +13,7 @@ const listed = z.object({
         groups: z.array(z.string()),
         auth: z.string().nullable(),
       },
+      connected: z.boolean().optional(),
       variables: z.array(z.object({ name: z.string(), set: z.boolean() })),
     }),
   ),
@@ -57,10 +58,11 @@ export async function runServices(
 }
 
 function showList({ services, problems }: z.infer<typeof listed>): string {
-  const lines = services.map(({ name, url, description, groups, auth, variables }) => {
+  const lines = services.map(({ name, url, description, groups, auth, connected, variables }) => {
     const missing = variables.filter(({ set }) => !set).map((one) => one.name);
     const how = missing.length > 0 ? `${missing.join(', ')} NOT SET in .env` : (auth ?? 'no credential');
-    return `${name}  ${url}  ${how}  for ${groups.join(', ')}${description && `  ${description}`}`;
+    const account = connected === false ? `  NOT CONNECTED: npm run -s pinch -- connect ${name}` : '';
+    return `${name}  ${url}  ${how}${account}  for ${groups.join(', ')}${description && `  ${description}`}`;
   });
   const wrong = problems.map(({ name, why }) => `✗ ${name}: ${why}`);
   return visible([...lines, ...wrong].join('\n') || 'no services; docs/services.md shows how to add one');

@@ -1,10 +1,11 @@
 // An API of the owner as the agent's shell has it: curl and git in a real container, the servers on this machine, the approval answered by the owner.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { listen } from '../../src/egress/testing/inside.js';
@@ -138,9 +139,12 @@ test('the owner’s side: list, test, doctor', async () => {
   const program = `import('./dist/cli.js').then(({ runCli }) => runCli(process.argv.slice(1))).then((code) => process.exit(code))`;
   const env = { ...process.env, PINCH_HOME: home, PINCH_PORT: `${scene.daemon.port}` };
   const pinch = (...args: string[]) =>
-    execFileSync('node', ['-e', program, ...args], { cwd: join(import.meta.dirname, '../..'), env, encoding: 'utf8' });
-  expect(pinch('service', 'list')).toContain('issues  http://127.0.0.1:');
-  expect(pinch('service', 'test', 'issues')).toContain('issues answers a GET with status 200: it works');
-  expect(pinch('service', 'body', '1')).toMatch(/^POST http:.*\/v1\/new\n[\s\S]*\n\ntitle=x\n$/);
-  for (const output of [JSON.stringify(body), pinch('service', 'list', '--json')]) expect(output).not.toContain(TOKEN);
+    promisify(execFile)('node', ['-e', program, ...args], { cwd: join(import.meta.dirname, '../..'), env }).then(
+      ({ stdout }) => stdout,
+    );
+  expect(await pinch('service', 'list')).toContain('issues  http://127.0.0.1:');
+  expect(await pinch('service', 'test', 'issues')).toContain('issues answers a GET with status 200: it works');
+  expect(await pinch('service', 'body', '1')).toMatch(/^POST http:.*\/v1\/new\n[\s\S]*\n\ntitle=x\n$/);
+  for (const output of [JSON.stringify(body), await pinch('service', 'list', '--json')])
+    expect(output).not.toContain(TOKEN);
 });

@@ -22,16 +22,17 @@ export async function startHome(
   writeFileSync(join(home, '.env'), env, { mode: 0o600 });
   write(list);
   const notices: string[] = [];
+  const config = { home, groupsDir: join(home, 'groups'), dataDir: join(home, 'data') };
   const { store, approvals } = inside;
   const module = createServiceModule({
     ...{ store, approvals, clock: systemClock, log: pino({ enabled: false }), environment: {} },
-    config: { home, groupsDir: join(home, 'groups'), dataDir: join(home, 'data') },
+    config,
     notifyOwner: (_key, text) => notices.push(text),
   });
   inside.gateway.add(module.routes);
   return {
     ...inside,
-    ...{ home, module, notices, write },
+    ...{ home, config, module, notices, write },
     base: `http://127.0.0.1:${inside.port}/service`,
     /** As the agent's shell does, the path as it is written. */
     curl: async (...args: string[]) => (await run('curl', ['-sS', '-m', '60', '--path-as-is', '-g', ...args])).out,
