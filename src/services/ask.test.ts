@@ -146,6 +146,21 @@ describe('a request that was sent', () => {
     expect(site.seen).toHaveLength(1);
   });
 
+  test('and whose answer broke off after its status is known by that', async () => {
+    serve = (_request, response) => {
+      response.writeHead(201, { 'content-length': 100 }).write('made');
+      setTimeout(() => response.destroy(), 50);
+    };
+    home.yes(1);
+    expect(await ended()).toMatchObject({ state: 'done', result: expect.stringContaining('status 201') });
+    expect(home.serviceEvents().at(-1)).toMatchObject({
+      verdict: 'allowed',
+      why: 'approval 1',
+      status: 201,
+      path: '/issues',
+    });
+  });
+
   test('to where nothing listens was not done, and is told as that', async () => {
     site.close();
     home.yes(1);

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { type Approvals, agentText } from '../approvals/approvals.js';
 import { fenced, MAX_CONTENT_CHARS } from '../approvals/card.js';
@@ -34,23 +35,20 @@ export const keptRequest = z.object({
 });
 type KeptRequest = z.infer<typeof keptRequest>;
 
-/** Returns how a call is asked for: what the program is told. */
-export function createServiceAsker({
-  store,
-  clock,
-  approvals,
-  services,
-}: {
+interface AskerDeps {
   store: Store;
   clock: Clock;
   approvals: Approvals;
   services: Services;
-}) {
+}
+
+/** Returns how a call is asked for: what the program is told. */
+export function createServiceAsker({ store, clock, approvals, services }: AskerDeps) {
   const ask = approvals.kind({
     name: 'service',
     input: keptRequest,
     maxOpen: 3,
-    async carryOutLater(kept, { groupId, runId }) {
+    async carryOutLater(kept, { id, groupId, runId }) {
       const service = services.find(groupId ?? 0, kept.service);
       if (!service || urlOf(service, kept) !== kept.url)
         throw new PinchError('not_found', 'the service is not what it was when you were asked');
@@ -60,7 +58,24 @@ export function createServiceAsker({
       const credential = await services.credential(service);
       if (!service.trusted) markAnswer(store, groupId ?? 0, runId, service.name, clock.now());
       const { body, ...request } = { ...kept, body: Buffer.from(kept.body, 'base64') };
-      return describeAnswer(service.name, await perform({ service, credential, clock }, request, body));
+      const startedAt = clock.now();
+      const answer = await perform({ service, credential, clock }, request, body);
+      if (runId !== null) {
+        const about = {
+          service: service.name,
+          method: kept.method,
+          path: kept.path.slice(0, 300),
+          status: answer.status,
+        };
+        const sizes = { bytesUp: body.length, bytesDown: answer.start.length, durationMs: clock.now() - startedAt };
+        store.events.add(runId, clock.now(), 'service', {
+          ...about,
+          ...sizes,
+          verdict: 'allowed',
+          why: `approval ${id}`,
+        });
+      }
+      return describeAnswer(service.name, answer);
     },
   });
   return (
@@ -103,31 +118,41 @@ function markAnswer(store: Store, groupId: number, runId: number | null, name: s
   });
 }
 
+/** Sends it, once. Throws PinchError which says whether that is known. */
 async function perform(to: Parameters<typeof callService>[0], request: ServiceRequest, body: Buffer) {
   const over = new AbortController();
   const sent = /^(GET|HEAD)$/.test(request.method) ? undefined : body;
   try {
     const answer = await callService(to, request, { body: sent, signal: over.signal });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of answer.body) {
+    return { ...answer, ...(await readStart(answer.body)) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const why = describeError(error);
+    if (NOT_SENT.test(code)) throw new PinchError('unreachable', `nothing was sent: ${why}`);
+    const unknown = `no answer came (${why}), so whether it was done is not known: look there before you ask again`;
+    throw new PinchError('unknown', unknown);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Only then it is sure that the service has not seen it. */
+const NOT_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|.*CERT.*)$/;
+
+/** Never rejects: the status is known, whatever becomes of the rest. */
+async function readStart(body: Readable): Promise<{ start: Buffer; isCut: boolean }> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body) {
       chunks.push(chunk);
       bytes += chunk.length;
       if (bytes > SHOWN_BYTES) break;
     }
-    return { ...answer, start: Buffer.concat(chunks).subarray(0, SHOWN_BYTES), isCut: bytes > SHOWN_BYTES };
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    // Only then it is sure that the service has not seen it.
-    if (/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|.*CERT.*)$/.test(code))
-      throw new PinchError('unreachable', `nothing was sent: ${describeError(error)}`);
-    throw new PinchError(
-      'unknown',
-      `no answer came (${describeError(error)}), so whether it was done is not known: look there before you ask again`,
-    );
-  } finally {
-    over.abort();
+  } catch {
+    bytes = Number.POSITIVE_INFINITY;
   }
+  return { start: Buffer.concat(chunks).subarray(0, SHOWN_BYTES), isCut: bytes > SHOWN_BYTES };
 }
 
 /** For the owner and the agent: the service's own words are fenced off. */

@@ -122,7 +122,7 @@ test('not connected yet, a call is refused, and nothing is sent', async () => {
   expect(home.serviceEvents()[0]?.why).toBe('the service api is not connected');
   const app = new Hono();
   home.module.api(app);
-  const listed = async () => (await (await app.request('/api/services')).json()).services[0];
+  const listed = async () => Object(await (await app.request('/api/services')).json()).services[0];
   expect(await listed()).toMatchObject({ auth: 'oauth2', connected: false, variables: [{ name: 'TOKEN', set: true }] });
   await connected();
   expect(await listed()).toMatchObject({ connected: true });

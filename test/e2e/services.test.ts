@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { listen } from '../../src/egress/testing/inside.js';
+import { startTlsSite } from '../../src/egress/testing/sites.js';
 import { eventually, newHome, startDaemon } from './harness.js';
 import { bash, runOf, type Scene, say, startScene, waitForRun } from './talk.js';
 
@@ -17,6 +18,7 @@ let scene: Scene;
 let home: string;
 let repositories: string;
 let api: Server;
+let tls: Awaited<ReturnType<typeof startTlsSite>>;
 let seen: { line: string; authorization: string | undefined; body: string }[];
 let hold: Promise<void> | undefined;
 
@@ -35,6 +37,7 @@ beforeAll(async () => {
     }
   });
   const port = await listen(api);
+  tls = await startTlsSite('localhost');
   const sh = (command: string) => execFileSync('sh', ['-ec', command], { cwd: repositories, stdio: 'pipe' });
   sh(
     'git init -q work && cd work && echo hello >a && git add a && git -c user.name=x -c user.email=x@x commit -qm a && cd .. && git clone -q --bare work x.git && cd x.git && git update-server-info',
@@ -42,15 +45,17 @@ beforeAll(async () => {
   const service = { kind: 'http', auth: { bearer: 'API_TOKEN' }, groups: ['main'] };
   const list = {
     issues: { ...service, url: `http://127.0.0.1:${port}/v1`, description: 'the issues of the owner' },
+    tls: { ...service, url: `https://localhost:${tls.port}/v1` },
     forge: { ...service, url: `http://127.0.0.1:${port}/git`, git: true, trusted: true },
   };
   writeFileSync(join(home, 'services.json'), JSON.stringify(list), { mode: 0o600 });
   writeFileSync(join(home, '.env'), `API_TOKEN=${TOKEN}\n`, { mode: 0o600 });
-  scene = await startScene({ daemon: { home } });
+  scene = await startScene({ daemon: { home, env: { NODE_EXTRA_CA_CERTS: tls.ca } } });
 });
 afterAll(async () => {
   await scene.close();
   api.close();
+  tls.close();
   api.closeAllConnections();
   rmSync(repositories, { recursive: true, force: true });
 });
@@ -75,6 +80,11 @@ test('curl reads with a credential that is nowhere in the container, and the tim
     { detail: { service: 'issues', method: 'GET', path: '/list', status: 200, verdict: 'allowed' } },
   ]);
   expect(JSON.stringify(scene.model.requests.at(-1))).toContain('- issues: the issues of the owner');
+});
+
+test('over https the certificate is checked on the host', async () => {
+  expect((await shell(`curl -sS ${base}/tls/x`)).out).toBe(`you asked for localhost:${tls.port}/v1/x\n`);
+  expect(JSON.stringify(tls.seen[0]?.rawHeaders)).toContain(TOKEN);
 });
 
 test('git clones from the host of a service through it', async () => {
@@ -134,7 +144,7 @@ test('the owner’s side: list, test, doctor', async () => {
   const { body } = await scene.daemon.api('GET', '/api/services');
   expect(body).toMatchObject({
     problems: [],
-    services: [{ name: 'issues', variables: [{ name: 'API_TOKEN', set: true }] }, { name: 'forge' }],
+    services: [{ name: 'issues', variables: [{ name: 'API_TOKEN', set: true }] }, { name: 'tls' }, { name: 'forge' }],
   });
   const program = `import('./dist/cli.js').then(({ runCli }) => runCli(process.argv.slice(1))).then((code) => process.exit(code))`;
   const env = { ...process.env, PINCH_HOME: home, PINCH_PORT: `${scene.daemon.port}` };
