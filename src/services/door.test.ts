@@ -217,7 +217,9 @@ describe('an answer', () => {
 
   test.each([
     ['/v1/next?page=2', 'location: /service/api/next?page=2'],
-    ['next', 'location: /service/api/next'],
+    ['next', 'location: /service/api/a/next'],
+    ['../../x', 'the service leads to http://127.0.0.1:PORT/x, which was not followed'],
+    ['/v1/%2e%2e/x', 'was not followed'],
     ['http://127.0.0.1:PORT/v1/other', 'location: /service/api/other'],
     ['http://127.0.0.1:PORT/v2/other', 'the service leads to http://127.0.0.1:PORT/v2/other, which was not followed'],
     [
@@ -229,7 +231,7 @@ describe('an answer', () => {
   ])('that leads to %s', async (location, expected) => {
     const here = (words: string) => words.replace('PORT', `${site.port}`);
     serve = (_request, response) => void response.writeHead(302, { location: here(location) }).end();
-    const answer = await home.curl('-i', url('/'));
+    const answer = await home.curl('-i', url('/a/b'));
     expect(answer).toContain('302');
     expect(answer).toContain(here(expected));
     expect(site.seen).toHaveLength(1);
@@ -295,6 +297,21 @@ describe('bytes', () => {
     expect([down, out, taken]).toEqual([`${100 * MB}`, 'ok', 100 * MB]);
     console.log(`memory grew by ${Math.round((peak - before) / MB)} MB`);
     expect(peak - before).toBeLessThan(90 * MB);
+  });
+
+  test('a service that answers before it read all is heard', async () => {
+    const early = http.createServer((_request, response) => void response.writeHead(413).end('too much'));
+    home.write(
+      api({
+        url: `http://127.0.0.1:${await listen(early)}/`,
+        rules: [{ method: 'PUT', path: '/**', do: 'allow', always: true }],
+      }),
+    );
+    const upload = `head -c ${20 * MB} /dev/zero | curl -sS -m 60 -i -H expect: -T - ${url('/large')}; echo; curl -sS -m 60 -X PUT -d x ${url('/small')}`;
+    const { out } = await run('sh', ['-c', upload]);
+    expect(out).toContain('HTTP/1.1 413');
+    expect(out.match(/too much/g)).toHaveLength(2);
+    early.close();
   });
 
   test('a container that leaves ends the call', async () => {

@@ -44,8 +44,8 @@ export const urlOf = ({ url }: Pick<Service, 'url'>, { path, query }: Pick<Servi
 const fullPath = (url: URL, path: string): string => url.pathname.replace(/\/$/, '') + path;
 
 /**
- * Resolves with the head of the answer. Rejects with an Error whose message is a few words: `sent` on it says whether the service may have seen the
- * request. `body` is sent as it comes; a call without one that only reads is tried again while nothing listens there.
+ * Resolves with the head of the answer. Rejects with an Error whose message is a few words. `body` is sent as it comes; a call without one that only
+ * reads is tried again while nothing listens there.
  */
 export async function callService(
   { service, credential, clock }: { service: Service; credential: Credential; clock: Clock },
@@ -56,7 +56,7 @@ export async function callService(
   for (let left = isRepeatable ? TRIES : 1; ; left -= 1) {
     try {
       const answer = await send({ service, credential, clock }, request, { body, signal });
-      return clean(service, matcherOf(credential.secrets), request.method, answer);
+      return clean(service, matcherOf(credential.secrets), request, answer);
     } catch (error) {
       if (left <= 1 || !isRefused(error)) throw error;
       await clock.sleep(LIMITS.retryMs, signal);
@@ -79,6 +79,8 @@ async function send(
     headers: {
       ...headers,
       host: url.host,
+      // A server that answers before it read all would else break the connection, and its answer would be lost.
+      connection: 'keep-alive',
       // The credential could not be found in compressed bytes.
       'accept-encoding': 'identity',
       ...(Buffer.isBuffer(body) && { 'content-length': body.length }),
@@ -97,8 +99,8 @@ async function send(
     });
   });
   if (body === undefined || Buffer.isBuffer(body)) sent.end(body);
-  // A service that has answered before it read all, e.g. that this is too much, is no failure.
-  else pipeline(body, sent).catch(() => undefined);
+  // Not `pipeline`: a service that answers before it read all, e.g. that this is too much, must not end the caller's connection.
+  else body.pipe(sent);
   return answer;
 }
 
@@ -110,7 +112,12 @@ function limit(sent: ClientRequest, clock: Clock): void {
 }
 
 /** Throws when the answer is in a coding that cannot be looked into. */
-function clean(service: Service, matcher: SecretMatcher, method: string, answer: IncomingMessage): ServiceAnswer {
+function clean(
+  service: Service,
+  matcher: SecretMatcher,
+  { method, path }: ServiceRequest,
+  answer: IncomingMessage,
+): ServiceAnswer {
   const status = answer.statusCode ?? 502;
   const coding = answer.headers['content-encoding']?.toLowerCase() ?? 'identity';
   const isEmpty = method === 'HEAD' || status === 204 || status === 304;
@@ -124,7 +131,11 @@ function clean(service: Service, matcher: SecretMatcher, method: string, answer:
   if (headers.link) headers.link = headers.link.replaceAll(`<${own.href}`, `</service/${service.name}/`);
   const length = answer.headers['content-length'];
   if (length && !decoder) headers['content-length'] = length;
-  const leadsTo = redirectOf(service, answer, headers, own);
+  const leadsTo = redirectOf(service, answer, {
+    own,
+    headers,
+    asked: service.url.origin + fullPath(service.url, path),
+  });
   for (const [name, value] of Object.entries(headers)) headers[name] = redactText(matcher, value);
   const body = createRedactor(matcher);
   const steps = decoder ? [answer, decoder, body] : [answer, body];
@@ -136,11 +147,10 @@ function clean(service: Service, matcher: SecretMatcher, method: string, answer:
 function redirectOf(
   service: Service,
   { statusCode = 0, headers: { location } }: IncomingMessage,
-  headers: Record<string, string>,
-  own: URL,
+  { own, headers, asked }: { own: URL; headers: Record<string, string>; asked: string },
 ): string | undefined {
   if (location === undefined) return undefined;
-  const target = URL.canParse(location, own.href) ? new URL(location, own) : undefined;
+  const target = URL.canParse(location, asked) ? new URL(location, asked) : undefined;
   if (target?.origin === own.origin && target.pathname.startsWith(own.pathname) && !target.username)
     headers.location = `/service/${service.name}/${target.pathname.slice(own.pathname.length)}${target.search}`;
   else if (statusCode >= 300 && statusCode < 400) return target?.href ?? 'an address that is none';

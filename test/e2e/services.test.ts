@@ -1,10 +1,10 @@
 // An API of the owner as the agent's shell has it: curl and git in a real container, the servers on this machine, the approval answered by the owner.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -26,21 +26,20 @@ beforeAll(async () => {
   [home, repositories, seen] = [newHome(), mkdtempSync(join(tmpdir(), 'pinch-git-')), []];
   api = createServer(async (request, response) => {
     const { method, url = '', headers } = request;
-    seen.push({ line: `${method} ${url}`, authorization: headers.authorization, body: await text(request) });
-    // A repository served as files.
-    const file = /^\/git\/(.*?)(\?|$)/.exec(url)?.[1];
-    await hold;
-    try {
-      response.end(file === undefined ? `you are ${headers.authorization}\n` : readFileSync(join(repositories, file)));
-    } catch {
-      response.writeHead(404).end();
+    const line = `${method} ${url}`;
+    if (url.startsWith('/git/')) {
+      seen.push({ line, authorization: headers.authorization, body: '' });
+      return void serveGit(request, response);
     }
+    seen.push({ line, authorization: headers.authorization, body: await text(request) });
+    await hold;
+    response.end(`you are ${headers.authorization}\n`);
   });
   const port = await listen(api);
   tls = await startTlsSite('localhost');
   const sh = (command: string) => execFileSync('sh', ['-ec', command], { cwd: repositories, stdio: 'pipe' });
   sh(
-    'git init -q work && cd work && echo hello >a && git add a && git -c user.name=x -c user.email=x@x commit -qm a && cd .. && git clone -q --bare work x.git && cd x.git && git update-server-info',
+    'git init -q work && cd work && echo hello >a && git add a && git -c user.name=x -c user.email=x@x commit -qm a && cd .. && git clone -q --bare work x.git',
   );
   const service = { kind: 'http', auth: { bearer: 'API_TOKEN' }, groups: ['main'] };
   const list = {
@@ -59,6 +58,31 @@ afterAll(async () => {
   api.closeAllConnections();
   rmSync(repositories, { recursive: true, force: true });
 });
+
+/** Git's own server program behind CGI. */
+function serveGit(request: IncomingMessage, response: ServerResponse): void {
+  const [path = '', query = ''] = (request.url ?? '').replace('/git', '').split('?');
+  const { 'content-type': type = '', 'content-encoding': coding = '', 'git-protocol': protocol = '' } = request.headers;
+  const cgi = { GIT_PROJECT_ROOT: repositories, GIT_HTTP_EXPORT_ALL: '1', PATH_INFO: path, QUERY_STRING: query };
+  const head = {
+    REQUEST_METHOD: request.method,
+    CONTENT_TYPE: type,
+    HTTP_CONTENT_ENCODING: coding,
+    GIT_PROTOCOL: `${protocol}`,
+  };
+  const backend = spawn('git', ['http-backend'], { env: { PATH: process.env.PATH, ...cgi, ...head } });
+  request.pipe(backend.stdin);
+  void buffer(backend.stdout).then((output) => {
+    const end = output.indexOf('\r\n\r\n');
+    const lines = output
+      .subarray(0, end)
+      .toString()
+      .split('\r\n')
+      .map((one) => one.split(': '));
+    const headers = Object.fromEntries(lines);
+    response.writeHead(Number.parseInt(headers.Status ?? '200', 10), headers).end(output.subarray(end + 4));
+  });
+}
 
 /** What a command in the container prints. */
 async function shell(command: string): Promise<{ out: string; runId: number }> {
@@ -87,29 +111,33 @@ test('over https the certificate is checked on the host', async () => {
   expect(JSON.stringify(tls.seen[0]?.rawHeaders)).toContain(TOKEN);
 });
 
-test('git clones from the host of a service through it', async () => {
-  const url = `http://127.0.0.1:${Object(api.address()).port}/git/x.git`;
-  const { out } = await shell(`cd /tmp && git clone -q ${url} cloned && cat cloned/a`);
-  expect(out).toBe('hello\n');
-  expect(seen.at(-1)?.authorization).toBe(`Bearer ${TOKEN}`);
-});
-
 const approvals = z.object({
   approvals: z.array(z.object({ id: z.number(), state: z.string(), subject: z.string(), detail: z.string() })),
 });
 const list = async () => approvals.parse((await scene.daemon.api('GET', '/api/approvals')).body).approvals;
 const yes = (id: number) => scene.daemon.api('POST', `/api/approvals/${id}`, { decision: 'allow' });
 
+test('git clones from the host of a service through it', async () => {
+  const url = `http://127.0.0.1:${Object(api.address()).port}/git/x.git`;
+  const push = 'echo more >b; git add b; git -c user.name=x -c user.email=x@x commit -qm b; git push -q';
+  const { out } = await shell(`cd /tmp && git clone -q ${url} cloned && cd cloned && cat a && ${push}`);
+  expect(out).toMatch(/^hello\n[\s\S]*403/);
+  const lines = seen.filter(({ line }) => line.includes('/git/')).map(({ line }) => line);
+  expect(lines).toContain('POST /git/x.git/git-upload-pack');
+  expect(lines).not.toContain('POST /git/x.git/git-receive-pack');
+  expect(seen.at(-1)?.authorization).toBe(`Bearer ${TOKEN}`);
+  expect((await list())[0]).toMatchObject({ state: 'open', subject: `POST ${url}/git-receive-pack` });
+  await scene.daemon.api('POST', '/api/approvals/1', { decision: 'deny' });
+});
+
 test('what changes something waits for the owner; `pinch wait` has what came back', async () => {
-  const command = `curl -sS -o /dev/null -w '%{http_code} %{time_total}' -d title=x '${base}/issues/new'; pinch wait 1`;
+  const command = `curl -sS -o /dev/null -w '%{http_code} %{time_total}' -d title=x '${base}/issues/new'; pinch wait 2`;
   scene.model.push(bash(`{ ${command}\n} >/workspace/out.txt 2>&1`), { text: 'done' });
   const runId = await say(scene.daemon, 'go');
-  const [approval] = await eventually(
-    async () => ((await list()).length > 0 ? list() : undefined),
-    'the owner is asked',
-  );
+  const asked = async () => (await list()).find(({ id }) => id === 2);
+  const approval = await eventually(asked, 'the owner is asked');
   expect(approval).toMatchObject({ state: 'open', detail: expect.stringContaining('title=x') });
-  await yes(1);
+  await yes(2);
   await waitForRun(scene.daemon, runId, ['done']);
   const out = readFileSync(join(home, 'groups/main/out.txt'), 'utf8');
   expect(out).toMatch(/^403 [0-3]\./);
@@ -124,9 +152,9 @@ test('killed between the yes and the end it says that nobody knows, and does it 
   hold = new Promise((resolve) => {
     release = resolve;
   });
-  await yes(2);
+  await yes(3);
   await eventually(() => seen.some(({ body }) => body === 'title=y'), 'it is sent');
-  expect((await list())[0]).toMatchObject({ id: 2, state: 'allowed' });
+  expect((await list())[0]).toMatchObject({ id: 3, state: 'allowed' });
   await scene.daemon.kill('SIGKILL');
   release();
   hold = undefined;
@@ -154,7 +182,7 @@ test('the owner’s side: list, test, doctor', async () => {
     );
   expect(await pinch('service', 'list')).toContain('issues  http://127.0.0.1:');
   expect(await pinch('service', 'test', 'issues')).toContain('issues answers a GET with status 200: it works');
-  expect(await pinch('service', 'body', '1')).toMatch(/^POST http:.*\/v1\/new\n[\s\S]*\n\ntitle=x\n$/);
+  expect(await pinch('service', 'body', '2')).toMatch(/^POST http:.*\/v1\/new\n[\s\S]*\n\ntitle=x\n$/);
   for (const output of [JSON.stringify(body), await pinch('service', 'list', '--json')])
     expect(output).not.toContain(TOKEN);
 });
