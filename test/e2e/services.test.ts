@@ -63,7 +63,13 @@ afterAll(async () => {
 function serveGit(request: IncomingMessage, response: ServerResponse): void {
   const [path = '', query = ''] = (request.url ?? '').replace('/git', '').split('?');
   const { 'content-type': type = '', 'content-encoding': coding = '', 'git-protocol': protocol = '' } = request.headers;
-  const cgi = { GIT_PROJECT_ROOT: repositories, GIT_HTTP_EXPORT_ALL: '1', PATH_INFO: path, QUERY_STRING: query };
+  const cgi = {
+    GIT_PROJECT_ROOT: repositories,
+    GIT_HTTP_EXPORT_ALL: '1',
+    REMOTE_USER: 'x',
+    PATH_INFO: path,
+    QUERY_STRING: query,
+  };
   const head = {
     REQUEST_METHOD: request.method,
     CONTENT_TYPE: type,
@@ -161,7 +167,7 @@ test('killed between the yes and the end it says that nobody knows, and does it 
   scene.daemon = await startDaemon({ home, env: scene.env });
   const { body } = await scene.daemon.api('GET', '/api/approvals');
   expect(Object(body).approvals[0]).toMatchObject({
-    id: 2,
+    id: 3,
     state: 'failed',
     result: expect.stringContaining('not known'),
   });
