@@ -102,20 +102,8 @@ function assembleWork({ config, environment, log, store }: Ground) {
   gateway.add(services.routes);
   const egress = createEgress({ ...base, approvals });
   gateway.addProxy(egress.proxy);
-  return {
-    base,
-    channels,
-    gateway,
-    containers,
-    outboxFiles,
-    stopSwitch,
-    approvals,
-    services,
-    budgets,
-    runs,
-    tasks,
-    egress,
-  };
+  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };
+  return { ...parts, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
