@@ -71,7 +71,9 @@ async function runTests(browser) {
   const file = join(folder, 'results.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const ran = runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], { PINCH_TEST_BROWSER: browser });
+    // What a test leaves behind goes with the folder.
+    const env = { PINCH_TEST_BROWSER: browser, TMPDIR: folder };
+    const ran = runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], env);
     // A terminal shows the files that run; elsewhere only those that are through are told.
     const code = await (process.stdout.isTTY ? ran : telling(ran, () => 'the tests go on', 30_000));
     const results = countResults(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined, code);

@@ -37,8 +37,8 @@ import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { createServiceModule } from './services/module.js';
 import { openStore, type Store } from './store.js';
+import { taintCommands } from './taint/commands.js';
 import { createTaskModule } from './tasks/module.js';
-import { haltTask } from './tasks/tasks.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -80,22 +80,18 @@ function assembleWork({ config, environment, log, store }: Ground) {
   const outboxFiles = createOutboxFiles(dataDir);
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
-  const pauseTask = (id: number) => {
-    haltTask(store, id, 'paused', clock.now());
-    store.afterCommit(() => signals.emit('task'));
-  };
+  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
-  const budgets = createBudgetModule({ ...base, pauseTask, taskTitle, taskCap: store.tasks.capOfRun });
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals });
   const forRuns = { stopSwitch, approvals, guard, services: services.forRun };
   const runs = createRuns({ ...base, channels, containers, outboxFiles, ...forRuns });
-  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const backend = createBackends(config, environment, log);
-  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf }));
+  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   gateway.add(approvals.routes);
@@ -117,6 +113,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });

@@ -256,6 +256,15 @@ export const skillProposal = z.object({
 });
 export type SkillProposal = z.infer<typeof skillProposal>;
 
+/** `POST /mounts`: a folder of the machine for this group, or for main any group, at `/mnt/<name>`. Answered with `hostText`. */
+export const mountRequest = caller.pick({ runId: true }).extend({
+  path: z.string().max(1_000),
+  /** Default: the folder's own. */
+  name: z.string().max(40).optional(),
+  group: z.string().max(100).optional(),
+  readOnly: z.boolean().default(true),
+});
+
 /** `POST /history`: full-text search in the group's own chats. */
 export const historyRequest = z.object({
   query: z.string().min(1).max(500),

@@ -163,16 +163,38 @@ test('nobody answers for a day: it is a no, also when Pinch was off meanwhile', 
   expect(state(late)).toBe('expired');
 });
 
+test('however it ends, the buttons of its card lead nowhere', async () => {
+  for (const what of ['hello', 'impossible', 'no']) ask(what);
+  const over = () => cards().filter(({ buttonsOver }) => buttonsOver === 1).length;
+  expect(over()).toBe(0);
+  allow(1);
+  allow(2);
+  deny(3);
+  expect(over()).toBe(3);
+  ask('late');
+  await clock.advance(24 * HOUR_MS + 1_000);
+  expect([state(4), over()]).toEqual(['expired', 4]);
+});
+
 describe('who may answer', () => {
-  const answers = () => createCardAnswers(approvals);
-  const press = (value: string, more = {}) =>
+  const answers = () => createCardAnswers({ store, approvals });
+  const answer = (value: string, more = {}) =>
     answers()({ key: 'approval:1', value, chat: owner, isOwner: true, by: 'Anna', ...more });
+  const press = (...pressed: Parameters<typeof answer>) => answer(...pressed)?.text;
 
   test('the owner, on the card', () => {
     ask('hello');
     expect(press('👍')).toMatch(/is done/);
     expect(press('👍')).toMatch(/is over/);
     expect(done).toEqual(['hello']);
+  });
+
+  test('the owner, once more after an emergency stop was in the way', () => {
+    ask('hello');
+    stopped = true;
+    expect(answer('allow')).toEqual({ text: expect.stringContaining('everything is stopped'), again: true });
+    stopped = false;
+    expect(answer('allow')).toEqual({ text: expect.stringContaining('is done'), again: false });
   });
 
   test('nobody else, in no other chat, and no message that only looks like a card', () => {
@@ -210,14 +232,14 @@ test('whoever waits is woken by the answer, and not by that to another', async (
   expect((await waited)?.state).toBe('open');
 });
 
-describe('a yes to what takes time', () => {
+describe('a yes to what takes time and must not be begun twice', () => {
   let begun: string[];
   let end: (result: string) => void;
   let fail: (error: Error) => void;
   let askLater: (what: string) => number;
   const later = (of: Approvals) => {
     const asker = of.kind({
-      ...{ name: 'ship', input: z.object({ what: z.string() }), maxOpen: 3 },
+      ...{ name: 'ship', input: z.object({ what: z.string() }), maxOpen: 3, once: true },
       carryOutLater({ what }) {
         expect(state(1)).toBe('allowed');
         begun.push(what);
@@ -256,7 +278,7 @@ describe('a yes to what takes time', () => {
     expect(told()[0]).toContain('yes, but it failed. no ship is there');
   });
 
-  test('is told as unknown after a crash in between, and never begun again', () => {
+  test('is told as unknown after a crash in between, and never begun again', async () => {
     const id = askLater('tea');
     allow(id);
     const config = { timeZone: 'UTC' };
@@ -270,6 +292,7 @@ describe('a yes to what takes time', () => {
     });
     later(next);
     next.start();
+    await ended(id).toBe('failed');
     expect(begun).toEqual(['tea']);
     expect(store.approvals.get(id)).toMatchObject({ state: 'failed', decidedBy: 'the owner' });
     expect(told()[0]).toContain('whether it was done is not known');

@@ -4,6 +4,7 @@ import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
+import type { Signals } from '../core/signals.js';
 import { egressApi } from './api.js';
 import { createEgressAsker } from './ask.js';
 import { egressCommands } from './commands.js';
@@ -15,6 +16,7 @@ interface EgressDeps {
   store: Store;
   config: Config;
   clock: Clock;
+  signals: Signals;
   log: Logger;
   approvals: Approvals;
 }

@@ -24,6 +24,7 @@ beforeAll(async () => {
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
     config: { model: 'any' },
+    stopped: () => false,
     runOf: () => null,
     ledger: { fits: () => true, reserve: () => ({ settle: (call) => void calls.push(call) }) },
     clock: systemClock,

@@ -50,7 +50,7 @@ test('the program is told at once, in the reason phrase; the card shows the whol
     url('/issues?notify=all'),
   );
   expect(answer).toMatch(
-    /^HTTP\/1.1 403 this needs the owner's yes\. Approval 1 \(POST http:.*\): waits for an answer/,
+    /^HTTP\/1.1 403 this needs the owner's yes\. Approval 1 \(POST \/issues of the service api\): waits for an answer/,
   );
   expect(site.seen).toEqual([]);
   const shown = card();

@@ -48,6 +48,7 @@ export function createServiceAsker({ store, clock, approvals, services }: AskerD
     name: 'service',
     input: keptRequest,
     maxOpen: 3,
+    once: true,
     async carryOutLater(kept, { id, groupId, runId }) {
       const service = services.find(groupId ?? 0, kept.service);
       if (!service || urlOf(service, kept) !== kept.url)
@@ -89,6 +90,8 @@ export function createServiceAsker({ store, clock, approvals, services }: AskerD
     const approval = ask({
       ...{ groupId: run.groupId, run, taint, input },
       subject: `${request.method} ${input.url}`,
+      // Where the service really is, is the owner's.
+      agentSubject: `${request.method} ${request.path} of the service ${service}`,
       lines: [
         `The group \`${store.groups.get(run.groupId)?.folder}\` wants to send this to the service \`${service}\`, once.`,
       ],

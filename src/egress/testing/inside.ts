@@ -51,6 +51,7 @@ export async function startInside(
     store,
     config: { egressMode: 'ask' },
     clock,
+    signals,
     log,
     lookup,
     askOwner,
@@ -83,11 +84,14 @@ export async function startInside(
     /** A host of the owner at this machine. */
     allow: (host: string, ports: number[], address: string | null = '127.0.0.1') =>
       store.egress.put({ groupId: null, host, ports, address, until: null, now: 1 }),
-    events: () =>
-      store.events
+    events: () => {
+      // At the end of a run what waits is written.
+      signals.emit('run:ended', runId);
+      return store.events
         .ofRun(runId)
         .filter(({ kind }) => kind === 'egress')
-        .map(({ detail }) => detail),
+        .map(({ detail }) => detail);
+    },
     async close() {
       connections.close();
       for (const socket of sockets) socket.destroy();

@@ -19,6 +19,7 @@ import {
   fileRequest,
   finishReport,
   historyRequest,
+  mountRequest,
   RUN_HEADER,
   runnerEvents,
   sendRequest,
@@ -81,6 +82,7 @@ async function readFile(request: http.IncomingMessage) {
 function askedSchema(url: string) {
   if (url === '/ask') return askRequest;
   if (url === '/skills') return skillProposal;
+  if (url === '/mounts') return mountRequest;
   if (url === '/tasks') return taskRequest;
   if (url === '/tasks/list') return taskListRequest;
   return /^\/tasks\/\d+$/.test(url) ? taskChangeRequest : undefined;
