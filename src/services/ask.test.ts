@@ -164,7 +164,9 @@ describe('a request that was sent', () => {
   test('to where nothing listens was not done, and is told as that', async () => {
     site.close();
     home.yes(1);
-    expect(await ended()).toMatchObject({ state: 'failed', result: expect.stringContaining('nothing was sent') });
+    expect(await ended()).toMatchObject({ state: 'failed', result: 'nothing was sent: ECONNREFUSED' });
+    // Where the service really is, the agent does not learn.
+    expect(home.told().join()).not.toContain(`${site.port}`);
   });
 
   test('and was refused there is told with its status', async () => {

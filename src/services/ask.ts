@@ -131,7 +131,7 @@ async function perform(to: Parameters<typeof callService>[0], request: ServiceRe
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const why = describeError(error);
-    if (NOT_SENT.test(code)) throw new PinchError('unreachable', `nothing was sent: ${why}`);
+    if (NOT_SENT.test(code)) throw new PinchError('unreachable', `nothing was sent: ${code}`);
     const unknown = `no answer came (${why}), so whether it was done is not known: look there before you ask again`;
     throw new PinchError('unknown', unknown);
   } finally {
