@@ -26,7 +26,7 @@ export interface ServiceAnswer {
   leadsTo?: string;
 }
 
-export const LIMITS = { connectMs: 10_000, idleMs: 120_000, retryMs: 300 };
+const LIMITS = { connectMs: 10_000, idleMs: 120_000, retryMs: 300 };
 /** A server that was just restarted. */
 const TRIES = 3;
 const MAX_HEADER_BYTES = 32_768;
