@@ -35,6 +35,7 @@ import { leasedRun } from './runs/calls.js';
 import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
+import { createServiceModule } from './services/module.js';
 import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
 import { createTaskModule } from './tasks/module.js';
@@ -83,7 +84,9 @@ function assembleWork({ config, environment, log, store }: Ground) {
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, approvals, guard });
+  const services = createServiceModule({ ...base, environment, approvals });
+  const forRuns = { stopSwitch, approvals, guard, services: services.forRun };
+  const runs = createRuns({ ...base, channels, containers, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
@@ -92,14 +95,16 @@ function assembleWork({ config, environment, log, store }: Ground) {
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   gateway.add(approvals.routes);
+  gateway.add(services.routes);
   const egress = createEgress({ ...base, approvals });
   gateway.addProxy(egress.proxy);
-  return { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, budgets, runs, tasks, egress };
+  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };
+  return { ...parts, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
@@ -120,6 +125,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
+    services.api,
     egress.api,
     opsApi({ ...base, control }),
   ];
@@ -155,10 +161,10 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       ready = false;
       await channels.stop();
       tasks.stop();
-      approvals.stop();
       supervisor.stop();
       watch.stop();
       await runs.queue.stop();
+      await approvals.stop();
       await pool.stopAll('Pinch is stopping');
       egress.close();
       await delivery.stop();

@@ -99,6 +99,8 @@ const runSpec = z.object({
   timeZone: z.string(),
   /** Those the group wrote and the owner has read; others are not obeyed. */
   ownSkills: z.array(ownSkill),
+  /** APIs of the owner that it may call at /service/<name>/; `gitUrl`: where git goes there instead. */
+  services: z.array(z.object({ name: z.string(), description: z.string(), gitUrl: z.string().optional() })).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
   limits: z.object({

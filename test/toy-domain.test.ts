@@ -34,12 +34,7 @@ const lines: [file: string, before: string, after: string][] = [
     '  const runOf = ',
     '  const shelf = createShelfModule(base);\n  gateway.add(shelf.routes);\n  const runOf = ',
   ],
-  [
-    'src/main.ts',
-    '  return { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, budgets, runs, tasks, egress };',
-    `  const all = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, budgets, runs, tasks, egress };
-  return { ...all, shelf };`,
-  ],
+  ['src/main.ts', 'runs, tasks, egress };', 'runs, tasks, egress, shelf };'],
   ['src/main.ts', 'tasks, egress } = parts;', 'tasks, egress, shelf } = parts;'],
   ['src/main.ts', '    ...tasks.commands,\n', '    ...tasks.commands,\n    ...shelf.commands,\n'],
   ['src/main.ts', '    tasks.api,\n', '    tasks.api,\n    shelf.api,\n'],

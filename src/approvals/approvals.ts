@@ -1,5 +1,6 @@
 // Approvals: the owner's yes to one exact action. What was shown is what is done: the host keeps the request, and the transaction that records
-// the yes carries it out. So nothing is done twice or half, whatever dies when. Modules add their kinds; this knows what they have in common.
+// the yes carries it out. So nothing is done twice or half, whatever dies when. What is no row is done after it: again
+// at each start until it has ended, or once where a second time would do harm; then a crash in between is told. Modules add their kinds.
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import type { Config } from '../core/config.js';
@@ -11,6 +12,7 @@ import type { Chat, Run } from '../core/types.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Taint } from '../taint/rows.js';
 import { cardButtons, cardDetail, cardText, MAX_CONTENT_CHARS, titleOf } from './card.js';
+import { createLater, unknownKind } from './later.js';
 import type { Approval, ApprovalState } from './rows.js';
 import type { Store } from './store.js';
 
@@ -33,8 +35,8 @@ interface KindFacts<Input extends object> {
 
 interface AtOnce<Input> {
   /**
-   * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, one line of
-   * Markdown. Throws PinchError when it cannot be done any more.
+   * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, Markdown.
+   * Throws PinchError when it cannot be done any more.
    */
   carryOut(input: Input, how: { approval: Approval; always: boolean }): string;
 }
@@ -44,7 +46,9 @@ interface Later<Input> {
    * The same where the effect is no row: begun once the yes is committed, and again at each start until it has ended. So a second time must
    * do no harm. Any error is the end.
    */
-  carryOutLater(input: Input): Promise<string>;
+  carryOutLater(input: Input, approval: Approval): Promise<string>;
+  /** A second time would do harm: where Pinch ends meanwhile, the next start only says that nobody knows. */
+  once?: boolean;
 }
 
 export interface ApprovalRequest<Input extends object> {
@@ -90,20 +94,10 @@ export type Approvals = ReturnType<typeof createApprovals>;
 export function createApprovals(deps: ApprovalDeps) {
   const { store, signals, clock } = deps;
   const kinds: Kinds = new Map();
-  const later = new Map<string, (approval: Approval) => Promise<string>>();
+  const later = createLater(clock, (approval, state, result) => {
+    store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
+  });
   let timer: { cancel(): void } | undefined;
-  let isStopped = false;
-
-  /** Never rejects. Without an end when Pinch is stopped meanwhile: the next start begins it anew. */
-  async function finish(approval: Approval): Promise<void> {
-    const unknown = () => Promise.reject(unknownKind(approval));
-    const work = later.get(approval.kind) ?? unknown;
-    const [state, result] = await work(approval).then(
-      (text) => ['done', text] as const,
-      (error: unknown) => ['failed', describeError(error)] as const,
-    );
-    if (!isStopped) store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
-  }
 
   function watchExpiry(): void {
     timer?.cancel();
@@ -119,8 +113,9 @@ export function createApprovals(deps: ApprovalDeps) {
     kind<Input extends object>(kind: ApprovalKind<Input>) {
       if ('carryOut' in kind) kinds.set(kind.name, (how) => kind.carryOut(kind.input.parse(how.approval.input), how));
       else {
-        later.set(kind.name, async ({ input }) => kind.carryOutLater(kind.input.parse(input)));
-        kinds.set(kind.name, ({ approval }) => void store.afterCommit(() => void finish(approval)));
+        const work = async (approval: Approval) => kind.carryOutLater(kind.input.parse(approval.input), approval);
+        later.kinds.set(kind.name, { work, once: kind.once === true });
+        kinds.set(kind.name, ({ approval }) => void store.afterCommit(() => later.begin(approval)));
       }
       return (request: ApprovalRequest<Input>): Approval => {
         const approval = store.transaction(() => ask(deps, kind, request));
@@ -130,7 +125,7 @@ export function createApprovals(deps: ApprovalDeps) {
     },
     /** Returns what came of it, for whoever decided. Throws PinchError when this is not open, or not theirs to decide here. */
     decide: (id: number, decision: Decision): string => store.transaction(() => decide(deps, kinds, id, decision)),
-    /** The approval once it is decided, or as it is after `ms`. */
+    /** The approval once it is decided and carried out, or as it is after `ms`. */
     async wait(id: number, ms: number): Promise<Approval | undefined> {
       const over = new AbortController();
       const isOver = () => !['open', 'allowed'].includes(store.approvals.get(id)?.state ?? '');
@@ -142,11 +137,12 @@ export function createApprovals(deps: ApprovalDeps) {
     },
     start(): void {
       watchExpiry();
-      for (const approval of store.approvals.list('allowed', 99)) void finish(approval);
+      for (const approval of store.approvals.allowed()) later.goOn(approval);
     },
-    stop(): void {
-      isStopped = true;
+    /** Waits a little for what must not be begun a second time. */
+    async stop(): Promise<void> {
       timer?.cancel();
+      await later.stop();
     },
   };
 }
@@ -278,15 +274,12 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
   }
 }
 
-const unknownKind = ({ kind }: Approval) =>
-  new PinchError('not_found', `this Pinch knows no approvals of kind ${kind}`);
-
 interface Closing {
   by?: string;
   result: string | null;
 }
 
-/** Records the end, tells the agent, and returns what it came to. */
+/** Records the end (of a yes that takes time: the yes), tells the agent, and returns what it came to. */
 function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { by, result }: Closing): string {
   const { store, clock, signals } = deps;
   const now = clock.now();
@@ -318,7 +311,7 @@ const ENDS: Record<ApprovalState, string> = {
   denied: 'no',
   expired: 'nobody answered, so it is a no',
   done: 'yes, and it is done',
-  failed: 'yes, but it could not be done',
+  failed: 'yes, but it failed',
 };
 
 /** What the agent that asked is told. */
@@ -327,6 +320,7 @@ export const agentText = ({ id, subject, agentSubject, state, result }: Approval
 
 const NEXT: Partial<Record<ApprovalState, string>> = {
   open: ' The owner was asked. Their answer comes as a message in this conversation: end your turn unless there is other work.',
+  allowed: ' What comes of it is told as a message in this conversation.',
   denied: ' Do not try another way; say what you could not do.',
 };
 

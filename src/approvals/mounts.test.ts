@@ -132,7 +132,7 @@ describe('between the card and the yes', () => {
     symlinkSync(join(root, 'user'), photos());
     yes();
     expect(await over()).toMatchObject({ state: 'failed', result: expect.stringContaining('not what was shown') });
-    expect(told()).toEqual([expect.stringContaining('could not be done')]);
+    expect(told()).toEqual([expect.stringContaining('but it failed')]);
     expect(listed()).toEqual([]);
   });
 

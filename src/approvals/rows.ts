@@ -65,12 +65,15 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
       `UPDATE approvals SET state = @state, decided_by = coalesce(@decidedBy, decided_by), result = @result, decided_at = @now
        WHERE id = @id AND state IN ('open', 'allowed')`,
     ),
+    /** A yes that is being carried out. */
+    allowed: rows(approvalRow).all<[]>(`SELECT * FROM approvals WHERE state = 'allowed' ORDER BY id`),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     nextExpiry: (): number | undefined => next() ?? undefined,
     isAskedFor: (kind: string, chatId: number): boolean => asked(kind, chatId) !== undefined,
-    /** Whoever saw both of them saw all: an approval is new, or an open one ends. */
-    marks: rows(z.object({ open: z.number(), newest: z.number().nullable() })).get<[]>(
-      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open, (SELECT max(id) FROM approvals) AS newest`,
+    /** Whoever saw all of them saw every change: an approval is new, or an open one or one that is being carried out goes on. */
+    marks: rows(z.object({ open: z.number(), allowed: z.number(), newest: z.number().nullable() })).get<[]>(
+      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open,
+       (SELECT count(*) FROM approvals WHERE state = 'allowed') AS allowed, (SELECT max(id) FROM approvals) AS newest`,
     ),
     /** Oldest first. */
     open: rows(approvalRow).all<[limit: number]>(`SELECT * FROM approvals WHERE state = 'open' ORDER BY id LIMIT ?1`),

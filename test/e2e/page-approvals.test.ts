@@ -166,7 +166,7 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     const [first = 0, second = 0] = ['impossible', 'later'].map(askToShout);
     await openPanel();
     await button(`Yes, approval ${first}`).click();
-    await cards().nth(0).getByText('could not be done. nobody is there').waitFor();
+    await cards().nth(0).getByText('but it failed. nobody is there').waitFor();
     home.state.status.stopped = true;
     await button(`Yes, approval ${second}`).click();
     await cards().nth(1).getByText('everything is stopped: `resume` ends that').waitFor();

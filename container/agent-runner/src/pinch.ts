@@ -20,6 +20,7 @@ import { formatTime } from './prompt.js';
 const HELP = `pinch send [--chat CHAT] TEXT             send a message; TEXT or PROMPT may be - for standard input
 pinch ask QUESTION [CHOICE...]            ask the people of the chat; their answer starts a new run
 pinch history [--limit N] QUERY           search the chats of this group
+pinch service                             the APIs of the owner that are there for this group, and their rules
 pinch mount FOLDER [--rw] [--name NAME] [--group GROUP]   ask the owner for a folder of the machine, as /mnt/NAME
 pinch wait APPROVAL                       wait up to 45 s for the owner's answer to the approval of this number
 pinch task add WHEN [OPTIONS] PROMPT      WHEN: --cron "0 9 * * 1-5" | --every 30m | --at "in 5m" or YYYY-MM-DDTHH:MM
@@ -85,6 +86,7 @@ function readCall([command, ...args]: string[]): Call {
     const message = sendRequest.omit({ runId: true, key: true }).parse({ text: textFrom(words), ...flags });
     return askHost('/send', message);
   }
+  if (command === 'service') return askHost('/services/list', {});
   if (command === 'mount') {
     const { words, flags } = parse(
       args.filter((word) => word !== '--rw'),

@@ -20,6 +20,10 @@ const skillSection = (skills: Skill[]) => `# Skills
 How to do some kinds of work well. When one fits, read its file first. Those below skills/ of your own folder were written in this group.
 ${skills.map(({ name, description, file }) => `- ${name} (${file}): ${description}`).join('\n')}`;
 
+const serviceSection = (services: NonNullable<RunSpec['services']>) => `# Services
+APIs with the owner's credential, which this machine puts in: call http://127.0.0.1:8080/service/<name>/<path>. \`pinch service\` has the rules.
+${services.map(({ name, description }) => `- ${name}: ${description}`).join('\n')}`;
+
 /**
  * The system prompt. No clock, no randomness: the same arguments give the same bytes, so the provider's cache holds
  * between calls and between runs.
@@ -46,6 +50,7 @@ export function systemPrompt(run: RunSpec, { workspace, mounts }: Places, skills
 - Do not run the same call again and again; after two identical failures do something else or say what is in the way.
 - send_message is for news before you are done, or for another chat of this group; your final text is sent by itself.
 - What shall happen later or again and again is a task (task_* tools); the \`pinch\` command does the same in scripts (\`pinch help\`). A run that a task or a hook started says so in a note: nobody is there to answer then. Only where such a note says so, a last text of exactly [silent] sends nothing.`,
+    ...(run.services?.length ? [serviceSection(run.services)] : []),
     ...(skills.length > 0 ? [skillSection(skills)] : []),
     ...memories.filter((memory) => memory.text.trim() !== '').map(memorySection),
   ].join('\n\n');

@@ -79,7 +79,7 @@ export async function startInside(
   store.groups.seenSender({ channel: 'web', address: 'owner', name: 'Anna', username: null });
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
   return {
-    ...{ store, approvals, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
+    ...{ store, approvals, gateway, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
     proxy: `http://127.0.0.1:${port}`,
     /** A host of the owner at this machine. */
     allow: (host: string, ports: number[], address: string | null = '127.0.0.1') =>
