@@ -1,6 +1,6 @@
 // `npm test [-- what vitest takes]`: the set-up of `npm start`, then lint, types and all tests; with arguments, those tests alone.
 // The last line is always `N passed, N failed`.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBrowser } from './lib/browser.mjs';
@@ -68,10 +68,14 @@ async function runChecks(compiles) {
 /** @param {string} browser */
 async function runTests(browser) {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-test-'));
+  // Servers that tests start drop root, and have their files below it.
+  chmodSync(folder, 0o711);
   const file = join(folder, 'results.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const ran = runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], { PINCH_TEST_BROWSER: browser });
+    // What a test leaves behind goes with the folder.
+    const env = { PINCH_TEST_BROWSER: browser, TMPDIR: folder };
+    const ran = runPackage('vitest/vitest.mjs', ['run', ...reporters, ...args], env);
     // A terminal shows the files that run; elsewhere only those that are through are told.
     const code = await (process.stdout.isTTY ? ran : telling(ran, () => 'the tests go on', 30_000));
     const results = countResults(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined, code);

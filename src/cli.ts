@@ -46,7 +46,7 @@ export async function runCli(args: string[]): Promise<number> {
     const command = commands.find(({ usage }) => usage.split(' ')[0] === name);
     if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
-    const asked = (call: string) => ask(config, call, undefined);
+    const asked = (call: string, body?: object) => ask(config, call, undefined, body);
     if ('run' in command) return await command.run({ config, env: process.env, argument, rest, values, ask: asked });
     const answer = await ask(config, command.call, argument, command.body?.(argument ?? '', rest[0]));
     return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));

@@ -37,9 +37,10 @@ import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { createGuards, type Guards } from './secrets/guards.js';
+import { createServiceModule } from './services/module.js';
 import { openStore, type Store } from './store.js';
+import { taintCommands } from './taint/commands.js';
 import { createTaskModule } from './tasks/module.js';
-import { haltTask } from './tasks/tasks.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -85,31 +86,31 @@ function assembleWork({ config, environment, log, store, guards }: Ground) {
   const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
-  const pauseTask = (id: number) => {
-    haltTask(store, id, 'paused', clock.now());
-    store.afterCommit(() => signals.emit('task'));
-  };
-  const taskTitle = (id: number) => store.tasks.get(id)?.title;
-  const budgets = createBudgetModule({ ...base, pauseTask, taskTitle, taskCap: store.tasks.capOfRun });
-  const { guard } = budgets;
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, stopSwitch, approvals, guard });
   const tasks = createTaskModule({ ...base, stopSwitch, approvals });
+  const taskTitle = (id: number) => store.tasks.get(id)?.title;
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
+  const { guard } = budgets;
+  const services = createServiceModule({ ...base, environment, approvals });
+  const forRuns = { stopSwitch, approvals, guard, services: services.forRun };
+  const runs = createRuns({ ...base, channels, containers, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const backend = createBackends(config, environment, log);
-  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf }));
+  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
   gateway.add(tasks.routes);
   gateway.add(approvals.routes);
+  gateway.add(services.routes);
   const egress = createEgress({ ...base, approvals, guards });
   gateway.addProxy(egress.proxy);
-  return { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, budgets, runs, tasks, egress };
+  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };
+  return { ...parts, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
@@ -118,6 +119,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
@@ -129,6 +131,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
+    services.api,
     egress.api,
     opsApi({ ...base, control }),
   ];
@@ -164,10 +167,10 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       ready = false;
       await channels.stop();
       tasks.stop();
-      approvals.stop();
       supervisor.stop();
       watch.stop();
       await runs.queue.stop();
+      await approvals.stop();
       await pool.stopAll('Pinch is stopping');
       egress.close();
       await delivery.stop();

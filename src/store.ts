@@ -14,6 +14,7 @@ import { createEvents } from './groups/timeline.js';
 import { createUsage } from './model/rows.js';
 import { createPageSessions } from './page/rows.js';
 import { createRuns } from './runs/rows.js';
+import { createServiceTokens } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
 import { createTasks } from './tasks/rows.js';
 
@@ -37,6 +38,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     approvals: createApprovalRows(statements),
     ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),
+    serviceTokens: createServiceTokens(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
   };

@@ -99,6 +99,8 @@ const runSpec = z.object({
   timeZone: z.string(),
   /** Those the group wrote and the owner has read; others are not obeyed. */
   ownSkills: z.array(ownSkill),
+  /** APIs of the owner that it may call at /service/<name>/; `gitUrl`: where git goes there instead. */
+  services: z.array(z.object({ name: z.string(), description: z.string(), gitUrl: z.string().optional() })).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
   limits: z.object({
@@ -253,6 +255,15 @@ export const skillProposal = z.object({
   files: listOf(z.object({ path: z.string().min(1).max(200), text: z.string().max(20_000) }), 20),
 });
 export type SkillProposal = z.infer<typeof skillProposal>;
+
+/** `POST /mounts`: a folder of the machine for this group, or for main any group, at `/mnt/<name>`. Answered with `hostText`. */
+export const mountRequest = caller.pick({ runId: true }).extend({
+  path: z.string().max(1_000),
+  /** Default: the folder's own. */
+  name: z.string().max(40).optional(),
+  group: z.string().max(100).optional(),
+  readOnly: z.boolean().default(true),
+});
 
 /** `POST /history`: full-text search in the group's own chats. */
 export const historyRequest = z.object({

@@ -61,6 +61,7 @@ interface Area {
  * What each module has for the page's API and for the terminal is counted with those.
  */
 const areas: Area[] = [
+  { name: 'web pages for the runner', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 460 },
   { name: 'runner', files: /^container\//, lines: 1_900 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
@@ -68,17 +69,18 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_700,
+    lines: 1_800,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_410, aim: '1,250' },
-  { name: 'mounts', files: /^src\/mounts\//, lines: 250 },
+  { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 510 },
-  { name: 'approvals', files: /^src\/approvals\//, lines: 600, aim: '260' },
-  { name: 'taint', files: /^src\/taint\//, lines: 100 },
+  { name: 'approvals', files: /^src\/approvals\//, lines: 720, aim: '260' },
+  { name: 'taint', files: /^src\/taint\//, lines: 115 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 740 },
-  { name: 'egress', files: /^src\/egress\//, lines: 680, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_500, tokens: 91_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'egress', files: /^src\/egress\//, lines: 710, aim: '420' },
+  { name: 'services', files: /^src\/services\//, lines: 1_220, aim: '420' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_550, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

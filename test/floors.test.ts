@@ -15,7 +15,7 @@ const floors = [
   ['ops'],
   ['chats'],
   ['tasks'],
-  ['egress'],
+  ['egress', 'services'],
   ['approvals'],
   ['runs'],
   ['budgets'],

@@ -22,7 +22,11 @@ const toy = (name: string) => readFileSync(join(import.meta.dirname, 'skills', '
 /** `[file, what is there, with the new domain's line]`. */
 const lines: [file: string, before: string, after: string][] = [
   ['test/floors.test.ts', "['tasks']", "['tasks', 'shelf']"],
-  ['src/store.ts', 'import { createTasks }', "import { createShelf } from './shelf/rows.js';\nimport { createTasks }"],
+  [
+    'src/store.ts',
+    'import { createTaints }',
+    "import { createShelf } from './shelf/rows.js';\nimport { createTaints }",
+  ],
   ['src/store.ts', '    tasks: ', '    shelf: createShelf(statements),\n    tasks: '],
   ['src/main.ts', 'import { openStore', "import { createShelfModule } from './shelf/shelf.js';\nimport { openStore"],
   [
@@ -32,7 +36,7 @@ const lines: [file: string, before: string, after: string][] = [
   ],
   ['src/main.ts', 'runs, tasks, egress };', 'runs, tasks, egress, shelf };'],
   ['src/main.ts', 'tasks, egress } = parts;', 'tasks, egress, shelf } = parts;'],
-  ['src/main.ts', '...tasks.commands', '...tasks.commands, ...shelf.commands'],
+  ['src/main.ts', '    ...tasks.commands,\n', '    ...tasks.commands,\n    ...shelf.commands,\n'],
   ['src/main.ts', '    tasks.api,\n', '    tasks.api,\n    shelf.api,\n'],
   [
     'src/cli.ts',

@@ -1,22 +1,23 @@
 // TypeScript to dist/, the pages' files beside it, and the agent runner as one file. Knows nothing about Docker.
 import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { dist, imageFile, inRoot, pinchBundle, root, runnerBundle } from './paths.mjs';
+import { bundles, dist, imageFile, inRoot, pinchBundle, readerBundle, root, runnerBundle } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
 import { filesBelow, hashOf, isStamped, stamp } from './stamp.mjs';
 
 const stampFile = join(dist, '.build');
 const runnerSource = inRoot('container', 'agent-runner', 'src');
-/** What the image gets: its entry, and where it is built. */
-const bundles = [
+/** What is bundled, and where it is built. */
+const entries = [
   ['main.ts', runnerBundle],
   ['pinch.ts', pinchBundle],
+  ['web/reader.ts', readerBundle],
 ];
 
 /** Builds when a source, an option or a package version changed. Throws SetupError with the compiler's lines. */
 export async function ensureBuilt() {
   const now = buildInputs();
-  if (isStamped(stampFile, now) && bundles.every(([, file]) => existsSync(file))) return;
+  if (isStamped(stampFile, now) && bundles.every(existsSync)) return;
   say('Building…');
   await build();
 }
@@ -33,8 +34,7 @@ export async function build() {
   try {
     await compile(next);
     for (const file of filesBelow(inRoot('src')).filter((path) => !path.endsWith('.ts'))) copyInto(next, file);
-    for (const file of [runnerBundle, pinchBundle, imageFile])
-      if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
+    for (const file of [...bundles, imageFile]) if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
     stamp(join(next, '.build'), now);
     replaceDist(next);
   } finally {
@@ -76,7 +76,7 @@ function replaceDist(next) {
 async function bundleAll() {
   const esbuild = await import('esbuild');
   try {
-    for (const [entry, outfile] of bundles) await bundle(esbuild, join(runnerSource, entry), outfile);
+    for (const [entry, outfile] of entries) await bundle(esbuild, join(runnerSource, entry), outfile);
   } finally {
     // Its helper process would live on beside the daemon.
     await esbuild.stop();

@@ -2,12 +2,12 @@
 // where no registry answers. Loaded only when there is something to build. Knows nothing about the daemon.
 import { chmodSync, copyFileSync, createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import Docker from 'dockerode';
 import { isDebian } from './debian.mjs';
 import { hasImage } from './engine.mjs';
 import { removeOldImages } from './image-prune.mjs';
-import { dockerfile, offlineScript, packageList, pinchBundle, runnerBundle } from './paths.mjs';
+import { bundles, dockerfile, offlineScript, packageList } from './paths.mjs';
 import { oneLine, runQuietly, SetupError, say, telling } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
@@ -33,7 +33,7 @@ export async function buildImage(engine, plan) {
   try {
     fillContext(folder, plan.authorities);
     const body = await docker.buildImage(
-      { context: folder, src: ['Dockerfile', 'packages.txt', 'runner.cjs', 'pinch.cjs', 'ca'] },
+      { context: folder, src: ['Dockerfile', 'packages.txt', ...bundles.map((file) => basename(file)), 'ca'] },
       buildOptions(base, plan),
     );
     await finished(docker, body, 'The agent image could not be built');
@@ -55,8 +55,7 @@ export async function buildImage(engine, plan) {
 export function fillContext(folder, authorities) {
   copyFileSync(dockerfile, join(folder, 'Dockerfile'));
   copyFileSync(packageList, join(folder, 'packages.txt'));
-  copyFileSync(runnerBundle, join(folder, 'runner.cjs'));
-  copyFileSync(pinchBundle, join(folder, 'pinch.cjs'));
+  for (const file of bundles) copyFileSync(file, join(folder, basename(file)));
   // The engine keeps the mode, whatever our umask made of it.
   chmodSync(join(folder, 'pinch.cjs'), 0o755);
   mkdirSync(join(folder, 'ca'));

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasImage } from './engine.mjs';
-import { dockerfile, imageFile, offlineScript, packageList, pinchBundle, runnerBundle } from './paths.mjs';
+import { bundles, dockerfile, imageFile, offlineScript, packageList } from './paths.mjs';
 import { SetupError } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
@@ -34,7 +34,6 @@ export async function ensureImage(engine, settings) {
  * @returns {import('./image-build.mjs').ImagePlan}
  */
 export function planImage(settings) {
-  const bundles = [runnerBundle, pinchBundle];
   if (!bundles.every(existsSync)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
   const packages = readFileSync(packageList, 'utf8').match(/^[a-z0-9].*$/gm) ?? [];

@@ -16,6 +16,12 @@ export const runnerBundle = inRoot('dist', 'runner.cjs');
 /** The `pinch` command of the agents' scripts as one file; goes into the image. */
 export const pinchBundle = inRoot('dist', 'pinch.cjs');
 
+/** What turns web pages into text, for the runner, as one file; goes into the image beside it. */
+export const readerBundle = inRoot('dist', 'reader.cjs');
+
+/** All that is bundled for the image. */
+export const bundles = [runnerBundle, pinchBundle, readerBundle];
+
 /** What the image is made from; `packageList` names the Debian packages that skills add. */
 export const dockerfile = inRoot('container', 'Dockerfile');
 export const offlineScript = inRoot('container', 'offline-base.sh');

@@ -130,9 +130,9 @@ describe('a yes', () => {
 
   test('to what cannot be done any more changes nothing and says so', () => {
     const id = ask('impossible');
-    expect(allow(id)).toMatch(/could not be done\. nobody is there/);
+    expect(allow(id)).toMatch(/but it failed\. nobody is there/);
     expect([state(id), store.settings.get('shouted')]).toEqual(['failed', undefined]);
-    expect(told()[0]).toContain('could not be done');
+    expect(told()[0]).toContain('but it failed');
   });
 
   test('waits while everything is stopped', () => {
@@ -163,16 +163,38 @@ test('nobody answers for a day: it is a no, also when Pinch was off meanwhile', 
   expect(state(late)).toBe('expired');
 });
 
+test('however it ends, the buttons of its card lead nowhere', async () => {
+  for (const what of ['hello', 'impossible', 'no']) ask(what);
+  const over = () => cards().filter(({ buttonsOver }) => buttonsOver === 1).length;
+  expect(over()).toBe(0);
+  allow(1);
+  allow(2);
+  deny(3);
+  expect(over()).toBe(3);
+  ask('late');
+  await clock.advance(24 * HOUR_MS + 1_000);
+  expect([state(4), over()]).toEqual(['expired', 4]);
+});
+
 describe('who may answer', () => {
-  const answers = () => createCardAnswers(approvals);
-  const press = (value: string, more = {}) =>
+  const answers = () => createCardAnswers({ store, approvals });
+  const answer = (value: string, more = {}) =>
     answers()({ key: 'approval:1', value, chat: owner, isOwner: true, by: 'Anna', ...more });
+  const press = (...pressed: Parameters<typeof answer>) => answer(...pressed)?.text;
 
   test('the owner, on the card', () => {
     ask('hello');
     expect(press('👍')).toMatch(/is done/);
     expect(press('👍')).toMatch(/is over/);
     expect(done).toEqual(['hello']);
+  });
+
+  test('the owner, once more after an emergency stop was in the way', () => {
+    ask('hello');
+    stopped = true;
+    expect(answer('allow')).toEqual({ text: expect.stringContaining('everything is stopped'), again: true });
+    stopped = false;
+    expect(answer('allow')).toEqual({ text: expect.stringContaining('is done'), again: false });
   });
 
   test('nobody else, in no other chat, and no message that only looks like a card', () => {
@@ -208,4 +230,84 @@ test('whoever waits is woken by the answer, and not by that to another', async (
   const waited = approvals.wait(late, 45_000);
   await clock.advance(45_000);
   expect((await waited)?.state).toBe('open');
+});
+
+describe('a yes to what takes time and must not be begun twice', () => {
+  let begun: string[];
+  let end: (result: string) => void;
+  let fail: (error: Error) => void;
+  let askLater: (what: string) => number;
+  const later = (of: Approvals) => {
+    const asker = of.kind({
+      ...{ name: 'ship', input: z.object({ what: z.string() }), maxOpen: 3, once: true },
+      carryOutLater({ what }) {
+        expect(state(1)).toBe('allowed');
+        begun.push(what);
+        return new Promise<string>((resolve, reject) => {
+          [end, fail] = [resolve, reject];
+        });
+      },
+    });
+    return (what: string) => asker({ groupId: run.groupId, run, subject: `ship ${what}`, input: { what } }).id;
+  };
+  beforeEach(() => {
+    begun = [];
+    askLater = later(approvals);
+  });
+  const ended = (id: number) => expect.poll(() => state(id));
+
+  test('is a row before it begins, is told when it ends, and is begun once', async () => {
+    const id = askLater('tea');
+    const waiting = approvals.wait(id, 1e9);
+    expect(allow(id)).toBe(`Approval ${id}: ship tea: yes, and it is being done.`);
+    expect([begun, told()]).toEqual([['tea'], []]);
+    expect(() => allow(id)).toThrow(/is over: allowed/);
+    expect(() => deny(id)).toThrow(/is over: allowed/);
+    expect(askLater('tea')).toBe(id);
+    end('It is on its way.');
+    expect(await waiting).toMatchObject({ state: 'done', result: 'It is on its way.', decidedBy: 'the owner' });
+    expect(told()).toEqual([`Approval ${id} (ship tea): yes, and it is done. It is on its way.`]);
+    expect(begun).toEqual(['tea']);
+  });
+
+  test('that fails is told as that', async () => {
+    const id = askLater('tea');
+    allow(id);
+    fail(new PinchError('gone', 'no ship is there'));
+    await ended(id).toBe('failed');
+    expect(told()[0]).toContain('yes, but it failed. no ship is there');
+  });
+
+  test('is told as unknown after a crash in between, and never begun again', async () => {
+    const id = askLater('tea');
+    allow(id);
+    const config = { timeZone: 'UTC' };
+    const next = createApprovals({
+      store,
+      clock,
+      signals: createSignals(),
+      config,
+      ownerChat: () => owner,
+      stopped: () => false,
+    });
+    later(next);
+    next.start();
+    await ended(id).toBe('failed');
+    expect(begun).toEqual(['tea']);
+    expect(store.approvals.get(id)).toMatchObject({ state: 'failed', decidedBy: 'the owner' });
+    expect(told()[0]).toContain('whether it was done is not known');
+    next.start();
+    expect(told()).toHaveLength(1);
+  });
+
+  test('that outlives Pinch changes nothing any more', async () => {
+    const id = askLater('tea');
+    allow(id);
+    const stopping = approvals.stop();
+    await clock.advance(6_000);
+    await stopping;
+    end('too late');
+    await Promise.resolve();
+    expect(state(id)).toBe('allowed');
+  });
 });

@@ -1,5 +1,6 @@
 // Approvals: the owner's yes to one exact action. What was shown is what is done: the host keeps the request, and the transaction that records
-// the yes carries it out. So nothing is done twice or half, whatever dies when. Modules add their kinds; this knows what they have in common.
+// the yes carries it out. So nothing is done twice or half, whatever dies when. What is no row is done after it: again
+// at each start until it has ended, or once where a second time would do harm; then a crash in between is told. Modules add their kinds.
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import type { Config } from '../core/config.js';
@@ -11,6 +12,7 @@ import type { Chat, Run } from '../core/types.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Taint } from '../taint/rows.js';
 import { cardButtons, cardDetail, cardText, MAX_CONTENT_CHARS, titleOf } from './card.js';
+import { createLater, unknownKind } from './later.js';
 import type { Approval, ApprovalState } from './rows.js';
 import type { Store } from './store.js';
 
@@ -22,16 +24,31 @@ export interface ApprovalDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
 }
 
 /** What can be asked for. */
-export interface ApprovalKind<Input extends object> {
+export type ApprovalKind<Input extends object> = KindFacts<Input> & (AtOnce<Input> | Later<Input>);
+
+interface KindFacts<Input extends object> {
   name: string;
   input: z.ZodType<Input>;
   /** How many one group may have open. */
   maxOpen: number;
+}
+
+interface AtOnce<Input> {
   /**
-   * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, one line of
-   * Markdown. Throws PinchError when it cannot be done any more.
+   * Does what was shown, at once and with nothing but rows: it is in the transaction of the yes. Returns what holds now, Markdown.
+   * Throws PinchError when it cannot be done any more.
    */
   carryOut(input: Input, how: { approval: Approval; always: boolean }): string;
+}
+
+interface Later<Input> {
+  /**
+   * The same where the effect is no row: begun once the yes is committed, and again at each start until it has ended. So a second time must
+   * do no harm. Any error is the end.
+   */
+  carryOutLater(input: Input, approval: Approval): Promise<string>;
+  /** A second time would do harm: where Pinch ends meanwhile, the next start only says that nobody knows. */
+  once?: boolean;
 }
 
 export interface ApprovalRequest<Input extends object> {
@@ -42,6 +59,8 @@ export interface ApprovalRequest<Input extends object> {
   chatId?: number | undefined;
   /** What the yes allows, one plain line. */
   subject: string;
+  /** The same for the agent that asks, where the subject says what it may not know. */
+  agentSubject?: string | undefined;
   /** More about it, each a line of ours. */
   lines?: string[];
   /** Words of a container or a stranger that are part of the action. */
@@ -67,14 +86,17 @@ const EXPIRES_MS = DAY_MS;
 /** Cards that one group can bring about a day, in all: an owner who gets more stops reading them. */
 const MAX_A_DAY = 30;
 
-/** How each kind is carried out. */
-type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => string>;
+/** How each kind is carried out; undefined: `later`. */
+type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => string | undefined>;
 
 export type Approvals = ReturnType<typeof createApprovals>;
 
 export function createApprovals(deps: ApprovalDeps) {
   const { store, signals, clock } = deps;
   const kinds: Kinds = new Map();
+  const later = createLater(clock, (approval, state, result) => {
+    store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
+  });
   let timer: { cancel(): void } | undefined;
 
   function watchExpiry(): void {
@@ -89,7 +111,12 @@ export function createApprovals(deps: ApprovalDeps) {
   return {
     /** Adds a kind; returns how it is asked for. The same request twice is one approval. Throws `too_many` or `too_large`. */
     kind<Input extends object>(kind: ApprovalKind<Input>) {
-      kinds.set(kind.name, (how) => kind.carryOut(kind.input.parse(how.approval.input), how));
+      if ('carryOut' in kind) kinds.set(kind.name, (how) => kind.carryOut(kind.input.parse(how.approval.input), how));
+      else {
+        const work = async (approval: Approval) => kind.carryOutLater(kind.input.parse(approval.input), approval);
+        later.kinds.set(kind.name, { work, once: kind.once === true });
+        kinds.set(kind.name, ({ approval }) => void store.afterCommit(() => later.begin(approval)));
+      }
       return (request: ApprovalRequest<Input>): Approval => {
         const approval = store.transaction(() => ask(deps, kind, request));
         watchExpiry();
@@ -98,17 +125,25 @@ export function createApprovals(deps: ApprovalDeps) {
     },
     /** Returns what came of it, for whoever decided. Throws PinchError when this is not open, or not theirs to decide here. */
     decide: (id: number, decision: Decision): string => store.transaction(() => decide(deps, kinds, id, decision)),
-    /** The approval once it is decided, or as it is after `ms`. */
+    /** The approval once it is decided and carried out, or as it is after `ms`. */
     async wait(id: number, ms: number): Promise<Approval | undefined> {
       const over = new AbortController();
-      const look = (changed: number) => changed === id && over.abort();
+      const isOver = () => !['open', 'allowed'].includes(store.approvals.get(id)?.state ?? '');
+      const look = (changed: number) => changed === id && isOver() && over.abort();
       signals.on('approval', look);
-      if (store.approvals.get(id)?.state === 'open') await clock.sleep(ms, over.signal);
+      if (!isOver()) await clock.sleep(ms, over.signal);
       signals.off('approval', look);
       return store.approvals.get(id);
     },
-    start: watchExpiry,
-    stop: (): void => timer?.cancel(),
+    start(): void {
+      watchExpiry();
+      for (const approval of store.approvals.allowed()) later.goOn(approval);
+    },
+    /** Waits a little for what must not be begun a second time. */
+    async stop(): Promise<void> {
+      timer?.cancel();
+      await later.stop();
+    },
   };
 }
 
@@ -128,6 +163,7 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
     chatId: request.chatId ?? run?.chatId ?? null,
     runId: run?.id ?? null,
     subject: oneLine(request.subject, 300),
+    agentSubject: request.agentSubject ?? null,
     detail: cardDetail({
       asker: askerOf(store, run),
       lines,
@@ -168,7 +204,7 @@ export const approvalOfCard = (key: string): number | undefined =>
 
 /** Whether an earlier request for the same says it all: it waits, or the owner said no today, or it is of this very run. */
 function isAnswer({ state, runId, createdAt }: Approval, run: Run | undefined, now: number): boolean {
-  if (state === 'open') return true;
+  if (state === 'open' || state === 'allowed') return true;
   if (state === 'denied' && createdAt > now - DAY_MS) return true;
   return run !== undefined && runId === run.id && state !== 'failed';
 }
@@ -228,10 +264,10 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     throw new PinchError('not_always', `approval ${id} is for once only`, { hint: `write \`/approve ${id}\`` });
   try {
     const carryOut = kinds.get(approval.kind);
-    if (!carryOut) throw new PinchError('not_found', `this Pinch knows no approvals of kind ${approval.kind}`);
+    if (!carryOut) throw unknownKind(approval);
     const how = { approval, always: scope === 'always' };
     const result = store.savepoint(() => carryOut(how));
-    return close(deps, approval, 'done', { by, result });
+    return close(deps, approval, result === undefined ? 'allowed' : 'done', { by, result: result ?? null });
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
     return close(deps, approval, 'failed', { by, result: describeError(error) });
@@ -243,18 +279,26 @@ interface Closing {
   result: string | null;
 }
 
-/** Records the end, tells the agent, and returns what it came to. */
+/** Records the end (of a yes that takes time: the yes), tells the agent, and returns what it came to. */
 function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { by, result }: Closing): string {
   const { store, clock, signals } = deps;
   const now = clock.now();
   if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? null, result, now }))
     throw new PinchError('not_open', `approval ${approval.id} was answered meanwhile`);
-  const { runId, id } = approval;
+  const { runId, id, cardChatId } = approval;
+  store.outbox.endButtons(cardKey(id));
   if (runId !== null)
     store.events.add(runId, now, 'approval_decided', { approval: id, state, ...(result && { result }) });
-  tellAgent(deps, approval, agentText({ ...approval, state, result }));
-  store.afterCommit(() => signals.emit('approval', id));
-  return `${titleOf(approval)}: ${endOf({ state, result })}`;
+  const text = `${titleOf(approval)}: ${endOf({ state, result })}`;
+  if (state !== 'allowed') tellAgent(deps, approval, agentText({ ...approval, state, result }));
+  // Whoever said yes heard that it is being done.
+  if (approval.state === 'allowed' && cardChatId !== null)
+    store.outbox.add({ key: `${cardKey(id)}:end`, chatId: cardChatId, runId: null, text, now });
+  store.afterCommit(() => {
+    signals.emit('outbox');
+    signals.emit('approval', id);
+  });
+  return text;
 }
 
 /** What came of it, in Markdown. */
@@ -263,19 +307,20 @@ export const endOf = ({ state, result }: Pick<Approval, 'state' | 'result'>): st
 
 const ENDS: Record<ApprovalState, string> = {
   open: 'waits for an answer',
-  allowed: 'is being done',
+  allowed: 'yes, and it is being done',
   denied: 'no',
   expired: 'nobody answered, so it is a no',
   done: 'yes, and it is done',
-  failed: 'yes, but it could not be done',
+  failed: 'yes, but it failed',
 };
 
 /** What the agent that asked is told. */
-export const agentText = ({ id, subject, state, result }: Approval): string =>
-  `Approval ${id} (${oneLine(subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
+export const agentText = ({ id, subject, agentSubject, state, result }: Approval): string =>
+  `Approval ${id} (${oneLine(agentSubject ?? subject, 300)}): ${endOf({ state, result })}${NEXT[state] ?? ''}`;
 
 const NEXT: Partial<Record<ApprovalState, string>> = {
   open: ' The owner was asked. Their answer comes as a message in this conversation: end your turn unless there is other work.',
+  allowed: ' What comes of it is told as a message in this conversation.',
   denied: ' Do not try another way; say what you could not do.',
 };
 

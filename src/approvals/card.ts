@@ -29,7 +29,7 @@ export function cardDetail({ asker, lines, content, taint }: CardFacts): string 
 }
 
 /** A fence longer than any in the text. */
-function fenced(content: string): string {
+export function fenced(content: string): string {
   const longest = Math.max(2, ...[...content.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}\n${visible(content)}\n${fence}`;

@@ -44,12 +44,14 @@ const MEANS: Record<string, Pick<Decision, 'decision' | 'scope'>> = {
 };
 
 /** A button, a reaction or a short answer to a card; undefined when it is none, or not the owner's. */
-export function createCardAnswers(approvals: Approvals) {
-  return ({ key, value, chat, isOwner }: Press): string | undefined => {
+export function createCardAnswers({ store, approvals }: { store: Store; approvals: Approvals }) {
+  return ({ key, value, chat, isOwner }: Press) => {
     const id = approvalOfCard(key);
     const means = MEANS[value];
     if (id === undefined || !means || !isOwner) return undefined;
-    return saying(() => approvals.decide(id, { ...means, by: 'the owner', chatId: chat.id }));
+    const text = saying(() => approvals.decide(id, { ...means, by: 'the owner', chatId: chat.id }));
+    // While everything is stopped, say.
+    return { text, again: store.approvals.get(id)?.state === 'open' };
   };
 }
 

@@ -15,6 +15,8 @@ const approvalRow = z.object({
   runId: z.number().nullable(),
   /** One plain line. */
   subject: z.string(),
+  /** The same for the agent that asked, where it may not know all of it. */
+  agentSubject: z.string().nullable(),
   /** All of it, Markdown, as the card shows it. */
   detail: z.string(),
   /** What "always" would mean; null where there is only once. */
@@ -48,8 +50,8 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
   return {
     get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
     add: named.value<[New], number>(
-      `INSERT INTO approvals (kind, group_id, chat_id, run_id, subject, detail, always, input, hash, created_at, expires_at)
-       VALUES (@kind, @groupId, @chatId, @runId, @subject, @detail, @always, @input, @hash, @createdAt, @expiresAt) RETURNING id`,
+      `INSERT INTO approvals (kind, group_id, chat_id, run_id, subject, agent_subject, detail, always, input, hash, created_at, expires_at)
+       VALUES (@kind, @groupId, @chatId, @runId, @subject, @agentSubject, @detail, @always, @input, @hash, @createdAt, @expiresAt) RETURNING id`,
     ),
     setCard: run<[id: number, chatId: number]>('UPDATE approvals SET card_chat_id = ?2 WHERE id = ?1'),
     /** The newest that asked for the same. */
@@ -58,17 +60,20 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
     lately: rows(z.object({ kind: z.string(), state: approvalState })).all<[groupId: number, since: number]>(
       'SELECT kind, state FROM approvals WHERE coalesce(group_id, 0) = ?1 AND created_at >= ?2',
     ),
-    /** Ends an open one; false when it was ended before. */
+    /** Ends an open one, or one that was allowed; false when it was ended before. */
     close: named.run<[Closed]>(
-      `UPDATE approvals SET state = @state, decided_by = @decidedBy, result = @result, decided_at = @now
-       WHERE id = @id AND state = 'open'`,
+      `UPDATE approvals SET state = @state, decided_by = coalesce(@decidedBy, decided_by), result = @result, decided_at = @now
+       WHERE id = @id AND state IN ('open', 'allowed')`,
     ),
+    /** A yes that is being carried out. */
+    allowed: rows(approvalRow).all<[]>(`SELECT * FROM approvals WHERE state = 'allowed' ORDER BY id`),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     nextExpiry: (): number | undefined => next() ?? undefined,
     isAskedFor: (kind: string, chatId: number): boolean => asked(kind, chatId) !== undefined,
-    /** Whoever saw both of them saw all: an approval is new, or an open one ends. */
-    marks: rows(z.object({ open: z.number(), newest: z.number().nullable() })).get<[]>(
-      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open, (SELECT max(id) FROM approvals) AS newest`,
+    /** Whoever saw all of them saw every change: an approval is new, or an open one or one that is being carried out goes on. */
+    marks: rows(z.object({ open: z.number(), allowed: z.number(), newest: z.number().nullable() })).get<[]>(
+      `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open,
+       (SELECT count(*) FROM approvals WHERE state = 'allowed') AS allowed, (SELECT max(id) FROM approvals) AS newest`,
     ),
     /** Oldest first. */
     open: rows(approvalRow).all<[limit: number]>(`SELECT * FROM approvals WHERE state = 'open' ORDER BY id LIMIT ?1`),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
-import { oneLine, shownLine } from '../core/one-line.js';
+import { oneLine } from '../core/one-line.js';
 import type { Signals } from '../core/signals.js';
 import type { Chat, Run } from '../core/types.js';
 import type { Link } from '../gateway/server.js';
@@ -26,17 +26,21 @@ export function createSendAsker(deps: { store: Store; clock: Clock; signals: Sig
       store.outbox.add({ key: `approved:${id}`, chatId, runId, text, now });
       if (runId !== null) store.events.add(runId, now, 'message_queued', { chat: chat.title, key: `approved:${id}` });
       store.afterCommit(() => signals.emit('outbox'));
-      return `The message goes to ${shownLine(chat.title, 80)}.`;
+      return 'The message goes to that chat.';
     },
   });
-  return (link: Link, run: Run, chat: Chat, text: string): string | undefined => {
+  /** `name`: how the agent names the chat. */
+  return (link: Link, run: Run, { chat, name, text }: { chat: Chat; name: string; text: string }) => {
     const taint = taintOf(store, link);
     if (chat.id === run.chatId || (chat.groupId === link.groupId && !taint)) return undefined;
-    const subject = `send a message to ${oneLine(chat.title, 80)} (${chat.channel})`;
+    const subjectOf = (title: string) => `send a message to ${oneLine(title, 80)} (${chat.channel})`;
+    // What the chats of other groups are called is for their own agents and the main one.
+    const mayKnow = chat.groupId === link.groupId || store.groups.get(link.groupId)?.isMain;
     const approval = ask({
       groupId: link.groupId,
       run,
-      subject,
+      subject: subjectOf(chat.title),
+      agentSubject: mayKnow ? undefined : subjectOf(name),
       // Whoever manages a chat can give it the title of another one.
       lines: [`It is a chat of the group \`${store.groups.get(chat.groupId ?? 0)?.folder}\`.`],
       content: text,

@@ -93,8 +93,8 @@ export interface Channel {
   send(part: OutboundPart): Promise<{ platformId: string }>;
   /** Shows "typing…" for a few seconds; failures are the channel's to swallow. */
   typing(address: string): void;
-  /** Takes the buttons away from a message of ours, which are used or lead nowhere; failures are the channel's to swallow. */
-  dropButtons?(address: string, platformId: string): void;
+  /** Takes the buttons away from a message of ours, which are used or lead nowhere. Throws `ChannelError`; harmless when repeated. */
+  dropButtons?(address: string, platformId: string): Promise<unknown>;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
   fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
   /** Asks to be linked to an account again, when it has stopped asking; harmless at any other time. */

@@ -78,9 +78,11 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     typing(address) {
       void attempt(deps, telegram.api.sendChatAction(Number(address), 'typing', {}, signals.receiving));
     },
-    dropButtons(address, platformId) {
-      void attempt(deps, telegram.api.editMessageReplyMarkup(Number(address), Number(platformId), {}, signals.sending));
-    },
+    dropButtons: (address, id) =>
+      connection.send(async () => {
+        await telegram.api.editMessageReplyMarkup(Number(address), Number(id), {}, signals.sending);
+        return id;
+      }),
     fetchMedia: (ref, maxBytes) => fetchMedia(telegram, ref, maxBytes),
   };
 }

@@ -52,12 +52,13 @@ const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
 });
 
 function addChats(app: Hono, deps: ChatApiDeps): void {
-  const { groups, egress } = deps.store;
+  const { groups, egress, taints } = deps.store;
   app.get('/api/groups', (c) => {
     // The group's own mode; null: that of the settings counts.
     const view = (group: Group) => ({
       ...group,
       egressMode: egress.ownMode(group.id),
+      taint: taints.isOn(group.id) ? 'on' : 'off',
       chats: groups.chatsOf(group.id),
     });
     return c.json({ groups: groups.all().map(view) });

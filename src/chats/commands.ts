@@ -17,6 +17,7 @@ export interface ChatCommandDeps {
     status(): { text: string };
     /** Stops everything until it is resumed. Durable when it returns. */
     emergencyStop(reason: string): void;
+    resume(): void;
   };
 }
 
@@ -32,10 +33,11 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
     {
       name: 'stop',
       usage: '/stop',
-      what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume` on the page or `pinch resume`)',
+      what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume`)',
       forMembers: false,
       answer: (call) => stop(deps, call),
     },
+    { name: 'resume', usage: '/resume', what: 'end the emergency stop', forMembers: false, answer: () => resume(deps) },
     {
       name: 'new',
       usage: '/new',
@@ -83,7 +85,12 @@ function stop(deps: ChatCommandDeps, { chat, argument }: CommandCall): string {
     return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here.';
   // Not a signal: were we killed between the commit and the signal, the answer would go out and nothing would be stopped.
   deps.control.emergencyStop('/stop all');
-  return 'Everything is stopped. I start nothing until you resume: on the page, or with `npm run -s pinch -- resume`.';
+  return 'Everything is stopped. I start nothing until you resume: with `/resume`, on the page, or with `npm run -s pinch -- resume`.';
+}
+
+function resume({ store, control }: ChatCommandDeps): string {
+  store.afterCommit(control.resume);
+  return 'I go on.';
 }
 
 function startNewSession(deps: ChatCommandDeps, { chat, messageId }: CommandCall): string {

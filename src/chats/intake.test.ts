@@ -40,6 +40,7 @@ beforeEach(() => {
   const control = {
     status: () => ({ text: 'all is well' }),
     emergencyStop: (reason: string) => void stopped.push(`${reason} with ${replies().length} answers`),
+    resume: () => void stopped.push(`resumed with ${replies().length} answers`),
   };
   approvals = createApprovals({
     ...{ store, signals, clock, config: { timeZone: 'UTC' }, stopped: () => false },
@@ -372,6 +373,15 @@ describe('commands', () => {
     receive(message('/stop all'));
     expect(stopped).toEqual(['/stop all with 0 answers']);
     expect(replies()).toHaveLength(1);
+  });
+
+  test('/resume is the owner’s, and takes effect once it is committed', () => {
+    receive(message('/register family', { direct: false }));
+    receive(message('@Pinch /resume', { from: '2', direct: false }));
+    expect(stopped).toEqual([]);
+    receive(message('/resume'));
+    expect(stopped).toEqual([`resumed with ${replies().length} answers`]);
+    expect(replies()).toContain('I go on.');
   });
 
   test('a chat that moves to another group takes no work of the old one along', () => {

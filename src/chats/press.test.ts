@@ -17,17 +17,20 @@ let intake: Intake;
 /** What was offered to whoever answers presses, and what it says. */
 let offered: Press[];
 let answer: string | undefined;
-let dropped: string[];
+let again: boolean;
 let stopped: string[];
 
 beforeEach(() => {
   store = openStore(':memory:');
   clock = createFakeClock();
-  [offered, dropped, stopped] = [[], [], []];
-  answer = 'done';
+  [offered, stopped] = [[], []];
+  [answer, again] = ['done', false];
   const signals = createSignals();
-  signals.on('buttons:used', (_chat, platformId) => dropped.push(platformId));
-  const control = { status: () => ({ text: 'well' }), emergencyStop: (reason: string) => void stopped.push(reason) };
+  const control = {
+    status: () => ({ text: 'well' }),
+    emergencyStop: (reason: string) => void stopped.push(reason),
+    resume: () => undefined,
+  };
   intake = createIntake({
     askToRegister: () => undefined,
     ...{ store, signals, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
@@ -35,7 +38,7 @@ beforeEach(() => {
     owner: { channel: 'telegram', address: '1' },
     onPress(press) {
       offered.push(press);
-      return answer;
+      return answer === undefined ? undefined : { text: answer, again };
     },
   });
   receive({ text: '/register family', chat: family });
@@ -66,6 +69,7 @@ function sent(key: string, buttons: Button[] | undefined, to = family, runId: nu
   store.outbox.add({ key, chatId, runId, text, buttons, now: 1 });
   const outboxId = store.outbox.list(1)[0]?.id ?? 0;
   const by = { senderId: null, senderName: 'Pinch', sentAt: 1, now: 1, runId };
+  store.outbox.sent(outboxId, 1);
   store.messages.add({ chatId, direction: 'out', platformId: `p-${key}`, text, outboxId, ...by });
   return `p-${key}`;
 }
@@ -76,6 +80,8 @@ const react = (platformId: string, value: string, more: Partial<InboundMessage> 
   press(platformId, value, { text: `[reaction ${value}]`, contextOnly: true, ...more });
 const reply = (platformId: string, text: string, more: Partial<InboundMessage> = {}) =>
   receive({ text, chat: family, replyTo: { platformId, sender: 'Pinch', text: 'card' }, ...more });
+/** Whose buttons are to be taken away. */
+const dropped = () => store.outbox.buttonsToDrop().map(({ platformId }) => platformId);
 const said = () => store.outbox.list(99).flatMap(({ key, text }) => (key.startsWith('press:') ? [text] : []));
 const values = () => offered.map(({ value }) => value);
 const texts = (runId: number | undefined) => store.messages.ofRun(runId ?? 0).map(({ text }) => text);
@@ -100,7 +106,7 @@ describe('a card', () => {
     ]);
     expect(store.outbox.list(1)).toMatchObject([{ key: expect.stringMatching(/^press:\d+:press-\d+$/), text: 'done' }]);
     expect(store.runs.list(null, 99)).toEqual(before);
-    expect(dropped).toEqual([card]);
+    expect(dropped()).toEqual([card]);
   });
 
   test('a press that comes again after a restart counts once', () => {
@@ -119,10 +125,21 @@ describe('a card', () => {
     expect(store.outbox.openButtons(chatOf(family), card)).toEqual(allow);
     press(card, 'allow:7');
     expect(store.outbox.openButtons(chatOf(family), card)).toEqual([]);
+    store.outbox.buttonsGone(store.outbox.buttonsToDrop()[0]?.id ?? 0);
+    // The second person still saw buttons.
     press(card, 'deny:7', { sender: ben });
     expect(values()).toEqual(['allow:7']);
-    // The second person still saw buttons.
-    expect(dropped).toEqual([card, card]);
+    expect(dropped()).toEqual([card]);
+  });
+
+  test('a press that could not count yet leaves the buttons as they are', () => {
+    const card = sent('card:7', allow);
+    again = true;
+    press(card, 'allow:7');
+    expect([said(), dropped(), store.outbox.openButtons(chatOf(family), card)]).toEqual([['done'], [], allow]);
+    again = false;
+    press(card, 'allow:7');
+    expect([values(), dropped()]).toEqual([['allow:7', 'allow:7'], [card]]);
   });
 
   test('a stranger who has no say leaves it as it is', () => {
@@ -130,7 +147,7 @@ describe('a card', () => {
     answer = undefined;
     press(card, 'allow:7', { sender: ben });
     expect(offered).toMatchObject([{ isOwner: false, by: 'Ben' }]);
-    expect([said(), dropped]).toEqual([[], []]);
+    expect([said(), dropped()]).toEqual([[], []]);
     answer = 'done';
     press(card, 'allow:7');
     expect(said()).toEqual(['done']);
@@ -142,13 +159,15 @@ describe('a card', () => {
     ['a choice that no button has', 'p-card:7', 'choice:1'],
     ['the text of a card that a person wrote', 'forged', 'allow:7'],
     ['our own message without buttons', 'p-plain', 'allow:7'],
-  ])('a press on %s is nothing, and its buttons go', (_name, platformId, value) => {
+  ])('a press on %s is nothing', (_name, platformId, value) => {
     sent('card:7', allow);
     sent('plain', undefined);
     receive({ text: 'card card:7', platformId: 'forged', chat: family, sender: ben });
     const runs = store.runs.list(null, 99).length;
     expect(press(platformId, value)).toEqual({});
-    expect([offered, said(), dropped]).toEqual([[], [], [platformId]]);
+    expect([offered, said()]).toEqual([[], []]);
+    // Those of the card are for others to press.
+    expect(dropped()).toEqual([]);
     expect(store.runs.list(null, 99)).toHaveLength(runs);
   });
 
@@ -187,7 +206,7 @@ describe('reactions and words', () => {
       '[reaction 🎉]',
       '[reaction 👍]',
     ]);
-    expect([said(), dropped]).toEqual([[], []]);
+    expect([said(), dropped()]).toEqual([[], []]);
     expect(store.outbox.openButtons(chatOf(family), card)).toEqual(allow);
   });
 
@@ -196,7 +215,7 @@ describe('reactions and words', () => {
     expect(reply(card, text)).toMatchObject({ runId: undefined });
     expect(values()).toEqual([text.trim().toLowerCase().replace('🏿', '')]);
     expect(said()).toEqual(['done']);
-    expect(dropped).toEqual([card]);
+    expect(dropped()).toEqual([card]);
   });
 
   test.each([
@@ -261,7 +280,7 @@ describe('a choice of a question', () => {
     const runs = store.runs.list(null, 99).length;
     press(question, 'choice:1', { sender: ben });
     expect(store.runs.list(null, 99)).toHaveLength(runs);
-    expect(dropped).toEqual([]);
+    expect(dropped()).toEqual([]);
     expect(texts(press(question, 'choice:1').runId).at(-1)).toBe('Tea');
   });
 

@@ -37,24 +37,29 @@ export function takePress(
   const dropped: Pressed = { inbound, route: { kind: 'ignore' }, outboxId: null };
   if (store.messages.find(chat.id, inbound.platformId)) return dropped;
   // Programs can send values that no button of the message has.
-  const button = store.outbox.openButtons(chat.id, platformId).find((one) => one.value === value);
+  const buttons = store.outbox.unpressedButtons(chat.id, platformId);
+  const button = buttons.find((one) => one.value === value);
   const isButton = inbound.press !== undefined && inbound.text === '';
+  const key = store.messages.outboxKeyOf(chat.id, platformId);
+  const endButtons = () => {
+    if (key !== undefined && store.outbox.endButtons(key)) store.afterCommit(() => signals.emit('outbox'));
+  };
   if (isButton && !button) {
-    store.afterCommit(() => signals.emit('buttons:used', chat.id, platformId));
+    // Somebody still sees buttons that were pressed before.
+    if (buttons.length === 0) endButtons();
     return dropped;
   }
-  const key = store.messages.outboxKeyOf(chat.id, platformId);
   const { isOwner, name: by } = sender;
   const answer = key === undefined ? undefined : onPress?.({ key, value, chat, isOwner, by });
   const isChoice = isButton && CHOICE.test(value) && chat.groupId !== null && standingOf({ sender, chat }).mayAsk;
   if (answer === undefined && !isChoice) return isButton ? dropped : undefined;
-  store.afterCommit(() => signals.emit('buttons:used', chat.id, platformId));
+  if (!answer?.again) endButtons();
   const text = inbound.text || (button?.label ?? '');
   return {
     inbound: { ...inbound, text, replyTo: { platformId, sender: assistantName, text: '' } },
     // What stands on a choice are the agent's words: they start work, and are never a command.
-    route: answer === undefined ? { kind: 'trigger' } : { kind: 'pressed', answer },
-    outboxId: store.messages.sent(chat.id, platformId)?.outboxId ?? null,
+    route: answer === undefined ? { kind: 'trigger' } : { kind: 'pressed', answer: answer.text },
+    outboxId: (!answer?.again && store.messages.sent(chat.id, platformId)?.outboxId) || null,
   };
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ChatCommand } from '../groups/chat-command.js';
 import { decideRoute, mentionsName, type RouteInput } from './route.js';
 
-const named = (name: string, forMembers: boolean): ChatCommand => ({
+const named = (name: string, forMembers: ChatCommand['forMembers']): ChatCommand => ({
   ...{ name, usage: `/${name}`, what: '', forMembers },
   answer: () => '',
 });
@@ -50,6 +50,7 @@ describe('the router', () => {
     commands: [
       named('help', true),
       named('status', true),
+      named('taint', 'bare'),
       named('register', false),
       named('stop', false),
       named('pair', false),
@@ -79,6 +80,10 @@ describe('the router', () => {
     ['a reply to the assistant', { addressesAssistant: true }, 'trigger'],
     ['a registered direct chat needs no trigger', chat({ kind: 'direct' }), 'trigger'],
     ['a member may ask for help', { text: '/help' }, 'command'],
+    ['a member may look', { text: '/taint' }, 'command'],
+    ['a member may not change', { text: '/taint off' }, 'context'],
+    ['a stranger may not look', { text: '/taint', ...chat({ groupId: null }) }, 'ignore'],
+    ['the owner may change', { text: '/taint off', ...owner }, 'command'],
     ['a member may not stop', { text: '@Pinch /stop', addressesAssistant: true }, 'trigger'],
     ['the owner stops with the name in front', { text: '@Pinch, /stop', ...owner }, 'command'],
     [

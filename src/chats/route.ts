@@ -44,7 +44,7 @@ export function decideRoute(input: RouteInput): Route {
   const written = forwarded ? '' : stripLeadingTrigger(input.text, input.assistantName);
   const parsed = parseCommand(written, input.commands);
   if (parsed?.command.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: parsed.argument };
-  if (parsed && mayCommand(parsed.command, input)) return { kind: 'command', ...parsed };
+  if (parsed && mayCommand(parsed, input)) return { kind: 'command', ...parsed };
   const isCalled = !forwarded && (input.addressesAssistant || mentionsName(input.text, input.assistantName));
   if (chat.groupId === null) return { kind: isCalled && chat.kind === 'group' ? 'stranger' : 'ignore' };
   if (!standingOf(input).mayAsk) return { kind: 'context' };
@@ -52,9 +52,9 @@ export function decideRoute(input: RouteInput): Route {
   return isCalled ? { kind: 'trigger' } : { kind: 'context' };
 }
 
-function mayCommand(command: ChatCommand, { sender, chat }: RouteInput): boolean {
+function mayCommand({ command, argument }: ParsedCommand, { sender, chat }: RouteInput): boolean {
   if (sender.isOwner) return true;
-  return chat.groupId !== null && command.forMembers;
+  return chat.groupId !== null && (command.forMembers === 'bare' ? argument === '' : command.forMembers);
 }
 
 /** Who speaks, and whether their words may start work in the chat. */

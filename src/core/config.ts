@@ -115,7 +115,7 @@ export function loadConfig(environment: Env, repository: string) {
 }
 
 /** The process environment over the home's `.env`; empty strings dropped. */
-function readEnv(environment: Env, home: string): Env {
+export function readEnv(environment: Env, home: string): Env {
   const file = join(home, '.env');
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   const set = (values: Env) => Object.entries(values).filter(([, value]) => value !== undefined && value !== '');

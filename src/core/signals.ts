@@ -18,8 +18,6 @@ export interface SignalEvents {
   task: [];
   /** There is something to send. */
   outbox: [];
-  /** The buttons below a message of ours are used, or lead nowhere. */
-  'buttons:used': [chatId: number, platformId: string];
   /** A message of this chat was stored, in or out. */
   message: [chatId: number];
   /** A channel is in another state, or has a new code to link it. */

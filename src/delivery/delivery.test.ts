@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
 import { createSignals, type Signals } from '../core/signals.js';
@@ -21,6 +21,8 @@ let stop: () => Promise<void>;
 let files: OutboxFiles;
 let buttons: (OutboundPart['buttons'] | null)[];
 let dropped: string[];
+/** How the next ones are answered; then they are taken. */
+let dropAnswers: (() => Promise<unknown>)[];
 
 const accept = async (part: OutboundPart) => ({ platformId: `p${part.key}` });
 const fail = (kind: ChannelError['kind'], retryAfterMs?: number) => async () => {
@@ -38,7 +40,10 @@ const channel: Channel = {
     return result;
   },
   typing: () => undefined,
-  dropButtons: (address, platformId) => void dropped.push(`${address} ${platformId}`),
+  async dropButtons(address, platformId) {
+    await dropAnswers.shift()?.();
+    dropped.push(`${address} ${platformId}`);
+  },
   fetchMedia: async () => new Uint8Array(),
 };
 
@@ -48,7 +53,7 @@ beforeEach(() => {
   files = createOutboxFiles(folder);
   clock = createFakeClock();
   signals = createSignals();
-  [sent, answers, notices, buttons, dropped] = [[], [], [], [], []];
+  [sent, answers, notices, buttons, dropped, dropAnswers] = [[], [], [], [], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
   );
@@ -264,8 +269,70 @@ test('buttons go with the last part, also after a retry; each part is known by t
   expect(['p1.0', 'p1.2'].map((id) => store.outbox.openButtons(chatId, id))).toEqual([[], yesNo]);
 });
 
-test('used buttons are taken away by the channel of their chat', () => {
-  signals.emit('buttons:used', chats[1] ?? 0, 'p7');
-  signals.emit('buttons:used', 99, 'p7');
-  expect(dropped).toEqual(['b p7']);
+describe('buttons that lead nowhere', () => {
+  const card = async (text = 'one|two') => {
+    const chatId = chats[1] ?? 0;
+    store.outbox.add({ key: 'card', chatId, runId: null, text, buttons: yesNo, now: clock.now() });
+    signals.emit('outbox');
+    await clock.advance(0);
+  };
+  const over = async () => {
+    store.outbox.endButtons('card');
+    signals.emit('outbox');
+    await clock.advance(0);
+  };
+
+  test('are taken away from the last part, once', async () => {
+    await card();
+    await queue('plain', 'no buttons');
+    store.outbox.endButtons('plain');
+    await over();
+    signals.emit('outbox');
+    await clock.advance(600_000);
+    expect(dropped).toEqual(['b p1.1']);
+    expect(store.outbox.openButtons(chats[1] ?? 0, 'p1.1')).toEqual([]);
+  });
+
+  test('are taken away after a restart, when they were over before it or while Pinch was off', async () => {
+    await card();
+    await stop();
+    store.outbox.endButtons('card');
+    start();
+    await clock.advance(0);
+    expect(dropped).toEqual(['b p1.1']);
+  });
+
+  test('are not sent at all, and taken away when it happened during the send', async () => {
+    answers = [fail('network')];
+    await card('one');
+    store.outbox.endButtons('card');
+    await clock.advance(60_000);
+    expect(buttons).toEqual([null]);
+    answers = [
+      async () => {
+        store.outbox.endButtons('late');
+        return { platformId: 'late' };
+      },
+    ];
+    const chatId = chats[0] ?? 0;
+    store.outbox.add({ key: 'late', chatId, runId: null, text: 'late', buttons: yesNo, now: clock.now() });
+    signals.emit('outbox');
+    await clock.advance(0);
+    expect(dropped).toContain('a late');
+  });
+
+  test.each([
+    ['network', 2],
+    ['retry', 2],
+    ['permanent', 0],
+  ] as const)('are tried again after a %s failure', async (kind, times) => {
+    await card('one');
+    dropAnswers = [fail(kind), fail(kind)];
+    await over();
+    expect(dropped).toEqual([]);
+    await clock.advance(200_000);
+    expect(dropAnswers).toHaveLength(2 - Math.max(times, 1));
+    expect(dropped).toEqual(times > 0 ? ['b p1.0'] : []);
+    expect(store.outbox.list(9)).toMatchObject([{ state: 'sent', error: null }]);
+  });
 });

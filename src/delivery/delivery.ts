@@ -30,7 +30,8 @@ const CHANNEL_OFF_MS = 60_000;
 
 export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
   const { store, signals, clock } = deps;
-  const sending = new Map<number, Promise<void>>();
+  /** One piece of work for each chat, and one for each message whose buttons are to go. */
+  const working = new Map<string, Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let stopped = false;
 
@@ -38,29 +39,31 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
     timer?.cancel();
     if (stopped) return;
     const now = clock.now();
-    const heads = store.outbox.heads().filter((row) => !sending.has(row.chatId));
-    for (const row of heads.filter((head) => head.nextAt <= now)) {
-      const work = deliver(deps, row).finally(() => {
-        sending.delete(row.chatId);
+    const heads = store.outbox
+      .heads()
+      .map((row) => ({ ...row, name: `chat ${row.chatId}`, work: () => deliver(deps, row) }));
+    const drops = store.outbox
+      .buttonsToDrop()
+      .map((row) => ({ ...row, name: `buttons ${row.id}`, work: () => dropButtons(deps, row) }));
+    const todo = [...heads, ...drops].filter(({ name }) => !working.has(name));
+    for (const { name, work } of todo.filter(({ nextAt }) => nextAt <= now)) {
+      const done = work().finally(() => {
+        working.delete(name);
         pump();
       });
-      sending.set(row.chatId, work);
+      working.set(name, done);
     }
-    const later = heads.map((row) => row.nextAt).filter((at) => at > now);
+    const later = todo.map(({ nextAt }) => nextAt).filter((at) => at > now);
     if (later.length > 0) timer = clock.at(Math.min(...later), pump);
   }
 
   signals.on('outbox', pump);
-  signals.on('buttons:used', (chatId, platformId) => {
-    const chat = store.groups.chat(chatId);
-    if (chat) deps.channel(chat.channel)?.dropButtons?.(chat.address, platformId);
-  });
   pump();
   return {
     async stop() {
       stopped = true;
       timer?.cancel();
-      await Promise.all(sending.values());
+      await Promise.all(working.values());
     },
   };
 }
@@ -81,7 +84,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
       if (index < row.partsSent) continue;
       // Between two parts somebody may have stopped it, or the host has something to say: the rest follows after that, if at all.
       if (!store.outbox.isHead(row)) return;
-      const buttons = index === parts.length - 1 && row.buttons ? { buttons: row.buttons } : {};
+      const buttons = index === parts.length - 1 && row.buttons && !row.buttonsOver ? { buttons: row.buttons } : {};
       const { platformId } = await channel.send({ ...to, ...buttons, text, key: `${row.id}.${index}` });
       const now = clock.now();
       const stored = file ? `[file: ${file.path}] ${text}`.trim() : text;
@@ -103,6 +106,23 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
     // A file that cannot be removed now is removed at the next start.
     if (row.file && !store.outbox.waits(row.key)) await outboxFiles.drop(row.key).catch(() => undefined);
   }
+}
+
+type ButtonsToDrop = ReturnType<Store['outbox']['buttonsToDrop']>[number];
+
+async function dropButtons(deps: DeliveryDeps, { id, chatId, platformId }: ButtonsToDrop): Promise<void> {
+  const { store, clock } = deps;
+  const chat = store.groups.chat(chatId);
+  const channel = chat && deps.channel(chat.channel);
+  try {
+    if (!channel) throw new ChannelError('network', 'its channel is switched off');
+    await channel.dropButtons?.(chat.address, platformId);
+  } catch (error) {
+    // What the provider refuses for good is done too: that message is gone, or has no buttons.
+    if (error instanceof ChannelError && error.kind !== 'permanent')
+      return void store.outbox.retry(id, clock.now() + CHANNEL_OFF_MS, false, null);
+  }
+  store.outbox.buttonsGone(id);
 }
 
 /** No channel takes less in one message, even if every character gets a backslash. */

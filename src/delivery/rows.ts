@@ -22,6 +22,8 @@ const outboxRow = z.object({
     .nullable()
     .catch(null),
   buttons,
+  /** Not 0: they are used or lead nowhere. */
+  buttonsOver: z.number(),
   state: z.enum(['queued', 'sent', 'dead']),
   attempt: z.number(),
   nextAt: z.number(),
@@ -38,7 +40,8 @@ export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId'
   now: number;
 }
 
-export function createOutbox({ rows, value, values, count, run, named }: Statements) {
+export function createOutbox(statements: Statements) {
+  const { rows, value, values, count, run, named } = statements;
   const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
   const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
   const headOf = (chatId: string) =>
@@ -54,16 +57,10 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
     `INSERT INTO outbox (key, chat_id, run_id, text, file, buttons, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
   );
-  const openButtons = rows(z.object({ buttons })).get<[chatId: number, platformId: string]>(
-    `SELECT o.buttons FROM messages m JOIN outbox o ON o.id = m.outbox_id
-     WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out' AND o.buttons IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM messages WHERE outbox_id = m.outbox_id AND id > m.id)`,
-  );
   return {
+    ...createButtons(statements),
     /** Queues a message; false when this key was queued before. */
     add: (message: NewOutboxRow): boolean => add({ file: undefined, buttons: undefined, ...message }),
-    /** The buttons below a message of ours, as long as nobody used one: they are below its last part, and count once. */
-    openButtons: (chatId: number, platformId: string): Button[] => openButtons(chatId, platformId)?.buttons ?? [],
     has: (key: string): boolean => state(key) !== undefined,
     waits: (key: string): boolean => state(key) === 'queued',
     /** Keys of the rows whose files wait to be sent. */
@@ -94,7 +91,7 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
       `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
     ),
     /** `counted`: whether this try counts towards the last. */
-    retry: run<[id: number, nextAt: number, counted: boolean, error: string]>(
+    retry: run<[id: number, nextAt: number, counted: boolean, error: string | null]>(
       'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
     ),
     /** False when it was ended before. */
@@ -104,5 +101,33 @@ export function createOutbox({ rows, value, values, count, run, named }: Stateme
     queued: (): number => queued() ?? 0,
     list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
     ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
+  };
+}
+
+/** What is below messages of ours, and what becomes of it. */
+function createButtons({ rows, run }: Statements) {
+  const unused = `SELECT o.buttons FROM messages m JOIN outbox o ON o.id = m.outbox_id
+     WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out' AND o.buttons IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM messages WHERE outbox_id = m.outbox_id AND id > m.id)`;
+  const buttonsOf = rows(z.object({ buttons })).get<[chatId: number, platformId: string]>(unused);
+  const openButtons = rows(z.object({ buttons })).get<[chatId: number, platformId: string]>(
+    `${unused} AND o.buttons_over = 0`,
+  );
+  return {
+    /** The buttons below a message of ours, as long as nobody pressed one: they are below its last part, and count once. */
+    unpressedButtons: (chatId: number, platformId: string): Button[] => buttonsOf(chatId, platformId)?.buttons ?? [],
+    /** Of these, those that still lead somewhere. */
+    openButtons: (chatId: number, platformId: string): Button[] => openButtons(chatId, platformId)?.buttons ?? [],
+    /** They lead nowhere any more: delivery takes them away, or sends the message without them. */
+    endButtons: run<[key: string]>('UPDATE outbox SET buttons_over = 1 WHERE key = ?1 AND buttons IS NOT NULL'),
+    /** Where buttons are to be taken away, some at a time: below the last part of what was sent. */
+    buttonsToDrop: rows(
+      z.object({ id: z.number(), chatId: z.number(), platformId: z.string(), nextAt: z.number() }),
+    ).all<[]>(
+      `SELECT o.id, o.chat_id, o.next_at, m.platform_id FROM outbox o
+       JOIN messages m ON m.id = (SELECT max(id) FROM messages WHERE outbox_id = o.id AND direction = 'out')
+       WHERE o.buttons_over = 1 AND o.state = 'sent' ORDER BY o.next_at LIMIT 20`,
+    ),
+    buttonsGone: run<[id: number]>('UPDATE outbox SET buttons_over = 2 WHERE id = ?1'),
   };
 }

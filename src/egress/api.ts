@@ -10,11 +10,11 @@ import type { Store } from './store.js';
 
 /** `group`: its folder; none for every group. */
 const ruleBody = ruleInput.extend({ group: z.string().optional() });
-/** `egress`: null for the mode of the settings. */
-const groupBody = z.strictObject({ egress: egressMode.nullable().optional() });
+/** `egress`: null for the mode of the settings. `taint`: whether what nobody vouched for counts. */
+const groupBody = z.strictObject({ egress: egressMode.nullable().optional(), taint: z.enum(['on', 'off']).optional() });
 
 export const egressApi = (deps: { store: Store; config: Pick<Config, 'egressMode'>; clock: Clock }) => (app: Hono) => {
-  const { groups, egress } = deps.store;
+  const { groups, egress, taints } = deps.store;
   const groupId = (name: string, key: 'id' | 'folder' = 'folder'): number => {
     const group = groups.all().find((one) => `${one[key]}` === name);
     if (!group) throw refuse(404, 'not_found', `there is no group "${name}"`, 'GET /api/groups lists them');
@@ -41,6 +41,8 @@ export const egressApi = (deps: { store: Store; config: Pick<Config, 'egressMode
     const id = groupId(name, /^\d+$/.test(name) ? 'id' : 'folder');
     const body = await readBody(c, groupBody);
     if (body.egress !== undefined) egress.setMode(id, body.egress);
-    return c.json({ group: { ...groups.get(id), egress: egress.mode(id, deps.config) } });
+    if (body.taint) taints.setOn(id, body.taint === 'on');
+    const taint = taints.isOn(id) ? 'on' : 'off';
+    return c.json({ group: { ...groups.get(id), egress: egress.mode(id, deps.config), taint } });
   });
 };

@@ -30,7 +30,7 @@ export function createEgressAsker({ store, clock, approvals }: { store: Store; c
       return `\`${nameOf(host, port)}\` can be reached ${always ? 'from now on' : 'for an hour'}.`;
     },
   });
-  return ({ groupId }: Link, target: Target, runIds: number[], taint: Taint | undefined): string => {
+  return ({ groupId }: Link, target: Target, runIds: number[], why: string, taint?: Taint): string => {
     const { host } = target;
     const port = DEFAULT_PORTS.includes(target.port) ? undefined : target.port;
     const name = nameOf(host, port);
@@ -41,7 +41,7 @@ export function createEgressAsker({ store, clock, approvals }: { store: Store; c
         ...{ groupId, run, taint },
         subject: `reach ${name} on the internet`,
         lines: [
-          `The group \`${store.groups.get(groupId)?.folder}\` wants to connect to \`${name}\`. A yes counts for an hour.`,
+          `The group \`${store.groups.get(groupId)?.folder}\` wants to connect to \`${name}\`. A yes counts for an hour. I ask because of ${why}.`,
         ],
         always: 'until you remove it with `/egress`',
         input: { host, ...(port !== undefined && { port }) },

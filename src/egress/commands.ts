@@ -62,5 +62,5 @@ const MODES = {
   none: 'Mode `none`: I reach nothing from here, whatever the rules say.',
   listed: `Mode \`listed\`: ${REACHED}.`,
   ask: `Mode \`ask\`: ${REACHED}; for others I ask you.`,
-  open: 'Mode `open`: I reach every public site; after I read what nobody vouched for, I ask first.',
+  open: 'Mode `open`: I reach every public site on the ports 80 and 443; after I read what nobody vouched for, I ask first.',
 };

@@ -5,8 +5,9 @@ import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import type { Signals } from '../core/signals.js';
 import type { Link } from '../gateway/server.js';
-import { markWorking, taintOf } from '../taint/taint.js';
+import { isMarked, markWorking, taintOf } from '../taint/taint.js';
 import { isRefusedAddress } from './address.js';
 import type { EgressAsker } from './ask.js';
 import { decideEgress, refuseAddress } from './decide.js';
@@ -20,6 +21,7 @@ export interface ConnectionDeps {
   store: Store;
   config: Pick<Config, 'egressMode'>;
   clock: Clock;
+  signals: Signals;
   log: Logger;
   lookup: Lookup;
   /** Asks the owner about a host; the reason of the refusal, one line of ASCII. */
@@ -42,6 +44,8 @@ const UNBOOKED_BYTES = 16 * 1024 ** 2;
 const ANSWER_MS = 4_000;
 /** For one of several addresses, before the next is tried. */
 const ATTEMPT_MS = 1_000;
+/** What ended waits so long for more to be written with it: a connection that waited for the disk each time would take 5 ms more. */
+const TELL_MS = 100;
 /** Lines of a run's timeline beyond which connections add no more: what its runner reports must fit as well. */
 const MAX_EVENTS = 2_000;
 
@@ -64,6 +68,7 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
   /** How many each link has open or is opening. */
   const counts = new WeakMap<Link, number>();
   const ends = new Set<() => void>();
+  const tellings = createTellings(deps);
 
   return {
     /** Opens one, or says within 4 s why not. */
@@ -80,7 +85,7 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
         if (!ends.delete(end)) return;
         counts.set(link, (counts.get(link) ?? 1) - 1);
         if (how) attempt.why += `, ended because ${how}`;
-        tell(deps, attempt, opened);
+        tellings.add(tell(deps, attempt, opened));
         if (opened.kind === 'allowed') opened.socket.destroy();
       };
       ends.add(end);
@@ -95,6 +100,7 @@ export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) 
     /** Ends all of them. Nothing is written to the store afterwards. */
     close(): void {
       for (const end of ends) end();
+      tellings.write();
     },
   };
 }
@@ -115,7 +121,8 @@ async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promis
   const mode = store.egress.mode(groupId, config);
   const decision = decideEgress({ target, mode, rules, ownWords, tainted: taint !== undefined });
   attempt.why = decision.why;
-  if (decision.kind === 'ask') return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, taint) };
+  if (decision.kind === 'ask')
+    return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, decision.why, taint) };
   if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
   const tooLate = AbortSignal.timeout(ANSWER_MS);
   try {
@@ -128,7 +135,7 @@ async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promis
       return { kind: 'refused', status: 403, reason };
     }
     // Before a byte of it enters the container.
-    store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now()));
+    if (!isMarked(store, link)) store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now()));
     const socket = await connectTo(addresses, port, tooLate);
     attempt.address = socket.remoteAddress;
     return { kind: 'allowed', socket };
@@ -210,8 +217,32 @@ function book({ store, clock }: ConnectionDeps, attempt: Attempt, bytes: number)
   attempt.bookedBytes = bytes;
 }
 
-/** One line in the timeline of each run, and in the log. */
-function tell(deps: ConnectionDeps, attempt: Attempt, opened: Opened): void {
+/** Written together within 100 ms, and before anybody sees that a run is over. A crash in between forgets lines, as it does of what is open. */
+function createTellings({ store, clock, signals, log }: ConnectionDeps) {
+  const waiting: (() => void)[] = [];
+  let timer: { cancel(): void } | undefined;
+  function write(): void {
+    timer?.cancel();
+    timer = undefined;
+    if (waiting.length === 0) return;
+    orLogged(log, 'connections are missing in the timeline', () =>
+      store.transaction(() => {
+        for (const line of waiting.splice(0)) line();
+      }),
+    );
+  }
+  signals.on('run:ended', write);
+  return {
+    write,
+    add(line: () => void): void {
+      waiting.push(line);
+      timer ??= clock.at(clock.now() + TELL_MS, write);
+    },
+  };
+}
+
+/** One line in the log, and what writes it in the timeline of each run. */
+function tell(deps: ConnectionDeps, attempt: Attempt, opened: Opened): () => void {
   const { store, clock, log } = deps;
   const { runIds, groupId, startedAt, bookedBytes: _booked, ...about } = attempt;
   const { bytesWritten: bytesUp, bytesRead: bytesDown } =
@@ -219,12 +250,11 @@ function tell(deps: ConnectionDeps, attempt: Attempt, opened: Opened): void {
   const detail = { ...about, verdict: opened.kind, bytesUp, bytesDown, durationMs: clock.now() - startedAt };
   log.debug({ groupId, ...detail }, 'egress');
   const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
-  orLogged(log, 'a connection is missing in the timeline', () =>
-    store.transaction(() => {
-      book(deps, attempt, bytesUp + bytesDown);
-      for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'egress', detail);
-    }),
-  );
+  const endedAt = clock.now();
+  return () => {
+    book(deps, attempt, bytesUp + bytesDown);
+    for (const runId of runIds.filter(hasRoom)) store.events.add(runId, endedAt, 'egress', detail);
+  };
 }
 
 /** For writes at which nobody waits: an error in there, e.g. of a full disk, would end the process. */

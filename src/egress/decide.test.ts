@@ -24,11 +24,23 @@ describe('an unknown host', () => {
   });
   test('is asked for in mode ask, and in mode open once something was read that nobody trusted', () => {
     expect(decide('example.com', { mode: 'ask' })).toEqual({ kind: 'ask', why: 'mode ask' });
-    expect(decide('example.com', { mode: 'open', tainted: true })).toEqual({ kind: 'ask', why: 'tainted' });
+    expect(decide('example.com', { mode: 'open', tainted: true })).toMatchObject({
+      kind: 'ask',
+      why: expect.stringContaining('nobody vouched for'),
+    });
   });
   test('is reached in mode open', () => {
     expect(decide('example.com', { mode: 'open' })).toEqual({ kind: 'allow', why: 'mode open' });
-    expect(decide('example.com:22', { mode: 'open' })).toMatchObject({ kind: 'allow' });
+    expect(decide('example.com:80', { mode: 'open' })).toMatchObject({ kind: 'allow' });
+  });
+  test('on another port than those of the web is asked for in mode open, unless a rule or the own words name it', () => {
+    for (const tainted of [false, true])
+      expect(decide('example.com:22', { mode: 'open', tainted })).toMatchObject({
+        kind: 'ask',
+        why: expect.stringContaining('ports 80 and 443'),
+      });
+    expect(decide('example.com:22', { mode: 'open', rules: [{ ports: [22] }] })).toMatchObject({ why: 'rule' });
+    expect(decide('example.com:22', { mode: 'open', ...typed('example.com', 22) })).toMatchObject({ why: 'own words' });
   });
 });
 

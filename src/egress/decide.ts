@@ -37,11 +37,15 @@ export function decideEgress({ target, mode, rules, ownWords, tainted }: EgressQ
   if (rule) return { kind: 'allow', why: 'rule' };
   if (ownWords.some((word) => word.host === host && fits(word.port ? [word.port] : DEFAULT_PORTS)))
     return { kind: 'allow', why: 'own words' };
-  if (mode === 'open' && !tainted) return { kind: 'allow', why: 'mode open' };
-  if (mode !== 'listed') return { kind: 'ask', why: tainted && mode === 'open' ? 'tainted' : `mode ${mode}` };
-  const name = fits(DEFAULT_PORTS) ? host : `${host}:${port}`;
+  const isWeb = fits(DEFAULT_PORTS);
+  if (mode === 'open' && isWeb) return tainted ? { kind: 'ask', why: TAINTED } : { kind: 'allow', why: 'mode open' };
+  if (mode !== 'listed') return { kind: 'ask', why: mode === 'open' ? OTHER_PORT : 'mode ask' };
+  const name = isWeb ? host : `${host}:${port}`;
   return refuse('mode listed', `egress to ${name} is not allowed yet: the owner can write /allow ${name}`);
 }
+
+const TAINTED = 'mode open, which asks once anything was read that nobody vouched for, the first site too';
+const OTHER_PORT = 'mode open, which is for the ports 80 and 443';
 
 /** For an address, or a name that resolves to one, which only a rule with a fixed address reaches. */
 export const refuseAddress = (host: string) =>

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
+import { createSignals } from '../core/signals.js';
 import { createConnections } from './connections.js';
 import { DAY_MS } from './rows.js';
 import { type Inside, listen, startInside } from './testing/inside.js';
@@ -189,6 +190,7 @@ describe('an address that is not public', () => {
 
   test('a name that changes between two look-ups gains nothing: there is one', async () => {
     inside.names.set('rebind.example', ['93.184.216.34']);
+    inside.allow('rebind.example', [site.port], null);
     const answer = connectTo(`rebind.example:${site.port}`);
     await expect.poll(() => inside.asked).toEqual(['rebind.example']);
     inside.names.set('rebind.example', ['127.0.0.1']);
@@ -363,7 +365,7 @@ describe('within bounds', () => {
     await expect.poll(inside.events).toContainEqual(expect.objectContaining({ why: 'too many bytes in a day' }));
     const { store, link } = inside;
     const again = createConnections({
-      ...{ store, clock, limits, log: pino({ enabled: false }), lookup: async () => [] },
+      ...{ store, clock, signals: createSignals(), limits, log: pino({ enabled: false }), lookup: async () => [] },
       ...{ config: { egressMode: 'ask' as const }, askOwner: () => 'no' },
     });
     expect(await again.open(link, { host: 'sink.example', port: sink.port })).toMatchObject({ status: 429 });
@@ -385,6 +387,20 @@ describe('within bounds', () => {
       .toMatchObject([{ why: 'rule, ended because its group moved too much in a day' }]);
     await closed;
     expect(inside.store.egress.today({ groupId: inside.group.id, now: clock.now() })?.bytes).toBeGreaterThan(2 ** 24);
+    sink.close();
+  });
+
+  test('in mode open the first site makes the second one a question, which says so', async () => {
+    const sink = await startSink();
+    inside.store.egress.setMode(inside.group.id, 'open');
+    (await open(sink.target)).destroy();
+    for (const target of ['second.example:443', 'mail.example:25'])
+      expect(await connectTo(target)).toMatch(/^HTTP\/1.1 403 egress to \S+ is not allowed yet. Approval/);
+    const [port, tainted] = inside.store.approvals.list('open', 9).map(({ detail }) => detail);
+    expect(tainted).toMatch(/mode open, which asks once anything was read that nobody vouched for, the first site too/);
+    expect(tainted).toMatch(/It may act on what it was given: the site /);
+    expect(port).toContain('I ask because of mode open, which is for the ports 80 and 443.');
+    expect(inside.asked).not.toContain('second.example');
     sink.close();
   });
 

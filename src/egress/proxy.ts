@@ -39,9 +39,10 @@ function tunnel(client: Duplex, upstream: Socket, head: Buffer): void {
   client.write('HTTP/1.1 200 Connection established\r\n\r\n');
   if (head.length > 0) upstream.write(head);
   // Either side holds what its own buffer takes; then the other one is not read.
-  pipeline(client, upstream, client, () => {
-    for (const side of [client, upstream]) side.destroy();
-  });
+  client.pipe(upstream).pipe(client);
+  // What came whole before a site left goes on at the pace at which the client reads.
+  upstream.on('close', () => upstream.readableEnded || client.destroy());
+  client.on('finish', () => client.destroy()).on('close', () => upstream.destroy());
 }
 
 /** Most programs show nothing of a refused CONNECT but the reason phrase. It is ASCII, and ours: hosts in it are canonical. */

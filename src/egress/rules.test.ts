@@ -115,6 +115,15 @@ describe('the API', () => {
     expect((await call('GET', '/api/egress')).body).toMatchObject({ modes: { main: 'none', family: 'ask' } });
   });
 
+  test('says whether what nobody vouched for counts in a group, and changes it', async () => {
+    const set = (body: object) => call('PATCH', '/api/groups/family', body);
+    expect((await set({ taint: 'off' })).body).toMatchObject({ group: { taint: 'off', egress: 'ask' } });
+    expect([store.taints.isOn(family), store.taints.isOn(main)]).toEqual([false, true]);
+    expect((await set({ egress: 'open' })).body).toMatchObject({ group: { taint: 'off' } });
+    expect((await set({ taint: 'on' })).body).toMatchObject({ group: { taint: 'on' } });
+    expect((await set({ taint: null })).status).toBe(400);
+  });
+
   test.each([
     ['POST', '/api/egress', { host: '169.254.169.254' }],
     ['POST', '/api/egress', { host: 'x.example', address: '169.254.169.254' }],

@@ -30,9 +30,9 @@ export interface Call {
   room: Room;
 }
 
-/** What a container may ask for. `:name` in the path stands for a number. Rights follow `link`, never the body. */
+/** What a container may ask for. `:name` in the path stands for a number, `*` at its end for anything. Rights follow `link`, never the body. */
 export interface Route {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'any';
   path: string;
   /** The rate it counts to. */
   rate?: Rate;
@@ -84,7 +84,7 @@ export function post(
   { rate, maxBytes = MAX_BODY_BYTES }: { rate?: Rate; maxBytes?: number } = {},
 ): Route {
   return {
-    ...{ method: 'POST', path, ...(rate && { rate }) },
+    ...{ method: 'POST' as const, path, ...(rate && { rate }) },
     serve: async ({ link, request, response, ids, room }) =>
       reply(response, 200, await answer(link, await readJson(request, maxBytes, room), ...ids)),
   };
@@ -138,8 +138,7 @@ export function createGateway(deps: GatewayDeps) {
   return {
     /** `report` is called when a call was refused or ran into a bound, once a minute for each link and kind. */
     add(more: Route[], report?: OnRefused): void {
-      for (const route of more)
-        routes.push({ ...route, pattern: new RegExp(`^${route.path.replace(/:\w+/g, '(\\d{1,15})')}$`) });
+      for (const route of more) routes.push({ ...route, pattern: patternOf(route.path) });
       if (report) onRefused.push(report);
     },
     /** What is no call of ours goes to `proxy`; without one it is refused. */
@@ -159,6 +158,9 @@ export function createGateway(deps: GatewayDeps) {
   };
 }
 
+const patternOf = (path: string): RegExp =>
+  new RegExp(`^${path.replace(/:\w+/g, '(\\d{1,15})').replace(/\*$/, '.*')}$`, 's');
+
 type Arrived = Omit<Call, 'ids' | 'room'> & { bounds: LinkBounds };
 
 async function serve(
@@ -174,7 +176,9 @@ async function serve(
   // A GET needs no body; one that is sent anyway is dropped instead of held.
   if (request.method === 'GET') request.resume();
   const path = (request.url ?? '').split('?')[0] ?? '';
-  const route = routes.find(({ method, pattern }) => method === request.method && pattern.test(path));
+  const route = routes.find(
+    ({ method, pattern }) => (method === 'any' || method === request.method) && pattern.test(path),
+  );
   if (!bounds.admit(route?.rate ?? 'call')) throw tooOften();
   if (!route) throw new PinchError('not_available', `This address, ${path.slice(0, 100)}, ${REFUSED}`);
   const ids = route.pattern.exec(path)?.slice(1).map(Number) ?? [];

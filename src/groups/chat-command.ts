@@ -9,8 +9,8 @@ export interface ChatCommand {
   /** How it is written, for /help. */
   usage: string;
   what: string;
-  /** People in a registered chat may use it; the others are the owner's. */
-  forMembers: boolean;
+  /** People in a registered chat may use it, or only without an argument (`bare`); the others are the owner's. */
+  forMembers: boolean | 'bare';
   /** Changes rows in the transaction that stores the message, and returns what the chat is told. */
   answer(call: CommandCall): string;
 }

@@ -14,6 +14,6 @@ export interface Press {
 
 /**
  * Changes rows in the transaction that stores the press, once for each press, and returns what the chat is told; undefined when the press is
- * none of its business or the person has no say. Buttons of a press that it answered are used.
+ * none of its business or the person has no say. Buttons of a press that it answered are used, unless `again` says that they still count.
  */
-export type OnPress = (press: Press) => string | undefined;
+export type OnPress = (press: Press) => { text: string; again: boolean } | undefined;

@@ -21,6 +21,8 @@ export type TimelineEvent =
   | ['secret_removed', { secret: string; where: string }]
   /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */
   | ['egress', EgressDetail]
+  /** A call to a service was over, or refused, or the owner is asked; `why`: what decided that. */
+  | ['service', ServiceDetail]
   /** A model call was not made: its worst case did not fit into this cap. Once per attempt and cap. */
   | ['budget_refused', BudgetRefusal]
   /** The agent sent a text to a chat of its group. */
@@ -56,6 +58,14 @@ interface EgressDetail {
   bytesUp: number;
   bytesDown: number;
   durationMs: number;
+}
+
+interface ServiceDetail extends Omit<EgressDetail, 'host' | 'port' | 'address' | 'verdict'> {
+  service: string;
+  method: string;
+  path: string;
+  verdict: 'allowed' | 'asked' | 'refused' | 'failed';
+  status: number;
 }
 
 const budgetRefusal = z.object({

@@ -24,6 +24,7 @@ beforeAll(async () => {
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
     config: { model: 'any' },
+    stopped: () => false,
     runOf: () => null,
     ledger: { fits: () => true, reserve: () => ({ settle: (call) => void calls.push(call) }) },
     clock: systemClock,
@@ -36,7 +37,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   host = await startTestHost(`http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
-  agent = startAgent({ port: host.port, paths });
+  agent = startAgent({ port: host.port, paths, reader: '' });
 });
 
 afterAll(async () => {

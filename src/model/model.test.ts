@@ -122,6 +122,19 @@ test('a reply that nobody waits for is ended after a while, and booked as the mo
   expect(state.reserved).toBe(0);
 });
 
+test('once everything is stopped no reply is read on, and it is booked as the most it may have cost', async () => {
+  const { client, fake, recorded, state } = await start({ readOnMs: 600_000 });
+  fake.push({ text: 'word '.repeat(2_000), interrupt: { after: 60, by: 'stall' } });
+  const stream = client.messages.stream(hello);
+  const ended = caught(stream.finalMessage());
+  await new Promise((resolve) => stream.once('text', resolve));
+  state.stopped = true;
+  stream.abort();
+  await ended;
+  expect(await fake.requests[0]?.ended).toBe('aborted');
+  expect((await recorded(1))[0]).toMatchObject({ estimated: true, outputTokens: hello.max_tokens });
+});
+
 test('a caller that leaves before the answer begins is booked with the worst case', async () => {
   const { url, fake, recorded } = await start();
   fake.push({ text: 'late', waitMs: 60_000 });

@@ -32,6 +32,8 @@ export interface ModelDeps {
   runOf(link: Link, runId: number): number | null;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
   readOnMs?: number;
+  /** Everything was stopped: then no reply is read on, and what it cost is booked at its worst case. */
+  stopped(): boolean;
 }
 
 const READ_ON_MS = 30_000;
@@ -77,7 +79,7 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
   if (response.destroyed) return;
   const reserved = counts ? undefined : ledger.reserve(atWorst(call.worstCase));
   if (reserved && 'status' in reserved) return refuse(response, reserved);
-  const readOnMs = deps.readOnMs ?? READ_ON_MS;
+  const readOnMs = () => (deps.stopped() ? 0 : (deps.readOnMs ?? READ_ON_MS));
   const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
   try {
     await answer(deps, exchange, backend);

@@ -45,8 +45,8 @@ export interface Exchange {
   progress: Progress;
   tap: UsageTap;
   clock: Pick<Clock, 'now' | 'at'>;
-  /** How long a reply is read on when its caller has left. */
-  readOnMs: number;
+  /** How long a reply is read on when its caller has just left. */
+  readOnMs(): number;
 }
 
 /** Answers through the back end, filling `progress`; leaves the end of a reply to its caller. Rejects when the connection broke. */
@@ -115,7 +115,7 @@ async function send(
   const sent = open(call, request.headers, backend);
   // A reply says only at its end what it cost, so it is read on for a while after its caller left.
   response.once('close', () => {
-    const ending = clock.at(clock.now() + readOnMs, () => sent.destroy());
+    const ending = clock.at(clock.now() + readOnMs(), () => sent.destroy());
     sent.once('close', ending.cancel);
   });
   return new Promise((resolve, reject) => {

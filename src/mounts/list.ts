@@ -87,15 +87,23 @@ const unusable = (what: string, hint: string, cause?: unknown) => new PinchError
  * Adds one, or further groups to the same one. Its `path` is a real one that was checked. Throws PinchError `mounts_file`, or `bad_mount` when
  * the name stands for something else.
  */
-export function putInList(config: Config, { name, ...entry }: ListedMount): void {
+export function putInList(config: Config, mount: ListedMount): void {
+  const { name, ...entry } = mount;
   const checked = mountEntry.parse(entry);
-  if (!NAME.test(name)) throw bad(`"${name}" cannot be a name`, `use one such as ${EXAMPLE}`);
   change(config, (all) => {
-    const there = mountEntry.safeParse(all[name]).data;
-    if (Object.hasOwn(all, name) && !(there?.path === checked.path && there.rw === checked.rw))
-      throw bad(`there is a "${name}" already`, `choose another name, or \`pinch mounts remove ${name}\` first`);
-    all[name] = { ...checked, groups: [...new Set([...(there?.groups ?? []), ...checked.groups])] };
+    all[name] = { ...checked, groups: [...new Set([...groupsThere(all, mount), ...checked.groups])] };
   });
+}
+
+/** Throws what adding it would, because of its name or the file, and changes nothing. */
+export const checkName = (config: Config, mount: ListedMount): void => void groupsThere(readFile(config), mount);
+
+function groupsThere(all: Record<string, unknown>, { name, path, rw }: ListedMount): string[] {
+  if (!NAME.test(name)) throw bad(`"${name}" cannot be a name`, `use one such as ${EXAMPLE}`);
+  const there = mountEntry.safeParse(all[name]).data;
+  if (Object.hasOwn(all, name) && !(there?.path === path && there.rw === rw))
+    throw bad(`there is a "${name}" already`, `choose another name, or \`pinch mounts remove ${name}\` first`);
+  return there?.groups ?? [];
 }
 
 /** Throws PinchError `mounts_file`, or `bad_mount` when there is none of that name. */

@@ -34,7 +34,7 @@ export function createControl(deps: ControlDeps) {
     emergencyStop(reason: string): void {
       log.warn({ reason }, 'emergency stop');
       // First of all, and even when the disk is full: the containers end and none starts.
-      void pool.stopAll('emergency stop');
+      void pool.stopAll('emergency stop', 0);
       stopSwitch.stop(reason);
       deps.runs.queue.cancelAll();
       signals.emit('daemon');

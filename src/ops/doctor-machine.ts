@@ -8,6 +8,7 @@ import { mountsFile } from '../mounts/list.js';
 import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
 import { agentImage } from '../sandbox/runtime.js';
+import { readServices, servicesFile, variablesOf } from '../services/list.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
 
 const GIB = 1024 ** 3;
@@ -62,6 +63,19 @@ export async function checkMounts({ config, clock }: CheckDeps): Promise<Finding
   return refused.map(({ name, why }) =>
     warning(`${name} is not given to containers: ${why}`, `correct it in ${mountsFile(config)}`),
   );
+}
+
+/** What of services.json is no use, and variables that it names and nobody set. */
+export function checkServices({ config }: CheckDeps): Finding[] {
+  const { services, problems } = readServices(config);
+  const fix = `correct it in ${servicesFile(config)}`;
+  const missing = services.flatMap((service) =>
+    variablesOf(service)
+      .filter((name) => !config.env[name])
+      .map((name) => warning(`${service.name} has no credential: ${name} is not set`, `set ${name} in .env`)),
+  );
+  const found = [...problems.map(({ name, why }) => warning(`${name} is not used: ${why}`, fix)), ...missing];
+  return found.length > 0 ? found : [ok(`${services.length} services of services.json`)];
 }
 
 export function checkDisk({ config }: CheckDeps): Finding {

@@ -11,6 +11,7 @@ import {
   checkMounts,
   checkNode,
   checkPermissions,
+  checkServices,
 } from './doctor-machine.js';
 import { checkWalls } from './doctor-walls.js';
 import { type CheckDeps, type Finding, failure } from './finding.js';
@@ -21,6 +22,7 @@ const checks: [name: string, check: (deps: CheckDeps) => Finding | Finding[] | P
   ['image', checkImage],
   ['walls', checkWalls],
   ['mounts', checkMounts],
+  ['services', checkServices],
   ['disk', checkDisk],
   ['permissions', checkPermissions],
   ['clock', checkClock],

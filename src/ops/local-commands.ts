@@ -7,6 +7,8 @@ import { systemClock } from '../core/clock.js';
 import type { Config, Env } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
+import { connectService } from '../services/connect.js';
+import { runServices } from '../services/terminal.js';
 import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
@@ -34,7 +36,7 @@ export interface LocalCall {
   /** The words behind it. */
   rest: string[];
   /** Asks the running daemon, as in `GET /api/status`. */
-  ask(call: string): Promise<unknown>;
+  ask(call: string, body?: object): Promise<unknown>;
   values: { [name in keyof typeof localOptions | 'json']?: string | boolean | undefined };
 }
 
@@ -69,16 +71,28 @@ export const localCommands: LocalCommand[] = [
       return 0;
     },
   },
+  {
+    usage: 'connect <name>',
+    what: 'gives a service with oauth2 access to your account, in a browser',
+    run: async ({ config, ask, argument = '' }) => {
+      print(`${await connectService({ config, ask, say: print, input: process.stdin }, argument)}\n`);
+      return 0;
+    },
+  },
   { usage: 'logs', what: 'what the service logged: --follow, --run <id>, --last <lines>', run: showLogs },
   {
     usage: 'service <what>',
-    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done)',
+    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done); list or test <name>: the APIs of services.json',
     run: runService,
   },
 ];
 
 async function runService(call: LocalCall): Promise<number> {
-  const { config, argument = 'status', values } = call;
+  const { config, argument = 'status', rest, values, ask } = call;
+  if (/^(list|test|body)$/.test(argument)) {
+    print(`${await runServices(ask, argument, rest[0], values.json === true)}\n`);
+    return 0;
+  }
   const deps = serviceDeps(call);
   const options = { dryRun: values['dry-run'] === true, root: values.root === true };
   if (argument === 'install') await installService(deps, options);
@@ -89,7 +103,10 @@ async function runService(call: LocalCall): Promise<number> {
     const start = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
     for (const line of start.slice(-START_LINES)) print(visible(`${line}\n`));
     return showLogs(call);
-  } else throw new PinchError('usage', 'say install, uninstall, status or logs', { hint: 'npm run -s pinch -- help' });
+  } else
+    throw new PinchError('usage', 'say install, uninstall, status, logs, list or test', {
+      hint: 'npm run -s pinch -- help',
+    });
   return 0;
 }
 

@@ -9,7 +9,7 @@ import { prepareHome } from '../sandbox/home.js';
 import { openStore } from '../store.js';
 import { statusSnapshot } from './status.js';
 
-test('the skills a group wrote for itself are counted and named, the first fifty of them', () => {
+test('the skills a group wrote for itself are those that count: the owner has read them', () => {
   const config = loadConfig({ PINCH_HOME: mkdtempSync(join(tmpdir(), 'pinch-status-')) }, process.cwd());
   prepareHome(config);
   const store = openStore(join(config.dataDir, 'pinch.db'));
@@ -28,11 +28,12 @@ test('the skills a group wrote for itself are counted and named, the first fifty
       containers: [],
     });
   expect(status().text).not.toContain('skills');
-  const write = (name: string) => mkdirSync(join(config.groupsDir, 'family', 'skills', name), { recursive: true });
-  for (const name of ['bread', 'allotment']) write(name);
+  // What lies in the folder and nobody read does not count.
+  mkdirSync(join(config.groupsDir, 'family', 'skills', 'unread'), { recursive: true });
+  const family = store.groups.ensure('family', false, clock.now()).id;
+  for (const name of ['bread', 'allotment']) store.ownSkills.put(family, name, 'digest');
   expect(status().text).toContain('\n- skills family wrote for itself (2): allotment, bread\n');
   expect(status().groups).toMatchObject([{ ownSkills: [] }, { folder: 'family', ownSkills: ['allotment', 'bread'] }]);
-  for (let at = 10; at < 90; at += 1) write(`s-${at}`);
-  expect(status().text).toContain('(50): allotment, bread, s-10,');
-  expect(status().text).toContain('s-57\n');
+  store.ownSkills.remove(family, 'bread');
+  expect(status().text).toContain('(1): allotment\n');
 });

@@ -9,7 +9,6 @@ import type { Config } from '../core/config.js';
 import { dayName } from '../core/day.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import { qrForPage } from '../core/qr.js';
-import { ownSkills } from '../sandbox/home.js';
 import type { Store } from '../tasks/store.js';
 
 export interface StatusDeps {
@@ -57,12 +56,13 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
       folder: group.folder,
       chats: store.groups.chatsOf(group.id).length,
       parked: group.parkedClass,
-      ownSkills: ownSkills(config, group.folder),
+      ownSkills: store.ownSkills.of(group.id).map(({ name }) => name),
     })),
     runs: store.runs.counts(),
     outboxQueued: store.outbox.queued(),
     costTodayMicroUsd: store.usage.spent(today, today, null),
     budgetDayMicroUsd: limitOf({ config, store, clock: deps.clock }, 'day', null),
+    approvalsOpen: store.approvals.marks()?.open ?? 0,
     // Where the loop guard waits for the owner.
     heldChats: store.budgets.heldChats(),
   };
@@ -80,6 +80,7 @@ function statusText(status: Facts, now: number): string {
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
     ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
+    ...(status.approvalsOpen ? [`- approvals that wait for an answer: ${status.approvalsOpen}`] : []),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];

@@ -117,7 +117,9 @@ describe('registering chats', () => {
       body: { chat: { id, folder: 'family', sendersPolicy: 'all' } },
     });
     expect(await get('/api/groups')).toMatchObject({
-      body: { groups: [{ folder: 'family', isMain: false, chats: [{ id, channel: 'telegram', kind: 'group' }] }] },
+      body: {
+        groups: [{ folder: 'family', isMain: false, taint: 'on', chats: [{ id, channel: 'telegram', kind: 'group' }] }],
+      },
     });
   });
 

@@ -31,10 +31,15 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
   });
   app.get('/api/runs/:id', (c) => {
     const run = findRun(c);
+    const events = store.events.ofRun(run.id);
+    const ids = (name: string) => events.flatMap(({ kind, detail }) => (kind === name ? [detail.approval] : []));
+    const decided = ids('approval_decided');
     return c.json({
       run,
+      // Approvals it asked for that nobody has answered; it has ended, or does other work. The answer starts a run of its own.
+      waitsFor: ids('approval_asked').filter((id) => !decided.includes(id)),
       messages: store.messages.ofRun(run.id),
-      events: store.events.ofRun(run.id),
+      events,
       modelCalls: store.usage.ofRun(run.id),
       outbox: store.outbox.ofRun(run.id),
     });

@@ -28,7 +28,7 @@ export interface HostCallDeps {
   mediaFile(messageId: number, index: number): string;
   outboxFiles: OutboxFiles;
   /** Asks the owner where a message to this chat needs it: what the agent is told then, else undefined. */
-  askToSend(link: Link, run: Run, chat: Chat, text: string): string | undefined;
+  askToSend(link: Link, run: Run, message: { chat: Chat; name: string; text: string }): string | undefined;
 }
 
 /** Reading events into objects blocks this process, so there may be fewer bytes of them than of other bodies. */
@@ -184,11 +184,12 @@ function send(deps: HostCallDeps, link: Link, request: wire.SendRequest) {
   const name = request.chat ?? `${run.chatId}`;
   const chat = store.groups.findChat(name);
   if (!chat || chat.groupId === null) throw unknownThing(`chat ${name}`);
-  const waits = deps.askToSend(link, run, chat, request.text);
-  if (waits) return { queued: false, chat: chat.title, text: waits };
-  const message = { chatId: chat.id, text: request.text };
+  const { text } = request;
+  const waits = deps.askToSend(link, run, { chat, name, text });
+  if (waits) return { queued: false, text: waits };
+  const message = { chatId: chat.id, text };
   queue(deps, request, message, ['message_queued', { chat: chat.title, key: request.key }]);
-  return { queued: true, chat: chat.title, text: 'Queued for delivery.' };
+  return { queued: true, text: 'Queued for delivery.' };
 }
 
 function ask(deps: HostCallDeps, link: Link, request: wire.AskRequest) {

@@ -22,13 +22,23 @@ export interface RunsDeps extends LoopDeps {
   outboxFiles: OutboxFiles;
   stopSwitch: StopSwitch;
   approvals: Pick<HostCallDeps, 'askToSend'> & Pick<WorkOrderDeps, 'ownSkills'>;
+  services: WorkOrderDeps['services'];
   guard: Pick<LoopGuard, 'note'>;
 }
 
-export function createRuns({ config, channels, containers, outboxFiles, stopSwitch, approvals, ...loop }: RunsDeps) {
+export function createRuns({
+  config,
+  channels,
+  containers,
+  outboxFiles,
+  stopSwitch,
+  approvals,
+  services,
+  ...loop
+}: RunsDeps) {
   const { store } = loop;
   const { askToSend, ownSkills } = approvals;
-  const orders = createWorkOrders({ store, config, channel: channels.get, readers, ownSkills });
+  const orders = createWorkOrders({ store, config, channel: channels.get, readers, ownSkills, services });
   const queue = createQueue({ ...loop, ...containers, orders, channels, stopSwitch, leaseHolder: randomUUID() });
   const routes = createHostCalls({
     ...loop,

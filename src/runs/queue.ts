@@ -150,11 +150,13 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   recordOutcome(queue, run, await ended);
   over.abort();
   active.delete(run.id);
-  void entry.acquiring?.then(pool.release, () => undefined);
+  const state = store.runs.get(run.id)?.state;
+  const release = (container: GroupContainer) => pool.release(container, state === 'cancelled');
+  void entry.acquiring?.then(release, () => undefined);
   signals.emit('run:ended', run.id);
   signals.emit('outbox');
   signals.emit('run:ready');
-  if (store.runs.get(run.id)?.state !== 'done') return;
+  if (state !== 'done') return;
   // What was fetched for it can go.
   await queue.orders.dropMedia(run.id).catch((error: unknown) => {
     log.warn({ runId: run.id, error: describeError(error) }, 'fetched files could not be removed');

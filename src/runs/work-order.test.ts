@@ -35,7 +35,8 @@ beforeEach(() => {
   };
   const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
   const readers: Record<string, MediaReader> = { test: (...given) => read(...given) };
-  startOrders = () => createWorkOrders({ ownSkills: () => [], store, config, channel: () => channel, readers });
+  const none = { ownSkills: () => [], services: () => undefined };
+  startOrders = () => createWorkOrders({ ...none, store, config, channel: () => channel, readers });
   orders = startOrders();
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../core/config.js';
 import { openStore } from '../store.js';
-import { closeToOthers, lockHome, ownSkills, prepareHome, sandboxSpec } from './home.js';
+import { closeToOthers, lockHome, prepareHome, sandboxSpec } from './home.js';
 
 function newHome() {
   const config = loadConfig({ PINCH_HOME: mkdtempSync(join(tmpdir(), 'pinch-lock-')) }, process.cwd());
@@ -43,23 +43,6 @@ test('a broken lock file is not taken for another Pinch', () => {
   const config = newHome();
   writeFileSync(join(config.dataDir, 'lock.db'), 'x'.repeat(8_192));
   expect(() => lockHome(config)).toThrow('not a database');
-});
-
-test("a group's own skills are told by name: no file, no hidden or odd name, no link, also not in the folder's place", () => {
-  const config = newHome();
-  const skills = join(config.groupsDir, 'main', 'skills');
-  expect(ownSkills(config, 'main')).toEqual([]);
-  for (const name of ['bread', 'allotment', '.git', 'A name', '<b>', 'x'.repeat(41)])
-    mkdirSync(join(skills, name), { recursive: true });
-  writeFileSync(join(skills, 'file'), '');
-  symlinkSync(config.dataDir, join(skills, 'linked'));
-  expect(ownSkills(config, 'main')).toEqual(['allotment', 'bread']);
-  rmSync(skills, { recursive: true });
-  symlinkSync(config.home, skills);
-  expect(ownSkills(config, 'main')).toEqual([]);
-  rmSync(skills);
-  writeFileSync(skills, '');
-  expect(ownSkills(config, 'main')).toEqual([]);
 });
 
 test('every container sees the skills that come with Pinch, and none can write there', () => {
@@ -123,25 +106,6 @@ test('started by root, a group owns its folder and what lies in it: not what a l
   // Read-only for this group, and read all the same.
   expect(owner(join(config.groupsDir, 'global/CLAUDE.md'))).toBe(1000);
   expect([outside, join(folder, 'link'), join(folder, 'second-name')].map(owner)).toEqual([0, 0, 0]);
-});
-
-test("a group's skills are read a thousand times without leaving a folder open, also where they cannot be read", () => {
-  if (process.platform !== 'linux') return console.info('not Linux: open descriptors cannot be counted');
-  const config = newHome();
-  const open = () => readdirSync('/proc/self/fd').length;
-  const skills = join(config.groupsDir, 'main/skills');
-  const before = open();
-  for (const make of [
-    () => undefined,
-    () => mkdirSync(skills),
-    () => chmodSync(skills, 0),
-    () => rmSync(skills, { recursive: true }),
-    () => writeFileSync(skills, ''),
-  ]) {
-    make();
-    for (let n = 0; n < 200; n += 1) ownSkills(config, 'main');
-  }
-  expect(open()).toBe(before);
 });
 
 test('what was open to other users is closed at a start: all of data/ but the folders of containers; a trap is not touched', () => {

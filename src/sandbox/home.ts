@@ -118,21 +118,6 @@ export function sandboxSpec({ groupsDir, dataDir, repository }: Config, group: G
   return { folder: group.folder, mounts };
 }
 
-/** Names of the skills the group wrote for itself, fifty at most as in its prompt. The container may change all of it meanwhile: names are all that is read, links are refused. */
-export function ownSkills({ groupsDir }: Pick<Config, 'groupsDir'>, folder: string): string[] {
-  try {
-    const entries = inFolder(groupsDir, `${folder}/skills`, (skills) => listFolder(skills, MAX_ENTRIES));
-    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-    return names
-      .filter((name) => /^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
-      .sort()
-      .slice(0, 50);
-  } catch {
-    // Most groups have none.
-    return [];
-  }
-}
-
 /** The path of a folder for a container, made when it is missing. What the owner put there as root by hand must stay usable for the agent: the folder and its first level. */
 function ownFolder(root: string, path: string): string {
   const place = join(root, path);

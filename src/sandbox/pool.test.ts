@@ -120,6 +120,14 @@ test('after a kill the next run of the group gets a new container, not the dying
   expect(containers[1]?.stops).toEqual([]);
 });
 
+test('what a person stopped takes its container along, unless another run works in it', async () => {
+  const [stopped, other] = [await pool.acquire(group(1)), await pool.acquire(group(1))];
+  pool.release(stopped, true);
+  expect(containers[0]?.stops).toEqual([]);
+  pool.release(other, true);
+  expect(containers[0]?.stops).toEqual([0]);
+});
+
 test('when what containers get has changed, a group gets a new one as soon as nothing works in the old one', async () => {
   const worker = await pool.acquire(group(1));
   version = '2';

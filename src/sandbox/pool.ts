@@ -86,13 +86,17 @@ export function createPool(deps: PoolDeps) {
       entry.idleTimer?.cancel();
       return entry.starting;
     },
-    /** Counts a run out; the container stays warm. */
-    release(container: GroupContainer): void {
+    /**
+     * Counts a run out; the container stays warm. After a run that a person stopped the last one takes it along: a process can leave
+     * the group in which the runner would end it, and nothing that was stopped may go on.
+     */
+    release(container: GroupContainer, wasStopped = false): void {
       const entry = entryOf(container);
       if (!entry) return;
       entry.runs -= 1;
       entry.idleSince = deps.clock.now();
-      if (entry.runs === 0)
+      if (entry.runs === 0 && wasStopped) void stopEntry(pool, entry, 'its run was stopped', 0);
+      else if (entry.runs === 0)
         entry.idleTimer = deps.clock.at(entry.idleSince + deps.idleMs, () => void stopEntry(pool, entry, 'idle'));
       deps.onFree();
     },
@@ -102,9 +106,9 @@ export function createPool(deps: PoolDeps) {
       if (entry) await stopEntry(pool, entry, 'killed', 0);
     },
     /** Ends every container and starts no new one until `reopen`. */
-    async stopAll(why: string): Promise<void> {
+    async stopAll(why: string, graceMs?: number): Promise<void> {
       pool.closing = true;
-      for (const entry of entries.values()) void stopEntry(pool, entry, why);
+      for (const entry of entries.values()) void stopEntry(pool, entry, why, graceMs);
       await Promise.all(pool.stopping);
     },
     reopen: (): void => {

@@ -12,6 +12,11 @@ export type Taint = z.infer<typeof taintRow>;
 
 export function createTaints({ rows, run, value }: Statements) {
   const isOn = value<[groupId: number], number>('SELECT taint FROM groups WHERE id = ?1');
+  /** How many sessions that are worked on are not marked since then; all of nothing is not marked. */
+  const unmarked = value<[groupId: number, since: number], number | null>(
+    `SELECT sum(t.session IS NULL) FROM runs r LEFT JOIN taints t ON t.session = r.session AND t.seen_at >= ?2
+     WHERE r.group_id = ?1 AND r.state = 'leased'`,
+  );
   return {
     of: rows(taintRow).get<[session: string]>('SELECT * FROM taints WHERE session = ?1'),
     /** The first source stays: it is where everything after it may come from. */
@@ -36,6 +41,7 @@ export function createTaints({ rows, run, value }: Statements) {
       `SELECT t.* FROM runs r JOIN taints t ON t.session = r.session
        WHERE r.group_id = ?1 AND r.state = 'leased' LIMIT 1`,
     ),
+    workingUnmarked: (groupId: number, since: number): number => unmarked(groupId, since) ?? 1,
     isOn: (groupId: number): boolean => isOn(groupId) !== 0,
     setOn: run<[groupId: number, on: boolean]>('UPDATE groups SET taint = ?2 WHERE id = ?1'),
   };

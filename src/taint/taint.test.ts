@@ -8,6 +8,7 @@ import { createOutboxFiles } from '../delivery/files.js';
 import { createHostCalls } from '../runs/host-calls.js';
 import { openStore, type Store } from '../store.js';
 import type { PromptMessage } from '../wire.js';
+import { taintCommands } from './commands.js';
 import { markMessages, markWorking, taintOf, untrustedSource } from './taint.js';
 
 let clock: FakeClock;
@@ -116,4 +117,20 @@ describe('the history', () => {
     expect(JSON.stringify(await search(query))).toContain(query);
     expect(store.taints.of('s1')?.source).toBe(source);
   });
+});
+
+test('/taint says what this conversation was given and whether it counts; on and off are for the whole group', () => {
+  const [command] = taintCommands({ store, config: { timeZone: 'UTC' } });
+  const say = (argument = '') =>
+    command?.answer({ chat: store.groups.chat(chatId) ?? expect.unreachable(), argument, messageId: 1 }) ?? '';
+  expect(say()).toMatch(/was given nothing that nobody vouched for\. What was given counts until `\/new`/);
+  store.taints.mark(`chat${chatId}-1`, 1, 'the *site* a.example', 0);
+  expect(say()).toMatch(/vouched for: the \\\*site\\\* a\.example \(Thu 1 Jan 1970, 00:00\)\./);
+  expect(say('OFF')).toContain('It does not count: `/taint off` holds in the group `main`.');
+  expect(taintOf(store, link(0))).toBeUndefined();
+  expect(say('maybe')).toContain('Write `/taint`');
+  expect(store.taints.isOn(1)).toBe(false);
+  expect(say('on')).toContain('counts until');
+  // What was given meanwhile counts.
+  expect(taintOf(store, link(0))?.source).toBe('the *site* a.example');
 });

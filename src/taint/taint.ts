@@ -42,6 +42,10 @@ export function markWorking({ taints }: TaintStore, groupId: number, source: str
   if (!taints.markWorking(groupId, source, now)) taints.mark(`background:${groupId}:${source}`, groupId, source, now);
 }
 
+/** Whether all that works in the group's container is marked since it started: another source changes nothing. */
+export const isMarked = ({ taints }: TaintStore, { groupId, startedAt }: Pick<Link, 'groupId' | 'startedAt'>) =>
+  taints.workingUnmarked(groupId, startedAt) === 0;
+
 /** What the container behind the link may have read; undefined when nothing, or when the owner turned this off for the group. */
 export function taintOf(
   { taints }: TaintStore,

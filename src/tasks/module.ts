@@ -24,6 +24,7 @@ export function createTaskModule({ config, stopSwitch, approvals, ...loop }: Tas
   const { store, clock, signals } = loop;
   const tasks = createTasks({ store, clock, signals, config });
   return {
+    pause: tasks.pause,
     routes: createTaskCalls({ store, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),

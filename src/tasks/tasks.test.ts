@@ -90,6 +90,13 @@ test('a change keeps what it does not name; new times start anew', () => {
   expect(() => tasks.change(task, { action: 'update', fields: { tz: 'UTC' } })).toThrow('a time zone alone');
 });
 
+test('the host pauses one that is there; one that somebody cancelled meanwhile stays cancelled', () => {
+  const [one, other] = [tasks.add({ prompt: 'a', every: '1h' }, main), tasks.add({ prompt: 'b', every: '1h' }, main)];
+  tasks.change(other, { action: 'cancel' });
+  for (const { id } of [one, other, { id: 99 }]) tasks.pause(id);
+  expect([one, other].map(({ id }) => store.tasks.get(id)?.state)).toEqual(['paused', 'cancelled']);
+});
+
 describe('in chat', () => {
   test('/tasks lists them with their next time; the main group sees all, another only its own', () => {
     expect(command('tasks')).toBe('There are no tasks.');

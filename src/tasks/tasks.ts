@@ -51,6 +51,11 @@ export function createTasks(deps: TasksDeps) {
     /** Throws PinchError when it cannot be done. Returns the task as it is then; `chat` is where an update moves it to. */
     change: (task: Task, change: TaskChange, chat?: Chat): Task =>
       store.transaction(() => changeTask(deps, task, change, chat)),
+    /** Joins a transaction of the caller. Nothing when somebody cancelled it meanwhile. */
+    pause(id: number): void {
+      const task = store.tasks.get(id);
+      if (task && task.state !== 'cancelled') store.transaction(() => changeTask(deps, task, { action: 'pause' }));
+    },
     start: (task: Task, trigger: Trigger): void => store.transaction(() => startTask(deps, task, trigger)),
     /** Of the group, of every group for null. */
     open: (groupId: number | null): Task[] => store.tasks.open(groupId),

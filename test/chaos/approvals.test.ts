@@ -76,9 +76,10 @@ const heard = () => tg.sent.filter(({ plain }) => plain.startsWith('heard: '));
 const list = z.object({ approvals: z.array(z.object({ state: z.string() })) });
 const states = async () =>
   list.parse((await daemon.api('GET', '/api/approvals')).body).approvals.map(({ state }) => state);
+const outboxList = z.object({ outbox: z.array(z.object({ key: z.string() })) });
 const decide = () => daemon.api('POST', '/api/approvals/1', { decision: 'allow' });
 
-/** Everything is over: one approval, done, told once. Resolves with how often the team read the text. */
+/** Everything is over: one approval, done, one message of it, told once. Resolves with how often the team read the text. */
 async function end(): Promise<number> {
   await tg.waitForSent(({ plain }) => plain === 'heard: yes');
   await eventually(async () => {
@@ -86,6 +87,8 @@ async function end(): Promise<number> {
     return copies() > 0 && JSON.stringify(body).includes('"outboxQueued":0');
   }, 'everything is sent');
   expect(await states()).toEqual(['done']);
+  const { outbox } = outboxList.parse((await daemon.api('GET', '/api/outbox')).body);
+  expect(outbox.filter(({ key }) => key === 'approved:1')).toHaveLength(1);
   expect(heard()).toHaveLength(1);
   expect(model.rejections()).toEqual([]);
   return copies();
@@ -128,7 +131,8 @@ test.each([0, 3, 10, 30, 100])('%i ms after the press', async (ms) => {
   await crash();
   // Once more, as somebody does who saw nothing happen; the buttons may be gone.
   tg.userPresses(direct, olga, card, 'allow', 'forged');
-  expect(await end()).toBe(1);
+  // Where Telegram took it and the daemon died before it knew, there is the one copy that Telegram may get.
+  expect([1, 2]).toContain(await end());
 });
 
 test('after the yes, before its message is accepted', async () => {

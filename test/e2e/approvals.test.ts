@@ -77,6 +77,11 @@ async function cardToSend(text: string): Promise<{ id: number; card: SentMessage
   await tg.waitForSent((sent) => sent.plain === `asked: ${text}`);
   return { card, id: Number(/^Approval (\d+)/.exec(card.plain)?.[1]) };
 }
+const keyboardGone = ({ message_id }: SentMessage) =>
+  tg.waitForRequest(
+    ({ method, fields, status }) =>
+      method === 'editMessageReplyMarkup' && fields.message_id === String(message_id) && status === 200,
+  );
 /** What the agent does with the answer that the owner is about to give. */
 async function agentHears(answer: () => unknown, says: string): Promise<string> {
   scene.model.push({ text: says });
@@ -109,12 +114,12 @@ describe('Telegram', () => {
     expect(lastTurn()).toContain('end your turn');
     expect(readIn(team)).not.toContain('the key is below the mat');
     const told = await agentHears(() => tg.userPresses(direct, olga, card.message_id, 'allow'), 'it is out');
-    expect(told).toContain(`Approval ${id} (send a message to Team (telegram)): yes, and it is done.`);
+    expect(told).toContain(`Approval ${id} (send a message to telegram:${team.id} (telegram)): yes, and it is done.`);
+    // The agent of the family is not told what the chats of others are called, by the card's answer or the owner's.
+    expect(JSON.stringify(scene.model.requests.map(({ body }) => body))).not.toMatch(/Team/);
     expect(told).toContain('role=\\"host\\"');
     await tg.waitForSent((sent) => sent.chat_id === team.id && sent.plain === 'the key is below the mat');
-    await tg.waitForRequest(
-      ({ method, fields }) => method === 'editMessageReplyMarkup' && fields.message_id === String(card.message_id),
-    );
+    await keyboardGone(card);
     // Pressed again by a program: neither by the owner nor by anybody else does it do anything.
     for (const who of [olga, ben]) tg.userPresses(direct, who, card.message_id, 'allow', 'forged');
     for (const who of [olga, ben]) tg.userPresses(direct, who, card.message_id, 'deny', 'forged');
@@ -153,13 +158,14 @@ describe('Telegram', () => {
   });
 
   test('commands in the chat of the card: list, always, no', async () => {
-    const { id } = await cardToSend('by command');
+    const { id, card } = await cardToSend('by command');
     tg.userSends(direct, olga, '/approvals');
     await tg.waitForSent((sent) => sent.plain.includes(`Approval ${id}: send a message to Team`) && isList(sent));
     tg.userSends(direct, olga, `/approve ${id} always`);
     await tg.waitForSent((sent) => sent.plain.includes(`approval ${id} is for once only`));
     await agentHears(() => tg.userSends(direct, olga, `/approve ${id}`), 'sent by command');
     await tg.waitForSent((sent) => sent.chat_id === team.id && sent.plain === 'by command');
+    await keyboardGone(card);
     tg.userSends(direct, olga, '/approvals');
     await tg.waitForSent((sent) => sent.plain === 'Nothing waits for your answer.');
   });
@@ -189,12 +195,19 @@ test('the terminal lists, approves and denies', async () => {
   await tg.waitForSent((sent) => sent.chat_id === team.id && sent.plain === 'from the terminal');
   const no = await cardToSend('not from the terminal');
   await agentHears(async () => expect(await pinch('deny', `${no.id}`)).toContain(': no.'), 'terminal said no');
+  for (const { card } of [yes, no]) await keyboardGone(card);
   expect(await pinch('approve', `${no.id}`)).toContain('is over: denied');
   expect(await pinch('approvals', 'open')).toContain('no approvals');
 });
 
+const askedBy = z.object({ runs: z.array(z.object({ id: z.number() })) });
+const runDetail = z.object({ run: z.object({ state: z.string() }), waitsFor: z.array(z.number()) });
+const statusBody = z.object({
+  ...{ text: z.string(), approvalsOpen: z.number(), containers: z.array(z.object({ runs: z.number() })) },
+});
+
 test('the API lists and decides; two answers at once count once', async () => {
-  const { id } = await cardToSend('by API');
+  const { id, card } = await cardToSend('by API');
   expect(await approvals('open')).toEqual([
     expect.objectContaining({
       id,
@@ -204,6 +217,16 @@ test('the API lists and decides; two answers at once count once', async () => {
       detail: expect.stringMatching('by API'),
     }),
   ]);
+  // The run that asked has ended: nothing in a container waits for the answer.
+  const { run, waitsFor } = await eventually(async () => {
+    const detail = askedBy.parse((await scene.daemon.api('GET', '/api/runs?limit=1')).body).runs[0];
+    const seen = runDetail.parse((await scene.daemon.api('GET', `/api/runs/${detail?.id}`)).body);
+    return seen.run.state === 'done' ? seen : undefined;
+  }, 'the run that asked has ended');
+  expect([run.state, waitsFor]).toEqual(['done', [id]]);
+  const status = statusBody.parse((await scene.daemon.api('GET', '/api/status')).body);
+  expect(status.containers.every(({ runs }) => runs === 0)).toBe(true);
+  expect([status.approvalsOpen, status.text]).toEqual([1, expect.stringContaining('wait for an answer: 1')]);
   const post = (body: object) => scene.daemon.api('POST', `/api/approvals/${id}`, body);
   expect((await post({ decision: 'allow', input: { text: 'other' } })).status).toBe(400);
   expect((await post({ decision: 'allow', scope: 'always' })).status).toBeGreaterThanOrEqual(400);
@@ -212,8 +235,23 @@ test('the API lists and decides; two answers at once count once', async () => {
     answers = await Promise.all([post({ decision: 'allow' }), post({ decision: 'allow' }), post({ decision: 'deny' })]);
   }, 'API said yes');
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  await keyboardGone(card);
   await tg.waitForSent((sent) => sent.chat_id === team.id && sent.plain === 'by API');
   expect(readIn(team).filter((text) => text === 'by API')).toHaveLength(1);
+});
+
+test('the keyboard goes also when Telegram does not take that until after a kill', async () => {
+  const { id, card } = await cardToSend('late keyboard');
+  tg.faults.next('editMessageReplyMarkup', { status: 500 });
+  await agentHears(() => scene.daemon.api('POST', `/api/approvals/${id}`, { decision: 'deny' }), 'denied');
+  await tg.waitForRequest(({ method, status }) => method === 'editMessageReplyMarkup' && status === 500);
+  await scene.daemon.kill('SIGKILL');
+  // It would be tried again a minute later.
+  const db = new Database(join(home, 'data/pinch.db'));
+  db.exec('UPDATE outbox SET next_at = 1 WHERE buttons_over = 1');
+  db.close();
+  await restart();
+  await keyboardGone(card);
 });
 
 test('a card that waits through a restart is answered after it', async () => {
@@ -233,7 +271,9 @@ test('nobody answers for a day, and Pinch is off meanwhile: a no, and the agent 
   db.close();
   expect(await agentHears(restart, 'nobody was there')).toContain('nobody answered, so it is a no');
   expect(await stateOf(id)).toBe('expired');
-  tg.userPresses(direct, olga, card.message_id, 'allow');
+  await keyboardGone(card);
+  // The owner's program still showed it.
+  tg.userPresses(direct, olga, card.message_id, 'allow', 'forged');
   await tg.waitForSent((sent) => sent.chat_id === direct.id && sent.plain.includes(`approval ${id} is over: expired`));
   expect(readIn(team)).not.toContain('too late');
 });

@@ -76,7 +76,9 @@ test('any other site is refused with words that say what the owner can do, and n
   const { out } =
     await shell(`curl -sv https://other.example/; curl -sS http://169.254.169.254/latest/; curl -sS http://2852039166/
     (echo >/dev/tcp/1.1.1.1/80); node -e "fetch('http://127.0.0.1:8080/nothing').then((r) => console.log('gateway', r.status))"`);
-  expect(out).toContain('403 egress to other.example is not allowed yet. Approval 1 (reach other.example on the internet): waits');
+  expect(out).toContain(
+    '403 egress to other.example is not allowed yet. Approval 1 (reach other.example on the internet): waits',
+  );
   expect(out.match(/egress to 169.254.169.254 is refused/g)).toHaveLength(2);
   expect(out).toContain('Network is unreachable');
   expect(out).toContain('gateway 403');

@@ -79,3 +79,25 @@ test('a folder that is refused stops nobody: the owner is told once', async () =
   expect(await shell('ls /mnt')).toBe('other\n');
   expect(await told()).toHaveLength(2);
 });
+
+test('an agent asks for a folder: one card, and after the yes the next container has it', async () => {
+  const music = join(root, 'My Music');
+  mkdirSync(music);
+  chmodSync(music, 0o755);
+  writeFileSync(join(music, 'song.txt'), 'la la');
+  expect(await shell('pinch mount /etc; pinch mount /nowhere')).toMatch(/belongs to the system.*\n.*cannot be given/);
+  expect(await shell(`pinch mount '${music}'`)).toMatch(
+    /^Approval 1 \(give the folder My Music to the group main, read-only\)/,
+  );
+  scene.model.push({ text: 'thanks' });
+  const { body } = await scene.daemon.api('POST', '/api/approvals/1', { decision: 'allow' });
+  expect(JSON.stringify(body)).toContain('it is being done');
+  const out = () => chatTexts(scene.daemon, 'out');
+  await eventually(
+    async () => (await out()).some((text) => text.includes('It is `/mnt/my-music` from the next')),
+    'told',
+  );
+  await eventually(async () => (await out()).includes('thanks'), 'the agent is told');
+  expect(await pinch()).toContain(`✓ ${music} is /mnt/my-music for main, read-only`);
+  expect(await shell(`cat /mnt/my-music/song.txt; pinch mount '${music}'`)).toBe('la laIt is /mnt/my-music already.\n');
+});

@@ -89,7 +89,8 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     store.groups.assignChat(chat.id, store.groups.ensure('family', false, 1).id);
     if (!run) throw new Error('there is no run');
     const link = { groupId: run.groupId, startedAt: 0, onWork: () => undefined };
-    home.approvals.askToSend(link, run, store.groups.chat(chat.id) ?? chat, text);
+    const message = { chat: store.groups.chat(chat.id) ?? chat, name: `${chat.id}`, text };
+    home.approvals.askToSend(link, run, message);
     return chat.id;
   }
 
@@ -133,6 +134,19 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     await expect.poll(() => cards().count()).toBe(3);
   });
 
+  test('a card in the chat loses its buttons when it is answered elsewhere', async () => {
+    const ids = ['one', 'two'].map(askToShout);
+    const buttons = page.locator('.message .buttons');
+    await expect.poll(() => buttons.count()).toBe(2);
+    home.approvals.decide(ids[0] ?? 0, { decision: 'deny', by: 'the owner, in Telegram' });
+    await expect.poll(() => buttons.count()).toBe(1);
+    await page.reload();
+    await page.locator('#conversation:not([aria-busy])').waitFor({ state: 'attached' });
+    expect(await buttons.count()).toBe(1);
+    home.approvals.decide(ids[1] ?? 0, { decision: 'allow', by: 'the owner, in Telegram' });
+    await expect.poll(() => buttons.count()).toBe(0);
+  });
+
   test('it works by keyboard: Always, then Escape; a second Enter answers nothing else', async () => {
     const [first = 0, second = 0] = ['one', 'two'].map(askToShout);
     await button(/^Approvals/).focus();
@@ -152,7 +166,7 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     const [first = 0, second = 0] = ['impossible', 'later'].map(askToShout);
     await openPanel();
     await button(`Yes, approval ${first}`).click();
-    await cards().nth(0).getByText('could not be done. nobody is there').waitFor();
+    await cards().nth(0).getByText('but it failed. nobody is there').waitFor();
     home.state.status.stopped = true;
     await button(`Yes, approval ${second}`).click();
     await cards().nth(1).getByText('everything is stopped: `resume` ends that').waitFor();

@@ -11,6 +11,7 @@ import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
 import { createPairing } from '../../src/chats/pairing.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
+import { loadConfig } from '../../src/core/config.js';
 import { createSignals } from '../../src/core/signals.js';
 import { sessionName } from '../../src/core/types.js';
 import { createOwnerChat } from '../../src/delivery/notices.js';
@@ -66,7 +67,8 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   };
   const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
-  const approvals = createApprovalModule({ ...base, ownerChat, stopped: () => state.status.stopped });
+  const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config };
+  const approvals = createApprovalModule({ ...base, config, ownerChat, stopped: () => state.status.stopped });
   const budgets = createBudgetModule({
     ...base,
     config: { ...base.config, budgets: { month: 100_000_000, day: 10_000_000, group: 5_000_000, run: 2_000_000 } },
@@ -213,6 +215,7 @@ function initialStatus(now: number): StatusSnapshot {
     outboxQueued: 3,
     costTodayMicroUsd: 0,
     budgetDayMicroUsd: 10_000_000,
+    approvalsOpen: 0,
     heldChats: [],
     text: 'all is well',
   };

@@ -55,7 +55,7 @@ export function nthReply(daemon: DaemonProcess, n: number, timeoutMs?: number): 
 
 const runDetail = z.object({
   run: z.object({ id: z.number(), state: z.string(), attempt: z.number(), errorClass: z.string().nullable() }),
-  events: z.array(z.object({ kind: z.string(), detail: z.record(z.string(), z.unknown()) })),
+  events: z.array(z.object({ kind: z.string(), at: z.number(), detail: z.record(z.string(), z.unknown()) })),
 });
 
 export async function runOf(daemon: DaemonProcess, id: number): Promise<z.infer<typeof runDetail>> {

@@ -16,7 +16,7 @@ export const KEY = 'sk-ant-real-key-of-the-owner';
 function memoryLedger(limitMicroUsd: number) {
   const calls: ModelCallRow[] = [];
   const watchers = new Set<() => void>();
-  const state = { reserved: 0, mostReserved: 0 };
+  const state = { reserved: 0, mostReserved: 0, stopped: false };
   const spent = () => calls.reduce((sum, call) => sum + call.costMicroUsd, 0);
   const fits = ({ costMicroUsd }: ModelCallRow) => {
     const cap = { name: 'group' as const, limit: limitMicroUsd, spent: spent() + state.reserved, held: 0 };
@@ -73,6 +73,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     config: { model },
+    stopped: () => book.state.stopped,
     ledger: book.ledger,
     runOf: () => 42,
     readOnMs,

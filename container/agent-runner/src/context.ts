@@ -11,6 +11,7 @@ import type { Host } from './host.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
 import type { Shell } from './shell.js';
+import type { Web } from './web/web.js';
 
 /** `mounts`: folders of the owner's machine, each at `/mnt/<name>`. */
 export type Paths = Record<'workspace' | 'global' | 'sessions' | 'skills', string> & { mounts: ExtraFolder[] };
@@ -27,6 +28,9 @@ export interface RunContext {
   session: Session;
   shell: Shell;
   processes: Processes;
+  web: Web;
+  /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
+  delegate?: (prompt: string) => Promise<string>;
   /** All messages of the run, also those that arrived while it works. */
   messages: PromptMessage[];
   /** Aborted by the host or the time limit: everything then ends at once. */

@@ -8,10 +8,12 @@ import type { Duplex } from 'node:stream';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/clock.js';
+import { startTlsSite } from '../../../src/egress/testing/sites.js';
 import { openHostLink } from '../../../src/sandbox/link.js';
 import { startFakeAnthropic } from '../../../test/fakes/anthropic.js';
 import { startTestHost, testMessage, testRun } from './testing/host.js';
-import { isAlive, makePaths, use } from './testing/setup.js';
+import { isAlive, makePaths, readHistory, use } from './testing/setup.js';
+import { bundleReader, startDoor } from './testing/sites.js';
 
 const paths = makePaths();
 const bundle = path.join(paths.root, 'runner.cjs');
@@ -19,10 +21,11 @@ const bundle = path.join(paths.root, 'runner.cjs');
 beforeAll(async () => {
   const entryPoints = [path.join(import.meta.dirname, 'main.ts')];
   await build({ entryPoints, bundle: true, minify: true, platform: 'node', format: 'cjs', outfile: bundle });
+  fs.copyFileSync(await bundleReader(), path.join(paths.root, 'reader.cjs'));
 });
 afterAll(() => fs.rmSync(paths.root, { recursive: true, force: true }));
 
-async function startBundle() {
+async function startBundle(more: Record<string, string> = {}) {
   const fake = await startFakeAnthropic({ key: 'link' });
   const host = await startTestHost(fake.url);
   const env = {
@@ -32,6 +35,7 @@ async function startBundle() {
     PINCH_RUNNER_GLOBAL: paths.global,
     PINCH_RUNNER_SESSIONS: paths.sessions,
     PINCH_RUNNER_SKILLS: paths.skills,
+    ...more,
   };
   const child = spawn(process.execPath, [bundle], { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
@@ -61,6 +65,24 @@ test('a run goes through the link, and the end of the link ends the runner with 
   }
   expect(fake.rejections()).toEqual([]);
   await Promise.all([host.close(), fake.close()]);
+});
+
+test('a page comes over TLS and is read by the reader that lies beside the bundle', async () => {
+  const door = await startDoor();
+  const site = await startTlsSite('tls.example', async (_seen, _request, response) => {
+    response.setHeader('content-type', 'text/html').end('<h2>From</h2><p>outside');
+  });
+  door.inside.allow('tls.example', [site.port]);
+  const { fake, host, link, exit } = await startBundle({ NODE_EXTRA_CA_CERTS: site.ca });
+  host.door.port = door.inside.port;
+  fake.push({ content: [use('web_fetch', { url: `https://tls.example:${site.port}/` })] }, { text: 'fine' });
+  host.push({ type: 'run', run: testRun({ session: 'page' }) });
+  await host.finished(1);
+  expect(JSON.stringify(readHistory(paths, 'page'))).toContain('## From\\n\\noutside');
+  link.close();
+  expect(await exit).toEqual([0, null]);
+  site.close();
+  await Promise.all([host.close(), fake.close(), door.close()]);
 });
 
 test('told to stop, the runner ends by itself', async () => {

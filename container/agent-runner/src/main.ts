@@ -1,5 +1,6 @@
 // Entry of the agent runner: opens the link on stdin and stdout, starts the agent and ends with it.
 import { Console } from 'node:console';
+import path from 'node:path';
 import { GATEWAY_PORT } from '../../../src/wire.js';
 import { startAgent } from './agent.js';
 import type { ExtraFolder } from './context.js';
@@ -12,7 +13,9 @@ async function main(): Promise<void> {
   const at = (name: string) => env[`PINCH_RUNNER_${name.toUpperCase()}`] ?? `/${name}`;
   const own = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
   const paths = { ...own, mounts: extraFolders(env.PINCH_MOUNTS) };
-  const agent = startAgent({ port: link.port, paths });
+  // Beside this bundle.
+  const reader = path.join(path.dirname(process.argv[1] ?? ''), 'reader.cjs');
+  const agent = startAgent({ port: link.port, paths, reader });
   // Also when the host was killed: nothing may outlive the link.
   process.once('exit', agent.killAll);
   await agent.ended;

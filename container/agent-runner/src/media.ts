@@ -8,7 +8,7 @@ import type { RunContext } from './context.js';
 import { checkImage } from './image.js';
 import { readStart } from './plain-file.js';
 import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
-import { type Block, textBlock, toMessages } from './records.js';
+import { type Block, type ImageBlock, textBlock, toMessages } from './records.js';
 import { endedJobs } from './shell.js';
 
 // Above 20 images the API allows only 2,000 px a side, for the old ones as well; a request may have 32 MB in all.
@@ -31,20 +31,38 @@ async function save({ host, paths }: RunContext, messageId: number, media: Promp
   return file;
 }
 
-/** Adds the file to `images`, or returns why not. */
-function show(file: string, images: Block[]): string | undefined {
-  const bytes = readStart(file, MAX_IMAGE_BYTES);
+/** The images that the next model call would have, also those in results of tools. */
+export function imagesOf({ session, run }: Pick<RunContext, 'session' | 'run'>): ImageBlock[] {
+  // The calls of the last reply have their results only when something follows it.
+  const next = { kind: 'user' as const, origin: 'continue' as const, messageIds: [], content: [] };
+  const records = [...session.records, { seq: 0, ts: 0, runId: run.id, ...next }];
+  const blocks = toMessages(records, run.model).flatMap(({ content }) => content);
+  return blocks.flatMap((part) => {
+    if (part.type === 'image') return [part];
+    const inner = part.type === 'tool_result' && Array.isArray(part.content) ? part.content : [];
+    return inner.filter((one) => one.type === 'image');
+  });
+}
+
+/** The picture for the model, beside the `images` that it sees already, or why not. */
+export function imageBlock(bytes: Buffer, images: ImageBlock[]): { block?: ImageBlock; why?: string | undefined } {
   const { type, why } = checkImage(bytes);
-  if (!type) return why;
+  if (!type) return { why };
   const data = bytes.toString('base64');
   const full = images.length >= MAX_IMAGES || JSON.stringify(images).length + data.length > MAX_IMAGE_CHARS;
-  if (full) return 'not shown: too many images in this conversation';
-  images.push({ type: 'image', source: { type: 'base64', media_type: type, data } });
-  return undefined;
+  if (full) return { why: 'not shown: too many images in this conversation' };
+  return { block: { type: 'image', source: { type: 'base64', media_type: type, data } } };
+}
+
+/** Adds the file to `images`, or returns why not. */
+function show(file: string, images: ImageBlock[]): string | undefined {
+  const { block, why } = imageBlock(readStart(file, MAX_IMAGE_BYTES), images);
+  if (block) images.push(block);
+  return why;
 }
 
 /** What the model is told of a file; a failure is a note, never an error. An image is added to `images`. */
-async function attach(context: RunContext, id: number, media: PromptMedia, images: Block[]): Promise<Attachment> {
+async function attach(context: RunContext, id: number, media: PromptMedia, images: ImageBlock[]): Promise<Attachment> {
   const { kind, mimeType, error, note, transcript } = media;
   try {
     if (error !== undefined) throw new Error(error);
@@ -58,8 +76,7 @@ async function attach(context: RunContext, id: number, media: PromptMedia, image
 
 /** The messages as blocks, with news about background jobs before them. */
 export async function present(context: RunContext, messages: PromptMessage[]): Promise<Block[]> {
-  const conversation = toMessages(context.session.records, context.run.model).flatMap(({ content }) => content);
-  const images = conversation.filter(({ type }) => type === 'image');
+  const images = imagesOf(context);
   const before = images.length;
   const shown: ShownMessage[] = [];
   for (const message of messages) {

@@ -1,4 +1,5 @@
 // How commands reach other hosts: the variables that lead them to the gateway, and what to say when one did not find it. Pure.
+import type { RunSpec } from '../../../src/wire.js';
 
 /**
  * For every command, whoever starts it. Some programs read the names in upper case only, some in lower case only, and none understands every
@@ -11,6 +12,22 @@ export function proxyEnv(port: number): Record<string, string> {
     ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, http_proxy: proxy, https_proxy: proxy },
     ...{ NO_PROXY: direct, no_proxy: direct, NODE_USE_ENV_PROXY: '1', PIP_DEFAULT_TIMEOUT: '60' },
   };
+}
+
+/** The configuration by which git reaches hosts of the owner's services through them, on top of its files. */
+export function gitEnv(port: number, services: RunSpec['services'] = []): Record<string, string> {
+  const rules = services.flatMap(({ name, gitUrl }) => {
+    if (gitUrl === undefined) return [];
+    const { host, hostname, pathname } = new URL(gitUrl);
+    const path = pathname.replace(/\/?$/, '/');
+    const own = [`${new URL(gitUrl).origin}${path}`, `git@${hostname}:${path.slice(1)}`, `ssh://git@${host}${path}`];
+    return own.map((from) => [`url.http://127.0.0.1:${port}/service/${name}/.insteadOf`, from]);
+  });
+  const entries = rules.flatMap(([key = '', value = ''], at) => [
+    [`GIT_CONFIG_KEY_${at}`, key],
+    [`GIT_CONFIG_VALUE_${at}`, value],
+  ]);
+  return rules.length > 0 ? { GIT_CONFIG_COUNT: `${rules.length}`, ...Object.fromEntries(entries) } : {};
 }
 
 /** What programs print that resolve names or connect by themselves. */

@@ -80,6 +80,15 @@ test('questions go out with their choices, and history is one line per message i
   expect((await run(['history', '--limit', '5', 'bike'])).out).toBe('2026-11-21 10:05 Sat Ann in Family: my bike');
 });
 
+test('a folder of the machine is asked for, read-only unless it says so', async () => {
+  expect((await run(['mount', '/srv/My', 'Photos'])).out).toBe('The host did /mounts.');
+  await run(['mount', '--rw', '/srv/notes', '--name', 'notes', '--group', 'family']);
+  expect(host.asked.map(({ body }) => body)).toEqual([
+    { runId: 7, path: '/srv/My Photos', readOnly: true },
+    { runId: 7, path: '/srv/notes', readOnly: false, name: 'notes', group: 'family' },
+  ]);
+});
+
 test("the host's refusal comes in its own words, with exit code 1", async () => {
   host.refusals.push('give exactly one of cron, every and at');
   const refused = { code: 1, out: '', err: 'pinch: give exactly one of cron, every and at' };

@@ -5,13 +5,23 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import { describeError } from '../../../src/core/errors.js';
-import { askRequest, GATEWAY_PORT, historyRequest, sendRequest, taskChange, taskInput } from '../../../src/wire.js';
+import {
+  askRequest,
+  GATEWAY_PORT,
+  historyRequest,
+  mountRequest,
+  sendRequest,
+  taskChange,
+  taskInput,
+} from '../../../src/wire.js';
 import { createHost, type Host } from './host.js';
 import { formatTime } from './prompt.js';
 
 const HELP = `pinch send [--chat CHAT] TEXT             send a message; TEXT or PROMPT may be - for standard input
 pinch ask QUESTION [CHOICE...]            ask the people of the chat; their answer starts a new run
 pinch history [--limit N] QUERY           search the chats of this group
+pinch service                             the APIs of the owner that are there for this group, and their rules
+pinch mount FOLDER [--rw] [--name NAME] [--group GROUP]   ask the owner for a folder of the machine, as /mnt/NAME
 pinch wait APPROVAL                       wait up to 45 s for the owner's answer to the approval of this number
 pinch task add WHEN [OPTIONS] PROMPT      WHEN: --cron "0 9 * * 1-5" | --every 30m | --at "in 5m" or YYYY-MM-DDTHH:MM
 pinch task update ID [WHEN] [OPTIONS] [PROMPT]
@@ -75,6 +85,15 @@ function readCall([command, ...args]: string[]): Call {
     const { words, flags } = parse(args, ['chat']);
     const message = sendRequest.omit({ runId: true, key: true }).parse({ text: textFrom(words), ...flags });
     return askHost('/send', message);
+  }
+  if (command === 'service') return askHost('/services/list', {});
+  if (command === 'mount') {
+    const { words, flags } = parse(
+      args.filter((word) => word !== '--rw'),
+      ['name', 'group'],
+    );
+    const wish = { path: words.join(' '), readOnly: !args.includes('--rw'), ...flags };
+    return askHost('/mounts', mountRequest.omit({ runId: true }).parse(wish));
   }
   if (command === 'wait') return askHost(`/approvals/${numberOf(parse(args).words[0], 'approval')}/wait`, {});
   if (command !== 'history') throw new Error(`there is no command "${command}"`);

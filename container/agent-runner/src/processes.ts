@@ -4,7 +4,7 @@ import type { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import { systemClock } from '../../../src/core/clock.js';
 import type { RunSpec } from '../../../src/wire.js';
-import { proxyEnv } from './network.js';
+import { gitEnv, proxyEnv } from './network.js';
 import { cleanOutput } from './text.js';
 
 /** More output than this is counted and dropped, so that a runaway job can fill neither memory nor disk. */
@@ -23,7 +23,7 @@ type Exit = number | string;
 export const exitText = (exit: Exit) => (typeof exit === 'number' ? `exit code ${exit}` : `killed by ${exit}`);
 
 /** `run`: for which it works; `log`: a file that takes the output as it comes, instead of memory. */
-type Options = { cwd: string; run: Pick<RunSpec, 'id' | 'timeZone'>; log?: string | undefined };
+type Options = { cwd: string; run: Pick<RunSpec, 'id' | 'timeZone' | 'services'>; log?: string | undefined };
 
 /** Reads the pipe to its end, however late: a closed one would kill children left running with `&`. */
 function collect(pipe: EventEmitter | null | undefined, log?: string): () => string {
@@ -56,7 +56,8 @@ function startJob(args: string[], { cwd, run, log }: Options, { groups, port }: 
   const allowed = Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name));
   // For the `pinch` command: its run, and where the host is.
   const pinch = { PINCH_RUN: `${run.id}`, PINCH_PORT: `${port}` };
-  const env = { ...Object.fromEntries(allowed), ...proxyEnv(port), ...pinch, TERM: 'dumb', TZ: run.timeZone };
+  const network = { ...proxyEnv(port), ...gitEnv(port, run.services) };
+  const env = { ...Object.fromEntries(allowed), ...network, ...pinch, TERM: 'dumb', TZ: run.timeZone };
   // Never 'inherit': the runner's own stdout is the link. Detached: a process group, which can be killed whole.
   const child = spawn('/bin/bash', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const { pid } = child;

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import type { AnswerReport } from '../../../src/wire.js';
 
 export type Block = Anthropic.Beta.BetaContentBlockParam;
+export type ImageBlock = Anthropic.Beta.BetaImageBlockParam;
 export type ToolResult = Anthropic.Beta.BetaToolResultBlockParam;
 export type ToolCall = Anthropic.Beta.BetaToolUseBlockParam;
 export type Message = { role: 'user' | 'assistant'; content: Block[] };
@@ -47,8 +48,8 @@ export const toolCalls = (content: readonly Block[]): ToolCall[] => content.filt
 
 export const textBlock = (text: string): Block => ({ type: 'text', text });
 
-export function toolResult(id: string, text: string, isError = false) {
-  return { type: 'tool_result' as const, tool_use_id: id, content: text, ...(isError && { is_error: true }) };
+export function toolResult(id: string, content: NonNullable<ToolResult['content']>, isError = false) {
+  return { type: 'tool_result' as const, tool_use_id: id, content, ...(isError && { is_error: true }) };
 }
 
 /** All text of a message, blocks joined, without leading or trailing white space. */

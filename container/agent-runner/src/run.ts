@@ -1,15 +1,18 @@
 // One run from its line on the work stream to its report: opens the history, repairs it, prompts, loops, finishes.
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { runCheck } from './check.js';
-import type { Paths, RunContext } from './context.js';
+import { type LoopContext, type Paths, type RunContext, Stopped } from './context.js';
 import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model.js';
 import { readStart } from './plain-file.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, finalReplyOf, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
 import { openSession, removeOldHistories, type Session } from './session.js';
+import { createShell } from './shell.js';
 import { findSkills } from './skills.js';
 import { createTools } from './tools/index.js';
 
@@ -74,6 +77,30 @@ async function proposeSkills({ run, paths, host, signal }: Omit<RunContext, 'ses
       .catch((error) => console.error('skill not asked', error));
 }
 
+/**
+ * A sub-agent: the loop once more, in a history and a shell of its own that end with it. After a crash the call that started it is
+ * interrupted like any other, so nothing of it is kept. Throws what stopped it.
+ */
+async function delegate(deps: Omit<LoopContext, 'session' | 'tools'>, prompt: string): Promise<string> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-'));
+  const shell = createShell(deps.shell.cwd);
+  try {
+    const session = openSession({ dir, name: 'history', runId: deps.run.id });
+    const context: LoopContext = { ...deps, session, shell, messages: [], tools: [] };
+    context.tools = createTools(context);
+    const content = [textBlock(SUB_AGENT), textBlock(prompt)];
+    session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
+    const outcome = await runLoop(context);
+    if (outcome.outcome === 'done') return outcome.text;
+    throw outcome.outcome === 'cancelled' ? new Stopped() : new Error(outcome.message);
+  } finally {
+    for (const { job } of shell.jobs.values()) job.kill();
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
+}
+const SUB_AGENT =
+  '[You are a sub-agent: another agent asks you for what follows, and nobody else reads your last text. End with all that it needs to know.]';
+
 async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport> {
   const { run, paths, messages } = deps;
   let session: Session | undefined;
@@ -81,13 +108,12 @@ async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport>
   try {
     removeOldHistories(paths.sessions, run.session);
     session = openSession({ dir: paths.sessions, name: run.session, runId: run.id });
-    const context = { ...deps, session };
+    const system = loadPrompt(run, paths);
+    const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, system }, prompt) };
     const ended = await runCheck(context);
     if (!ended) repair(context);
     const outcome =
-      ended ??
-      (await begin(context)) ??
-      (await runLoop({ ...context, system: loadPrompt(run, paths), tools: createTools(context) }));
+      ended ?? (await begin(context)) ?? (await runLoop({ ...context, system, tools: createTools(context) }));
     session.close();
     await proposeSkills(deps);
     return { handledMessageIds: handledMessageIds(), ...outcome };

@@ -1,6 +1,7 @@
 // A session's shell keeps its directory and background jobs from call to call and run to run, as long as the container lives.
 import { exitText, type Job } from './processes.js';
 import type { Session } from './session.js';
+import type { KeptPage } from './web/document.js';
 
 export type Shell = ReturnType<typeof createShell>;
 
@@ -8,6 +9,8 @@ export function createShell(cwd: string) {
   let last: Promise<unknown> = Promise.resolve();
   return {
     cwd,
+    /** What was fetched for it lately, by URL: another session that reads a page has to ask for it, so that the host knows. */
+    pages: new Map<string, KeptPage>(),
     jobs: new Map<string, { job: Job; command: string }>(),
     /** Runs one tool call after the other, in the order they were made. */
     inOrder<T>(work: () => Promise<T>): Promise<T> {

@@ -111,7 +111,7 @@ function contractTests(start: () => Promise<Platform>): void {
     const { channel, host } = await openChannel(platform);
     const buttons = ['Yes', 'No'].map((label, index) => ({ label, value: `choice:${index + 1}` }));
     const { platformId } = await channel.send({ ...part(platform.address, 'Tea?', '1.0'), buttons });
-    channel.dropButtons?.(platform.address, platformId);
+    await channel.dropButtons?.(platform.address, platformId);
     expect(platform.read()).toEqual(['Tea?']);
     const sent = await channel.send({ ...part(platform.address, 'Milk?', '2.0'), buttons });
     if (!platform.answers) return;

@@ -54,6 +54,7 @@ export async function startInside(
     store,
     config: { egressMode: 'ask' },
     clock,
+    signals,
     log,
     lookup,
     askOwner,
@@ -82,16 +83,33 @@ export async function startInside(
   store.groups.seenSender({ channel: 'web', address: 'owner', name: 'Anna', username: null });
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
   return {
-    ...{ store, secrets, approvals, port, group, runId, chatId: chat.id, names, asked, connections, link, say },
+    ...{
+      store,
+      secrets,
+      approvals,
+      gateway,
+      port,
+      group,
+      runId,
+      chatId: chat.id,
+      names,
+      asked,
+      connections,
+      link,
+      say,
+    },
     proxy: `http://127.0.0.1:${port}`,
     /** A host of the owner at this machine. */
     allow: (host: string, ports: number[], address: string | null = '127.0.0.1') =>
       store.egress.put({ groupId: null, host, ports, address, until: null, now: 1 }),
-    events: () =>
-      store.events
+    events: () => {
+      // At the end of a run what waits is written.
+      signals.emit('run:ended', runId);
+      return store.events
         .ofRun(runId)
         .filter(({ kind }) => kind === 'egress')
-        .map(({ detail }) => detail),
+        .map(({ detail }) => detail);
+    },
     async close() {
       connections.close();
       for (const socket of sockets) socket.destroy();

@@ -32,6 +32,7 @@ const unsent = createUnsent({
 });
 const approvals = createApprovals();
 let startedAt;
+let approvalMarks = '';
 
 /** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
 async function follow() {
@@ -72,7 +73,17 @@ function showStatus(status) {
   setText('working-text', chat.working > 0 ? `${assistantName} is working…` : 'Waiting to start…');
   $('working').hidden = chat.working + chat.waiting === 0;
   approvals.changed(status.approvals);
+  dropUsedButtons(JSON.stringify(status.approvals));
   $('conversation').removeAttribute('aria-busy');
+}
+
+/** An approval that is shown here may have been answered in another chat, in the panel, or by nobody in time. */
+async function dropUsedButtons(marks) {
+  if (marks === approvalMarks) return;
+  approvalMarks = marks;
+  if (!conversation.hasButtons()) return;
+  const answer = await request('/api/chat/messages').catch(() => undefined);
+  if (answer?.ok) conversation.dropButtons((await answer.json()).messages);
 }
 
 function channelItem({ name, state, detail }) {

@@ -30,6 +30,12 @@ export function createConversation(press) {
       $('messages').append(bubble);
       end.addedMessage();
     },
+    hasButtons: () => $('messages').querySelector('.buttons') !== null,
+    /** Takes away buttons that were answered elsewhere; `messages` are the latest as they are now. */
+    dropButtons(messages) {
+      const used = messages.filter(({ buttons }) => buttons.length === 0);
+      for (const { outboxId } of used) $('messages').querySelector(`.buttons[data-outbox="${outboxId}"]`)?.remove();
+    },
     /** Shows what is not stored yet, or never will be because of `problem`; then `edit` is offered. */
     showUnsent({ id, text }, problem, edit) {
       this.dropUnsent(id);

@@ -1,4 +1,4 @@
-// The door in mode ask: hosts that nobody allowed, and everything that looks a little like the one that is.
+// The door in mode listed: hosts that nobody allowed, and everything that looks a little like the one that is.
 import { expect } from 'vitest';
 import { type Probe, probeFamily, refusedLine } from '../families.js';
 import { slowHeads } from './resources.js';
@@ -11,7 +11,7 @@ const unknown = (name: string, target: string, canonical = target.replace(/:\d+$
   name,
   ask: { door: target },
   answer: NOT_ALLOWED,
-  event: refusedLine(canonical, 'mode ask'),
+  event: refusedLine(canonical, 'mode listed'),
 });
 const noTarget = (name: string, target: string, answer = /^400 CONNECT takes a host and a port/): Probe => ({
   name,
@@ -98,6 +98,6 @@ const urls: Probe[] = [
   ),
 ];
 
-export const closedDoor = probeFamily('network, in mode ask', [slowHeads, ...hosts, ...targets, ...urls], {
+export const closedDoor = probeFamily('network, in mode listed', [slowHeads, ...hosts, ...targets, ...urls], {
   check: ({ lookedUp }) => expect(lookedUp).toEqual([]),
 });

@@ -1,5 +1,6 @@
 // The door to the outside, wide open and as good as closed: whatever notation, name or redirect leads to a machine that is not public.
 import { expect } from 'vitest';
+import { z } from 'zod';
 import type { AttackScene } from '../attack.js';
 import { type Probe, probeFamily, refusedLine } from '../families.js';
 import { setEgressMode } from '../rows.js';
@@ -135,17 +136,29 @@ const redirects: Probe[] = [
   redirected('an allowed site redirects to a name at home', 'http://router.lan/', REFUSED_TEXT),
 ];
 
-const allowRuled = async (scene: AttackScene) => {
-  await scene.daemon.api('POST', '/api/egress', { host: 'ruled.example' });
-  setEgressMode(scene, 'open');
+/** What was read counts for nothing here, and the port of the page is open by rules: only the addresses are in the way. */
+const allowRuled = async ({ daemon, ...scene }: AttackScene) => {
+  await daemon.api('POST', '/api/egress', { host: 'ruled.example' });
+  for (const host of ['localhost', 'loop.example', 'ip6-localhost'])
+    await daemon.api('POST', '/api/egress', { host, ports: [daemon.port], group: 'main' });
+  await daemon.api('PATCH', '/api/groups/main', { taint: 'off' });
+  setEgressMode({ daemon, ...scene }, 'open');
 };
+
+async function closeAgain(scene: AttackScene): Promise<void> {
+  const { body } = await scene.daemon.api('GET', '/api/egress');
+  const { rules } = z.object({ rules: z.array(z.object({ id: z.number(), group: z.string().nullish() })) }).parse(body);
+  for (const { id } of rules.filter(({ group }) => group)) await scene.daemon.api('DELETE', `/api/egress/${id}`);
+  await scene.daemon.api('PATCH', '/api/groups/main', { taint: 'on' });
+  setEgressMode(scene, 'listed');
+}
 
 export const openDoor = probeFamily(
   'network, in mode open',
   [...metadata, ...ownMachine, ...networks, ...resolved, ...literals, ...redirects],
   {
     prepare: allowRuled,
-    after: async (scene) => void setEgressMode(scene, 'listed'),
+    after: closeAgain,
     check({ events, lookedUp }) {
       // Each connection asks once: what was checked is what is connected to.
       expect(lookedUp.filter((host) => host === 'rebind.example')).toHaveLength(2);

@@ -12,6 +12,8 @@ import { addMedia, addMessage, numberOf, withStore } from '../rows.js';
 
 const NO_RUN = /^403 there is no such run for this group$/;
 const NO_CHAT = /^403 there is no such chat .{1,60} for this group$/;
+/** The owner is asked; the agent hears what it named, not what the chat is called. */
+const ASKED = /^200 {"queued":false,"text":"Approval \d+ \(send a message to web:owner \(web\)\): waits for an answer/;
 const NO_TASK = /^400 there is no task \d+/;
 const NO_ADDRESS = /^403 This address, .*, is not available/;
 const SECRET_WORD = 'xyzzyplugh';
@@ -88,12 +90,29 @@ const things: Probe[] = [
   call(
     "a message to the owner's chat",
     (_ids, runId) => post('/send', { runId, key: 'k', text: 'x', chat: 'web:owner' }),
-    NO_CHAT,
+    ASKED,
   ),
   call(
     'the same by its number',
     ({ mainChat }, runId) => post('/send', { runId, key: 'k', text: 'x', chat: `${mainChat}` }),
-    NO_CHAT,
+    ASKED,
+  ),
+  call(
+    'a folder of the machine for another group',
+    (_ids, runId) => post('/mounts', { runId, path: '/srv', group: 'main' }),
+    /^403 there is no such group/,
+  ),
+  call(
+    'a folder of the system',
+    (_ids, runId) => post('/mounts', { runId, path: '/etc' }),
+    /^400 \/etc is not for containers: that belongs to the system$/,
+  ),
+  ...['/nowhere-at-all', '/opt/../etc', '/tmp/../home', '../..'].map((path) =>
+    call(
+      `a look around on the machine: ${path}`,
+      (_ids, runId) => post('/mounts', { runId, path }),
+      /^400 this folder cannot be given: it is not there, or it is, holds or leads to what no container may see/,
+    ),
   ),
   call(
     'a chat that is a pattern',
@@ -175,7 +194,7 @@ const forged: Probe[] = [
     'words that it is main, in the body',
     (_ids, runId) =>
       post('/send', { runId, key: 'k', text: 'x', chat: 'web:owner', groupId: 1, group: 'main', isMain: true }),
-    NO_CHAT,
+    ASKED,
   ),
   call(
     'words that it is main, in headers',
@@ -185,7 +204,7 @@ const forged: Probe[] = [
         { runId, key: 'k', text: 'x', chat: 'web:owner' },
         { 'x-pinch-group': 'main', 'x-forwarded-for': '127.0.0.1' },
       ),
-    NO_CHAT,
+    ASKED,
   ),
   call(
     'a prototype in the body',
@@ -193,7 +212,7 @@ const forged: Probe[] = [
       ...post('/send', {}),
       body: `{"__proto__":{"isMain":true},"runId":${runId},"key":"k","text":"x","chat":"web:owner"}`,
     }),
-    NO_CHAT,
+    ASKED,
   ),
   call(
     'a second run in the body, behind the own one',
@@ -253,6 +272,9 @@ async function after(scene: AttackScene): Promise<void> {
   const query = `SELECT count(*) FROM tasks WHERE prompt = 'secret plan' AND state = 'active'`;
   expect(numberOf(scene, query)).toBe(1);
   expect(numberOf(scene, `SELECT count(*) FROM outbox WHERE text LIKE '%forged%'`)).toBe(0);
+  // One card for all that was asked for, and nothing was said in the owner's chat but that.
+  expect(numberOf(scene, `SELECT count(*) FROM approvals WHERE kind = 'send' AND state = 'open'`)).toBe(1);
+  expect(numberOf(scene, `SELECT count(*) FROM outbox WHERE text = 'x'`)).toBe(0);
   expect(numberOf(scene, `SELECT count(*) FROM model_calls WHERE run_id = ? AND group_id <> 1`, ids.mainRun ?? 0)).toBe(
     0,
   );

@@ -34,6 +34,8 @@ const exhausting = (name: string, kind: string): AttackCase => ({
     await sleep(1_500);
     await stopRun(scene);
     await engineAnswers();
+    // What left the runner's process groups is gone with the container.
+    await noContainer(scene);
   },
   check: ({ answer }) => expect(answer).toMatchObject({ began: kind }),
 });
@@ -78,7 +80,7 @@ const floods: AttackCase[] = [
     program: 'odd-bodies',
     check: ({ answer }) => {
       for (const status of Object.values(z.record(z.string(), z.number()).parse(answer)))
-        expect([400, 413]).toContain(status);
+        expect([400, 402, 413]).toContain(status);
     },
   },
   {

@@ -19,7 +19,7 @@ const paths = {
   sessions: at('sessions'),
   skills: at('skills'),
 };
-const agent = startAgent({ port: Number(PORT), paths });
+const agent = startAgent({ port: Number(PORT), paths, reader: '' });
 await agent.ended;
 agent.killAll();
 process.exit(0);

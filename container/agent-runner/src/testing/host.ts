@@ -1,6 +1,7 @@
 // For tests: the host as the runner sees it on 127.0.0.1: work stream, events, finish, send, tasks, ask, history, media; model calls go on to a fake.
 import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { z } from 'zod';
 import type {
@@ -19,6 +20,7 @@ import {
   fileRequest,
   finishReport,
   historyRequest,
+  mountRequest,
   RUN_HEADER,
   runnerEvents,
   sendRequest,
@@ -47,8 +49,10 @@ export interface TestHost {
   beforeTaking: ((action: 'answer' | 'finish') => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
-  /** What was asked for at other hosts, as `METHOD target`; a URL is answered with a page, CONNECT is refused. */
+  /** What was asked for at other hosts, as `METHOD target`; a URL is answered with a page, CONNECT is refused unless there is a door. */
   proxied: string[];
+  /** Where a proxy listens that takes CONNECT, and what is said about an approval that somebody waits for. */
+  door: { port?: number; wait?: (id: number) => Promise<string> };
   files: (FileRequest & { text: string })[];
   /** What was asked for at /tasks, /tasks/list, /tasks/:id and /ask, in order. */
   asked: { path: string; body: object }[];
@@ -81,6 +85,7 @@ async function readFile(request: http.IncomingMessage) {
 function askedSchema(url: string) {
   if (url === '/ask') return askRequest;
   if (url === '/skills') return skillProposal;
+  if (url === '/mounts') return mountRequest;
   if (url === '/tasks') return taskRequest;
   if (url === '/tasks/list') return taskListRequest;
   return /^\/tasks\/\d+$/.test(url) ? taskChangeRequest : undefined;
@@ -124,6 +129,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
     proxied: [] as string[],
+    door: {} as TestHost['door'],
     files: [] as TestHost['files'],
     history: [] as HistoryResponse['results'],
     media: new Map<string, Buffer>(),
@@ -164,6 +170,9 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     if (!url.startsWith('/')) {
       state.proxied.push(`${request.method} ${url}`);
       return void response.setHeader('content-type', 'text/html').end('<title>Other</title>a page of another host');
+    }
+    if (url.startsWith('/approvals/')) {
+      return void response.end(JSON.stringify({ text: await state.door.wait?.(Number(id)) }));
     }
     if (url === '/work') {
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
@@ -221,6 +230,12 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
   });
   server.on('connect', ({ url }, socket) => {
     state.proxied.push(`CONNECT ${url}`);
+    if (state.door.port) {
+      const door = net.connect(state.door.port, '127.0.0.1', () => door.write(`CONNECT ${url} HTTP/1.1\r\n\r\n`));
+      door.on('error', () => socket.destroy()).on('close', () => socket.destroy());
+      socket.on('error', () => door.destroy()).on('close', () => door.destroy());
+      return void socket.pipe(door).pipe(socket);
+    }
     socket.on('error', () => socket.destroy()).end('HTTP/1.1 403 not allowed\r\ncontent-length: 0\r\n\r\n');
   });
   server.listen(0, '127.0.0.1');

@@ -31,11 +31,11 @@ export function readHistory(paths: Paths, session = 'main-1'): HistoryRecord[] {
 }
 
 /** Starts all three; `steps` are what the model answers, in order. */
-export async function setUp(steps: Step[], options: { stallMs?: number } = {}) {
+export async function setUp(steps: Step[], options: { stallMs?: number; reader?: string } = {}) {
   const fake = await startFakeAnthropic({ script: steps, key: 'link' });
   const host = await startTestHost(fake.url);
   const paths = makePaths();
-  const agent = startAgent({ port: host.port, paths, ...options });
+  const agent = startAgent({ port: host.port, paths, reader: '', ...options });
   return {
     fake,
     host,

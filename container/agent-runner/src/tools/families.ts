@@ -1,5 +1,7 @@
 // The agent's tools. Each line names functions that make tools from the run's context; a fork adds a tool with a file and its line.
+export { agentTool } from './agent.js';
 export { bashTool } from './bash.js';
 export { chatTools } from './chat.js';
 export { fileTools, searchTools } from './files.js';
 export { taskTools } from './tasks.js';
+export { webTools } from './web.js';

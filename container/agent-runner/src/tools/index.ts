@@ -8,6 +8,9 @@ import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
 
+/** A page is the same before and after; a sub-agent may take long, and its own calls keep their order. */
+const WAITS_FOR_NOBODY = /^(agent|web_fetch)$/;
+
 /** Each call is recorded: its result in the history as soon as it ends, its start and end in the run's timeline. */
 function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext): Tool {
   return {
@@ -22,11 +25,11 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
         return tool.run(input, call);
       };
       // The SDK starts all calls of a reply at once, but each must see what the ones before it did.
-      const working = shell.inOrder(work);
+      const working = WAITS_FOR_NOBODY.test(name) ? work() : shell.inOrder(work);
       // When the run is stopped, bash ends by itself with its output; the other tools are left behind.
       const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
-        (text) => toolResult(id, wellFormed(String(text)) || '(empty)'),
+        (said) => toolResult(id, typeof said === 'string' ? wellFormed(said) || '(empty)' : said),
         (error) => toolResult(id, wellFormed(describeError(error)) || 'failed', true),
       );
       session.append({ kind: 'tool_done', result });

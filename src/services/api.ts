@@ -1,0 +1,66 @@
+// The JSON API about services (design §8). Never shows a secret.
+import type { Hono } from 'hono';
+import type { Clock } from '../core/clock.js';
+import { describeError, PinchError } from '../core/errors.js';
+import { checked, readBody, refuse } from '../core/http.js';
+import { keptRequest } from './ask.js';
+import { oauthCode } from './oauth.js';
+import type { Services } from './services.js';
+import type { Store } from './store.js';
+import { callService } from './upstream.js';
+
+export const servicesApi =
+  ({ services, store, clock }: { services: Services; store: Pick<Store, 'approvals'>; clock: Clock }) =>
+  (app: Hono) => {
+    const named = (wanted: string) => {
+      const service = services.list().services.find(({ name }) => name === wanted);
+      if (service) return service;
+      throw refuse(404, 'not_found', `there is no service "${wanted}"`, 'GET /api/services lists them');
+    };
+    app.get('/api/services', (c) => {
+      const { services: all, problems } = services.list();
+      const view = ({ url, auth, ...rest }: (typeof all)[number]) => ({
+        ...rest,
+        url: url.href,
+        auth: auth ? (Object.keys(auth)[0] ?? null) : null,
+      });
+      return c.json({ services: all.map(view), problems });
+    });
+    /** One GET of its base URL, as a container's would be. */
+    app.post('/api/services/:name/test', async (c) => {
+      const service = named(c.req.param('name'));
+      const over = new AbortController();
+      try {
+        const credential = await services.credential(service);
+        const request = { method: 'GET', path: '/', query: '', headers: { 'user-agent': 'pinch' } };
+        const { status, body } = await callService({ service, credential, clock }, request, { signal: over.signal });
+        body.destroy();
+        return c.json({ status });
+      } catch (error) {
+        if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
+        throw refuse(
+          400,
+          'unreachable',
+          `${service.url.href} cannot be reached: ${describeError(error)}`,
+          'is it running?',
+        );
+      } finally {
+        over.abort();
+      }
+    });
+    app.post('/api/services/:name/connect', async (c) => {
+      const code = await readBody(c, oauthCode);
+      await services.connect(named(c.req.param('name')), code).catch((error: unknown) => {
+        if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
+        throw error;
+      });
+      return c.json({});
+    });
+    /** The body of a request that waits for the owner, or did. */
+    app.get('/api/services/requests/:id', (c) => {
+      const approval = store.approvals.get(Number(c.req.param('id')));
+      if (approval?.kind !== 'service') throw refuse(404, 'not_found', 'there is no such request to a service');
+      const { body, ...request } = checked(() => keptRequest.parse(approval.input));
+      return c.json({ ...request, body });
+    });
+  };

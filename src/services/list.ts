@@ -1,0 +1,208 @@
+// The owner's services: `services.json` in the home of Pinch, secrets by the names of variables of `.env`. Read again whenever one of the two
+// changed. Knows nothing about calls.
+import fs from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import type { Config, Env } from '../core/config.js';
+import { describeError, PinchError } from '../core/errors.js';
+import { DO } from './decide.js';
+import { FORBIDDEN_HEADER } from './headers.js';
+import { canonicalPath } from './path.js';
+
+export const NAME = /^[a-z0-9][a-z0-9_-]{0,39}$/;
+const MAX_BYTES = 256 * 1024;
+/** What may be reached without encryption: this machine and the own network, written as an address. */
+const OWN_NETWORK = new Set(['private', 'loopback', 'carrierGradeNat', 'uniqueLocal']);
+
+const variable = z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/, {
+  error: 'use the name of a variable in .env, in capitals, not the secret itself',
+});
+const headerName = z.string().regex(/^[A-Za-z0-9-]{1,60}$/, { error: 'use the name of a header' });
+const method = z.string().regex(/^([A-Z]{1,20}|\*)$/, { error: 'use a method in capitals such as POST, or *' });
+
+const baseUrl = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const fail = (message: string) => context.addIssue({ code: 'custom', message });
+  if (!url || !/^https?:$/.test(url.protocol)) fail('use a whole URL such as https://api.example.com/v1');
+  else if (url.username || url.password || url.search || url.hash)
+    fail('a URL with a user name, a query or # is not possible; use auth');
+  else if (url.protocol === 'http:' && !isOwnNetwork(url)) fail('use https; http is for a loopback or private address');
+  else if (typeof canonicalPath(url.pathname) !== 'string') fail('its path has a part that no call may have');
+  return url ?? z.NEVER;
+});
+
+function isOwnNetwork({ hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return host === 'localhost' || (isIP(host) !== 0 && OWN_NETWORK.has(ipaddr.parse(host).range()));
+}
+
+const rulePath = z.string().transform((text, context) => {
+  const path = canonicalPath(text);
+  if (typeof path === 'string') return path;
+  context.addIssue({ code: 'custom', message: path.refused });
+  return z.NEVER;
+});
+
+const rule = z.strictObject({
+  method: method.or(z.array(method).min(1)).transform((one) => [one].flat()),
+  path: rulePath,
+  query: z.record(z.string().regex(/^[\w.-]{1,100}$/), z.string()).optional(),
+  do: z.enum(DO),
+  always: z.boolean().optional(),
+});
+
+/** With the fields that a server wants besides, e.g. `?access_type=offline`. */
+const secureUrl = z
+  .string()
+  .refine((text) => URL.canParse(text) && (new URL(text).protocol === 'https:' || isOwnNetwork(new URL(text))), {
+    error: 'use an https URL',
+  });
+const oauth = z.strictObject({
+  tokenUrl: secureUrl,
+  authorizeUrl: secureUrl,
+  clientId: z.string().min(1).max(500),
+  clientSecret: variable.optional(),
+  scopes: z.array(z.string().regex(/^[!-~]{1,200}$/)).default([]),
+});
+export type OAuth = z.infer<typeof oauth>;
+
+const auth = z.union(
+  [
+    z.strictObject({ bearer: variable }),
+    z.strictObject({ basic: z.tuple([variable, variable]) }),
+    z.strictObject({ header: z.tuple([headerName, variable]) }),
+    z.strictObject({ oauth2: oauth }),
+  ],
+  { error: 'use {"bearer": VAR}, {"basic": [VAR, VAR]}, {"header": [name, VAR]} or {"oauth2": …}' },
+);
+
+const httpService = z.strictObject({
+  kind: z.literal('http', { error: 'the kinds are: http' }),
+  url: baseUrl,
+  description: z.string().max(200).default(''),
+  auth: auth.optional(),
+  /** Folders of the groups that may use it. */
+  groups: z.array(z.string().regex(NAME, { error: 'use the folder of a group' })).min(1),
+  rules: z.array(rule).max(200).default([]),
+  otherwise: z.enum(DO).optional(),
+  /** What it answers is the owner's own data, which nobody else can write into. */
+  trusted: z.boolean().default(false),
+  /** `git` reaches its host through it. */
+  git: z.boolean().default(false),
+  /** Further headers that are passed on, both ways. */
+  headers: z
+    .array(
+      headerName
+        .toLowerCase()
+        .refine((name) => !FORBIDDEN_HEADER.test(name), { error: 'this header is never passed on' }),
+    )
+    .default([]),
+});
+
+export interface Service extends z.infer<typeof httpService> {
+  name: string;
+}
+export interface Problem {
+  name: string;
+  why: string;
+}
+
+export const servicesFile = ({ home }: Pick<Config, 'home'>): string => join(home, 'services.json');
+
+/** What is listed, and what of the list is no use: that alone is left out. Empty when there is no file. Never throws. */
+export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): {
+  services: Service[];
+  problems: Problem[];
+} {
+  const services: Service[] = [];
+  const problems: Problem[] = [];
+  try {
+    for (const [name, value] of Object.entries(readFile(config))) {
+      const { data, error } = httpService.safeParse(value);
+      if (data && NAME.test(name)) services.push({ name, ...data });
+      else
+        problems.push({
+          name,
+          why: error ? z.prettifyError(error) : 'use a name of lower-case letters, digits, - and _',
+        });
+    }
+  } catch (error) {
+    problems.push({ name: 'services.json', why: describeError(error) });
+  }
+  return { services, problems };
+}
+
+function readFile(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): Record<string, unknown> {
+  const file = servicesFile(config);
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (!stat) return {};
+  const place = fs.realpathSync(file);
+  const exposed = [config.groupsDir, config.dataDir].find(
+    (folder) => fs.existsSync(folder) && place.startsWith(`${fs.realpathSync(folder)}/`),
+  );
+  if (exposed) throw unusable(`it lies in ${exposed}, which containers see`, 'keep it elsewhere');
+  if (stat.mode & 0o022 || ![0, process.getuid?.()].includes(stat.uid))
+    throw unusable('other users can change it', `chmod 600 '${file}'`);
+  if (stat.size > MAX_BYTES) throw unusable(`it is larger than ${MAX_BYTES} bytes`, 'shorten it');
+  const text = fs.readFileSync(file, 'utf8');
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  } catch (error) {
+    const at = Number(/position (\d+)/.exec(describeError(error))?.[1]);
+    const line = Number.isNaN(at) ? '' : `line ${text.slice(0, at).split('\n').length}: `;
+    throw unusable(`${line}${describeError(error)}`, 'correct it; docs/services.md shows one');
+  }
+}
+
+const unusable = (what: string, hint: string) => new PinchError('services_file', what, { hint });
+
+/** Changes whenever the list or the variables may have. */
+export function version({ home }: Pick<Config, 'home'>): string {
+  const stats = ['services.json', '.env'].map((name) =>
+    fs.statSync(join(home, name), { bigint: true, throwIfNoEntry: false }),
+  );
+  return stats.map((stat) => (stat ? `${stat.mtimeNs}.${stat.ino}.${stat.size}` : 'none')).join(' ');
+}
+
+/** A credential as it goes into a header, and what of it must not come back. */
+export interface Credential {
+  header?: [name: string, value: string];
+  secrets: string[];
+}
+
+/** Names of the variables that a service needs. */
+export const variablesOf = ({ auth: how }: Pick<Service, 'auth'>): string[] => {
+  if (!how) return [];
+  if ('bearer' in how) return [how.bearer];
+  if ('oauth2' in how) return how.oauth2.clientSecret ? [how.oauth2.clientSecret] : [];
+  return 'basic' in how ? how.basic : [how.header[1]];
+};
+
+/** The value of a variable. Throws PinchError `no_credential` which names one that is missing or no use. */
+export function secretOf(name: string, env: Env): string {
+  const value = env[name];
+  if (value && !/[^\t -~\u0080-\u00ff]/.test(value)) return value;
+  const why = value ? 'has characters that no header takes' : 'is not set';
+  throw new PinchError('no_credential', `${name} ${why}`, { hint: `set ${name} in .env` });
+}
+
+/** The credential of a service whose secrets are variables. Throws PinchError `no_credential`. */
+export function credentialOf(how: Exclude<Service['auth'], { oauth2: unknown }>, env: Env): Credential {
+  if (!how) return { secrets: [] };
+  if ('bearer' in how) return bearer([secretOf(how.bearer, env)]);
+  if ('header' in how) {
+    const value = secretOf(how.header[1], env);
+    return { header: [how.header[0].toLowerCase(), value], secrets: [value] };
+  }
+  const [user, password] = [secretOf(how.basic[0], env), secretOf(how.basic[1], env)];
+  const pair = `${user}:${password}`;
+  return { header: ['authorization', `Basic ${Buffer.from(pair).toString('base64')}`], secrets: [pair, password] };
+}
+
+/** The first of the secrets is what is sent. */
+export const bearer = (secrets: string[]): Credential => ({
+  header: ['authorization', `Bearer ${secrets[0]}`],
+  secrets,
+});

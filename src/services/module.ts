@@ -1,0 +1,44 @@
+// Services: APIs that agents use through the host, with credentials of the owner that no container sees.
+import type { Approvals } from '../approvals/approvals.js';
+import type { Clock } from '../core/clock.js';
+import { post, type Route } from '../gateway/server.js';
+import { GATEWAY_PORT, type RunSpec } from '../wire.js';
+import { servicesApi } from './api.js';
+import { createServiceAsker } from './ask.js';
+import { createDoor } from './door.js';
+import type { Service } from './list.js';
+import { createServices, type ServicesDeps } from './services.js';
+import type { Store } from './store.js';
+
+export function createServiceModule(deps: ServicesDeps & { store: Store; clock: Clock; approvals: Approvals }) {
+  const services = createServices(deps);
+  const all = { ...deps, services };
+  const routes: Route[] = [
+    createDoor({ ...all, askOwner: createServiceAsker(all) }),
+    post('/services/list', ({ groupId }) => ({
+      text: services.of(groupId).map(describe).join('\n\n') || 'There is none for this group.',
+    })),
+  ];
+  return {
+    routes,
+    api: servicesApi(all),
+    /** What a runner is told of them. */
+    forRun: (groupId: number): RunSpec['services'] =>
+      services
+        .of(groupId)
+        .map(({ name, description, git, url }) => ({ name, description, ...(git && { gitUrl: url.href }) })),
+  };
+}
+
+/** For the agent: nothing of the owner's origin or credential. */
+function describe({ name, description, git, rules, otherwise }: Service): string {
+  const words = rules.map(({ method, path, query = {}, do: effect, always }) => {
+    const only = Object.entries(query).map(([key, value]) => `${key}=${value}`);
+    return `  ${effect} ${method.join(', ')} ${path}${only.length > 0 ? ` with ${only.join('&')}` : ''}${always ? ', always' : ''}`;
+  });
+  const rest = otherwise
+    ? `  ${otherwise} everything else`
+    : '  else: GET and HEAD are allowed, the rest asks the owner';
+  const lines = [`${name}: ${description}`, `  http://127.0.0.1:${GATEWAY_PORT}/service/${name}/`, ...words, rest];
+  return [...lines, ...(git ? ['  git uses it by itself'] : [])].join('\n');
+}

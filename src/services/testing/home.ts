@@ -1,0 +1,51 @@
+// A home with services of the owner, and a program in a container of the group `main` that calls them; the services are servers of the test.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { systemClock } from '../../core/clock.js';
+import { startInside } from '../../egress/testing/inside.js';
+import { run } from '../../egress/testing/sites.js';
+import { createServiceModule } from '../module.js';
+
+export type ServicesHome = Awaited<ReturnType<typeof startHome>>;
+
+/** `list`: services.json, or what stands there instead. */
+export async function startHome(
+  list: object | string,
+  env = 'TOKEN=tok-0123456789\nUSER_NAME=olga\nPASSWORD=pass-word-77\n',
+) {
+  const inside = await startInside();
+  const home = mkdtempSync(join(tmpdir(), 'pinch-services-'));
+  const write = (now: object | string) =>
+    writeFileSync(join(home, 'services.json'), typeof now === 'string' ? now : JSON.stringify(now), { mode: 0o600 });
+  writeFileSync(join(home, '.env'), env, { mode: 0o600 });
+  write(list);
+  const notices: string[] = [];
+  const config = { home, groupsDir: join(home, 'groups'), dataDir: join(home, 'data') };
+  const { store, approvals } = inside;
+  const module = createServiceModule({
+    ...{ store, approvals, clock: systemClock, log: pino({ enabled: false }), environment: {} },
+    config,
+    notifyOwner: (_key, text) => notices.push(text),
+  });
+  inside.gateway.add(module.routes);
+  return {
+    ...inside,
+    ...{ home, config, module, notices, write },
+    base: `http://127.0.0.1:${inside.port}/service`,
+    /** As the agent's shell does, the path as it is written. */
+    curl: async (...args: string[]) => (await run('curl', ['-sS', '-m', '60', '--path-as-is', '-g', ...args])).out,
+    serviceEvents: () =>
+      store.events
+        .ofRun(inside.runId)
+        .filter(({ kind }) => kind === 'service')
+        .map(({ detail }) => detail),
+    told: () => store.messages.ofRun(inside.runId).map(({ text }) => text),
+    yes: (id: number) => approvals.decide(id, { decision: 'allow', by: 'the owner' }),
+    async end() {
+      await inside.close();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
