@@ -19,7 +19,7 @@ async function readSlowly(abrupt: boolean): Promise<{ bytes: number; whole: bool
   inside.allow('site.example', [port]);
   const [client, socket] = duplexPair();
   socket.on('error', () => socket.destroy());
-  await createProxy(inside.connections).connect({
+  await createProxy(inside.connections, inside.guards).connect({
     link: inside.link,
     target: `site.example:${port}`,
     socket,

@@ -86,6 +86,7 @@ export async function startInside(
     ...{
       store,
       secrets,
+      guards,
       approvals,
       gateway,
       port,
