@@ -165,6 +165,27 @@ describe('the link', () => {
     expect(await text(socket)).toBe('1000000 heard');
   });
 
+  test('five hundred calls at once all get an answer, also where the host is behind, as often as one likes', async () => {
+    const { port, runnerClosed } = await pair(
+      createServer((_req, res) => {
+        // Longer than a turn: what the runner has done with is over here only after it opened more.
+        const until = performance.now() + 2;
+        while (performance.now() < until);
+        res.end('ok');
+      }),
+    );
+    const call = () =>
+      new Promise<string>((resolve) => {
+        const asked = request({ port, method: 'POST', agent: false }, (response) => resolve(text(response)));
+        asked.on('error', (error) => resolve(error.message)).end('{}');
+      });
+    for (const round of [1, 2, 3]) {
+      const answers = await Promise.all(Array.from({ length: 500 }, call));
+      expect([round, new Set(answers)]).toEqual([round, new Set(['ok'])]);
+    }
+    expect(runnerClosed()).toBe(0);
+  });
+
   test('a script that opens a thousand connections inside loses some, the link goes on', async () => {
     const { port } = await pair(createServer((_req, res) => res.end('ok')));
     const sockets = Array.from({ length: 1_000 }, () => connect(port, '127.0.0.1').on('error', () => undefined));

@@ -23,7 +23,9 @@ export interface HostLinkDeps {
 }
 
 const MAX_PREAMBLE_BYTES = 64 * 1024;
-const MAX_STREAMS = 64;
+/** What the runner opens at a time (`MAX_AT_ONCE` there). Those that it has done with may not be over here yet, so twice as many are taken. */
+const STREAMS_AT_ONCE = 64;
+const MAX_STREAMS = 2 * STREAMS_AT_ONCE;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const GOAWAY = 7;
 const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
@@ -72,6 +74,8 @@ function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
   const duplex = joined(stdout, stdin, { onGoaway: endBroken, afterRead: () => session.destroyed && endBroken() });
   const session = http2.performServerHandshake(duplex, {
     maxSessionMemory: 64,
+    // Node counts over the whole life of a link.
+    maxSessionRejectedStreams: 1_000,
     maxHeaderListPairs: 16,
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
@@ -89,7 +93,7 @@ function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
   }
   const close = () => end('the link was closed');
   // Room for every stream's window: a stream nobody reads must not hold up the others.
-  session.setLocalWindowSize(MAX_STREAMS * STREAM_WINDOW_BYTES);
+  session.setLocalWindowSize(STREAMS_AT_ONCE * STREAM_WINDOW_BYTES);
   session.on('stream', (stream, headers) => acceptStream(stream, headers, onConnection));
   session.on('error', (error) => end(`the link broke: ${error.message}`)).on('close', close);
   // The runner opens no more streams: for us that is its end.

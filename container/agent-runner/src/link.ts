@@ -11,7 +11,9 @@ type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed()
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = http2.constants;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
-/** The host takes 64 streams at a time, more wait for their turn; what a script opens beyond this is refused. */
+/** Connections that have a stream at a time; more wait for their turn. The host refuses streams beyond twice as many. */
+const MAX_AT_ONCE = 64;
+/** What a script opens beyond this is refused. */
 const MAX_CONNECTIONS = 512;
 const HELLO_TIMEOUT_MS = 8_000;
 
@@ -25,7 +27,24 @@ export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
     maxSessionMemory: 64,
   });
   session.on('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES));
-  const server = createServer({ allowHalfOpen: true }, (socket) => tunnel(socket, session));
+  const waiting = new Set<Socket>();
+  let open = 0;
+  const next = (): void => {
+    const [socket] = waiting;
+    if (!socket || open >= MAX_AT_ONCE) return;
+    waiting.delete(socket);
+    const stream = tunnel(socket, session);
+    if (!stream) return;
+    open += 1;
+    stream.once('close', () => {
+      open -= 1;
+      next();
+    });
+  };
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    waiting.add(socket.on('error', () => socket.destroy()).on('close', () => waiting.delete(socket)));
+    next();
+  });
   server.maxConnections = MAX_CONNECTIONS;
   await once(server.listen(port, '127.0.0.1'), 'listening');
   const close = () => session.destroy();
@@ -57,16 +76,17 @@ async function readHello(stdin: Readable): Promise<string> {
 }
 
 /** Bytes go both ways; a side that ends, or breaks off, makes the other one do the same. */
-function tunnel(socket: Socket, session: http2.ClientHttp2Session): void {
+function tunnel(socket: Socket, session: http2.ClientHttp2Session): http2.ClientHttp2Stream | undefined {
   if (session.closed || session.destroyed) return void socket.destroy();
   const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
   socket.setNoDelay(true);
   socket.pipe(stream).pipe(socket);
-  for (const end of [socket, stream]) end.on('error', () => socket.destroy());
+  stream.on('error', () => socket.destroy());
   socket.on('close', () => stream.close(stream.readableEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL));
   stream.on('close', () => {
     if (stream.rstCode !== NGHTTP2_NO_ERROR) socket.destroy();
     // Without reading on, the end of the client is never seen and the socket stays open for ever.
     else socket.end().resume();
   });
+  return stream;
 }
