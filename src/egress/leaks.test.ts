@@ -1,5 +1,5 @@
 // Requests of a container that hold a secret of the host, through a real gateway; the site must not get it in any form.
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { HANG_MS } from '../../test/limits.js';
@@ -108,5 +108,22 @@ test('what a site answers reaches the container without the secret, as long as i
   );
   echo.close();
   expect(body).toBe(`a: ${'*'.repeat(KEY.length)} b.`);
+  expect(told()).toEqual([{ secret: 'ANTHROPIC_API_KEY', where: 'what the container was given' }]);
+});
+
+test('nor do its headers and its reason phrase hold one', async () => {
+  const echo = await startSite(async (_seen, _request, response) => {
+    response
+      .writeHead(200, `ok ${KEY}`, { 'x-echo': `a ${base64}`, [`x-${hex}`]: 'b', 'x-number': 7, 'x-last': 'c' })
+      .end('d');
+  });
+  inside.allow('echo.example', [echo.port]);
+  const options = { host: '127.0.0.1', port: inside.port, path: `http://echo.example:${echo.port}/` };
+  const { rawHeaders, statusMessage } = await new Promise<IncomingMessage>((resolve) =>
+    request(options, (response) => resolve(response.resume())).end(),
+  );
+  echo.close();
+  expect(rawHeaders.join()).toMatch(/^x-echo,a .{0,8}\*{30,}E=,x-\*{54},b,x-number,7,x-last,c,/);
+  expect(inside.secrets.namesIn([rawHeaders.join(), `${statusMessage}`])).toEqual([]);
   expect(told()).toEqual([{ secret: 'ANTHROPIC_API_KEY', where: 'what the container was given' }]);
 });
