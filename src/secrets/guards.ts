@@ -46,7 +46,7 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     tell(store.runs.leasedOf(groupId), secret, where);
 
   return {
-    /** The store, whose outgoing messages and timeline hold no secrets; it learns those of new hooks and channels. */
+    /** The store, whose outgoing messages and timeline hold no secrets; it learns those of new hooks, services and channels. */
     store: guarded,
     /** Files of containers: one with a secret in it is refused. */
     files: <Files extends GuardedFiles>(files: Files): Files => ({
@@ -60,7 +60,7 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     /** For one answer that a container is given. */
     given: (link: Link): Mask => secrets.mask((secret) => tellLink(link, secret, 'what the container was given')),
     /** Why a request of these texts is not sent. */
-    leaks(link: Link, host: string, texts: string[]) {
+    leaks(link: Link, host: string, texts: (string | Buffer)[]) {
       const [secret] = secrets.namesIn(texts);
       if (secret === undefined) return undefined;
       tellLink(link, secret, `a request to ${host}`);
