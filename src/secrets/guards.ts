@@ -66,7 +66,7 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
       tellLink(link, secret, `a request to ${host}`);
       return { kind: 'refused' as const, status: 403, reason: `this request ${refusalOf(secret)}` };
     },
-    /** Carries a body on, up to a secret; `onFound` gets the reason, once. */
+    /** Carries a body on, up to a secret, and then never ends; `onFound` gets the reason, once, and breaks off where it goes. */
     body(link: Link, host: string, onFound: (reason: string) => void): Transform {
       let found = false;
       const mask = secrets.mask((secret) => {
@@ -77,7 +77,11 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
       const passed = (bytes: Buffer): Buffer | undefined => (found ? undefined : bytes);
       return new Transform({
         transform: (chunk, _encoding, done) => done(null, passed(mask.feed(chunk))),
-        flush: (done) => done(null, passed(mask.end())),
+        flush(done) {
+          const last = passed(mask.end());
+          // It has no end then: whoever gets it would take the beginning for all there is.
+          if (!found) done(null, last);
+        },
       });
     },
   };
