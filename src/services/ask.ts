@@ -155,21 +155,22 @@ const NOT_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|.*
 
 /** Never rejects: the status is known, whatever becomes of the rest. */
 async function readStart(body: Readable, mask: Mask): Promise<{ start: Buffer; isCut: boolean }> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  let read = Buffer.alloc(0);
+  const shown = (isWhole: boolean) => ({
+    start: read.subarray(0, SHOWN_BYTES),
+    isCut: !isWhole || read.length > SHOWN_BYTES,
+  });
   try {
     for await (const chunk of body) {
-      const safe = mask.feed(chunk);
-      chunks.push(safe);
-      bytes += safe.length;
-      if (bytes > SHOWN_BYTES) break;
+      read = Buffer.concat([read, mask.feed(chunk)]);
+      if (read.length > SHOWN_BYTES) break;
     }
-    // Not of one that goes on: what is held back may be the beginning of a secret.
-    if (bytes <= SHOWN_BYTES) bytes += chunks[chunks.push(mask.end()) - 1]?.length ?? 0;
+    read = Buffer.concat([read, mask.end()]);
+    return shown(true);
   } catch {
-    bytes = Number.POSITIVE_INFINITY;
+    // What the mask holds back may be the beginning of a secret.
+    return shown(false);
   }
-  return { start: Buffer.concat(chunks).subarray(0, SHOWN_BYTES), isCut: bytes > SHOWN_BYTES };
 }
 
 /** For the owner and the agent: the service's own words are fenced off. */
