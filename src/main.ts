@@ -37,6 +37,7 @@ import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { createGuards, type Guards } from './secrets/guards.js';
+import type { Secrets } from './secrets/secrets.js';
 import { createServiceModule } from './services/module.js';
 import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
@@ -51,7 +52,7 @@ export async function main(environment: Env = process.env): Promise<void> {
       const opened = openStore(join(config.dataDir, 'pinch.db'), log);
       const { store, ...guards } = createGuards({ secrets, store: opened, clock, log });
       secrets.add('dashboard-token', loadPageToken(config.dataDir));
-      return start(assemble({ config, environment, log, home, store, guards }));
+      return start(assemble({ config, environment, log, home, store, secrets, guards }));
     },
   );
 }
@@ -62,6 +63,7 @@ interface Ground {
   log: Logger;
   home: Home;
   store: Store;
+  secrets: Secrets;
   guards: Guards;
 }
 
@@ -72,7 +74,7 @@ function assemble(ground: Ground) {
 }
 
 /** What does the work: containers, what they may reach and ask for, and what it costs. */
-function assembleWork({ config, environment, log, store, guards }: Ground) {
+function assembleWork({ config, environment, log, store, secrets, guards }: Ground) {
   const { dataDir } = config;
   const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
@@ -90,7 +92,7 @@ function assembleWork({ config, environment, log, store, guards }: Ground) {
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
-  const services = createServiceModule({ ...base, environment, approvals });
+  const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const forRuns = { stopSwitch, approvals, guard, services: services.forRun };
   const runs = createRuns({ ...base, channels, containers, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.

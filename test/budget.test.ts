@@ -77,9 +77,9 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 510 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 720, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 115 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 740 },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
   { name: 'egress', files: /^src\/egress\//, lines: 710, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_220, aim: '420' },
+  { name: 'services', files: /^src\/services\//, lines: 1_195, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 5_550, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 

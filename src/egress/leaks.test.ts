@@ -1,5 +1,5 @@
 // Requests of a container that hold a secret of the host, through a real gateway; the site must not get it in any form.
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { HANG_MS } from '../../test/limits.js';
@@ -20,6 +20,9 @@ beforeEach(async () => {
     request.on('data', (chunk) => {
       got += chunk;
     });
+    request.on('end', () => {
+      if (request.method === 'POST') got += ' [whole]';
+    });
     await answer(seen, request, response).catch(() => undefined);
   });
   inside.allow('site.example', [site.port]);
@@ -34,12 +37,14 @@ interface Asked {
   host?: string;
   headers?: Record<string, string>;
   pieces?: (string | Buffer)[];
+  chunked?: boolean;
 }
 
-async function ask({ path = '/', host = 'site.example', headers = {}, pieces = [] }: Asked) {
+async function ask({ path = '/', host = 'site.example', headers = {}, pieces = [], chunked = false }: Asked) {
   const target = `http://${host}:${site.port}${path}`;
   const body = Buffer.concat(pieces.map((piece) => Buffer.from(piece)));
-  const length = pieces.length > 0 ? { 'content-length': body.length } : {};
+  const sized = pieces.length > 0 ? { 'content-length': body.length } : {};
+  const length = chunked ? { 'transfer-encoding': 'chunked' } : sized;
   const options = { host: '127.0.0.1', port: inside.port, method: 'POST', path: target, agent: false };
   const sent = request({ ...options, headers: { ...headers, ...length } });
   const answered = new Promise<{ status: number; body: string }>((resolve, reject) =>
@@ -72,6 +77,8 @@ test.each<[string, Asked]>([
   ['in a password', { headers: { authorization: `Basic ${base64}` } }],
   ['in a body', { pieces: [`{"key":"${KEY}"}`] }],
   ['in a body, cut', { pieces: ['x'.repeat(10), KEY.slice(0, 9), KEY.slice(9), 'y'.repeat(10)] }],
+  ['in a small body of no known length', { pieces: [`a ${KEY} b`], chunked: true }],
+  ['at the end of a body of no known length', { pieces: ['x'.repeat(10), hex], chunked: true }],
   ['at the end of a large body', { pieces: [Buffer.alloc(300_000, 'x'), base64] }],
 ])('a request with a secret %s is refused with words, and the timeline names it', async (_where, asked) => {
   const { status, body } = await ask(asked);
@@ -82,6 +89,8 @@ test.each<[string, Asked]>([
   // The connection to the site is over, where there was one.
   if (got !== '') await vi.waitFor(() => expect(inside.events()).toHaveLength(1), HANG_MS);
   expect((await ask({ pieces: ['harmless'] })).body).toContain('harmless');
+  // A site must not take the beginning for all there is.
+  expect(got.match(/\[whole\]/g)).toHaveLength(1);
 });
 
 test('CONNECT to a host that says a secret is refused before its name is looked up', async () => {
@@ -108,5 +117,22 @@ test('what a site answers reaches the container without the secret, as long as i
   );
   echo.close();
   expect(body).toBe(`a: ${'*'.repeat(KEY.length)} b.`);
+  expect(told()).toEqual([{ secret: 'ANTHROPIC_API_KEY', where: 'what the container was given' }]);
+});
+
+test('nor do its headers and its reason phrase hold one', async () => {
+  const echo = await startSite(async (_seen, _request, response) => {
+    response
+      .writeHead(200, `ok ${KEY}`, { 'x-echo': `a ${base64}`, [`x-${hex}`]: 'b', 'x-number': 7, 'x-last': 'c' })
+      .end('d');
+  });
+  inside.allow('echo.example', [echo.port]);
+  const options = { host: '127.0.0.1', port: inside.port, path: `http://echo.example:${echo.port}/` };
+  const { rawHeaders, statusMessage } = await new Promise<IncomingMessage>((resolve) =>
+    request(options, (response) => resolve(response.resume())).end(),
+  );
+  echo.close();
+  expect(rawHeaders.join()).toMatch(/^x-echo,a .{0,8}\*{30,}E=,x-\*{54},b,x-number,7,x-last,c,/);
+  expect(inside.secrets.namesIn([rawHeaders.join(), `${statusMessage}`])).toEqual([]);
   expect(told()).toEqual([{ secret: 'ANTHROPIC_API_KEY', where: 'what the container was given' }]);
 });

@@ -107,7 +107,8 @@ export function createGateway(deps: GatewayDeps) {
     const bounds = link && boundsOf.get(link);
     // Without a socket the call is pipelined behind another one, which no client of ours does, and we could not see when it is over.
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
-    response.mask = masks[0]?.(link);
+    const [maskFor] = masks;
+    response.newMask = maskFor && (() => maskFor(link));
     serve(routes, proxies, { link, request, response, bounds }).catch((error: unknown) => {
       // Reads the rest of a body that nobody needs: otherwise the caller would not get the answer.
       request.resume();

@@ -59,8 +59,11 @@ function patternsOf(value: string | Buffer, secret: number): Pattern[] {
 
 export type Automaton = ReturnType<typeof buildAutomaton>;
 
-/** Memory: about 65 kB for a secret of 50 characters. */
-export function buildAutomaton(secrets: Secret[]) {
+/**
+ * Memory: about 65 kB for a secret of 50 characters. `heldFrom`: fewer characters look like the beginning of a secret by accident; from there on
+ * they are held back until it is known.
+ */
+export function buildAutomaton(secrets: Secret[], heldFrom = 4) {
   const patterns = secrets.flatMap(({ value }, secret) => patternsOf(value, secret));
   // Class 0: characters that no secret has.
   const classes = new Uint8Array(OTHER + 1);
@@ -80,7 +83,7 @@ export function buildAutomaton(secrets: Secret[]) {
   };
   plant(patterns, { ...tables, classes, width });
   connect({ ...tables, width });
-  return { ...tables, classes, classOfByte, width, patterns, names: secrets.map(({ name }) => name) };
+  return { ...tables, classes, classOfByte, width, patterns, heldFrom, names: secrets.map(({ name }) => name) };
 }
 
 type Tables = Pick<Automaton, 'next' | 'depth' | 'found' | 'classes' | 'width'>;

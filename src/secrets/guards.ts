@@ -46,7 +46,7 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     tell(store.runs.leasedOf(groupId), secret, where);
 
   return {
-    /** The store, whose outgoing messages and timeline hold no secrets; it learns those of new hooks and channels. */
+    /** The store, whose outgoing messages and timeline hold no secrets; it learns those of new hooks, services and channels. */
     store: guarded,
     /** Files of containers: one with a secret in it is refused. */
     files: <Files extends GuardedFiles>(files: Files): Files => ({
@@ -60,13 +60,13 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     /** For one answer that a container is given. */
     given: (link: Link): Mask => secrets.mask((secret) => tellLink(link, secret, 'what the container was given')),
     /** Why a request of these texts is not sent. */
-    leaks(link: Link, host: string, texts: string[]) {
+    leaks(link: Link, host: string, texts: (string | Buffer)[]) {
       const [secret] = secrets.namesIn(texts);
       if (secret === undefined) return undefined;
       tellLink(link, secret, `a request to ${host}`);
       return { kind: 'refused' as const, status: 403, reason: `this request ${refusalOf(secret)}` };
     },
-    /** Carries a body on, up to a secret; `onFound` gets the reason, once. */
+    /** Carries a body on, up to a secret, and then never ends; `onFound` gets the reason, once, and breaks off where it goes. */
     body(link: Link, host: string, onFound: (reason: string) => void): Transform {
       let found = false;
       const mask = secrets.mask((secret) => {
@@ -77,7 +77,11 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
       const passed = (bytes: Buffer): Buffer | undefined => (found ? undefined : bytes);
       return new Transform({
         transform: (chunk, _encoding, done) => done(null, passed(mask.feed(chunk))),
-        flush: (done) => done(null, passed(mask.end())),
+        flush(done) {
+          const last = passed(mask.end());
+          // It has no end then: whoever gets it would take the beginning for all there is.
+          if (!found) done(null, last);
+        },
       });
     },
   };

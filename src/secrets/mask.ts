@@ -56,6 +56,14 @@ export function createMask(automaton: Automaton, onFound: (name: string) => void
   };
 }
 
+/** Texts of the head of an HTTP message, in which a character is a byte. */
+export function maskTexts(mask: Mask, texts: string[]): string[] {
+  // The ends of lines are not read, so a secret in two of them is found as well.
+  const bytes = Buffer.from(texts.join('\n'), 'latin1');
+  const safe = Buffer.concat([mask.feed(bytes), mask.end()]);
+  return safe.equals(bytes) ? texts : safe.toString('latin1').split('\n');
+}
+
 /** How a stream of server-sent events begins. */
 const EVENTS = /^(event|data|id|retry)?:/;
 /** Fields of which a model's answer has a piece in each event. */

@@ -10,8 +10,6 @@ export interface Range {
 /** Gets the bytes of a secret once the last of them was read, of a long one in several calls; the same may come twice. */
 export type OnFound = (secret: number, ranges: Range[]) => void;
 
-/** So many characters look like the beginning of a secret by accident; from there on they are held back until it is known. */
-const HELD_FROM = 4;
 /** More characters than a pattern has. */
 const KEPT = 256;
 
@@ -78,7 +76,7 @@ function goOnFrom(place: Place, { starts, ends, ...other }: Place): void {
 }
 
 function createScan(automaton: Automaton, reading: Reading, onFound: OnFound) {
-  const { next, depth, found, classes, classOfByte, width, patterns } = automaton;
+  const { next, depth, found, classes, classOfByte, width, patterns, heldFrom } = automaton;
   const now = createPlace();
   const { starts, ends } = now;
   const reader = createReader(reading, step);
@@ -139,7 +137,7 @@ function createScan(automaton: Automaton, reading: Reading, onFound: OnFound) {
     take: (byte: number, at: number): void => reader.take(byte, at, at + 1),
     heldFrom(): number {
       const deep = depth[now.state] ?? 0;
-      return deep >= HELD_FROM ? rangeAt(now.count - deep).start : (reader.openFrom() ?? Number.POSITIVE_INFINITY);
+      return deep >= heldFrom ? rangeAt(now.count - deep).start : (reader.openFrom() ?? Number.POSITIVE_INFINITY);
     },
   };
 }

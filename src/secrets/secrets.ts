@@ -36,7 +36,7 @@ export function createSecrets() {
       return found.length > 0 ? marked(Buffer.from(text), found) : { text, names: [] };
     },
     /** Whose secrets stand in one of these texts. */
-    namesIn: (texts: string[]): string[] => {
+    namesIn: (texts: (string | Buffer)[]): string[] => {
       const names = texts.flatMap((text) => findAll(automaton(), Buffer.from(text)).map(({ name }) => name));
       return [...new Set(names)];
     },

@@ -1,4 +1,4 @@
-// The store as the daemon uses it: outgoing messages and the timeline hold no secrets, and those of new hooks and channels are known at once.
+// The store as the daemon uses it: outgoing messages and the timeline hold no secrets, and those of new hooks, services and channels are known at once.
 
 import type { Secrets } from './secrets.js';
 import { inJson } from './values.js';
@@ -12,6 +12,11 @@ interface OutgoingRow {
 interface HookRow {
   id: number;
   secret: string | null;
+}
+interface TokenRow {
+  service: string;
+  accessToken: string;
+  refreshToken: string | null;
 }
 interface ChannelRows {
   get(kind: string, ids: string[]): Record<string, string>;
@@ -27,6 +32,7 @@ export interface GuardedStore {
   };
   runs: { leasedOf(groupId: number): number[] };
   tasks: { add(task: Omit<HookRow, 'id'>): HookRow | undefined; open(groupId: null): HookRow[] };
+  serviceTokens: { put(tokens: TokenRow): unknown; all(): TokenRow[] };
   channelAuth: { of(channel: string, now: () => number): ChannelRows };
 }
 
@@ -38,6 +44,15 @@ export function guardStore<Store extends GuardedStore>(secrets: Secrets, store: 
     if (row?.secret) secrets.add(`hook of task ${row.id}`, row.secret);
   };
   for (const task of store.tasks.open(null)) addHook(task);
+  const addTokens = ({ service, accessToken, refreshToken }: TokenRow): void => {
+    secrets.add(`access token of the service ${service}`, accessToken);
+    if (refreshToken !== null) secrets.add(`refresh token of the service ${service}`, refreshToken);
+  };
+  for (const tokens of store.serviceTokens.all()) addTokens(tokens);
+  const putTokens: GuardedStore['serviceTokens']['put'] = (tokens) => {
+    addTokens(tokens);
+    return store.serviceTokens.put(tokens);
+  };
   const add: GuardedStore['outbox']['add'] = (row) => {
     const { clean, names } = collect(secrets);
     const file = row.file && { ...row.file, fileName: clean(row.file.fileName), path: clean(row.file.path) };
@@ -64,6 +79,7 @@ export function guardStore<Store extends GuardedStore>(secrets: Secrets, store: 
     outbox: { ...store.outbox, add },
     events: { ...store.events, add: addEvent },
     tasks: { ...store.tasks, add: addTask },
+    serviceTokens: { ...store.serviceTokens, put: putTokens },
     channelAuth: {
       of: (channel: string, now: () => number) => watchKeys(secrets, channel, store.channelAuth.of(channel, now)),
     },

@@ -9,13 +9,15 @@ import { fenced, MAX_CONTENT_CHARS } from '../approvals/card.js';
 import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
+import type { Guards } from '../secrets/guards.js';
+import type { Mask } from '../secrets/mask.js';
 import type { Taint } from '../taint/rows.js';
 import { markWorking } from '../taint/taint.js';
 import { decideCall } from './decide.js';
 import { readTarget } from './path.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
-import { callService, type ServiceRequest, urlOf } from './upstream.js';
+import { callService, type ServiceRequest, textsOf, urlOf } from './upstream.js';
 
 /** Kept in the row of the approval. */
 export const MAX_KEPT_BYTES = 64 * 1024;
@@ -40,10 +42,11 @@ interface AskerDeps {
   clock: Clock;
   approvals: Approvals;
   services: Services;
+  guards: Pick<Guards, 'leaks' | 'given'>;
 }
 
 /** Returns how a call is asked for: what the program is told. */
-export function createServiceAsker({ store, clock, approvals, services }: AskerDeps) {
+export function createServiceAsker({ store, clock, approvals, services, guards }: AskerDeps) {
   const ask = approvals.kind({
     name: 'service',
     input: keptRequest,
@@ -56,11 +59,15 @@ export function createServiceAsker({ store, clock, approvals, services }: AskerD
       const target = readTarget(kept.path + (kept.query && `?${kept.query}`));
       if ('refused' in target || /deny|refuse/.test(decideCall(service, kept.method, target, false).do))
         throw new PinchError('forbidden', 'your rules forbid it by now');
+      const { body, ...request } = { ...kept, body: Buffer.from(kept.body, 'base64') };
+      // Once more: what was asked with may have become a secret since.
+      const link = { groupId: groupId ?? 0 };
+      const leak = guards.leaks(link, `the service ${service.name}`, [...textsOf(kept), body]);
+      if (leak) throw new PinchError('forbidden', leak.reason);
       const credential = await services.credential(service);
       if (!service.trusted) markAnswer(store, groupId ?? 0, runId, service.name, clock.now());
-      const { body, ...request } = { ...kept, body: Buffer.from(kept.body, 'base64') };
       const startedAt = clock.now();
-      const answer = await perform({ service, credential, clock }, request, body);
+      const answer = await perform({ service, credential, clock }, request, { body, mask: guards.given(link) });
       if (runId !== null) {
         const about = {
           service: service.name,
@@ -122,12 +129,16 @@ function markAnswer(store: Store, groupId: number, runId: number | null, name: s
 }
 
 /** Sends it, once. Throws PinchError which says whether that is known. */
-async function perform(to: Parameters<typeof callService>[0], request: ServiceRequest, body: Buffer) {
+async function perform(
+  to: Parameters<typeof callService>[0],
+  request: ServiceRequest,
+  { body, mask }: { body: Buffer; mask: Mask },
+) {
   const over = new AbortController();
   const sent = /^(GET|HEAD)$/.test(request.method) ? undefined : body;
   try {
     const answer = await callService(to, request, { body: sent, signal: over.signal });
-    return { ...answer, ...(await readStart(answer.body)) };
+    return { ...answer, ...(await readStart(answer.body, mask)) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const why = describeError(error);
@@ -143,19 +154,23 @@ async function perform(to: Parameters<typeof callService>[0], request: ServiceRe
 const NOT_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|.*CERT.*)$/;
 
 /** Never rejects: the status is known, whatever becomes of the rest. */
-async function readStart(body: Readable): Promise<{ start: Buffer; isCut: boolean }> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+async function readStart(body: Readable, mask: Mask): Promise<{ start: Buffer; isCut: boolean }> {
+  let read = Buffer.alloc(0);
+  const shown = (isWhole: boolean) => ({
+    start: read.subarray(0, SHOWN_BYTES),
+    isCut: !isWhole || read.length > SHOWN_BYTES,
+  });
   try {
     for await (const chunk of body) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > SHOWN_BYTES) break;
+      read = Buffer.concat([read, mask.feed(chunk)]);
+      if (read.length > SHOWN_BYTES) break;
     }
+    read = Buffer.concat([read, mask.end()]);
+    return shown(true);
   } catch {
-    bytes = Number.POSITIVE_INFINITY;
+    // What the mask holds back may be the beginning of a secret.
+    return shown(false);
   }
-  return { start: Buffer.concat(chunks).subarray(0, SHOWN_BYTES), isCut: bytes > SHOWN_BYTES };
 }
 
 /** For the owner and the agent: the service's own words are fenced off. */

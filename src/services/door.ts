@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
+import type { Guards } from '../secrets/guards.js';
 import { markWorking, taintOf } from '../taint/taint.js';
 import { MAX_KEPT_BYTES, type ServiceAsker } from './ask.js';
 import { decideCall } from './decide.js';
@@ -13,7 +14,7 @@ import type { Credential, Service } from './list.js';
 import { readTarget, type Target } from './path.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
-import { callService, type ServiceAnswer } from './upstream.js';
+import { callService, type ServiceAnswer, textsOf } from './upstream.js';
 
 export interface DoorDeps {
   store: Store;
@@ -21,6 +22,7 @@ export interface DoorDeps {
   log: Logger;
   services: Services;
   askOwner: ServiceAsker;
+  guards: Pick<Guards, 'leaks' | 'body'>;
 }
 
 /** Calls of one container that are not over. */
@@ -96,6 +98,8 @@ async function serve(call: ServiceCall): Promise<Outcome> {
   if (!METHOD.test(method)) throw refuse(400, 'this method is not passed on');
   const target = readTarget(rest);
   if ('refused' in target) throw refuse(400, target.refused);
+  const headers = sentHeaders(request.headers, service.headers);
+  refuseSecrets(call, textsOf({ ...target, headers }));
   const taint = taintOf(store, link);
   const verdict = decideCall(service, method, target, taint !== undefined);
   if (verdict.do === 'refuse') throw refuse(400, verdict.why);
@@ -110,6 +114,12 @@ async function serve(call: ServiceCall): Promise<Outcome> {
   return { verdict: 'allowed', why: verdict.why, status: answer.status, bytesDown };
 }
 
+/** No service is told a secret of this host but its own credential, which the host puts in. */
+function refuseSecrets({ deps, link, name }: ServiceCall, texts: (string | Buffer)[]): void {
+  const leak = deps.guards.leaks(link, `the service ${name}`, texts);
+  if (leak) throw refuse(leak.status, leak.reason);
+}
+
 async function credentialOf(services: Services, service: Service): Promise<Credential> {
   return services.credential(service).catch((error: unknown) => {
     // Not the variable's name: somebody may have written the secret itself in its place.
@@ -120,7 +130,7 @@ async function credentialOf(services: Services, service: Service): Promise<Crede
 }
 
 async function send(
-  { deps, request, response }: ServiceCall,
+  { deps, link, request, response }: ServiceCall,
   service: Service,
   { path, query, credential }: Target & { credential: Credential },
 ): Promise<ServiceAnswer> {
@@ -128,7 +138,8 @@ async function send(
   response.once('close', () => over.abort());
   const { method = '' } = request;
   const headers = { ...sentHeaders(request.headers, service.headers), ...framing(request) };
-  const body = hasBody(request) ? request : undefined;
+  const guard = deps.guards.body(link, `the service ${service.name}`, (reason) => over.abort(refuse(403, reason)));
+  const body = hasBody(request) ? request.pipe(guard) : undefined;
   try {
     return await callService(
       { service, credential, clock: deps.clock },
@@ -136,6 +147,7 @@ async function send(
       { body, signal: over.signal },
     );
   } catch (error) {
+    if (over.signal.reason instanceof Refusal) throw over.signal.reason;
     const code = error instanceof Error && 'code' in error ? String(error.code) : describeError(error);
     deps.log.debug({ service: service.name, err: error }, 'service call failed');
     throw new Refusal(502, 'failed', `the service ${service.name} cannot be reached: ${code}`);
@@ -163,6 +175,7 @@ async function ask(
   const run = runIds.map((id) => deps.store.runs.get(id)).findLast((one) => one?.cancelRequested === 0);
   if (!run) throw refuse(403, 'no run asks for it');
   const body = await readBody(request);
+  refuseSecrets(call, [body]);
   const { method = '' } = request;
   const kept = { method, path, query, headers: sentHeaders(request.headers, service.headers) };
   try {

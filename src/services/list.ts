@@ -180,6 +180,15 @@ export const variablesOf = ({ auth: how }: Pick<Service, 'auth'>): string[] => {
   return 'basic' in how ? how.basic : [how.header[1]];
 };
 
+/** The secrets of services, whatever their variables are called; of a user and a password also the pair, which is sent as one. */
+export const secretsIn = (services: Service[], env: Env): { name: string; value: string }[] =>
+  services.flatMap(({ auth: how }) => {
+    const known = variablesOf({ auth: how }).flatMap((name) => ({ name, value: env[name] ?? '' }));
+    const [user, password] = known;
+    if (!how || !('basic' in how) || !user || !password) return known;
+    return [password, { name: `${user.name} ${password.name}`, value: `${user.value}:${password.value}` }];
+  });
+
 /** The value of a variable. Throws PinchError `no_credential` which names one that is missing or no use. */
 export function secretOf(name: string, env: Env): string {
   const value = env[name];

@@ -2,6 +2,7 @@
 import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import { post, type Route } from '../gateway/server.js';
+import type { Guards } from '../secrets/guards.js';
 import { GATEWAY_PORT, type RunSpec } from '../wire.js';
 import { servicesApi } from './api.js';
 import { createServiceAsker } from './ask.js';
@@ -10,7 +11,14 @@ import type { Service } from './list.js';
 import { createServices, type ServicesDeps } from './services.js';
 import type { Store } from './store.js';
 
-export function createServiceModule(deps: ServicesDeps & { store: Store; clock: Clock; approvals: Approvals }) {
+interface ServiceModuleDeps extends ServicesDeps {
+  store: Store;
+  clock: Clock;
+  approvals: Approvals;
+  guards: Guards;
+}
+
+export function createServiceModule(deps: ServiceModuleDeps) {
   const services = createServices(deps);
   const all = { ...deps, services };
   const routes: Route[] = [

@@ -4,9 +4,13 @@ import http, { type Server } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Hono } from 'hono';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
+import { systemClock } from '../core/clock.js';
 import { listen } from '../egress/testing/inside.js';
+import { createGuards } from '../secrets/guards.js';
+import { createSecrets } from '../secrets/secrets.js';
 import { connectService } from './connect.js';
 import { type ServicesHome, startHome } from './testing/home.js';
 
@@ -177,6 +181,22 @@ test('it is renewed before it ends, once for all who wait', async () => {
   expect(grants).toEqual(['authorization_code', 'refresh_token']);
   await call();
   expect(grants).toHaveLength(2);
+});
+
+test('tokens are secrets of the host at once, renewed and after a restart', async () => {
+  const tokens = (at: number) => [`access-${at}-secret`, `refresh-${at}-secret`];
+  const names = ['access token of the service api', 'refresh token of the service api'];
+  expect(home.secrets.namesIn(tokens(1))).toEqual([]);
+  expiresIn = 30;
+  await connected();
+  expect(home.secrets.namesIn(tokens(1))).toEqual(names);
+  expiresIn = 3_600;
+  await call();
+  // The old ones may still be good.
+  for (const at of [1, 2]) expect(home.secrets.namesIn(tokens(at))).toEqual(names);
+  const secrets = createSecrets();
+  createGuards({ secrets, store: home.store, clock: systemClock, log: pino({ enabled: false }) });
+  expect(secrets.namesIn(tokens(2))).toEqual(names);
 });
 
 test('one that the service does not take any more is asked for anew', async () => {

@@ -17,6 +17,7 @@ export type Tokens = z.infer<typeof tokenRow>;
 export function createServiceTokens({ rows, run, named }: Statements) {
   return {
     get: rows(tokenRow).get<[service: string]>('SELECT * FROM service_tokens WHERE service = ?1'),
+    all: rows(tokenRow).all<[]>('SELECT * FROM service_tokens'),
     put: named.run<[Tokens]>(
       `REPLACE INTO service_tokens (service, client, access_token, refresh_token, expires_at, connected_at)
        VALUES (@service, @client, @accessToken, @refreshToken, @expiresAt, @connectedAt)`,

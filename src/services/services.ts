@@ -5,6 +5,7 @@ import { readEnv } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
 import { shownLine } from '../core/one-line.js';
+import type { Secrets } from '../secrets/secrets.js';
 import {
   bearer,
   type Credential,
@@ -14,6 +15,7 @@ import {
   readServices,
   type Service,
   secretOf,
+  secretsIn,
   variablesOf,
   version,
 } from './list.js';
@@ -24,11 +26,12 @@ export interface ServicesDeps extends TokenDeps, Pick<LoopDeps, 'log'> {
   store: TokenDeps['store'] & Pick<Store, 'groups'>;
   config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>;
   environment: Env;
+  secrets: Pick<Secrets, 'add'>;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
-export function createServices({ store, config, environment, clock, log, notifyOwner }: ServicesDeps) {
+export function createServices({ store, config, environment, clock, log, notifyOwner, secrets }: ServicesDeps) {
   const tokens = createTokens({ store, clock, notifyOwner });
   let read: { version: string; services: Service[]; problems: Problem[]; env: Env } | undefined;
   /** Reads the files again when they changed. */
@@ -36,6 +39,7 @@ export function createServices({ store, config, environment, clock, log, notifyO
     const now = version(config);
     if (read?.version === now) return read;
     read = { version: now, ...readServices(config), env: readEnv(environment, config.home) };
+    for (const { name, value } of secretsIn(read.services, read.env)) secrets.add(name, value);
     for (const { name, why } of read.problems) {
       log.warn({ service: name, why }, 'service not used');
       notifyOwner(`service:${now}:${name}:${why}`, notice(name, why));

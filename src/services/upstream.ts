@@ -1,13 +1,15 @@
 // One call to a service: a connection of its own to the one origin that the owner wrote, with the owner's credential. Follows no redirect.
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Clock } from '../core/clock.js';
+import { buildAutomaton } from '../secrets/automaton.js';
+import { createMask, type Mask, maskTexts } from '../secrets/mask.js';
+import { canBeLookedFor } from '../secrets/values.js';
 import { returnedHeaders } from './headers.js';
 import type { Credential, Service } from './list.js';
-import { createRedactor, matcherOf, redactText, type SecretMatcher } from './redact.js';
 
 /** What is asked of a service. `path` and `query` are canonical, headers are those that may be sent. */
 export interface ServiceRequest {
@@ -17,7 +19,14 @@ export interface ServiceRequest {
   headers: Record<string, string>;
 }
 
-/** What came back, without the credential. */
+/** What of it a container chose. */
+export const textsOf = ({ path, query, headers }: Omit<ServiceRequest, 'method'>): string[] => [
+  path,
+  query,
+  ...Object.entries(headers).flat(),
+];
+
+/** What came back, without the credential where only this call knows it; all others are found by who hands it on. */
 export interface ServiceAnswer {
   status: number;
   headers: Record<string, string>;
@@ -29,6 +38,8 @@ export interface ServiceAnswer {
 const LIMITS = { connectMs: 10_000, idleMs: 120_000, retryMs: 300 };
 /** A server that was just restarted. */
 const TRIES = 3;
+/** Shorter credentials stand in every text by chance. */
+const MIN_CHARS = 6;
 const MAX_HEADER_BYTES = 32_768;
 const DECODERS: Record<string, () => NodeJS.ReadWriteStream & Readable> = {
   gzip: createGunzip,
@@ -56,7 +67,7 @@ export async function callService(
   for (let left = isRepeatable ? TRIES : 1; ; left -= 1) {
     try {
       const answer = await send({ service, credential, clock }, request, { body, signal });
-      return clean(service, matcherOf(credential.secrets), request, answer);
+      return clean(service, weakMask(credential), request, answer);
     } catch (error) {
       if (left <= 1 || !isRefused(error)) throw error;
       await clock.sleep(LIMITS.retryMs, signal);
@@ -99,8 +110,12 @@ async function send(
     });
   });
   if (body === undefined || Buffer.isBuffer(body)) sent.end(body);
-  // Not `pipeline`: a service that answers before it read all, e.g. that this is too much, must not end the caller's connection.
-  else body.pipe(sent);
+  else {
+    // Not `pipeline`: a service that answers before it read all, e.g. that this is too much, must not end the caller's connection.
+    body.pipe(sent);
+    // Nobody takes the rest of it, but the caller gets the answer only when it is read.
+    sent.once('close', () => body.unpipe(sent).resume());
+  }
   return answer;
 }
 
@@ -111,10 +126,28 @@ function limit(sent: ClientRequest, clock: Clock): void {
   sent.setTimeout(LIMITS.idleMs, () => sent.destroy(new Error('nothing came for two minutes')));
 }
 
+/** A short password or a word is not looked for elsewhere; in what comes back from where it was sent it is. */
+function weakMask({ secrets }: Credential): (() => Mask) | undefined {
+  const weak = secrets.filter((value) => value.length >= MIN_CHARS && !canBeLookedFor(value));
+  if (weak.length === 0) return undefined;
+  // Of so few characters none is shown while the rest of them is awaited.
+  const automaton = buildAutomaton(
+    weak.map((value) => ({ name: '', value })),
+    1,
+  );
+  return () => createMask(automaton, () => undefined);
+}
+
+const through = (mask: Mask): Transform =>
+  new Transform({
+    transform: (chunk, _encoding, done) => done(null, mask.feed(chunk)),
+    flush: (done) => done(null, mask.end()),
+  });
+
 /** Throws when the answer is in a coding that cannot be looked into. */
 function clean(
   service: Service,
-  matcher: SecretMatcher,
+  newMask: (() => Mask) | undefined,
   { method, path }: ServiceRequest,
   answer: IncomingMessage,
 ): ServiceAnswer {
@@ -136,11 +169,12 @@ function clean(
     headers,
     asked: service.url.origin + fullPath(service.url, path),
   });
-  for (const [name, value] of Object.entries(headers)) headers[name] = redactText(matcher, value);
-  const body = createRedactor(matcher);
+  const masked = (text: string): string => (newMask && maskTexts(newMask(), [text])[0]) ?? text;
+  for (const [name, value] of Object.entries(headers)) headers[name] = masked(value);
+  const body = newMask ? through(newMask()) : new PassThrough();
   const steps = decoder ? [answer, decoder, body] : [answer, body];
   pipeline(steps).catch(() => body.destroy());
-  return { status, headers, body, ...(leadsTo && { leadsTo: redactText(matcher, leadsTo) }) };
+  return { status, headers, body, ...(leadsTo && { leadsTo: masked(leadsTo) }) };
 }
 
 /** Sets `location` where it leads to the service itself; else returns where it leads. */

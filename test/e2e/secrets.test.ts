@@ -39,6 +39,9 @@ beforeAll(async () => {
   port = await listen(site);
   const own = { MAIL_PASSWORD: 'Tr0ub4dor&3 "x"\\n', NOTES: `ntn_${randomBytes(24).toString('hex')}` };
   writeFileSync(join(home, '.env'), `MAIL_PASSWORD='${own.MAIL_PASSWORD}'\nNOTES=${own.NOTES}\n`, { mode: 0o600 });
+  const rules = [{ method: '*', path: '/**', do: 'allow', always: true }];
+  const service = { kind: 'http', url: `http://127.0.0.1:${port}/`, groups: ['main'], rules };
+  writeFileSync(join(home, 'services.json'), JSON.stringify({ api: service }), { mode: 0o600 });
   const env = {
     TELEGRAM_BOT_TOKEN: telegram.token,
     TELEGRAM_API_ROOT: telegram.url,
@@ -146,6 +149,8 @@ const note = (what, status) => { told[what + ' ' + status] = (told[what + ' ' + 
       note('file', await again({ path: '/file?spec=' + encodeURIComponent(JSON.stringify(file)), headers: { 'content-length': body.length } }, body));
       note('body', await again({ path: 'http://site.example:${port}/', headers: { 'content-length': body.length } }, body));
       note('url', await again({ path: 'http://site.example:${port}/?' + encodeURIComponent(form) }));
+      note('service body', await again({ path: '/service/api/', headers: { 'content-length': body.length } }, body));
+      note('service url', await again({ path: '/service/api/?' + encodeURIComponent(form) }));
       if (/^[\\x20-\\x7e]+$/.test(form)) note('header', await again({ path: 'http://site.example:${port}/', headers: { 'x-data': form } }));
     }
     note('unknown address', await say({ path: '/' + encodeURIComponent(forms[0]) }));
@@ -180,11 +185,14 @@ test('none of them gets out, in any form, on any way, and the timeline names the
   const count = Object.keys(secrets).length;
   expect(told).toMatchObject({ 'send 200': count, 'ask 200': count, 'event 200': count, 'file named 200': count });
   expect(told).toMatchObject({ 'file 403': count * 14, 'body 403': count * 14, 'url 403': count * 14 });
-  expect(Object.keys(told).filter((what) => /^(file|body|url|header) (200|2)/.test(what))).toEqual([]);
+  expect(told).toMatchObject({ 'service body 403': count * 14, 'service url 403': count * 14 });
+  expect(
+    Object.keys(told).filter((what) => /^(file|body|url|header|service body|service url) (200|2)/.test(what)),
+  ).toEqual([]);
 
   const removed = events.filter(({ kind }) => kind === 'secret_removed').map(({ detail }) => detail);
   for (const [name] of Object.entries(secrets))
-    for (const where of ['a message', 'a file', 'a request to site.example'])
+    for (const where of ['a message', 'a file', 'a request to site.example', 'a request to the service api'])
       expect(removed).toContainEqual({ secret: name, where });
   expect(removed).toContainEqual({ secret: 'ANTHROPIC_API_KEY', where: 'what the container was given' });
 

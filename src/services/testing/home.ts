@@ -23,9 +23,9 @@ export async function startHome(
   write(list);
   const notices: string[] = [];
   const config = { home, groupsDir: join(home, 'groups'), dataDir: join(home, 'data') };
-  const { store, approvals } = inside;
+  const { store, approvals, secrets, guards } = inside;
   const module = createServiceModule({
-    ...{ store, approvals, clock: systemClock, log: pino({ enabled: false }), environment: {} },
+    ...{ store, approvals, secrets, guards, clock: systemClock, log: pino({ enabled: false }), environment: {} },
     config,
     notifyOwner: (_key, text) => notices.push(text),
   });
