@@ -14,7 +14,6 @@ import { createPairing } from './chats/pairing.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
 import type { Logger } from './core/log.js';
-import { createSignals } from './core/signals.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
@@ -76,15 +75,14 @@ function assemble(ground: Ground) {
 /** What does the work: containers, what they may reach and ask for, and what it costs. */
 function assembleWork({ config, environment, log, store, secrets, guards }: Ground) {
   const { dataDir } = config;
-  const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
-  const notifyOwner = createOwnerNotices({ store, signals, clock, ownerChat });
-  const base = { config, store, signals, clock, log, notifyOwner };
+  const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
+  const base = { config, store, clock, log, notifyOwner };
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
-  const containers = createContainers({ ...base, gateway });
+  const containers = createContainers({ ...base, signals: store.signals, gateway });
   const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
@@ -93,17 +91,16 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
-  const forRuns = { stopSwitch, approvals, guard, services: services.forRun };
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, ...forRuns });
+  const { askToSend, ownSkills } = approvals;
+  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun };
+  const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const backend = createBackends(config, environment, log);
   gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
-  gateway.add(tasks.routes);
-  gateway.add(approvals.routes);
-  gateway.add(services.routes);
+  for (const { routes } of [tasks, approvals, services]) gateway.add(routes);
   const egress = createEgress({ ...base, approvals, guards });
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };

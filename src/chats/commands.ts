@@ -1,7 +1,6 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
 import type { Clock } from '../core/clock.js';
-import type { Signals } from '../core/signals.js';
 import { sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import type { Store } from '../tasks/store.js';
@@ -10,7 +9,6 @@ import { parseRegistration, registerChat, unknownPeople } from './registration.j
 
 export interface ChatCommandDeps {
   store: Store;
-  signals: Signals;
   clock: Clock;
   config: { assistantName: string };
   control: {
@@ -34,29 +32,25 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
       name: 'stop',
       usage: '/stop',
       what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume`)',
-      forMembers: false,
       answer: (call) => stop(deps, call),
     },
-    { name: 'resume', usage: '/resume', what: 'end the emergency stop', forMembers: false, answer: () => resume(deps) },
+    { name: 'resume', usage: '/resume', what: 'end the emergency stop', answer: () => resume(deps) },
     {
       name: 'new',
       usage: '/new',
       what: 'start a new conversation; memory files stay',
-      forMembers: false,
       answer: (call) => startNewSession(deps, call),
     },
     {
       name: 'register',
       usage: '/register <folder> [all | listed <name>…]',
       what: 'let me work in this chat, with its own memory folder; `listed`: only the named people (and you) may ask me',
-      forMembers: false,
       answer: (call) => register(deps, call),
     },
     {
       name: 'pair',
       usage: '/pair <code>',
       what: 'make you the owner on this channel (code: `npm run -s pinch -- pair`)',
-      forMembers: false,
       // In a direct chat the code decides, whoever sends it (route.ts).
       answer: () => 'Send `/pair <code>` to me in a direct chat.',
     },

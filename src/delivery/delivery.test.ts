@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
-import { createSignals, type Signals } from '../core/signals.js';
+import type { Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startDelivery } from './delivery.js';
 import { createOutboxFiles, type OutboxFiles } from './files.js';
@@ -52,7 +52,7 @@ beforeEach(() => {
   store = openStore(join(folder, 'pinch.db'));
   files = createOutboxFiles(folder);
   clock = createFakeClock();
-  signals = createSignals();
+  signals = store.signals;
   [sent, answers, notices, buttons, dropped, dropAnswers] = [[], [], [], [], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
@@ -63,7 +63,6 @@ beforeEach(() => {
 function start(): void {
   stop = startDelivery({
     store,
-    signals,
     clock,
     log: pino({ level: 'silent' }),
     config: { assistantName: 'Pinch' },
@@ -220,8 +219,8 @@ test('the answer to a command goes out between the parts of what a run sends', a
 });
 
 test.each([
-  ['its run', () => store.outbox.endOfRun(runId, 'somebody stopped it')],
-  ['its chat', () => store.outbox.endOfChat(chats[0] ?? 0, 'somebody stopped it')],
+  ['its run', () => store.outbox.endOfRuns({ runId, chatId: null, error: 'somebody stopped it' })],
+  ['its chat', () => store.outbox.endOfRuns({ runId: null, chatId: chats[0] ?? 0, error: 'somebody stopped it' })],
 ])('when %s is stopped the parts that are left stay here, and what the host says goes out', async (_, stopIt) => {
   const next = pacedChannel();
   await queueOfRun('1:a', 'one|two|three');
@@ -242,7 +241,7 @@ test.each([
 test('a part that is refused after its run was stopped begets no notice', async () => {
   answers = [fail('retry'), fail('permanent')];
   await queueOfRun('1:a', 'one');
-  store.outbox.endOfRun(runId, 'somebody stopped it');
+  store.outbox.endOfRuns({ runId, chatId: null, error: 'somebody stopped it' });
   await clock.advance(60_000);
   expect([sent, notices]).toEqual([[], []]);
 });

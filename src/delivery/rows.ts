@@ -40,49 +40,45 @@ export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId'
   now: number;
 }
 
-export function createOutbox(statements: Statements) {
-  const { rows, value, values, count, run, named } = statements;
-  const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
-  const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
+/** `onWork` is called when there is something to send, or buttons to take away. */
+export function createOutbox(statements: Statements, onWork: () => void) {
+  const { rows, value, values, total, exists, run, named } = statements;
   const headOf = (chatId: string) =>
     `(SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ${chatId} ORDER BY run_id IS NOT NULL, id LIMIT 1)`;
   const head = value<[chatId: number], number | null>(`SELECT ${headOf('?1')}`);
-  const parts = value<[runId: number, since: number, partChars: number], number | null>(
-    'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
-  );
-  const waitingBytes = value<[groupId: number], number | null>(
-    `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
-  );
-  const add = named.run<[message: NewOutboxRow]>(
+  const insert = named.run<[message: NewOutboxRow]>(
     `INSERT INTO outbox (key, chat_id, run_id, text, file, buttons, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
   );
   return {
-    ...createButtons(statements),
+    ...createButtons(statements, onWork),
     /** Queues a message; false when this key was queued before. */
-    add: (message: NewOutboxRow): boolean => add({ file: undefined, buttons: undefined, ...message }),
-    has: (key: string): boolean => state(key) !== undefined,
-    waits: (key: string): boolean => state(key) === 'queued',
+    add(message: NewOutboxRow): boolean {
+      const added = insert({ file: undefined, buttons: undefined, ...message });
+      if (added) onWork();
+      return added;
+    },
+    has: exists<[key: string]>('SELECT 1 FROM outbox WHERE key = ?1'),
+    waits: exists<[key: string]>(`SELECT 1 FROM outbox WHERE key = ?1 AND state = 'queued'`),
     /** Keys of the rows whose files wait to be sent. */
     waitingFiles: values<[], string>(`SELECT key FROM outbox WHERE state = 'queued' AND file IS NOT NULL`),
     /** Bytes of the files of a group that wait to be sent. */
-    waitingBytes: (groupId: number): number => waitingBytes(groupId) ?? 0,
+    waitingBytes: total<[groupId: number]>(
+      `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
+    ),
     /** The next message of every chat: the only ones that may be sent now. */
     heads: rows(outboxRow).all<[]>(
       `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
     /** How many parts of `partChars` characters a run has queued since `since`; each row counts as one at least. */
-    partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
-    /** These three: nothing more goes out of what a run, all runs, or runs in this chat said. */
-    endOfRun: count<[runId: number, error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
+    partsOfRun: total<[runId: number, since: number, partChars: number]>(
+      'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
     ),
-    endOfAll: count<[error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?1 WHERE state = 'queued' AND run_id IS NOT NULL`,
-    ),
-    endOfChat: count<[chatId: number, error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1 AND run_id IS NOT NULL`,
+    /** Nothing more goes out of what runs said: one, those in one chat, or all. Returns how many messages that ended. */
+    endOfRuns: named.count<[which: { runId: number | null; chatId: number | null; error: string }]>(
+      `UPDATE outbox SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
+         AND (@runId IS NULL OR run_id = @runId) AND (@chatId IS NULL OR chat_id = @chatId)`,
     ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
     partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
@@ -98,14 +94,14 @@ export function createOutbox(statements: Statements) {
     dead: run<[id: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
     ),
-    queued: (): number => queued() ?? 0,
+    queued: total<[]>(`SELECT count(*) FROM outbox WHERE state = 'queued'`),
     list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
     ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
   };
 }
 
 /** What is below messages of ours, and what becomes of it. */
-function createButtons({ rows, run }: Statements) {
+function createButtons({ rows, run }: Statements, onWork: () => void) {
   const unused = `SELECT o.buttons FROM messages m JOIN outbox o ON o.id = m.outbox_id
      WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out' AND o.buttons IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM messages WHERE outbox_id = m.outbox_id AND id > m.id)`;
@@ -113,13 +109,16 @@ function createButtons({ rows, run }: Statements) {
   const openButtons = rows(z.object({ buttons })).get<[chatId: number, platformId: string]>(
     `${unused} AND o.buttons_over = 0`,
   );
+  const end = run<[key: string]>('UPDATE outbox SET buttons_over = 1 WHERE key = ?1 AND buttons IS NOT NULL');
   return {
     /** The buttons below a message of ours, as long as nobody pressed one: they are below its last part, and count once. */
     unpressedButtons: (chatId: number, platformId: string): Button[] => buttonsOf(chatId, platformId)?.buttons ?? [],
     /** Of these, those that still lead somewhere. */
     openButtons: (chatId: number, platformId: string): Button[] => openButtons(chatId, platformId)?.buttons ?? [],
     /** They lead nowhere any more: delivery takes them away, or sends the message without them. */
-    endButtons: run<[key: string]>('UPDATE outbox SET buttons_over = 1 WHERE key = ?1 AND buttons IS NOT NULL'),
+    endButtons(key: string): void {
+      if (end(key)) onWork();
+    },
     /** Where buttons are to be taken away, some at a time: below the last part of what was sent. */
     buttonsToDrop: rows(
       z.object({ id: z.number(), chatId: z.number(), platformId: z.string(), nextAt: z.number() }),

@@ -2,9 +2,9 @@
 // the longest-idle one stopped at once when another group waits. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
 // gives to whoever has work. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
-import { atMost, type Clock } from '../core/clock.js';
+import { atMost } from '../core/clock.js';
+import type { BaseDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
 import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
 import type { WorkLine } from '../wire.js';
@@ -19,11 +19,9 @@ export interface GroupContainer {
   send(line: WorkLine): boolean;
 }
 
-export interface PoolDeps {
+export interface PoolDeps extends BaseDeps {
   sandbox: Sandbox;
   gateway: Pick<Gateway, 'connect'>;
-  clock: Clock;
-  log: Logger;
   maxContainers: number;
   idleMs: number;
   specFor(group: Group): Promise<SandboxSpec>;
@@ -43,15 +41,16 @@ interface PoolEntry {
   instance: SandboxInstance | undefined;
 }
 
-interface PoolState {
-  deps: PoolDeps;
+const emptyPool = (deps: PoolDeps) => ({
+  deps,
   /** By group id. What is being stopped is no longer here: it takes no run. */
-  entries: Map<number, PoolEntry>;
+  entries: new Map<number, PoolEntry>(),
   /** Taken out, but something of it may still be there. */
-  ending: Set<PoolEntry>;
-  stopping: Set<Promise<void>>;
-  closing: boolean;
-}
+  ending: new Set<PoolEntry>(),
+  stopping: new Set<Promise<void>>(),
+  closing: false,
+});
+type PoolState = ReturnType<typeof emptyPool>;
 
 /** Runs of different sessions of one group at the same time. */
 const MAX_RUNS_PER_GROUP = 3;
@@ -63,7 +62,7 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 export type Pool = ReturnType<typeof createPool>;
 
 export function createPool(deps: PoolDeps) {
-  const pool: PoolState = { deps, entries: new Map(), ending: new Set(), stopping: new Set(), closing: false };
+  const pool = emptyPool(deps);
   const { entries } = pool;
   const entryOf = (container: GroupContainer) =>
     [...entries.values()].find(({ instance }) => instance?.id === container.containerId);
