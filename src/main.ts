@@ -9,6 +9,7 @@ import { createChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
 import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
+import { groupCalls } from './chats/host-calls.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
 import { systemClock as clock } from './core/clock.js';
@@ -122,6 +123,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
+  parts.gateway.add(groupCalls({ store, askToRegister }));
   const { onPress } = approvals;
   const intake = createIntake({ ...base, pairing, assistantName, commands, owner, onPress, askToRegister });
   const api = [

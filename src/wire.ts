@@ -264,6 +264,11 @@ export const mountRequest = caller.pick({ runId: true }).extend({
   readOnly: z.boolean().default(true),
 });
 
+/** `POST /groups/list`, main only: all groups with their chats, and chats of none. Answered with `hostText`. */
+export const groupListRequest = caller.pick({ runId: true });
+/** `POST /groups/register`, main only: the owner is asked whether to work in a chat as this group. Answered with `hostText`. */
+export const groupRegisterRequest = groupListRequest.extend({ chat: z.string().max(200), folder: z.string().max(40) });
+
 /** `POST /history`: full-text search in the group's own chats. */
 export const historyRequest = z.object({
   query: z.string().min(1).max(500),

@@ -19,7 +19,7 @@ export interface IntakeDeps extends BaseDeps {
   store: Store;
   pairing: Pairing;
   assistantName: string;
-  askToRegister: RegisterAsker;
+  askToRegister: Pick<RegisterAsker, 'forCall'>;
   /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
@@ -122,7 +122,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const { route, chat } = routed;
   if (route.kind === 'ignore') return {};
   if (route.kind === 'stranger') {
-    deps.askToRegister(chat, routed.sender.name, routed.inbound.text);
+    deps.askToRegister.forCall(chat, routed.sender.name, routed.inbound.text);
     return {};
   }
   if (route.kind === 'pair') return pair(deps, routed, route.code);

@@ -30,7 +30,7 @@ beforeEach(() => {
     resume: () => undefined,
   };
   intake = createIntake({
-    askToRegister: () => undefined,
+    askToRegister: { forCall: () => undefined },
     ...{ store, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
     commands: chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control }),
     owner: { channel: 'telegram', address: '1' },

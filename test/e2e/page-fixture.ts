@@ -83,7 +83,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     commands,
     assistantName: 'Pinch',
     owner: undefined,
-    askToRegister: () => undefined,
+    askToRegister: { forCall: () => undefined },
   });
   const deps: PageDeps = {
     port: 0,

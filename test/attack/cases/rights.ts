@@ -228,6 +228,16 @@ const forged: Probe[] = [
       post('/v1/messages', MODEL_CALL, { 'x-pinch-run': `${mainRun}`, 'anthropic-version': '2023-06-01' }),
     /^200 /,
   ),
+  call(
+    'a list of all groups',
+    (_ids, runId) => post('/groups/list', { runId, isMain: true }),
+    /^403 only the main group may ask this$/,
+  ),
+  call(
+    "a chat for this group in main's name",
+    ({ mainRun }) => post('/groups/register', { runId: mainRun, chat: 'test:others', folder: 'evil' }),
+    NO_RUN,
+  ),
   call('a new group', () => post('/groups', { folder: 'evil', isMain: true }), NO_ADDRESS),
   call('a rule for the door', () => post('/api/egress', { host: 'evil.example' }), NO_ADDRESS),
   call('a yes to something', () => post('/approvals/1', { decision: 'allow' }), NO_ADDRESS),

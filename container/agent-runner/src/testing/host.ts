@@ -19,6 +19,8 @@ import {
   askRequest,
   fileRequest,
   finishReport,
+  groupListRequest,
+  groupRegisterRequest,
   historyRequest,
   mountRequest,
   RUN_HEADER,
@@ -86,6 +88,8 @@ function askedSchema(url: string) {
   if (url === '/ask') return askRequest;
   if (url === '/skills') return skillProposal;
   if (url === '/mounts') return mountRequest;
+  if (url === '/groups/list') return groupListRequest;
+  if (url === '/groups/register') return groupRegisterRequest;
   if (url === '/tasks') return taskRequest;
   if (url === '/tasks/list') return taskListRequest;
   return /^\/tasks\/\d+$/.test(url) ? taskChangeRequest : undefined;

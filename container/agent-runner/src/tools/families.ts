@@ -3,5 +3,6 @@ export { agentTool } from './agent.js';
 export { bashTool } from './bash.js';
 export { chatTools } from './chat.js';
 export { fileTools, searchTools } from './files.js';
+export { groupTools } from './groups.js';
 export { taskTools } from './tasks.js';
 export { webTools } from './web.js';
