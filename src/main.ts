@@ -14,7 +14,6 @@ import { createPairing } from './chats/pairing.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
 import type { Logger } from './core/log.js';
-import { createSignals } from './core/signals.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
@@ -74,15 +73,14 @@ function assemble(ground: Ground) {
 /** What does the work: containers, what they may reach and ask for, and what it costs. */
 function assembleWork({ config, environment, log, store, guards }: Ground) {
   const { dataDir } = config;
-  const signals = createSignals();
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
-  const notifyOwner = createOwnerNotices({ store, signals, clock, ownerChat });
-  const base = { config, store, signals, clock, log, notifyOwner };
+  const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
+  const base = { config, store, clock, log, notifyOwner };
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
-  const containers = createContainers({ ...base, gateway });
+  const containers = createContainers({ ...base, signals: store.signals, gateway });
   const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });

@@ -30,7 +30,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     groups: createGroups(statements),
     messages: createMessages(statements),
     events: createEvents(statements),
-    outbox: createOutbox(statements),
+    outbox: createOutbox(statements, () => db.signal('outbox')),
     usage: createUsage(statements),
     budgets: createBudgets(statements),
     runs: createRuns(statements),

@@ -3,7 +3,6 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { PinchError } from '../core/errors.js';
-import { createSignals } from '../core/signals.js';
 import type { Chat, Run } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
 import { type Approvals, createApprovals } from './approvals.js';
@@ -40,8 +39,7 @@ beforeEach(() => {
   };
   [owner, family] = [chat('1', 'main', 'direct'), chat('-5', 'family', 'group')];
   const config = { timeZone: 'UTC' };
-  const signals = createSignals();
-  approvals = createApprovals({ store, clock, signals, config, ownerChat: () => owner, stopped: () => stopped });
+  approvals = createApprovals({ store, clock, config, ownerChat: () => owner, stopped: () => stopped });
   run = newRun('s1');
   const asker = approvals.kind({
     ...{ name: 'shout', input: z.object({ what: z.string() }), maxOpen: 3 },
@@ -285,7 +283,6 @@ describe('a yes to what takes time and must not be begun twice', () => {
     const next = createApprovals({
       store,
       clock,
-      signals: createSignals(),
       config,
       ownerChat: () => owner,
       stopped: () => false,

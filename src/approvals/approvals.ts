@@ -16,7 +16,7 @@ import { createLater, unknownKind } from './later.js';
 import type { Approval, ApprovalState } from './rows.js';
 import type { Store } from './store.js';
 
-export interface ApprovalDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
+export interface ApprovalDeps extends Pick<LoopDeps, 'clock'> {
   store: Store;
   config: Pick<Config, 'timeZone'>;
   ownerChat(): Chat;
@@ -92,7 +92,7 @@ type Kinds = Map<string, (how: { approval: Approval; always: boolean }) => strin
 export type Approvals = ReturnType<typeof createApprovals>;
 
 export function createApprovals(deps: ApprovalDeps) {
-  const { store, signals, clock } = deps;
+  const { store, clock } = deps;
   const kinds: Kinds = new Map();
   const later = createLater(clock, (approval, state, result) => {
     store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
@@ -130,9 +130,9 @@ export function createApprovals(deps: ApprovalDeps) {
       const over = new AbortController();
       const isOver = () => !['open', 'allowed'].includes(store.approvals.get(id)?.state ?? '');
       const look = (changed: number) => changed === id && isOver() && over.abort();
-      signals.on('approval', look);
+      store.signals.on('approval', look);
       if (!isOver()) await clock.sleep(ms, over.signal);
-      signals.off('approval', look);
+      store.signals.off('approval', look);
       return store.approvals.get(id);
     },
     start(): void {
@@ -148,7 +148,7 @@ export function createApprovals(deps: ApprovalDeps) {
 }
 
 function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>, request: ApprovalRequest<Input>) {
-  const { store, clock, signals, config } = deps;
+  const { store, clock, config } = deps;
   const { groupId, run, input, content, lines = [] } = request;
   const now = clock.now();
   const hash = createHash('sha256')
@@ -190,10 +190,7 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
     now,
   });
   if (run) store.events.add(run.id, now, 'approval_asked', { approval: approval.id, what: approval.subject });
-  store.afterCommit(() => {
-    signals.emit('outbox');
-    signals.emit('approval', approval.id);
-  });
+  store.signal('approval', approval.id);
   return approval;
 }
 
@@ -281,7 +278,7 @@ interface Closing {
 
 /** Records the end (of a yes that takes time: the yes), tells the agent, and returns what it came to. */
 function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { by, result }: Closing): string {
-  const { store, clock, signals } = deps;
+  const { store, clock } = deps;
   const now = clock.now();
   if (!store.approvals.close({ id: approval.id, state, decidedBy: by ?? null, result, now }))
     throw new PinchError('not_open', `approval ${approval.id} was answered meanwhile`);
@@ -294,10 +291,7 @@ function close(deps: ApprovalDeps, approval: Approval, state: ApprovalState, { b
   // Whoever said yes heard that it is being done.
   if (approval.state === 'allowed' && cardChatId !== null)
     store.outbox.add({ key: `${cardKey(id)}:end`, chatId: cardChatId, runId: null, text, now });
-  store.afterCommit(() => {
-    signals.emit('outbox');
-    signals.emit('approval', id);
-  });
+  store.signal('approval', id);
   return text;
 }
 

@@ -6,7 +6,6 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
 import { type Config, loadConfig } from '../core/config.js';
-import { createSignals } from '../core/signals.js';
 import { mountsFile, putInList, readList } from '../mounts/list.js';
 import { openStore, type Store } from '../store.js';
 import { type Approvals, createApprovals } from './approvals.js';
@@ -23,7 +22,7 @@ function begin(): void {
   const clock = createFakeClock();
   const [chat] = store.groups.chats();
   if (!chat) throw new Error('there is no chat');
-  const base = { store, config, clock, signals: createSignals(), ownerChat: () => chat, stopped: () => false };
+  const base = { store, config, clock, ownerChat: () => chat, stopped: () => false };
   approvals = createApprovals(base);
   const call = createContainerCalls(mountCalls({ ...base, approvals }), clock);
   ask = async (folder, path, more = {}) => {
@@ -163,7 +162,7 @@ describe('between the card and the yes', () => {
     yes();
     approvals.stop();
     const chat = store.groups.chats()[0] ?? expect.unreachable();
-    const base = { store, config, clock: createFakeClock(), signals: createSignals() };
+    const base = { store, config, clock: createFakeClock() };
     approvals = createApprovals({ ...base, ownerChat: () => chat, stopped: () => false });
     approvals.start();
     expect(await over()).toMatchObject({ state: 'failed', result: 'this Pinch knows no approvals of kind mount' });

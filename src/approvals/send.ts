@@ -3,7 +3,6 @@ import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine } from '../core/one-line.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat, Run } from '../core/types.js';
 import type { Link } from '../gateway/server.js';
 import { taintOf } from '../taint/taint.js';
@@ -13,8 +12,8 @@ import type { Store } from './store.js';
 const input = z.object({ chatId: z.number(), text: z.string() });
 
 /** Returns how a run asks for it: what the agent is told. Undefined when the chat is free to be written to. */
-export function createSendAsker(deps: { store: Store; clock: Clock; signals: Signals; approvals: Approvals }) {
-  const { store, clock, signals, approvals } = deps;
+export function createSendAsker(deps: { store: Store; clock: Clock; approvals: Approvals }) {
+  const { store, clock, approvals } = deps;
   const ask = approvals.kind({
     name: 'send',
     input,
@@ -25,7 +24,6 @@ export function createSendAsker(deps: { store: Store; clock: Clock; signals: Sig
       const now = clock.now();
       store.outbox.add({ key: `approved:${id}`, chatId, runId, text, now });
       if (runId !== null) store.events.add(runId, now, 'message_queued', { chat: chat.title, key: `approved:${id}` });
-      store.afterCommit(() => signals.emit('outbox'));
       return 'The message goes to that chat.';
     },
   });

@@ -2,7 +2,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
-import { createSignals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { type Approvals, createApprovals } from './approvals.js';
 import { skillCalls } from './skills.js';
@@ -20,7 +19,7 @@ beforeEach(() => {
   const who = { groupId: group.id, chatId: chat.id };
   const runId = store.runs.enqueue({ ...who, key: 'r', kind: 'message', session: 's', runAt: 0, now: 0 });
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
-  const base = { store, clock, signals: createSignals(), config: { timeZone: 'UTC' }, stopped: () => false };
+  const base = { store, clock, config: { timeZone: 'UTC' }, stopped: () => false };
   approvals = createApprovals({ ...base, ownerChat: () => chat });
   const call = createContainerCalls(skillCalls({ store, approvals }), clock);
   const link = { groupId: group.id, startedAt: 0, onWork: () => undefined };

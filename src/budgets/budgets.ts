@@ -1,15 +1,10 @@
 // What the owner sees of the budgets and changes in them, from a chat, the API or a terminal.
 import { dayName } from '../core/day.js';
 import { PinchError } from '../core/errors.js';
-import type { Signals } from '../core/signals.js';
 import { timeText } from '../core/times.js';
 import type { Group } from '../core/types.js';
 import { type CapDeps, capText, dollars, limitOf, periodCaps } from './caps.js';
 import type { CapName } from './rows.js';
-
-export interface BudgetsDeps extends CapDeps {
-  signals: Signals;
-}
 
 export interface CapChange {
   name: CapName;
@@ -23,7 +18,7 @@ export interface CapChange {
 
 export type Budgets = ReturnType<typeof createBudgetControl>;
 
-export function createBudgetControl(deps: BudgetsDeps) {
+export function createBudgetControl(deps: CapDeps) {
   const { store, clock, config } = deps;
   const today = () => dayName(clock.now(), config.timeZone);
   return {
@@ -52,11 +47,7 @@ function capsText({ run, caps }: ReturnType<typeof listCaps>, timeZone: string):
   return [...lines, `- ${capText({ name: 'run' })}: ${dollars(run.limitMicroUsd)}`].join('\n');
 }
 
-function setCap(
-  { store, clock, signals }: BudgetsDeps,
-  { name, group, microUsd, today }: CapChange,
-  day: string,
-): void {
+function setCap({ store, clock }: CapDeps, { name, group, microUsd, today }: CapChange, day: string): void {
   if (today && name !== 'day' && name !== 'group')
     throw new PinchError('bad_budget', 'only the budgets of a day can be changed for today alone', {
       hint: 'leave out "today"',
@@ -70,5 +61,5 @@ function setCap(
   }
   store.budgets.dropCapsBefore(day);
   store.groups.retryParked(clock.now());
-  store.afterCommit(() => signals.emit('run:ready'));
+  store.signal('run:ready');
 }

@@ -13,7 +13,7 @@ const PART_OF_DAY = 1 / 5;
 const WINDOW_MS = 24 * 3_600_000;
 const MAX_TITLE_CHARS = 80;
 
-export interface LoopGuardDeps extends CapDeps, Pick<LoopDeps, 'signals' | 'notifyOwner'> {
+export interface LoopGuardDeps extends CapDeps, Pick<LoopDeps, 'notifyOwner'> {
   /** In the caller's transaction. */
   pauseTask(id: number): void;
   taskTitle(id: number): string | undefined;
@@ -22,7 +22,7 @@ export interface LoopGuardDeps extends CapDeps, Pick<LoopDeps, 'signals' | 'noti
 export type LoopGuard = ReturnType<typeof createLoopGuard>;
 
 export function createLoopGuard(deps: LoopGuardDeps) {
-  const { store, clock, signals } = deps;
+  const { store, clock } = deps;
   return {
     /** Counts a run that is over for good, in the transaction that ends it. */
     note(run: Run): void {
@@ -42,14 +42,14 @@ export function createLoopGuard(deps: LoopGuardDeps) {
     /** Runs of the chat go on; false when it was not held. Joins a transaction of the caller. */
     release(chatId: number): boolean {
       const wasHeld = store.budgets.release(chatId);
-      if (wasHeld) store.afterCommit(() => signals.emit('run:ready'));
+      if (wasHeld) store.signal('run:ready');
       return wasHeld;
     },
   };
 }
 
 function pause(deps: LoopGuardDeps, { id, chatId, taskId }: Run, streak: Streak): void {
-  const { store, clock, signals, config, notifyOwner } = deps;
+  const { store, clock, config, notifyOwner } = deps;
   const worked = `worked ${streak.runs} times in a row since ${timeText(streak.since, config.timeZone)} for ${dollars(streak.costMicroUsd)} and told nobody anything`;
   const seen = `\`npm run -s pinch -- run ${id}\` shows what the last run did.`;
   if (taskId !== null) {
@@ -65,5 +65,4 @@ function pause(deps: LoopGuardDeps, { id, chatId, taskId }: Run, streak: Streak)
   const forChat =
     'I paused here: my work led to nothing several times in a row. My owner was asked; what you write waits until then.';
   store.outbox.add({ key: `loop:${id}`, chatId, runId: null, text: forChat, now: clock.now() });
-  store.afterCommit(() => signals.emit('outbox'));
 }

@@ -6,7 +6,6 @@ import { needsPerson } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
 import { readBody, refuse } from '../core/http.js';
-import type { Signals } from '../core/signals.js';
 import { type Chat, type Group, sendersPolicy } from '../core/types.js';
 import type { Store as EgressStore } from '../egress/store.js';
 import type { Store as TasksStore } from '../tasks/store.js';
@@ -23,7 +22,6 @@ const registration = z.object({
 
 export interface ChatApiDeps {
   store: TasksStore & EgressStore;
-  signals: Signals;
   clock: Clock;
   pairing: Pick<Pairing, 'open'>;
   channels: Pick<RunningChannels, 'names' | 'states' | 'link'>;
@@ -36,7 +34,8 @@ export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
     deps.channels.link();
     const over = AbortSignal.timeout(LINK_WAIT_MS);
     const isAsking = () => deps.channels.states().some(({ state, link }) => state === 'linking' && !link);
-    while (isAsking() && !over.aborted) await once(deps.signals, 'channel', { signal: over }).catch(() => undefined);
+    while (isAsking() && !over.aborted)
+      await once(deps.store.signals, 'channel', { signal: over }).catch(() => undefined);
     return c.json(pairing(deps));
   });
 };

@@ -4,7 +4,6 @@ import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import type { Store } from '../tasks/store.js';
 import { folderProblem, registerChat } from './registration.js';
@@ -12,7 +11,7 @@ import { folderProblem, registerChat } from './registration.js';
 const input = z.object({ chatId: z.number(), folder: z.string() });
 
 /** Returns how the owner is asked; joins the caller's transaction. */
-export function createRegisterAsker(deps: { store: Store; signals: Signals; clock: Clock; approvals: Approvals }) {
+export function createRegisterAsker(deps: { store: Store; clock: Clock; approvals: Approvals }) {
   const { store, approvals } = deps;
   const ask = approvals.kind({
     ...{ name: 'register', input, maxOpen: 3 },

@@ -1,7 +1,6 @@
 // Ends what a chat waits for: its runs, what they were going to send, and task slots that wait for it.
 
 import type { Clock } from '../core/clock.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import type { Store } from '../tasks/store.js';
 
@@ -9,7 +8,7 @@ const STOPPED = 'somebody stopped it';
 
 /** In one session or (null) in all of the chat, tasks' too. Joins the caller's transaction. Returns how many runs waited or worked. */
 export function cancelRuns(
-  { store, signals, clock }: { store: Store; signals: Signals; clock: Clock },
+  { store, clock }: { store: Store; clock: Clock },
   chat: Chat,
   session: string | null,
 ): number {
@@ -18,9 +17,7 @@ export function cancelRuns(
   for (const runId of running) store.outbox.endOfRun(runId, STOPPED);
   const unsent = session === null ? store.outbox.endOfChat(chat.id, STOPPED) : 0;
   if (session === null) store.tasks.dropWaiting(null, chat.id, STOPPED, clock.now());
-  store.afterCommit(() => {
-    for (const runId of running) signals.emit('run:stopped', runId);
-    signals.emit('task');
-  });
+  for (const runId of running) store.signal('run:stopped', runId);
+  store.signal('task');
   return running.length + waiting + unsent;
 }

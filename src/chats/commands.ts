@@ -1,7 +1,6 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
 import type { Clock } from '../core/clock.js';
-import type { Signals } from '../core/signals.js';
 import { sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import type { Store } from '../tasks/store.js';
@@ -10,7 +9,6 @@ import { parseRegistration, registerChat, unknownPeople } from './registration.j
 
 export interface ChatCommandDeps {
   store: Store;
-  signals: Signals;
   clock: Clock;
   config: { assistantName: string };
   control: {

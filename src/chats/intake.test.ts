@@ -7,7 +7,6 @@ import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Approvals, createApprovals } from '../approvals/approvals.js';
 import type { InboundMessage } from '../channels/channel.js';
 import { checkInbound } from '../channels/inbound-message.js';
-import { createSignals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { taskCommands } from '../tasks/commands.js';
 import { createTasks, type Tasks } from '../tasks/tasks.js';
@@ -32,30 +31,29 @@ beforeEach(() => {
   clock = createFakeClock();
   signalled = [];
   stopped = [];
-  const signals = createSignals();
+  const signals = store.signals;
   signals.on('run:ready', () => signalled.push('runs'));
   signals.on('run:steered', (runId) => signalled.push(`steer ${runId}`));
   signals.on('run:stopped', (runId) => signalled.push(`abort ${runId}`));
-  tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
+  tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
   const control = {
     status: () => ({ text: 'all is well' }),
     emergencyStop: (reason: string) => void stopped.push(`${reason} with ${replies().length} answers`),
     resume: () => void stopped.push(`resumed with ${replies().length} answers`),
   };
   approvals = createApprovals({
-    ...{ store, signals, clock, config: { timeZone: 'UTC' }, stopped: () => false },
+    ...{ store, clock, config: { timeZone: 'UTC' }, stopped: () => false },
     ownerChat: () => store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 }),
   });
   intake = createIntake({
-    askToRegister: createRegisterAsker({ store, signals, clock, approvals }),
+    askToRegister: createRegisterAsker({ store, clock, approvals }),
     store,
-    signals,
     clock,
     log: pino({ level: 'silent' }),
     pairing: createPairing(store),
     assistantName: 'Pinch',
     commands: [
-      ...chatCommands({ store, signals, clock, config: { assistantName: 'Pinch' }, control }),
+      ...chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control }),
       ...taskCommands({ store, tasks }),
     ],
     owner: { channel: 'telegram', address: '1' },

@@ -4,7 +4,6 @@ import { createHash, randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/log.js';
-import type { Signals } from '../core/signals.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { OnPress } from '../groups/press.js';
@@ -19,7 +18,6 @@ import { decideRoute, type Route, standingOf } from './route.js';
 
 export interface IntakeDeps {
   store: Store;
-  signals: Signals;
   clock: Clock;
   log: Logger;
   pairing: Pairing;
@@ -135,7 +133,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const stored = storeMessage(deps, routed);
   if (!stored) return {};
   const { messageId } = stored;
-  deps.store.afterCommit(() => deps.signals.emit('message', chat.id));
+  deps.store.signal('message', chat.id);
   if (route.kind === 'command')
     say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
   if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${routed.inbound.platformId}`, route.answer);
@@ -147,7 +145,6 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
 
 function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
   deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
-  deps.store.afterCommit(() => deps.signals.emit('outbox'));
 }
 
 /** Undefined for a repetition. An edit the model may have read before its change becomes a message of its own. */

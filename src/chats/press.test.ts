@@ -3,7 +3,6 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import type { Button, InboundMessage } from '../channels/channel.js';
-import { createSignals } from '../core/signals.js';
 import { isOwnWord } from '../egress/own-words.js';
 import type { Press } from '../groups/press.js';
 import { openStore, type Store } from '../store.js';
@@ -25,7 +24,6 @@ beforeEach(() => {
   clock = createFakeClock();
   [offered, stopped] = [[], []];
   [answer, again] = ['done', false];
-  const signals = createSignals();
   const control = {
     status: () => ({ text: 'well' }),
     emergencyStop: (reason: string) => void stopped.push(reason),
@@ -33,8 +31,8 @@ beforeEach(() => {
   };
   intake = createIntake({
     askToRegister: () => undefined,
-    ...{ store, signals, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
-    commands: chatCommands({ store, signals, clock, config: { assistantName: 'Pinch' }, control }),
+    ...{ store, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
+    commands: chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control }),
     owner: { channel: 'telegram', address: '1' },
     onPress(press) {
       offered.push(press);

@@ -1,7 +1,6 @@
 // Answers to one message of ours that are no words to route: a button that was pressed, a reaction, the owner's one word in a reply to a card.
 // Which message it is about, only our own rows say: anybody can write a text that looks like a card. Knows the store, no channel.
 import type { InboundMessage } from '../channels/inbound-message.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import type { OnPress } from '../groups/press.js';
 import type { Store } from '../runs/store.js';
@@ -9,7 +8,6 @@ import { type Route, type RouteInput, standingOf } from './route.js';
 
 export interface PressDeps {
   store: Store;
-  signals: Signals;
   assistantName: string;
   onPress?: OnPress | undefined;
 }
@@ -28,7 +26,7 @@ const CHOICE = /^choice:\d+$/;
 
 /** Undefined when the message is to be routed by its words. Call it in the transaction that stores the message. */
 export function takePress(
-  { store, signals, assistantName, onPress }: PressDeps,
+  { store, assistantName, onPress }: PressDeps,
   { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: RouteInput['sender'] & { name: string } },
 ): Pressed | undefined {
   const press = pressOf(inbound, sender.isOwner);
@@ -42,7 +40,7 @@ export function takePress(
   const isButton = inbound.press !== undefined && inbound.text === '';
   const key = store.messages.outboxKeyOf(chat.id, platformId);
   const endButtons = () => {
-    if (key !== undefined && store.outbox.endButtons(key)) store.afterCommit(() => signals.emit('outbox'));
+    if (key !== undefined) store.outbox.endButtons(key);
   };
   if (isButton && !button) {
     // Somebody still sees buttons that were pressed before.

@@ -2,7 +2,6 @@
 
 import type { Clock } from '../core/clock.js';
 import { shownLine } from '../core/one-line.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat, Group } from '../core/types.js';
 import type { Person } from '../groups/rows.js';
 import type { Store } from '../tasks/store.js';
@@ -17,7 +16,7 @@ export interface Registration {
 
 /** Joins the caller's transaction. Returns whom the list means, and the words in it that mean nobody known. */
 export function registerChat(
-  deps: { store: Store; signals: Signals; clock: Clock },
+  deps: { store: Store; clock: Clock },
   chat: Chat,
   { folder, sendersPolicy, listed }: Registration,
 ): { group: Group; names: string[]; unknown: string[] } {

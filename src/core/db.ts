@@ -1,11 +1,13 @@
 // Opens the SQLite file and brings its schema up to date. Each module makes its own tables' functions from `statements`; only the settings,
 // which belong to nobody else, are here. Knows nothing about what is stored.
+import { EventEmitter } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describeError, PinchError } from './errors.js';
 import type { Logger } from './log.js';
 import { createSettings } from './settings.js';
+import type { SignalEvents, Signals } from './signals.js';
 import { createStatements } from './statements.js';
 
 export type Db = ReturnType<typeof openDb>;
@@ -27,17 +29,27 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     for (const act of waiting.splice(0)) act();
     return result;
   }
+  function afterCommit(act: () => void): void {
+    if (db.inTransaction) waiting.push(act);
+    else act();
+  }
+  const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
+  const signal: Signals['emit'] = (...event) => {
+    afterCommit(() => signals.emit(...event));
+    return true;
+  };
   return {
     statements,
+    /** To listen to. */
+    signals,
+    /** Says what a row that changed means to the next stage: as `afterCommit`. */
+    signal,
     settings: createSettings(statements),
     transaction,
     /** Part of a transaction: what it changed is undone when it throws, and the rest goes on. */
     savepoint: <T>(work: () => T): T => db.transaction(work)(),
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
-    afterCommit(act: () => void): void {
-      if (db.inTransaction) waiting.push(act);
-      else act();
-    },
+    afterCommit,
     /** Writes a consistent copy to `target` while the store is in use. */
     backup: (target: string) => db.backup(target),
     close: () => void db.close(),

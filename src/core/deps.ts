@@ -2,10 +2,8 @@
 
 import type { Clock } from './clock.js';
 import type { Logger } from './log.js';
-import type { Signals } from './signals.js';
 
 export interface LoopDeps {
-  signals: Signals;
   clock: Clock;
   log: Logger;
   /**

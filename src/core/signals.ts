@@ -1,7 +1,7 @@
 // In-process signals between the stages: a stage commits its row, then signals what changed; the next stage looks at the store.
-// A lost signal costs nothing but time: every loop also looks when it starts. Inside a transaction the signal waits for its end
-// (`store.afterCommit`).
-import { EventEmitter } from 'node:events';
+// A lost signal costs nothing but time: every loop also looks when it starts. `store.signal` waits for the end of
+// the transaction around it.
+import type { EventEmitter } from 'node:events';
 
 export interface SignalEvents {
   /** A run may be claimed: one became ready, or capacity became free. */
@@ -31,7 +31,3 @@ export interface SignalEvents {
 }
 
 export type Signals = EventEmitter<SignalEvents>;
-
-export function createSignals(): Signals {
-  return new EventEmitter<SignalEvents>({ captureRejections: false }).setMaxListeners(50);
-}

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
-import { createSignals, type Signals } from '../core/signals.js';
+import type { Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startDelivery } from './delivery.js';
 import { createOutboxFiles, type OutboxFiles } from './files.js';
@@ -52,7 +52,7 @@ beforeEach(() => {
   store = openStore(join(folder, 'pinch.db'));
   files = createOutboxFiles(folder);
   clock = createFakeClock();
-  signals = createSignals();
+  signals = store.signals;
   [sent, answers, notices, buttons, dropped, dropAnswers] = [[], [], [], [], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
@@ -63,7 +63,6 @@ beforeEach(() => {
 function start(): void {
   stop = startDelivery({
     store,
-    signals,
     clock,
     log: pino({ level: 'silent' }),
     config: { assistantName: 'Pinch' },

@@ -29,7 +29,7 @@ const MAX_AGE_MS = 3 * 86_400_000;
 const CHANNEL_OFF_MS = 60_000;
 
 export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
-  const { store, signals, clock } = deps;
+  const { store, clock } = deps;
   /** One piece of work for each chat, and one for each message whose buttons are to go. */
   const working = new Map<string, Promise<void>>();
   let timer: { cancel(): void } | undefined;
@@ -57,7 +57,8 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
     if (later.length > 0) timer = clock.at(Math.min(...later), pump);
   }
 
-  signals.on('outbox', pump);
+  // Not within the work that signals: should the rest of it fail and end the process, the message would go out twice.
+  store.signals.on('outbox', () => setImmediate(pump));
   pump();
   return {
     async stop() {
@@ -69,7 +70,7 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
 }
 
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
-  const { store, clock, signals, config, outboxFiles } = deps;
+  const { store, clock, config, outboxFiles } = deps;
   const chat = store.groups.chat(row.chatId);
   const channel = chat && deps.channel(chat.channel);
   if (!chat || !channel)
@@ -94,7 +95,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
         const by = { senderId: null, senderName: config.assistantName };
         store.messages.add({ ...message, ...by, runId: row.runId, outboxId: row.id });
       });
-      signals.emit('message', chat.id);
+      store.signal('message', chat.id);
     }
     if (file) await outboxFiles.drop(row.key);
     store.transaction(() => {

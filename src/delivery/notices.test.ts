@@ -1,7 +1,6 @@
 // A container brings notices about; it must not do so without end.
 import { expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { createSignals } from '../core/signals.js';
 import { openStore } from '../store.js';
 import { createOwnerChat, createOwnerNotices } from './notices.js';
 
@@ -9,7 +8,7 @@ test('of what a group brings about only six an hour are told, of everything else
   const store = openStore(':memory:');
   const clock = createFakeClock();
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
-  const notify = createOwnerNotices({ store, clock, signals: createSignals(), ownerChat });
+  const notify = createOwnerNotices({ store, clock, ownerChat });
   const keys = () => store.outbox.list(99).map(({ key }) => key.split(':')[1]);
   for (let n = 0; n < 50; n++) notify(`loud:${n}`, 'x', 2);
   notify('quiet:1', 'x', 3);

@@ -4,7 +4,7 @@ import type { Chat } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import type { Store } from './store.js';
 
-export interface NoticeDeps extends Pick<LoopDeps, 'signals' | 'clock'> {
+export interface NoticeDeps extends Pick<LoopDeps, 'clock'> {
   store: Store;
   ownerChat(): Chat;
 }
@@ -31,7 +31,7 @@ interface BlockedDeps {
   isBlocked(channel: string): boolean;
 }
 
-export function createOwnerNotices({ store, signals, clock, ownerChat }: NoticeDeps) {
+export function createOwnerNotices({ store, clock, ownerChat }: NoticeDeps) {
   const lately = new Map<number, number[]>();
   const isTooMuch = (groupId: number, now: number): boolean => {
     const times = (lately.get(groupId) ?? []).filter((at) => at > now - 3_600_000);
@@ -43,7 +43,6 @@ export function createOwnerNotices({ store, signals, clock, ownerChat }: NoticeD
     if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     const chat = ownerChat();
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
-    store.afterCommit(() => signals.emit('outbox'));
     return chat.id;
   };
 }

@@ -40,7 +40,8 @@ export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId'
   now: number;
 }
 
-export function createOutbox(statements: Statements) {
+/** `onWork` is called when there is something to send, or buttons to take away. */
+export function createOutbox(statements: Statements, onWork: () => void) {
   const { rows, value, values, count, run, named } = statements;
   const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
   const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
@@ -53,14 +54,18 @@ export function createOutbox(statements: Statements) {
   const waitingBytes = value<[groupId: number], number | null>(
     `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
   );
-  const add = named.run<[message: NewOutboxRow]>(
+  const insert = named.run<[message: NewOutboxRow]>(
     `INSERT INTO outbox (key, chat_id, run_id, text, file, buttons, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
   );
   return {
-    ...createButtons(statements),
+    ...createButtons(statements, onWork),
     /** Queues a message; false when this key was queued before. */
-    add: (message: NewOutboxRow): boolean => add({ file: undefined, buttons: undefined, ...message }),
+    add(message: NewOutboxRow): boolean {
+      const added = insert({ file: undefined, buttons: undefined, ...message });
+      if (added) onWork();
+      return added;
+    },
     has: (key: string): boolean => state(key) !== undefined,
     waits: (key: string): boolean => state(key) === 'queued',
     /** Keys of the rows whose files wait to be sent. */
@@ -105,7 +110,7 @@ export function createOutbox(statements: Statements) {
 }
 
 /** What is below messages of ours, and what becomes of it. */
-function createButtons({ rows, run }: Statements) {
+function createButtons({ rows, run }: Statements, onWork: () => void) {
   const unused = `SELECT o.buttons FROM messages m JOIN outbox o ON o.id = m.outbox_id
      WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out' AND o.buttons IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM messages WHERE outbox_id = m.outbox_id AND id > m.id)`;
@@ -113,13 +118,16 @@ function createButtons({ rows, run }: Statements) {
   const openButtons = rows(z.object({ buttons })).get<[chatId: number, platformId: string]>(
     `${unused} AND o.buttons_over = 0`,
   );
+  const end = run<[key: string]>('UPDATE outbox SET buttons_over = 1 WHERE key = ?1 AND buttons IS NOT NULL');
   return {
     /** The buttons below a message of ours, as long as nobody pressed one: they are below its last part, and count once. */
     unpressedButtons: (chatId: number, platformId: string): Button[] => buttonsOf(chatId, platformId)?.buttons ?? [],
     /** Of these, those that still lead somewhere. */
     openButtons: (chatId: number, platformId: string): Button[] => openButtons(chatId, platformId)?.buttons ?? [],
     /** They lead nowhere any more: delivery takes them away, or sends the message without them. */
-    endButtons: run<[key: string]>('UPDATE outbox SET buttons_over = 1 WHERE key = ?1 AND buttons IS NOT NULL'),
+    endButtons(key: string): void {
+      if (end(key)) onWork();
+    },
     /** Where buttons are to be taken away, some at a time: below the last part of what was sent. */
     buttonsToDrop: rows(
       z.object({ id: z.number(), chatId: z.number(), platformId: z.string(), nextAt: z.number() }),

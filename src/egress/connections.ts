@@ -5,7 +5,6 @@ import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import type { Signals } from '../core/signals.js';
 import type { Link } from '../gateway/server.js';
 import { isMarked, markWorking, taintOf } from '../taint/taint.js';
 import { isRefusedAddress } from './address.js';
@@ -21,7 +20,6 @@ export interface ConnectionDeps {
   store: Store;
   config: Pick<Config, 'egressMode'>;
   clock: Clock;
-  signals: Signals;
   log: Logger;
   lookup: Lookup;
   /** Asks the owner about a host; the reason of the refusal, one line of ASCII. */
@@ -218,7 +216,7 @@ function book({ store, clock }: ConnectionDeps, attempt: Attempt, bytes: number)
 }
 
 /** Written together within 100 ms, and before anybody sees that a run is over. A crash in between forgets lines, as it does of what is open. */
-function createTellings({ store, clock, signals, log }: ConnectionDeps) {
+function createTellings({ store, clock, log }: ConnectionDeps) {
   const waiting: (() => void)[] = [];
   let timer: { cancel(): void } | undefined;
   function write(): void {
@@ -231,7 +229,7 @@ function createTellings({ store, clock, signals, log }: ConnectionDeps) {
       }),
     );
   }
-  signals.on('run:ended', write);
+  store.signals.on('run:ended', write);
   return {
     write,
     add(line: () => void): void {

@@ -4,7 +4,6 @@ import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
-import type { Signals } from '../core/signals.js';
 import type { Guards } from '../secrets/guards.js';
 import { egressApi } from './api.js';
 import { createEgressAsker } from './ask.js';
@@ -17,7 +16,6 @@ interface EgressDeps {
   store: Store;
   config: Config;
   clock: Clock;
-  signals: Signals;
   log: Logger;
   approvals: Approvals;
   guards: Guards;

@@ -4,7 +4,6 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
-import { createSignals } from '../core/signals.js';
 import { createConnections } from './connections.js';
 import { DAY_MS } from './rows.js';
 import { type Inside, listen, startInside } from './testing/inside.js';
@@ -365,7 +364,7 @@ describe('within bounds', () => {
     await expect.poll(inside.events).toContainEqual(expect.objectContaining({ why: 'too many bytes in a day' }));
     const { store, link } = inside;
     const again = createConnections({
-      ...{ store, clock, signals: createSignals(), limits, log: pino({ enabled: false }), lookup: async () => [] },
+      ...{ store, clock, limits, log: pino({ enabled: false }), lookup: async () => [] },
       ...{ config: { egressMode: 'ask' as const }, askOwner: () => 'no' },
     });
     expect(await again.open(link, { host: 'sink.example', port: sink.port })).toMatchObject({ status: 429 });

@@ -3,7 +3,6 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
-import type { Signals } from '../core/signals.js';
 import type { Queue } from '../runs/queue.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import type { Containers } from '../sandbox/module.js';
@@ -14,7 +13,6 @@ import { type StatusSnapshot, statusSnapshot } from './status.js';
 export interface ControlDeps {
   config: Config;
   store: Store;
-  signals: Signals;
   clock: Clock;
   log: Logger;
   home: Pick<Home, 'lastEnd'>;
@@ -27,7 +25,8 @@ export interface ControlDeps {
 export type Control = ReturnType<typeof createControl>;
 
 export function createControl(deps: ControlDeps) {
-  const { log, stopSwitch, signals, channels } = deps;
+  const { log, stopSwitch, channels } = deps;
+  const { signals } = deps.store;
   const { pool, supervisor } = deps.containers;
   const startedAt = deps.clock.now();
   return {

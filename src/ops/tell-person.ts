@@ -2,19 +2,21 @@
 import { type ChannelState, needsPerson } from '../channels/channel.js';
 import type { Pairing } from '../chats/pairing.js';
 import { type Config, isService } from '../core/config.js';
+import type { Db } from '../core/db.js';
 import type { LoopDeps } from '../core/deps.js';
 import { oneLine } from '../core/one-line.js';
 import { qrForTerminal } from '../core/qr.js';
 
 export interface ReportDeps extends LoopDeps {
   config: Config;
+  store: Pick<Db, 'signal'>;
 }
 
 /** A channel's new state, for the log, the page and, where only a person can go on, the owner. */
 export function reportChannel(deps: ReportDeps, channel: string, { state, detail, link }: ChannelState): void {
-  const { log, signals, notifyOwner, clock, config } = deps;
+  const { log, store, notifyOwner, clock, config } = deps;
   log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
-  signals.emit('channel', channel);
+  store.signal('channel', channel);
   if (link?.qr && !isService(config)) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
   if (needsPerson(state))
     notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${oneLine(detail, 500)}`);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { createSignals, type Signals } from '../core/signals.js';
+import type { Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startWatch } from './watch.js';
 
@@ -20,13 +20,13 @@ let ids: { groupId: number; chatId: number };
 beforeEach(() => {
   store = openStore(':memory:');
   clock = createFakeClock();
-  signals = createSignals();
+  signals = store.signals;
   [lines, rings, paused] = [[], 0, false];
   const groupId = store.groups.ensure('family', false, 1).id;
   const chat = store.groups.seenChat({ channel: 'web', address: '1', kind: 'direct', title: '', now: 1 });
   ids = { groupId, chatId: chat.id };
   const log = pino({}, { write: (line) => lines.push(JSON.parse(line)) });
-  watch = startWatch({ store, signals, clock, log, paused: () => paused, canHost: () => true });
+  watch = startWatch({ store, clock, log, paused: () => paused, canHost: () => true });
   signals.on('run:ready', () => {
     rings += 1;
   });

@@ -5,7 +5,7 @@ import type { LoopDeps } from '../core/deps.js';
 import type { Run } from '../core/types.js';
 import type { Store } from '../tasks/store.js';
 
-export interface WatchDeps extends Pick<LoopDeps, 'signals' | 'clock' | 'log'> {
+export interface WatchDeps extends Pick<LoopDeps, 'clock' | 'log'> {
   store: Store;
   /** True while no run may start. */
   paused(): boolean;
@@ -21,7 +21,8 @@ const PRECISION_MS = 100;
 const MANY = 1_000;
 
 export function startWatch(deps: WatchDeps): { stop(): void } {
-  const { signals, clock } = deps;
+  const { clock } = deps;
+  const { signals } = deps.store;
   const over = new AbortController();
   const loop = watchLoop();
   const reportUnclaimed = watchQueue(deps);
@@ -91,7 +92,7 @@ function reportLoop({ store, log }: WatchDeps, { stallMs, busyMs }: { stallMs: n
 }
 
 /** Each run that waits is told once. */
-function watchQueue({ store, signals, clock, log, paused, canHost }: WatchDeps): () => void {
+function watchQueue({ store, clock, log, paused, canHost }: WatchDeps): () => void {
   let told = new Set<number>();
   return () => {
     const before = clock.now() - QUEUE_STALL_MS;
@@ -110,7 +111,7 @@ function watchQueue({ store, signals, clock, log, paused, canHost }: WatchDeps):
       const room = fresh.some((run) => canHost(run.groupId));
       log.error({ runs: idsOf(fresh), working: idsOf(working), room }, 'due runs are not claimed');
     }
-    if (stalled.length > 0) signals.emit('run:ready');
+    if (stalled.length > 0) store.signal('run:ready');
   };
 }
 

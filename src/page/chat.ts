@@ -30,7 +30,7 @@ const buttonPress = z.object({ messageId: z.int(), value: z.string().max(64) });
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
 
 export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
-  const { store, signals, intake } = deps;
+  const { store, intake } = deps;
   app.post('/api/chat', async (c) => {
     const { text, id } = await readBody(c, newMessage);
     const { runId } = intake.receiveFromPage(text, id);
@@ -51,7 +51,7 @@ export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
     return c.json({ messages: await Promise.all(messages.map((message) => pageMessage(deps, message))) });
   });
   app.get('/api/chat/stream', (c) => {
-    if (signals.listenerCount('message') >= MAX_PAGES) {
+    if (store.signals.listenerCount('message') >= MAX_PAGES) {
       throw refuse(429, 'too_many_streams', 'too many open pages', 'close some of them');
     }
     // The header is what a browser sends when it reconnects by itself, and newer than what is in the address.
@@ -81,7 +81,8 @@ interface Follower {
  * made when the page has taken the one before, so a page that does not read costs nothing.
  */
 async function follow(deps: PageDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
-  const { signals, clock } = deps;
+  const { clock, store } = deps;
+  const { signals } = store;
   const events = createEvents(deps, after);
   let woken = new AbortController();
   const wakeUp = () => woken.abort();

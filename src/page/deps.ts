@@ -4,7 +4,6 @@ import type { Intake } from '../chats/intake.js';
 import type { Clock } from '../core/clock.js';
 import type { Api } from '../core/http.js';
 import type { Logger } from '../core/log.js';
-import type { Signals } from '../core/signals.js';
 import type { StatusSnapshot } from '../ops/status.js';
 import type { Store } from './store.js';
 
@@ -12,7 +11,6 @@ export interface PageDeps {
   /** 0 takes any free one; leaving the page off is the caller's. */
   port: number;
   store: Store;
-  signals: Signals;
   clock: Clock;
   log: Logger;
   /** From `loadPageToken`. */

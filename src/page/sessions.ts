@@ -16,7 +16,7 @@ const MAX_SESSIONS = 32;
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-export function createSessions({ store, clock, token, signals }: PageDeps) {
+export function createSessions({ store, clock, token }: PageDeps) {
   const { pageSessions } = store;
   // Under the token of the file: a new file ends every session that came from the old one.
   const hashOf = (session: string) => createHmac('sha256', token).update(session).digest('base64url');
@@ -28,7 +28,7 @@ export function createSessions({ store, clock, token, signals }: PageDeps) {
   };
   /** Open streams look again whether they may go on. */
   const ended = (count: number): number => {
-    signals.emit('session');
+    store.signal('session');
     return count;
   };
   return {

@@ -3,7 +3,6 @@ import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { listLimit, parse, refuse } from '../core/http.js';
-import type { Signals } from '../core/signals.js';
 import { type Run, runState } from '../core/types.js';
 import type { Store } from './store.js';
 
@@ -11,14 +10,13 @@ const listQuery = z.object({ state: runState.nullable().default(null), limit: li
 
 export interface RunApiDeps {
   store: Store;
-  signals: Signals;
   clock: Clock;
   /** The slot of a task whose run is tried again waits for that run once more. */
   reopenSlot(runId: number): void;
 }
 
 export const runApi = (deps: RunApiDeps) => (app: Hono) => {
-  const { store, signals, clock } = deps;
+  const { store, clock } = deps;
   const findRun = (c: Context): Run => {
     const id = c.req.param('id');
     const run = store.runs.get(Number(id));
@@ -53,12 +51,12 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
       deps.reopenSlot(run.id);
       store.events.add(run.id, clock.now(), 'retried', { was: run.state });
     });
-    signals.emit('run:ready');
+    store.signal('run:ready');
     return c.json({ run: findRun(c) });
   });
   app.post('/api/runs/:id/replay', (c) => {
     const id = replay(deps, findRun(c));
-    signals.emit('run:ready');
+    store.signal('run:ready');
     return c.json({ run: store.runs.get(id) });
   });
 };

@@ -6,7 +6,6 @@ import { finished, pipeline } from 'node:stream/promises';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine } from '../core/one-line.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat, Run } from '../core/types.js';
 import { mimeTypeOf, type OutboxFiles } from '../delivery/files.js';
 import type { NewOutboxRow } from '../delivery/rows.js';
@@ -21,7 +20,6 @@ import type { Store } from './store.js';
 
 export interface HostCallDeps {
   store: Store;
-  signals: Signals;
   clock: Clock;
   /** Hands a report to the queue, which owns the run's outcome; false when it no longer waits for this run. */
   onFinish(runId: number, report: wire.FinishReport): boolean;
@@ -100,14 +98,13 @@ function takeEvents(store: Store, run: Run, body: unknown) {
 
 /** A text with which the model ended, before the run goes on: an outbox row when this returns. */
 function takeAnswer(deps: HostCallDeps, run: Run, body: unknown) {
-  const { store, clock, signals } = deps;
+  const { store, clock } = deps;
   const end = parse(wire.answerReport, body);
   checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
   store.transaction(() => {
     queueAnswer(store, run, end, clock.now());
     store.runs.progressed(run.id);
   });
-  signals.emit('outbox');
   return {};
 }
 
@@ -168,14 +165,13 @@ function checkSendLimit({ store, clock }: HostCallDeps, runId: number, key: stri
 
 /** Queues a message once per key of the run, with its event. */
 function queue(deps: HostCallDeps, { runId, key }: Keyed, message: Outgoing, event: TimelineEvent): void {
-  const { store, clock, signals } = deps;
+  const { store, clock } = deps;
   const now = clock.now();
   checkSendLimit(deps, runId, `${runId}:${key}`, message.text);
   store.transaction(() => {
     const added = store.outbox.add({ key: `${runId}:${key}`, runId, now, ...message });
     if (added) store.events.add(runId, now, ...event);
   });
-  signals.emit('outbox');
 }
 
 function send(deps: HostCallDeps, link: Link, request: wire.SendRequest) {

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError } from '../channels/channel.js';
-import { createSignals, type Signals } from '../core/signals.js';
+import type { Signals } from '../core/signals.js';
 import type { Run } from '../core/types.js';
 import type { GroupContainer } from '../sandbox/pool.js';
 import type { SandboxExit } from '../sandbox/sandbox.js';
@@ -72,7 +72,7 @@ const settled = () => clock.advance(0);
 beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-queue-')), 'pinch.db'));
   clock = createFakeClock();
-  signals = createSignals();
+  signals = store.signals;
   [pool, sent, notices, ended, readsWork] = [[], [], [], [], true];
   [fetchMedia, dropMedia] = [async () => undefined, async () => undefined];
   container = Promise.resolve(newContainer());
@@ -88,7 +88,7 @@ beforeEach(() => {
 
 const start = (leaseHolder: string): Queue => {
   const made = createQueue({
-    ...{ store, clock, signals, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
+    ...{ store, clock, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     pool: {
       canHost: () => true,
       acquire: () => {

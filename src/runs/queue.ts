@@ -49,7 +49,7 @@ export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
   const queue: QueueState = { ...deps, active: new Map() };
-  const { store, clock, signals, active } = queue;
+  const { store, clock, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let closing = false;
@@ -72,9 +72,9 @@ export function createQueue(deps: QueueDeps) {
       // The process before this one may have been killed in the middle of an emergency stop: finish that stop now.
       if (queue.stopSwitch.stopped()) endEverything(queue);
       releaseForeignLeases(queue);
-      signals.on('run:ready', pump);
-      signals.on('run:steered', (runId) => void steer(queue, runId));
-      signals.on('run:stopped', (runId) => void abort(queue, runId));
+      store.signals.on('run:ready', pump);
+      store.signals.on('run:steered', (runId) => void steer(queue, runId));
+      store.signals.on('run:stopped', (runId) => void abort(queue, runId));
       pump();
     },
     /** Takes a runner's report; false when nobody waits for it. */
@@ -135,7 +135,7 @@ function* claimDue(queue: QueueState): Generator<Run> {
 }
 
 async function workOn(queue: QueueState, run: Run): Promise<void> {
-  const { store, log, signals, pool, active } = queue;
+  const { store, log, pool, active } = queue;
   const over = new AbortController();
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
   const entry: ActiveRun = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
@@ -143,7 +143,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
     entry.settle = resolve;
   });
   active.set(run.id, entry);
-  signals.emit('run:started', run.id);
+  store.signal('run:started', run.id);
   void keepTyping(queue, run.chatId, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
@@ -153,9 +153,8 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   const state = store.runs.get(run.id)?.state;
   const release = (container: GroupContainer) => pool.release(container, state === 'cancelled');
   void entry.acquiring?.then(release, () => undefined);
-  signals.emit('run:ended', run.id);
-  signals.emit('outbox');
-  signals.emit('run:ready');
+  store.signal('run:ended', run.id);
+  store.signal('run:ready');
   if (state !== 'done') return;
   // What was fetched for it can go.
   await queue.orders.dropMedia(run.id).catch((error: unknown) => {

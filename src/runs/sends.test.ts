@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
-import { createSignals } from '../core/signals.js';
 import { createOutboxFiles } from '../delivery/files.js';
 import { openStore, type Store } from '../store.js';
 import type { FinishReport } from '../wire.js';
@@ -22,13 +21,11 @@ const link = { groupId: 1, startedAt: 0, onWork: () => undefined };
 beforeEach(() => {
   clock = createFakeClock();
   store = openStore(':memory:');
-  const signals = createSignals();
   reports = [];
   const routes = createHostCalls({
     askToSend: () => undefined,
     ...{
       store,
-      signals,
       clock,
       mediaFile: () => '',
       outboxFiles: createOutboxFiles(mkdtempSync(join(tmpdir(), 'pinch-sends-'))),

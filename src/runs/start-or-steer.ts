@@ -1,12 +1,12 @@
 // A message that is to be worked on finds its run. One open message run per session takes everything: waiting, it absorbs the message;
 // working, it is steered.
-import type { LoopDeps } from '../core/deps.js';
+import type { Clock } from '../core/clock.js';
 import type { Chat } from '../core/types.js';
 import type { Store } from './store.js';
 
 /** Joins the caller's transaction. Returns the id of the run that carries the message. */
 export function startOrSteer(
-  { store, signals, clock }: { store: Store } & Pick<LoopDeps, 'signals' | 'clock'>,
+  { store, clock }: { store: Store; clock: Clock },
   { chat, session, messageId }: { chat: Chat; session: string; messageId: number },
 ): number | undefined {
   if (chat.groupId === null) return undefined;
@@ -27,6 +27,7 @@ export function startOrSteer(
   if (runId === undefined) return undefined;
   runs.attachMessages(runId, chat.id, messageId);
   runs.bringForward(runId, now);
-  store.afterCommit(() => (open?.state === 'leased' ? signals.emit('run:steered', runId) : signals.emit('run:ready')));
+  if (open?.state === 'leased') store.signal('run:steered', runId);
+  else store.signal('run:ready');
   return runId;
 }

@@ -1,6 +1,7 @@
 // The containers: the runtime that the settings ask for, the pool that keeps them warm, the watch over their engine.
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
+import type { Signals } from '../core/signals.js';
 import type { Gateway } from '../gateway/server.js';
 import { createMounts } from '../mounts/module.js';
 import { createSandbox } from './choose.js';
@@ -11,6 +12,7 @@ import { createSupervisor } from './supervisor.js';
 export interface ContainersDeps extends LoopDeps {
   config: Config;
   gateway: Pick<Gateway, 'connect'>;
+  signals: Signals;
 }
 
 export type Containers = ReturnType<typeof createContainers>;

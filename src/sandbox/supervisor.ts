@@ -2,10 +2,12 @@
 
 import type { LoopDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
+import type { Signals } from '../core/signals.js';
 import type { Sandbox } from './sandbox.js';
 
 export interface SupervisorDeps extends LoopDeps {
   sandbox: Sandbox;
+  signals: Signals;
 }
 
 const FIRST_PAUSE_MS = 500;

@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
-import { createSignals } from '../core/signals.js';
 import type { Run } from '../core/types.js';
 import { createOutboxFiles } from '../delivery/files.js';
 import { createHostCalls } from '../runs/host-calls.js';
@@ -98,7 +97,7 @@ describe('what counts for a container', () => {
 describe('the history', () => {
   let search: (query: string) => Promise<unknown>;
   beforeEach(() => {
-    const deps = { store, clock, signals: createSignals(), mediaFile: () => '', askToSend: () => undefined };
+    const deps = { store, clock, mediaFile: () => '', askToSend: () => undefined };
     const outboxFiles = createOutboxFiles('');
     const calls = createContainerCalls(createHostCalls({ ...deps, outboxFiles, onFinish: () => true }), clock);
     search = (query) => calls(link(0), '/history', { query });

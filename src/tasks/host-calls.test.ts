@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls } from '../../test/fakes/container-calls.js';
 import { type Approvals, createApprovals } from '../approvals/approvals.js';
-import { createSignals } from '../core/signals.js';
 import type { Link } from '../gateway/server.js';
 import { openStore, type Store } from '../store.js';
 import { createTaskAsker } from './ask.js';
@@ -18,10 +17,10 @@ let family: { link: Link; runId: number; chatId: number };
 
 beforeEach(() => {
   store = openStore(':memory:');
-  const tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'UTC' } });
+  const tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
   const config = { timeZone: 'UTC' };
   const ownerChat = () => store.groups.chat(main.chatId) ?? expect.unreachable();
-  approvals = createApprovals({ store, clock, signals: createSignals(), config, ownerChat, stopped: () => false });
+  approvals = createApprovals({ store, clock, config, ownerChat, stopped: () => false });
   const askOwner = createTaskAsker({ store, tasks, approvals });
   call = createContainerCalls(createTaskCalls({ store, tasks, askOwner }), clock);
   main = groupAtWork('main', true);
@@ -127,7 +126,7 @@ describe('after something was read that nobody trusted', () => {
   });
 
   test('a change of a task too; what cannot be is refused before anybody is asked', async () => {
-    const tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'UTC' } });
+    const tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
     tasks.add({ prompt: 'old', every: '1h' }, store.groups.chat(family.chatId) ?? expect.unreachable());
     const update = (fields: object) =>
       call(family.link, '/tasks/1', { runId: family.runId, key: 'k', action: 'update', fields });

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../core/clock.js';
-import { createSignals, type Signals } from '../core/signals.js';
+import type { Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
 import { startInboxWatch } from './inbox-watch.js';
@@ -37,8 +37,8 @@ beforeEach(() => {
   mkdirSync(join(groupsDir, 'main'));
   inbox = join(groupsDir, 'main', 'inbox');
   store = openStore(':memory:');
-  signals = createSignals();
-  tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
+  signals = store.signals;
+  tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
   const group = store.groups.ensure('main', true, 1);
   const seen = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now: 1 });
   store.groups.assignChat(seen.id, group.id);
@@ -55,7 +55,6 @@ function start(from = store): void {
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
   running = startInboxWatch({
     store: from,
-    signals,
     clock,
     log,
     tasks,

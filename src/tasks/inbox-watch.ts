@@ -28,7 +28,7 @@ const CLOCK_SLACK_MS = 1_000;
 const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 
 export function startInboxWatch(deps: InboxWatchDeps): { stop(): void } {
-  const { store, signals, clock, log, config } = deps;
+  const { store, clock, log, config } = deps;
   const over = new AbortController();
   /** By folder. A watcher follows its inode: when the folder is moved and made anew, it still watches the old one and is replaced. */
   const watchers = new Map<string, { watcher: FSWatcher; inode: number }>();
@@ -86,7 +86,7 @@ export function startInboxWatch(deps: InboxWatchDeps): { stop(): void } {
     watchers.set(folder, { watcher, inode });
   }
 
-  signals.on('task', () => void lookSoon());
+  store.signals.on('task', () => void lookSoon());
   look();
   return {
     stop(): void {

@@ -21,8 +21,8 @@ export interface TaskModuleDeps extends LoopDeps {
 }
 
 export function createTaskModule({ config, stopSwitch, approvals, ...loop }: TaskModuleDeps) {
-  const { store, clock, signals } = loop;
-  const tasks = createTasks({ store, clock, signals, config });
+  const { store, clock } = loop;
+  const tasks = createTasks({ store, clock, config });
   return {
     pause: tasks.pause,
     routes: createTaskCalls({ store, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),

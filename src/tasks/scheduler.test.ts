@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
 import { dayName } from '../core/day.js';
-import { createSignals, type Signals } from '../core/signals.js';
+import type { Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { openStore, type Store } from '../store.js';
 import type { TaskInput } from '../wire.js';
@@ -38,12 +38,11 @@ beforeEach(() => {
 
 /** A process that begins to run, on whatever the one before left. */
 function start(): void {
-  signals = createSignals();
-  tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
+  signals = store.signals;
+  tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
   scheduler = startScheduler({
     store,
     clock,
-    signals,
     log: pino({ level: 'silent' }),
     timeZone: 'UTC',
     stopSwitch: { stopped: () => stopped },

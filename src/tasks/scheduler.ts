@@ -35,7 +35,7 @@ const BUDGET_USED_UP = 'its budget of the day is used up';
 const KEPT_SLOTS = 500;
 
 export function startScheduler(deps: SchedulerDeps): { stop(): void } {
-  const { store, clock, signals, stopSwitch } = deps;
+  const { store, clock, stopSwitch } = deps;
   const over = new AbortController();
   let timer: { cancel(): void } | undefined;
   let lastSeen = store.tasks.lastRecordedAt() ?? 0;
@@ -52,7 +52,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
         for (const task of due) fireDue(deps, task, now);
         releaseWaiting(deps);
       });
-      signals.emit('run:ready');
+      store.signal('run:ready');
     }
     const next = store.tasks.nextDueAt(now);
     if (due.length === BATCH) setImmediate(pump);
@@ -68,11 +68,11 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
 
   const onEnded = (runId: number) => settle(deps, runId);
   settle(deps, null);
-  signals.on('task', () => {
+  store.signals.on('task', () => {
     settle(deps, null);
     pump();
   });
-  signals.on('run:ended', onEnded);
+  store.signals.on('run:ended', onEnded);
   pump();
   void watchClock();
   return {
@@ -197,7 +197,7 @@ function enqueue({ store, clock }: SchedulerDeps, task: Task, input: TaskRunInpu
 
 /** Records how runs ended for their tasks (of one run or of all), then looks at the slots that waited for them. */
 function settle(deps: SchedulerDeps, runId: number | null): void {
-  const { store, clock, signals } = deps;
+  const { store, clock } = deps;
   const started = store.transaction(() => {
     const ended = store.tasks.endedSlots(runId);
     for (const { taskId, slotAt, runState, error, ...run } of ended) {
@@ -218,7 +218,7 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
     if (mayStart) releaseWaiting(deps);
     return mayStart;
   });
-  if (started) signals.emit('run:ready');
+  if (started) store.signal('run:ready');
 }
 
 /** The task's own limit for a day cut its run off: no failure, the next day it goes on. The owner is told once a day. */

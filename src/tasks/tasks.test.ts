@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { createSignals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import { unattendedNote } from '../runs/unattended.js';
 import { openStore, type Store } from '../store.js';
@@ -19,7 +18,7 @@ let family: Chat;
 
 beforeEach(() => {
   store = openStore(':memory:');
-  tasks = createTasks({ store, clock, signals: createSignals(), config: { timeZone: 'Europe/Berlin' } });
+  tasks = createTasks({ store, clock, config: { timeZone: 'Europe/Berlin' } });
   const chatOf = (folder: string, isMain: boolean): Chat => {
     const group = store.groups.ensure(folder, isMain, 1);
     const seen = { channel: 'telegram', address: folder, kind: 'group' as const, title: folder, now: 1 };

@@ -4,7 +4,6 @@ import type { Clock } from '../core/clock.js';
 import { dayName } from '../core/day.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
-import type { Signals } from '../core/signals.js';
 import type { Chat } from '../core/types.js';
 import type { TaskRunInput } from '../runs/run-input.js';
 import { MAX_TITLE_CHARS } from '../runs/unattended.js';
@@ -19,7 +18,6 @@ import { nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './
 export interface TasksDeps {
   store: Store;
   clock: Clock;
-  signals: Signals;
   config: { timeZone: string };
 }
 
@@ -106,7 +104,7 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Prese
   const times = { starts, nextAt: firstAt(starts, now), now };
   const task = store.tasks.add({ key, groupId, chatId: chat.id, title, prompt, options, secret, ...times });
   if (!task) throw new Error('a new task was not stored');
-  signalChange(deps);
+  deps.store.signal('task');
   return task;
 }
 
@@ -123,7 +121,7 @@ function changeTask(deps: TasksDeps, task: Task, { action, fields = {} }: TaskCh
     store.tasks.setState(task.id, 'active', nextAt);
   }
   if (action === 'run') startTask(deps, task, {});
-  signalChange(deps);
+  deps.store.signal('task');
   return store.tasks.get(task.id) ?? task;
 }
 
@@ -157,10 +155,8 @@ function startTask(deps: TasksDeps, task: Task, trigger: Trigger): void {
   while (store.tasks.hasSlot(task.id, slotAt)) slotAt += 1;
   const input = { ...inputOf(task, slotAt), ...trigger };
   store.tasks.addSlot({ taskId: task.id, slotAt, state: 'waiting', input, now });
-  signalChange(deps);
+  deps.store.signal('task');
 }
-
-const signalChange = ({ store, signals }: TasksDeps) => store.afterCommit(() => signals.emit('task'));
 
 function firstAt(starts: Starts, now: number): number | null {
   return isTimed(starts) ? (nextSlot(starts, now) ?? null) : null;

@@ -66,10 +66,10 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
 
   /** Sends to whatever channel a chat is on. */
   function deliver() {
-    const { store, signals, dataDir } = home;
+    const { store, dataDir } = home;
     const channel = web.create({}, createChannelHost().deps);
     return startDelivery({
-      ...{ store, signals, clock: home.deps.clock, log: home.deps.log, config: { assistantName: 'Pinch' } },
+      ...{ store, clock: home.deps.clock, log: home.deps.log, config: { assistantName: 'Pinch' } },
       ...{ outboxFiles: createOutboxFiles(dataDir), notifyOwner: () => undefined, channel: () => channel },
     });
   }

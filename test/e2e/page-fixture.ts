@@ -12,7 +12,6 @@ import { createIntake } from '../../src/chats/intake.js';
 import { createPairing } from '../../src/chats/pairing.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import { loadConfig } from '../../src/core/config.js';
-import { createSignals } from '../../src/core/signals.js';
 import { sessionName } from '../../src/core/types.js';
 import { createOwnerChat } from '../../src/delivery/notices.js';
 import { egressApi } from '../../src/egress/api.js';
@@ -40,7 +39,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   const dataDir = mkdtempSync(join(tmpdir(), 'pinch-page-'));
   const clock = options.clock ?? systemClock;
   const store = openStore(join(dataDir, 'pinch.db'));
-  const signals = createSignals();
+  const signals = store.signals;
   const log = pino({ level: 'silent' });
   const pairing = createPairing(store);
   const token = loadPageToken(dataDir);
@@ -50,7 +49,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     state.status.stopped = true;
     signals.emit('daemon');
   };
-  const tasks = createTasks({ store, clock, signals, config: { timeZone: 'UTC' } });
+  const tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
   const hooks = createHooks({ store, clock, tasks });
   const control = {
     emergencyStop,
@@ -65,7 +64,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     states: () => state.status.channels,
     link: () => undefined,
   };
-  const base = { store, signals, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
+  const base = { store, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
   const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config };
   const approvals = createApprovalModule({ ...base, config, ownerChat, stopped: () => state.status.stopped });
@@ -89,7 +88,6 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   const deps: PageDeps = {
     port: 0,
     store,
-    signals,
     clock,
     log,
     token,

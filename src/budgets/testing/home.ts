@@ -1,6 +1,5 @@
 // A store with the budgets of a small household, for tests of this module.
 import { createFakeClock } from '../../../test/fakes/clock.js';
-import { createSignals } from '../../core/signals.js';
 import type { ModelCallRow } from '../../model/rows.js';
 import { openStore } from '../../store.js';
 import { createBudgetModule } from '../module.js';
@@ -13,7 +12,7 @@ const SETTINGS = { month: 10 * USD, day: 2 * USD, group: 1 * USD, run: 0.5 * USD
 export function createHome({ now = '2026-11-21T09:00:00Z', limits = {}, file = ':memory:' } = {}) {
   const clock = createFakeClock(Date.parse(now));
   const store = openStore(file);
-  const signals = createSignals();
+  const signals = store.signals;
   const notices = new Map<string, string>();
   const paused: number[] = [];
   const group = (folder: string) => store.groups.ensure(folder, folder === 'main', 1);
@@ -22,7 +21,7 @@ export function createHome({ now = '2026-11-21T09:00:00Z', limits = {}, file = '
   const chat = { ...seen, groupId: group('main').id };
   const config = { timeZone: TIME_ZONE, budgets: { ...SETTINGS, ...limits } };
   const deps = {
-    ...{ store, clock, signals, config },
+    ...{ store, clock, config },
     notifyOwner(key: string, text: string) {
       if (!notices.has(key)) notices.set(key, text);
       return chat.id;

@@ -6,7 +6,6 @@ import { pino } from 'pino';
 
 import { createApprovals } from '../../approvals/approvals.js';
 import { type Clock, systemClock } from '../../core/clock.js';
-import { createSignals } from '../../core/signals.js';
 import { createGateway } from '../../gateway/server.js';
 import { createGuards } from '../../secrets/guards.js';
 import { createSecrets } from '../../secrets/secrets.js';
@@ -45,16 +44,15 @@ export async function startInside(
     if (!addresses) throw Object.assign(new Error('no such host'), { code: 'ENOTFOUND' });
     return addresses;
   };
-  const signals = createSignals();
+  const signals = store.signals;
   const approvals = createApprovals({
-    ...{ store, clock, signals, config: { timeZone: 'UTC' }, ownerChat: () => chat, stopped: () => false },
+    ...{ store, clock, config: { timeZone: 'UTC' }, ownerChat: () => chat, stopped: () => false },
   });
   const askOwner = createEgressAsker({ store, clock, approvals });
   const connections = createConnections({
     store,
     config: { egressMode: 'ask' },
     clock,
-    signals,
     log,
     lookup,
     askOwner,
