@@ -53,17 +53,11 @@ export function createUsage({ rows, value, named }: Statements) {
   const ofRun = value<[runId: number], number>(
     'SELECT coalesce(sum(cost_micro_usd), 0) FROM model_calls WHERE run_id = ?1',
   );
-  const insert = named.value<[call: ModelCallRow], number>(
-    `INSERT INTO model_calls (group_id, run_id, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens,
+  const put = named.value<[call: ModelCallRow & { id: number | null }], number>(
+    `INSERT OR REPLACE INTO model_calls (id, group_id, run_id, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens,
        cache_write_1h_tokens, cost_micro_usd, estimated, status, stop_reason, duration_ms, first_byte_ms, request_id)
-     VALUES (@groupId, @runId, @at, @model, @inputTokens, @outputTokens, @cacheReadTokens, @cacheWrite5mTokens,
+     VALUES (@id, @groupId, @runId, @at, @model, @inputTokens, @outputTokens, @cacheReadTokens, @cacheWrite5mTokens,
        @cacheWrite1hTokens, @costMicroUsd, @estimated, @status, @stopReason, @durationMs, @firstByteMs, @requestId) RETURNING id`,
-  );
-  const update = named.run<[call: ModelCallRow & { id: number }]>(
-    `UPDATE model_calls SET input_tokens = @inputTokens, output_tokens = @outputTokens, cache_read_tokens = @cacheReadTokens,
-       cache_write_5m_tokens = @cacheWrite5mTokens, cache_write_1h_tokens = @cacheWrite1hTokens, cost_micro_usd = @costMicroUsd,
-       estimated = @estimated, status = @status, stop_reason = @stopReason, duration_ms = @durationMs,
-       first_byte_ms = @firstByteMs, request_id = @requestId WHERE id = @id`,
   );
   const addToDay = named.run<[change: CostChange]>(
     `INSERT INTO costs (day, group_id, task_id, model, calls, input_tokens, output_tokens, cost_micro_usd)
@@ -75,11 +69,11 @@ export function createUsage({ rows, value, named }: Statements) {
     /** Adds a call, before it is made as what it may cost at most; returns its id. Call it in a transaction. */
     record(call: ModelCallRow, day: string): number {
       addToDay({ ...call, day, calls: 1, inputTokens: promptTokens(call) });
-      return insert(call) ?? 0;
+      return put({ ...call, id: null }) ?? 0;
     },
     /** What the call came to, in the place of what was recorded. Call it in a transaction. */
     settle(id: number, day: string, recorded: ModelCallRow, call: ModelCallRow): void {
-      update({ ...call, id });
+      put({ ...call, id });
       addToDay({
         ...{ ...recorded, day, calls: 0 },
         inputTokens: promptTokens(call) - promptTokens(recorded),
