@@ -1,9 +1,10 @@
 // Reads and checks the environment and `.env`. Every problem names the variable and the fix. Channels check the variables that are theirs
 // with schemas of their own, in the same record.
 import { existsSync, readFileSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { PinchError } from './errors.js';
 
@@ -27,7 +28,13 @@ const usd = matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or
 export const egressMode = z.enum(['none', 'listed', 'ask', 'open'], { error: 'use none, listed, ask or open' });
 export type EgressMode = z.infer<typeof egressMode>;
 // Those of the built-in channels are checked to the end: an id that never matches would leave the owner a stranger.
-const owner = /^(telegram:\d+|whatsapp:\+?\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/;
+const owner = matching(
+  /^(telegram:\d+|whatsapp:\+?\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/,
+  'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
+).transform((value) => {
+  const [, channel = '', address = ''] = /^(.+?):\+?(.+)$/.exec(value) ?? [];
+  return { channel, address };
+});
 
 const schema = z.object({
   ASSISTANT_NAME: matching(/^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u, 'use one word of letters, digits, - and _').default(
@@ -38,7 +45,7 @@ const schema = z.object({
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.anthropic.com' }).optional(),
   PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
   PINCH_MODEL_FREE: flag.optional(),
-  PINCH_OWNER: matching(owner, 'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567').optional(),
+  PINCH_OWNER: owner.optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
   // Which there are, sandbox/runtimes.ts says.
   PINCH_RUNTIME: matching(/^[a-z]+$/, 'use docker (or process, for development)').default('docker'),
@@ -63,16 +70,7 @@ const schema = z.object({
 });
 
 export type Config = ReturnType<typeof loadConfig>;
-export type Backend =
-  | { kind: 'demo' }
-  | {
-      kind: 'http';
-      baseUrl: string;
-      apiKey: string | undefined;
-      authToken: string | undefined;
-      /** Models that the price list does not know cost nothing there. */
-      free: boolean;
-    };
+export type Backend = ReturnType<typeof backendOf>;
 
 /**
  * Home directory and checked settings. `.env` lies in the home; the process environment wins over it; empty values count as unset.
@@ -94,7 +92,7 @@ export function loadConfig(environment: Env, repository: string) {
     env,
     assistantName: value.ASSISTANT_NAME,
     model: value.PINCH_MODEL,
-    owner: value.PINCH_OWNER ? ownerAddress(value.PINCH_OWNER) : undefined,
+    owner: value.PINCH_OWNER,
     port: value.PINCH_PORT,
     runtime: value.PINCH_RUNTIME,
     ociRuntime: value.PINCH_OCI_RUNTIME,
@@ -122,34 +120,20 @@ export function readEnv(environment: Env, home: string): Env {
   return Object.fromEntries([...set(fromFile), ...set(environment)]);
 }
 
-function backendOf(value: z.infer<typeof schema>): Backend {
+/** `free`: models that the price list does not know cost nothing there. */
+function backendOf(value: z.infer<typeof schema>) {
   const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_AUTH_TOKEN: authToken, ANTHROPIC_BASE_URL: baseUrl } = value;
-  if (!apiKey && !authToken && !baseUrl) return { kind: 'demo' };
+  if (!apiKey && !authToken && !baseUrl) return { kind: 'demo' as const };
   const url = baseUrl ?? 'https://api.anthropic.com';
-  return { kind: 'http', baseUrl: url, apiKey, authToken, free: value.PINCH_MODEL_FREE ?? isOwnMachine(new URL(url)) };
+  const free = value.PINCH_MODEL_FREE ?? isOwnMachine(new URL(url));
+  return { kind: 'http' as const, baseUrl: url, apiKey, authToken, free };
 }
-
-const PRIVATE = new BlockList();
-for (const [net, bits] of [
-  ['127.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const)
-  PRIVATE.addSubnet(net, bits);
-PRIVATE.addAddress('::1', 'ipv6');
-PRIVATE.addSubnet('fc00::', 7, 'ipv6');
 
 /** Whether a server is surely the owner's: by a loopback or private address, or a name that exists on the own machine or network only. */
 function isOwnMachine({ hostname }: URL): boolean {
   const address = hostname.replace(/^\[|\]$/g, '');
-  if (isIP(address)) return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  if (isIP(address)) return ['loopback', 'private', 'uniqueLocal'].includes(ipaddr.process(address).range());
   return !hostname.includes('.') || /\.(localhost|local|internal|home\.arpa)$/.test(hostname);
-}
-
-function ownerAddress(owner: string): { channel: string; address: string } {
-  const at = owner.indexOf(':');
-  return { channel: owner.slice(0, at), address: owner.slice(at + 1).replace(/^\+/, '') };
 }
 
 function isTimeZone(value: string): boolean {
