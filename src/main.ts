@@ -89,8 +89,9 @@ function assembleWork({ config, environment, log, store, guards }: Ground) {
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals });
-  const forRuns = { stopSwitch, approvals, guard, services: services.forRun };
-  const runs = createRuns({ ...base, channels, containers, outboxFiles, ...forRuns });
+  const { askToSend, ownSkills } = approvals;
+  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun };
+  const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;

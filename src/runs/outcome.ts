@@ -3,27 +3,17 @@ import type { LoopGuard } from '../budgets/guard.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
-import type { AnswerReport, ErrorClass } from '../wire.js';
+import type { FinishReport } from '../wire.js';
 import { queueAnswer } from './answers.js';
 import { runNotices } from './notices.js';
 import { decideFailure } from './retry.js';
 import type { LeaseRef } from './rows.js';
 import type { Store } from './store.js';
 
-interface Done extends AnswerReport {
-  outcome: 'done';
-  handledMessageIds: number[];
-}
-
-interface Failed {
-  outcome: 'failed';
-  errorClass: ErrorClass;
-  message: string;
-  retryAfterMs?: number | undefined;
-  /** What the runner had read, when it is a runner that says so. */
-  handledMessageIds?: number[];
-}
-
+type Done = Extract<FinishReport, { outcome: 'done' }>;
+/** `handledMessageIds`: what the runner had read, when it is a runner that says so. */
+type Failed = Omit<Extract<FinishReport, { outcome: 'failed' }>, 'handledMessageIds'> &
+  Partial<Pick<Done, 'handledMessageIds'>>;
 /** How an attempt ended, wherever the news came from: a runner's report is one of these. Released: we stop, it does not count. */
 export type AttemptEnd = Done | Failed | { outcome: 'cancelled' } | { outcome: 'released' };
 
@@ -114,13 +104,7 @@ export function recordDead(
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
   const ownerChat = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
-  const apology = {
-    key: `dead:${run.id}:${now}`,
-    chatId: run.chatId,
-    runId: run.id,
-    text: forChat,
-    now,
-  };
+  const apology = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: forChat, now };
   if (ownerChat !== run.chatId) store.outbox.add(apology);
 }
 
