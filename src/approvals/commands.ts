@@ -1,6 +1,5 @@
 // The chat commands about approvals, all the owner's; and answers to a card itself.
-import { describeError, PinchError } from '../core/errors.js';
-import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
+import { type ChatCommand, type CommandCall, saying } from '../groups/chat-command.js';
 import type { Press } from '../groups/press.js';
 import { type Approvals, approvalOfCard, type Decision } from './approvals.js';
 import { titleOf } from './card.js';
@@ -20,7 +19,6 @@ export function approvalCommands({ store, approvals }: { store: Store; approvals
       name: 'approvals',
       usage: '/approvals',
       what: 'what I may not do without you, and ask you for',
-      forMembers: false,
       answer: () => {
         const open = store.approvals.list('open', 50);
         return open.map((one) => `- ${titleOf(one)}`).join('\n') || 'Nothing waits for your answer.';
@@ -30,10 +28,9 @@ export function approvalCommands({ store, approvals }: { store: Store; approvals
       name: 'approve',
       usage: '/approve <number> [always]',
       what: 'say yes to what I asked you',
-      forMembers: false,
       answer: answer('allow'),
     },
-    { name: 'deny', usage: '/deny <number>', what: 'say no to it', forMembers: false, answer: answer('deny') },
+    { name: 'deny', usage: '/deny <number>', what: 'say no to it', answer: answer('deny') },
   ];
 }
 
@@ -53,13 +50,4 @@ export function createCardAnswers({ store, approvals }: { store: Store; approval
     // While everything is stopped, say.
     return { text, again: store.approvals.get(id)?.state === 'open' };
   };
-}
-
-function saying(work: () => string): string {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof PinchError) return describeError(error);
-    throw error;
-  }
 }

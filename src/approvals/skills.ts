@@ -44,7 +44,6 @@ export const skillCommands = ({ store: { groups, ownSkills } }: { store: Store }
     name: 'skills',
     usage: '/skills [remove <name>]',
     what: 'what I wrote down for myself here and you have read',
-    forMembers: false,
     answer: inGroup(groups, ({ id }, { argument }) => {
       const [action, name = ''] = argument.split(/\s+/);
       if (action === 'remove')

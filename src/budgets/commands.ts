@@ -19,7 +19,6 @@ export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
       name: 'budget',
       usage: '/budget [run | day | month | <group>] [<amount> | default] [today]',
       what: 'what may be spent, what is left, and until when; with an amount in US dollars: change it',
-      forMembers: false,
       answer: inGroup(groups, (group, { argument }) => budget(deps, group, argument)),
     },
     {
@@ -33,7 +32,6 @@ export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
       name: 'continue',
       usage: '/continue [<chat>]',
       what: 'let me go on in a chat where I paused myself, because my work there cost money and led to nothing',
-      forMembers: false,
       answer: ({ chat, argument }) =>
         deps.guard.release(argument === '' ? chat.id : Number(argument))
           ? 'I go on there.'

@@ -2,8 +2,7 @@
 // Knows the store and the pure rules; never a container, never the network.
 import { createHash, randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
-import type { Clock } from '../core/clock.js';
-import type { Logger } from '../core/log.js';
+import type { BaseDeps } from '../core/deps.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { OnPress } from '../groups/press.js';
@@ -16,10 +15,8 @@ import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
 import { decideRoute, type Route, standingOf } from './route.js';
 
-export interface IntakeDeps {
+export interface IntakeDeps extends BaseDeps {
   store: Store;
-  clock: Clock;
-  log: Logger;
   pairing: Pairing;
   assistantName: string;
   askToRegister: RegisterAsker;
@@ -44,7 +41,7 @@ export function createIntake(given: IntakeDeps) {
       deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
       return {};
     }
-    const received = store.transaction(() => {
+    return store.transaction(() => {
       const seen = recordPeople(deps, channel, inbound);
       const pressed = takePress(deps, { inbound, ...seen });
       if (pressed) return apply(deps, { channel, ...seen, ...pressed });
@@ -54,7 +51,6 @@ export function createIntake(given: IntakeDeps) {
       deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
       return apply(deps, { channel, inbound, ...seen, route });
     });
-    return received;
   }
 
   return {
@@ -131,8 +127,8 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   }
   if (route.kind === 'pair') return pair(deps, routed, route.code);
   const stored = storeMessage(deps, routed);
-  if (!stored) return {};
   const { messageId } = stored;
+  if (messageId === undefined) return {};
   deps.store.signal('message', chat.id);
   if (route.kind === 'command')
     say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
@@ -147,8 +143,8 @@ function say(deps: IntakeDeps, chatId: number, key: string, text: string): void 
   deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
 }
 
-/** Undefined for a repetition. An edit the model may have read before its change becomes a message of its own. */
-function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; mayTrigger: boolean } | undefined {
+/** Without an id for a repetition. An edit the model may have read before its change becomes a message of its own. */
+function storeMessage(deps: IntakeDeps, routed: Routed): { messageId?: number | undefined; mayTrigger?: boolean } {
   const { inbound, chat, sender, route } = routed;
   const { messages, runs } = deps.store;
   const row = {
@@ -164,22 +160,18 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId: number; ma
     outboxId: routed.outboxId ?? null,
   };
   const before = inbound.edited ? messages.find(chat.id, inbound.platformId) : undefined;
-  if (!before) return asStored(messages.add(row), true);
-  if (before.text === inbound.text || route.kind === 'command') return undefined;
+  if (!before) return { messageId: messages.add(row), mayTrigger: true };
+  if (before.text === inbound.text || route.kind === 'command') return {};
   if (!before.assigned) {
     messages.rewrite(before.id, inbound.text);
-    return asStored(before.id, true);
+    return { messageId: before.id, mayTrigger: true };
   }
   // An open run takes it in; on its own a correction starts nothing, it is context for the next run.
   const taken = runs.openMessageRun(sessionName(chat)) !== undefined;
   // Platforms count seconds: two edits may share one.
   const digest = createHash('sha256').update(inbound.text).digest('base64url').slice(0, 10);
   const version = `${inbound.platformId}#${inbound.sentAt}#${digest}`;
-  return asStored(messages.add({ ...row, platformId: version, edited: true }), taken);
-}
-
-function asStored(messageId: number | undefined, mayTrigger: boolean) {
-  return messageId === undefined ? undefined : { messageId, mayTrigger };
+  return { messageId: messages.add({ ...row, platformId: version, edited: true }), mayTrigger: taken };
 }
 
 /** Wrong codes get no answer: to a stranger the assistant does not exist. */

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { ChatCommand } from '../groups/chat-command.js';
 import { decideRoute, mentionsName, type RouteInput } from './route.js';
 
-const named = (name: string, forMembers: ChatCommand['forMembers']): ChatCommand => ({
-  ...{ name, usage: `/${name}`, what: '', forMembers },
+const named = (name: string, forMembers?: ChatCommand['forMembers']): ChatCommand => ({
+  ...{ name, usage: `/${name}`, what: '', ...(forMembers && { forMembers }) },
   answer: () => '',
 });
 
@@ -51,9 +51,9 @@ describe('the router', () => {
       named('help', true),
       named('status', true),
       named('taint', 'bare'),
-      named('register', false),
-      named('stop', false),
-      named('pair', false),
+      named('register'),
+      named('stop'),
+      named('pair'),
     ],
   };
   const chat = (change: Partial<RouteInput['chat']>) => ({ chat: { ...base.chat, ...change } });

@@ -54,7 +54,7 @@ export function decideRoute(input: RouteInput): Route {
 
 function mayCommand({ command, argument }: ParsedCommand, { sender, chat }: RouteInput): boolean {
   if (sender.isOwner) return true;
-  return chat.groupId !== null && (command.forMembers === 'bare' ? argument === '' : command.forMembers);
+  return chat.groupId !== null && (command.forMembers === 'bare' ? argument === '' : command.forMembers === true);
 }
 
 /** Who speaks, and whether their words may start work in the chat. */

@@ -1,19 +1,19 @@
 // Notices to the owner: the chat they go to, and how many. Each group is mentioned a few times an hour, so that no container floods the owner.
+import type { RunningChannels } from '../channels/start.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Chat } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import type { Store } from './store.js';
 
-export interface NoticeDeps extends Pick<LoopDeps, 'clock'> {
+interface NoticeDeps extends Pick<LoopDeps, 'clock'> {
   store: Store;
-  ownerChat(): Chat;
 }
 
 /** Notices about one group. More than these are found in its runs. */
 const MAX_AN_HOUR = 6;
 
 /** Where the owner is found: the direct chat of the main group used last whose channel works, else the web chat. */
-export function createOwnerChat({ store, clock, isBlocked }: Pick<NoticeDeps, 'store' | 'clock'> & BlockedDeps) {
+export function createOwnerChat({ store, clock, isBlocked }: NoticeDeps & Pick<RunningChannels, 'isBlocked'>) {
   return (): Chat => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
@@ -26,12 +26,7 @@ export function createOwnerChat({ store, clock, isBlocked }: Pick<NoticeDeps, 's
   };
 }
 
-interface BlockedDeps {
-  /** Channels that themselves wait for the owner. */
-  isBlocked(channel: string): boolean;
-}
-
-export function createOwnerNotices({ store, clock, ownerChat }: NoticeDeps) {
+export function createOwnerNotices({ store, clock, ownerChat }: NoticeDeps & { ownerChat(): Chat }) {
   const lately = new Map<number, number[]>();
   const isTooMuch = (groupId: number, now: number): boolean => {
     const times = (lately.get(groupId) ?? []).filter((at) => at > now - 3_600_000);

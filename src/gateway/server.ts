@@ -2,9 +2,8 @@
 // through is who is calling. Modules add their routes; this knows rates, sizes and refusals, and nothing about what a call does.
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../core/clock.js';
+import type { BaseDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
 import type { Mask } from '../secrets/mask.js';
 import { MaskedResponse } from '../secrets/response.js';
 import { readJson } from './body.js';
@@ -48,11 +47,6 @@ export interface HttpProxy {
   forward(call: Pick<Call, 'link' | 'request' | 'response'>): Promise<void>;
 }
 
-export interface GatewayDeps {
-  clock: Clock;
-  log: Logger;
-}
-
 export type Gateway = ReturnType<typeof createGateway>;
 
 const REFUSED =
@@ -91,7 +85,7 @@ export function post(
 }
 
 /** Begins without any route; modules add theirs before the first container starts. */
-export function createGateway(deps: GatewayDeps) {
+export function createGateway(deps: BaseDeps) {
   const links = new WeakMap<object, Link>();
   const boundsOf = new WeakMap<Link, LinkBounds>();
   const newBounds = createBounds(deps.clock.now);
@@ -193,7 +187,7 @@ export function reply(response: ServerResponse, status: number, body: unknown): 
 }
 
 /** What the container did wrong becomes text for it; what we did wrong is logged and stays vague outside. */
-function refuse({ log }: GatewayDeps, response: ServerResponse, error: unknown): { status: number; message: string } {
+function refuse({ log }: BaseDeps, response: ServerResponse, error: unknown): { status: number; message: string } {
   const message = describeError(error);
   if (error instanceof PinchError) {
     const status = STATUS[error.code] ?? 400;

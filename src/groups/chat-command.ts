@@ -10,7 +10,7 @@ export interface ChatCommand {
   usage: string;
   what: string;
   /** People in a registered chat may use it, or only without an argument (`bare`); the others are the owner's. */
-  forMembers: boolean | 'bare';
+  forMembers?: true | 'bare';
   /** Changes rows in the transaction that stores the message, and returns what the chat is told. */
   answer(call: CommandCall): string;
 }
@@ -22,19 +22,23 @@ export interface CommandCall {
   messageId: number;
 }
 
-/** `answer` of a command about the chat's group. What cannot be done is an answer too; anything else that goes wrong is thrown. */
+/** What `work` returns. What cannot be done is an answer too; anything else that goes wrong is thrown. */
+export function saying(work: () => string): string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof PinchError) return describeError(error);
+    throw error;
+  }
+}
+
+/** `answer` of a command about the chat's group. */
 export function inGroup(
   { get }: Pick<ReturnType<typeof createGroups>, 'get'>,
   answer: (group: Group, call: CommandCall) => string,
 ): ChatCommand['answer'] {
   return (call) => {
     const group = call.chat.groupId === null ? undefined : get(call.chat.groupId);
-    if (!group) return 'This chat belongs to no group yet: `/register <folder>` first.';
-    try {
-      return answer(group, call);
-    } catch (error) {
-      if (error instanceof PinchError) return describeError(error);
-      throw error;
-    }
+    return group ? saying(() => answer(group, call)) : 'This chat belongs to no group yet: `/register <folder>` first.';
   };
 }

@@ -13,17 +13,9 @@ export function startOrSteer(
   const { runs } = store;
   const now = clock.now();
   const open = runs.openMessageRun(session);
-  const runId =
-    open?.id ??
-    runs.enqueue({
-      key: `msg:${chat.id}:${messageId}`,
-      kind: 'message',
-      groupId: chat.groupId,
-      chatId: chat.id,
-      session,
-      runAt: now,
-      now,
-    });
+  const { id: chatId, groupId } = chat;
+  const key = `msg:${chatId}:${messageId}`;
+  const runId = open?.id ?? runs.enqueue({ key, kind: 'message', groupId, chatId, session, runAt: now, now });
   if (runId === undefined) return undefined;
   runs.attachMessages(runId, chat.id, messageId);
   runs.bringForward(runId, now);

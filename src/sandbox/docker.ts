@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { Duplex, finished, PassThrough, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { atMost, type Clock } from '../core/clock.js';
+import type { BaseDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
 import {
   connectEngine,
   engineUnavailable,
@@ -23,7 +23,7 @@ import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
-export interface DockerSandboxDeps {
+export interface DockerSandboxDeps extends BaseDeps {
   engine: Docker;
   /** Image tag of the agent. */
   image: string;
@@ -32,8 +32,6 @@ export interface DockerSandboxDeps {
   user: { uid: number; gid: number };
   /** An OCI runtime of the engine; its own default without one. */
   ociRuntime?: string | undefined;
-  clock: Clock;
-  log: Logger;
 }
 
 const MIB = 1024 * 1024;

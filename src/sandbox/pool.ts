@@ -2,9 +2,9 @@
 // the longest-idle one stopped at once when another group waits. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
 // gives to whoever has work. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
-import { atMost, type Clock } from '../core/clock.js';
+import { atMost } from '../core/clock.js';
+import type { BaseDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
 import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
 import type { WorkLine } from '../wire.js';
@@ -19,11 +19,9 @@ export interface GroupContainer {
   send(line: WorkLine): boolean;
 }
 
-export interface PoolDeps {
+export interface PoolDeps extends BaseDeps {
   sandbox: Sandbox;
   gateway: Pick<Gateway, 'connect'>;
-  clock: Clock;
-  log: Logger;
   maxContainers: number;
   idleMs: number;
   specFor(group: Group): Promise<SandboxSpec>;

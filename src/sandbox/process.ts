@@ -1,19 +1,16 @@
 // Runs the agent runner as a plain child process, WITHOUT a sandbox: for development on a machine without Docker.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { Clock } from '../core/clock.js';
+import type { BaseDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
 import { openInstance } from './instance.js';
 import { logRunnerLines } from './runner-log.js';
 import type { RuntimeDefinition } from './runtime.js';
 import type { Sandbox, SandboxExit, SandboxSpec } from './sandbox.js';
 
-export interface ProcessSandboxDeps {
+export interface ProcessSandboxDeps extends BaseDeps {
   /** Path of the bundled runner. */
   bundle: string;
-  clock: Clock;
-  log: Logger;
 }
 
 export const processRuntime: RuntimeDefinition = {

@@ -2,17 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
+import type { BaseDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
 import type { Sandbox } from './sandbox.js';
 
 export interface RuntimeDefinition {
   /** What PINCH_RUNTIME says: lower-case letters. What must be there before a start, scripts/lib/runtime-<name>.mjs sees to. */
   name: string;
   /** Connects nothing yet. Throws PinchError when the settings do not suffice. */
-  create(config: Config, deps: { clock: Clock; log: Logger }): Sandbox;
+  create(config: Config, deps: BaseDeps): Sandbox;
 }
 
 /** The agent image's name. Throws PinchError `no_image` when it was never built in this checkout. */

@@ -28,21 +28,18 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
       name: 'task',
       usage: '/task <number> show|pause|resume|run|cancel|budget <amount>',
       what: 'one of them',
-      forMembers: false,
       answer: inGroup(groups, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
     },
     {
       name: 'heartbeat',
       usage: '/heartbeat every 30m 8-22 | off',
       what: 'look into `HEARTBEAT.md` now and then and do what is due',
-      forMembers: false,
       answer: inGroup(groups, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
     },
     {
       name: 'hook',
       usage: '/hook [signed | files <pattern>] <what to do>',
       what: 'start work when another program calls, or when a file appears in `inbox/`',
-      forMembers: false,
       answer: inGroup(groups, (_group, { chat, argument }) => addHook(deps, chat, argument)),
     },
   ];
