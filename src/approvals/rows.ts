@@ -42,11 +42,7 @@ type New = Omit<Approval, 'id' | 'state' | 'input' | 'cardChatId' | 'decidedBy' 
 };
 type Closed = Pick<Approval, 'id' | 'decidedBy' | 'result'> & { state: ApprovalState; now: number };
 
-export function createApprovalRows({ rows, run, value, named }: Statements) {
-  const next = value<[], number | null>(`SELECT min(expires_at) FROM approvals WHERE state = 'open'`);
-  const asked = value<[kind: string, chatId: number], number>(
-    'SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1 LIMIT 1',
-  );
+export function createApprovalRows({ rows, run, value, exists, named }: Statements) {
   return {
     get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
     add: named.value<[New], number>(
@@ -68,8 +64,8 @@ export function createApprovalRows({ rows, run, value, named }: Statements) {
     /** A yes that is being carried out. */
     allowed: rows(approvalRow).all<[]>(`SELECT * FROM approvals WHERE state = 'allowed' ORDER BY id`),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
-    nextExpiry: (): number | undefined => next() ?? undefined,
-    isAskedFor: (kind: string, chatId: number): boolean => asked(kind, chatId) !== undefined,
+    nextExpiry: value<[], number>(`SELECT expires_at FROM approvals WHERE state = 'open' ORDER BY expires_at LIMIT 1`),
+    isAskedFor: exists<[kind: string, chatId: number]>('SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1'),
     /** Whoever saw all of them saw every change: an approval is new, or an open one or one that is being carried out goes on. */
     marks: rows(z.object({ open: z.number(), allowed: z.number(), newest: z.number().nullable() })).get<[]>(
       `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open,

@@ -4,17 +4,12 @@
 import type Database from 'better-sqlite3';
 import { z } from 'zod';
 
-interface BadRow {
-  id: number | undefined;
-  /** How the query begins. */
-  sql: string;
-  problem: string;
-}
-
 export type Statements = ReturnType<typeof createStatements>;
 
-/** `onBadRow` is called once for each row that its schema refuses. */
-export function createStatements(db: Database.Database, onBadRow: (row: BadRow) => void) {
+type OnBadRow = (row: { id: number | undefined; sql: string; problem: string }) => void;
+
+/** `onBadRow` is called once for each row that its schema refuses, with how the query begins. */
+export function createStatements(db: Database.Database, onBadRow: OnBadRow) {
   const reported = new Set<string>();
   function report(row: unknown, sql: string, error: z.ZodError): void {
     const id = z.object({ id: z.number() }).safeParse(row).data?.id;
@@ -65,6 +60,16 @@ function createQueries<Allowed extends unknown[]>(
     value<Params extends Allowed, Value>(sql: string) {
       const statement = db.prepare<unknown[], Value>(sql).pluck();
       return (...params: Params): Value | undefined => statement.get(bind(params));
+    },
+    /** A sum or a count; 0 of nothing. */
+    total<Params extends Allowed>(sql: string) {
+      const statement = db.prepare<unknown[], number | null>(sql).pluck();
+      return (...params: Params): number => statement.get(bind(params)) ?? 0;
+    },
+    /** Whether there is such a row. */
+    exists<Params extends Allowed>(sql: string) {
+      const statement = db.prepare(sql);
+      return (...params: Params): boolean => statement.get(bind(params)) !== undefined;
     },
     /** The first column of every row. */
     values<Params extends Allowed, Value>(sql: string) {

@@ -42,18 +42,10 @@ export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId'
 
 /** `onWork` is called when there is something to send, or buttons to take away. */
 export function createOutbox(statements: Statements, onWork: () => void) {
-  const { rows, value, values, count, run, named } = statements;
-  const queued = value<[], number>(`SELECT count(*) FROM outbox WHERE state = 'queued'`);
-  const state = value<[key: string], string>('SELECT state FROM outbox WHERE key = ?1');
+  const { rows, value, values, total, exists, count, run, named } = statements;
   const headOf = (chatId: string) =>
     `(SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ${chatId} ORDER BY run_id IS NOT NULL, id LIMIT 1)`;
   const head = value<[chatId: number], number | null>(`SELECT ${headOf('?1')}`);
-  const parts = value<[runId: number, since: number, partChars: number], number | null>(
-    'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
-  );
-  const waitingBytes = value<[groupId: number], number | null>(
-    `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
-  );
   const insert = named.run<[message: NewOutboxRow]>(
     `INSERT INTO outbox (key, chat_id, run_id, text, file, buttons, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
@@ -66,19 +58,23 @@ export function createOutbox(statements: Statements, onWork: () => void) {
       if (added) onWork();
       return added;
     },
-    has: (key: string): boolean => state(key) !== undefined,
-    waits: (key: string): boolean => state(key) === 'queued',
+    has: exists<[key: string]>('SELECT 1 FROM outbox WHERE key = ?1'),
+    waits: exists<[key: string]>(`SELECT 1 FROM outbox WHERE key = ?1 AND state = 'queued'`),
     /** Keys of the rows whose files wait to be sent. */
     waitingFiles: values<[], string>(`SELECT key FROM outbox WHERE state = 'queued' AND file IS NOT NULL`),
     /** Bytes of the files of a group that wait to be sent. */
-    waitingBytes: (groupId: number): number => waitingBytes(groupId) ?? 0,
+    waitingBytes: total<[groupId: number]>(
+      `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
+    ),
     /** The next message of every chat: the only ones that may be sent now. */
     heads: rows(outboxRow).all<[]>(
       `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
     /** How many parts of `partChars` characters a run has queued since `since`; each row counts as one at least. */
-    partsOfRun: (runId: number, since: number, partChars: number): number => parts(runId, since, partChars) ?? 0,
+    partsOfRun: total<[runId: number, since: number, partChars: number]>(
+      'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
+    ),
     /** These three: nothing more goes out of what a run, all runs, or runs in this chat said. */
     endOfRun: count<[runId: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
@@ -103,7 +99,7 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     dead: run<[id: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
     ),
-    queued: (): number => queued() ?? 0,
+    queued: total<[]>(`SELECT count(*) FROM outbox WHERE state = 'queued'`),
     list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
     ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
   };

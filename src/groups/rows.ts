@@ -94,13 +94,12 @@ function createChats({ run, rows, named }: Statements) {
   };
 }
 
-function createSenders({ run, rows, value, named }: Statements) {
+function createSenders({ run, rows, exists, named }: Statements) {
   const seen = named.rows(senderRow).get<[seen: SeenSender]>(
     `INSERT INTO senders (channel, address, name, username, seen_in) VALUES (@channel, @address, @name, @username, @chatId)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username, seen_in = coalesce(excluded.seen_in, seen_in)
      RETURNING *`,
   );
-  const owner = value<[channel: string], number>('SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1');
   return {
     /** Those who wrote in this chat last, latest first; at most 1,000. */
     peopleIn: rows(person).all<[chatId: number]>(
@@ -111,7 +110,7 @@ function createSenders({ run, rows, value, named }: Statements) {
     makeOwner: run<[channel: string, address: string]>(
       'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',
     ),
-    hasOwner: (channel: string): boolean => owner(channel) !== undefined,
+    hasOwner: exists<[channel: string]>('SELECT 1 FROM senders WHERE channel = ?1 AND is_owner = 1'),
   };
 }
 

@@ -30,36 +30,19 @@ const modelCost = z.object({ folder: z.string(), model: z.string(), ...sums });
 const costRow = modelCost.extend({ day: z.string(), groupId: z.number(), taskId: z.number() });
 export type CostRow = z.infer<typeof costRow>;
 
-/** What changes the sums of a day: a new call, or what it came to in the place of what it was reserved as. */
-type CostChange = Pick<
-  ModelCallRow,
-  'groupId' | 'runId' | 'model' | 'inputTokens' | 'outputTokens' | 'costMicroUsd'
-> & {
-  day: string;
-  calls: number;
-};
-
 const promptTokens = (call: ModelCallRow): number =>
   call.inputTokens + call.cacheReadTokens + call.cacheWrite5mTokens + call.cacheWrite1hTokens;
 
 /** Days are local dates such as `2026-11-30`; a range includes both ends. */
-export function createUsage({ rows, value, named }: Statements) {
-  const spent = value<[from: string, to: string, groupId: number | null], number>(
-    `SELECT coalesce(sum(cost_micro_usd), 0) FROM costs WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR group_id = ?3)`,
-  );
-  const ofTask = value<[taskId: number, day: string], number>(
-    `SELECT coalesce(sum(cost_micro_usd), 0) FROM costs WHERE day = ?2 AND task_id = ?1`,
-  );
-  const ofRun = value<[runId: number], number>(
-    'SELECT coalesce(sum(cost_micro_usd), 0) FROM model_calls WHERE run_id = ?1',
-  );
+export function createUsage({ rows, total, named }: Statements) {
   const put = named.value<[call: ModelCallRow & { id: number | null }], number>(
     `INSERT OR REPLACE INTO model_calls (id, group_id, run_id, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens,
        cache_write_1h_tokens, cost_micro_usd, estimated, status, stop_reason, duration_ms, first_byte_ms, request_id)
      VALUES (@id, @groupId, @runId, @at, @model, @inputTokens, @outputTokens, @cacheReadTokens, @cacheWrite5mTokens,
        @cacheWrite1hTokens, @costMicroUsd, @estimated, @status, @stopReason, @durationMs, @firstByteMs, @requestId) RETURNING id`,
   );
-  const addToDay = named.run<[change: CostChange]>(
+  /** Changes the sums of a day: by a new call, or by what it came to in the place of what it was reserved as. */
+  const addToDay = named.run<[change: ModelCallRow & { day: string; calls: number }]>(
     `INSERT INTO costs (day, group_id, task_id, model, calls, input_tokens, output_tokens, cost_micro_usd)
      VALUES (@day, @groupId, coalesce((SELECT task_id FROM runs WHERE id = @runId), 0), @model, @calls, @inputTokens, @outputTokens, @costMicroUsd)
      ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens,
@@ -82,9 +65,13 @@ export function createUsage({ rows, value, named }: Statements) {
       });
     },
     /** These three: micro USD with what running calls may cost, of one group or (null) all, of a task on a day, of a run. */
-    spent: (from: string, to: string, groupId: number | null): number => spent(from, to, groupId) ?? 0,
-    spentByTask: (taskId: number, day: string): number => ofTask(taskId, day) ?? 0,
-    spentByRun: (runId: number): number => ofRun(runId) ?? 0,
+    spent: total<[from: string, to: string, groupId: number | null]>(
+      'SELECT sum(cost_micro_usd) FROM costs WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR group_id = ?3)',
+    ),
+    spentByTask: total<[taskId: number, day: string]>(
+      'SELECT sum(cost_micro_usd) FROM costs WHERE day = ?2 AND task_id = ?1',
+    ),
+    spentByRun: total<[runId: number]>('SELECT sum(cost_micro_usd) FROM model_calls WHERE run_id = ?1'),
     /** By day, group, task (0: none) and model, of one group or all. */
     costs: rows(costRow).all<[from: string, to: string, groupId: number | null]>(
       `SELECT c.*, g.folder FROM costs c JOIN groups g ON g.id = c.group_id

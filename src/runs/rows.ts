@@ -195,10 +195,6 @@ function createRunQueries({ rows, value, values }: Statements) {
     `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
      FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
   );
-  const next = value<[now: number], number | null>(
-    `SELECT min(max(r.run_at, coalesce(g.parked_until, 0))) FROM runs r JOIN groups g ON g.id = r.group_id
-     WHERE r.state = 'ready' AND max(r.run_at, coalesce(g.parked_until, 0)) > ?1`,
-  );
   const counts = rows(z.object({ state: runState, n: z.number() })).all<[]>(
     'SELECT state, count(*) AS n FROM runs GROUP BY state',
   );
@@ -219,7 +215,10 @@ function createRunQueries({ rows, value, values }: Statements) {
       `SELECT DISTINCT group_id FROM runs WHERE state = 'ready' AND run_at <= ?1`,
     ),
     /** When the next run that is not due yet becomes due; undefined when there is none. */
-    nextDueAt: (now: number): number | undefined => next(now) ?? undefined,
+    nextDueAt: value<[now: number], number>(
+      `SELECT max(r.run_at, coalesce(g.parked_until, 0)) AS due_at FROM runs r JOIN groups g ON g.id = r.group_id
+       WHERE r.state = 'ready' AND due_at > ?1 ORDER BY due_at LIMIT 1`,
+    ),
     counts: (): Partial<Record<Run['state'], number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
   };
 }

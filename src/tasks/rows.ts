@@ -89,7 +89,7 @@ interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'>, Partial<Pic
 }
 
 export function createTasks(statements: Statements) {
-  const { rows, run, value, named } = statements;
+  const { rows, run, value, total, named } = statements;
   return {
     ...createSlots(statements),
     ...createSlotChanges(statements),
@@ -101,13 +101,13 @@ export function createTasks(statements: Statements) {
     ),
     get: rows(taskRow).get<[id: number]>('SELECT * FROM tasks WHERE id = ?1'),
     /** How many there ever were. */
-    count: value<[], number>('SELECT count(*) FROM tasks'),
+    count: total<[]>('SELECT count(*) FROM tasks'),
     byKey: rows(taskRow).get<[key: string]>('SELECT * FROM tasks WHERE key = ?1'),
     /** Those that are not over, of one group or of all. */
     open: rows(taskRow).all<[groupId: number | null]>(
       `SELECT * FROM tasks WHERE state IN ('active', 'paused') AND (?1 IS NULL OR group_id = ?1) ORDER BY id`,
     ),
-    openCount: value<[groupId: number], number>(
+    openCount: total<[groupId: number]>(
       `SELECT count(*) FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?1`,
     ),
     /** Active ones that wait for files. */
@@ -144,34 +144,30 @@ export function createTasks(statements: Statements) {
 /** Repeats the condition of the index `slots_open`: without it SQLite does not use the index. */
 const isWaiting = `state IN ('waiting', 'running') AND state = 'waiting'`;
 
-function createSlots({ rows, value, named }: Statements) {
+function createSlots({ rows, value, total, exists, named }: Statements) {
   const add = named.run<[slot: NewSlot]>(
     `INSERT INTO slots (task_id, slot_at, state, run_id, count, detail, input, created_at, ended_at)
      VALUES (@taskId, @slotAt, @state, @runId, @count, @detail, @input, @now, iif(@state IN ('waiting', 'running'), NULL, @now))
      ON CONFLICT DO NOTHING`,
   );
-  const slot = value<[taskId: number, slotAt: number], number>(
-    'SELECT 1 FROM slots WHERE task_id = ?1 AND slot_at = ?2',
-  );
-  const started = value<[key: string], number>(
-    `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE ${isWaiting} AND input ->> 'key' = ?1 LIMIT 1`,
-  );
   return {
     /** False when the slot is there already: the second insert is a no-op. */
     addSlot: (slot: NewSlot): boolean => add({ count: 1, detail: '', runId: null, input: null, ...slot }),
-    hasSlot: (taskId: number, slotAt: number): boolean => slot(taskId, slotAt) !== undefined,
+    hasSlot: exists<[taskId: number, slotAt: number]>('SELECT 1 FROM slots WHERE task_id = ?1 AND slot_at = ?2'),
     /** When a task or a slot was last recorded: later than now means that the clock was wrong. */
     lastRecordedAt: value<[], number | null>(
       'SELECT max(at) FROM (SELECT max(created_at) AS at FROM slots UNION ALL SELECT max(created_at) FROM tasks)',
     ),
     /** Whether a run of this key is there, or a slot that will become it. */
-    wasStarted: (key: string): boolean => started(key) !== undefined,
+    wasStarted: exists<[key: string]>(
+      `SELECT 1 FROM runs WHERE key = ?1 UNION ALL SELECT 1 FROM slots WHERE ${isWaiting} AND input ->> 'key' = ?1 LIMIT 1`,
+    ),
     /** The latest slot that was not skipped. */
     lastState: value<[taskId: number, upTo: number], Slot['state']>(
       `SELECT state FROM slots WHERE task_id = ?1 AND slot_at <= ?2 AND state <> 'skipped' ORDER BY slot_at DESC LIMIT 1`,
     ),
     /** Earlier slots that wait or run, and later ones that run: a slot by hand, or the clock was set back. */
-    otherOpen: value<[taskId: number, before: number], number>(
+    otherOpen: total<[taskId: number, before: number]>(
       `SELECT count(*) FROM slots WHERE state IN ('waiting', 'running') AND task_id = ?1 AND (slot_at < ?2 OR state = 'running')`,
     ),
     waiting: rows(slotRow).all<[]>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`),

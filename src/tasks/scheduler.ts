@@ -172,7 +172,7 @@ function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: n
     return [{ id, title: before.title, state: store.tasks.lastState(id, slotAt), isDue }];
   });
   // Every delivery of a hook counts: none is dropped because of the one before.
-  const earlierOpen = isTimed(task.starts) ? (store.tasks.otherOpen(task.id, slotAt) ?? 0) : 0;
+  const earlierOpen = isTimed(task.starts) ? store.tasks.otherOpen(task.id, slotAt) : 0;
   return decideGate({ overlap, earlierOpen, predecessors });
 }
 

@@ -93,7 +93,7 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Prese
   const { groupId } = chat;
   if (groupId === null)
     throw badTask(`the chat "${shownLine(chat.title, MAX_TITLE_CHARS)}" is not registered to a group`);
-  if ((store.tasks.openCount(groupId) ?? 0) >= MAX_TASKS)
+  if (store.tasks.openCount(groupId) >= MAX_TASKS)
     throw badTask(`this group has ${MAX_TASKS} tasks already`, 'cancel those that are no longer needed');
   const now = clock.now();
   const starts = preset.starts ?? parseSchedule(input, { now, timeZone: config.timeZone });
