@@ -12,14 +12,8 @@ const HOUR_MS = 3_600_000;
 /** Wrong codes in an hour: of one sender, and of all, as accounts cost nothing. */
 const TRIES = { ofSender: 5, ofAll: 50 };
 
-export interface PairingTry {
-  channel: string;
-  /** The sender's address. */
-  sender: string;
-  code: string;
-  /** Epoch ms. */
-  now: number;
-}
+/** `sender`: their address. */
+type PairingTry = Record<'channel' | 'sender' | 'code', string> & { now: number };
 
 /** `owner`: the one that the settings name. */
 export function createPairing(store: Store, owner?: { channel: string }) {

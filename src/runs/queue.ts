@@ -39,11 +39,8 @@ interface ActiveRun {
   settle(end: AttemptEnd): void;
 }
 
-/** What the queue knows while it runs; a crash may lose it. */
-interface QueueState extends QueueDeps {
-  /** Runs that are being worked on, by id. */
-  active: Map<number, ActiveRun>;
-}
+/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id. */
+type QueueState = QueueDeps & { active: Map<number, ActiveRun> };
 
 export type Queue = ReturnType<typeof createQueue>;
 

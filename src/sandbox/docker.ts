@@ -8,6 +8,7 @@ import type { BaseDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
 import {
   connectEngine,
+  type EngineDeps,
   engineUnavailable,
   isEngineDown,
   requireRuntime,
@@ -23,15 +24,12 @@ import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
 
-export interface DockerSandboxDeps extends BaseDeps {
-  engine: Docker;
+export interface DockerSandboxDeps extends BaseDeps, EngineDeps {
   /** Image tag of the agent. */
   image: string;
   /** Label by which containers of this home are known. */
   homeId: string;
   user: { uid: number; gid: number };
-  /** An OCI runtime of the engine; its own default without one. */
-  ociRuntime?: string | undefined;
 }
 
 const MIB = 1024 * 1024;

@@ -11,6 +11,13 @@ import { describeError, PinchError } from '../core/errors.js';
 
 const INFO_MS = 3_000;
 
+export interface EngineDeps {
+  engine: Docker;
+  clock: Clock;
+  /** An OCI runtime of the engine; its own default without one. */
+  ociRuntime?: string | undefined;
+}
+
 /** Sockets of Docker, OrbStack, Docker Desktop, Colima and Podman, in the order they are tried. */
 export function socketCandidates(env: Env): string[] {
   const home = env.HOME ?? homedir();
@@ -78,19 +85,13 @@ export function isEngineDown(error: unknown): boolean {
 }
 
 /** Throws PinchError `no_oci_runtime` when the engine does not have the one that the settings ask for, `sandbox_unavailable` when it does not answer. */
-export async function requireRuntime({ engine, clock, ociRuntime }: RuntimeWish): Promise<void> {
+export async function requireRuntime({ engine, clock, ociRuntime }: EngineDeps): Promise<void> {
   if (!ociRuntime) return;
   const info: unknown = await atMost(clock, INFO_MS, engine.info());
   const known = z.object({ Runtimes: z.record(z.string(), z.unknown()) }).safeParse(info).data;
   if (!known) throw engineUnavailable(new Error('it does not say which runtimes it has'));
   const names = Object.keys(known.Runtimes);
   if (!names.includes(ociRuntime)) throw runtimeMissing(`it has ${names.join(', ')}, not ${ociRuntime}`);
-}
-
-interface RuntimeWish {
-  engine: Docker;
-  clock: Clock;
-  ociRuntime?: string | undefined;
 }
 
 export const runtimeMissing = (what: string, cause?: unknown) =>
