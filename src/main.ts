@@ -98,9 +98,7 @@ function assembleWork({ config, environment, log, store, guards }: Ground) {
   const backend = createBackends(config, environment, log);
   gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
-  gateway.add(tasks.routes);
-  gateway.add(approvals.routes);
-  gateway.add(services.routes);
+  for (const { routes } of [tasks, approvals, services]) gateway.add(routes);
   const egress = createEgress({ ...base, approvals, guards });
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };

@@ -254,7 +254,6 @@ export const skillProposal = z.object({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/),
   files: listOf(z.object({ path: z.string().min(1).max(200), text: z.string().max(20_000) }), 20),
 });
-export type SkillProposal = z.infer<typeof skillProposal>;
 
 /** `POST /mounts`: a folder of the machine for this group, or for main any group, at `/mnt/<name>`. Answered with `hostText`. */
 export const mountRequest = caller.pick({ runId: true }).extend({

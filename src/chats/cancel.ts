@@ -14,8 +14,8 @@ export function cancelRuns(
 ): number {
   const { running, waiting } = store.runs.cancel(chat.id, session, clock.now());
   // What they sent and nobody has read yet ends with them.
-  for (const runId of running) store.outbox.endOfRun(runId, STOPPED);
-  const unsent = session === null ? store.outbox.endOfChat(chat.id, STOPPED) : 0;
+  for (const runId of running) store.outbox.endOfRuns({ runId, chatId: null, error: STOPPED });
+  const unsent = session === null ? store.outbox.endOfRuns({ runId: null, chatId: chat.id, error: STOPPED }) : 0;
   if (session === null) store.tasks.dropWaiting(null, chat.id, STOPPED, clock.now());
   for (const runId of running) store.signal('run:stopped', runId);
   store.signal('task');

@@ -13,7 +13,7 @@ import type { RegisterAsker } from './ask-register.js';
 import { helpText } from './commands.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
-import { decideRoute, type Route, standingOf } from './route.js';
+import { decideRoute, type Route, type Speaker, standingOf } from './route.js';
 
 export interface IntakeDeps extends BaseDeps {
   store: Store;
@@ -91,7 +91,7 @@ const answersUs = ({ store }: IntakeDeps, { id }: Chat, { replyTo }: InboundMess
 
 interface Seen {
   chat: Chat;
-  sender: { id: number; isOwner: boolean; username: string | null } & Omit<InboundMessage['sender'], 'username'>;
+  sender: Speaker & { id: number };
 }
 
 function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage): Seen {

@@ -4,7 +4,7 @@ import type { InboundMessage } from '../channels/inbound-message.js';
 import type { Chat } from '../core/types.js';
 import type { OnPress } from '../groups/press.js';
 import type { Store } from '../runs/store.js';
-import { type Route, type RouteInput, standingOf } from './route.js';
+import { type Route, type Speaker, standingOf } from './route.js';
 
 export interface PressDeps {
   store: Store;
@@ -27,7 +27,7 @@ const CHOICE = /^choice:\d+$/;
 /** Undefined when the message is to be routed by its words. Call it in the transaction that stores the message. */
 export function takePress(
   { store, assistantName, onPress }: PressDeps,
-  { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: RouteInput['sender'] & { name: string } },
+  { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: Speaker },
 ): Pressed | undefined {
   const press = pressOf(inbound, sender.isOwner);
   if (!press) return undefined;

@@ -1,4 +1,5 @@
 // Where an inbound message goes: pure rules, no I/O.
+import type { InboundMessage } from '../channels/inbound-message.js';
 import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
@@ -19,18 +20,10 @@ export type Route =
   /** Starts a run, joins a waiting one or steers a working one. */
   | { kind: 'trigger' };
 
-export interface RouteInput {
-  text: string;
-  addressesAssistant: boolean;
-  contextOnly?: boolean | undefined;
-  forwarded: boolean;
-  sender: {
-    address: string;
-    alias?: string | undefined;
-    username: string | null;
-    isNameOnly?: boolean | undefined;
-    isOwner: boolean;
-  };
+export type Speaker = Omit<InboundMessage['sender'], 'username'> & { username: string | null; isOwner: boolean };
+
+export interface RouteInput extends Pick<InboundMessage, 'text' | 'addressesAssistant' | 'contextOnly' | 'forwarded'> {
+  sender: Omit<Speaker, 'name'>;
   chat: Pick<Chat, 'kind' | 'groupId' | 'sendersPolicy' | 'listedSenders'>;
   assistantName: string;
   commands: ChatCommand[];

@@ -219,8 +219,8 @@ test('the answer to a command goes out between the parts of what a run sends', a
 });
 
 test.each([
-  ['its run', () => store.outbox.endOfRun(runId, 'somebody stopped it')],
-  ['its chat', () => store.outbox.endOfChat(chats[0] ?? 0, 'somebody stopped it')],
+  ['its run', () => store.outbox.endOfRuns({ runId, chatId: null, error: 'somebody stopped it' })],
+  ['its chat', () => store.outbox.endOfRuns({ runId: null, chatId: chats[0] ?? 0, error: 'somebody stopped it' })],
 ])('when %s is stopped the parts that are left stay here, and what the host says goes out', async (_, stopIt) => {
   const next = pacedChannel();
   await queueOfRun('1:a', 'one|two|three');
@@ -241,7 +241,7 @@ test.each([
 test('a part that is refused after its run was stopped begets no notice', async () => {
   answers = [fail('retry'), fail('permanent')];
   await queueOfRun('1:a', 'one');
-  store.outbox.endOfRun(runId, 'somebody stopped it');
+  store.outbox.endOfRuns({ runId, chatId: null, error: 'somebody stopped it' });
   await clock.advance(60_000);
   expect([sent, notices]).toEqual([[], []]);
 });

@@ -42,7 +42,7 @@ export interface NewOutboxRow extends Pick<OutboxRow, 'key' | 'chatId' | 'runId'
 
 /** `onWork` is called when there is something to send, or buttons to take away. */
 export function createOutbox(statements: Statements, onWork: () => void) {
-  const { rows, value, values, total, exists, count, run, named } = statements;
+  const { rows, value, values, total, exists, run, named } = statements;
   const headOf = (chatId: string) =>
     `(SELECT id FROM outbox WHERE state = 'queued' AND chat_id = ${chatId} ORDER BY run_id IS NOT NULL, id LIMIT 1)`;
   const head = value<[chatId: number], number | null>(`SELECT ${headOf('?1')}`);
@@ -75,15 +75,10 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     partsOfRun: total<[runId: number, since: number, partChars: number]>(
       'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
     ),
-    /** These three: nothing more goes out of what a run, all runs, or runs in this chat said. */
-    endOfRun: count<[runId: number, error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND run_id = ?1`,
-    ),
-    endOfAll: count<[error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?1 WHERE state = 'queued' AND run_id IS NOT NULL`,
-    ),
-    endOfChat: count<[chatId: number, error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1 AND run_id IS NOT NULL`,
+    /** Nothing more goes out of what runs said: one, those in one chat, or all. Returns how many messages that ended. */
+    endOfRuns: named.count<[which: { runId: number | null; chatId: number | null; error: string }]>(
+      `UPDATE outbox SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
+         AND (@runId IS NULL OR run_id = @runId) AND (@chatId IS NULL OR chat_id = @chatId)`,
     ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
     partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),

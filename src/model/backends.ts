@@ -25,6 +25,4 @@ export function createBackends(config: Config, environment: Env, log: Logger): (
   };
 }
 
-function changedAt(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-}
+const changedAt = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -1,11 +1,6 @@
 // Carries one call to the model back end and its answer back: the credential goes in, bytes stream through as they are, a reply that
 // nobody waits for any more is read on for a while, a dead connection becomes an error the SDK understands. Knows nothing about money.
-import http, {
-  type ClientRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type ServerResponse,
-} from 'node:http';
+import http, { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -28,8 +23,8 @@ export function refuse(response: ServerResponse, { status, type, message }: Refu
   // The provider answers 402 as well; this code says that it is our own budget.
   const details = status === 402 ? { error_code: 'gateway_budget_exceeded' } : undefined;
   const error = { type, message, details };
-  const again = { 502: {}, 429: { 'retry-after': `${BUSY_RETRY_S}` } };
-  const retry = status === 502 || status === 429 ? again[status] : { 'x-should-retry': 'false' };
+  const again: Record<number, object> = { 502: {}, 429: { 'retry-after': `${BUSY_RETRY_S}` } };
+  const retry = again[status] ?? { 'x-should-retry': 'false' };
   response.writeHead(status, { 'content-type': 'application/json', ...retry });
   response.end(JSON.stringify({ type: 'error', error }));
 }
@@ -124,7 +119,7 @@ async function send(
   });
 }
 
-const answerTo = (sent: ClientRequest) =>
+const answerTo = (sent: http.ClientRequest) =>
   new Promise<IncomingMessage>((resolve, reject) => void sent.once('response', resolve).on('error', reject));
 
 /** Opens the request that is to carry a call, with the owner's credential. */
@@ -132,7 +127,7 @@ function open(
   { path, query, bodyBytes }: Pick<ModelCall, 'path' | 'query' | 'bodyBytes'>,
   callerHeaders: IncomingHttpHeaders,
   { baseUrl, apiKey, authToken }: HttpBackend,
-): ClientRequest {
+): http.ClientRequest {
   const url = new URL(baseUrl);
   // People paste base URLs with and without /v1; the SDKs mean the one without.
   url.pathname = `${url.pathname.replace(/\/(v1\/?)?$/, '')}${path}`;

@@ -98,7 +98,7 @@ export function createQueue(deps: QueueDeps) {
 function endEverything({ store }: QueueState): void {
   store.transaction(() => {
     store.runs.requestCancelAll();
-    store.outbox.endOfAll('emergency stop');
+    store.outbox.endOfRuns({ runId: null, chatId: null, error: 'emergency stop' });
   });
 }
 

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
 import { systemClock } from '../core/clock.js';
 import { loadConfig } from '../core/config.js';
-import { createSandbox } from './choose.js';
+import { createSandbox } from './module.js';
 import * as runtimes from './runtimes.js';
 
 const repository = mkdtempSync(join(tmpdir(), 'pinch-choose-'));

@@ -1,12 +1,13 @@
 // The containers: the runtime that the settings ask for, the pool that keeps them warm, the watch over their engine.
-import type { Config } from '../core/config.js';
-import type { LoopDeps } from '../core/deps.js';
+import { type Config, invalid } from '../core/config.js';
+import type { BaseDeps, LoopDeps } from '../core/deps.js';
 import type { Signals } from '../core/signals.js';
 import type { Gateway } from '../gateway/server.js';
 import { createMounts } from '../mounts/module.js';
-import { createSandbox } from './choose.js';
 import { sandboxSpec } from './home.js';
 import { createPool } from './pool.js';
+import * as runtimes from './runtimes.js';
+import type { Sandbox } from './sandbox.js';
 import { createSupervisor } from './supervisor.js';
 
 export interface ContainersDeps extends LoopDeps {
@@ -31,4 +32,12 @@ export function createContainers({ config, gateway, ...loop }: ContainersDeps) {
     onFree: () => signals.emit('run:ready'),
   });
   return { pool, supervisor: createSupervisor({ ...loop, sandbox }) };
+}
+
+/** The sandbox the settings ask for. Throws PinchError `config_invalid` when there is no such runtime, and what the runtime's own `create` throws. */
+export function createSandbox(config: Config, deps: BaseDeps): Sandbox {
+  const all = Object.values(runtimes);
+  const runtime = all.find(({ name }) => name === config.runtime);
+  if (!runtime) throw invalid([`PINCH_RUNTIME: use ${all.map(({ name }) => name).join(' or ')}`]);
+  return runtime.create(config, deps);
 }

@@ -41,15 +41,16 @@ interface PoolEntry {
   instance: SandboxInstance | undefined;
 }
 
-interface PoolState {
-  deps: PoolDeps;
+const emptyPool = (deps: PoolDeps) => ({
+  deps,
   /** By group id. What is being stopped is no longer here: it takes no run. */
-  entries: Map<number, PoolEntry>;
+  entries: new Map<number, PoolEntry>(),
   /** Taken out, but something of it may still be there. */
-  ending: Set<PoolEntry>;
-  stopping: Set<Promise<void>>;
-  closing: boolean;
-}
+  ending: new Set<PoolEntry>(),
+  stopping: new Set<Promise<void>>(),
+  closing: false,
+});
+type PoolState = ReturnType<typeof emptyPool>;
 
 /** Runs of different sessions of one group at the same time. */
 const MAX_RUNS_PER_GROUP = 3;
@@ -61,7 +62,7 @@ const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 export type Pool = ReturnType<typeof createPool>;
 
 export function createPool(deps: PoolDeps) {
-  const pool: PoolState = { deps, entries: new Map(), ending: new Set(), stopping: new Set(), closing: false };
+  const pool = emptyPool(deps);
   const { entries } = pool;
   const entryOf = (container: GroupContainer) =>
     [...entries.values()].find(({ instance }) => instance?.id === container.containerId);
