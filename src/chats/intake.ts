@@ -184,11 +184,7 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   deps.store.groups.makeOwner(channel, sender.address);
   deps.store.groups.assignChat(chat.id, main.id);
   deps.log.info({ channel }, 'owner paired');
-  say(
-    deps,
-    chat.id,
-    `paired:${chat.id}:${now}`,
-    `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`,
-  );
+  const text = `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`;
+  say(deps, chat.id, `paired:${chat.id}:${now}`, text);
   return {};
 }
