@@ -76,10 +76,7 @@ export function createIntake(given: IntakeDeps) {
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
   const answer = (): string => helpText(assistantName, all);
-  const all: ChatCommand[] = [
-    { name: 'help', usage: '/help', what: 'this list', forMembers: true, answer },
-    ...commands,
-  ];
+  const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
   return all;
 }
 
