@@ -103,11 +103,7 @@ const runSpec = z.object({
   services: z.array(z.object({ name: z.string(), description: z.string(), gitUrl: z.string().optional() })).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
-  limits: z.object({
-    maxTokens: z.number().int(),
-    maxModelCalls: z.number().int(),
-    wallClockMs: z.number().int(),
-  }),
+  limits: z.object({ maxTokens: z.int(), maxModelCalls: z.int(), wallClockMs: z.int() }),
   /** Set when nobody asked just now: a task's slot, a hook. `messages` then holds one whose id is minus the run's. */
   unattended: z
     .object({

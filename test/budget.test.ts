@@ -69,18 +69,18 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_800,
+    lines: 1_790,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_410, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
-  { name: 'budgets', files: /^src\/budgets\//, lines: 510 },
-  { name: 'approvals', files: /^src\/approvals\//, lines: 720, aim: '260' },
-  { name: 'taint', files: /^src\/taint\//, lines: 115 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
-  { name: 'egress', files: /^src\/egress\//, lines: 710, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_195, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_550, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
+  { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
+  { name: 'taint', files: /^src\/taint\//, lines: 110 },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 740 },
+  { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
+  { name: 'services', files: /^src\/services\//, lines: 1_220, aim: '420' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_350, tokens: 90_600, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

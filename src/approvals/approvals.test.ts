@@ -207,7 +207,7 @@ describe('who may answer', () => {
   test.each(['approve 1', 'deny 1', 'approve 1 always'])('/%s counts in the chat of the card alone', (line) => {
     ask('hello');
     const [name, ...argument] = line.split(' ');
-    const command = approvalCommands({ store, approvals }).find((one) => one.name === name);
+    const command = approvalCommands({ store, approvals }).find(({ usage }) => usage.split(' ')[0] === `/${name}`);
     const say = (chat: Chat) => command?.answer({ chat, argument: argument.join(' '), messageId: 1 });
     expect(say(family)).toMatch(/another chat/);
     expect(state(1)).toBe('open');

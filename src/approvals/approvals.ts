@@ -157,6 +157,7 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
   const before = store.approvals.latest(hash);
   if (before && isAnswer(before, run, now)) return before;
   checkRoom(store, kind, request, now);
+  const taint = taintText(request.taint, config.timeZone);
   const id = store.approvals.add({
     kind: kind.name,
     groupId,
@@ -164,12 +165,7 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
     runId: run?.id ?? null,
     subject: oneLine(request.subject, 300),
     agentSubject: request.agentSubject ?? null,
-    detail: cardDetail({
-      asker: askerOf(store, run),
-      lines,
-      content,
-      taint: taintText(request.taint, config.timeZone),
-    }),
+    detail: cardDetail({ asker: askerOf(store, run), lines, content, taint }),
     always: request.always ?? null,
     input,
     hash,
@@ -181,14 +177,8 @@ function ask<Input extends object>(deps: ApprovalDeps, kind: ApprovalKind<Input>
   const chat = cardChat(deps, run);
   store.approvals.setCard(approval.id, chat.id);
   const text = cardText(approval, timeText(approval.expiresAt, config.timeZone));
-  store.outbox.add({
-    key: cardKey(approval.id),
-    chatId: chat.id,
-    runId: null,
-    text,
-    buttons: cardButtons(approval),
-    now,
-  });
+  const buttons = cardButtons(approval);
+  store.outbox.add({ key: cardKey(approval.id), chatId: chat.id, runId: null, text, buttons, now });
   if (run) store.events.add(run.id, now, 'approval_asked', { approval: approval.id, what: approval.subject });
   store.signal('approval', approval.id);
   return approval;
@@ -206,17 +196,15 @@ function isAnswer({ state, runId, createdAt }: Approval, run: Run | undefined, n
   return run !== undefined && runId === run.id && state !== 'failed';
 }
 
+const TOO_LONG = `the owner is asked about ${MAX_CONTENT_CHARS} characters at most; make it shorter`;
+
 function checkRoom<Input extends object>(
   store: Store,
   { name, maxOpen }: ApprovalKind<Input>,
   { groupId, content = '' }: ApprovalRequest<Input>,
   now: number,
 ): void {
-  if (content.length > MAX_CONTENT_CHARS)
-    throw new PinchError(
-      'too_large',
-      `the owner is asked about ${MAX_CONTENT_CHARS} characters at most; make it shorter`,
-    );
+  if (content.length > MAX_CONTENT_CHARS) throw new PinchError('too_large', TOO_LONG);
   const lately = store.approvals.lately(groupId ?? 0, now - DAY_MS);
   const open = lately.filter(({ kind, state }) => kind === name && state === 'open');
   if (open.length < maxOpen && lately.length < MAX_A_DAY) return;
@@ -326,16 +314,13 @@ function tellAgent(deps: ApprovalDeps, { runId }: Approval, text: string): void 
   // The chat may belong to another group by now.
   if (!run || chat?.groupId !== run.groupId) return;
   const now = clock.now();
-  const who = { senderId: null, senderName: 'Pinch', byHost: true };
-  const message = {
-    ...who,
-    chatId: chat.id,
+  const ours = {
     direction: 'in' as const,
+    senderId: null,
+    senderName: 'Pinch',
+    byHost: true,
     platformId: randomUUID(),
-    text,
-    sentAt: now,
-    now,
   };
-  const messageId = store.messages.add(message);
+  const messageId = store.messages.add({ ...ours, chatId: chat.id, text, sentAt: now, now });
   if (messageId !== undefined) startOrSteer(deps, { chat, session: run.session, messageId });
 }

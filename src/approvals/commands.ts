@@ -16,7 +16,6 @@ export function approvalCommands({ store, approvals }: { store: Store; approvals
     };
   return [
     {
-      name: 'approvals',
       usage: '/approvals',
       what: 'what I may not do without you, and ask you for',
       answer: () => {
@@ -25,12 +24,11 @@ export function approvalCommands({ store, approvals }: { store: Store; approvals
       },
     },
     {
-      name: 'approve',
       usage: '/approve <number> [always]',
       what: 'say yes to what I asked you',
       answer: answer('allow'),
     },
-    { name: 'deny', usage: '/deny <number>', what: 'say no to it', answer: answer('deny') },
+    { usage: '/deny <number>', what: 'say no to it', answer: answer('deny') },
   ];
 }
 

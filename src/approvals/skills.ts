@@ -41,7 +41,6 @@ export function skillCalls({ store, approvals }: { store: Store; approvals: Appr
 
 export const skillCommands = ({ store: { groups, ownSkills } }: { store: Store }): ChatCommand[] => [
   {
-    name: 'skills',
     usage: '/skills [remove <name>]',
     what: 'what I wrote down for myself here and you have read',
     answer: inGroup(groups, ({ id }, { argument }) => {

@@ -12,7 +12,7 @@ beforeEach(() => {
 const say = (text: string, chat = home.chat): string => {
   const [, name, argument = ''] = /^\/(\w+)\s*(.*)$/.exec(text) ?? [];
   return (
-    home.commands.find((command) => command.name === name)?.answer({ chat, argument, messageId: 1 }) ??
+    home.commands.find(({ usage }) => usage.split(' ')[0] === `/${name}`)?.answer({ chat, argument, messageId: 1 }) ??
     'no such command'
   );
 };
@@ -96,8 +96,8 @@ describe('/budget', () => {
   });
 
   test('only the owner may use it; the costs are for members, of their own group', () => {
-    const rights = home.commands.map(({ name, forMembers }) => [name, forMembers]);
-    expect(Object.fromEntries(rights)).toEqual({ budget: undefined, cost: true, continue: undefined });
+    const rights = home.commands.map(({ usage, forMembers }) => [usage.split(' ')[0], forMembers]);
+    expect(Object.fromEntries(rights)).toEqual({ '/budget': undefined, '/cost': true, '/continue': undefined });
   });
 });
 

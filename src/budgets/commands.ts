@@ -16,20 +16,17 @@ export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
   const { groups } = deps.store;
   return [
     {
-      name: 'budget',
       usage: '/budget [run | day | month | <group>] [<amount> | default] [today]',
       what: 'what may be spent, what is left, and until when; with an amount in US dollars: change it',
       answer: inGroup(groups, (group, { argument }) => budget(deps, group, argument)),
     },
     {
-      name: 'cost',
       usage: '/cost',
       what: 'what was spent, by group, model, task and day',
       forMembers: true,
       answer: inGroup(groups, (group) => costsText(costsOf(deps, scopeOf(group)))),
     },
     {
-      name: 'continue',
       usage: '/continue [<chat>]',
       what: 'let me go on in a chat where I paused myself, because my work there cost money and led to nothing',
       answer: ({ chat, argument }) =>

@@ -98,7 +98,7 @@ test('a chat: its runs are held until the owner says /continue; the chat is told
   expect(home.store.outbox.list(9)).toMatchObject([
     { chatId: family.id, text: expect.stringMatching(/^I paused here/) },
   ]);
-  const answer = home.commands.find(({ name }) => name === 'continue')?.answer;
+  const answer = home.commands.find(({ usage }) => usage.startsWith('/continue'))?.answer;
   const ready: string[] = [];
   home.signals.on('run:ready', () => ready.push('ready'));
   expect(answer?.({ chat: home.chat, argument: '', messageId: 1 })).toContain('Nothing is paused there');

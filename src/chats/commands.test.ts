@@ -4,7 +4,7 @@ import type { ChatCommand } from '../groups/chat-command.js';
 import { parseCommand } from './commands.js';
 
 const commands = ['help', 'status', 'register', 'stop'].map(
-  (name): ChatCommand => ({ ...{ name, usage: `/${name}`, what: '', forMembers: true }, answer: () => '' }),
+  (name): ChatCommand => ({ ...{ usage: `/${name}`, what: '', forMembers: true }, answer: () => '' }),
 );
 
 describe('commands', () => {
@@ -14,7 +14,7 @@ describe('commands', () => {
     ['/REGISTER  family listed Anna ', 'register', 'family listed Anna'],
     ['/stop\nnow', 'stop', 'now'],
   ])('%j', (text, name, argument) => {
-    expect(parseCommand(text, commands)).toMatchObject({ command: { name }, argument });
+    expect(parseCommand(text, commands)).toMatchObject({ command: { usage: `/${name}` }, argument });
   });
   test.each(['status', '/statusx', '/', '//help', '/unknown'])('%j is no command', (text) => {
     expect(parseCommand(text, commands)).toBeUndefined();

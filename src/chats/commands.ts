@@ -20,35 +20,22 @@ export interface ChatCommandDeps {
 }
 
 export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
+  const { status } = deps.control;
   return [
+    { usage: '/status', what: 'what is running, waiting and connected', forMembers: true, answer: () => status().text },
     {
-      name: 'status',
-      usage: '/status',
-      what: 'what is running, waiting and connected',
-      forMembers: true,
-      answer: () => deps.control.status().text,
-    },
-    {
-      name: 'stop',
       usage: '/stop',
       what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume`)',
       answer: (call) => stop(deps, call),
     },
-    { name: 'resume', usage: '/resume', what: 'end the emergency stop', answer: () => resume(deps) },
+    { usage: '/resume', what: 'end the emergency stop', answer: () => resume(deps) },
+    { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
     {
-      name: 'new',
-      usage: '/new',
-      what: 'start a new conversation; memory files stay',
-      answer: (call) => startNewSession(deps, call),
-    },
-    {
-      name: 'register',
       usage: '/register <folder> [all | listed <name>…]',
       what: 'let me work in this chat, with its own memory folder; `listed`: only the named people (and you) may ask me',
       answer: (call) => register(deps, call),
     },
     {
-      name: 'pair',
       usage: '/pair <code>',
       what: 'make you the owner on this channel (code: `npm run -s pinch -- pair`)',
       // In a direct chat the code decides, whoever sends it (route.ts).
@@ -65,7 +52,7 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
   const word = match?.[1]?.toLowerCase();
   // What Telegram sends when somebody opens the chat.
   const name = word === 'start' ? 'help' : word;
-  const command = commands.find((known) => known.name === name);
+  const command = commands.find(({ usage }) => usage.split(' ')[0] === `/${name}`);
   return command && { command, argument: (match?.[2] ?? '').trim() };
 }
 
@@ -87,7 +74,7 @@ function resume({ store, control }: ChatCommandDeps): string {
   return 'I go on.';
 }
 
-function startNewSession(deps: ChatCommandDeps, { chat, messageId }: CommandCall): string {
+function newSession(deps: ChatCommandDeps, { chat, messageId }: CommandCall): string {
   cancelRuns(deps, chat, sessionName(chat));
   deps.store.groups.newSession(chat.id, messageId);
   return 'New conversation. I keep my memory files, not what we just talked about.';

@@ -76,10 +76,7 @@ export function createIntake(given: IntakeDeps) {
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
   const answer = (): string => helpText(assistantName, all);
-  const all: ChatCommand[] = [
-    { name: 'help', usage: '/help', what: 'this list', forMembers: true, answer },
-    ...commands,
-  ];
+  const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
   return all;
 }
 
@@ -184,11 +181,7 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   deps.store.groups.makeOwner(channel, sender.address);
   deps.store.groups.assignChat(chat.id, main.id);
   deps.log.info({ channel }, 'owner paired');
-  say(
-    deps,
-    chat.id,
-    `paired:${chat.id}:${now}`,
-    `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`,
-  );
+  const text = `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`;
+  say(deps, chat.id, `paired:${chat.id}:${now}`, text);
   return {};
 }

@@ -4,7 +4,7 @@ import type { ChatCommand } from '../groups/chat-command.js';
 import { decideRoute, mentionsName, type RouteInput } from './route.js';
 
 const named = (name: string, forMembers?: ChatCommand['forMembers']): ChatCommand => ({
-  ...{ name, usage: `/${name}`, what: '', ...(forMembers && { forMembers }) },
+  ...{ usage: `/${name}`, what: '', ...(forMembers && { forMembers }) },
   answer: () => '',
 });
 

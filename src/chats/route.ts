@@ -36,7 +36,8 @@ export function decideRoute(input: RouteInput): Route {
   // What was passed on are somebody else's words.
   const written = forwarded ? '' : stripLeadingTrigger(input.text, input.assistantName);
   const parsed = parseCommand(written, input.commands);
-  if (parsed?.command.name === 'pair' && chat.kind === 'direct') return { kind: 'pair', code: parsed.argument };
+  if (parsed?.command.usage.startsWith('/pair') && chat.kind === 'direct')
+    return { kind: 'pair', code: parsed.argument };
   if (parsed && mayCommand(parsed, input)) return { kind: 'command', ...parsed };
   const isCalled = !forwarded && (input.addressesAssistant || mentionsName(input.text, input.assistantName));
   if (chat.groupId === null) return { kind: isCalled && chat.kind === 'group' ? 'stranger' : 'ignore' };

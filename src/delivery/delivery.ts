@@ -57,7 +57,8 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
     if (later.length > 0) timer = clock.at(Math.min(...later), pump);
   }
 
-  store.signals.on('outbox', pump);
+  // Not within the work that signals: should the rest of it fail and end the process, the message would go out twice.
+  store.signals.on('outbox', () => setImmediate(pump));
   pump();
   return {
     async stop() {
@@ -161,9 +162,7 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
     addEvent(deps, row, 'message_dead', { key: row.key, error });
     // A notice that cannot be sent must not lead to another notice.
     if (row.key.startsWith('notice:')) return;
-    notifyOwner(
-      `outbox:${row.id}`,
-      `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`,
-    );
+    const what = `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`;
+    notifyOwner(`outbox:${row.id}`, what);
   });
 }

@@ -12,13 +12,11 @@ export function egressCommands(deps: CommandDeps): ChatCommand[] {
   const { groups } = deps.store;
   return [
     {
-      name: 'allow',
       usage: '/allow <host | *.host | preset> [all]',
       what: `let me reach a site from this group (\`all\`: from every group); presets: ${presetNames.join(', ')}`,
       answer: inGroup(groups, (group, { argument }) => allow(deps, group, argument)),
     },
     {
-      name: 'egress',
       usage: '/egress [remove <number> | mode none|listed|ask|open|default]',
       what: 'the sites I may reach from this group',
       answer: inGroup(groups, (group, { argument }) => egress(deps, group, argument)),

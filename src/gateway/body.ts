@@ -35,12 +35,11 @@ export async function readScanned(request: Readable, most: BodyLimits, room: Roo
   } catch {
     return undefined;
   }
-  if (!hasRoom) throw tooMuchAtOnce();
+  if (!hasRoom) throw new PinchError('too_many', TOO_MUCH_AT_ONCE);
   return scanner.result();
 }
 
-const tooMuchAtOnce = () =>
-  new PinchError('too_many', 'this container has too many large calls open at once; wait for their answers');
+const TOO_MUCH_AT_ONCE = 'this container has too many large calls open at once; wait for their answers';
 
 /** The value of a JSON text, undefined when it is none. */
 export function parseJson(source: string): unknown {

@@ -4,9 +4,7 @@ import type { Chat, Group } from '../core/types.js';
 import type { createGroups } from './rows.js';
 
 export interface ChatCommand {
-  /** Without the slash: lower-case letters. */
-  name: string;
-  /** How it is written, for /help. */
+  /** How it is written, for /help: a slash and its name of lower-case letters, then what may follow. */
   usage: string;
   what: string;
   /** People in a registered chat may use it, or only without an argument (`bare`); the others are the owner's. */

@@ -51,7 +51,8 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
   progress.status = answer.statusCode ?? 502;
   progress.firstByteMs = clock.now() - progress.at;
   progress.requestId = String(answer.headers['request-id'] ?? '') || null;
-  const headers = pick(answer.headers, RETURNED);
+  const returned = Object.entries(answer.headers).filter(([name]) => RETURNED.test(name));
+  const headers = Object.fromEntries(returned.map(([name, value]) => [name, String(value)]));
   if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
     if (!response.destroyed) response.writeHead(200, headers).flushHeaders();
     for await (const chunk of answer) {
@@ -161,8 +162,3 @@ function sentHeaders(headers: IncomingHttpHeaders): Record<string, string> {
 }
 
 const RETURNED = /^(content-type|request-id|retry-after(-ms)?|x-should-retry)$/;
-
-function pick(headers: IncomingHttpHeaders, names: RegExp): Record<string, string> {
-  const kept = Object.entries(headers).filter(([name]) => names.test(name));
-  return Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
-}

@@ -116,22 +116,13 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   const { errorClass, message: error } = failure;
   const { attempt } = run;
   const maxAttempts = store.runs.input(run.id)?.attempts;
-  const next = decideFailure({
-    ...failure,
-    attempt,
-    maxAttempts,
-    refused: refusal && {
-      isOwn: refusal.cap === 'run' || refusal.cap === 'task',
-      waitMs: (refusal.endsAt ?? now) - now,
-    },
-    parkCount: group.parkCount,
-    jitter: deps.clock.random(),
-  });
+  const isOwn = refusal?.cap === 'run' || refusal?.cap === 'task';
+  const refused = refusal && { isOwn, waitMs: (refusal.endsAt ?? now) - now };
+  const chance = { parkCount: group.parkCount, jitter: deps.clock.random() };
+  const next = decideFailure({ ...failure, ...chance, attempt, maxAttempts, refused });
   store.events.add(run.id, now, 'attempt_failed', { errorClass, message: error, next: next.kind });
-  deps.log.warn(
-    { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error },
-    'run attempt failed',
-  );
+  const about = { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error };
+  deps.log.warn(about, 'run attempt failed');
   if (next.kind === 'dead') {
     store.runs.dead(lease, { now, errorClass, error: refusal?.text ?? error });
     const { handledMessageIds: handled } = failure;

@@ -281,10 +281,7 @@ async function removeContainer(clock: Clock, container: Docker.Container): Promi
 function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError | MountChanged {
   if (cause instanceof MountChanged) return cause;
   const failed = (what: string, hint: string) =>
-    new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, {
-      hint,
-      cause,
-    });
+    new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, { hint, cause });
   if (cause instanceof PinchError) return failed(cause.message, 'PINCH_LOG_LEVEL=debug shows what it printed');
   if (isEngineDown(cause)) return engineUnavailable(cause);
   const text = describeError(cause);

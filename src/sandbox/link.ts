@@ -107,14 +107,12 @@ function serve({ stdin, stdout, onConnection }: HostLinkDeps): HostLink {
   return { closed, close };
 }
 
-interface LinkWatch {
-  /** Our session gave up the other side: after a protocol error Node sends GOAWAY and reads no more, but emits nothing. */
-  onGoaway(): void;
-  /** The session was given a piece of the input. */
-  afterRead(): void;
-}
+type LinkWatch = Record<'onGoaway' | 'afterRead', () => void>;
 
-/** Stdout and stdin of a container as one stream with back-pressure both ways. */
+/**
+ * Stdout and stdin of a container as one stream with back-pressure both ways. `onGoaway`: our session gave up the other side, for after a
+ * protocol error Node sends GOAWAY and reads no more, but emits nothing. `afterRead`: the session was given a piece of the input.
+ */
 function joined(input: Readable, output: Writable, { onGoaway, afterRead }: LinkWatch): Duplex {
   const http2Frames = { headerBytes: 9, payloadBytes: (header: Buffer) => header.readUIntBE(0, 3) };
   const watch = createFrameReader(http2Frames, (frame) => {

@@ -12,7 +12,6 @@ type Deps = { store: Store; config: Pick<Config, 'timeZone'> };
 
 export const taintCommands = ({ store: { groups, taints }, config: { timeZone } }: Deps): ChatCommand[] => [
   {
-    name: 'taint',
     usage: '/taint [on | off]',
     what: 'what I was given here that nobody vouched for; off: it does not count in this group (the owner)',
     forMembers: 'bare',

@@ -18,26 +18,22 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
   const { groups } = deps.store;
   return [
     {
-      name: 'tasks',
       usage: '/tasks',
       what: 'what is scheduled here',
       forMembers: true,
       answer: inGroup(groups, (group) => deps.tasks.list(scopeOf(group))),
     },
     {
-      name: 'task',
       usage: '/task <number> show|pause|resume|run|cancel|budget <amount>',
       what: 'one of them',
       answer: inGroup(groups, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
     },
     {
-      name: 'heartbeat',
       usage: '/heartbeat every 30m 8-22 | off',
       what: 'look into `HEARTBEAT.md` now and then and do what is due',
       answer: inGroup(groups, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
     },
     {
-      name: 'hook',
       usage: '/hook [signed | files <pattern>] <what to do>',
       what: 'start work when another program calls, or when a file appears in `inbox/`',
       answer: inGroup(groups, (_group, { chat, argument }) => addHook(deps, chat, argument)),

@@ -32,7 +32,7 @@ beforeEach(() => {
 
 const command = (name: string, argument = '', chat = main) =>
   taskCommands({ store, tasks })
-    .find((known) => known.name === name)
+    .find(({ usage }) => usage.split(' ')[0] === `/${name}`)
     ?.answer({ chat, argument, messageId: 0 }) ?? '';
 
 describe('what is asked for is checked before anything is stored', () => {
