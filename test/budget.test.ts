@@ -61,7 +61,7 @@ interface Area {
  * What each module has for the page's API and for the terminal is counted with those.
  */
 const areas: Area[] = [
-  { name: 'web pages for the runner', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 460 },
+  { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 850 },
   { name: 'runner', files: /^container\//, lines: 1_900 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
@@ -77,10 +77,10 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 740 },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
   { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_220, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_350, tokens: 90_600, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'services', files: /^src\/services\//, lines: 1_200, aim: '420' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_420, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

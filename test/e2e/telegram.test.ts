@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeDocx, paragraph } from '../../container/agent-runner/src/testing/documents.js';
 import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
 import { startDaemon } from './harness.js';
 import { bash, type Scene, startScene } from './talk.js';
@@ -118,6 +119,24 @@ describe('Telegram, end to end', () => {
     await tg.waitForSent((sent) => sent.plain === 'no picture');
     expect(lastUserText()).not.toContain('"type":"image"');
     expect(lastUserText()).toContain('evil.png');
+  });
+
+  test('a document is named with how to read it, and read in the container', async () => {
+    const bytes = makeDocx(paragraph('Tea costs 3 euros'));
+    const mimeType = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+    const read = { content: [{ type: 'tool_use' as const, name: 'read', input: { path: '/tmp/offer.docx' } }] };
+    scene.model.push(bash('cp inbox/*-offer.docx /tmp/offer.docx'), read, { text: 'three' });
+    tg.userSends(direct, olga, {
+      document: { bytes, fileName: 'offer.docx', mimeType },
+      caption: 'what is the price?',
+    });
+    await tg.waitForSent((sent) => sent.plain === 'three');
+    const told = JSON.stringify(scene.model.requests.at(-1)?.body?.messages).replaceAll('\\"', '"');
+    expect(told).toContain(
+      `-offer.docx" type="${mimeType}" size="${bytes.length} bytes" note="the tool \`read\` with this path shows it as text"/>`,
+    );
+    expect(told).toContain('<untrusted source="/tmp/offer.docx" title="An offer" author="Ann" format="text document">');
+    expect(told).toContain('1\\tTea costs 3 euros');
   });
 
   test('the agent sends files: a document, a picture as such, and an empty one not at all', async () => {

@@ -61,14 +61,32 @@ function show(file: string, images: ImageBlock[]): string | undefined {
   return why;
 }
 
+/** By their names: what the tool `read` shows as text, what it cannot. */
+const READ = /\.(pdf|docx|docm|dotx|xlsx|xlsm|pptx|pptm|ppsx|odt|ods|odp|epub|csv|tsv|txt|md|json|xml|html?)$/i;
+const UNREAD = /\.(doc|xlsb?|ppt|pps|rtf|pages|numbers|key|mobi|azw3?|djvu?)$/i;
+const UNHEARD = {
+  voice: 'no transcript: no program that hears is installed; the owner can add one: skill /add-voice',
+  audio: 'no transcript: only voice messages get one, where the owner applied the skill /add-voice',
+};
+
+/** What can be done with a file that is no picture. */
+function adviceFor({ kind, fileName, note, transcript }: PromptMedia): string | undefined {
+  if (note !== undefined || transcript) return note;
+  if (kind === 'voice' || kind === 'audio') return UNHEARD[kind];
+  if (READ.test(fileName)) return 'the tool `read` with this path shows it as text';
+  return UNREAD.test(fileName) ? 'cannot be read here: ask for it as .docx, .xlsx, .pptx or PDF' : undefined;
+}
+
 /** What the model is told of a file; a failure is a note, never an error. An image is added to `images`. */
 async function attach(context: RunContext, id: number, media: PromptMedia, images: ImageBlock[]): Promise<Attachment> {
-  const { kind, mimeType, error, note, transcript } = media;
+  const { kind, mimeType, error, transcript } = media;
   try {
     if (error !== undefined) throw new Error(error);
     const file = await save(context, id, media);
     const isImage = kind === 'image' || mimeType.startsWith('image/');
-    return { kind, path: file, note: isImage ? show(file, images) : note, ...(transcript && { transcript }) };
+    if (isImage) return { kind, path: file, note: show(file, images) };
+    const about = kind === 'document' ? { type: mimeType, size: `${media.sizeBytes} bytes` } : {};
+    return { kind, path: file, ...about, note: adviceFor(media), ...(transcript && { transcript }) };
   } catch (fault) {
     return { kind, note: `could not be fetched: ${describeError(fault)}` };
   }

@@ -67,7 +67,9 @@ export function formatTime(at: number, timeZone: string, withDay = true): string
 }
 
 /** A file as the model is told about it: where it was saved, and a note when it was not, or is not shown. */
-export type Attachment = Pick<PromptMedia, 'transcript'> & { kind: string; path?: string; note?: string | undefined };
+export type Attachment = Pick<PromptMedia, 'transcript'> & { kind: string } & Partial<
+    Record<'path' | 'type' | 'size' | 'note', string | undefined>
+  >;
 export type ShownMessage = Omit<PromptMessage, 'media'> & { media: Attachment[] };
 
 /** ` name="value"` for each value there is. */
@@ -76,8 +78,8 @@ export function attributes(values: Record<string, string | undefined>): string {
   return present.map(([name, value = '']) => ` ${name}="${escapeAttribute(value)}"`).join('');
 }
 
-function mediaXml({ kind, path, note, transcript }: Attachment): string {
-  const element = `<media${attributes({ kind, path, note })}`;
+function mediaXml({ transcript, ...about }: Attachment): string {
+  const element = `<media${attributes(about)}`;
   if (!transcript) return `${element}/>`;
   const by = attributes({ by: transcript.by, note: 'made by a program, which may have misheard' });
   return `${element}><transcript${by}>${escapeXml(transcript.text)}</transcript></media>`;

@@ -54,15 +54,15 @@ export async function startDoor() {
 
 export type Door = Awaited<ReturnType<typeof startDoor>>;
 
-/** A PDF of one page with this text; none: without any. `lock`: how it says that it needs a password. */
-export function makePdf(text: string, lock?: object): Buffer {
+/** A PDF of pages with this text; none: without any. `lock`: how it says that it needs a password. */
+export function makePdf(text: string, lock?: object, pages = 1): Buffer {
   const id = `/ID [<${'00'.repeat(16)}> <${'00'.repeat(16)}>]`;
   const words = Object.entries(lock ?? {}).map(([name, value]) => `/${name} ${value}`);
   const encrypt = lock ? `/Encrypt << /Filter /Standard ${words.join(' ')} >> ${id}` : '';
   const stream = text ? `BT /F1 24 Tf 72 720 Td (${text}) Tj ET` : '0 0 100 100 re f';
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',
-    '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
+    `<< /Type /Pages /Kids [${'3 0 R '.repeat(pages)}] /Count ${pages} >>`,
     '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>',
     `<< /Length ${stream.length} >>\nstream\n${stream}\nendstream`,
     '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>',

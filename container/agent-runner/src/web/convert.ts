@@ -1,4 +1,4 @@
-// What a site sent, as text for the model: HTML as Markdown, PDF, feeds, JSON, plain text. Its libraries are slow to load and to work, and read
+// What a site sent, as text for the model: HTML as Markdown, PDF, Office files, books, feeds, JSON, plain text. Its libraries are slow to load and to work, and read
 // what anybody wrote: only the reader's own process imports this, and loads those it needs.
 import { decodeHTML } from 'entities';
 import type { AnyFeed } from 'feedsmith';
@@ -11,6 +11,8 @@ const LITTLE_CHARS = 200;
 const SUMMARY_CHARS = 300;
 /** More than is ever shown of one answer. */
 const MAX_CHARS = 1_000_000;
+/** After so many it says what it has, in case the rest takes too long. */
+const DRAFT_PAGES = 50;
 /** What may stand before the first tag that says what a text is. */
 const PROLOGUE = /^(<\?xml[^>]*>|<!--[\s\S]*?-->|<!doctype(?! html)[^>]*>|\s)+/i;
 const INLINE = /^(a|abbr|b|i|em|strong|span|code|small|sub|sup|u)$/;
@@ -24,7 +26,11 @@ const TAG =
  */
 export async function convert(bytes: Buffer, source: Source, onDraft: (draft: Document) => void): Promise<Document> {
   const { type } = source;
-  if (/^application\/pdf\b/i.test(type) || bytes.toString('latin1', 0, 1_024).includes('%PDF-')) return readPdf(bytes);
+  const isPdf = /^application\/pdf\b/i.test(type) || bytes.toString('latin1', 0, 1_024).includes('%PDF-');
+  if (isPdf) return readPdf(bytes, onDraft);
+  const { readOffice } = await import('./office.js');
+  const document = await readOffice(bytes, MAX_CHARS);
+  if (document) return document;
   if (!isText(bytes, type)) return { about: {}, text: '', note: 'binary' };
   const text = decodeText(bytes, type);
   const start = text.slice(0, 4_000).replace(PROLOGUE, '');
@@ -117,20 +123,24 @@ function entriesOf({ format, feed }: AnyFeed<string>): Entry[] {
   }));
 }
 
-async function readPdf(bytes: Buffer): Promise<Document> {
-  const { extractText, getDocumentProxy, getMeta } = await import('unpdf');
+async function readPdf(bytes: Buffer, onDraft: (draft: Document) => void): Promise<Document> {
+  const { getDocumentProxy, getMeta } = await import('unpdf');
   try {
     const pdf = await getDocumentProxy(new Uint8Array(bytes));
-    const { text: pages } = await extractText(pdf);
     const { info } = await getMeta(pdf);
-    const about = {
-      title: info.Title,
-      author: info.Author,
-      published: info.CreationDate,
-      format: `PDF, ${pages.length} pages`,
-    };
-    const text = pages.map((page, at) => `[PDF page ${at + 1}]\n${page}`).join('\n\n');
-    return { about, text, ...(pages.join('').trim() === '' && { note: 'scan' }) };
+    const { Title: title, Author: author, CreationDate: published } = info;
+    const about = { title, author, published, format: `PDF, ${pdf.numPages} pages` };
+    let [text, isEmpty] = ['', true];
+    for (let number = 1; number <= pdf.numPages && text.length < MAX_CHARS; number++) {
+      const page = await pdf.getPage(number);
+      const { items } = await page.getTextContent();
+      const words = items.map((item) => ('str' in item ? item.str + (item.hasEOL ? '\n' : '') : '')).join('');
+      page.cleanup();
+      text += `[PDF page ${number}]\n${words}\n\n`;
+      isEmpty &&= words.trim() === '';
+      if (number % DRAFT_PAGES === 0) onDraft({ about, text, note: 'cut' });
+    }
+    return { about, text: text.trimEnd(), note: isEmpty ? 'scan' : text.length < MAX_CHARS ? undefined : 'cut' };
   } catch (error) {
     if (/^PasswordException/.test(String(error))) return { about: {}, text: '', note: 'password' };
     throw error;

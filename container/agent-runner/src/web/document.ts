@@ -13,12 +13,13 @@ const word = z
 
 /**
  * All of it is what the site says, but `note`: why there is no text or less than a person would see (`scripts` fill the page in, a `scan` has
- * pictures only, a `password` is needed, it is `binary`), or that tags were only left out (`rough`).
+ * pictures only, a `password` is needed, it is `binary` or of a `legacy` format), that tags were only left out (`rough`), or that only its first part
+ * is here (`cut`).
  */
 export const document = z.object({
   about: z.object({ title: word, author: word, site: word, published: word, format: word }),
   text: z.string(),
-  note: z.enum(['scripts', 'scan', 'password', 'binary', 'rough']).optional(),
+  note: z.enum(['scripts', 'scan', 'password', 'binary', 'legacy', 'rough', 'cut']).optional(),
 });
 export type Document = z.input<typeof document>;
 

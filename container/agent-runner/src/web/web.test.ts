@@ -145,7 +145,7 @@ describe('texts', () => {
     expect((await textOf('# <b>\n', 'text/markdown')).text).toBe('# <b>\n');
     expect((await textOf('a,b\n1,2', 'text/csv')).text).toBe('a,b\n1,2');
     expect((await textOf('<html><p>not shown as a page', 'text/plain')).text).toContain('<html>');
-    expect(await textOf(Buffer.from([80, 75, 3, 4, 0, 0]), 'application/zip')).toMatchObject({
+    expect(await textOf(Buffer.from([31, 139, 8, 0, 0, 0]), 'application/gzip')).toMatchObject({
       text: '',
       note: 'binary',
     });
