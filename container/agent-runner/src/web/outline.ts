@@ -40,6 +40,17 @@ export function createOutline(maxChars: number) {
   return { add, isFull, text, handlers: (format: Format) => handlersFor(add, format) };
 }
 
+/** What stands before the line, by the element it is in or that says how it looks. */
+function prefixOf(name: string, attributes: Attributes, headings: Format['headings'], before: string) {
+  const level = /^h([1-6]?)$/.exec(name)?.[1];
+  if (level !== undefined) return `${'#'.repeat(Math.min(Number(level || attributes['text:outline-level']) || 1, 6))} `;
+  if (name === 'ph' && /title/i.test(attributes.type ?? '')) return '### ';
+  const { 'w:val': style = '' } = attributes;
+  if (name === 'pStyle') return headings?.get(style) ?? (/^List(Bullet|Number)/.test(style) ? '- ' : undefined);
+  if (name === 'hdr' || name === 'ftr') return '[at each page] ';
+  return /^(li|list-item|numPr)$/.test(name) ? before || '- ' : undefined;
+}
+
 function handlersFor(add: (line: string) => void, { isOffice = false, link, headings }: Format): Handlers {
   let [line, prefix, address, isText, isCode] = ['', '', '', !isOffice, false];
   let [row, depth, same]: [string[], number, number] = [[], 0, 1];
@@ -51,17 +62,6 @@ function handlersFor(add: (line: string) => void, { isOffice = false, link, head
       [line, prefix] = ['', ''];
     }
   }
-  /** What stands before the line, by the element it is in or that says how it looks. */
-  function prefixOf(name: string, attributes: Attributes): string | undefined {
-    const level = /^h([1-6]?)$/.exec(name)?.[1];
-    if (level !== undefined)
-      return `${'#'.repeat(Math.min(Number(level || attributes['text:outline-level']) || 1, 6))} `;
-    if (name === 'ph' && /title/i.test(attributes.type ?? '')) return '### ';
-    const { 'w:val': style = '' } = attributes;
-    if (name === 'pStyle') return headings?.get(style) ?? (/^List(Bullet|Number)/.test(style) ? '- ' : undefined);
-    if (name === 'hdr' || name === 'ftr') return '[at each page] ';
-    return /^(li|list-item|numPr)$/.test(name) ? prefix || '- ' : undefined;
-  }
   return {
     open(name, attributes) {
       if (BLOCK.test(name) || ROW.test(name)) endLine();
@@ -70,7 +70,7 @@ function handlersFor(add: (line: string) => void, { isOffice = false, link, head
         line = '';
         same = Math.min(Number(attributes['table:number-columns-repeated']) || 1, MAX_COLUMNS);
       }
-      prefix = prefixOf(name, attributes) ?? prefix;
+      prefix = prefixOf(name, attributes, headings, prefix) ?? prefix;
       const [note, about, isReference] = NOTE.exec(name) ?? [];
       const mark = `[${about} ${attributes['w:id']}] `;
       if (isReference) line += mark;
