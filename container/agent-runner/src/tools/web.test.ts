@@ -88,10 +88,12 @@ test('no more than a few pages are kept', async () => {
 });
 
 test('what cannot be shown says what it is and how to get it', async () => {
-  door.serve('/a.zip', 'application/zip', Buffer.from([80, 75, 3, 4, 0, 0]));
-  expect((await fetched(door.url('/a.zip'))).text).toBe(
-    `[application/zip, 6 bytes: no text; download it with \`curl -sSLO '${door.url('/a.zip')}'\` and use a program on it]`,
+  door.serve('/a.bin', 'application/x-thing', Buffer.from([0, 1, 2, 3, 0, 0]));
+  expect((await fetched(door.url('/a.bin'))).text).toBe(
+    `[application/x-thing, 6 bytes: no text; download it with \`curl -sSLO '${door.url('/a.bin')}'\` and use a program on it]`,
   );
+  door.serve('/a.zip', 'application/zip', Buffer.from([80, 75, 3, 4, 0, 0]));
+  expect((await fetched(door.url('/a.zip'))).text).toContain('damaged or cut off');
   door.serve('/app', 'text/html', '<div id="root"></div><script src="a.js"></script>');
   expect((await fetched(door.url('/app'))).text).toContain('skill /add-browser');
   door.serve('/none', 'text/plain', '');
