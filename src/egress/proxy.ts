@@ -28,7 +28,8 @@ export function createProxy(connections: Connections, guards: Pick<Guards, 'leak
       const { host } = parsed.target;
       const texts = [parsed.path, host, ...request.rawHeaders];
       const opened = guards.leaks(link, host, texts) ?? (await connections.open(link, parsed.target));
-      if (opened.kind === 'allowed')
+      if (opened.kind === 'allowed' && response.destroyed) opened.socket.destroy();
+      else if (opened.kind === 'allowed')
         passOn(request, response, opened.socket, { ...parsed, guard: (onFound) => guards.body(link, host, onFound) });
       else refuseRequest(request, response, opened);
     },
@@ -36,6 +37,8 @@ export function createProxy(connections: Connections, guards: Pick<Guards, 'leak
 }
 
 function tunnel(client: Duplex, upstream: Socket, head: Buffer): void {
+  // It left while its site was looked up: what it was to close would stay open.
+  if (client.destroyed) return void upstream.destroy();
   client.write('HTTP/1.1 200 Connection established\r\n\r\n');
   if (head.length > 0) upstream.write(head);
   // Either side holds what its own buffer takes; then the other one is not read.
