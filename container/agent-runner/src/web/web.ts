@@ -38,7 +38,8 @@ function read(program: string, timeout: number, { bytes, source, signal }: Input
       args,
       { ...bounds, env: { NODE_COMPILE_CACHE } },
       (error, stdout, stderr) => {
-        const said = stdout.slice(0, stdout.lastIndexOf('\n')).split('\n').at(-1);
+        // Behind the last line end is what it was killed at.
+        const said = stdout.split('\n').at(-2);
         if (said) return resolve(document.parse(JSON.parse(said)));
         const why = /^reader: (.*)$/m.exec(stderr)?.[1] ?? 'it takes too much time or memory';
         reject(error?.name === 'AbortError' ? error : new Error(`it could not be read (${why})`));
