@@ -61,7 +61,7 @@ interface Area {
  * What each module has for the page's API and for the terminal is counted with those.
  */
 const areas: Area[] = [
-  { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 850 },
+  { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'runner', files: /^container\//, lines: 1_900 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
