@@ -129,6 +129,8 @@ async function measureTurns(world: World, bulk: Bulk, url: string): Promise<Reco
     }
     return trips;
   };
+  // The messages that a chat may be sent at once are used up by these: from then on they go out at its pace.
+  await turns();
   const idle = await turns();
   await bulk.start(`touch begun; until [ -e stop ]; do curl -sS -o /dev/null ${url}; done`);
   await eventually(() => existsSync(join(bulk.workspace, 'begun')), 'the downloads begin');
