@@ -1,8 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { createContainerCalls } from '../../test/fakes/container-calls.js';
+import { createContainerCalls, type GroupAtWork, groupAtWork } from '../../test/fakes/container-calls.js';
 import { type Approvals, createApprovals } from '../approvals/approvals.js';
-import type { Link } from '../gateway/server.js';
 import { openStore, type Store } from '../store.js';
 import { createRegisterAsker } from './ask-register.js';
 import { groupCalls } from './host-calls.js';
@@ -11,8 +10,8 @@ const clock = createFakeClock();
 let store: Store;
 let approvals: Approvals;
 let call: ReturnType<typeof createContainerCalls>;
-let main: { link: Link; runId: number; chatId: number };
-let family: typeof main;
+let main: GroupAtWork;
+let family: GroupAtWork;
 
 beforeEach(() => {
   store = openStore(':memory:');
@@ -22,19 +21,10 @@ beforeEach(() => {
     groupCalls({ store, askToRegister: createRegisterAsker({ store, clock, approvals }) }),
     clock,
   );
-  main = groupAtWork('main', true);
-  family = groupAtWork('family', false);
+  main = groupAtWork(store, 'main', true);
+  family = groupAtWork(store, 'family', false);
 });
 
-function groupAtWork(folder: string, isMain: boolean) {
-  const group = store.groups.ensure(folder, isMain, 1);
-  const chat = store.groups.seenChat({ channel: 'telegram', address: folder, kind: 'group', title: folder, now: 1 });
-  store.groups.assignChat(chat.id, group.id);
-  const of = { groupId: group.id, chatId: chat.id, session: folder };
-  const runId = store.runs.enqueue({ key: folder, kind: 'message', ...of, runAt: 0, now: 0 }) ?? 0;
-  store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
-  return { link: { groupId: group.id, startedAt: 0, onWork: () => undefined }, runId, chatId: chat.id };
-}
 const stranger = (title: string) =>
   store.groups.seenChat({ channel: 'telegram', address: `-${title.length}`, kind: 'group', title, now: 1 });
 const register = (chat: string, folder: string) =>

@@ -1,33 +1,18 @@
 // What a service is asked to change waits for the owner, who sees all of it; the host then sends it once.
 import { createHash } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Site, startSite } from '../egress/testing/sites.js';
-import { type ServicesHome, startHome } from './testing/home.js';
+import type { Site } from '../egress/testing/sites.js';
+import { type Serve, type ServicesHome, startHome, startService } from './testing/home.js';
 
 const TOKEN = 'tok-0123456789';
-let serve: (request: IncomingMessage, response: ServerResponse, body: string) => void;
+let serve: Serve;
 let site: Site;
 let home: ServicesHome;
 let api: (more?: object) => object;
 
 beforeEach(async () => {
   serve = (request, response, body) => void response.writeHead(201).end(`made ${request.url} ${body}`);
-  site = await startSite(async (seen, request, response) => {
-    const body = await text(request);
-    seen.push({ line: `${request.method} ${request.url}`, rawHeaders: request.rawHeaders, body });
-    serve(request, response, body);
-  });
-  api = (more = {}) => ({
-    api: {
-      kind: 'http',
-      url: `http://127.0.0.1:${site.port}/v1`,
-      auth: { bearer: 'TOKEN' },
-      groups: ['main'],
-      ...more,
-    },
-  });
+  ({ site, api } = await startService((...asked) => serve(...asked)));
   home = await startHome(api());
 });
 afterEach(async () => {

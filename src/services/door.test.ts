@@ -1,16 +1,14 @@
 // The door to services as a program in a container has it: real clients, a real gateway, servers on this machine.
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import http, { type ServerResponse } from 'node:http';
 import { connect, createServer } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listen } from '../egress/testing/inside.js';
-import { run, type Site, startSite, startTlsSite } from '../egress/testing/sites.js';
-import { type ServicesHome, startHome } from './testing/home.js';
+import { run, type Site, startTlsSite } from '../egress/testing/sites.js';
+import { type Serve, type ServicesHome, startHome, startService } from './testing/home.js';
 
 const TOKEN = 'tok-0123456789';
 const MB = 1024 * 1024;
-type Serve = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 let serve: Serve;
 let site: Site;
 let home: ServicesHome;
@@ -18,20 +16,7 @@ let api: (more?: object) => object;
 
 beforeEach(async () => {
   serve = (request, response, body) => void response.end(`${request.method} ${request.url} ${body}\n`);
-  site = await startSite(async (seen, request, response) => {
-    const body = await text(request);
-    seen.push({ line: `${request.method} ${request.url}`, rawHeaders: request.rawHeaders, body });
-    serve(request, response, body);
-  });
-  api = (more = {}) => ({
-    api: {
-      kind: 'http',
-      url: `http://127.0.0.1:${site.port}/v1`,
-      auth: { bearer: 'TOKEN' },
-      groups: ['main'],
-      ...more,
-    },
-  });
+  ({ site, api } = await startService((...asked) => serve(...asked)));
   home = await startHome(api());
 });
 afterEach(async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
-import { createContainerCalls } from '../../test/fakes/container-calls.js';
+import { createContainerCalls, type GroupAtWork, groupAtWork } from '../../test/fakes/container-calls.js';
 import { type Approvals, createApprovals } from '../approvals/approvals.js';
 import type { Link } from '../gateway/server.js';
 import { openStore, type Store } from '../store.js';
@@ -12,8 +12,8 @@ const clock = createFakeClock();
 let store: Store;
 let approvals: Approvals;
 let call: ReturnType<typeof createContainerCalls>;
-let main: { link: Link; runId: number; chatId: number };
-let family: { link: Link; runId: number; chatId: number };
+let main: GroupAtWork;
+let family: GroupAtWork;
 
 beforeEach(() => {
   store = openStore(':memory:');
@@ -23,28 +23,9 @@ beforeEach(() => {
   approvals = createApprovals({ store, clock, config, ownerChat, stopped: () => false });
   const askOwner = createTaskAsker({ store, tasks, approvals });
   call = createContainerCalls(createTaskCalls({ store, tasks, askOwner }), clock);
-  main = groupAtWork('main', true);
-  family = groupAtWork('family', false);
+  main = groupAtWork(store, 'main', true);
+  family = groupAtWork(store, 'family', false);
 });
-
-/** A group whose agent works on a run. */
-function groupAtWork(folder: string, isMain: boolean) {
-  const group = store.groups.ensure(folder, isMain, 1);
-  const chat = store.groups.seenChat({ channel: 'telegram', address: folder, kind: 'group', title: folder, now: 1 });
-  store.groups.assignChat(chat.id, group.id);
-  const run = {
-    key: folder,
-    kind: 'message' as const,
-    groupId: group.id,
-    chatId: chat.id,
-    session: folder,
-    runAt: 0,
-    now: 0,
-  };
-  const runId = store.runs.enqueue(run) ?? 0;
-  store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
-  return { link: { groupId: group.id, startedAt: 0, onWork: () => undefined }, runId, chatId: chat.id };
-}
 
 const daily = { prompt: 'Do it', cron: '0 9 * * *', key: 'toolu_1' };
 type Caller = { link: Link; runId: number };

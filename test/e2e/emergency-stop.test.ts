@@ -2,13 +2,12 @@
 // message that cannot be sent now, a task. After two seconds nothing is left of it; nothing begins until the owner, and nobody else, resumes.
 
 import { writeFileSync } from 'node:fs';
-import http from 'node:http';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { listen } from '../../src/egress/testing/inside.js';
+import { type EndlessSite, startEndlessSite } from '../../src/egress/testing/sites.js';
 import type { RecordedRequest, Step } from '../fakes/anthropic.js';
 import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
 import { whenBusy } from '../limits.js';
@@ -23,9 +22,7 @@ let olga: User;
 let ben: User;
 let direct: Chat.PrivateChat;
 let family: Chat.GroupChat | Chat.SupergroupChat;
-let site: http.Server;
-/** Downloads that are under way at the site. */
-let downloads = 0;
+let site: EndlessSite;
 
 const LATE = 'too late to be sent';
 const inFamily = (port: number) =>
@@ -34,26 +31,13 @@ const inFamily = (port: number) =>
 /** By the last words: the one who downloads, asks and waits; the one who talks without end; all others. */
 function answer({ body }: RecordedRequest): Step {
   const given = JSON.stringify(body?.messages.at(-1));
-  const { port } = z.object({ port: z.number() }).parse(site.address());
-  if (given.includes('do everything')) return bash(inFamily(port), { timeout_ms: 600_000 });
+  if (given.includes('do everything')) return bash(inFamily(site.port), { timeout_ms: 600_000 });
   if (given.includes('talk for ever')) return { text: 'word '.repeat(50_000), deltaChars: 5, delayMs: 50 };
   return { text: 'after all' };
 }
 
 beforeAll(async () => {
-  site = http.createServer((_request, response) => {
-    downloads += 1;
-    response.on('close', () => {
-      downloads -= 1;
-    });
-    const piece = Buffer.alloc(64 * 1024);
-    const more = () => {
-      while (!response.destroyed && response.write(piece));
-    };
-    response.on('drain', more);
-    more();
-  });
-  const port = await listen(site);
+  site = await startEndlessSite();
   tg = await startFakeTelegram();
   olga = tg.user({ id: 11, first_name: 'Olga' });
   ben = tg.user({ id: 12, first_name: 'Ben' });
@@ -65,13 +49,12 @@ beforeAll(async () => {
   tg.userSends(direct, olga, '/help');
   tg.userSends(family, olga, '/register family');
   await tg.waitForSent(2);
-  await scene.daemon.api('POST', '/api/egress', { host: 'site.example', ports: [port], address: '127.0.0.1' });
+  await scene.daemon.api('POST', '/api/egress', { host: 'site.example', ports: [site.port], address: '127.0.0.1' });
 });
 afterAll(async () => {
   await scene.close();
   await tg.close();
   site.close();
-  site.closeAllConnections();
 });
 
 const status = async () =>
@@ -105,7 +88,7 @@ async function everythingInFlight(): Promise<RecordedRequest> {
   tg.faults.next('sendMessage', { status: 429, parameters: { retry_after: 5 } });
   tg.userSends(family, ben, '@Pinch do everything');
   await eventually(async () => (await approval())?.state === 'open', 'an approval is open');
-  await eventually(() => downloads > 0, 'the download is under way');
+  await eventually(() => site.counts.downloads > 0, 'the download is under way');
   await eventually(
     () => inStore((db) => db.prepare('SELECT 1 FROM outbox WHERE text = ?').get(LATE)),
     'a message waits',
@@ -123,7 +106,7 @@ test('stops all of it within two seconds, holds over a kill, and ends by the own
   const startedAt = Date.now();
   tg.userSends(direct, olga, '/stop all');
   const ended = [
-    eventually(() => downloads === 0, 'the download is gone').then(() => Date.now() - startedAt),
+    eventually(() => site.counts.downloads === 0, 'the download is gone').then(() => Date.now() - startedAt),
     streaming.ended.then(() => Date.now() - startedAt),
     eventually(async () => (await containersOf(home)).length === 0, 'no container').then(() => Date.now() - startedAt),
   ];

@@ -1,41 +1,24 @@
 // Two programs in a container that read without end through the door starve nothing else on the same pipe: not the host's calls, not the
 // model's, not the stop.
 import { readFileSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listen } from '../../src/egress/testing/inside.js';
+import { type EndlessSite, startEndlessSite } from '../../src/egress/testing/sites.js';
 import { whenBusy } from '../limits.js';
 import { eventually } from './harness.js';
 import { bash, runOf, type Scene, say, startScene, waitForRun } from './talk.js';
 
 let scene: Scene;
-let site: http.Server;
-let port: number;
-let downloads = 0;
-let bytes = 0;
+let site: EndlessSite;
 
 beforeAll(async () => {
-  site = http.createServer((_request, response) => {
-    downloads += 1;
-    response.on('close', () => {
-      downloads -= 1;
-    });
-    const piece = Buffer.alloc(64 * 1024);
-    const more = () => {
-      for (let hasRoom = true; hasRoom && !response.destroyed; bytes += piece.length) hasRoom = response.write(piece);
-    };
-    response.on('drain', more);
-    more();
-  });
-  port = await listen(site);
+  site = await startEndlessSite();
   scene = await startScene();
-  await scene.daemon.api('POST', '/api/egress', { host: 'site.example', ports: [port], address: '127.0.0.1' });
+  await scene.daemon.api('POST', '/api/egress', { host: 'site.example', ports: [site.port], address: '127.0.0.1' });
 });
 afterAll(async () => {
   await scene.close();
   site.close();
-  site.closeAllConnections();
 });
 
 const CALLS = 31;
@@ -56,28 +39,28 @@ const call = () => fetch('http://127.0.0.1:' + (process.env.PINCH_PORT ?? 8080) 
 
 test('host calls, model calls and /stop go through beside endless downloads', async () => {
   const workspace = join(scene.daemon.home, 'groups/main');
-  const url = `http://site.example:${port}/`;
+  const url = `http://site.example:${site.port}/`;
   scene.model.push(
     bash(`curl -s ${url} -o /dev/null & curl -s ${url} -o /dev/null; wait`, { background: true }),
     bash('until [ -e measure.cjs ]; do sleep 0.05; done; node measure.cjs >times.txt 2>&1'),
     bash('sleep 600', { timeout_ms: 600_000 }),
   );
   const runId = await say(scene.daemon, 'go');
-  await eventually(() => downloads === 2, 'both downloads are under way');
-  const [bytesBefore, startedAt] = [bytes, Date.now()];
+  await eventually(() => site.counts.downloads === 2, 'both downloads are under way');
+  const [bytesBefore, startedAt] = [site.counts.bytes, Date.now()];
   writeFileSync(join(workspace, 'measure.cjs'), measure);
   const toolTimes = async (kind: string) => {
     const { events } = await runOf(scene.daemon, runId);
     return events.flatMap((event) => (event.kind === kind ? [event.at] : []));
   };
   const started = await eventually(async () => (await toolTimes('tool_started'))[2], 'the third tool works');
-  const rate = (bytes - bytesBefore) / 2 ** 20 / ((Date.now() - startedAt) / 1_000);
+  const rate = (site.counts.bytes - bytesBefore) / 2 ** 20 / ((Date.now() - startedAt) / 1_000);
   const times = readFileSync(join(workspace, 'times.txt'), 'utf8').trim().split('\n').map(Number);
   times.sort((a, b) => a - b);
   const median = times[Math.floor(CALLS / 2)] ?? Number.NaN;
   const asked = scene.model.requests[2]?.at ?? 0;
   const [upMs, downMs] = [asked - ((await toolTimes('tool_finished'))[1] ?? 0), started - asked];
-  expect(downloads).toBe(2);
+  expect(site.counts.downloads).toBe(2);
   const stoppedAt = Date.now();
   await scene.daemon.api('POST', '/api/chat', { text: '/stop' });
   await waitForRun(scene.daemon, runId, ['cancelled']);

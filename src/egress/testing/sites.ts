@@ -63,3 +63,31 @@ export function run(
     );
   });
 }
+
+export type EndlessSite = Awaited<ReturnType<typeof startEndlessSite>>;
+
+/** A site of bytes without end, as fast as they are taken: how many downloads are under way, and bytes in all. */
+export async function startEndlessSite() {
+  const counts = { downloads: 0, bytes: 0 };
+  const server = http.createServer((_request, response) => {
+    counts.downloads += 1;
+    response.on('close', () => {
+      counts.downloads -= 1;
+    });
+    const piece = Buffer.alloc(64 * 1024);
+    const more = () => {
+      for (let hasRoom = true; hasRoom && !response.destroyed; counts.bytes += piece.length)
+        hasRoom = response.write(piece);
+    };
+    response.on('drain', more);
+    more();
+  });
+  const port = await listen(server);
+  return {
+    ...{ port, counts },
+    close(): void {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

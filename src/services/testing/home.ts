@@ -1,12 +1,27 @@
 // A home with services of the owner, and a program in a container of the group `main` that calls them; the services are servers of the test.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { systemClock } from '../../core/clock.js';
 import { startInside } from '../../egress/testing/inside.js';
-import { run } from '../../egress/testing/sites.js';
+import { run, startSite } from '../../egress/testing/sites.js';
 import { createServiceModule } from '../module.js';
+
+export type Serve = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
+/** A site that keeps what it was asked and answers as `serve` says, and `api`: services.json with it below `/v1`, with a token of the owner. */
+export async function startService(serve: Serve) {
+  const site = await startSite(async (seen, request, response) => {
+    const body = await text(request);
+    seen.push({ line: `${request.method} ${request.url}`, rawHeaders: request.rawHeaders, body });
+    serve(request, response, body);
+  });
+  const origin = { kind: 'http', url: `http://127.0.0.1:${site.port}/v1`, auth: { bearer: 'TOKEN' }, groups: ['main'] };
+  return { site, api: (more: object = {}): object => ({ api: { ...origin, ...more } }) };
+}
 
 export type ServicesHome = Awaited<ReturnType<typeof startHome>>;
 
