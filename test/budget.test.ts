@@ -79,7 +79,7 @@ const areas: Area[] = [
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
   { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_200, aim: '420' },
+  { name: 'services', files: /^src\/services\//, lines: 1_280, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 5_420, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 

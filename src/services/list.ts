@@ -10,15 +10,12 @@ import { describeError, PinchError } from '../core/errors.js';
 import { DO } from './decide.js';
 import { FORBIDDEN_HEADER } from './headers.js';
 import { canonicalPath } from './path.js';
+import { group, type McpServer, mcpServer, NAME, toolRules, variable } from './servers.js';
 
-export const NAME = /^[a-z0-9][a-z0-9_-]{0,39}$/;
 const MAX_BYTES = 256 * 1024;
 /** What may be reached without encryption: this machine and the own network, written as an address. */
 const OWN_NETWORK = new Set(['private', 'loopback', 'carrierGradeNat', 'uniqueLocal']);
 
-const variable = z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/, {
-  error: 'use the name of a variable in .env, in capitals, not the secret itself',
-});
 const headerName = z.string().regex(/^[A-Za-z0-9-]{1,60}$/, { error: 'use the name of a header' });
 const method = z.string().regex(/^([A-Z]{1,20}|\*)$/, { error: 'use a method in capitals such as POST, or *' });
 
@@ -79,18 +76,22 @@ const auth = z.union(
 );
 
 const httpService = z.strictObject({
-  kind: z.literal('http', { error: 'the kinds are: http' }),
+  kind: z.literal('http'),
   url: baseUrl,
   description: z.string().max(200).default(''),
   auth: auth.optional(),
   /** Folders of the groups that may use it. */
-  groups: z.array(z.string().regex(NAME, { error: 'use the folder of a group' })).min(1),
+  groups: z.array(group).min(1),
   rules: z.array(rule).max(200).default([]),
   otherwise: z.enum(DO).optional(),
   /** What it answers is the owner's own data, which nobody else can write into. */
   trusted: z.boolean().default(false),
   /** `git` reaches its host through it. */
   git: z.boolean().default(false),
+  /** An MCP server answers at `url`: agents have its tools. */
+  mcp: z.boolean().default(false),
+  /** With `mcp`. */
+  tools: toolRules,
   /** Further headers that are passed on, both ways. */
   headers: z
     .array(
@@ -111,18 +112,25 @@ export interface Problem {
 
 export const servicesFile = ({ home }: Pick<Config, 'home'>): string => join(home, 'services.json');
 
-/** What is listed, and what of the list is no use: that alone is left out. Empty when there is no file. Never throws. */
-export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): {
+const anyService = z.discriminatedUnion('kind', [httpService, mcpServer], { error: 'the kinds are: http, mcp' });
+
+export interface Listed {
   services: Service[];
+  /** MCP servers of kind `mcp`. */
+  servers: McpServer[];
   problems: Problem[];
-} {
-  const services: Service[] = [];
-  const problems: Problem[] = [];
+}
+
+/** What is listed, and what of the list is no use: that alone is left out. Empty when there is no file. Never throws. */
+export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): Listed {
+  const [services, servers, problems]: [Service[], McpServer[], Problem[]] = [[], [], []];
   try {
     for (const [name, value] of Object.entries(readFile(config))) {
-      const { data, error } = httpService.safeParse(value);
-      if (data && NAME.test(name)) services.push({ name, ...data });
-      else
+      const { data, error } = anyService.safeParse(value);
+      if (data && NAME.test(name)) {
+        if (data.kind === 'http') services.push({ name, ...data });
+        else servers.push({ name, ...data });
+      } else
         problems.push({
           name,
           why: error ? z.prettifyError(error) : 'use a name of lower-case letters, digits, - and _',
@@ -131,7 +139,7 @@ export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDi
   } catch (error) {
     problems.push({ name: 'services.json', why: describeError(error) });
   }
-  return { services, problems };
+  return { services, servers, problems };
 }
 
 function readFile(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): Record<string, unknown> {
