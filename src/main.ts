@@ -93,7 +93,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const { askToSend, ownSkills } = approvals;
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun };
+  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search: services.searchFor };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
