@@ -286,6 +286,8 @@ export const refusal = z.object({ error: z.object({ code: z.string(), message: z
 
 /** Header by which the runner names the run a model call belongs to; the gateway checks it against the link's group. */
 export const RUN_HEADER = 'x-pinch-run';
+/** The search of the model's provider, as a model call asks for it; more searches in one call are refused. */
+export const PROVIDER_SEARCH = { type: 'web_search_20250305' as const, name: 'web_search' as const, max_uses: 5 };
 /** The host's own answer in the place of a service's has this header; a service cannot send it. */
 export const REFUSED_HEADER = 'x-pinch-refused';
 /** Where the gateway is reached inside the container. */

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type FakeSearch, startFakeSearch } from '../fakes/search.js';
 import { HANG_MS } from '../limits.js';
-import { newHome } from './harness.js';
-import { runOf, type Scene, say, startScene, waitForRun } from './talk.js';
+import { newHome, startDaemon } from './harness.js';
+import { KEY as MODEL_KEY, nthReply, runOf, type Scene, say, startScene, waitForRun } from './talk.js';
 
 const KEY = 'canary-search-0123456789';
 let scene: Scene;
@@ -26,6 +26,7 @@ afterAll(async () => {
   await engine.close();
 });
 
+const spent = z.object({ today: z.object({ costMicroUsd: z.number() }) });
 const toolResult = z.object({ type: z.literal('tool_result'), content: z.unknown() });
 
 /** Has the model call this tool; what it is told, and the run's timeline. */
@@ -56,6 +57,38 @@ test(
     });
     expect(shell.text).toContain('CONNECT tunnel failed, response 403');
     expect(shell.text).not.toContain(KEY);
+  },
+  6 * HANG_MS,
+);
+
+test(
+  "the search of the model's provider, where the owner switched it on: what it found marks the conversation, and is paid for",
+  async () => {
+    const env = { ANTHROPIC_BASE_URL: scene.model.url, ANTHROPIC_API_KEY: MODEL_KEY, PINCH_WEB_SEARCH: 'model' };
+    const daemon = await startDaemon({ env });
+    try {
+      const id = 'srvtoolu_1';
+      const found = [{ url: 'https://found.invalid/tea', title: 'Tea' }];
+      const search = { type: 'server_tool_use' as const, id, query: 'tea' };
+      const result = { type: 'web_search_tool_result' as const, id, found };
+      scene.model.push(
+        { content: [search], stopReason: 'pause_turn' },
+        { content: [result, { type: 'text', text: 'Hot.', cites: 'https://found.invalid/tea' }] },
+      );
+      const before = scene.model.requests.length;
+      const runId = await say(daemon, 'how is tea?');
+      await waitForRun(daemon, runId, ['done'], 3 * HANG_MS);
+      expect(scene.model.rejections()).toEqual([]);
+      const [first] = scene.model.requests.slice(before);
+      expect(first?.body?.tools?.filter(({ name }) => name === 'web_search')).toMatchObject([{ max_uses: 5 }]);
+      expect(await nthReply(daemon, 1)).toBe('Hot.\n\nSources:\n- <https://found.invalid/tea>');
+      const { body: costs } = await daemon.api('GET', '/api/costs');
+      expect(spent.parse(costs).today.costMicroUsd).toBeGreaterThan(10_000);
+      await daemon.api('POST', '/api/chat', { text: '/taint' });
+      expect(await nthReply(daemon, 2)).toContain('a web search of the model');
+    } finally {
+      await daemon.kill('SIGTERM');
+    }
   },
   6 * HANG_MS,
 );
