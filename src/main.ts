@@ -140,7 +140,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     approvals.api,
     services.api,
     egress.api,
-    opsApi({ ...base, control }),
+    opsApi({ ...base, control, promptParts: () => [services].flatMap(({ promptParts }) => promptParts()) }),
   ];
   return { control, pairing, intake, api };
 }
