@@ -48,7 +48,8 @@ async function partsOf(ask: ConfigCall['ask']): Promise<Part[] | null> {
   }
 }
 
-const settingLine = ({ name, value, from }: Setting): string => `${name.padEnd(26)}  ${(value || 'not set').padEnd(24)}  ${from}`;
+const settingLine = ({ name, value, from }: Setting): string =>
+  `${name.padEnd(26)}  ${(value || 'not set').padEnd(24)}  ${from}`;
 
 const partLines = (parts: Part[]): string[] =>
   parts.length === 0
