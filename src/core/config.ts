@@ -45,6 +45,9 @@ const schema = z.object({
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.anthropic.com' }).optional(),
   PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
   PINCH_MODEL_FREE: flag.optional(),
+  PINCH_WEB_SEARCH: z
+    .enum(['off', 'model'], { error: 'use off, or model for the search of the model provider' })
+    .default('off'),
   PINCH_OWNER: owner.optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
   // Which there are, sandbox/runtimes.ts says.
@@ -92,6 +95,8 @@ export function loadConfig(environment: Env, repository: string) {
     env,
     assistantName: value.ASSISTANT_NAME,
     model: value.PINCH_MODEL,
+    /** The model provider's own web search may be used. */
+    modelSearch: value.PINCH_WEB_SEARCH === 'model',
     owner: value.PINCH_OWNER,
     port: value.PINCH_PORT,
     runtime: value.PINCH_RUNTIME,
@@ -118,6 +123,41 @@ export function readEnv(environment: Env, home: string): Env {
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   const set = (values: Env) => Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
   return Object.fromEntries([...set(fromFile), ...set(environment)]);
+}
+
+/** A variable of the settings: its value, or its default, and where that is from. */
+export interface Setting {
+  name: string;
+  value: string;
+  from: 'environment' | '.env' | 'default';
+}
+
+/** All of the settings, then `more` and whatever else `.env` has, where they are set. What may be a secret is only said to be set. */
+export function listSettings(environment: Env, home: string, more: string[]): Setting[] {
+  const inFile = readEnv({}, home);
+  const env = readEnv(environment, home);
+  const own = Object.keys(schema.shape);
+  const others = [...new Set([...more, ...Object.keys(inFile)])].filter((name) => !own.includes(name) && env[name]);
+  const from = (name: string): Setting['from'] => (environment[name] ? 'environment' : env[name] ? '.env' : 'default');
+  return [
+    ...Object.entries(schema.shape).map(([name, type]) => ({
+      name,
+      value: shown(name, env[name], type),
+      from: from(name),
+    })),
+    ...others.map((name) => ({ name, value: 'set', from: from(name) })),
+  ];
+}
+
+/** A default is shown as it would be written. */
+function shown(name: string, value: string | undefined, type: z.ZodType): string {
+  if (value !== undefined) {
+    if (/_(KEY|TOKEN)$/.test(name)) return 'set';
+    return value.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*/s, '?***');
+  }
+  const { data } = type.safeParse(undefined);
+  if (name.includes('_USD_')) return String(Number(data) / 1_000_000);
+  return data === undefined ? '' : String(data);
 }
 
 /** `free`: models that the price list does not know cost nothing there. */

@@ -2,7 +2,7 @@
 import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/core/clock.js';
 import { describeError } from '../../../src/core/errors.js';
-import { type ErrorClass, RUN_HEADER } from '../../../src/wire.js';
+import { type ErrorClass, PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
 import { type Message, type ToolResult, textOf } from './records.js';
@@ -39,7 +39,7 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
       max_tokens: maxTokens,
       system: [{ type: 'text', text: system, cache_control: { type: 'ephemeral', ttl: '1h' } }],
       messages,
-      tools,
+      tools: run.search === 'model' ? [...tools, PROVIDER_SEARCH] : tools,
       cache_control: { type: 'ephemeral' },
       stream: true,
       // Only one provider keeps threads.

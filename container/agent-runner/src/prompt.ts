@@ -1,5 +1,5 @@
 // What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
-import type { PromptMedia, PromptMessage, RunSpec } from '../../../src/wire.js';
+import { type PromptMedia, type PromptMessage, type RunSpec, serviceLine, servicesHead } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
@@ -19,10 +19,6 @@ function memorySection({ path, text }: Memory): string {
 const skillSection = (skills: Skill[]) => `# Skills
 How to do some kinds of work well. When one fits, read its file first. Those below skills/ of your own folder were written in this group.
 ${skills.map(({ name, description, file }) => `- ${name} (${file}): ${description}`).join('\n')}`;
-
-const serviceSection = (services: NonNullable<RunSpec['services']>) => `# Services
-APIs with the owner's credential, which this machine puts in: call http://127.0.0.1:8080/service/<name>/<path>. \`pinch service\` has the rules.
-${services.map(({ name, description }) => `- ${name}: ${description}`).join('\n')}`;
 
 /**
  * The system prompt. No clock, no randomness: the same arguments give the same bytes, so the provider's cache holds
@@ -45,12 +41,12 @@ export function systemPrompt(run: RunSpec, { workspace, mounts }: Places, skills
 - Your files are in ${workspace} and stay; everything else in the container may vanish. Files people sent are in ${workspace}/inbox.${folders && `\n- Folders of the owner's machine are here too: ${folders}. What you change there is changed on that machine.`}
 - ${workspace}/CLAUDE.md is your memory of this group and is part of this prompt at the next run: keep it short, and write down there what must not be forgotten. Longer notes belong in ${workspace}/memory/.
 - Long commands: bash with background: true, then read its log file; you are told when it ended. Every call is limited in time and output; the whole output is kept in a file named in the result.
-- Web sites are reached only where the owner allowed the host: web_fetch reads them; programs use the proxy in HTTP_PROXY; curl, wget, git, npm, pip, Python and Node use it by themselves; what resolves names or connects by itself (ssh, ping, some libraries) reaches nothing. A refusal is an answer 403 (\`curl -v\` shows its reason): then try no other way, but tell the person which host you need; a link to it in a message of theirs allows it for that work, and the owner's \`/allow <host>\` for good.
+- Web sites are reached only where the owner allowed the host: web_fetch reads them; programs use the proxy in HTTP_PROXY; curl, wget, git, npm, pip, Python and Node use it by themselves; what resolves names or connects by itself (ssh, ping, some libraries) reaches nothing. A refusal is an answer 403 (\`curl -v\` shows its reason): then try no other way, but tell the person which host you need; a link to it in a message of theirs allows it for that work, and the owner's \`/allow <host>\` for good.${run.search ? '' : ' There is no web search: the owner can set one up (docs/services.md).'}
 - What only the owner may allow (an unknown host, a chat of another group, a folder of the machine (\`pinch mount\`), a task or message after you read what nobody trusted) becomes an approval with a number: they see all of it, and this machine does it after their yes. \`pinch wait <number>\` waits 45 s for the answer; else end your turn, it comes as a message in this conversation. After a no try no other way.
 - Do not run the same call again and again; after two identical failures do something else or say what is in the way.
 - send_message is for news before you are done, or for another chat of this group; your final text is sent by itself.
 - What shall happen later or again and again is a task (task_* tools); the \`pinch\` command does the same in scripts (\`pinch help\`). A run that a task or a hook started says so in a note: nobody is there to answer then. Only where such a note says so, a last text of exactly [silent] sends nothing.`,
-    ...(run.services?.length ? [serviceSection(run.services)] : []),
+    ...(run.services?.length ? [[servicesHead, ...run.services.map(serviceLine)].join('\n')] : []),
     ...(skills.length > 0 ? [skillSection(skills)] : []),
     ...memories.filter((memory) => memory.text.trim() !== '').map(memorySection),
   ].join('\n\n');
