@@ -35,6 +35,8 @@ const skillJson = z.strictObject({
   env: z
     .array(z.strictObject({ name: z.string().regex(/^[A-Z][A-Z0-9_]*$/), how: oneLine, secret: z.boolean() }))
     .default([]),
+  /** Entries for services.json, by name. */
+  services: z.record(z.string(), z.looseObject({ kind: z.string() })).default({}),
   /** Debian packages of the agent's image. */
   image: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, { error: 'is not a Debian package name' })).default([]),
   /** Skills that are applied first. */
