@@ -49,7 +49,8 @@ const commands = {
   },
   async apply(names, options) {
     const { planApply } = await import('./lib/skill-plan.mjs');
-    const { placeholdersIn, planServices } = await import('./lib/skill-services.mjs');
+    const { placeholdersIn } = await import('./lib/skill-entries.mjs');
+    const { planServices } = await import('./lib/skill-services.mjs');
     const plan = planApply(root, someNames(names));
     const services = planServices(homeFolder(), plan.skills, await valuesFor(plan.skills, options));
     const added = await carryOut(plan, services, options, 'apply');

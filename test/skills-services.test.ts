@@ -97,6 +97,9 @@ describe('apply and remove', () => {
     symlinkSync(other, file);
     apply();
     expect(JSON.parse(readFileSync(other, 'utf8'))).toEqual({ cal: ENTRY });
+    run('remove');
+    expect(read()).toEqual({});
+    expect(JSON.parse(readFileSync(other, 'utf8'))).toEqual({});
   });
 
   test('what a kill left beside it is no obstacle', () => {

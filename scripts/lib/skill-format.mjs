@@ -4,8 +4,8 @@ import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { SetupError } from './progress.mjs';
+import { placeholdersIn } from './skill-entries.mjs';
 import { pathProblem, symlinkOn } from './skill-paths.mjs';
-import { placeholdersIn } from './skill-services.mjs';
 import { visibleLine } from './visible.mjs';
 
 /**
