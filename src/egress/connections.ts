@@ -8,7 +8,7 @@ import type { Logger } from '../core/log.js';
 import { isRefusedAddress } from './address.js';
 import { type Allowed, type Refused, refuseAddress } from './decide.js';
 import type { Target } from './host.js';
-import { createLookupQueue, type Lookup } from './lookup.js';
+import type { Lookup } from './lookup.js';
 import { DAY_MS } from './rows.js';
 
 /** Who asks for one connection: what that one may reach, what it has moved, and who is told. Made when the connection is asked for. */
@@ -48,6 +48,7 @@ export interface ConnectionDeps<Caller> {
   policy: Policy<Caller>;
   clock: Clock;
   log: Logger;
+  /** The one queue of this process (lookup.ts). */
   lookup: Lookup;
   limits?: Limits;
 }
@@ -100,9 +101,8 @@ type Deps = Omit<ConnectionDeps<unknown>, 'policy' | 'limits'>;
 export function createConnections<Caller extends object>({
   limits = LIMITS,
   policy,
-  ...rest
+  ...deps
 }: ConnectionDeps<Caller>): Connections<Caller> {
-  const deps = { ...rest, lookup: createLookupQueue(rest.lookup) };
   /** How many each caller has open or is opening. */
   const counts = new WeakMap<Caller, number>();
   const ends = new Set<() => void>();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 /** All addresses of a host, at least one. Rejects when there are none; the message is a few words of ASCII. */
 export type Lookup = (host: string) => Promise<string[]>;
 
-/** As this machine resolves it. */
+/** As this machine resolves it, without a queue. */
 export const lookupAll: Lookup = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
 
 const MOST_MS = 3_000;

@@ -9,7 +9,7 @@ import { createEgressAsker } from './ask.js';
 import { egressCommands } from './commands.js';
 import { createConnections } from './connections.js';
 import { createGroupPolicy } from './group-policy.js';
-import { lookupAll } from './lookup.js';
+import { createLookupQueue, lookupAll } from './lookup.js';
 import { createProxy } from './proxy.js';
 import type { Store } from './store.js';
 
@@ -24,12 +24,15 @@ interface EgressDeps {
 
 export function createEgress(deps: EgressDeps) {
   const policy = createGroupPolicy({ ...deps, askOwner: createEgressAsker(deps) });
-  const connections = createConnections({ ...deps, policy, lookup: lookupAll });
+  const lookup = createLookupQueue(lookupAll);
+  const connections = createConnections({ ...deps, policy, lookup });
   deps.store.signals.on('run:ended', connections.flush);
   return {
     proxy: createProxy(connections, deps.guards),
     commands: egressCommands(deps),
     api: egressApi(deps),
+    /** For others that look up names for containers. */
+    lookup,
     close: connections.close,
   };
 }

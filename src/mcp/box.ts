@@ -6,11 +6,11 @@ import type { Config } from '../core/config.js';
 import type { BaseDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
 import { createConnections, type Limits, type Policy } from '../egress/connections.js';
-import { type Lookup, lookupAll } from '../egress/lookup.js';
+import type { Lookup } from '../egress/lookup.js';
 import { createProxy } from '../egress/proxy.js';
 import { createGateway, type HttpProxy, reply } from '../gateway/server.js';
 import { ownFolder } from '../sandbox/home.js';
-import type { Mount, Sandbox, SandboxExit, Tunnel } from '../sandbox/sandbox.js';
+import type { Mount, Sandbox, SandboxExit, SandboxInstance, Tunnel } from '../sandbox/sandbox.js';
 import { tunnelsTo } from '../sandbox/tunnels.js';
 import { requestGuards } from '../secrets/guards.js';
 import type { Secrets } from '../secrets/secrets.js';
@@ -22,6 +22,7 @@ import { createServerPolicy, type Day, decideFor, placesOf, SERVER_LIMITS } from
 export interface ServerProcess {
   /** Its end is the sign to go. */
   stdin: Writable;
+  /** Ends with the last of it, which may be after `closed`. */
   stdout: Readable;
   /** The end of what it wrote to stderr. */
   stderrTail(): string;
@@ -34,10 +35,10 @@ export interface ServerProcess {
 export interface BoxDeps extends BaseDeps {
   sandbox: Pick<Sandbox, 'start'>;
   secrets: Pick<Secrets, 'except'>;
-  lookup?: Lookup;
+  lookup: Lookup;
 }
 
-export interface Box extends ServerProcess {
+export interface Box extends ServerProcess, Pick<SandboxInstance, 'gone'> {
   exit: Promise<SandboxExit>;
 }
 
@@ -127,7 +128,7 @@ export async function startBox(deps: BoxDeps, settings: BoxSettings): Promise<Bo
       await atMost(clock, STOP_GRACE_MS, closed);
       await instance.stop(0);
     };
-    return { stdin, stdout, stderrTail: tail.text, closed, exit: instance.closed, stop };
+    return { stdin, stdout, stderrTail: tail.text, closed, exit: instance.closed, gone: instance.gone, stop };
   } catch (error) {
     close();
     throw error;
@@ -136,7 +137,7 @@ export async function startBox(deps: BoxDeps, settings: BoxSettings): Promise<Bo
 
 /** The gateway of one box; `pipes` resolves once its runner has connected stdin and stdout. */
 function openGateway(deps: BoxDeps, { name, order, policy, limits, onOutput }: BoxSettings) {
-  const { clock, log, secrets, lookup = lookupAll } = deps;
+  const { clock, log, secrets, lookup } = deps;
   // Its own it may have, and send; those of others it has no business with.
   const others = secrets.except(Object.values(order.env));
   const warn = (secret: string, where: string) => log.warn({ server: name, secret, where }, 'a secret was held back');

@@ -5,7 +5,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { atMost } from '../core/clock.js';
 import type { Config } from '../core/config.js';
-import { describeError } from '../core/errors.js';
+import { describeError, PinchError } from '../core/errors.js';
 import { inFolder, listFolder } from '../core/files.js';
 import { LIMITS } from '../egress/connections.js';
 import type { Allowed, Refused } from '../egress/decide.js';
@@ -29,6 +29,8 @@ const MOST = { bytes: 1024 * MIB, files: 200_000 };
 const LOCKFILE_BYTES = 10 * MIB;
 const INSTALL_MS = 10 * 60_000;
 const LOOK_MS = 5_000;
+/** A sick engine may take longer; then it is removed later. */
+const REMOVE_WAIT_MS = 10_000;
 const NPM_LIMITS = { ...LIMITS, dayBytes: 2 * 1024 * MIB, ageMs: INSTALL_MS };
 /** A registry on this machine itself, too. */
 const ALL_BY_PROXY = { NO_PROXY: '', no_proxy: '' };
@@ -42,6 +44,8 @@ export function createInstaller(deps: InstallDeps) {
   const { dataDir, repository } = deps.config;
   /** By folder. */
   const under = new Map<string, Promise<string>>();
+  /** Folders in which a container may still write: while one does, they are not removed. */
+  const unfinished = new Set<string>();
   async function installServer(server: Installed): Promise<string> {
     const files = programFiles(repository, server.program);
     const name = nameOf(server.packages, files);
@@ -50,7 +54,7 @@ export function createInstaller(deps: InstallDeps) {
     if (running) return running;
     const names = namesIn(dataDir, `mcp/${server.name}`);
     if (names.includes(name)) return join(dataDir, path);
-    const install = installInto(deps, server, { path, files }).finally(() => under.delete(path));
+    const install = installInto(deps, server, { path, files, unfinished }).finally(() => under.delete(path));
     under.set(path, install);
     return install;
   }
@@ -59,10 +63,10 @@ export function createInstaller(deps: InstallDeps) {
     /** Once a version works: the others, and what a killed install left, are removed. Never rejects. */
     async keepOnly(server: string, folder: string): Promise<void> {
       const path = `mcp/${server}`;
-      const isBusy = [...under.keys()].some((one) => one.startsWith(`${path}/`));
-      const old = namesIn(dataDir, path).filter(
-        (name) =>
-          (FINISHED.test(name) && join(dataDir, path, name) !== folder) || (!isBusy && name.startsWith(UNFINISHED)),
+      const old = namesIn(dataDir, path).filter((name) =>
+        name.startsWith(UNFINISHED)
+          ? !unfinished.has(`${path}/${name}`)
+          : FINISHED.test(name) && join(dataDir, path, name) !== folder,
       );
       for (const name of old)
         await removeFolder(dataDir, `${path}/${name}`).catch((error: unknown) =>
@@ -95,6 +99,7 @@ function programFiles(repository: string, program: string | undefined): Record<s
       }),
     );
   } catch (error) {
+    if (error instanceof PinchError) throw error;
     throw failed(
       `the program ${program} cannot be read: ${describeError(error)}`,
       'it is a folder below the repository',
@@ -103,33 +108,53 @@ function programFiles(repository: string, program: string | undefined): Record<s
   }
 }
 
-type Plan = { path: string; files: Record<string, string> };
+type Plan = { path: string; files: Record<string, string>; unfinished: Set<string> };
 
-async function installInto(deps: InstallDeps, server: Installed, { path, files }: Plan): Promise<string> {
+async function installInto(deps: InstallDeps, server: Installed, { path, files, unfinished }: Plan): Promise<string> {
   const { dataDir } = deps.config;
   const place = `mcp/${server.name}/${UNFINISHED}${randomBytes(6).toString('hex')}`;
   const startedAt = deps.clock.now();
   const dependencies = Object.fromEntries(server.packages.map(packageOf).map(({ name, version }) => [name, version]));
+  let gone = Promise.resolve();
+  unfinished.add(place);
   try {
     ownFolder(dataDir, place);
     writeTexts(dataDir, place, { ...files, 'package.json': JSON.stringify({ private: true, dependencies }, null, 2) });
     // Again, because what was written is the container's as well.
     const folder = ownFolder(dataDir, place);
-    if (server.packages.length > 0) await installPackages(deps, server, place);
+    if (server.packages.length > 0)
+      await installPackages(deps, server, place, (box) => {
+        gone = box.gone;
+      });
     renameSync(folder, join(dataDir, path));
+    unfinished.delete(place);
     deps.log.info({ server: server.name, durationMs: deps.clock.now() - startedAt }, 'a server is installed');
     return join(dataDir, path);
   } catch (error) {
-    await removeFolder(dataDir, place).catch(() => undefined);
+    const removed = gone.then(() => removeFolder(dataDir, place)).finally(() => unfinished.delete(place));
+    await atMost(deps.clock, REMOVE_WAIT_MS, removed);
     throw error;
   }
 }
 
-async function installPackages(deps: InstallDeps, { name, packages }: Installed, place: string): Promise<void> {
+type OnBox = (box: Box) => void;
+
+async function installPackages(
+  deps: InstallDeps,
+  { name, packages }: Installed,
+  place: string,
+  onBox: OnBox,
+): Promise<void> {
   const { dataDir, env } = deps.config;
   const registry = registryOf(env);
   const npm = ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--omit=dev'];
-  const options = ['--loglevel=error', '--fetch-retries=1', `--registry=${registry.href}`];
+  const options = [
+    '--loglevel=error',
+    '--fetch-retries=3',
+    '--fetch-retry-mintimeout=1000',
+    '--fetch-retry-factor=2',
+    `--registry=${registry.href}`,
+  ];
   let isUnreached = false;
   const policy = createServerPolicy({
     ...{ ...deps, server: name, day: { since: 0, bytes: 0 } },
@@ -144,6 +169,7 @@ async function installPackages(deps: InstallDeps, { name, packages }: Installed,
     order: { command: ['sh', '-c', '"$@" && sync -f .', 'sh', ...npm, ...options], env: ALL_BY_PROXY, cwd: '/server' },
     mounts: [{ source: join(dataDir, place), target: '/server', readOnly: false }],
   });
+  onBox(box);
   box.stdout.resume();
   const exit = await exitOf(deps, box, place);
   if (exit !== 0) throw npmProblem(box.stderrTail(), registry, isUnreached);

@@ -42,7 +42,8 @@ async function main(): Promise<void> {
 async function runProgram({ command, env, cwd }: BoxOrder, port: number, io: { input: Duplex; output: Duplex }) {
   const [program = '', ...args] = command;
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => ENV_ALLOWED.test(name)));
-  const path = `/server/node_modules/.bin:${process.env.PATH}`;
+  // Last: no package brings another `node` or `sh`.
+  const path = `${process.env.PATH}:/server/node_modules/.bin`;
   // A process group, which can be ended whole.
   const child = spawn(program, args, { cwd, env: { ...own, PATH: path, ...proxyEnv(port), ...env }, detached: true });
   const signal = (name: NodeJS.Signals): void => signalGroup(child.pid, name);

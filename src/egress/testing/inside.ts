@@ -13,6 +13,7 @@ import { openStore } from '../../store.js';
 import { createEgressAsker } from '../ask.js';
 import { createConnections, type Limits } from '../connections.js';
 import { createGroupPolicy } from '../group-policy.js';
+import { createLookupQueue } from '../lookup.js';
 import { createProxy } from '../proxy.js';
 
 export type Inside = Awaited<ReturnType<typeof startInside>>;
@@ -49,7 +50,7 @@ export async function startInside(options: { clock?: Clock; limits?: Limits } = 
   });
   const askOwner = createEgressAsker({ store, clock, approvals });
   const policy = createGroupPolicy({ store, config: { egressMode: 'ask' }, clock, askOwner });
-  const connections = createConnections({ policy, clock, log, lookup, ...more });
+  const connections = createConnections({ policy, clock, log, lookup: createLookupQueue(lookup), ...more });
   signals.on('run:ended', connections.flush);
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);

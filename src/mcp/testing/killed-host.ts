@@ -1,6 +1,7 @@
 // A host that is there to be killed: opens one box, says when its program has spoken, and waits.
 import { pino } from 'pino';
 import { systemClock as clock } from '../../core/clock.js';
+import { lookupAll } from '../../egress/lookup.js';
 import { createDockerSandbox } from '../../sandbox/docker.js';
 import { connectEngine } from '../../sandbox/engine.js';
 import { containerUser } from '../../sandbox/home.js';
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
   });
   const openBox = createBoxes({
     sandbox,
+    lookup: lookupAll,
     clock,
     log,
     secrets: createSecrets(),

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { createWorld } from '../../../test/sandbox/world.js';
 import { systemClock as clock } from '../../core/clock.js';
 import type { Env } from '../../core/config.js';
+import { createLookupQueue, lookupAll } from '../../egress/lookup.js';
 import { createSecrets } from '../../secrets/secrets.js';
 import { type BoxSpec, createBoxes, type ServerProcess } from '../box.js';
 import { createInstaller } from '../install.js';
@@ -35,7 +36,8 @@ export async function createScene(env: Env = process.env) {
   const secrets = createSecrets();
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const deps = { config, sandbox: world.sandbox, secrets, clock, log };
+  const lookup = createLookupQueue(lookupAll);
+  const deps = { config, sandbox: world.sandbox, secrets, clock, log, lookup };
   const installer = createInstaller(deps);
   const openBox = createBoxes({ ...deps, onWorks: (server, folder) => void installer.keepOnly(server, folder) });
   return {
