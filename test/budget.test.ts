@@ -77,10 +77,12 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
-  { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_200, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_420, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 800 },
+  { name: 'egress', files: /^src\/egress\//, lines: 690, aim: '420' },
+  { name: 'services', files: /^src\/services\//, lines: 1_030, aim: '420' },
+  { name: 'oauth', files: /^src\/oauth\//, lines: 830 },
+  { name: 'mcp', files: /^src\/mcp\//, lines: 200 },
+  { name: 'orchestrator', files: /^src\//, lines: 5_440, tokens: 92_500, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -7,7 +7,7 @@ import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
 import { isMarked, markWorking, taintOf } from '../taint/taint.js';
-import { isRefusedAddress } from './address.js';
+import { isRefusedAddress } from '../core/address.js';
 import type { EgressAsker } from './ask.js';
 import { decideEgress, refuseAddress } from './decide.js';
 import type { Target } from './host.js';

@@ -2,7 +2,7 @@
 // what is in the name to whoever answers for it.
 import { isIP } from 'node:net';
 import type { EgressMode } from '../core/config.js';
-import { isRefusedAddress } from './address.js';
+import { isRefusedAddress } from '../core/address.js';
 import { type Authority, matchesPattern, type Target } from './host.js';
 import type { Rule } from './rows.js';
 

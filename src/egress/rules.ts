@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
-import { isAllowedFixed, isRefusedAddress } from './address.js';
+import { isAllowedFixed, isRefusedAddress } from '../core/address.js';
 import { DEFAULT_PORTS } from './decide.js';
 import { canonicalPattern, parseAuthority, shownHost } from './host.js';
 import type { Rule } from './rows.js';

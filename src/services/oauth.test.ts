@@ -9,9 +9,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { systemClock } from '../core/clock.js';
 import { listen } from '../egress/testing/inside.js';
+import { connectService } from '../oauth/connect.js';
 import { createGuards } from '../secrets/guards.js';
 import { createSecrets } from '../secrets/secrets.js';
-import { connectService } from './connect.js';
 import { type ServicesHome, startHome } from './testing/home.js';
 
 let server: Server;
@@ -104,7 +104,7 @@ function connect(browse: (url: URL, type: (line: string) => void) => void): Prom
       );
     return response.json();
   };
-  return connectService({ config: home.config, ask, say, input }, 'api');
+  return connectService({ ask, say, input, clock: systemClock }, 'api');
 }
 /** The server says yes, and the browser comes back with a code. */
 function approve(url: URL): string {
