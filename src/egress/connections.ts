@@ -1,13 +1,13 @@
 // Connections to the outside: decided, resolved once, opened to exactly what was checked, bounded, told in the timeline. Knows nothing about HTTP.
 import { once } from 'node:events';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { isRefusedAddress } from '../core/address.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Link } from '../gateway/server.js';
 import { isMarked, markWorking, taintOf } from '../taint/taint.js';
-import { isRefusedAddress } from '../core/address.js';
 import type { EgressAsker } from './ask.js';
 import { decideEgress, refuseAddress } from './decide.js';
 import type { Target } from './host.js';

@@ -94,7 +94,11 @@ async function findServer({ account, fetch }: Finder): Promise<Server> {
   const requested = { requestedResource: account.url, configuredResource: resource?.resource ?? account.url };
   if (!mcp.checkResourceAllowed(requested)) throw new Error('its metadata is about another server');
   const url = resource?.authorization_servers?.[0] ?? new URL('/', account.url).href;
-  const metadata = await mcp.discoverAuthorizationServerMetadata(url, { fetchFn: fetch });
+  const metadata = await mcp.discoverAuthorizationServerMetadata(url, {
+    fetchFn: fetch,
+    skipIssuerValidation: !resource,
+  });
+  if (metadata && !resource && !isItsOwn(url, metadata)) throw new Error(`${url} speaks for another server`);
   if (!metadata && resource) throw new Error(`${url} does not say where to ask`);
   if (metadata && !metadata.code_challenge_methods_supported?.includes('S256'))
     throw new Error(`${url} does not say that it protects codes (PKCE with S256)`);
@@ -102,6 +106,13 @@ async function findServer({ account, fetch }: Finder): Promise<Server> {
   if (issuer !== undefined && issuer !== metadata?.issuer)
     throw new Error(`it names the authorization server ${metadata?.issuer ?? url}, and services.json another`);
   return { url, metadata, resource, scope };
+}
+
+/** Old servers may call themselves something else (RFC 8414 §3.3 forbids it), but then all of it must be in one place. */
+function isItsOwn(url: string, { issuer, ...places }: AuthorizationServerMetadata): boolean {
+  const { authorization_endpoint, token_endpoint, registration_endpoint = url } = places;
+  const all = [issuer, authorization_endpoint, token_endpoint, registration_endpoint];
+  return `${issuer}/` === url || issuer === url || all.every((one) => new URL(one).origin === new URL(url).origin);
 }
 
 /** What it says to somebody whom it does not know. A `ping` opens nothing, wherever nobody has to be known. */
