@@ -21,6 +21,7 @@ const flow = z.discriminatedUnion('kind', [
 
 /** Resolves once the service is connected. Throws PinchError. */
 export async function connectService(deps: ConnectDeps, name: string): Promise<string> {
+  if (name === '') throw new PinchError('usage', 'which one? Give its name', { hint: '`service list` has them' });
   const call = `POST /api/services/${encodeURIComponent(name)}/connect`;
   const state = randomBytes(16).toString('base64url');
   const server = createServer();

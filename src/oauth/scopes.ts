@@ -5,7 +5,7 @@ import { connectHint, type TokenDeps } from './tokens.js';
 const MAX_CHARS = 2_000;
 const SCOPES = /^[!-~]+( [!-~]+)*$/;
 
-/** Notes what the challenge of a 403 asks for, and tells the owner, once for these scopes. */
+/** Notes what the challenge of a 403 asks for, and tells the owner, once for each time that he connects it. */
 export async function noteLacking(
   { store, notifyOwner }: { store: Store } & Pick<TokenDeps, 'notifyOwner'>,
   name: string,
@@ -15,10 +15,11 @@ export async function noteLacking(
   const { scope } = extractWWWAuthenticateParams(new Response(null, { headers: { 'www-authenticate': challenge } }));
   const known = store.serviceTokens.get(name);
   const lacking = computeScopeUnion(known?.lacking ?? undefined, scope) ?? '';
-  if (!known || lacking.length > MAX_CHARS || !SCOPES.test(lacking)) return;
+  if (!known || lacking === known.lacking || lacking.length > MAX_CHARS || !SCOPES.test(lacking)) return;
   store.transaction(() => {
     store.serviceTokens.lack(name, lacking);
-    notifyOwner(`service-scopes:${name}:${lacking}`, wanted(name, lacking));
+    // A server that wants something else each time is told of once, too.
+    notifyOwner(`service-scopes:${name}:${known.connectedAt}`, wanted(name, lacking));
   });
 }
 

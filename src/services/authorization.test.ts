@@ -169,11 +169,17 @@ describe('an MCP server', () => {
     await connect('inbox');
     server.state.challenge = 'Bearer error="insufficient_scope", scope="write"';
     for (const _ of [1, 2]) expect(await call('inbox')).toContain('HTTP/1.1 403');
+    server.state.challenge = 'Bearer error="insufficient_scope", scope="openid"';
+    expect(await call('inbox')).toContain('HTTP/1.1 403');
     expect(home.notices).toEqual([expect.stringMatching(/further rights.*`write`.*connect inbox/s)]);
     server.state.challenge = '';
     await connect('inbox');
     const found = await server.provider.AccessToken.find(tokens('inbox')?.accessToken ?? '');
     expect(found?.scope?.split(' ').sort()).toEqual(['read', 'write']);
+    // It wants the same again, although it has it: nothing that the owner could do.
+    server.state.challenge = 'Bearer error="insufficient_scope", scope="write"';
+    expect(await call('inbox')).toContain('HTTP/1.1 403');
+    expect(home.notices).toHaveLength(1);
   });
 
   test('forgot us: the owner is told, and connecting registers anew', async () => {
