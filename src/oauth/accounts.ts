@@ -8,7 +8,6 @@ import { createClients, writtenClient } from './clients.js';
 import { type FoundOAuth, isWritten, type WrittenOAuth } from './config.js';
 import { beginDevice, type DeviceFlow } from './device.js';
 import { beginFound } from './discover.js';
-import type { Lookup } from './guarded-fetch.js';
 import type { KnownClient, Tokens } from './rows.js';
 import { noteLacking } from './scopes.js';
 import { askForTokens, noTokens } from './token-request.js';
@@ -35,14 +34,11 @@ export type ConnectFlow = { kind: 'code'; url: string; verifier: string; client:
 /** A registered client without tokens is of a flow that goes on, or of one that nobody ended. */
 const UNUSED_MS = 3_600_000;
 
-interface AccountsDeps extends TokenDeps {
-  lookup?: Lookup | undefined;
-}
 export type Accounts = ReturnType<typeof createAccounts>;
 
-export function createAccounts({ store, clock, notifyOwner, lookup }: AccountsDeps) {
+export function createAccounts({ store, clock, notifyOwner }: TokenDeps) {
   const tokens = createTokens({ store, clock, notifyOwner });
-  const clients = createClients(store, lookup);
+  const clients = createClients(store);
   async function beginAtFound(account: Account & { oauth: FoundOAuth }, start: z.infer<typeof connectStart>) {
     const lacking = store.serviceTokens.get(account.name)?.lacking ?? null;
     const { url, verifier, client } = await beginFound(
@@ -78,8 +74,8 @@ export function createAccounts({ store, clock, notifyOwner, lookup }: AccountsDe
         tokens.put(client, answer.tokens, askedAt);
         return { state: 'connected' };
       }
-      if (answer.error === 'authorization_pending') return { state: 'pending' };
-      if (answer.error === 'slow_down') return { state: 'slow_down' };
+      if ('deviceCode' in code && answer.error === 'authorization_pending') return { state: 'pending' };
+      if ('deviceCode' in code && answer.error === 'slow_down') return { state: 'slow_down' };
       throw noTokens(client, WORDS[answer.error] ?? answer.error);
     },
     isConnected: (account: Account): boolean =>

@@ -2,16 +2,13 @@
 import type { Account } from './account.js';
 import { isWritten, type WrittenOAuth } from './config.js';
 import { isStillMeant } from './discover.js';
-import { createGuardedFetch, type Fetch, type Lookup } from './guarded-fetch.js';
+import { createGuardedFetch, type Fetch } from './guarded-fetch.js';
 import type { Store } from './store.js';
 import type { OAuthClient } from './token-request.js';
 
-export function createClients(store: Pick<Store, 'serviceTokens' | 'serviceClients'>, lookup: Lookup | undefined) {
+export function createClients(store: Pick<Store, 'serviceTokens' | 'serviceClients'>) {
   const fetchFor = ({ url, oauth }: Account): Fetch =>
-    createGuardedFetch(
-      { url, written: isWritten(oauth) ? [oauth.tokenUrl, ...optional(oauth.deviceUrl)] : [] },
-      lookup,
-    );
+    createGuardedFetch({ url, written: isWritten(oauth) ? [oauth.tokenUrl, ...optional(oauth.deviceUrl)] : [] });
   const find = (account: Account, client: string | undefined): OAuthClient | undefined => {
     const { oauth, name: service, secret } = account;
     const fetch = fetchFor(account);

@@ -1,6 +1,7 @@
 // What a hostile server can make us ask, and make us read.
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { whenBusy } from '../../test/limits.js';
 import { listen } from '../egress/testing/inside.js';
 import { createGuardedFetch, type Lookup } from './guarded-fetch.js';
 
@@ -87,4 +88,14 @@ test('an answer without end is broken off', async () => {
     more();
   };
   await expect(fetchFor(origin)(origin)).rejects.toThrow(/longer than/);
+});
+
+test('one that comes byte by byte is broken off in time', async () => {
+  serve = (_request, response) => {
+    const more = setInterval(() => response.write(' '), 500);
+    response.once('close', () => clearInterval(more));
+  };
+  const startedAt = performance.now();
+  await expect(fetchFor(origin)(origin)).rejects.toThrow();
+  expect(performance.now() - startedAt).toBeLessThan(whenBusy(20_000));
 });

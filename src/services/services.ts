@@ -13,7 +13,6 @@ import {
   type connectStart,
   createAccounts,
 } from '../oauth/accounts.js';
-import type { Lookup } from '../oauth/guarded-fetch.js';
 import type { TokenDeps } from '../oauth/tokens.js';
 import type { Secrets } from '../secrets/secrets.js';
 import {
@@ -35,8 +34,6 @@ export interface ServicesDeps extends TokenDeps, Pick<LoopDeps, 'log'> {
   config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>;
   environment: Env;
   secrets: Pick<Secrets, 'add'>;
-  /** Of names that servers give; that of the system unless a test has its own. */
-  lookup?: Lookup;
 }
 
 interface Answered {
@@ -46,8 +43,8 @@ interface Answered {
 
 export type Services = ReturnType<typeof createServices>;
 
-export function createServices({ store, config, environment, clock, log, notifyOwner, secrets, lookup }: ServicesDeps) {
-  const accounts = createAccounts({ store, clock, notifyOwner, lookup });
+export function createServices({ store, config, environment, clock, log, notifyOwner, secrets }: ServicesDeps) {
+  const accounts = createAccounts({ store, clock, notifyOwner });
   let read: { version: string; services: Service[]; problems: Problem[]; env: Env } | undefined;
   /** Reads the files again when they changed. */
   function current() {
