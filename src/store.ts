@@ -12,9 +12,9 @@ import { createMessages } from './groups/messages.js';
 import { createGroups } from './groups/rows.js';
 import { createEvents } from './groups/timeline.js';
 import { createUsage } from './model/rows.js';
+import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
 import { createRuns } from './runs/rows.js';
-import { createServiceTokens } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
 import { createTasks } from './tasks/rows.js';
 
@@ -39,6 +39,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),
     serviceTokens: createServiceTokens(statements),
+    serviceClients: createServiceClients(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
   };

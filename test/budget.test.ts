@@ -67,6 +67,8 @@ const areas: Area[] = [
   { name: 'runner', files: /^container\//, lines: 1_930 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
+  { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
+  { name: 'mcp', files: /^src\/mcp\//, lines: 650 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   {
     name: 'ops, command line and terminal',
@@ -79,11 +81,10 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 810 },
-  { name: 'mcp', files: /^src\/mcp\//, lines: 570 },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 825 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_300, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_620, tokens: 95_800, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'services', files: /^src\/services\//, lines: 1_140, aim: '420' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_640, tokens: 96_300, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -7,7 +7,7 @@ import { systemClock } from '../core/clock.js';
 import type { Config, Env } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
-import { connectService } from '../services/connect.js';
+import { connectService } from '../oauth/connect.js';
 import { runServices } from '../services/terminal.js';
 import { runConfig } from './config-command.js';
 import { examine, showFindings } from './doctor.js';
@@ -75,8 +75,8 @@ export const localCommands: LocalCommand[] = [
   {
     usage: 'connect <name>',
     what: 'gives a service with oauth2 access to your account, in a browser',
-    run: async ({ config, ask, argument = '' }) => {
-      print(`${await connectService({ config, ask, say: print, input: process.stdin }, argument)}\n`);
+    run: async ({ ask, argument = '' }) => {
+      print(`${await connectService({ ask, say: print, input: process.stdin, clock: systemClock }, argument)}\n`);
       return 0;
     },
   },

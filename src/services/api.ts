@@ -3,9 +3,9 @@ import type { Hono } from 'hono';
 import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { checked, readBody, refuse } from '../core/http.js';
+import { connectCode, connectStart } from '../oauth/accounts.js';
 import { keptRequest } from './ask.js';
 import type { Service } from './list.js';
-import { oauthCode } from './oauth.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
 import { callService } from './upstream.js';
@@ -51,13 +51,17 @@ export const servicesApi =
         over.abort();
       }
     });
+    const orRefuse = (error: unknown): never => {
+      if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
+      throw error;
+    };
+    app.post('/api/services/:name/connect/start', async (c) => {
+      const start = await readBody(c, connectStart);
+      return c.json(await services.begin(named(c.req.param('name')), start).catch(orRefuse));
+    });
     app.post('/api/services/:name/connect', async (c) => {
-      const code = await readBody(c, oauthCode);
-      await services.connect(named(c.req.param('name')), code).catch((error: unknown) => {
-        if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
-        throw error;
-      });
-      return c.json({});
+      const code = await readBody(c, connectCode);
+      return c.json(await services.finish(named(c.req.param('name')), code).catch(orRefuse));
     });
     /** The body of a request that waits for the owner, or did. */
     app.get('/api/services/requests/:id', (c) => {

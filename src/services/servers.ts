@@ -1,12 +1,10 @@
 // MCP servers as services.json names them (kind `mcp`): what they are made of, what they may reach, and which of their tools may be used.
 import { z } from 'zod';
+import { variable } from '../oauth/config.js';
 import { DO } from './decide.js';
 
 export const NAME = /^[a-z0-9][a-z0-9_-]{0,39}$/;
 
-export const variable = z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/, {
-  error: 'use the name of a variable in .env, in capitals, not the secret itself',
-});
 /** The folder of a group that may use it. */
 export const group = z.string().regex(NAME, { error: 'use the folder of a group' });
 
