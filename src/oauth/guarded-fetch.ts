@@ -6,6 +6,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { isAllowedFixed, isOwnNetwork, isRefusedAddress } from '../core/address.js';
+import { timeLimit } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 
 /** As `fetch`; what it may not reach is a PinchError `unsafe`. */
@@ -41,7 +42,7 @@ export function createGuardedFetch({ url: service, written }: Places, lookup: Lo
     const addresses = isIP(host) ? [host] : await lookup(host);
     check(url, addresses);
     const sent = new Request(url, init);
-    const signals = [AbortSignal.timeout(ANSWER_MS), ...(init?.signal ? [init.signal] : [])];
+    const signals = [timeLimit(ANSWER_MS), ...(init?.signal ? [init.signal] : [])];
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       ...{ method: sent.method, agent: false, signal: AbortSignal.any(signals), maxHeaderSize: MAX_HEADER_BYTES },
       headers: { ...Object.fromEntries(sent.headers), 'accept-encoding': 'identity' },
