@@ -1,5 +1,6 @@
 // Stands between a client and a server on 127.0.0.1 and fails on demand, as networks do.
 import { connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 export interface MailGate {
   port: number;
@@ -9,6 +10,8 @@ export interface MailGate {
   cut(): void;
   /** The next connections are taken, and nobody ever answers on them. */
   silence(): void;
+  /** On the next connections the server's answers are lost once the client said so many bytes. */
+  loseAnswersAfter(bytes: number): void;
   /** Resolves once somebody connected. */
   untilConnected(): Promise<void>;
   close(): Promise<void>;
@@ -16,7 +19,7 @@ export interface MailGate {
 
 export async function startMailGate(target: number): Promise<MailGate> {
   const open = new Set<Socket>();
-  const state = { offline: false, silent: false };
+  const state = { offline: false, silent: false, losesAfter: Number.POSITIVE_INFINITY };
   let arrived = (): void => undefined;
   const connected = new Promise<void>((resolve) => {
     arrived = resolve;
@@ -33,7 +36,13 @@ export async function startMailGate(target: number): Promise<MailGate> {
     if (state.silent) return;
     const onward = connect(target, '127.0.0.1');
     keep(onward);
-    client.pipe(onward).pipe(client);
+    const { losesAfter } = state;
+    const answers = new Transform({
+      transform(bytes, _, done) {
+        done(null, client.bytesRead < losesAfter ? bytes : undefined);
+      },
+    });
+    client.pipe(onward).pipe(answers).pipe(client);
     client.on('close', () => onward.destroy());
     onward.on('close', () => client.destroy());
   });
@@ -52,6 +61,9 @@ export async function startMailGate(target: number): Promise<MailGate> {
     cut,
     silence() {
       state.silent = true;
+    },
+    loseAnswersAfter(bytes) {
+      state.losesAfter = bytes;
     },
     untilConnected: () => connected,
     async close() {
