@@ -22,7 +22,8 @@ function read(content: object | string) {
 }
 const problem = (more: object) => read({ api: { ...API, ...more } }).problems[0]?.why;
 
-test('without a file there is none', () => expect(readServices(config())).toEqual({ services: [], servers: [], problems: [] }));
+test('without a file there is none', () =>
+  expect(readServices(config())).toEqual({ services: [], servers: [], problems: [] }));
 
 test('all that can be said', () => {
   const all = {
