@@ -20,6 +20,7 @@ import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { createGateway } from './gateway/server.js';
+import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { modelRoutes } from './model/model.js';
 import { opsApi } from './ops/api.js';
@@ -93,7 +94,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const { askToSend, ownSkills } = approvals;
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun };
+  const mcp = createMcpModule({ ...base, stopSwitch, approvals, guards, services: services.services });
+  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
@@ -101,16 +103,16 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const backend = createBackends(config, environment, log);
   gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
-  for (const { routes } of [tasks, approvals, services]) gateway.add(routes);
+  for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   const egress = createEgress({ ...base, approvals, guards });
   gateway.addProxy(egress.proxy);
-  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };
+  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
   return { ...parts, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, services, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, mcp, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
@@ -132,7 +134,8 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
-    services.api,
+    mcp.api,
+    services.api(mcp.view),
     egress.api,
     opsApi({ ...base, control }),
   ];
@@ -172,6 +175,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       watch.stop();
       await runs.queue.stop();
       await approvals.stop();
+      await parts.mcp.stop();
       await pool.stopAll('Pinch is stopping');
       egress.close();
       await delivery.stop();

@@ -85,7 +85,7 @@ const call = () => home.curl('-i', `${home.base}/api/x`);
 /** The owner at a terminal; `browse` has the address that is shown. */
 function connect(browse: (url: URL, type: (line: string) => void) => void): Promise<string> {
   const app = new Hono();
-  home.module.api(app);
+  home.module.api(() => ({}))(app);
   const input = new PassThrough();
   const say = (shown: string): void => {
     const [, url] = /(https:\S+)/.exec(shown) ?? [];
@@ -125,7 +125,7 @@ test('not connected yet, a call is refused, and nothing is sent', async () => {
   expect(await call()).toContain('503 this service has no credential now');
   expect(home.serviceEvents()[0]?.why).toBe('the service api is not connected');
   const app = new Hono();
-  home.module.api(app);
+  home.module.api(() => ({}))(app);
   const listed = async () => Object(await (await app.request('/api/services')).json()).services[0];
   expect(await listed()).toMatchObject({ auth: 'oauth2', connected: false, variables: [{ name: 'TOKEN', set: true }] });
   await connected();

@@ -1,0 +1,162 @@
+// All MCP servers of the owner: one connection each, whichever groups use it, and which of their tools may be used. What a configuration first
+// offers is taken; what is new or changed afterwards waits for the owner's yes.
+import { createHash } from 'node:crypto';
+import type { Config } from '../core/config.js';
+import type { LoopDeps } from '../core/deps.js';
+import { PinchError } from '../core/errors.js';
+import type { McpServer } from '../services/servers.js';
+import type { Services } from '../services/services.js';
+import { type Connection, createConnection } from './connection.js';
+import type { KnownTool } from './rows.js';
+import type { Store } from './store.js';
+import type { Offer, ServerTool } from './tools.js';
+import type { ServerTransport } from './transport.js';
+
+/** Running at once; one that rests makes room. */
+const MAX_RUNNING = 8;
+
+export interface ServersDeps extends LoopDeps {
+  store: Store;
+  config: Pick<Config, 'idleMs'>;
+  services: Pick<Services, 'servers' | 'envOf'>;
+  /** Starts a server, wherever it runs. */
+  open(server: McpServer): Promise<ServerTransport>;
+  /** The emergency stop. */
+  stopped(): boolean;
+}
+
+/** A tool that the owner has not said yes to; `before`: what it was when he did. */
+export interface Change {
+  tool: ServerTool;
+  before: KnownTool | undefined;
+}
+type OnChanges = (server: McpServer, changes: Change[]) => void;
+export type Servers = ReturnType<typeof createServers>;
+
+export function createServers(deps: ServersDeps) {
+  const { store, services, config } = deps;
+  const open = new Map<string, { version: string; connection: Connection }>();
+  const listeners: OnChanges[] = [];
+  const withheld = new Map<string, { changes: Change[]; isCut: boolean }>();
+
+  const of = (groupId: number): McpServer[] => {
+    const folder = store.groups.get(groupId)?.folder ?? '';
+    return services.servers().filter(({ groups }) => groups.includes(folder));
+  };
+  function onOffer(server: McpServer, { tools, isCut }: Offer): void {
+    const changes = store.transaction(() => takeOffer(store, server, tools));
+    withheld.set(server.name, { changes, isCut });
+    if (changes.length > 0) for (const listen of listeners) listen(server, changes);
+  }
+  function connectionOf(server: McpServer): Connection {
+    const version = versionOf(server, services);
+    const kept = open.get(server.name);
+    if (kept?.version === version) return kept.connection;
+    void kept?.connection.end();
+    const connection = createConnection({
+      ...deps,
+      ...{ name: server.name, idleMs: config.idleMs },
+      open: () => deps.open(server),
+      onOffer: (offer) => onOffer(server, offer),
+    });
+    open.set(server.name, { version, connection });
+    return connection;
+  }
+  /** Ends what is not in the list any more, and one that rests when there are too many. Throws PinchError `too_many`. */
+  function makeRoom(wanted: Connection): void {
+    const names = new Set(services.servers().map(({ name }) => name));
+    for (const [name, { connection }] of open) {
+      if (names.has(name)) continue;
+      void connection.end();
+      open.delete(name);
+    }
+    const others = [...open.values()].map(({ connection }) => connection).filter((one) => one !== wanted);
+    const running = others.filter((one) => one.state().state !== 'resting');
+    if (running.length < MAX_RUNNING) return;
+    const [oldest] = running.filter((one) => !one.isBusy()).sort((a, b) => a.usedAt() - b.usedAt());
+    if (!oldest) throw new PinchError('too_many', `${running.length} MCP servers are at work; try again in a moment`);
+    void oldest.stop();
+  }
+  return {
+    of,
+    find: (groupId: number, name: string): McpServer | undefined => of(groupId).find((one) => one.name === name),
+    /** Called with tools that wait for a yes, whenever a server offers them. */
+    onChanges: (listen: OnChanges): void => void listeners.push(listen),
+    /** Its connection, to be used at once. Throws PinchError `too_many`. */
+    use(server: McpServer): Connection {
+      const connection = connectionOf(server);
+      makeRoom(connection);
+      return connection;
+    },
+    /** Its tools that may be used; undefined while nobody has seen a list of this configuration. */
+    tools: (server: McpServer): KnownTool[] | undefined =>
+      store.mcpTools.configurationOf(server.name) === configurationOf(server)
+        ? store.mcpTools.of(server.name).filter(({ offered }) => offered)
+        : undefined,
+    state(server: McpServer) {
+      const kept = open.get(server.name)?.connection.state() ?? { state: 'resting' as const, lastError: null };
+      const { changes = [], isCut = false } = withheld.get(server.name) ?? {};
+      return { ...kept, withheld: changes.map(({ tool }) => tool.name), isCut };
+    },
+    /** The owner said yes to them. What the server offers by now may be something else again: that waits. */
+    accept(server: McpServer, tools: ServerTool[]): void {
+      const kept = withheld.get(server.name);
+      const isOffered = (digest: string) => !kept || kept.changes.some(({ tool }) => tool.digest === digest);
+      store.transaction(() => {
+        for (const tool of tools) {
+          store.mcpTools.put({ service: server.name, ...tool });
+          store.mcpTools.setOffered(server.name, tool.name, isOffered(tool.digest));
+        }
+      });
+      const isTaken = ({ tool }: Change) => tools.some(({ digest }) => digest === tool.digest);
+      if (kept) kept.changes = kept.changes.filter((change) => !isTaken(change));
+    },
+    /** Ends it; what failed before does not keep it from being started. */
+    async restart(server: McpServer): Promise<void> {
+      const { connection } = open.get(server.name) ?? {};
+      await connection?.stop();
+      connection?.forgive();
+    },
+    /** All end; they are started again when they are needed, unless everything is stopped. */
+    async stopAll(): Promise<void> {
+      const all = [...open.values()];
+      open.clear();
+      await Promise.all(all.map(({ connection }) => connection.end()));
+    },
+    running: (): string[] =>
+      [...open].filter(([, { connection }]) => connection.state().state === 'running').map(([name]) => name),
+  };
+}
+
+/** What decides which tools there are. Whoever changes it wants what it brings. */
+export function configurationOf({ packages, program, command, env, host }: McpServer): string {
+  return hash([packages, program ?? null, command, env, host]);
+}
+
+/** Another one needs another process. */
+function versionOf(server: McpServer, { envOf }: Pick<Services, 'envOf'>): string {
+  try {
+    return hash([server, envOf(server)]);
+  } catch {
+    return hash([server]);
+  }
+}
+
+const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
+
+/** Records what is offered; returns what needs a yes. In the caller's transaction. */
+function takeOffer({ mcpTools }: Store, server: McpServer, tools: ServerTool[]): Change[] {
+  const configuration = configurationOf(server);
+  if (mcpTools.configurationOf(server.name) !== configuration) {
+    mcpTools.forget(server.name);
+    for (const tool of tools) mcpTools.put({ service: server.name, ...tool });
+    mcpTools.setConfiguration(server.name, configuration);
+    return [];
+  }
+  const known = new Map(mcpTools.of(server.name).map((tool) => [tool.name, tool]));
+  const offered = new Map(tools.map((tool) => [tool.name, tool.digest]));
+  for (const { name, digest } of known.values()) mcpTools.setOffered(server.name, name, offered.get(name) === digest);
+  return tools
+    .filter(({ name, digest }) => known.get(name)?.digest !== digest)
+    .map((tool) => ({ tool, before: known.get(tool.name) }));
+}
