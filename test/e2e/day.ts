@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import type { SentMessage } from '../fakes/telegram.js';
 import { type Family, startFamily } from './family.js';
-import { containersOf, eventually, newHome, removeHome, startDaemon } from './harness.js';
+import { containersOf, type DaemonOptions, eventually, newHome, removeHome, startDaemon } from './harness.js';
 import { type Scene, startScene } from './talk.js';
 
 const repository = join(import.meta.dirname, '../..');
@@ -48,11 +48,13 @@ export interface DayOptions {
   /** What stands in .env. */
   secrets?: Record<string, string>;
   env?: Record<string, string>;
+  /** Another checkout whose dist/ runs. */
+  repository?: string;
 }
 
 export type Day = Awaited<ReturnType<typeof startDay>>;
 
-export async function startDay({ services = {}, secrets = {}, env: more = {} }: DayOptions = {}) {
+export async function startDay({ services = {}, secrets = {}, env: more = {}, ...where }: DayOptions = {}) {
   const people = await startFamily();
   const home = newHome();
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`);
@@ -60,7 +62,7 @@ export async function startDay({ services = {}, secrets = {}, env: more = {} }: 
   writeFileSync(join(home, '.env'), lines.join(''), { mode: 0o600 });
   // So that hours can pass in a second: what a container read counts until it is gone.
   const env = { ...people.env, TZ: 'Europe/Berlin', PINCH_IDLE_MS: '1000', ...more };
-  const scene = await startScene({ daemon: { home, env } });
+  const scene = await startScene({ daemon: { home, env, ...where } });
   await people.tg.waitForPoll();
   const close = async () => {
     expect(scene.model.rejections()).toEqual([]);
@@ -68,7 +70,15 @@ export async function startDay({ services = {}, secrets = {}, env: more = {} }: 
     await people.tg.close();
     removeHome(home);
   };
-  return { ...people, ...talk(people, scene), ...plans(scene), ...machine(scene, { home, env }), scene, home, close };
+  return {
+    ...people,
+    ...talk(people, scene),
+    ...plans(scene),
+    ...machine(scene, { home, env, ...where }),
+    scene,
+    home,
+    close,
+  };
 }
 
 /** What is written and read in the chats. */
@@ -122,16 +132,13 @@ function plans(scene: Scene) {
 }
 
 /** The machine that the daemon runs on. */
-function machine(scene: Scene, { home, env }: { home: string; env: Record<string, string> }) {
-  const start = async () => {
-    scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env } });
-  };
+function machine(scene: Scene, { home, env, ...where }: DaemonOptions & { home: string }) {
   return {
     /** What the group `main` has as /workspace. */
     folder: join(home, 'groups', 'main'),
     async restart(): Promise<void> {
       await scene.daemon.kill('SIGTERM');
-      await start();
+      scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env }, ...where });
     },
     /** The container of what was said before is gone, as it is hours later. */
     hoursPass: () => eventually(async () => (await containersOf(home)).length === 0, 'no container is left'),

@@ -1,5 +1,5 @@
 // The set-ups people run most, as README has them: reminders, news, a page acted on, habits, notes that become tasks. The others are in
-// setups-services.test.ts (5 to 7) and setups-mail.test.ts (1, 2).
+// setups-services.test.ts (5 to 7), setups-mail.test.ts (1, 2) and setups-voice.test.ts (10, spoken).
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -211,7 +211,7 @@ test('9 · a habit log, and every Sunday a chart of it as a picture', async () =
   expect(barsOf(Buffer.from(sent?.file?.bytes ?? []))).toEqual([100, 140, 0]);
 });
 
-test('10 · notes become tasks (written; spoken ones: skills/add-voice); a task asks, and goes on when the answer comes', async () => {
+test('10 · notes become tasks (written; spoken ones: setups-voice.test.ts); a task asks, and goes on when the answer comes', async () => {
   const { typed, answer } = setUp(10);
   const { model } = day.scene;
   const offer = { title: 'Offer', prompt: 'Ask Olga whether the offer came.', at: '2027-01-11T09:00' };
