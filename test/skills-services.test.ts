@@ -91,6 +91,21 @@ describe('apply and remove', () => {
     expect(read()).toEqual(changed);
   });
 
+  test('an MCP server comes and goes as any other, gaps inside of lists included', () => {
+    const mail = {
+      kind: 'mcp',
+      command: ['node', '/server/mail.mjs'],
+      egress: ['<CAL_URL>:993', '<CAL_URL>:465'],
+      groups: ['main'],
+    };
+    for (const [path, text] of Object.entries(skill({ mail }))) repository.write(path, text);
+    repository.commit();
+    expect(apply({ CAL_URL: 'mail.example' })).toMatchObject({ code: 0 });
+    expect(read()).toEqual({ mail: { ...mail, egress: ['mail.example:993', 'mail.example:465'] } });
+    expect(run('remove')).toMatchObject({ code: 0 });
+    expect(readdirSync(home)).toEqual([]);
+  });
+
   test('a file that is a link elsewhere stays one', () => {
     const other = join(home, 'elsewhere.json');
     writeFileSync(other, '{}');
