@@ -8,6 +8,8 @@ export interface MailGate {
   offline(isOffline: boolean): void;
   /** Ends every connection at once. */
   cut(): void;
+  /** Ends every connection when a client says something next, as a router does that forgot it. */
+  cutAtNextWord(): void;
   /** The next connections are taken, and nobody ever answers on them. */
   silence(): void;
   /** On the next connections the server's answers are lost once the client said so many bytes. */
@@ -19,7 +21,7 @@ export interface MailGate {
 
 export async function startMailGate(target: number): Promise<MailGate> {
   const open = new Set<Socket>();
-  const state = { offline: false, silent: false, losesAfter: Number.POSITIVE_INFINITY };
+  const state = { offline: false, silent: false, cutsNext: false, losesAfter: Number.POSITIVE_INFINITY };
   let arrived = (): void => undefined;
   const connected = new Promise<void>((resolve) => {
     arrived = resolve;
@@ -28,6 +30,10 @@ export async function startMailGate(target: number): Promise<MailGate> {
     open.add(socket);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => open.delete(socket));
+  };
+  const cut = () => {
+    state.cutsNext = false;
+    for (const socket of open) socket.destroy();
   };
   const server = createServer((client) => {
     keep(client);
@@ -42,6 +48,9 @@ export async function startMailGate(target: number): Promise<MailGate> {
         done(null, client.bytesRead < losesAfter ? bytes : undefined);
       },
     });
+    client.on('data', () => {
+      if (state.cutsNext) cut();
+    });
     client.pipe(onward).pipe(answers).pipe(client);
     client.on('close', () => onward.destroy());
     onward.on('close', () => client.destroy());
@@ -49,9 +58,6 @@ export async function startMailGate(target: number): Promise<MailGate> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  const cut = () => {
-    for (const socket of open) socket.destroy();
-  };
   return {
     port: address.port,
     offline(isOffline) {
@@ -59,6 +65,9 @@ export async function startMailGate(target: number): Promise<MailGate> {
       if (isOffline) cut();
     },
     cut,
+    cutAtNextWord() {
+      state.cutsNext = true;
+    },
     silence() {
       state.silent = true;
     },

@@ -57,6 +57,8 @@ describe.skipIf(problem)(`the inbox in trouble${problem ? `: skipped, ${problem}
     expect(await inbox.call('search')).toMatchObject({ isError: false });
     imap.cut();
     expect(await inbox.call('search')).toMatchObject({ isError: false });
+    imap.cutAtNextWord();
+    expect(await inbox.call('search')).toMatchObject({ isError: false });
     imap.offline(true);
     smtp.offline(true);
     for (const said of [

@@ -29,6 +29,7 @@ const hostile: Record<string, string | Buffer> = {
     0xc3,
   ]),
   'NUL everywhere': `${head}Subject: a\0b\n\nc\0d\n`,
+  'NUL in base64': mime('text/plain', Buffer.from('c\0d').toString('base64'), 'Content-Transfer-Encoding: base64\n'),
   'a header of 3 MB': `${head}Subject: ${'long '.repeat(600_000)}\n\nx\n`,
   'two hundred thousand recipients': `From: ${ANNA}\nTo: ${'a@b.test, '.repeat(200_000)}z@b.test\nSubject: many\n\nx\n`,
   'ten thousand headers': `${head}${Array.from({ length: 10_000 }, (_, at) => `X-${at}: y\n`).join('')}\nx\n`,
@@ -92,9 +93,6 @@ describe.skipIf(problem)(`the inbox and hostile mails${problem ? `: skipped, ${p
       const name = Object.keys(hostile)[at];
       const began = performance.now();
       const said = await inbox.call('read', { id });
-      console.log(
-        `${name}: ${Math.round(performance.now() - began)} ms, ${said.text.length} characters, ${said.isError ? said.text : 'read'}`,
-      );
       expect(performance.now() - began, name).toBeLessThan(whenBusy(3_000));
       expect(said.text.length, name).toBeLessThan(40_000);
       expect(said.text, name).not.toMatch(/[\0\u202e]|canary/);

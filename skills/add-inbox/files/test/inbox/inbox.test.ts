@@ -230,6 +230,7 @@ describe.skipIf(problem)(`the inbox${problem ? `: skipped, ${problem}` : ''}`, (
     expect(subjects(await search({ folder: 'Receipts' }))).toEqual(['News']);
     expect(subjects(await search({ subject: 'News' }))).toEqual([]);
     expect(refusal(await inbox.call('move', { ids: [await idOf('Grüße')], folder: 'Nowhere' }))).toContain('folders');
+    expect(refusal(await inbox.call('search', { folder: 'Nowhere' }))).toContain('no such folder');
     await inbox.call('delete', { ids: [id] });
     expect(refusal(await inbox.call('delete', { ids: [id] }))).toContain('Search again');
     expect(mail.mails(OLGA, 'Trash')).toHaveLength(1);

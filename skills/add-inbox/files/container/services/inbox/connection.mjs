@@ -9,8 +9,8 @@ import { isLoginRefused, isLost, Refused } from './failures.mjs';
 
 /** Servers close idle connections after 30 minutes, routers earlier. */
 const IDLE_MS = 60_000;
-/** A search in a big mailbox without an index takes its time. */
-const ANSWER_MS = 45_000;
+/** Without a byte. A search in a big mailbox without an index takes its time. */
+const ANSWER_MS = 30_000;
 const CONNECT_MS = 15_000;
 /** Many servers lock out who tries a wrong password too often. */
 const LOGIN_AGAIN_MS = 60_000;

@@ -10,7 +10,15 @@ const MIN_CHARS = 4;
 export function redactor({ user, password }) {
   const base64 = (/** @type {string} */ text) => Buffer.from(text).toString('base64');
   const inJson = JSON.stringify(password).slice(1, -1);
-  const forms = [password, inJson, encodeURIComponent(password), base64(password), base64(`\0${user}\0${password}`)]
+  // Providers show app passwords in groups of four, and take them without the blanks.
+  const forms = [
+    password,
+    password.replaceAll(' ', ''),
+    inJson,
+    encodeURIComponent(password),
+    base64(password),
+    base64(`\0${user}\0${password}`),
+  ]
     .filter((form) => form.length >= MIN_CHARS)
     .sort((a, b) => b.length - a.length);
   return (text) => forms.reduce((clean, form) => clean.replaceAll(form, '[password]'), text);

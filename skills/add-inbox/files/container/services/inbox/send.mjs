@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
-import { bytesOf, compose, told } from './compose.mjs';
+import { bytesOf, compose, messageIdOf, told } from './compose.mjs';
 import { specialFolder } from './connection.mjs';
 import { append, findByMessageId } from './drafts.mjs';
 import { describe, Refused } from './failures.mjs';
@@ -43,9 +43,9 @@ async function sendOnce({ settings, session, journal }, given) {
   const hash = createHash('sha256')
     .update(JSON.stringify(content, Object.keys(content).sort()))
     .digest('hex');
-  const mail = await compose(session, settings, 'send', given);
   const earlier = journal.get(key);
-  if (earlier) return answerOf({ session, journal, earlier, hash, key, messageId: mail.messageId });
+  if (earlier) return answerOf({ session, journal, earlier, hash, key, messageId: messageIdOf('send', key, settings) });
+  const mail = await compose(session, settings, 'send', given);
   const recipients = [...mail.to, ...mail.cc, ...mail.bcc].map(({ address }) => address);
   const bytes = await bytesOf(mail, settings, { keepBcc: false });
   const refused = await handOver(settings, bytes, recipients, {
