@@ -1,6 +1,6 @@
 // Approvals of kind `mcp`: one call of a tool, tools that a server changed, a server that an agent proposes. What was shown is what is done, once.
 import { z } from 'zod';
-import { type Approvals, agentText } from '../approvals/approvals.js';
+import { type ApprovalRequest, type Approvals, agentText } from '../approvals/approvals.js';
 import { fenced } from '../approvals/card.js';
 import type { Approval } from '../approvals/rows.js';
 import type { Clock } from '../core/clock.js';
@@ -15,9 +15,10 @@ import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import type { Taint } from '../taint/rows.js';
 import { markWorking } from '../taint/taint.js';
+import { type Change, configurationOf } from './known.js';
 import { proposalLines, readProposal } from './proposal.js';
 import { blocksOf, wordsOf } from './results.js';
-import { type Change, configurationOf, type Servers } from './servers.js';
+import type { Servers } from './servers.js';
 import type { Store } from './store.js';
 import { type Definition, decideTool, definitionOf } from './tools.js';
 
@@ -58,52 +59,23 @@ export function createMcpAsker(deps: AskerDeps) {
     async carryOutLater(kept, approval) {
       if (kept.what === 'call') return callOnce(deps, kept, approval);
       if (kept.what === 'tools') return acceptTools(deps, kept);
+      const { variables } = readProposal(services, kept);
       addService(deps.config, kept.name, JSON.parse(kept.config));
-      const missing = readProposal(services, kept).variables.filter(({ set }) => !set);
-      const needs = missing.map(({ name }) => `\`${name}\``).join(', ');
+      const needs = variables
+        .filter(({ set }) => !set)
+        .map(({ name }) => `\`${name}\``)
+        .join(', ');
       return `The service \`${kept.name}\` is in services.json.${needs && ` Its owner has to set ${needs} in .env.`}`;
     },
   });
   return {
     /** Asks for one call; returns what the agent is told. Throws PinchError. */
-    call(run: Run, { server, tool, args, taint }: AskedCall): string {
-      const { name, annotations } = definitionOf(tool);
-      const folder = store.groups.get(run.groupId)?.folder;
-      const kept = {
-        service: server.name,
-        configuration: configurationOf(server),
-        tool: name,
-        digest: tool.digest,
-        args,
-      };
-      const approval = ask({
-        ...{ groupId: run.groupId, run, taint, input: { what: 'call', ...kept } },
-        subject: `${shownLine(name, 100)} of the MCP server ${server.name}`,
-        lines: [
-          `The group \`${folder}\` wants this tool to be called, once${server.host ? ', on this machine itself' : ''}.${annotations.readOnlyHint ? ' The server says that it only reads.' : ''}`,
-          'With:',
-        ],
-        content: JSON.stringify(args, null, 2),
-      });
-      return agentText(approval);
-    },
+    call: (run: Run, call: AskedCall): string =>
+      agentText(ask(callRequest(run, store.groups.get(run.groupId)?.folder, call))),
     /** Asks for as many of them as fit on a card; the next time for the rest. Does nothing while too much is asked. */
     tools(server: McpServer, changes: Change[]): void {
-      const shown = fitting(changes);
-      const tools = shown.map(({ tool }) => tool);
       try {
-        ask({
-          ...{
-            groupId: null,
-            input: { what: 'tools', service: server.name, configuration: configurationOf(server), tools },
-          },
-          subject: `${tools.length} new or changed tools of the MCP server ${server.name}`,
-          lines: [
-            `The server \`${server.name}\` offers what you have not seen, though its configuration is the same. Until your yes these tools are not used; the others are.${shown.length < changes.length ? ` ${changes.length - shown.length} more will be asked about.` : ''}`,
-            'What they are now, in the words of the server:',
-          ],
-          content: shown.map(changeText).join('\n\n'),
-        });
+        ask(toolsRequest(server, changes));
       } catch (error) {
         if (!(error instanceof PinchError)) throw error;
       }
@@ -119,6 +91,39 @@ export function createMcpAsker(deps: AskerDeps) {
       });
       return agentText(approval);
     },
+  };
+}
+
+function callRequest(
+  run: Run,
+  folder: string | undefined,
+  { server, tool, args, taint }: AskedCall,
+): ApprovalRequest<Kept> {
+  const { name, annotations } = definitionOf(tool);
+  const about = { service: server.name, configuration: configurationOf(server), tool: name, digest: tool.digest, args };
+  const where = server.host ? ', on this machine itself' : '';
+  const reads = annotations.readOnlyHint ? ' The server says that it only reads.' : '';
+  return {
+    ...{ groupId: run.groupId, run, taint, input: { what: 'call', ...about } },
+    subject: `${shownLine(name, 100)} of the MCP server ${server.name}`,
+    lines: [`The group \`${folder}\` wants this tool to be called, once${where}.${reads}`, 'With:'],
+    content: JSON.stringify(args, null, 2),
+  };
+}
+
+function toolsRequest(server: McpServer, changes: Change[]): ApprovalRequest<Kept> {
+  const shown = fitting(changes);
+  const tools = shown.map(({ tool }) => tool);
+  const left = changes.length - shown.length;
+  const more = left > 0 ? ` ${left} more will be asked about.` : '';
+  return {
+    ...{ groupId: null, input: { what: 'tools', service: server.name, configuration: configurationOf(server), tools } },
+    subject: `${tools.length} new or changed tools of the MCP server ${server.name}`,
+    lines: [
+      `The server \`${server.name}\` offers what you have not seen, though its configuration is the same. Until your yes these tools are not used; the others are.${more}`,
+      'What they are now, in the words of the server:',
+    ],
+    content: shown.map(changeText).join('\n\n'),
   };
 }
 

@@ -201,7 +201,7 @@ test('nothing that a server sends holds the event loop', async () => {
   const check = await createLoopCheck();
   await call('echo', { text: 'warm' });
   await call('big', { mb: 1 });
-  const cases: [what: string, tool: string, args: object, outcome: RegExp][] = [
+  const cases: [what: string, tool: string, args: Record<string, number>, outcome: RegExp][] = [
     ['9 MB of text', 'big', { mb: 9 }, /more characters were left out/],
     ['brackets 10,000 deep', 'deep', { n: 10_000 }, /\[\]/],
     ['brackets 2,000,000 deep', 'deep', { n: 2_000_000 }, /\[\]/],

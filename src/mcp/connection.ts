@@ -27,77 +27,25 @@ export interface ConnectionDeps extends LoopDeps {
 export type Connection = ReturnType<typeof createConnection>;
 
 export function createConnection(deps: ConnectionDeps) {
-  const { name, clock, log } = deps;
+  const { clock, idleMs } = deps;
   const failures = createFailures(deps);
-  let session: Session | undefined;
-  let starting: Promise<Session> | undefined;
+  const life = createLife(deps, failures);
   let calls = 0;
   let usedAt = clock.now();
   let idle: { cancel(): void } | undefined;
-  let isOver = false;
 
-  async function start(): Promise<Session> {
-    if (isOver || deps.stopped()) throw notReady(name, 'it is stopped');
-    failures.check();
-    const begun = clock.now();
-    let opened: Session | undefined;
-    try {
-      opened = await openSession(name, await deps.open());
-      const offer = await listTools(opened);
-      if (isOver || deps.stopped()) await opened.transport.end(STOPPED);
-      if (opened.transport.whyClosed() !== undefined) throw new Error(opened.transport.whyClosed());
-      deps.onOffer(offer);
-      const ready = opened;
-      ready.client.onclose = () => ended(ready);
-      watchList(ready);
-      session = ready;
-      log.info({ service: name, startMs: clock.now() - begun }, 'MCP server started');
-      return ready;
-    } catch (error) {
-      await opened?.transport.end(describeError(error));
-      failures.add(describeError(error));
-      throw notReady(name, OWNER_KNOWS);
-    }
-  }
-  function ended({ transport }: Session): void {
-    idle?.cancel();
-    session = undefined;
-    const why = transport.whyClosed() ?? 'it ended';
-    log.info({ service: name, why }, 'MCP server ended');
-    if (!why.startsWith(STOPPED)) failures.add(why);
-  }
-  function watchList(watched: Session): void {
-    let waits = false;
-    watched.client.setNotificationHandler('notifications/tools/list_changed', async () => {
-      if (waits) return;
-      waits = true;
-      await clock.sleep(REFRESH_MS);
-      waits = false;
-      // One that cannot be had now is had at the next start.
-      const offer = session === watched ? await listTools(watched).catch(() => undefined) : undefined;
-      if (offer && session === watched) deps.onOffer(offer);
-    });
-  }
   /** While it is used it does not rest. */
   async function using<T>(work: (used: Session) => Promise<T>): Promise<T> {
     calls += 1;
     idle?.cancel();
     try {
-      if (!session) {
-        starting ??= start().finally(() => {
-          starting = undefined;
-        });
-        await starting;
-      }
-      if (!session) throw notReady(name, OWNER_KNOWS);
-      return await work(session);
+      return await work(await life.session());
     } finally {
       calls -= 1;
       usedAt = clock.now();
-      if (calls === 0 && session) idle = clock.at(usedAt + deps.idleMs, () => void stop());
+      if (calls === 0 && life.state() === 'running') idle = clock.at(usedAt + idleMs, () => void life.stop());
     }
   }
-  const stop = async (): Promise<void> => session?.transport.end(STOPPED);
   return {
     /** Starts it if need be. Throws PinchError `not_ready`. */
     ready: (): Promise<void> => using(async () => undefined),
@@ -111,21 +59,87 @@ export function createConnection(deps: ConnectionDeps) {
         return answer;
       }),
     /** It is started again when it is needed. */
-    stop,
+    stop: life.stop,
     /** For good. */
     async end(): Promise<void> {
-      isOver = true;
-      await Promise.all([stop(), starting?.catch(() => undefined)]);
+      idle?.cancel();
+      await life.end();
     },
     /** Somebody wants it to be tried at once. */
     forgive: failures.clear,
     isBusy: (): boolean => calls > 0,
     usedAt: (): number => usedAt,
-    state: () => ({
-      state: session ? ('running' as const) : starting ? ('starting' as const) : ('resting' as const),
-      lastError: failures.last() ?? null,
-    }),
+    state: () => ({ state: life.state(), lastError: failures.last() ?? null }),
   };
+}
+
+/** Starts the server when it is needed, and again after it ended. */
+function createLife(deps: ConnectionDeps, failures: Failures) {
+  const { name, clock, log } = deps;
+  let session: Session | undefined;
+  let starting: Promise<Session> | undefined;
+  let isOver = false;
+
+  async function start(): Promise<Session> {
+    if (isOver || deps.stopped()) throw notReady(name, 'it is stopped');
+    failures.check();
+    const begun = clock.now();
+    let opened: Session | undefined;
+    try {
+      const ready = await openSession(name, await deps.open());
+      opened = ready;
+      const offer = await listTools(ready);
+      if (isOver || deps.stopped()) await ready.transport.end(STOPPED);
+      if (ready.transport.whyClosed() !== undefined) throw new Error(ready.transport.whyClosed());
+      deps.onOffer(offer);
+      ready.client.onclose = () => ended(ready);
+      watchList(deps, ready);
+      session = ready;
+      log.info({ service: name, startMs: clock.now() - begun }, 'MCP server started');
+      return ready;
+    } catch (error) {
+      await opened?.transport.end(describeError(error));
+      if (!isOver) failures.add(describeError(error));
+      throw notReady(name, OWNER_KNOWS);
+    }
+  }
+  function ended({ transport }: Session): void {
+    session = undefined;
+    const why = transport.whyClosed() ?? 'it ended';
+    log.info({ service: name, why }, 'MCP server ended');
+    if (!why.startsWith(STOPPED)) failures.add(why);
+  }
+  const stop = async (): Promise<void> => session?.transport.end(STOPPED);
+  return {
+    /** The running one. Throws PinchError `not_ready`. */
+    async session(): Promise<Session> {
+      if (session) return session;
+      starting ??= start().finally(() => {
+        starting = undefined;
+      });
+      return starting;
+    },
+    state: () => (session ? ('running' as const) : starting ? ('starting' as const) : ('resting' as const)),
+    stop,
+    async end(): Promise<void> {
+      isOver = true;
+      await Promise.all([stop(), starting?.catch(() => undefined)]);
+    },
+  };
+}
+
+/** Gets the list anew when the server says that it changed, now and then. */
+function watchList({ clock, onOffer }: ConnectionDeps, session: Session): void {
+  let waits = false;
+  session.client.setNotificationHandler('notifications/tools/list_changed', async () => {
+    if (waits) return;
+    waits = true;
+    await clock.sleep(REFRESH_MS);
+    waits = false;
+    // One that cannot be had now is had at the next start.
+    const offer = await listTools(session).catch(() => undefined);
+    if (offer && session.transport.whyClosed() === undefined) onOffer(offer);
+  });
 }
 
 const STOPPED = 'it was stopped';
@@ -134,6 +148,7 @@ const OWNER_KNOWS = 'it does not run; `pinch service list` shows the owner why';
 const notReady = (name: string, why: string) =>
   new PinchError('not_ready', `the MCP server ${name} is not ready: ${why}`);
 
+type Failures = ReturnType<typeof createFailures>;
 /** How often it failed in a row, and when it may be tried again. */
 function createFailures({ name, clock, log, notifyOwner }: ConnectionDeps) {
   let [count, firstAt, retryAt] = [0, 0, 0];

@@ -1,15 +1,13 @@
-// All MCP servers of the owner: one connection each, whichever groups use it, and which of their tools may be used. What a configuration first
-// offers is taken; what is new or changed afterwards waits for the owner's yes.
-import { createHash } from 'node:crypto';
+// All MCP servers of the owner: one connection each, whichever groups use it.
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
 import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import { type Connection, createConnection } from './connection.js';
-import type { KnownTool } from './rows.js';
+import { type Change, createKnown, hash } from './known.js';
 import type { Store } from './store.js';
-import type { Offer, ServerTool } from './tools.js';
+import type { Offer } from './tools.js';
 import type { ServerTransport } from './transport.js';
 
 /** Running at once; one that rests makes room. */
@@ -25,27 +23,21 @@ export interface ServersDeps extends LoopDeps {
   stopped(): boolean;
 }
 
-/** A tool that the owner has not said yes to; `before`: what it was when he did. */
-export interface Change {
-  tool: ServerTool;
-  before: KnownTool | undefined;
-}
 type OnChanges = (server: McpServer, changes: Change[]) => void;
 export type Servers = ReturnType<typeof createServers>;
 
 export function createServers(deps: ServersDeps) {
   const { store, services, config } = deps;
+  const known = createKnown(store);
   const open = new Map<string, { version: string; connection: Connection }>();
   const listeners: OnChanges[] = [];
-  const withheld = new Map<string, { changes: Change[]; isCut: boolean }>();
 
   const of = (groupId: number): McpServer[] => {
     const folder = store.groups.get(groupId)?.folder ?? '';
     return services.servers().filter(({ groups }) => groups.includes(folder));
   };
-  function onOffer(server: McpServer, { tools, isCut }: Offer): void {
-    const changes = store.transaction(() => takeOffer(store, server, tools));
-    withheld.set(server.name, { changes, isCut });
+  function onOffer(server: McpServer, offer: Offer): void {
+    const changes = known.take(server, offer);
     if (changes.length > 0) for (const listen of listeners) listen(server, changes);
   }
   function connectionOf(server: McpServer): Connection {
@@ -88,28 +80,11 @@ export function createServers(deps: ServersDeps) {
       makeRoom(connection);
       return connection;
     },
-    /** Its tools that may be used; undefined while nobody has seen a list of this configuration. */
-    tools: (server: McpServer): KnownTool[] | undefined =>
-      store.mcpTools.configurationOf(server.name) === configurationOf(server)
-        ? store.mcpTools.of(server.name).filter(({ offered }) => offered)
-        : undefined,
+    tools: known.of,
+    accept: known.accept,
     state(server: McpServer) {
       const kept = open.get(server.name)?.connection.state() ?? { state: 'resting' as const, lastError: null };
-      const { changes = [], isCut = false } = withheld.get(server.name) ?? {};
-      return { ...kept, withheld: changes.map(({ tool }) => tool.name), isCut };
-    },
-    /** The owner said yes to them. What the server offers by now may be something else again: that waits. */
-    accept(server: McpServer, tools: ServerTool[]): void {
-      const kept = withheld.get(server.name);
-      const isOffered = (digest: string) => !kept || kept.changes.some(({ tool }) => tool.digest === digest);
-      store.transaction(() => {
-        for (const tool of tools) {
-          store.mcpTools.put({ service: server.name, ...tool });
-          store.mcpTools.setOffered(server.name, tool.name, isOffered(tool.digest));
-        }
-      });
-      const isTaken = ({ tool }: Change) => tools.some(({ digest }) => digest === tool.digest);
-      if (kept) kept.changes = kept.changes.filter((change) => !isTaken(change));
+      return { ...kept, ...known.state(server) };
     },
     /** Ends it; what failed before does not keep it from being started. */
     async restart(server: McpServer): Promise<void> {
@@ -128,11 +103,6 @@ export function createServers(deps: ServersDeps) {
   };
 }
 
-/** What decides which tools there are. Whoever changes it wants what it brings. */
-export function configurationOf({ packages, program, command, env, host }: McpServer): string {
-  return hash([packages, program ?? null, command, env, host]);
-}
-
 /** Another one needs another process. */
 function versionOf(server: McpServer, { envOf }: Pick<Services, 'envOf'>): string {
   try {
@@ -140,23 +110,4 @@ function versionOf(server: McpServer, { envOf }: Pick<Services, 'envOf'>): strin
   } catch {
     return hash([server]);
   }
-}
-
-const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
-
-/** Records what is offered; returns what needs a yes. In the caller's transaction. */
-function takeOffer({ mcpTools }: Store, server: McpServer, tools: ServerTool[]): Change[] {
-  const configuration = configurationOf(server);
-  if (mcpTools.configurationOf(server.name) !== configuration) {
-    mcpTools.forget(server.name);
-    for (const tool of tools) mcpTools.put({ service: server.name, ...tool });
-    mcpTools.setConfiguration(server.name, configuration);
-    return [];
-  }
-  const known = new Map(mcpTools.of(server.name).map((tool) => [tool.name, tool]));
-  const offered = new Map(tools.map((tool) => [tool.name, tool.digest]));
-  for (const { name, digest } of known.values()) mcpTools.setOffered(server.name, name, offered.get(name) === digest);
-  return tools
-    .filter(({ name, digest }) => known.get(name)?.digest !== digest)
-    .map((tool) => ({ tool, before: known.get(tool.name) }));
 }

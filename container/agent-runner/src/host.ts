@@ -1,7 +1,15 @@
 // The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
 import { systemClock } from '../../../src/core/clock.js';
 import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, WorkLine } from '../../../src/wire.js';
-import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
+import {
+  historyResponse,
+  hostText,
+  mcpBlock,
+  mcpHead,
+  mcpToolsResponse,
+  refusal,
+  workLine,
+} from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
 export type Host = ReturnType<typeof createHost>;
@@ -91,6 +99,13 @@ export function createHost(port: number) {
       hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>
       historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
+    /** Which tools of MCP servers there are. */
+    mcpTools: async (runId: number, signal: AbortSignal) =>
+      mcpToolsResponse.parse(await (await open('/mcp/tools', { runId }, signal)).json()),
+    callMcp: async (body: object, signal: AbortSignal) => {
+      const [head = '', ...blocks] = (await call('/mcp/call', body, signal)).toString().trimEnd().split('\n');
+      return { head: mcpHead.parse(JSON.parse(head)), blocks: blocks.map((line) => mcpBlock.parse(JSON.parse(line))) };
+    },
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),
   };
 }
