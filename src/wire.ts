@@ -319,3 +319,16 @@ export const refusal = z.object({ error: z.object({ code: z.string(), message: z
 export const RUN_HEADER = 'x-pinch-run';
 /** Where the gateway is reached inside the container. */
 export const GATEWAY_PORT = 8080;
+
+/** What the runner of a server's container is to run (`GET /order`). */
+export const boxOrder = z.object({
+  command: z.array(z.string()).min(1),
+  /** On top of what every program there has: secrets of the server, too. */
+  env: z.record(z.string(), z.string()),
+  cwd: z.string(),
+});
+export type BoxOrder = z.infer<typeof boxOrder>;
+
+/** Targets of CONNECT that carry the program's stdin, whose end is the end of that connection, and its stdout. One each: the end of one must not end the other. */
+export const BOX_STDIN = 'stdin.invalid:1';
+export const BOX_STDOUT = 'stdout.invalid:1';

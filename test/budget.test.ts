@@ -62,6 +62,7 @@ interface Area {
  */
 const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
+  { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
   { name: 'runner', files: /^container\//, lines: 1_900 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
@@ -77,10 +78,11 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
-  { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 810 },
+  { name: 'mcp', files: /^src\/mcp\//, lines: 560 },
+  { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_280, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_420, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_490, tokens: 93_400, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {
