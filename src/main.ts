@@ -21,6 +21,7 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { modelRoutes } from './model/model.js';
@@ -98,7 +99,9 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const { askToSend, ownSkills } = approvals;
-  const mcp = createMcpModule({ ...base, stopSwitch, approvals, guards, services: services.services });
+  const egress = createEgress({ ...base, approvals, guards });
+  const openBox = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
+  const mcp = createMcpModule({ ...base, openBox, stopSwitch, approvals, guards, services: services.services });
   const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
@@ -108,7 +111,6 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
-  const egress = createEgress({ ...base, approvals, guards });
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
   return { ...parts, runs, tasks, egress };

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Approvals } from '../approvals/approvals.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
-import { PinchError } from '../core/errors.js';
 import type { Guards } from '../secrets/guards.js';
 import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
@@ -25,14 +24,20 @@ export interface McpModuleDeps extends LoopDeps {
   services: Services;
   guards: Guards;
   stopSwitch: { stopped(): boolean };
+  /** Starts a server in a container of its own. */
+  openBox(server: McpServer, env: Record<string, string>): Promise<ServerProcess>;
 }
 
 export function createMcpModule(deps: McpModuleDeps) {
   const { clock, services, stopSwitch, notifyOwner } = deps;
   const parser = createParser(clock);
+  const startServer = async (server: McpServer): Promise<ServerProcess> => {
+    const env = services.envOf(server);
+    return server.host ? startOnHost(deps, server, env) : deps.openBox(server, env);
+  };
   const open = async (server: McpServer) => {
     if (server.host) notifyOwner(`mcp-host:${server.name}`, hostNotice(server.name));
-    return createTransport({ process: await startServer(deps, server), clock, parser });
+    return createTransport({ process: await startServer(server), clock, parser });
   };
   const servers = createServers({ ...deps, open, stopped: stopSwitch.stopped });
   const asker = createMcpAsker({ ...deps, servers });
@@ -63,10 +68,7 @@ export function createMcpModule(deps: McpModuleDeps) {
   };
 }
 
-/** Where a server runs: the one place that knows the kinds. Throws PinchError. */
-async function startServer({ config, clock, services }: McpModuleDeps, server: McpServer): Promise<ServerProcess> {
-  const env = services.envOf(server);
-  if (!server.host) throw new PinchError('no_box', `${server.name} cannot run in a container here`);
+function startOnHost({ config, clock }: McpModuleDeps, server: McpServer, env: Record<string, string>): ServerProcess {
   const folder = server.program && join(config.repository, server.program);
   const dir = join(config.dataDir, 'mcp', server.name, 'data');
   return startHostProcess({ command: server.command, env, folder, dir }, clock);

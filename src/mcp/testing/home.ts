@@ -32,6 +32,7 @@ export async function startMcpHome(more: object = {}) {
     ...{ store: home.store, clock: systemClock, log: pino({ enabled: false }), config },
     ...{ approvals: home.approvals, services: home.module.services, guards: home.guards },
     stopSwitch: { stopped: () => stop.now },
+    openBox: () => Promise.reject(new Error('there are no containers here')),
     notifyOwner: (key: string, said: string) => notices.push(`${key}: ${said}`),
   };
   const start = () => createMcpModule(deps);
