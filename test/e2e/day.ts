@@ -28,6 +28,9 @@ export function setUp(number: number) {
   return { once: pick(1, '`'), typed: pick(2, '*'), answer: pick(3, '*') };
 }
 
+/** The skills that this line of README applies. */
+export const skillsIn = (line: string): string[] => (/^npm run skill -- apply (.+)$/.exec(line)?.[1] ?? '').split(' ');
+
 const taskList = z.object({
   tasks: z.array(
     z.object({

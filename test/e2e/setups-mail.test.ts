@@ -8,7 +8,7 @@ import { type Site, startSite } from '../../src/egress/testing/sites.js';
 import { type MailServer, mailServerProblem, PASSWORD, startMailServer } from '../fakes/mail-server.js';
 import { type CalendarServer, radicaleProblem, startRadicale } from '../fakes/radicale.js';
 import { servicesOf } from '../skills/services.js';
-import { type Day, setUp, startDay, use } from './day.js';
+import { type Day, setUp, skillsIn, startDay, use } from './day.js';
 import { bash } from './talk.js';
 
 const problem = mailServerProblem() ?? radicaleProblem();
@@ -36,11 +36,13 @@ describe.skipIf(problem)(`set-ups with mail${problem ? `: skipped, ${problem}` :
       const isWeather = request.url?.startsWith('/v1/forecast?latitude=52.52&longitude=13.41');
       response.end(isWeather ? '{"current":{"temperature_2m":12.3}}' : FEED);
     });
+    const applied = skillsIn(setUp(1).once(0)).map((skill) => servicesOf(skill, { CALENDAR_URL: calendar.url }));
+    const services = Object.fromEntries(applied.flatMap((entries) => Object.entries(entries)));
     day = await startDay({
       services: {
-        ...servicesOf('add-calendar', { CALENDAR_URL: calendar.url }),
+        ...services,
         weather: { ...weatherOfDocs(), url: `http://127.0.0.1:${site.port}/v1` },
-        inbox: inboxAt(mail.host),
+        inbox: { ...services.inbox, ...inboxAt(mail.host) },
       },
       secrets: {
         ...{ CALENDAR_URL: calendar.url, CALENDAR_USER: calendar.user, CALENDAR_PASSWORD: calendar.password },
@@ -177,16 +179,14 @@ function weatherOfDocs(): Record<string, unknown> {
   return z.object({ weather: z.record(z.string(), z.unknown()) }).parse(JSON.parse(block)).weather;
 }
 
-/** The entry of the skill with what its SKILL.md tells the owner to write there. */
+/** What SKILL.md of add-inbox tells the owner to write into its entry. */
 function inboxAt(address: string): Record<string, unknown> {
   const host = 'mail.pinch.test';
-  const { inbox } = servicesOf('add-inbox');
   const values = { INBOX_ADDRESS: `Olga <${OLGA}>`, INBOX_USER: OLGA, INBOX_IMAP_HOST: host, INBOX_SMTP_HOST: host };
   const env = { ...values, INBOX_IMAP_PORT: '993', INBOX_SMTP_PORT: '465', NODE_EXTRA_CA_CERTS: '/data/ca.pem' };
   return {
-    ...inbox,
-    // Where the skill puts it when it is applied, the program is the same.
-    program: join('skills/add-inbox/files', z.string().parse(inbox?.program)),
+    // From where applying puts it into container/services.
+    program: 'skills/add-inbox/files/container/services/inbox',
     env: {
       INBOX_PASSWORD: 'INBOX_PASSWORD',
       ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, { value }])),

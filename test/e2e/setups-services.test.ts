@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FolderServer, nginxProblem, startNginx } from '../fakes/nginx.js';
 import { createPlace } from '../fakes/programs.js';
 import { servicesOf } from '../skills/services.js';
-import { type Day, setUp, startDay, use } from './day.js';
+import { type Day, setUp, skillsIn, startDay, use } from './day.js';
 import { freePort } from './harness.js';
 import { bash } from './talk.js';
 
@@ -20,13 +20,13 @@ describe.skipIf(problem)(`set-ups with services${problem ? `: skipped, ${problem
     server = await startNginx();
     server.repository('site.git', 'Welcome to teh site.\n');
     server.write('House/Heating.md', '# Heating\nTwo radiators are new.\n');
-    const { 'github-git': git } = servicesOf('add-github');
+    const applied = [5, 6].flatMap((number) => skillsIn(setUp(number).once(0)));
+    const services = Object.fromEntries(
+      applied.flatMap((skill) => Object.entries(servicesOf(skill, { NOTES_URL: server.davUrl }))),
+    );
     day = await startDay({
       // As the skills write them; this machine's repositories stand for GitHub's.
-      services: {
-        ...servicesOf('add-notes', { NOTES_URL: server.davUrl }),
-        'github-git': { ...git, url: server.gitUrl },
-      },
+      services: { ...services, 'github-git': { ...services['github-git'], url: server.gitUrl } },
       secrets: {
         ...{ NOTES_URL: server.davUrl, NOTES_USER: server.user, NOTES_PASSWORD: server.password },
         ...{ GITHUB_USER: server.user, GITHUB_TOKEN: server.password },

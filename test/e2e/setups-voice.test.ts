@@ -7,7 +7,7 @@ import { transform } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROOF_MS } from '../limits.js';
 import { type Checkout, createCheckout } from '../skills/checkout.js';
-import { type Day, setUp, startDay } from './day.js';
+import { type Day, setUp, skillsIn, startDay } from './day.js';
 
 let checkout: Checkout;
 let day: Day;
@@ -24,8 +24,7 @@ function standIn(name: string, code: string): string {
 
 beforeAll(async () => {
   checkout = createCheckout([]);
-  const [, skill = ''] = /^npm run skill -- apply (\S+)$/.exec(once(0)) ?? [];
-  expect(checkout.skill(['apply', skill, '--yes', '--no-install'])).toMatchObject({ code: 0 });
+  expect(checkout.skill(['apply', ...skillsIn(once(0)), '--yes', '--no-install'])).toMatchObject({ code: 0 });
   // What was built here holds for all but the files that the skill changed.
   cpSync(join(import.meta.dirname, '../../dist'), join(checkout.root, 'dist'), { recursive: true });
   const changed = checkout.git('ls-files', '-mo', '--exclude-standard', 'src').trim().split('\n');
