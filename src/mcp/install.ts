@@ -63,18 +63,25 @@ export function createInstaller(deps: InstallDeps) {
     /** Once a version works: the others, and what a killed install left, are removed. Never rejects. */
     async keepOnly(server: string, folder: string): Promise<void> {
       const path = `mcp/${server}`;
-      const old = namesIn(dataDir, path).filter((name) =>
+      const isOld = (name: string) =>
         name.startsWith(UNFINISHED)
           ? !unfinished.has(`${path}/${name}`)
-          : FINISHED.test(name) && join(dataDir, path, name) !== folder,
-      );
-      for (const name of old)
-        await removeFolder(dataDir, `${path}/${name}`).catch((error: unknown) =>
-          deps.log.warn({ server, error: describeError(error) }, 'an old version could not be removed'),
-        );
+          : FINISHED.test(name) && join(dataDir, path, name) !== folder;
+      try {
+        for (const name of namesIn(dataDir, path).filter(isOld)) {
+          // Half of it must not count if this process is killed meanwhile.
+          const dying = `${path}/${unfinishedName()}`;
+          renameSync(join(dataDir, path, name), join(dataDir, dying));
+          await removeFolder(dataDir, dying);
+        }
+      } catch (error) {
+        deps.log.warn({ server, error: describeError(error) }, 'an old version could not be removed');
+      }
     },
   };
 }
+
+const unfinishedName = (): string => `${UNFINISHED}${randomBytes(6).toString('hex')}`;
 
 const nameOf = (packages: string[], files: Record<string, string>): string =>
   createHash('sha256')
@@ -112,7 +119,7 @@ type Plan = { path: string; files: Record<string, string>; unfinished: Set<strin
 
 async function installInto(deps: InstallDeps, server: Installed, { path, files, unfinished }: Plan): Promise<string> {
   const { dataDir } = deps.config;
-  const place = `mcp/${server.name}/${UNFINISHED}${randomBytes(6).toString('hex')}`;
+  const place = `mcp/${server.name}/${unfinishedName()}`;
   const startedAt = deps.clock.now();
   const dependencies = Object.fromEntries(server.packages.map(packageOf).map(({ name, version }) => [name, version]));
   let gone = Promise.resolve();

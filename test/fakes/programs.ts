@@ -51,7 +51,9 @@ export function createPlace(name: string): Place {
     run: (program, ...args) => execFileSync(program, args, { ...options, encoding: 'utf8', stdio: 'pipe' }),
     async start(program, args, at) {
       const quoted = [program, ...args].map((one) => `'${one}'`).join(' ');
-      const child = spawn('sh', ['-c', `exec ${quoted} >>said.log 2>&1`], { ...options, stdio: 'ignore' });
+      // With its parent's end it gets the signal: a test whose set-up fails, or that is killed, closes nothing.
+      const command = `exec setpriv --pdeathsig TERM ${quoted} >>said.log 2>&1`;
+      const child = spawn('sh', ['-c', command], { ...options, stdio: 'ignore' });
       children.push(child);
       const answers = async () => {
         if (child.exitCode !== null) throw new Error(`${program} ended: ${readFileSync(log, 'utf8')}`);
