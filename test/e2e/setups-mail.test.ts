@@ -17,6 +17,7 @@ if (problem) console.log(`skipped: ${problem}`);
 const root = join(import.meta.dirname, '../..');
 const OLGA = 'olga@pinch.test';
 const ANNA = 'anna@people.test';
+const MAIL_HOST = 'mail.pinch.test';
 const FEED =
   '<rss version="2.0"><channel><title>News</title><item><title>Bread from rye</title><link>http://news.example/1</link></item></channel></rss>';
 
@@ -36,17 +37,21 @@ describe.skipIf(problem)(`set-ups with mail${problem ? `: skipped, ${problem}` :
       const isWeather = request.url?.startsWith('/v1/forecast?latitude=52.52&longitude=13.41');
       response.end(isWeather ? '{"current":{"temperature_2m":12.3}}' : FEED);
     });
-    const applied = skillsIn(setUp(1).once(0)).map((skill) => servicesOf(skill, { CALENDAR_URL: calendar.url }));
-    const services = Object.fromEntries(applied.flatMap((entries) => Object.entries(entries)));
+    const given = {
+      ...{ CALENDAR_URL: calendar.url, INBOX_ADDRESS: `Olga <${OLGA}>`, INBOX_USER: OLGA },
+      ...{ INBOX_IMAP_HOST: MAIL_HOST, INBOX_SMTP_HOST: MAIL_HOST },
+    };
+    const applied = skillsIn(setUp(1).once(0)).flatMap((skill) => Object.entries(servicesOf(skill, given)));
+    const services = Object.fromEntries(applied);
     day = await startDay({
       services: {
         ...services,
         weather: { ...weatherOfDocs(), url: `http://127.0.0.1:${site.port}/v1` },
-        inbox: { ...services.inbox, ...inboxAt(mail.host) },
+        inbox: inOwnNetwork(services.inbox ?? {}, mail.host),
       },
       secrets: {
-        ...{ CALENDAR_URL: calendar.url, CALENDAR_USER: calendar.user, CALENDAR_PASSWORD: calendar.password },
-        INBOX_PASSWORD: PASSWORD,
+        ...given,
+        ...{ CALENDAR_USER: calendar.user, CALENDAR_PASSWORD: calendar.password, INBOX_PASSWORD: PASSWORD },
       },
     });
     const data = join(day.home, 'data/mcp/inbox/data');
@@ -60,8 +65,11 @@ describe.skipIf(problem)(`set-ups with mail${problem ? `: skipped, ${problem}` :
     await Promise.all([mail.close(), calendar.close()]);
   });
 
-  const arrives = (subject: string, text: string) =>
-    mail.submit({ login: ANNA, to: OLGA, raw: `From: Anna <${ANNA}>\nTo: ${OLGA}\nSubject: ${subject}\n\n${text}\n` });
+  const arrives = (subject: string, text: string) => {
+    const id = `Message-ID: <${subject.replaceAll(' ', '-')}@people.test>`;
+    const raw = `From: Anna <${ANNA}>\nTo: ${OLGA}\nSubject: ${subject}\n${id}\n\n${text}\n`;
+    return mail.submit({ login: ANNA, to: OLGA, raw });
+  };
   /** Ids of the mails that were found last, by their subjects. */
   const idOf = (subject: string) =>
     new RegExp(`\\{"id":"([^"]+)"[^{}]*"subject":"${subject}"`).exec(day.told().replace(/\\+"/g, '"'))?.[1] ?? '';
@@ -132,7 +140,7 @@ describe.skipIf(problem)(`set-ups with mail${problem ? `: skipped, ${problem}` :
     const card = await day.hears('delete of the MCP server inbox');
     expect(mail.mails(OLGA)).toHaveLength(2);
     expect(mail.mails(OLGA, 'Drafts')).toMatchObject([
-      { raw: expect.stringMatching(/To: .*anna@people\.test[\s\S]*page 3 is fine/) },
+      { raw: expect.stringMatching(/In-Reply-To: <The-contract@people\.test>[\s\S]*page 3 is fine/) },
     ]);
 
     // The summary forgets the wish; the memory does not.
@@ -179,19 +187,14 @@ function weatherOfDocs(): Record<string, unknown> {
   return z.object({ weather: z.record(z.string(), z.unknown()) }).parse(JSON.parse(block)).weather;
 }
 
-/** What SKILL.md of add-inbox tells the owner to write into its entry. */
-function inboxAt(address: string): Record<string, unknown> {
-  const host = 'mail.pinch.test';
-  const values = { INBOX_ADDRESS: `Olga <${OLGA}>`, INBOX_USER: OLGA, INBOX_IMAP_HOST: host, INBOX_SMTP_HOST: host };
-  const env = { ...values, INBOX_IMAP_PORT: '993', INBOX_SMTP_PORT: '465', NODE_EXTRA_CA_CERTS: '/data/ca.pem' };
+/** What SKILL.md of add-inbox says about a server in the own network, with an authority of its own. */
+function inOwnNetwork({ env, ...entry }: Record<string, unknown>, address: string): Record<string, unknown> {
   return {
+    ...entry,
     // From where applying puts it into container/services.
     program: 'skills/add-inbox/files/container/services/inbox',
-    env: {
-      INBOX_PASSWORD: 'INBOX_PASSWORD',
-      ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, { value }])),
-    },
-    egress: [{ host, ports: [993, 465], address }],
+    env: { ...z.record(z.string(), z.unknown()).parse(env), NODE_EXTRA_CA_CERTS: { value: '/data/ca.pem' } },
+    egress: [{ host: MAIL_HOST, ports: [993, 465], address }],
   };
 }
 
