@@ -80,6 +80,7 @@ const areas: Area[] = [
   { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
   { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_280, aim: '420' },
+  { name: 'MCP servers', files: /^src\/mcp\//, lines: 1_400 },
   { name: 'orchestrator', files: /^src\//, lines: 5_420, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
