@@ -283,8 +283,8 @@ export const mcpCallRequest = caller.pick({ runId: true }).extend({
   name: z.string().max(200),
   input: z.record(z.string(), z.unknown()),
 });
-/** `source`: whose words the blocks are, where nobody vouches for them. `byHost`: they are the host's own. */
-export const mcpHead = z.object({ isError: z.boolean(), byHost: z.boolean(), source: z.string().optional() });
+/** `source`: whose words the blocks are, where nobody vouches for them. */
+export const mcpHead = z.object({ isError: z.boolean(), source: z.string().optional() });
 export const mcpBlock = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text'), text: z.string() }),
   /** `data`: base64. */

@@ -63,14 +63,14 @@ interface Area {
 const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
-  { name: 'runner', files: /^container\//, lines: 1_900 },
+  { name: 'runner', files: /^container\//, lines: 2_080 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_790,
+    lines: 1_850,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -79,10 +79,10 @@ const areas: Area[] = [
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 810 },
-  { name: 'mcp', files: /^src\/mcp\//, lines: 570 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_280, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_490, tokens: 93_400, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'services', files: /^src\/services\//, lines: 1_300, aim: '420' },
+  { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_130 },
+  { name: 'orchestrator', files: /^src\//, lines: 5_540, tokens: 94_100, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -6,7 +6,7 @@ import type { Approval } from '../approvals/rows.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
-import { shownLine } from '../core/one-line.js';
+import { oneLine, shownLine } from '../core/one-line.js';
 import type { Run } from '../core/types.js';
 import type { Guards } from '../secrets/guards.js';
 import { maskTexts } from '../secrets/mask.js';
@@ -105,7 +105,7 @@ function callRequest(
   const reads = annotations.readOnlyHint ? ' The server says that it only reads.' : '';
   return {
     ...{ groupId: run.groupId, run, taint, input: { what: 'call', ...about } },
-    subject: `${shownLine(name, 100)} of the MCP server ${server.name}`,
+    subject: `${oneLine(name, 100)} of the MCP server ${server.name}`,
     lines: [`The group \`${folder}\` wants this tool to be called, once${where}.${reads}`, 'With:'],
     content: JSON.stringify(args, null, 2),
   };

@@ -157,7 +157,7 @@ async function serveCall(
   if (verdict.do === 'ask') {
     const text = `This needs the owner's yes. ${asker.call(run, { server, tool: known, args: input, taint })}`;
     tell({ verdict: 'asked', why: verdict.why, ok: true, chars: 0 });
-    return answer(call.response, { isError: false, byHost: true }, [{ type: 'text', text }]);
+    return answer(call.response, { isError: false }, [{ type: 'text', text }]);
   }
   // Before a byte of it enters the container.
   if (!server.trusted) store.transaction(() => markWorking(store, link.groupId, sourceOf(server.name), clock.now()));
@@ -168,7 +168,7 @@ async function serveCall(
     tell({ verdict: 'allowed', why: verdict.why, ok: !result.isError, chars });
     if (!call.room.take(chars)) throw new PinchError('no_room', 'the answer is too large for now; ask for less of it');
     const source = server.trusted ? {} : { source: sourceOf(server.name) };
-    await answer(call.response, { isError: result.isError, byHost: false, ...source }, blocks);
+    await answer(call.response, { isError: result.isError, ...source }, blocks);
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
     tell({ verdict: 'failed', why: oneLine(error.message, 300), ok: false, chars: 0 });

@@ -141,7 +141,7 @@ describe('a call', () => {
     const { status, lines } = await home.call('echo', { text: 'hi' });
     expect(status).toBe(200);
     expect(lines).toEqual([
-      { isError: false, byHost: false, source: 'the MCP server test' },
+      { isError: false, source: 'the MCP server test' },
       { type: 'text', text: 'you said hi' },
     ]);
     expect(home.store.taints.of('s')?.source).toBe('the MCP server test');
@@ -153,16 +153,16 @@ describe('a call', () => {
   test("of a server with the owner's own data taints nothing", async () => {
     home.configure({ trusted: true, tools: { echo: 'allow' } });
     const { lines } = await home.call('echo', { text: 'hi' });
-    expect(lines[0]).toEqual({ isError: false, byHost: false });
+    expect(lines[0]).toEqual({ isError: false });
     expect(home.store.taints.of('s')).toBeUndefined();
   });
 
   test('in a tainted conversation asks, unless the tool only reads or is always allowed', async () => {
     await home.call('echo');
-    expect((await home.call('echo')).lines[0]).toMatchObject({ byHost: false });
-    expect((await home.call('change')).lines[0]).toMatchObject({ byHost: false });
+    expect((await home.call('echo')).lines[0]).toHaveProperty('source');
+    expect((await home.call('change')).lines[0]).toHaveProperty('source');
     expect((await home.call('progress')).lines).toMatchObject([
-      { byHost: true },
+      { isError: false },
       { text: expect.stringContaining("needs the owner's yes. Approval 1") },
     ]);
     expect(card()).toContain('It may act on what it was given: the MCP server test');
@@ -231,7 +231,7 @@ describe('a call that asks', () => {
   beforeEach(async () => {
     await home.tools();
     expect((await home.call('odd', { to: 'anna', text: 'a `b`' })).lines).toMatchObject([
-      { byHost: true },
+      { isError: false },
       { text: expect.stringContaining('Approval 1 (odd of the MCP server test): waits for an answer') },
     ]);
   });

@@ -29,7 +29,7 @@ export interface HostCommand {
 }
 
 /** After the end of its input, and after it was asked to end. */
-const END_MS = 1_500;
+const END_MS = 700;
 const TAIL_CHARS = 2_000;
 
 export function startHostProcess({ command, env, folder, dir }: HostCommand, clock: Clock): ServerProcess {

@@ -54,21 +54,6 @@ export function createServers(deps: ServersDeps) {
     open.set(server.name, { version, connection });
     return connection;
   }
-  /** Ends what is not in the list any more, and one that rests when there are too many. Throws PinchError `too_many`. */
-  function makeRoom(wanted: Connection): void {
-    const names = new Set(services.servers().map(({ name }) => name));
-    for (const [name, { connection }] of open) {
-      if (names.has(name)) continue;
-      void connection.end();
-      open.delete(name);
-    }
-    const others = [...open.values()].map(({ connection }) => connection).filter((one) => one !== wanted);
-    const running = others.filter((one) => one.state().state !== 'resting');
-    if (running.length < MAX_RUNNING) return;
-    const [oldest] = running.filter((one) => !one.isBusy()).sort((a, b) => a.usedAt() - b.usedAt());
-    if (!oldest) throw new PinchError('too_many', `${running.length} MCP servers are at work; try again in a moment`);
-    void oldest.stop();
-  }
   return {
     of,
     find: (groupId: number, name: string): McpServer | undefined => of(groupId).find((one) => one.name === name),
@@ -77,7 +62,7 @@ export function createServers(deps: ServersDeps) {
     /** Its connection, to be used at once. Throws PinchError `too_many`. */
     use(server: McpServer): Connection {
       const connection = connectionOf(server);
-      makeRoom(connection);
+      makeRoom(open, connection, new Set(services.servers().map(({ name }) => name)));
       return connection;
     },
     tools: known.of,
@@ -101,6 +86,21 @@ export function createServers(deps: ServersDeps) {
     running: (): string[] =>
       [...open].filter(([, { connection }]) => connection.state().state === 'running').map(([name]) => name),
   };
+}
+
+/** Ends what is not in the list any more, and one that rests when there are too many. Throws PinchError `too_many`. */
+function makeRoom(open: Map<string, { connection: Connection }>, wanted: Connection, names: Set<string>): void {
+  for (const [name, { connection }] of open) {
+    if (names.has(name)) continue;
+    void connection.end();
+    open.delete(name);
+  }
+  const others = [...open.values()].map(({ connection }) => connection).filter((one) => one !== wanted);
+  const running = others.filter((one) => one.state().state !== 'resting');
+  if (running.length < MAX_RUNNING) return;
+  const [oldest] = running.filter((one) => !one.isBusy()).sort((one, other) => one.usedAt() - other.usedAt());
+  if (!oldest) throw new PinchError('too_many', `${running.length} MCP servers are at work; try again in a moment`);
+  void oldest.stop();
 }
 
 /** Another one needs another process. */

@@ -119,7 +119,7 @@ async function callMcp(
     if (!response.writableEnded) mcp.left += 1;
   });
   const { isError = false, source, blocks } = await mcp.answer(name);
-  const lines = [{ isError, byHost: false, source }, ...blocks].map((line) => `${JSON.stringify(line)}\n`);
+  const lines = [{ isError, source }, ...blocks].map((line) => `${JSON.stringify(line)}\n`);
   response.end(lines.join(''));
 }
 
