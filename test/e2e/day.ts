@@ -31,6 +31,9 @@ export function setUp(number: number) {
 /** The skills that this line of README applies. */
 export const skillsIn = (line: string): string[] => (/^npm run skill -- apply (.+)$/.exec(line)?.[1] ?? '').split(' ');
 
+/** What this line of README says to `pinch` at a terminal. */
+export const commandIn = (line: string): string[] => (/^npm run -s pinch -- (.+)$/.exec(line)?.[1] ?? '').split(' ');
+
 const taskList = z.object({
   tasks: z.array(
     z.object({

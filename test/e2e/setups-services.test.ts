@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FolderServer, nginxProblem, startNginx } from '../fakes/nginx.js';
 import { createPlace } from '../fakes/programs.js';
 import { servicesOf } from '../skills/services.js';
-import { type Day, setUp, skillsIn, startDay, use } from './day.js';
+import { commandIn, type Day, setUp, skillsIn, startDay, use } from './day.js';
 import { freePort } from './harness.js';
 import { bash } from './talk.js';
 
@@ -98,9 +98,8 @@ describe.skipIf(problem)(`set-ups with services${problem ? `: skipped, ${problem
     const look = `curl -fsS -o /dev/null --max-time 15 ${url}`;
     model.push(bash(look), { text: 'I do not get there.' });
     await day.ask(typed(0).replace('http://nas.home/', url), 'I do not get there.');
-    const [, command = '', argument = ''] = /^npm run -s pinch -- (\w+) (\S+)$/.exec(once(0)) ?? [];
-    expect(await day.pinch(command, argument)).toBe('Allowed: `nas.home` at 192.168.1.5\n');
-    await day.pinch(command, `nas.home:${port}=127.0.0.1`);
+    expect(await day.pinch(...commandIn(once(0)))).toBe('Allowed: `nas.home` at 192.168.1.5\n');
+    await day.pinch('allow', `nas.home:${port}=127.0.0.1`);
 
     let machine = await startMachine(port);
     const check = `up() { ${look}; }; { up || { sleep 0.2; up; } && echo up || echo down; } 2>/dev/null | /skills/watch/changed nas`;
