@@ -262,21 +262,18 @@ export const mountRequest = caller.pick({ runId: true }).extend({
   readOnly: z.boolean().default(true),
 });
 
-/** `POST /mcp/tools`: the tools of MCP servers for this group. */
+/** `POST /mcp/tools`: the tools of MCP servers for this group. Answered with lines of JSON: a head, then a tool each. */
 export const mcpToolsRequest = caller.pick({ runId: true });
-/** Texts of tools are their servers' words. `problem`: why the tools of a server are not there. */
-export const mcpToolsResponse = z.object({
-  tools: z.array(
-    z.object({
-      name: z.string(),
-      service: z.string(),
-      description: z.string(),
-      schema: z.looseObject({ type: z.literal('object') }),
-    }),
-  ),
-  problems: z.array(z.object({ service: z.string(), problem: z.string() })),
+/** Why the tools of a server are not there. */
+export const mcpToolsHead = z.object({ problems: z.array(z.object({ service: z.string(), problem: z.string() })) });
+/** Its texts are its server's words. */
+export const mcpTool = z.object({
+  name: z.string(),
+  service: z.string(),
+  description: z.string(),
+  schema: z.looseObject({ type: z.literal('object') }),
 });
-export type McpTool = z.infer<typeof mcpToolsResponse>['tools'][number];
+export type McpTool = z.infer<typeof mcpTool>;
 
 /** `POST /mcp/call`: answered with lines of JSON: a head, then blocks. */
 export const mcpCallRequest = caller.pick({ runId: true }).extend({

@@ -46,10 +46,14 @@ export function mcpCalls(deps: CallDeps): Route[] {
   const { store, asker } = deps;
   const open = new WeakMap<Link, number>();
   return [
-    post('/mcp/tools', async (link, body) => {
-      workingRun(store, link, parse(mcpToolsRequest, body).runId);
-      return listTools(deps, link.groupId);
-    }),
+    {
+      ...{ method: 'POST', path: '/mcp/tools' },
+      async serve({ link, request, response, room }) {
+        workingRun(store, link, parse(mcpToolsRequest, await readJson(request, MAX_CALL_BYTES, room)).runId);
+        const { problems, tools } = await listTools(deps, link.groupId);
+        await answer(response, { problems }, tools);
+      },
+    },
     post('/mcp/propose', (link, body) => {
       const { runId, name, config } = parse(serviceProposal, body);
       const run = workingRun(store, link, runId);
@@ -206,9 +210,9 @@ async function perform(
 }
 
 /** Lines of JSON. In slices: each is looked through for secrets, and nothing else would get its turn meanwhile. */
-async function answer(response: ServerResponse, head: object, blocks: McpBlock[]): Promise<void> {
+async function answer(response: ServerResponse, head: object, rest: (McpBlock | McpTool)[]): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  for (const line of [head, ...blocks]) {
+  for (const line of [head, ...rest]) {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
       if (response.destroyed) return;

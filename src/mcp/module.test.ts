@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLoopCheck } from '../../test/fakes/loop-delay.js';
 import { type McpHome, startMcpHome } from './testing/home.js';
 
 let home: McpHome;
@@ -368,4 +369,17 @@ test('the owner is told once that a server runs on the machine itself', async ()
   await home.tools();
   await restart();
   expect(new Set(home.notices.map((one) => one.split(': ')[0]))).toEqual(new Set(['mcp-host:test']));
+});
+
+test('neither a long list nor a large answer holds the event loop', async () => {
+  const check = await createLoopCheck();
+  const tools = Array.from({ length: 450 }, (_, n) => ({ ...fresh, name: `t${n}`, description: 'word '.repeat(400) }));
+  home.behave({ tools });
+  home.store.taints.setOn(home.group.id, false);
+  home.secrets.add('A', 'some-secret-0123456789');
+  await check('a first list', () => home.tools());
+  await check('the same list', () => home.tools());
+  expect((await home.tools()).names.length).toBeGreaterThan(400);
+  await check('a call', () => home.call('echo'));
+  await check('an answer of 5 MB', () => home.call('big', { mb: 5 }));
 });

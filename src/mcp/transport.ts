@@ -60,13 +60,17 @@ export function createTransport({ process, clock, parser }: TransportDeps): Serv
     end: finish,
     async start() {
       process.stdin.on('drain', () => drained?.());
-      void process.closed.then(finish);
       const read = readMessages({ process, clock, parser }, (one) => why === undefined && transport.onmessage?.(one));
       void read.then(
         // Its end has the better reason, and comes at about the same time.
         async () => finish((await atMost(clock, LAST_MS, process.closed)) ?? 'it closed its output'),
         (error: unknown) => finish(describeError(error)),
       );
+      // What it wrote last may come after its end.
+      void process.closed.then(async (reason) => {
+        await atMost(clock, LAST_MS, read);
+        await finish(reason);
+      });
     },
     async send(one) {
       if (why !== undefined) throw new Error(why);

@@ -6,7 +6,8 @@ import {
   hostText,
   mcpBlock,
   mcpHead,
-  mcpToolsResponse,
+  mcpTool,
+  mcpToolsHead,
   refusal,
   workLine,
 } from '../../../src/wire.js';
@@ -99,13 +100,26 @@ export function createHost(port: number) {
       hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>
       historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
-    /** Which tools of MCP servers there are. */
-    mcpTools: async (runId: number, signal: AbortSignal) =>
-      mcpToolsResponse.parse(await (await open('/mcp/tools', { runId }, signal)).json()),
-    callMcp: async (body: object, signal: AbortSignal) => {
-      const [head = '', ...blocks] = (await call('/mcp/call', body, signal)).toString().trimEnd().split('\n');
-      return { head: mcpHead.parse(JSON.parse(head)), blocks: blocks.map((line) => mcpBlock.parse(JSON.parse(line))) };
-    },
+    ...mcpCalls(call),
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),
+  };
+}
+
+/** What the host does with MCP servers; its answers are lines of JSON. */
+function mcpCalls(call: (path: string, body: object, signal: AbortSignal) => Promise<Buffer>) {
+  const lines = async (...request: Parameters<typeof call>) => {
+    const text = (await call(...request)).toString().trimEnd();
+    return text.split('\n').map((line): unknown => JSON.parse(line));
+  };
+  return {
+    /** Which tools there are. */
+    async mcpTools(runId: number, signal: AbortSignal) {
+      const [head, ...tools] = await lines('/mcp/tools', { runId }, signal);
+      return { ...mcpToolsHead.parse(head), tools: tools.map((one) => mcpTool.parse(one)) };
+    },
+    async callMcp(body: object, signal: AbortSignal) {
+      const [head, ...blocks] = await lines('/mcp/call', body, signal);
+      return { head: mcpHead.parse(head), blocks: blocks.map((one) => mcpBlock.parse(one)) };
+    },
   };
 }

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { systemClock } from '../../core/clock.js';
 import { type Config, loadConfig } from '../../core/config.js';
 import { startHome } from '../../services/testing/home.js';
+import { mcpTool } from '../../wire.js';
 import { createMcpModule } from '../module.js';
 
 const program = join(import.meta.dirname, 'server.mjs');
@@ -64,8 +65,9 @@ export async function startMcpHome(more: object = {}) {
     heard: () => readFileSync(join(home.home, 'log'), 'utf8'),
     tools: async () => {
       const { lines } = await post('/mcp/tools', { runId: home.runId });
-      const [{ tools, problems }] = [Object(lines[0])];
-      return { names: tools.map(({ name }: { name: string }) => name), tools, problems };
+      const { problems } = Object(lines[0]);
+      const tools = lines.slice(1).map((line) => mcpTool.parse(line));
+      return { names: tools.map(({ name }) => name), tools, problems };
     },
     call: (name: string, input: object = {}, signal?: AbortSignal) =>
       post('/mcp/call', { runId: home.runId, name: `mcp__test__${name}`, input }, signal),

@@ -223,7 +223,10 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
       for (const line of waiting.splice(0)) push(line);
       return;
     }
-    if (url === '/mcp/tools') return void response.end(JSON.stringify(state.mcp));
+    if (url === '/mcp/tools') {
+      const lines = [{ problems: state.mcp.problems }, ...state.mcp.tools].map((line) => `${JSON.stringify(line)}\n`);
+      return void response.end(lines.join(''));
+    }
     if (url === '/mcp/call') return callMcp(state.mcp, await body(request, mcpCallRequest), response);
     if (url.startsWith('/media/')) {
       const bytes = state.media.get(url.slice('/media/'.length));
