@@ -11,6 +11,7 @@ import { createEgressRules } from './egress/rows.js';
 import { createMessages } from './groups/messages.js';
 import { createGroups } from './groups/rows.js';
 import { createEvents } from './groups/timeline.js';
+import { createMcpTools } from './mcp/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
@@ -40,6 +41,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     egress: createEgressRules(statements),
     serviceTokens: createServiceTokens(statements),
     serviceClients: createServiceClients(statements),
+    mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
   };

@@ -64,16 +64,15 @@ const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
-  { name: 'runner', files: /^container\//, lines: 1_930 },
+  { name: 'runner', files: /^container\//, lines: 2_110 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
-  { name: 'mcp', files: /^src\/mcp\//, lines: 650 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_835,
+    lines: 1_900,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -83,8 +82,9 @@ const areas: Area[] = [
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 825 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_140, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_640, tokens: 96_300, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
+  { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_220 },
+  { name: 'orchestrator', files: /^src\//, lines: 5_700, tokens: 97_500, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

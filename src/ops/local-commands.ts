@@ -83,14 +83,14 @@ export const localCommands: LocalCommand[] = [
   { usage: 'logs', what: 'what the service logged: --follow, --run <id>, --last <lines>', run: showLogs },
   {
     usage: 'service <what>',
-    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done); list or test <name>: the APIs of services.json',
+    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done); list, test <name> or restart <name>: what services.json has',
     run: runService,
   },
 ];
 
 async function runService(call: LocalCall): Promise<number> {
   const { config, argument = 'status', rest, values, ask } = call;
-  if (/^(list|test|body)$/.test(argument)) {
+  if (/^(list|test|restart|body)$/.test(argument)) {
     print(`${await runServices(ask, argument, rest[0], values.json === true)}\n`);
     return 0;
   }
@@ -105,7 +105,7 @@ async function runService(call: LocalCall): Promise<number> {
     for (const line of start.slice(-START_LINES)) print(visible(`${line}\n`));
     return showLogs(call);
   } else
-    throw new PinchError('usage', 'say install, uninstall, status, logs, list or test', {
+    throw new PinchError('usage', 'say install, uninstall, status, logs, list, test or restart', {
       hint: 'npm run -s pinch -- help',
     });
   return 0;

@@ -6,12 +6,21 @@ import { checked, readBody, refuse } from '../core/http.js';
 import { connectCode, connectStart } from '../oauth/accounts.js';
 import { keptRequest } from './ask.js';
 import type { Service } from './list.js';
+import type { McpServer } from './servers.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
 import { callService } from './upstream.js';
 
+interface ServicesApiDeps {
+  services: Services;
+  store: Pick<Store, 'approvals'>;
+  clock: Clock;
+  /** What is shown of an MCP server. */
+  viewServer(server: McpServer): object;
+}
+
 export const servicesApi =
-  ({ services, store, clock }: { services: Services; store: Pick<Store, 'approvals'>; clock: Clock }) =>
+  ({ services, store, clock, viewServer }: ServicesApiDeps) =>
   (app: Hono) => {
     const named = (wanted: string) => {
       const service = services.list().services.find(({ name }) => name === wanted);
@@ -19,13 +28,14 @@ export const servicesApi =
       throw refuse(404, 'not_found', `there is no service "${wanted}"`, 'GET /api/services lists them');
     };
     app.get('/api/services', (c) => {
-      const { services: all, problems } = services.list();
+      const { services: all, servers, problems } = services.list();
       const view = ({ url, auth, ...rest }: (typeof all)[number]) => ({
         ...rest,
         url: url.href,
         auth: auth ? (Object.keys(auth)[0] ?? null) : null,
       });
-      return c.json({ services: all.map(view), problems });
+      const views = servers.map(({ variables, ...server }) => ({ ...viewServer(server), variables }));
+      return c.json({ services: [...all.map(view), ...views], problems });
     });
     /** One call of its base URL that only reads. */
     app.post('/api/services/:name/test', async (c) => {

@@ -49,7 +49,11 @@ async function connect(name = 'api', choices: object = {}): Promise<string> {
   // A terminal that does not wait.
   const hurry = (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 50), signal);
   try {
-    return await connectAt(home.module.api, name, { onSay, clock: { ...systemClock, sleep: hurry } });
+    return await connectAt(
+      home.module.api(() => ({})),
+      name,
+      { onSay, clock: { ...systemClock, sleep: hurry } },
+    );
   } finally {
     await browsing;
   }

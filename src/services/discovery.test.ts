@@ -60,14 +60,18 @@ async function answer(request: IncomingMessage): Promise<[number, string, string
 
 /** The owner says yes; `change` is what becomes of the address at which his browser ends. */
 const connect = (change = (back: URL) => back): Promise<string> =>
-  connectAt(home.module.api, 'inbox', {
-    onSay(shown) {
-      const page = new URL(addressIn(shown) ?? 'x:');
-      const back = new URL(page.searchParams.get('redirect_uri') ?? '');
-      back.search = `?code=c&state=${page.searchParams.get('state')}`;
-      void fetch(change(back));
+  connectAt(
+    home.module.api(() => ({})),
+    'inbox',
+    {
+      onSay(shown) {
+        const page = new URL(addressIn(shown) ?? 'x:');
+        const back = new URL(page.searchParams.get('redirect_uri') ?? '');
+        back.search = `?code=c&state=${page.searchParams.get('state')}`;
+        void fetch(change(back));
+      },
     },
-  });
+  );
 
 test('who is registered for us is a secret of the host, and is told to the token endpoint alone', async () => {
   expect(await connect()).toBe('inbox is connected.');

@@ -118,20 +118,39 @@ export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDi
   const [services, servers, problems]: [Service[], McpServer[], Problem[]] = [[], [], []];
   try {
     for (const [name, value] of Object.entries(readFile(config))) {
-      const { data, error } = anyService.safeParse(value);
-      if (data && NAME.test(name)) {
-        if (data.kind === 'http') services.push({ name, ...data });
-        else servers.push({ name, ...data });
-      } else
-        problems.push({
-          name,
-          why: error ? z.prettifyError(error) : 'use a name of lower-case letters, digits, - and _',
-        });
+      const read = readService(name, value);
+      if ('why' in read) problems.push({ name, why: read.why });
+      else if (read.kind === 'http') services.push({ name, ...read });
+      else servers.push({ name, ...read });
     }
   } catch (error) {
     problems.push({ name: 'services.json', why: describeError(error) });
   }
   return { services, servers, problems };
+}
+
+/** One entry, or why it is none. */
+export function readService(name: string, value: unknown): z.infer<typeof anyService> | { why: string } {
+  if (!NAME.test(name)) return { why: 'use a name of lower-case letters, digits, - and _' };
+  const { data, error } = anyService.safeParse(value);
+  return data ?? { why: z.prettifyError(error) };
+}
+
+/** Adds an entry, which counts at once. Throws PinchError: the file is no use, or has this name. */
+export function addService(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>, name: string, value: unknown): void {
+  const list = readFile(config);
+  if (Object.hasOwn(list, name))
+    throw new PinchError('name_taken', `services.json has a service "${name}" already`, { hint: 'take another name' });
+  const file = servicesFile(config);
+  // The owner may have put a link there.
+  const place = fs.existsSync(file) ? fs.realpathSync(file) : file;
+  const next = `${place}.new`;
+  fs.rmSync(next, { force: true });
+  const fd = fs.openSync(next, 'wx', 0o600);
+  fs.writeSync(fd, `${JSON.stringify({ ...list, [name]: value }, null, 2)}\n`);
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+  fs.renameSync(next, place);
 }
 
 function readFile(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): Record<string, unknown> {

@@ -11,6 +11,7 @@ import { servicesApi } from './api.js';
 import { createServiceAsker } from './ask.js';
 import { createDoor } from './door.js';
 import type { Service } from './list.js';
+import type { McpServer } from './servers.js';
 import { createServices, type ServicesDeps } from './services.js';
 import type { Store } from './store.js';
 
@@ -32,7 +33,8 @@ export function createServiceModule(deps: ServiceModuleDeps) {
   ];
   return {
     routes,
-    api: servicesApi(all),
+    services,
+    api: (viewServer: (server: McpServer) => object) => servicesApi({ ...all, viewServer }),
     /** What a runner is told of them. */
     forRun: (groupId: number): RunSpec['services'] =>
       services

@@ -82,12 +82,16 @@ const call = () => home.curl('-i', `${home.base}/api/x`);
 
 /** The owner at a terminal; `browse` has the address that is shown. */
 const connect = (browse: (url: URL, type: (line: string) => void) => void): Promise<string> =>
-  connectAt(home.module.api, 'api', {
-    onSay: (shown, type) => {
-      const url = addressIn(shown);
-      if (url) browse(new URL(url), type);
+  connectAt(
+    home.module.api(() => ({})),
+    'api',
+    {
+      onSay: (shown, type) => {
+        const url = addressIn(shown);
+        if (url) browse(new URL(url), type);
+      },
     },
-  });
+  );
 /** The server says yes, and the browser comes back with a code. */
 function approve(url: URL): string {
   const get = (name: string) => url.searchParams.get(name) ?? '';
@@ -107,7 +111,7 @@ test('not connected yet, a call is refused, and nothing is sent', async () => {
   expect(await call()).toContain('503 this service has no credential now');
   expect(home.serviceEvents()[0]?.why).toBe('the service api is not connected');
   const app = new Hono();
-  home.module.api(app);
+  home.module.api(() => ({}))(app);
   const listed = async () => Object(await (await app.request('/api/services')).json()).services[0];
   expect(await listed()).toMatchObject({ auth: 'oauth2', connected: false, variables: [{ name: 'TOKEN', set: true }] });
   await connected();

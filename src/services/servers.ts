@@ -1,5 +1,7 @@
 // MCP servers as services.json names them (kind `mcp`): what they are made of, what they may reach, and which of their tools may be used.
 import { z } from 'zod';
+import type { Env } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
 import { variable } from '../oauth/config.js';
 import { DO } from './decide.js';
 
@@ -72,4 +74,24 @@ export const mcpServer = z.strictObject({
 
 export interface McpServer extends z.infer<typeof mcpServer> {
   name: string;
+}
+
+/** Names of the variables of `.env` that it is given. */
+export const serverVariables = ({ env }: Pick<McpServer, 'env'>): string[] => [
+  ...new Set(Object.values(env).flatMap((from) => (typeof from === 'string' ? [from] : []))),
+];
+
+/** What servers are given, whatever the variables are called. */
+export const serverSecrets = (servers: McpServer[], env: Env): { name: string; value: string }[] =>
+  servers.flatMap(serverVariables).map((name) => ({ name, value: env[name] ?? '' }));
+
+/** The environment of its process. Throws PinchError `no_credential` which names a variable that is missing. */
+export function envOf({ env: wanted }: McpServer, env: Env): Record<string, string> {
+  const entries = Object.entries(wanted).map(([name, from]) => {
+    const value = typeof from === 'string' ? env[from] : from.value;
+    if (value === undefined)
+      throw new PinchError('no_credential', `${String(from)} is not set`, { hint: `set ${String(from)} in .env` });
+    return [name, value];
+  });
+  return Object.fromEntries(entries);
 }

@@ -27,6 +27,7 @@ import {
   variablesOf,
   version,
 } from './list.js';
+import { envOf, type McpServer, serverSecrets, serverVariables } from './servers.js';
 import type { Store } from './store.js';
 
 export interface ServicesDeps extends TokenDeps, Pick<LoopDeps, 'log'> {
@@ -45,13 +46,14 @@ export type Services = ReturnType<typeof createServices>;
 
 export function createServices({ store, config, environment, clock, log, notifyOwner, secrets }: ServicesDeps) {
   const accounts = createAccounts({ store, clock, notifyOwner });
-  let read: { version: string; services: Service[]; problems: Problem[]; env: Env } | undefined;
+  let read: { version: string; services: Service[]; servers: McpServer[]; problems: Problem[]; env: Env } | undefined;
   /** Reads the files again when they changed. */
   function current() {
     const now = version(config);
     if (read?.version === now) return read;
     read = { version: now, ...readServices(config), env: readEnv(environment, config.home) };
-    for (const { name, value } of secretsIn(read.services, read.env)) secrets.add(name, value);
+    const values = [...secretsIn(read.services, read.env), ...serverSecrets(read.servers, read.env)];
+    for (const { name, value } of values) secrets.add(name, value);
     for (const { name, why } of read.problems) {
       log.warn({ service: name, why }, 'service not used');
       notifyOwner(`service:${now}:${name}:${why}`, notice(name, why));
@@ -89,15 +91,27 @@ export function createServices({ store, config, environment, clock, log, notifyO
     /** Gets tokens with what he did. Throws PinchError. */
     finish: async (service: Service, code: z.infer<typeof connectCode>): Promise<ConnectState> =>
       accounts.finish(accountOf(service), code),
+    /** All MCP servers of kind `mcp`. */
+    servers: (): McpServer[] => current().servers,
+    /** What the process of a server gets. Throws PinchError `no_credential` which names a variable that is missing. */
+    envOf: (server: McpServer): Record<string, string> => envOf(server, current().env),
+    isSet: (variable: string): boolean => Boolean(current().env[variable]),
+    /** Whether services.json has an entry of this name, also one that is no use. */
+    hasName(name: string): boolean {
+      const { services, servers, problems } = current();
+      return [...services, ...servers, ...problems].some((one) => one.name === name);
+    },
     list: () => {
-      const { services, problems, env } = current();
-      const variables = (service: Service) => variablesOf(service).map((name) => ({ name, set: Boolean(env[name]) }));
+      const { services, servers, problems, env } = current();
+      const isSet = (name: string) => ({ name, set: Boolean(env[name]) });
+      const variables = (service: Service) => variablesOf(service).map(isSet);
       const isConnected = ({ name, url, mcp, auth }: Service) =>
         auth && 'oauth2' in auth
           ? { connected: accounts.isConnected({ name, url, mcp, oauth: auth.oauth2, secret: null }) }
           : {};
       const view = (service: Service) => ({ ...service, variables: variables(service), ...isConnected(service) });
-      return { services: services.map(view), problems };
+      const viewServer = (server: McpServer) => ({ ...server, variables: serverVariables(server).map(isSet) });
+      return { services: services.map(view), servers: servers.map(viewServer), problems };
     },
   };
 }

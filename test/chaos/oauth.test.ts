@@ -50,7 +50,7 @@ async function connect(): Promise<void> {
   const store = openStore(join(home, 'pinch.db'));
   const base = { store, config: config(), clock: systemClock, log: pino({ enabled: false }), environment: {} };
   const services = createServices({ ...base, notifyOwner: () => undefined, secrets: createSecrets() });
-  const api = servicesApi({ services, store, clock: systemClock });
+  const api = servicesApi({ services, store, clock: systemClock, viewServer: () => ({}) });
   let browsing: Promise<string> | undefined;
   const onSay = (shown: string) => {
     browsing = browse(addressIn(shown) ?? '');

@@ -43,7 +43,7 @@ export async function playScenario(url: string, scenario: string, given: unknown
     notifyOwner: (key, text) => void notices.set(key, text),
   });
   try {
-    const api = servicesApi({ services, store, clock: systemClock });
+    const api = servicesApi({ services, store, clock: systemClock, viewServer: () => ({}) });
     // The browser goes where it is sent, and the server says yes at once.
     const onSay = (text: string): void => void browse(addressIn(text) ?? '');
     const { services: all } = services.list();
