@@ -104,8 +104,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     services.searchFor(groupId) ?? (config.modelSearch && backend().kind === 'http' ? 'model' : undefined);
   const { askToSend, ownSkills } = approvals;
   const egress = createEgress({ ...base, approvals, guards });
-  const openBox = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
-  const mcp = createMcpModule({ ...base, openBox, stopSwitch, approvals, guards, services: services.services });
+  const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
+  const mcp = createMcpModule({ ...base, boxes, stopSwitch, approvals, guards, services: services.services });
   const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
@@ -149,7 +149,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     mcp.api,
     services.api(mcp.view),
     egress.api,
-    opsApi({ ...base, control, promptParts: () => [services].flatMap(({ promptParts }) => promptParts()) }),
+    opsApi({ ...base, control, promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()) }),
   ];
   return { control, pairing, intake, api };
 }

@@ -2,12 +2,12 @@
 // credential and within bounds. What comes back is cleaned by who hands it on to a container.
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Transport } from '@modelcontextprotocol/client';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Service } from '../services/list.js';
 import type { Services } from '../services/services.js';
 import { callService, type ServiceAnswer, type ServiceRequest } from '../services/upstream.js';
+import type { ServerTransport } from './transport.js';
 
 interface HttpServerDeps {
   service: Service;
@@ -16,14 +16,33 @@ interface HttpServerDeps {
 }
 
 const MB = 1024 * 1024;
-/** Of one message, and of all that comes as the answer to one request. */
-const LIMITS = { messageBytes: 10 * MB, answerBytes: 64 * MB };
+/** Of one message, which is read in one go, and of all that comes as the answer to one request. */
+const LIMITS = { messageBytes: 2 * MB, answerBytes: 64 * MB };
 const EMPTY = new Set([202, 204, 205, 304]);
 
 /** Its requests reject with PinchError where the owner has to do something. Loads the protocol's library, which is large. */
-export async function createHttpTransport(deps: HttpServerDeps): Promise<Transport> {
+export async function createHttpTransport(deps: HttpServerDeps): Promise<ServerTransport> {
   const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
-  return new StreamableHTTPClientTransport(deps.service.url, { fetch: (_url, init) => send(deps, init) });
+  let why: string | undefined;
+  const fetch = async (_url: string | URL, init?: RequestInit): Promise<Response> => {
+    const answer = await send(deps, init);
+    // It knows this session no more: the next call begins another one.
+    if (answer.status === 404 && new Headers(init?.headers).has('mcp-session-id'))
+      setImmediate(() => void transport.end('it was stopped: the server ended the session'));
+    return answer;
+  };
+  const http = new StreamableHTTPClientTransport(deps.service.url, { fetch });
+  const transport = Object.assign(http, {
+    whyClosed: () => why,
+    async end(reason: string): Promise<void> {
+      if (why !== undefined) return;
+      why = reason;
+      // Nobody waits for what the server thinks of it.
+      void http.terminateSession().catch(() => undefined);
+      await http.close();
+    },
+  });
+  return transport;
 }
 
 async function send({ service, services, clock }: HttpServerDeps, init: RequestInit = {}): Promise<Response> {

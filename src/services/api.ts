@@ -5,7 +5,7 @@ import { describeError, PinchError } from '../core/errors.js';
 import { checked, readBody, refuse } from '../core/http.js';
 import { connectCode, connectStart } from '../oauth/accounts.js';
 import { keptRequest } from './ask.js';
-import type { Service } from './list.js';
+import { overHttp, type Service } from './list.js';
 import type { McpServer } from './servers.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
@@ -33,6 +33,7 @@ export const servicesApi =
         ...rest,
         url: url.href,
         auth: auth ? (Object.keys(auth)[0] ?? null) : null,
+        ...(rest.mcp && { server: viewServer(overHttp({ ...rest, url, auth })) }),
       });
       const views = servers.map(({ variables, ...server }) => ({ ...viewServer(server), variables }));
       return c.json({ services: [...all.map(view), ...views], problems });

@@ -1,9 +1,11 @@
 // OAuth against a real authorization server: by a browser, by another device, by an MCP server that names it; renewed, taken back, clocks that are wrong.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../core/clock.js';
+import { PinchError } from '../core/errors.js';
 import { type AuthorizationServer, browse, startAuthorizationServer } from '../oauth/testing/server.js';
 import { type ServicesHome, startHome } from './testing/home.js';
 import { addressIn, connectAt } from './testing/owner.js';
+import { callService } from './upstream.js';
 
 let server: AuthorizationServer;
 let home: ServicesHome;
@@ -38,6 +40,24 @@ const mcp = (oauth2: object = {}) => ({
   ...{ kind: 'http', mcp: true, url: `${server.issuer}/mcp`, groups: ['main'], auth: { oauth2 } },
 });
 const call = (name = 'api') => home.curl('-i', `${home.base}/${name}/x`);
+/** As the host itself does it: no container reaches an MCP server this way. */
+async function callMcp(): Promise<string> {
+  const { services } = home.module;
+  const service = services.named('inbox');
+  const over = new AbortController();
+  try {
+    const credential = await services.credential(service);
+    const request = { method: 'GET', path: '/x', query: '', headers: {} };
+    const answer = await callService({ service, credential, clock: systemClock }, request, { signal: over.signal });
+    await services.answered(service, credential, answer);
+    return `HTTP/1.1 ${answer.status}`;
+  } catch (error) {
+    if (error instanceof PinchError) return '503';
+    throw error;
+  } finally {
+    over.abort();
+  }
+}
 const said: string[] = [];
 async function connect(name = 'api', choices: object = {}): Promise<string> {
   let browsing: Promise<string> | undefined;
@@ -159,22 +179,22 @@ describe('an MCP server', () => {
   beforeEach(() => home.write({ inbox: mcp() }));
 
   test('names where to ask and what for; we are registered there, with the token for it alone', async () => {
-    expect(await call('inbox')).toContain('503');
+    expect(await callMcp()).toContain('503');
     expect(await connect('inbox')).toBe('inbox is connected.');
-    expect(await call('inbox')).toContain('HTTP/1.1 200');
+    expect(await callMcp()).toContain('HTTP/1.1 200');
     const found = await server.provider.AccessToken.find(tokens('inbox')?.accessToken ?? '');
     expect(found).toMatchObject({ aud: `${server.issuer}/mcp`, scope: 'read' });
     home.store.serviceTokens.expire('inbox', tokens('inbox')?.accessToken ?? '');
-    expect(await call('inbox')).toContain('HTTP/1.1 200');
+    expect(await callMcp()).toContain('HTTP/1.1 200');
     expect(server.grants).toEqual(['authorization_code', 'refresh_token']);
   });
 
   test('wants further scopes: the owner is told once, and connecting again asks for them', async () => {
     await connect('inbox');
     server.state.challenge = 'Bearer error="insufficient_scope", scope="write"';
-    for (const _ of [1, 2]) expect(await call('inbox')).toContain('HTTP/1.1 403');
+    for (const _ of [1, 2]) expect(await callMcp()).toContain('HTTP/1.1 403');
     server.state.challenge = 'Bearer error="insufficient_scope", scope="openid"';
-    expect(await call('inbox')).toContain('HTTP/1.1 403');
+    expect(await callMcp()).toContain('HTTP/1.1 403');
     expect(home.notices).toEqual([expect.stringMatching(/further rights.*`write`.*connect inbox/s)]);
     server.state.challenge = '';
     await connect('inbox');
@@ -182,7 +202,7 @@ describe('an MCP server', () => {
     expect(found?.scope?.split(' ').sort()).toEqual(['read', 'write']);
     // It wants the same again, although it has it: nothing that the owner could do.
     server.state.challenge = 'Bearer error="insufficient_scope", scope="write"';
-    expect(await call('inbox')).toContain('HTTP/1.1 403');
+    expect(await callMcp()).toContain('HTTP/1.1 403');
     expect(home.notices).toHaveLength(1);
   });
 
@@ -191,21 +211,21 @@ describe('an MCP server', () => {
     const [before] = home.store.serviceClients.all();
     await server.provider.Client.adapter.destroy(before?.clientId ?? '');
     home.store.serviceTokens.expire('inbox', tokens('inbox')?.accessToken ?? '');
-    expect(await call('inbox')).toContain('503');
+    expect(await callMcp()).toContain('503');
     expect(home.notices).toHaveLength(1);
     await connect('inbox');
-    expect(await call('inbox')).toContain('HTTP/1.1 200');
+    expect(await callMcp()).toContain('HTTP/1.1 200');
     expect(tokens('inbox')?.client).not.toBe(before?.client);
   });
 
   test('another address in services.json does not get its tokens, nor does another authorization server', async () => {
     await connect('inbox');
     home.write({ inbox: { ...mcp(), url: `${server.issuer}/mcp/other` } });
-    expect(await call('inbox')).toContain('503');
+    expect(await callMcp()).toContain('503');
     home.write({ inbox: mcp({ issuer: 'https://login.example' }) });
-    expect(await call('inbox')).toContain('503');
+    expect(await callMcp()).toContain('503');
     await expect(connect('inbox')).rejects.toThrow(/services.json another/);
     home.write({ inbox: mcp() });
-    expect(await call('inbox')).toContain('HTTP/1.1 200');
+    expect(await callMcp()).toContain('HTTP/1.1 200');
   });
 });

@@ -97,6 +97,12 @@ const httpService = z
 export interface Service extends z.infer<typeof httpService> {
   name: string;
 }
+/** An MCP server that answers over HTTP, in the form of the others. */
+export const overHttp = ({ name, description, groups, tools, trusted, url }: Service): McpServer => ({
+  ...{ kind: 'mcp', name, description, groups, tools, trusted, url },
+  ...{ command: [url.href], packages: [], env: {}, egress: [], host: false },
+});
+
 export interface Problem {
   name: string;
   why: string;

@@ -41,7 +41,7 @@ export function createServiceModule(deps: ServiceModuleDeps) {
         .of(groupId)
         .filter(({ search }) => search === undefined)
         .map(({ name, description, git, url }) => ({ name, description, ...(git && { gitUrl: url.href }) })),
-    promptParts: (): PromptPart[] => promptParts(services.list().services),
+    promptParts: (): PromptPart[] => promptParts(services.list().services.filter(({ mcp }) => !mcp)),
     /** The group's search engine: the first one listed. */
     searchFor: (groupId: number): RunSpec['search'] => {
       const found = services

@@ -74,6 +74,8 @@ export const mcpServer = z.strictObject({
 
 export interface McpServer extends z.infer<typeof mcpServer> {
   name: string;
+  /** It is no program but answers there: the service of kind `http` with this name. */
+  url?: URL;
 }
 
 /** Names of the variables of `.env` that it is given. */

@@ -19,6 +19,7 @@ import {
   bearer,
   type Credential,
   credentialOf,
+  overHttp,
   type Problem,
   readServices,
   type Service,
@@ -43,6 +44,7 @@ interface Answered {
 }
 
 export type Services = ReturnType<typeof createServices>;
+type Accounts = ReturnType<typeof createAccounts>;
 
 export function createServices({ store, config, environment, clock, log, notifyOwner, secrets }: ServicesDeps) {
   const accounts = createAccounts({ store, clock, notifyOwner });
@@ -60,18 +62,59 @@ export function createServices({ store, config, environment, clock, log, notifyO
     }
     return read;
   }
+  /** Of an MCP server its tools are used, and nothing else: its `tools` must count. */
   const of = (groupId: number): Service[] => {
     const folder = store.groups.get(groupId)?.folder ?? '';
-    return current().services.filter(({ groups }) => groups.includes(folder));
+    return current().services.filter(({ groups, mcp }) => groups.includes(folder) && !mcp);
   };
-  const accountOf = (service: Service): Account => sureAccountOf(service, current().env);
   return {
     of,
     find: (groupId: number, name: string): Service | undefined => of(groupId).find((service) => service.name === name),
+    ...credentialsOf(accounts, () => current().env),
+    /** All MCP servers, also those over HTTP. */
+    servers: (): McpServer[] => [
+      ...current().servers,
+      ...current()
+        .services.filter(({ mcp }) => mcp)
+        .map(overHttp),
+    ],
+    /** Any group's. Throws PinchError `not_found`. */
+    named(wanted: string): Service {
+      const found = current().services.find(({ name }) => name === wanted);
+      if (!found) throw new PinchError('not_found', `there is no service ${wanted}`);
+      return found;
+    },
+    /** What the process of a server gets. Throws PinchError `no_credential` which names a variable that is missing. */
+    envOf: (server: McpServer): Record<string, string> => envOf(server, current().env),
+    isSet: (variable: string): boolean => Boolean(current().env[variable]),
+    /** Whether services.json has an entry of this name, also one that is no use. */
+    hasName(name: string): boolean {
+      const { services, servers, problems } = current();
+      return [...services, ...servers, ...problems].some((one) => one.name === name);
+    },
+    list: () => {
+      const { services, servers, problems, env } = current();
+      const isSet = (name: string) => ({ name, set: Boolean(env[name]) });
+      const variables = (service: Service) => variablesOf(service).map(isSet);
+      const view = (service: Service) => ({
+        ...service,
+        variables: variables(service),
+        ...connected(accounts, service),
+      });
+      const viewServer = (server: McpServer) => ({ ...server, variables: serverVariables(server).map(isSet) });
+      return { services: services.map(view), servers: servers.map(viewServer), problems };
+    },
+  };
+}
+
+/** How calls are made in the owner's name, and how an account is connected for that. */
+function credentialsOf(accounts: Accounts, env: () => Env) {
+  const accountOf = (service: Service): Account => sureAccountOf(service, env());
+  return {
     /** Throws PinchError: it is not set up, or cannot be had for now. */
     async credential(service: Service): Promise<Credential> {
       const { auth } = service;
-      if (!auth || !('oauth2' in auth)) return credentialOf(auth, current().env);
+      if (!auth || !('oauth2' in auth)) return credentialOf(auth, env());
       const { accessToken, refreshToken } = await accounts.tokens(accountOf(service));
       return bearer([accessToken, ...(refreshToken === null ? [] : [refreshToken])]);
     },
@@ -91,30 +134,13 @@ export function createServices({ store, config, environment, clock, log, notifyO
     /** Gets tokens with what he did. Throws PinchError. */
     finish: async (service: Service, code: z.infer<typeof connectCode>): Promise<ConnectState> =>
       accounts.finish(accountOf(service), code),
-    /** All MCP servers of kind `mcp`. */
-    servers: (): McpServer[] => current().servers,
-    /** What the process of a server gets. Throws PinchError `no_credential` which names a variable that is missing. */
-    envOf: (server: McpServer): Record<string, string> => envOf(server, current().env),
-    isSet: (variable: string): boolean => Boolean(current().env[variable]),
-    /** Whether services.json has an entry of this name, also one that is no use. */
-    hasName(name: string): boolean {
-      const { services, servers, problems } = current();
-      return [...services, ...servers, ...problems].some((one) => one.name === name);
-    },
-    list: () => {
-      const { services, servers, problems, env } = current();
-      const isSet = (name: string) => ({ name, set: Boolean(env[name]) });
-      const variables = (service: Service) => variablesOf(service).map(isSet);
-      const isConnected = ({ name, url, mcp, auth }: Service) =>
-        auth && 'oauth2' in auth
-          ? { connected: accounts.isConnected({ name, url, mcp, oauth: auth.oauth2, secret: null }) }
-          : {};
-      const view = (service: Service) => ({ ...service, variables: variables(service), ...isConnected(service) });
-      const viewServer = (server: McpServer) => ({ ...server, variables: serverVariables(server).map(isSet) });
-      return { services: services.map(view), servers: servers.map(viewServer), problems };
-    },
   };
 }
+
+const connected = (accounts: Accounts, { name, url, mcp, auth }: Service): { connected?: boolean } =>
+  auth && 'oauth2' in auth
+    ? { connected: accounts.isConnected({ name, url, mcp, oauth: auth.oauth2, secret: null }) }
+    : {};
 
 /** Throws PinchError. */
 function sureAccountOf({ name, url, mcp, auth }: Service, env: Env): Account {

@@ -9,17 +9,19 @@ const common = {
   groups: z.array(z.string()),
   variables: z.array(z.object({ name: z.string(), set: z.boolean() })),
 };
-const api = z.object({
-  ...{ ...common, kind: z.literal('http'), url: z.string() },
-  auth: z.string().nullable(),
-  connected: z.boolean().optional(),
-});
 const server = z.object({
   ...{ ...common, kind: z.literal('mcp'), command: z.array(z.string()), host: z.boolean() },
   ...{ state: z.string(), lastError: z.string().nullable() },
   tools: z.array(z.object({ name: z.string(), do: z.string(), readOnly: z.boolean() })),
   withheld: z.array(z.string()),
   isCut: z.boolean(),
+});
+const api = z.object({
+  ...{ ...common, kind: z.literal('http'), url: z.string() },
+  auth: z.string().nullable(),
+  connected: z.boolean().optional(),
+  /** Of one that is an MCP server. */
+  server: server.omit({ variables: true }).optional(),
 });
 const listed = z.object({
   services: z.array(z.discriminatedUnion('kind', [api, server])),
@@ -78,7 +80,8 @@ function showList({ services, problems }: z.infer<typeof listed>): string {
     if (one.kind === 'mcp')
       return [`${name}  ${one.command.join(' ')}  ${unset ?? 'MCP server'}  ${rest}`, ...serverLines(one)];
     const account = one.connected === false ? `  NOT CONNECTED: npm run -s pinch -- connect ${name}` : '';
-    return `${name}  ${one.url}  ${unset ?? one.auth ?? 'no credential'}${account}  ${rest}`;
+    const line = `${name}  ${one.url}  ${unset ?? one.auth ?? 'no credential'}${account}  ${rest}`;
+    return one.server ? [line, ...serverLines(one.server)] : line;
   });
   const wrong = problems.map(({ name, why }) => `✗ ${name}: ${why}`);
   return visible([...lines, ...wrong].join('\n') || 'no services; docs/services.md shows how to add one');

@@ -13,6 +13,8 @@ import { createMcpModule } from '../module.js';
 
 const program = join(import.meta.dirname, 'server.mjs');
 
+const noContainer = () => Promise.reject(new Error('there are no containers here'));
+
 export type McpHome = Awaited<ReturnType<typeof startMcpHome>>;
 
 /** `more`: fields of the server `test` in services.json. */
@@ -33,7 +35,7 @@ export async function startMcpHome(more: object = {}) {
     ...{ store: home.store, clock: systemClock, log: pino({ enabled: false }), config },
     ...{ approvals: home.approvals, services: home.module.services, guards: home.guards },
     stopSwitch: { stopped: () => stop.now },
-    openBox: () => Promise.reject(new Error('there are no containers here')),
+    boxes: { openBox: noContainer, installServer: noContainer },
     notifyOwner: (key: string, said: string) => notices.push(`${key}: ${said}`),
   };
   const start = () => createMcpModule(deps);
