@@ -187,8 +187,8 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       watch.stop();
       await runs.queue.stop();
       await approvals.stop();
-      await parts.mcp.stop();
-      await pool.stopAll('Pinch is stopping');
+      // Together they have the seconds that a service manager leaves.
+      await Promise.all([parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
       egress.close();
       await delivery.stop();
       await page?.close();

@@ -271,6 +271,8 @@ export const mountRequest = caller.pick({ runId: true }).extend({
 /** `POST /mcp/tools`: the tools of MCP servers for this group. Answered with lines of JSON: a head, then a tool each. */
 export const mcpToolsRequest = caller.pick({ runId: true });
 /** Why the tools of a server are not there. */
+/** The problem of a server that is not there yet, but will be. */
+export const MCP_STARTING = 'it is being started; its tools are there for a later run';
 export const mcpToolsHead = z.object({ problems: z.array(z.object({ service: z.string(), problem: z.string() })) });
 /** Its texts are its server's words. */
 export const mcpTool = z.object({

@@ -1,9 +1,8 @@
-// Servers in containers of their own: installed when that is needed, then opened.
+// Servers in containers of their own, and the containers in which they are installed.
 import type { Config } from '../core/config.js';
-import type { McpServer } from '../services/servers.js';
+import type { Sandbox, SandboxInstance } from '../sandbox/sandbox.js';
 import { type BoxDeps, createBoxes } from './box.js';
 import { createInstaller } from './install.js';
-import type { ServerProcess } from './process.js';
 
 interface BoxOpenerDeps extends BoxDeps {
   config: Pick<Config, 'dataDir' | 'repository' | 'env'>;
@@ -11,11 +10,31 @@ interface BoxOpenerDeps extends BoxDeps {
 
 /** What opens a server's container, and what installs it; both throw PinchError. */
 export function createBoxOpener(deps: BoxOpenerDeps) {
-  const { installServer, keepOnly } = createInstaller(deps);
-  const open = createBoxes({ ...deps, onWorks: (server, folder) => void keepOnly(server, folder) });
+  const { sandbox, killAll } = createKillable(deps.sandbox);
+  const { installServer, keepOnly } = createInstaller({ ...deps, sandbox });
+  const openBox = createBoxes({
+    ...{ ...deps, sandbox },
+    onWorks: (server, folder) => void keepOnly(server, folder),
+  });
+  return { installServer, openBox, killAll };
+}
+
+/** The sandbox, and what ends all its containers at once, also those that are being started. */
+export function createKillable(sandbox: Pick<Sandbox, 'start'>) {
+  const all = new Set<Promise<SandboxInstance | undefined>>();
   return {
-    installServer,
-    openBox: async (server: McpServer, env: Record<string, string>): Promise<ServerProcess> =>
-      open({ server, env, folder: await installServer(server) }),
+    sandbox: {
+      start(...spec: Parameters<Sandbox['start']>): Promise<SandboxInstance> {
+        const instance = sandbox.start(...spec);
+        const started = instance.catch(() => undefined);
+        all.add(started);
+        void started.then((one) => one?.closed).then(() => all.delete(started));
+        return instance;
+      },
+    },
+    /** Resolves when they are gone. Never rejects. */
+    async killAll(): Promise<void> {
+      await Promise.all([...all].map(async (started) => (await started)?.stop(0)));
+    },
   };
 }

@@ -12,7 +12,14 @@ import { parse, workingRun } from '../runs/calls.js';
 import type { Guards } from '../secrets/guards.js';
 import type { McpServer } from '../services/servers.js';
 import { markWorking, taintOf } from '../taint/taint.js';
-import { type McpBlock, type McpTool, mcpCallRequest, mcpToolsRequest, serviceProposal } from '../wire.js';
+import {
+  MCP_STARTING,
+  type McpBlock,
+  type McpTool,
+  mcpCallRequest,
+  mcpToolsRequest,
+  serviceProposal,
+} from '../wire.js';
 import { type McpAsker, sourceOf } from './ask.js';
 import { blocksOf } from './results.js';
 import type { KnownTool } from './rows.js';
@@ -103,7 +110,7 @@ async function listTools(deps: CallDeps, groupId: number) {
         clock,
         FIRST_MS,
         why.then((said) => ({ said })),
-      )) ?? { said: STARTING },
+      )) ?? { said: MCP_STARTING },
     };
   });
   const problems = (await Promise.all(starts)).flatMap(({ service, problem: { said } }) =>
@@ -120,7 +127,6 @@ async function listTools(deps: CallDeps, groupId: number) {
   }
   return { tools, problems };
 }
-const STARTING = 'it is being started; its tools are there for a later run';
 
 type RunningCall = Call & { run: Run };
 

@@ -43,7 +43,7 @@ describe('tools', () => {
       schema: { type: 'object', properties: { text: { type: 'string' } } },
     });
     // Known ones need no server.
-    await home.mcp.stopAll();
+    await home.mcp.killAll();
     expect((await home.tools()).names).toEqual(names);
     expect(home.mcp.running()).toEqual([]);
   });
@@ -355,7 +355,7 @@ test('an emergency stop ends all servers, and none starts until it is over', asy
   await home.tools();
   expect(home.mcp.running()).toEqual(['test']);
   home.stop.now = true;
-  await home.mcp.stopAll();
+  await home.mcp.killAll();
   expect(home.mcp.running()).toEqual([]);
   expect(await home.call('echo')).toMatchObject({
     status: 400,

@@ -1,8 +1,10 @@
 // MCP servers: programs that bring agents tools, run by Pinch with credentials of the owner that no agent's container sees.
 import { join } from 'node:path';
 import type { Approvals } from '../approvals/approvals.js';
+import { atMost } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
+import { PinchError } from '../core/errors.js';
 import type { PromptPart } from '../groups/prompt-part.js';
 import type { Guards } from '../secrets/guards.js';
 import type { McpServer } from '../services/servers.js';
@@ -31,19 +33,20 @@ export interface McpModuleDeps extends LoopDeps {
   boxes: ReturnType<typeof createBoxOpener>;
 }
 
+/** How long servers may take to end when Pinch does, and how long the engine may take to remove those that do not. */
+const [END_MS, KILL_MS] = [2_500, 1_000];
+
 export function createMcpModule(deps: McpModuleDeps) {
-  const { clock, services, stopSwitch, notifyOwner } = deps;
+  const { clock, services, stopSwitch, notifyOwner, boxes } = deps;
   const parser = createParser(clock);
-  const startServer = async (server: McpServer): Promise<ServerProcess> => {
-    const env = services.envOf(server);
-    return server.host ? startOnHost(deps, server, env) : deps.boxes.openBox(server, env);
-  };
+  let isOver = false;
+  const stopped = () => isOver || stopSwitch.stopped();
   const open = async (server: McpServer) => {
     if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock });
     if (server.host) notifyOwner(`mcp-host:${server.name}`, hostNotice(server.name));
-    return createTransport({ process: await startServer(server), clock, parser });
+    return createTransport({ process: await startServer({ ...deps, stopped }, server), clock, parser });
   };
-  const servers = createServers({ ...deps, open, stopped: stopSwitch.stopped });
+  const servers = createServers({ ...deps, open, stopped });
   const asker = createMcpAsker({ ...deps, servers });
   servers.onChanges(asker.tools);
   const view = (server: McpServer) => {
@@ -65,23 +68,32 @@ export function createMcpModule(deps: McpModuleDeps) {
       servers.of(groupId).map(({ name, description }) => ({ name, description })),
     promptParts: (): PromptPart[] =>
       services.servers().map((server) => promptPart(server, servers.tools(server) ?? [])),
-    stopAll: servers.stopAll,
+    /** The emergency stop: they are killed. */
+    async killAll(): Promise<void> {
+      await Promise.all([servers.stopAll(), boxes.killAll()]);
+    },
     running: servers.running,
+    /** For good. They may end by themselves, but not for long, and what is being installed is not waited for. */
     async stop(): Promise<void> {
-      await servers.stopAll();
+      isOver = true;
+      await atMost(clock, END_MS, servers.stopAll());
+      await atMost(clock, KILL_MS, boxes.killAll());
       parser.close();
     },
   };
 }
 
-async function startOnHost(
-  deps: McpModuleDeps,
+/** Where it runs, once its files are there. */
+async function startServer(
+  { config, clock, services, boxes, stopped }: McpModuleDeps & { stopped(): boolean },
   server: McpServer,
-  env: Record<string, string>,
 ): Promise<ServerProcess> {
-  const { config, clock, boxes } = deps;
-  const hasFiles = server.packages.length > 0 || server.program !== undefined;
+  const env = services.envOf(server);
+  const hasFiles = !server.host || server.packages.length > 0 || server.program !== undefined;
   const folder = hasFiles ? await boxes.installServer(server) : undefined;
+  // An install takes its time, and what is killed meanwhile must not be followed by another container.
+  if (stopped()) throw new PinchError('stopped', 'it is stopped');
+  if (!server.host && folder !== undefined) return boxes.openBox({ server, folder, env });
   const dir = join(config.dataDir, 'mcp', server.name, 'data');
   return startHostProcess({ command: server.command, env, folder, dir }, clock);
 }

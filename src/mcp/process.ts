@@ -5,7 +5,6 @@ import { mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { atMost, type Clock } from '../core/clock.js';
-import { oneLine } from '../core/one-line.js';
 
 /** A running server, wherever it runs. */
 export interface ServerProcess {
@@ -53,7 +52,7 @@ export function startHostProcess({ command, env, folder, dir }: HostCommand, clo
   return {
     stdin: child.stdin,
     stdout: child.stdout,
-    stderrTail: () => oneLine(tail, 500),
+    stderrTail: () => tail,
     closed,
     async stop() {
       child.stdin.end();

@@ -11,6 +11,8 @@ import type { ServerProcess } from './process.js';
 
 const MAX_LINE_BYTES = 10 * 1024 * 1024;
 const LAST_MS = 1_000;
+/** Of what it wrote last for people: from there on, and so many. */
+const [TAIL_CHARS, SHOWN_CHARS] = [2_000, 500];
 /** Lines that are no messages. */
 const MAX_BAD = 200;
 /** Messages a second, and how many may come at once; so many bytes count like one. */
@@ -48,7 +50,7 @@ export function createTransport({ process, clock, parser }: TransportDeps): Serv
 
   function finish(reason: string): Promise<void> {
     if (ending) return ending;
-    const tail = process.stderrTail();
+    const tail = oneLine(process.stderrTail().slice(-TAIL_CHARS), SHOWN_CHARS);
     why = tail ? `${reason}; it wrote last: ${tail}` : reason;
     drained?.();
     ending = process.stop();

@@ -19,7 +19,7 @@ export interface ControlDeps {
   stopSwitch: StopSwitch;
   channels: Pick<RunningChannels, 'states'>;
   containers: Containers;
-  mcp: { stopAll(): Promise<void>; running(): string[] };
+  mcp: { killAll(): Promise<void>; running(): string[] };
   runs: { queue: Pick<Queue, 'cancelAll'> };
 }
 
@@ -35,8 +35,11 @@ export function createControl(deps: ControlDeps) {
       log.warn({ reason }, 'emergency stop');
       // First of all, and even when the disk is full: the containers end and none starts.
       void pool.stopAll('emergency stop', 0);
-      stopSwitch.stop(reason);
-      void deps.mcp.stopAll();
+      try {
+        stopSwitch.stop(reason);
+      } finally {
+        void deps.mcp.killAll();
+      }
       deps.runs.queue.cancelAll();
       signals.emit('daemon');
     },

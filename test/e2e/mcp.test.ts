@@ -1,67 +1,64 @@
-// Published MCP servers as the agent of a real container has them: found, called, asked for, denied, stopped, killed, changed. The agent's container
-// never holds what they are given.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// Published MCP servers, each in its sealed container, as the agent has them: installed by Pinch, found, called, asked for, denied, stopped, killed,
+// changed. What they are given is in their own container and nowhere else.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { PROOF_MS } from '../limits.js';
-import { eventually, newHome } from './harness.js';
+import { PROOF_MS, whenBusy } from '../limits.js';
+import { containersOf, eventually, newHome, startDaemon } from './harness.js';
+import { agentContainerOf, boxesOf, filesWith, inContainer, inspected, killContainer } from './servers.js';
 import { bash, runOf, type Scene, say, startScene, waitForRun } from './talk.js';
 
-const CANARY = 'canary-of-mcp-0123456789';
 const VERSION = '2026.8.31';
-/** Where the servers run: on this machine, or each in a container of its own. */
-const HOST = true;
+/** What each server is given, and no other. */
+const CANARIES = {
+  all: 'canary-of-everything-0123456789',
+  files: 'canary-of-the-files-9876543210',
+  memory: 'canary-of-the-memory-5647382910',
+};
+const variable = (name: string) => `SECRET_OF_${name.toUpperCase()}`;
 
 let scene: Scene;
-let home: string;
-let packages: string;
-let files: string;
-let script: string;
+const home = newHome();
+const script = join(home, 'data/mcp/own/data/script.json');
 
 beforeAll(async () => {
-  [home, packages] = [newHome(), mkdtempSync(join(tmpdir(), 'pinch-mcp-packages-'))];
-  [files, script] = [join(packages, 'files'), join(packages, 'script.json')];
-  mkdirSync(files);
-  const names = ['everything', 'filesystem', 'memory'].map((name) => `@modelcontextprotocol/server-${name}@${VERSION}`);
-  if (HOST)
-    execFileSync('npm', ['install', '--prefix', packages, '--ignore-scripts', '--no-audit', '--no-fund', ...names]);
   const list = {
     all: server('everything', [], {
-      env: { GIVEN: 'MCP_SECRET' },
+      env: { GIVEN: variable('all') },
       tools: { '*': 'allow' },
       description: 'tries everything',
     }),
-    files: server('filesystem', [HOST ? files : '/data'], { tools: { write_file: 'allow', move_file: 'deny' } }),
+    files: server('filesystem', ['/data'], {
+      ...{ env: { GIVEN: variable('files') }, tools: { write_file: 'allow', move_file: 'deny' } },
+    }),
     memory: server('memory', [], {
       ...{ trusted: true, tools: { create_entities: 'allow', read_graph: 'allow', delete_relations: 'deny' } },
-      env: { MEMORY_FILE_PATH: { value: HOST ? join(files, 'memory.jsonl') : '/data/memory.jsonl' } },
+      env: { GIVEN: variable('memory'), MEMORY_FILE_PATH: { value: '/data/memory.jsonl' } },
     }),
     own: {
-      ...{ kind: 'mcp', groups: ['main'], host: true, tools: { '*': 'always' } },
-      command: ['node', join(import.meta.dirname, '../../src/mcp/testing/server.mjs'), script],
+      ...{ kind: 'mcp', groups: ['main'], tools: { '*': 'always' }, program: 'src/mcp/testing' },
+      command: ['node', '/server/server.mjs', '/data/script.json'],
     },
   };
+  mkdirSync(join(script, '..'), { recursive: true });
   behave({});
   writeFileSync(join(home, 'services.json'), JSON.stringify(list), { mode: 0o600 });
-  writeFileSync(join(home, '.env'), `MCP_SECRET=${CANARY}\n`, { mode: 0o600 });
+  const secrets = Object.entries(CANARIES).map(([name, value]) => `${variable(name)}=${value}\n`);
+  writeFileSync(join(home, '.env'), secrets.join(''), { mode: 0o600 });
   scene = await startScene({ daemon: { home } });
+  // A run does not wait for a first install.
+  for (const name of Object.keys(list))
+    expect(await scene.daemon.api('POST', `/api/services/${name}/test`)).toMatchObject({ body: { state: 'running' } });
 }, PROOF_MS);
-afterAll(async () => {
-  await scene.close();
-  rmSync(packages, { recursive: true, force: true });
-});
+afterAll(() => scene.close());
 
-function server(name: string, args: string[], more: object) {
-  const program = `mcp-server-${name}`;
-  const common = { kind: 'mcp', groups: ['main'], ...more };
-  if (!HOST)
-    return { ...common, packages: [`@modelcontextprotocol/server-${name}@${VERSION}`], command: [program, ...args] };
-  return { ...common, host: true, command: [join(packages, 'node_modules/.bin', program), ...args] };
-}
-const behave = (how: object) => writeFileSync(script, JSON.stringify({ log: join(packages, 'log'), ...how }));
+const server = (name: string, args: string[], more: object) => ({
+  ...{ kind: 'mcp', groups: ['main'], packages: [`@modelcontextprotocol/server-${name}@${VERSION}`] },
+  ...{ command: [`mcp-server-${name}`, ...args], ...more },
+});
+const behave = (how: object) => writeFileSync(script, JSON.stringify({ log: '/data/log', ...how }), { mode: 0o644 });
 const use = (name: string, input: object = {}) => ({
   content: [{ type: 'tool_use' as const, name, input: { ...input } }],
 });
@@ -107,19 +104,37 @@ async function decide(id: number, decision: 'allow' | 'deny'): Promise<string> {
   return raw.toString();
 }
 
-/** Processes of this machine whose command has these words. */
-function processesOf(words: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(words);
-      } catch {
-        return false;
-      }
-    });
+/** All that was written into the database, as text. */
+function rowsOf(folder: string): string {
+  const db = new Database(join(folder, 'data/pinch.db'), { readonly: true });
+  try {
+    const tables = z
+      .array(z.object({ name: z.string() }))
+      .parse(db.prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`).all());
+    return tables.map(({ name }) => JSON.stringify(db.prepare(`SELECT * FROM "${name}"`).all())).join();
+  } finally {
+    db.close();
+  }
 }
+
+const onlyBox = async (name: string): Promise<string> => {
+  const [id, ...more] = await boxesOf(home, name);
+  if (id === undefined || more.length > 0) throw new Error(`there is not one container of ${name}`);
+  return id;
+};
+
+test('each runs sealed in a container of its own, and the status names them', async () => {
+  const { body } = await scene.daemon.api('GET', '/api/status');
+  expect(body).toMatchObject({ servers: ['all', 'files', 'memory', 'own'] });
+  for (const name of ['all', 'files', 'memory', 'own']) {
+    const box = (await containersOf(home)).find(({ Config }) => Config.Labels['pinch.server'] === name);
+    expect(box).toMatchObject({
+      HostConfig: { NetworkMode: 'none', ReadonlyRootfs: true, CapDrop: ['ALL'], PidsLimit: 256 },
+    });
+    const mounts = (box?.Mounts ?? []).map(({ Destination, RW }) => `${Destination} ${RW ? 'rw' : 'ro'}`);
+    expect(mounts.sort()).toEqual(['/data rw', '/server ro']);
+  }
+});
 
 test('the small lists are in the prompt, a tool of a long one is found and stays', async () => {
   const { requests, said } = await work(
@@ -155,18 +170,32 @@ test('pictures, links, resources and what is only structured reach the model', a
   expect(said[3]).toMatch(/\/workspace\/\.out\/\S+/);
 });
 
-test('what a server is given is not in the container of the agent, nor in what the server tells', async () => {
-  const { said } = await work(
-    bash(
-      `{ env; cat /proc/*/environ; grep -r ${CANARY.slice(0, 12)} /workspace /sessions; } >/workspace/seen.txt 2>&1`,
-    ),
-    use('mcp__all__get-env'),
-  );
-  expect(readFileSync(join(home, 'groups/main/seen.txt'), 'utf8')).not.toContain(CANARY);
+test('what a server is given is in its own container, and nowhere else', async () => {
+  const { said } = await work(bash('env; cat /proc/*/environ'), use('mcp__all__get-env'));
   expect(said[1]).toContain('GIVEN');
   expect(said[1]).toContain('*****');
-  expect(JSON.stringify(scene.model.requests.map(({ raw }) => raw.toString()))).not.toContain(CANARY);
-  expect(scene.daemon.logs.map((line) => JSON.stringify(line)).join()).not.toContain(CANARY);
+  const agent = await agentContainerOf(home);
+  const outside = {
+    agent: await inContainer(
+      agent,
+      `env; cat /proc/*/environ /proc/*/cmdline; grep -rsaE 'canary-of|${variable('')}' /workspace /sessions /global /skills /tmp /run /etc /opt /home`,
+    ),
+    agentInspected: await inspected(agent),
+    requests: scene.model.requests.map(({ raw }) => raw.toString()).join(),
+    logs: JSON.stringify(scene.daemon.logs) + scene.daemon.stderr(),
+    status: JSON.stringify(await scene.daemon.api('GET', '/api/services')),
+    rows: rowsOf(home),
+  };
+  for (const [name, canary] of Object.entries(CANARIES)) {
+    const box = await onlyBox(name);
+    const inside = await inContainer(box, 'cat /proc/*/environ');
+    expect(inside, name).toContain(`GIVEN=${canary}`);
+    for (const other of Object.values(CANARIES).filter((one) => one !== canary)) expect(inside).not.toContain(other);
+    expect(await inContainer(box, `grep -rsa ${canary} /server /data /tmp /run /etc`), name).toBe('');
+    expect(await inspected(box), name).not.toContain(canary);
+    for (const [place, text] of Object.entries(outside)) expect(text, `${name}: ${place}`).not.toContain(canary);
+    expect(filesWith(home, canary), name).toEqual(['.env']);
+  }
 });
 
 test('what asks waits for the owner, is done once after the yes and told; what is denied is not done', async () => {
@@ -191,7 +220,7 @@ test('what asks waits for the owner, is done once after the yes and told; what i
 });
 
 test("after a stranger's words what writes asks, though it is allowed", async () => {
-  const { said } = await work(use('mcp__files__write_file', { path: join(files, 'a.txt'), content: 'x' }));
+  const { said } = await work(use('mcp__files__write_file', { path: '/data/a.txt', content: 'x' }));
   expect(said[0]).toContain("needs the owner's yes");
   expect((await approvals()).find(({ state }) => state === 'open')?.detail).toContain(
     'It may act on what it was given: the MCP server all',
@@ -211,13 +240,21 @@ test('a run that is stopped cancels its call; its progress is in the timeline, a
   expect(await service('all')).toMatchObject({ state: 'running' });
 });
 
-test('a server that is killed is there again for a later call', async () => {
-  await work(use('mcp__own__echo', { text: 'one' }));
-  for (const pid of processesOf(script)) process.kill(pid, 'SIGKILL');
-  await eventually(async () => (await service('own'))?.state === 'resting', 'it ended');
-  expect(await service('own')).toMatchObject({ lastError: expect.stringContaining('it ended with SIGKILL') });
-  const said = async () => (await work(use('mcp__own__echo', { text: 'two' }))).said[0];
-  await eventually(async () => (await said())?.includes('you said two'), 'it answers again');
+test('a server that is killed, or its container, is there again for a later call', async () => {
+  const ends = [
+    async () => killContainer(await onlyBox('own')),
+    async () => inContainer(await onlyBox('own'), 'kill -9 $(pgrep -f server.mjs)'),
+  ];
+  for (const end of ends) {
+    expect((await work(use('mcp__own__echo', { text: 'one' }))).said[0]).toContain('you said one');
+    await end();
+    await eventually(async () => (await service('own'))?.state === 'resting', 'it ended');
+    expect(await service('own')).toMatchObject({
+      lastError: expect.stringMatching(/^exit code 137.*wrote last: .*hello on stderr$/),
+    });
+    const said = async () => (await work(use('mcp__own__echo', { text: 'two' }))).said[0];
+    await eventually(async () => (await said())?.includes('you said two'), 'it answers again');
+  }
 });
 
 test('tools that a server changes wait for the owner', async () => {
@@ -246,16 +283,44 @@ test('an agent proposes a server, and it works after the yes', async () => {
   const { said } = await work(bash(`pinch service propose notes <<'EOF'\n${config}\nEOF`));
   const [, id = '0'] = /Approval (\d+) \(a new service notes/.exec(said[0] ?? '') ?? [];
   expect(await decide(Number(id), 'allow')).toContain('The service `notes` is in services.json');
+  // It is installed first, for which a run may not wait long enough.
+  expect(await scene.daemon.api('POST', '/api/services/notes/test')).toMatchObject({ body: { state: 'running' } });
   expect((await work(use('mcp__notes__read_graph'))).said[0]).toContain('entities');
 });
 
-test('the emergency stop ends all servers, and so does the end of Pinch, even by kill -9', async () => {
-  expect(processesOf(script)).not.toEqual([]);
+const seconds = async (end: Promise<unknown>): Promise<number> => {
+  const begun = Date.now();
+  await end;
+  return Date.now() - begun;
+};
+const noBox = () => eventually(async () => (await boxesOf(home)).length === 0, 'no container of a server is left');
+
+test('the emergency stop ends all servers within two seconds', async () => {
+  expect((await boxesOf(home)).length).toBeGreaterThan(3);
   await scene.daemon.api('POST', '/api/stop');
-  await eventually(() => processesOf(script).length === 0 && processesOf(packages).length === 0, 'none runs');
+  const took = await seconds(noBox());
+  console.info(`gone after ${took} ms`);
+  expect(took).toBeLessThan(whenBusy(2_000));
+  expect(await scene.daemon.api('GET', '/api/status')).toMatchObject({ body: { servers: [] } });
   await scene.daemon.api('POST', '/api/resume');
-  await work(use('mcp__own__echo', { text: 'back' }));
-  expect(processesOf(script)).not.toEqual([]);
+});
+
+test('so does the end of Pinch, within ten seconds, and kill -9', async () => {
+  const back = async () => {
+    expect((await work(use('mcp__own__echo', { text: 'back' }))).said[0]).toContain('you said back');
+    expect(await boxesOf(home, 'own')).toHaveLength(1);
+  };
+  await back();
+  // It ignores that its input ends.
+  behave({ stays: true });
+  const took = await seconds(scene.daemon.kill('SIGTERM'));
+  console.info(`ended after ${took} ms`);
+  expect(took).toBeLessThan(whenBusy(10_000));
+  expect(await scene.daemon.exited).toEqual({ code: 0, signal: null });
+  expect(await boxesOf(home)).toEqual([]);
+  behave({});
+  scene.daemon = await startDaemon({ home, env: scene.env });
+  await back();
   await scene.daemon.kill('SIGKILL');
-  await eventually(() => processesOf(script).length === 0 && processesOf(packages).length === 0, 'none is left');
+  await noBox();
 });

@@ -1,5 +1,12 @@
 // What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
-import { type PromptMedia, type PromptMessage, type RunSpec, serviceLine, servicesHead } from '../../../src/wire.js';
+import {
+  MCP_STARTING,
+  type PromptMedia,
+  type PromptMessage,
+  type RunSpec,
+  serviceLine,
+  servicesHead,
+} from '../../../src/wire.js';
 import type { McpCatalog, Paths } from './context.js';
 import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
@@ -24,8 +31,10 @@ ${skills.map(({ name, description, file }) => `- ${name} (${file}): ${descriptio
 function mcpSection(servers: NonNullable<RunSpec['mcp']>, { hidden, problems }: McpCatalog): string {
   const lines = servers.flatMap(({ name, description }) => {
     const isHidden = hidden.some(({ service }) => service === name);
-    const isAway = problems.some(({ service }) => service === name);
-    const notes = [isAway && 'not available now', isHidden && 'mcp_search finds its tools'].filter(Boolean).join('; ');
+    const problem = problems.find(({ service }) => service === name)?.problem;
+    // Always the same words, for the cache: how long it waits for its next try is not among them.
+    const away = problem === MCP_STARTING ? problem : problem && 'not available now';
+    const notes = [away, isHidden && 'mcp_search finds its tools'].filter(Boolean).join('; ');
     return description || notes ? [`- ${name}: ${[description, notes && `[${notes}]`].filter(Boolean).join(' ')}`] : [];
   });
   return ['# MCP servers', MCP_WORDS, ...lines].join('\n');

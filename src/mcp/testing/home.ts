@@ -35,7 +35,7 @@ export async function startMcpHome(more: object = {}) {
     ...{ store: home.store, clock: systemClock, log: pino({ enabled: false }), config },
     ...{ approvals: home.approvals, services: home.module.services, guards: home.guards },
     stopSwitch: { stopped: () => stop.now },
-    boxes: { openBox: noContainer, installServer: noContainer },
+    boxes: { openBox: noContainer, installServer: noContainer, killAll: async () => undefined },
     notifyOwner: (key: string, said: string) => notices.push(`${key}: ${said}`),
   };
   const start = () => createMcpModule(deps);

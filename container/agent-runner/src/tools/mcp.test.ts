@@ -163,7 +163,7 @@ describe('which tools are listed', () => {
 });
 
 test('a server that is not ready is named; the run goes on without it', async () => {
-  bench.host.mcp.problems.push({ service: 'mail', problem: 'it is being started' });
+  bench.host.mcp.problems.push({ service: 'mail', problem: 'it does not run' });
   const [first] = await run({ text: 'ok' });
   expect(JSON.stringify(first?.system)).toContain('- mail: the mail of the owner [not available now]');
   expect(namesOf(first)).toEqual([]);
