@@ -12,14 +12,17 @@ interface TestPackage {
   name: string;
   manifest?: object;
   tarball?: string;
+  /** What it does. */
+  program?: string;
 }
 
-/** Each at version 1.0.0. */
-export async function startRegistry(packages: TestPackage[]) {
+/** Each at version 1.0.0. Nothing is answered before `from`. */
+export async function startRegistry(packages: TestPackage[], from = Promise.resolve()) {
   const seen: string[] = [];
   const files = new Map(packages.map((one) => [one.name, pack(one)]));
-  const server = http.createServer(({ url = '' }, response) => {
+  const server = http.createServer(async ({ url = '' }, response) => {
     seen.push(url);
+    await from;
     const [, name = '', rest] = url.split('/');
     const file = files.get(name);
     const known = packages.find((one) => one.name === name);
@@ -31,13 +34,13 @@ export async function startRegistry(packages: TestPackage[]) {
     return void response.end(JSON.stringify({ name, 'dist-tags': { latest: '1.0.0' }, versions }));
   });
   const base = `http://127.0.0.1:${await listen(server)}/`;
-  return { base, seen, close: () => server.close() };
+  return { base, seen, close: () => server.close().closeAllConnections() };
 }
 
-function pack({ name, manifest }: TestPackage): Buffer {
+function pack({ name, manifest, program = '' }: TestPackage): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-package-'));
   mkdirSync(join(folder, 'package'));
   writeFileSync(join(folder, 'package', 'package.json'), JSON.stringify({ name, version: '1.0.0', ...manifest }));
-  writeFileSync(join(folder, 'package', 'index.js'), '');
+  writeFileSync(join(folder, 'package', 'index.js'), program);
   return execFileSync('tar', ['-cz', '-C', folder, 'package']);
 }
