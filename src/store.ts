@@ -16,6 +16,7 @@ import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
 import { createRuns } from './runs/rows.js';
+import { createServiceBodies } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
 import { createTasks } from './tasks/rows.js';
 
@@ -41,6 +42,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     egress: createEgressRules(statements),
     serviceTokens: createServiceTokens(statements),
     serviceClients: createServiceClients(statements),
+    serviceBodies: createServiceBodies(statements),
     mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),

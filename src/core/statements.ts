@@ -104,8 +104,9 @@ function bindNamed([fields]: [object]): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, toColumn(value)]));
 }
 
-/** Booleans are 0 and 1, lists and objects JSON, what is not given NULL. */
+/** Booleans are 0 and 1, bytes a BLOB, lists and objects JSON, what is not given NULL. */
 function toColumn(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return value;
   if (typeof value === 'boolean') return Number(value);
   if (typeof value === 'object' && value !== null) return JSON.stringify(value);
   return value ?? null;

@@ -1,6 +1,7 @@
 // The places where what a container says goes out, and where it is told something: no secret of this host passes them. What is found is told in
 // the timeline by its name.
 import { Transform } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -23,6 +24,7 @@ type Link = { groupId: number };
 /** Lines of a run's timeline beyond which finds add no more. */
 const MAX_EVENTS = 2_000;
 const MAX_TOLD = 10_000;
+const SLICE_BYTES = 64 * 1024;
 
 /** What of them needs no store. */
 export type Guards = Omit<ReturnType<typeof createGuards>, 'store'>;
@@ -68,13 +70,28 @@ export function requestGuards<Caller>(
   secrets: Pick<Lookers, 'namesIn' | 'mask'>,
   tell: (caller: Caller, secret: string, where: string) => void,
 ) {
+  function refused(caller: Caller, host: string, secret: string | undefined) {
+    if (secret === undefined) return undefined;
+    tell(caller, secret, `a request to ${host}`);
+    return { kind: 'refused' as const, status: 403, reason: `this request ${refusalOf(secret)}` };
+  }
   return {
     /** Why a request of these texts is not sent. */
     leaks(caller: Caller, host: string, texts: (string | Buffer)[]) {
-      const [secret] = secrets.namesIn(texts);
-      if (secret === undefined) return undefined;
-      tell(caller, secret, `a request to ${host}`);
-      return { kind: 'refused' as const, status: 403, reason: `this request ${refusalOf(secret)}` };
+      return refused(caller, host, secrets.namesIn(texts)[0]);
+    },
+    /** The same of bytes that are long, in slices: nothing else would get its turn meanwhile. */
+    async leaksIn(caller: Caller, host: string, bytes: Buffer) {
+      let found: string | undefined;
+      const mask = secrets.mask((secret) => {
+        found ??= secret;
+      });
+      for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
+        mask.feed(bytes.subarray(from, from + SLICE_BYTES));
+        await setImmediate();
+      }
+      mask.end();
+      return refused(caller, host, found);
     },
     /** Carries a body on, up to a secret, and then never ends; `onFound` gets the reason, once, and breaks off where it goes. */
     body(caller: Caller, host: string, onFound: (reason: string) => void): Transform {

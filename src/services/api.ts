@@ -13,7 +13,7 @@ import { callService } from './upstream.js';
 
 interface ServicesApiDeps {
   services: Services;
-  store: Pick<Store, 'approvals'>;
+  store: Pick<Store, 'approvals' | 'serviceBodies'>;
   clock: Clock;
   /** What is shown of an MCP server. */
   viewServer(server: McpServer): object;
@@ -74,12 +74,13 @@ export const servicesApi =
       const code = await readBody(c, connectCode);
       return c.json(await services.finish(named(c.req.param('name')), code).catch(orRefuse));
     });
-    /** The body of a request that waits for the owner, or did. */
+    /** A request that waits for the owner, with its body in Base64. */
     app.get('/api/services/requests/:id', (c) => {
       const approval = store.approvals.get(Number(c.req.param('id')));
       if (approval?.kind !== 'service') throw refuse(404, 'not_found', 'there is no such request to a service');
-      const { body, ...request } = checked(() => keptRequest.parse(approval.input));
-      return c.json({ ...request, body });
+      const body = store.serviceBodies.get(approval.id);
+      if (!body) throw refuse(404, 'not_found', 'this request is over, and what it carried is not kept');
+      return c.json({ ...checked(() => keptRequest.parse(approval.input)), body: body.toString('base64') });
     });
   };
 

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { type Approvals, agentText } from '../approvals/approvals.js';
 import { fenced, MAX_CONTENT_CHARS } from '../approvals/card.js';
+import type { Approval } from '../approvals/rows.js';
 import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
@@ -19,8 +20,8 @@ import type { Services } from './services.js';
 import type { Store } from './store.js';
 import { callService, type ServiceRequest, textsOf, urlOf } from './upstream.js';
 
-/** Kept in the row of the approval. */
-export const MAX_KEPT_BYTES = 64 * 1024;
+/** Of a body that waits for the owner. What `git` pushes in one piece has no more either (`http.postBuffer`). */
+export const MAX_KEPT_BYTES = 1024 * 1024;
 /** Of the answer, for the agent. */
 const SHOWN_BYTES = 4_000;
 
@@ -32,8 +33,8 @@ export const keptRequest = z.object({
   path: z.string(),
   query: z.string(),
   headers: z.record(z.string(), z.string()),
-  /** Base64. */
-  body: z.string(),
+  /** Of the body, which is kept apart (`rows.ts`). */
+  sha256: z.string(),
 });
 type KeptRequest = z.infer<typeof keptRequest>;
 
@@ -42,49 +43,15 @@ interface AskerDeps {
   clock: Clock;
   approvals: Approvals;
   services: Services;
-  guards: Pick<Guards, 'leaks' | 'given'>;
+  guards: Pick<Guards, 'leaks' | 'leaksIn' | 'given'>;
 }
 
 /** Returns how a call is asked for: what the program is told. */
-export function createServiceAsker({ store, clock, approvals, services, guards }: AskerDeps) {
+export function createServiceAsker(deps: AskerDeps) {
+  const { store, approvals, services } = deps;
   const ask = approvals.kind({
-    name: 'service',
-    input: keptRequest,
-    maxOpen: 3,
-    once: true,
-    async carryOutLater(kept, { id, groupId, runId }) {
-      const service = services.find(groupId ?? 0, kept.service);
-      if (!service || urlOf(service, kept) !== kept.url)
-        throw new PinchError('not_found', 'the service is not what it was when you were asked');
-      const target = readTarget(kept.path + (kept.query && `?${kept.query}`));
-      if ('refused' in target || /deny|refuse/.test(decideCall(service, kept.method, target, false).do))
-        throw new PinchError('forbidden', 'your rules forbid it by now');
-      const { body, ...request } = { ...kept, body: Buffer.from(kept.body, 'base64') };
-      // Once more: what was asked with may have become a secret since.
-      const link = { groupId: groupId ?? 0 };
-      const leak = guards.leaks(link, `the service ${service.name}`, [...textsOf(kept), body]);
-      if (leak) throw new PinchError('forbidden', leak.reason);
-      const credential = await services.credential(service);
-      if (!service.trusted) markAnswer(store, groupId ?? 0, runId, service.name, clock.now());
-      const startedAt = clock.now();
-      const answer = await perform({ service, credential, clock }, request, { body, mask: guards.given(link) });
-      if (runId !== null) {
-        const about = {
-          service: service.name,
-          method: kept.method,
-          path: kept.path.slice(0, 300),
-          status: answer.status,
-        };
-        const sizes = { bytesUp: body.length, bytesDown: answer.start.length, durationMs: clock.now() - startedAt };
-        store.events.add(runId, clock.now(), 'service', {
-          ...about,
-          ...sizes,
-          verdict: 'allowed',
-          why: `approval ${id}`,
-        });
-      }
-      return describeAnswer(service.name, answer);
-    },
+    ...{ name: 'service', input: keptRequest, maxOpen: 3, once: true },
+    carryOutLater: (kept, approval) => sendOnce(deps, kept, approval),
   });
   return (
     run: Run,
@@ -93,8 +60,9 @@ export function createServiceAsker({ store, clock, approvals, services, guards }
   ): string => {
     const found = services.find(run.groupId, service);
     if (!found) return 'there is no such service';
-    const input = { service, url: urlOf(found, request), ...request, body: body.toString('base64') };
-    const approval = ask({
+    const sha256 = createHash('sha256').update(body).digest('hex');
+    const input = { service, url: urlOf(found, request), ...request, sha256 };
+    const wanted = {
       ...{ groupId: run.groupId, run, taint, input },
       subject: `${request.method} ${input.url}`,
       // Where the service really is, is the owner's.
@@ -103,20 +71,55 @@ export function createServiceAsker({ store, clock, approvals, services, guards }
         `The group \`${store.groups.get(run.groupId)?.folder}\` wants to send this to the service \`${service}\`, once.`,
       ],
       content: shownRequest(input, body),
+    };
+    return store.transaction(() => {
+      store.serviceBodies.sweep();
+      const approval = ask(wanted);
+      if (approval.state === 'open') store.serviceBodies.put(approval.id, body);
+      return agentText(approval);
     });
-    return agentText(approval);
   };
 }
 export type ServiceAsker = ReturnType<typeof createServiceAsker>;
 
+/** Returns what came of it. Throws PinchError. */
+async function sendOnce(
+  { store, clock, services, guards }: AskerDeps,
+  kept: KeptRequest,
+  { id, groupId, runId }: Approval,
+): Promise<string> {
+  const link = { groupId: groupId ?? 0 };
+  const service = services.find(link.groupId, kept.service);
+  if (!service || urlOf(service, kept) !== kept.url)
+    throw new PinchError('not_found', 'the service is not what it was when you were asked');
+  const target = readTarget(kept.path + (kept.query && `?${kept.query}`));
+  if ('refused' in target || /deny|refuse/.test(decideCall(service, kept.method, target, false).do))
+    throw new PinchError('forbidden', 'your rules forbid it by now');
+  const body = store.serviceBodies.get(id);
+  if (!body) throw new PinchError('not_found', 'what it would send is not there any more');
+  // Once more: what was asked with may have become a secret since.
+  const to = `the service ${service.name}`;
+  const leak = guards.leaks(link, to, textsOf(kept)) ?? (await guards.leaksIn(link, to, body));
+  if (leak) throw new PinchError('forbidden', leak.reason);
+  const credential = await services.credential(service);
+  if (!service.trusted) markAnswer(store, link.groupId, runId, service.name, clock.now());
+  const startedAt = clock.now();
+  const answer = await perform({ service, credential, clock }, kept, { body, mask: guards.given(link) });
+  if (runId !== null) {
+    const about = { service: service.name, method: kept.method, path: kept.path.slice(0, 300), status: answer.status };
+    const sizes = { bytesUp: body.length, bytesDown: answer.start.length, durationMs: clock.now() - startedAt };
+    store.events.add(runId, clock.now(), 'service', { ...about, ...sizes, verdict: 'allowed', why: `approval ${id}` });
+  }
+  return describeAnswer(service.name, answer);
+}
+
 /** All of it; of a body that is no text, or too long to read on a card, what tells it from any other. */
-function shownRequest({ method, url, headers }: KeptRequest, body: Buffer): string {
+function shownRequest({ method, url, headers, sha256 }: KeptRequest, body: Buffer): string {
   const head = [`${method} ${url}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\n');
   if (body.length === 0) return head;
   const whole = `${head}\n\n${body}`;
   if (isUtf8(body) && whole.length <= MAX_CONTENT_CHARS) return whole;
-  const hash = createHash('sha256').update(body).digest('hex');
-  return `${head}\n\n[a body of ${body.length} bytes, SHA-256 ${hash}; \`pinch service body\` with the number of this approval shows it]`;
+  return `${head}\n\n[a body of ${body.length} bytes, SHA-256 ${sha256}; \`pinch service body\` with the number of this approval shows it]`;
 }
 
 /** What came back is read by whoever works in the conversation, now or later. */

@@ -23,7 +23,7 @@ export interface DoorDeps {
   log: Logger;
   services: Services;
   askOwner: ServiceAsker;
-  guards: Pick<Guards, 'leaks' | 'body'>;
+  guards: Pick<Guards, 'leaks' | 'leaksIn' | 'body'>;
 }
 
 /** Calls of one container that are not over. */
@@ -57,7 +57,7 @@ export function createDoor(deps: DoorDeps): Route {
   return {
     method: 'any',
     path: '/service/*',
-    async serve({ link, request, response }) {
+    async serve({ link, request, response, room }) {
       const { store, clock } = deps;
       const [, name = '', rest = ''] = /^\/service\/([^/?]*)(.*)$/s.exec(request.url ?? '') ?? [];
       const count = open.get(link) ?? 0;
@@ -65,7 +65,7 @@ export function createDoor(deps: DoorDeps): Route {
       const startedAt = clock.now();
       open.set(link, count + 1);
       let outcome: Outcome = { verdict: 'failed', why: 'the caller left', status: 0, bytesDown: 0 };
-      const call = { deps, link, request, response, name, rest, runIds };
+      const call = { deps, link, request, response, room, name, rest, runIds };
       try {
         if (count >= AT_ONCE) throw refuse(429, `${count} calls to services are open; wait for their answers`);
         outcome = await serve(call);
@@ -81,7 +81,7 @@ export function createDoor(deps: DoorDeps): Route {
   };
 }
 
-interface ServiceCall extends Pick<Call, 'link' | 'request' | 'response'> {
+interface ServiceCall extends Pick<Call, 'link' | 'request' | 'response' | 'room'> {
   deps: DoorDeps;
   name: string;
   /** Path and query behind the name. */
@@ -175,8 +175,9 @@ async function ask(
   const { deps, request, runIds } = call;
   const run = runIds.map((id) => deps.store.runs.get(id)).findLast((one) => one?.cancelRequested === 0);
   if (!run) throw refuse(403, 'no run asks for it');
-  const body = await readBody(request);
-  refuseSecrets(call, [body]);
+  const body = await readBody(call);
+  const leak = await deps.guards.leaksIn(call.link, `the service ${service.name}`, body);
+  if (leak) throw refuse(leak.status, leak.reason);
   const { method = '' } = request;
   const kept = { method, path, query, headers: sentHeaders(request.headers, service.headers) };
   try {
@@ -187,19 +188,22 @@ async function ask(
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
+async function readBody({ request, room }: ServiceCall): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
+  let hasRoom = true;
   if (hasBody(request))
     for await (const chunk of request) {
       bytes += chunk.length;
-      if (bytes <= MAX_KEPT_BYTES) chunks.push(chunk);
+      hasRoom &&= bytes > MAX_KEPT_BYTES || room.take(chunk.length);
+      if (hasRoom && bytes <= MAX_KEPT_BYTES) chunks.push(chunk);
     }
   if (bytes > MAX_KEPT_BYTES)
     throw refuse(
       413,
       `this needs the owner's yes, and nobody is asked about more than ${MAX_KEPT_BYTES} bytes; send less`,
     );
+  if (!hasRoom) throw refuse(429, 'this container has too many large calls open at once; wait for their answers');
   return Buffer.concat(chunks);
 }
 

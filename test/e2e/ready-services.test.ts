@@ -85,18 +85,21 @@ describe.skipIf(problem)('ready services', () => {
     expect(await shell(`${program} list 2027-01-11 2027-01-11`)).toContain('Mon 2027-01-11 09:00-09:30  Dentist');
   });
 
-  test('a repository is cloned over https, and a branch pushed after the yes', async () => {
+  test('a repository is cloned over https, and a branch of half a megabyte pushed after the yes', async () => {
     const commit =
-      'cd /tmp/w && git checkout -qb topic && echo 1 >b && git add b && git -c user.name=x -c user.email=x@x commit -qm b';
+      'cd /tmp/w && git checkout -qb topic && echo 1 >b && head -c 500000 /dev/urandom >big && git add b big && git -c user.name=x -c user.email=x@x commit -qm b';
     expect(await shell(`git clone -q ${folder.gitUrl}site.git /tmp/w && cat /tmp/w/README`)).toBe(
       'hello from the forge\n',
     );
     expect(folder.git('site.git', 'branch')).not.toContain('topic');
     const out = await shell(`${commit}; ${waiting('GIT_CURL_VERBOSE=1 git push -q origin topic')}`, async () => {
-      expect((await yes()).subject).toBe(`POST ${folder.gitUrl}site.git/git-receive-pack`);
+      const { subject, detail } = await yes();
+      expect(subject).toBe(`POST ${folder.gitUrl}site.git/git-receive-pack`);
+      expect(detail).toMatch(/a body of 500\d{3} bytes, SHA-256 [0-9a-f]{64};/);
     });
     expect(out).toContain('yes, and it is done. The service `github-git` answered with status 200');
     expect(folder.git('site.git', 'show', 'topic:b')).toBe('1\n');
+    expect(folder.git('site.git', 'cat-file', '-s', 'topic:big')).toBe('500000\n');
     expect(folder.seen().filter((line) => line.includes('git-receive-pack 200'))).toHaveLength(1);
   });
 

@@ -1,0 +1,5 @@
+-- What requests to services carry that wait for the owner's yes. Apart from the approvals: whoever lists those must not read megabytes.
+CREATE TABLE service_bodies (
+  approval_id INTEGER PRIMARY KEY REFERENCES approvals(id),
+  body BLOB NOT NULL
+) STRICT;
