@@ -74,7 +74,7 @@ export const servicesApi =
       const code = await readBody(c, connectCode);
       return c.json(await services.finish(named(c.req.param('name')), code).catch(orRefuse));
     });
-    /** A request that waits for the owner, with its body in Base64. */
+    /** A request that waits for the owner, or did, with its body in Base64. */
     app.get('/api/services/requests/:id', (c) => {
       const approval = store.approvals.get(Number(c.req.param('id')));
       if (approval?.kind !== 'service') throw refuse(404, 'not_found', 'there is no such request to a service');
