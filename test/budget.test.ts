@@ -64,7 +64,7 @@ const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'runner', files: /^container\//, lines: 1_900 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
-  { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
+  { name: 'channels', files: /^src\/channels\//, lines: 2_305, aim: '1,900' },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   {
     name: 'ops, command line and terminal',
