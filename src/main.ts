@@ -41,6 +41,7 @@ import type { Secrets } from './secrets/secrets.js';
 import { createServiceModule } from './services/module.js';
 import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
+import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
@@ -92,14 +93,19 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
+  const backend = createBackends(config, environment, log);
+  const search = (groupId: number) =>
+    services.searchFor(groupId) ?? (config.modelSearch && backend().kind === 'http' ? 'model' : undefined);
   const { askToSend, ownSkills } = approvals;
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun };
+  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
-  const backend = createBackends(config, environment, log);
-  gateway.add(modelRoutes({ ...base, backend, ledger: budgets.ledger, runOf, stopped: stopSwitch.stopped }));
+  const onSearch = ({ groupId }: { groupId: number }) =>
+    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
+  const { ledger } = budgets;
+  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped: stopSwitch.stopped }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services]) gateway.add(routes);
   const egress = createEgress({ ...base, approvals, guards });

@@ -88,6 +88,10 @@ export type PromptMessage = z.infer<typeof promptMessage>;
 export const ownSkill = z.object({ name: z.string(), digest: z.string() });
 export type OwnSkill = z.infer<typeof ownSkill>;
 
+/** The search engines whose answers `web_search` can read when one is a service of the owner. */
+export const searchEngine = z.enum(['brave', 'tavily', 'searxng']);
+export type SearchEngine = z.infer<typeof searchEngine>;
+
 const runSpec = z.object({
   id: z.number().int(),
   attempt: z.number().int(),
@@ -102,6 +106,8 @@ const runSpec = z.object({
   ownSkills: z.array(ownSkill),
   /** APIs of the owner that it may call at /service/<name>/; `gitUrl`: where git goes there instead. */
   services: z.array(z.object({ name: z.string(), description: z.string(), gitUrl: z.string().optional() })).optional(),
+  /** Who answers `web_search`: the model's provider by a tool of its own, or a service of the owner. Nobody: there is no such tool. */
+  search: z.union([z.literal('model'), z.object({ service: z.string(), engine: searchEngine })]).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
   limits: z.object({ maxTokens: z.int(), maxModelCalls: z.int(), wallClockMs: z.int() }),
@@ -281,5 +287,9 @@ export const refusal = z.object({ error: z.object({ code: z.string(), message: z
 
 /** Header by which the runner names the run a model call belongs to; the gateway checks it against the link's group. */
 export const RUN_HEADER = 'x-pinch-run';
+/** The search of the model's provider, as a model call asks for it; more searches in one call are refused. */
+export const PROVIDER_SEARCH = { type: 'web_search_20250305' as const, name: 'web_search' as const, max_uses: 5 };
+/** The host's own answer in the place of a service's has this header; a service cannot send it. */
+export const REFUSED_HEADER = 'x-pinch-refused';
 /** Where the gateway is reached inside the container. */
 export const GATEWAY_PORT = 8080;

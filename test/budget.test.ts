@@ -62,7 +62,8 @@ interface Area {
  */
 const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
-  { name: 'runner', files: /^container\//, lines: 1_900 },
+  { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
+  { name: 'runner', files: /^container\//, lines: 1_930 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_305, aim: '1,900' },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
@@ -79,8 +80,8 @@ const areas: Area[] = [
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
   { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
-  { name: 'services', files: /^src\/services\//, lines: 1_280, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_420, tokens: 92_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'services', files: /^src\/services\//, lines: 1_300, aim: '420' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_515, tokens: 94_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

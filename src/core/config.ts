@@ -45,6 +45,9 @@ const schema = z.object({
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.anthropic.com' }).optional(),
   PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
   PINCH_MODEL_FREE: flag.optional(),
+  PINCH_WEB_SEARCH: z
+    .enum(['off', 'model'], { error: 'use off, or model for the search of the model provider' })
+    .default('off'),
   PINCH_OWNER: owner.optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
   // Which there are, sandbox/runtimes.ts says.
@@ -92,6 +95,8 @@ export function loadConfig(environment: Env, repository: string) {
     env,
     assistantName: value.ASSISTANT_NAME,
     model: value.PINCH_MODEL,
+    /** The model provider's own web search may be used. */
+    modelSearch: value.PINCH_WEB_SEARCH === 'model',
     owner: value.PINCH_OWNER,
     port: value.PINCH_PORT,
     runtime: value.PINCH_RUNTIME,

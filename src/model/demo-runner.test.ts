@@ -23,7 +23,8 @@ beforeAll(async () => {
   const bounds = createBounds(() => 0)();
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
-    config: { model: 'any' },
+    config: { model: 'any', modelSearch: false },
+    onSearch: () => undefined,
     stopped: () => false,
     runOf: () => null,
     ledger: { fits: () => true, reserve: () => ({ settle: (call) => void calls.push(call) }) },

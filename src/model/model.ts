@@ -7,7 +7,7 @@ import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
 import { loadPrices } from './prices.js';
-import { type ModelCall, type Refusal, readCall, worstCaseCounted } from './request.js';
+import { type ModelCall, type Refusal, readCall, withSearches, worstCaseCounted } from './request.js';
 import type { ModelCallRow } from './rows.js';
 import { createUsageTap, type TokenUsage, tokensOf } from './sse.js';
 import { countPrompt, type Exchange, forward, type Progress, refuse } from './upstream.js';
@@ -24,12 +24,14 @@ export interface ModelDeps {
   /** Asked anew for every call. */
   backend(): Backend;
   /** `model` is the one the owner has set up; a container may call no other. */
-  config: Pick<Config, 'model'>;
+  config: Pick<Config, 'model' | 'modelSearch'>;
   ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
   /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
+  /** What a search of the provider found is about to enter the container. */
+  onSearch(link: Link): void;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
   readOnMs?: number;
   /** Everything was stopped: then no reply is read on, and what it cost is booked at its worst case. */
@@ -50,7 +52,7 @@ export function modelRoutes(deps: ModelDeps): Route[] {
 async function serve(deps: ModelDeps, prices: Prices, { link, request, response, room }: Call): Promise<void> {
   const { ledger, clock } = deps;
   const at = clock.now();
-  const call = await readCall(request, room);
+  const call = await readCall(request, { room, maySearch: deps.config.modelSearch });
   // The caller left while sending: nobody to answer, nothing spent.
   if (response.destroyed) return;
   if ('status' in call) return refuse(response, call);
@@ -72,7 +74,7 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
   });
   // Counting tokens costs nothing.
   const counts = call.path !== '/v1/messages';
-  const atWorst = (usage: TokenUsage) => row({ usage, estimated: true, stopReason: null });
+  const atWorst = (usage: TokenUsage) => row({ usage: withSearches(usage), estimated: true, stopReason: null });
   if (!counts)
     call.worstCase = await boundWorstCase(deps, { call, request, backend }, (usage) => ledger.fits(atWorst(usage)));
   // The caller left meanwhile.
@@ -80,7 +82,8 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
   const reserved = counts ? undefined : ledger.reserve(atWorst(call.worstCase));
   if (reserved && 'status' in reserved) return refuse(response, reserved);
   const readOnMs = () => (deps.stopped() ? 0 : (deps.readOnMs ?? READ_ON_MS));
-  const exchange = { call, request, response, progress, tap: createUsageTap(), clock, readOnMs };
+  const tap = createUsageTap(() => deps.onSearch(link));
+  const exchange = { call, request, response, progress, tap, clock, readOnMs };
   try {
     await answer(deps, exchange, backend);
   } finally {
@@ -142,10 +145,8 @@ function spentOn({ call: { worstCase }, progress, tap }: Exchange): Spent {
   const { usage, started, complete, stopReason } = tap.result();
   if (progress.status !== 200 && progress.status !== 499) return { usage: tokensOf({}), estimated: false, stopReason };
   if (complete) return { usage, estimated: false, stopReason };
+  // Every search has the prompt read once more, and what came does not say how many there were.
+  const input = started && worstCase.webSearches === 0 ? usage : withSearches(worstCase);
   // Tokens of thinking are billed and not streamed: nobody can tell from what came how many there were.
-  return {
-    usage: { ...(started ? usage : worstCase), outputTokens: worstCase.outputTokens },
-    estimated: true,
-    stopReason,
-  };
+  return { usage: { ...input, outputTokens: worstCase.outputTokens }, estimated: true, stopReason };
 }

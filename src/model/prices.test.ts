@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadPrices } from './prices.js';
 
-const none = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWrite5mTokens: 0, cacheWrite1hTokens: 0 };
+const none = {
+  ...{ inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWrite5mTokens: 0, cacheWrite1hTokens: 0 },
+  webSearches: 0,
+};
 const paid = { freeUnknown: false };
 const million = 1_000_000;
 
@@ -18,6 +21,7 @@ test.each([
   ['claude-sonnet-5-5', { inputTokens: 10, cacheReadTokens: 10 }, 22],
   ['claude-sonnet-5-5', { cacheReadTokens: 1 }, 1],
   ['claude-sonnet-5-5-20261001', { inputTokens: 5 }, 10],
+  ['claude-sonnet-5-5', { webSearches: 3, inputTokens: 1 }, 30_002],
   ['claude-haiku-5-5', { inputTokens: 100_000 }, 10_000],
   ['claude-haiku-5-5', { inputTokens: 50_000, cacheReadTokens: 50_001 }, 27_501],
   ['claude-haiku-5-5', { inputTokens: 1, cacheReadTokens: 100_000, outputTokens: 1_000 }, 7_501],

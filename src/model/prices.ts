@@ -9,12 +9,15 @@ const usd = z.number().nonnegative();
 /** USD per million tokens, which is the same number as micro USD per token. */
 const rate = z.object({ input: usd, output: usd, cacheRead: usd, cacheWrite5m: usd, cacheWrite1h: usd });
 const price = rate.extend({ above: rate.extend({ promptTokens: z.int().positive() }).optional() });
-const priceFile = z.object({ models: z.record(z.string(), price) });
+/** `webSearch`: USD for a thousand searches of the provider. */
+const priceFile = z.object({ webSearch: usd, models: z.record(z.string(), price) });
 type Price = z.infer<typeof price>;
 
 /** Reads the price list, by default the one beside this file. Throws PinchError `prices_invalid`. */
 export function loadPrices(file: string | URL = new URL('./prices.json', import.meta.url)) {
-  const models = Object.entries(readPrices(file)).sort(([a], [b]) => b.length - a.length);
+  const { webSearch, models: listed } = readPrices(file);
+  const searches = ({ webSearches }: TokenUsage) => Math.ceil(webSearches * webSearch * 1_000);
+  const models = Object.entries(listed).sort(([a], [b]) => b.length - a.length);
   const dearest = models.map(([, known]) => known).reduce((a, b) => (b.output > a.output ? b : a));
   return {
     /**
@@ -24,15 +27,15 @@ export function loadPrices(file: string | URL = new URL('./prices.json', import.
     cost(model: string, usage: TokenUsage, { freeUnknown }: { freeUnknown: boolean }) {
       // A dated name is the model it begins with, the longest that fits.
       const known = models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
-      if (known) return { microUsd: costMicroUsd(known, usage), estimated: false };
-      return { microUsd: freeUnknown ? 0 : costMicroUsd(dearest, usage), estimated: !freeUnknown };
+      if (known) return { microUsd: costMicroUsd(known, usage) + searches(usage), estimated: false };
+      return { microUsd: freeUnknown ? 0 : costMicroUsd(dearest, usage) + searches(usage), estimated: !freeUnknown };
     },
   };
 }
 
-function readPrices(file: string | URL): Record<string, Price> {
+function readPrices(file: string | URL) {
   try {
-    return priceFile.parse(JSON.parse(readFileSync(file, 'utf8'))).models;
+    return priceFile.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (cause) {
     throw new PinchError('prices_invalid', `the price file ${file} cannot be used: ${cause}`, { cause });
   }

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Room } from '../gateway/bounds.js';
 import { sizeOf } from '../gateway/scanner.js';
+import { PROVIDER_SEARCH } from '../wire.js';
 import { readModelBody } from './body.js';
 import { type TokenUsage, tokensOf } from './sse.js';
 
@@ -57,8 +58,14 @@ const IMAGE_TOKENS = 5_000;
 /** The provider's own text about the use of tools. */
 const TOOLS_TOKENS = 1_000;
 
+/** What one search finds, as the provider counts it: no bound of it is published, this is several times the usual. */
+const SEARCH_TOKENS = 15_000;
+
 /** Reads and checks one call; a Refusal says what to answer instead. Throws PinchError `too_many` without room for it. */
-export async function readCall(request: IncomingMessage, room: Room): Promise<ModelCall | Refusal> {
+export async function readCall(
+  request: IncomingMessage,
+  { room, maySearch }: { room: Room; maySearch: boolean },
+): Promise<ModelCall | Refusal> {
   const [path = '', query = ''] = (request.url ?? '').split('?');
   if (path !== '/v1/messages' && path !== '/v1/messages/count_tokens')
     return { status: 403, type: 'permission_error', message: `only the model's messages are available, not ${path}` };
@@ -69,7 +76,7 @@ export async function readCall(request: IncomingMessage, room: Room): Promise<Mo
   const { data: json, error } = callBody.safeParse(sent.json);
   if (error) return invalid(z.prettifyError({ issues: error.issues.slice(0, 5) }).slice(0, 1_000));
   if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');
-  const found = await inspect(json);
+  const found = await inspect(json, maySearch);
   if (found.forbidden) return invalid(`${found.forbidden}: not available through this gateway`);
   await setImmediate();
   // Written anew: a second key of the same name would reach the back end without having been checked.
@@ -91,11 +98,15 @@ export async function readCall(request: IncomingMessage, room: Room): Promise<Mo
 const invalid = (message: string, status = 400): Refusal => ({ status, type: 'invalid_request_error', message });
 
 // Lists of what is allowed, not of what is forbidden: the API grows, and each new field or kind of block may call servers, run code or
-// cost more. Not among them, though in the API: service_tier, speed, inference_geo, container, mcp_servers, server tools, stored files.
+// cost more. Not among them, though in the API: service_tier, speed, inference_geo, container, mcp_servers, stored files, and server tools but
+// for the search, where the owner switched that on.
 const FIELDS =
   /^(model|messages|system|max_tokens|stream|tools|tool_choice|thinking|temperature|top_[pk]|stop_sequences|metadata|cache_control|output_config|output_format|diagnostics)$/;
 const COUNTED = /^(model|messages|system|tools|tool_choice|thinking)$/;
 const MESSAGE_KINDS = /^(text|image|document|search_result|tool_use|tool_result|thinking|redacted_thinking)$/;
+/** What a search of the provider leaves in the history. */
+const SEARCH_KINDS = /^(server_tool_use|web_search_tool_result)$/;
+const FOUND_KINDS = /^web_search_(result|tool_result_error)$/;
 const RESULT_KINDS = /^(text|image|document|search_result)$/;
 const TEXT_KIND = /^text$/;
 const MEDIA_KEYS = /^(type|source|cache_control|title|context|citations)$/;
@@ -112,19 +123,43 @@ interface Found {
   /** The data of its images. */
   images: unknown[];
   hasPdf: boolean;
+  /** The history may have searches of the provider. */
+  maySearch: boolean;
+  /** How many it may make. */
+  searches: number;
   /** How long the cache is to keep the tools and the system text, and the messages: what has been asked for, in any place. */
   prefixTtl: Set<unknown>;
   messageTtl: Set<unknown>;
 }
 
-const block = z.looseObject({ type: z.string(), content: anything, source: anything, cache_control: cacheControl });
+const block = z.looseObject({
+  type: z.string(),
+  name: anything,
+  content: anything,
+  source: anything,
+  cache_control: cacheControl,
+});
 const source = z.looseObject({ type: z.string(), media_type: anything, data: anything, content: anything });
 
-async function inspect(json: ModelCall['json']): Promise<Found> {
-  const found: Found = { images: [], hasPdf: false, prefixTtl: new Set(), messageTtl: new Set() };
+const searchTool = z.strictObject({
+  type: z.literal(PROVIDER_SEARCH.type),
+  name: z.literal(PROVIDER_SEARCH.name),
+  max_uses: z.int().min(1).max(PROVIDER_SEARCH.max_uses),
+  cache_control: cacheControl,
+});
+
+async function inspect(json: ModelCall['json'], maySearch: boolean): Promise<Found> {
+  const found: Found = {
+    ...{ images: [], hasPdf: false, maySearch, searches: 0 },
+    ...{ prefixTtl: new Set(), messageTtl: new Set() },
+  };
   found.forbidden = Object.keys(json).find((name) => !FIELDS.test(name));
-  found.forbidden ??= json.tools?.find(({ type }) => (type ?? 'custom') !== 'custom')?.type ?? undefined;
-  for (const tool of json.tools ?? []) noteLifetime(found, found.prefixTtl, tool.cache_control);
+  for (const tool of json.tools ?? []) {
+    const search = maySearch ? searchTool.safeParse(tool).data : undefined;
+    found.searches += search?.max_uses ?? 0;
+    if (!search && (tool.type ?? 'custom') !== 'custom') found.forbidden ??= tool.type ?? undefined;
+    noteLifetime(found, found.prefixTtl, tool.cache_control);
+  }
   noteLifetime(found, found.messageTtl, json.cache_control);
   inspectContent(found, json.system, TEXT_KIND, found.prefixTtl);
   for (const [index, { content }] of json.messages.entries()) {
@@ -139,14 +174,20 @@ function inspectContent(found: Found, content: unknown, kinds: RegExp, ttl: Set<
   if (!Array.isArray(content)) found.forbidden ??= 'content that is neither text nor a list';
   for (const one of Array.isArray(content) ? content : []) {
     const { data, error } = block.safeParse(one);
-    if (error || !kinds.test(data.type)) {
+    const isSearch = found.maySearch && kinds === MESSAGE_KINDS && SEARCH_KINDS.test(data?.type ?? '');
+    if (
+      error ||
+      !(kinds.test(data.type) || isSearch) ||
+      (data.type === 'server_tool_use' && data.name !== 'web_search')
+    ) {
       found.forbidden ??= `a block of type ${data?.type}`;
       return;
     }
     noteLifetime(found, ttl, data.cache_control);
     if (data.type === 'image' || data.type === 'document') inspectMedia(found, data, ttl);
     else if (typeof data.source === 'object' && data.source !== null) found.forbidden ??= `a source of a ${data.type}`;
-    inspectContent(found, data.content, data.type === 'search_result' ? TEXT_KIND : RESULT_KINDS, ttl);
+    if (isSearch) inspectContent(found, [data.content ?? []].flat(), FOUND_KINDS, ttl);
+    else inspectContent(found, data.content, data.type === 'search_result' ? TEXT_KIND : RESULT_KINDS, ttl);
   }
 }
 
@@ -179,9 +220,24 @@ function worstCaseOf(json: ModelCall['json'], found: Found, bytes: Record<'prefi
   const counted = bytes.all - bytes.images + found.images.length * IMAGE_TOKENS + toolsTokens;
   const all = found.hasPdf ? WINDOW_TOKENS : Math.min(WINDOW_TOKENS, counted);
   const prefix = Math.min(all, bytes.prefix + toolsTokens);
-  const usage: TokenUsage = { ...tokensOf({}), outputTokens: json.max_tokens ?? 0 };
+  const usage: TokenUsage = { ...tokensOf({}), outputTokens: json.max_tokens ?? 0, webSearches: found.searches };
   usage[writtenAs([...found.prefixTtl, ...found.messageTtl])] += prefix;
   usage[writtenAs([...found.messageTtl])] += all - prefix;
+  return usage;
+}
+
+/**
+ * The worst case with what the searches of the call may add: what each finds, and the prompt with all that was found before, read again after each.
+ * Pure.
+ */
+export function withSearches(worstCase: TokenUsage): TokenUsage {
+  const { webSearches: times, inputTokens, cacheWrite5mTokens, cacheWrite1hTokens, cacheReadTokens } = worstCase;
+  if (times === 0) return worstCase;
+  const written = (['cacheWrite1hTokens', 'cacheWrite5mTokens'] as const).find((kind) => worstCase[kind] > 0);
+  const prompt = inputTokens + cacheWrite5mTokens + cacheWrite1hTokens + cacheReadTokens;
+  const usage = { ...worstCase };
+  usage[written ?? 'inputTokens'] += times * SEARCH_TOKENS;
+  usage[written ? 'cacheReadTokens' : 'inputTokens'] += times * prompt + (SEARCH_TOKENS * times * (times - 1)) / 2;
   return usage;
 }
 

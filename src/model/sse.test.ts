@@ -31,6 +31,7 @@ const usage = {
   cacheReadTokens: 33,
   cacheWrite5mTokens: 14,
   cacheWrite1hTokens: 30,
+  webSearches: 0,
 };
 
 function tapAll(pieces: Iterable<Buffer>) {

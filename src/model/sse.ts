@@ -11,9 +11,10 @@ const rawUsage = z.object({
   cache_read_input_tokens: count,
   cache_creation_input_tokens: count,
   cache_creation: z.object({ ephemeral_1h_input_tokens: count }).catch({ ephemeral_1h_input_tokens: 0 }),
+  server_tool_use: z.object({ web_search_requests: count }).catch({ web_search_requests: 0 }),
 });
 
-/** Token counts of one call in the parts that have different prices. */
+/** Token counts of one call in the parts that have different prices, and its searches. */
 export type TokenUsage = ReturnType<typeof tokensOf>;
 
 /** Reads the API's `usage` object; what is missing or no number counts as 0. */
@@ -27,6 +28,7 @@ export function tokensOf(usage: object) {
     // Writes without a split are five-minute ones, the default.
     cacheWrite5mTokens: Math.max(0, raw.cache_creation_input_tokens - cacheWrite1hTokens),
     cacheWrite1hTokens,
+    webSearches: raw.server_tool_use.web_search_requests,
   };
 }
 
@@ -43,14 +45,28 @@ const usageEvent = z.object({
 // A line longer than this is no event whose usage we need; it must not fill the memory.
 const MAX_LINE_CHARS = 1024 * 1024;
 
+/** How a block with results of a search begins; in any other place of JSON its quotes are escaped. */
+const SEARCH_RESULT = '"web_search_tool_result"';
+
 /** Reads usage from a reply: `feed` takes bytes of an event stream, cut anywhere, `feedWhole` a JSON body. Neither throws. */
 export type UsageTap = ReturnType<typeof createUsageTap>;
 
-export function createUsageTap() {
+/** `onSearch` is called once, before `feed` or `feedWhole` returns with the first result of a search. */
+export function createUsageTap(onSearch: () => void = () => undefined) {
   const decoder = new StringDecoder('utf8');
   const seen = { complete: false, stopReason: '' };
   let raw: Record<string, unknown> = {};
   let line = '';
+  let lookedAt = '';
+  let hasSearched = false;
+
+  /** Not in `take`: results may be longer than the lines that are kept, and their beginning must not pass before they are seen. */
+  function lookForSearch(text: string): void {
+    if (hasSearched) return;
+    hasSearched = (lookedAt + text).includes(SEARCH_RESULT);
+    lookedAt = (lookedAt + text).slice(-SEARCH_RESULT.length);
+    if (hasSearched) onSearch();
+  }
 
   function take(json: string): void {
     const event = usageEvent.safeParse(parseJson(json)).data;
@@ -66,13 +82,17 @@ export function createUsageTap() {
   return {
     feed(chunk: Buffer): void {
       const text = decoder.write(chunk);
+      lookForSearch(text);
       const end = text.lastIndexOf('\n') + 1;
       const complete = end > 0 ? (line + text.slice(0, end)).split('\n') : [];
       line = end > 0 ? text.slice(end) : line + text;
       if (line.length > MAX_LINE_CHARS) line = '';
       for (const one of complete) if (one.startsWith('data:')) take(one.slice(5));
     },
-    feedWhole: take,
+    feedWhole(json: string): void {
+      lookForSearch(json);
+      take(json);
+    },
     result: () => ({
       usage: tokensOf(raw),
       /** The input counts are the provider's. */

@@ -19,6 +19,7 @@ export interface WorkOrderDeps {
   /** Skills of a group that count. */
   ownSkills(groupId: number): OwnSkill[];
   services(groupId: number): RunSpec['services'];
+  search(groupId: number): RunSpec['search'];
 }
 
 /**
@@ -33,7 +34,7 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers, ownSkills, services }: WorkOrderDeps) {
+export function createWorkOrders({ store, config, channel, readers, ownSkills, services, search }: WorkOrderDeps) {
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -82,6 +83,7 @@ export function createWorkOrders({ store, config, channel, readers, ownSkills, s
         timeZone: config.timeZone,
         ownSkills: ownSkills(group.id),
         services: services(group.id),
+        search: search(group.id),
         messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),

@@ -1,4 +1,5 @@
 // What the owner's rules say about a call. Pure. Of all rules that fit, the strictest counts: deny before ask before allow, whatever their order.
+import type { SearchEngine } from '../wire.js';
 import { paramProblem, type Target } from './path.js';
 
 export const DO = ['deny', 'ask', 'allow'] as const;
@@ -21,13 +22,16 @@ export interface ServiceRules {
   /** For what no rule names; without it GET and HEAD are allowed and the rest is asked. */
   otherwise?: Do | undefined;
   git?: boolean | undefined;
+  search?: SearchEngine | undefined;
 }
 
 export type Verdict = { do: Do; why: string } | { do: 'refuse'; why: string };
 
 /** Whether the method, or what stands in for it, changes nothing at the service. */
-export const isReading = ({ git }: ServiceRules, method: string, path: string): boolean =>
-  method === 'GET' || method === 'HEAD' || (git === true && method === 'POST' && path.endsWith('/git-upload-pack'));
+export const isReading = ({ git, search }: ServiceRules, method: string, path: string): boolean =>
+  /^(GET|HEAD)$/.test(method) ||
+  (method === 'POST' && git === true && path.endsWith('/git-upload-pack')) ||
+  (method === 'POST' && search === 'tavily' && path === '/search');
 
 export function decideCall(service: ServiceRules, method: string, target: Target, tainted: boolean): Verdict {
   const fitting = service.rules.filter((rule) => fits(rule, method, target.path));

@@ -7,6 +7,7 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import type { Guards } from '../secrets/guards.js';
 import { markWorking, taintOf } from '../taint/taint.js';
+import { REFUSED_HEADER } from '../wire.js';
 import { MAX_KEPT_BYTES, type ServiceAsker } from './ask.js';
 import { decideCall } from './decide.js';
 import { sentHeaders } from './headers.js';
@@ -236,7 +237,8 @@ function say(request: IncomingMessage, response: ServerResponse, { status, messa
     .replace(/\s+/g, ' ')
     .replace(/[^ -~]/g, '?')
     .slice(0, 1_000);
-  response.writeHead(status, reason, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`);
+  const head = { 'content-type': 'text/plain; charset=utf-8', [REFUSED_HEADER]: '1' };
+  response.writeHead(status, reason, head).end(`${message}\n`);
 }
 
 /** One line in the timeline of each run. Nothing of a query: secrets stand there. */

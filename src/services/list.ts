@@ -7,6 +7,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import type { Config, Env } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
+import { searchEngine } from '../wire.js';
 import { DO } from './decide.js';
 import { FORBIDDEN_HEADER } from './headers.js';
 import { canonicalPath } from './path.js';
@@ -92,6 +93,8 @@ const httpService = z.strictObject({
   mcp: z.boolean().default(false),
   /** With `mcp`. */
   tools: toolRules,
+  /** The agent's tool `web_search` asks it, as this engine is asked. */
+  search: searchEngine.optional(),
   /** Further headers that are passed on, both ways. */
   headers: z
     .array(

@@ -34,12 +34,20 @@ export function createServiceModule(deps: ServiceModuleDeps) {
     forRun: (groupId: number): RunSpec['services'] =>
       services
         .of(groupId)
+        .filter(({ search }) => search === undefined)
         .map(({ name, description, git, url }) => ({ name, description, ...(git && { gitUrl: url.href }) })),
+    /** The group's search engine: the first one listed. */
+    searchFor: (groupId: number): RunSpec['search'] => {
+      const found = services
+        .of(groupId)
+        .flatMap(({ name, search }) => (search ? { service: name, engine: search } : []));
+      return found[0];
+    },
   };
 }
 
 /** For the agent: nothing of the owner's origin or credential. */
-function describe({ name, description, git, rules, otherwise }: Service): string {
+function describe({ name, description, git, search, rules, otherwise }: Service): string {
   const words = rules.map(({ method, path, query = {}, do: effect, always }) => {
     const only = Object.entries(query).map(([key, value]) => `${key}=${value}`);
     return `  ${effect} ${method.join(', ')} ${path}${only.length > 0 ? ` with ${only.join('&')}` : ''}${always ? ', always' : ''}`;
@@ -48,5 +56,6 @@ function describe({ name, description, git, rules, otherwise }: Service): string
     ? `  ${otherwise} everything else`
     : '  else: GET and HEAD are allowed, the rest asks the owner';
   const lines = [`${name}: ${description}`, `  http://127.0.0.1:${GATEWAY_PORT}/service/${name}/`, ...words, rest];
-  return [...lines, ...(git ? ['  git uses it by itself'] : [])].join('\n');
+  const uses = [git && '  git uses it by itself', search && '  the tool web_search uses it by itself'];
+  return [...lines, ...uses.filter(Boolean)].join('\n');
 }

@@ -12,7 +12,7 @@ interface Item {
   mark: '5m' | '1h' | undefined;
 }
 
-export type CacheUsage = Required<Omit<ReplyUsage, 'output_tokens'>>;
+export type CacheUsage = Required<Omit<ReplyUsage, 'output_tokens' | 'server_tool_use'>>;
 
 export type PromptCache = ReturnType<typeof createPromptCache>;
 

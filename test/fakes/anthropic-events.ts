@@ -2,15 +2,39 @@
 // Written apart from the host's own encoder and tap, so that each is checked against something else. Knows nothing about scripts.
 
 export type ReplyBlock =
-  | { type: 'text'; text: string }
+  | { type: 'text'; text: string; citations?: Citation[] }
   | { type: 'thinking'; thinking: string; signature: string }
   | { type: 'redacted_thinking'; data: string }
   | { type: 'compaction'; content: string | null }
-  | { type: 'tool_use'; id: string; name: string; input: Record<string, unknown> };
+  | { type: 'tool_use'; id: string; name: string; input: Record<string, unknown> }
+  | { type: 'server_tool_use'; id: string; name: 'web_search'; input: { query: string }; caller: { type: 'direct' } }
+  | {
+      type: 'web_search_tool_result';
+      tool_use_id: string;
+      content: FoundPage[] | { type: 'web_search_tool_result_error'; error_code: string };
+      caller: { type: 'direct' };
+    };
+
+/** A page that a search of the provider found; only the provider can read its content. */
+export interface FoundPage {
+  type: 'web_search_result';
+  url: string;
+  title: string;
+  encrypted_content: string;
+  page_age: string | null;
+}
+export interface Citation {
+  type: 'web_search_result_location';
+  url: string;
+  title: string;
+  encrypted_index: string;
+  cited_text: string;
+}
 
 export interface ReplyUsage {
   input_tokens: number;
   output_tokens: number;
+  server_tool_use?: { web_search_requests: number };
   cache_creation_input_tokens?: number;
   cache_read_input_tokens?: number;
   cache_creation?: { ephemeral_5m_input_tokens: number; ephemeral_1h_input_tokens: number };
@@ -48,12 +72,15 @@ export function messageEvents(message: ReplyMessage, options: EncodeOptions = {}
     content: [],
     stop_reason: null,
     stop_sequence: null,
-    usage: { ...usage, output_tokens: Math.min(1, usage.output_tokens) },
+    // How many searches there were is known at the end only.
+    usage: { ...usage, output_tokens: Math.min(1, usage.output_tokens), server_tool_use: null },
   };
+  const { output_tokens, server_tool_use } = usage;
+  const atEnd = { output_tokens, ...(server_tool_use && { server_tool_use }) };
   return [
     { type: 'message_start', message: opened },
     ...content.flatMap((block, index) => blockEvents(block, index, options)),
-    { type: 'message_delta', delta: { stop_reason, stop_sequence }, usage: { output_tokens: usage.output_tokens } },
+    { type: 'message_delta', delta: { stop_reason, stop_sequence }, usage: atEnd },
     { type: 'message_stop' },
   ];
 }
@@ -73,7 +100,10 @@ function blockParts(block: ReplyBlock, options: EncodeOptions): { start: object;
     case 'text':
       return {
         start: { type: 'text', text: '' },
-        deltas: pieces(block.text).map((text) => ({ type: 'text_delta', text })),
+        deltas: [
+          ...pieces(block.text).map((text) => ({ type: 'text_delta', text })),
+          ...(block.citations ?? []).map((citation) => ({ type: 'citations_delta', citation })),
+        ],
       };
     case 'thinking': {
       const thoughts = pieces(block.thinking).map((thinking) => ({ type: 'thinking_delta', thinking }));
@@ -90,6 +120,12 @@ function blockParts(block: ReplyBlock, options: EncodeOptions): { start: object;
         start: { type: 'compaction', content: null },
         deltas: [{ type: 'compaction_delta', content: block.content }],
       };
+    case 'server_tool_use': {
+      const json = pieces(JSON.stringify(block.input));
+      const start = { ...block, input: {} };
+      return { start, deltas: json.map((partial_json) => ({ type: 'input_json_delta', partial_json })) };
+    }
+    case 'web_search_tool_result':
     case 'redacted_thinking':
       return { start: block, deltas: [] };
   }

@@ -38,6 +38,13 @@ export function signThinking(input: {
   return createHmac('sha256', input.secret).update(signed).digest('base64');
 }
 
+/** What the provider alone can read of a page that it found; the same page has the same. */
+export function encryptPage(secret: string, url: string, title: string): string {
+  return createHmac('sha512', secret)
+    .update(JSON.stringify([url, title]))
+    .digest('base64');
+}
+
 /** Rough tokens of a request: bytes of text over four. */
 export function estimateTokens(body: Pick<MessagesBody, 'messages' | 'system' | 'tools'>): number {
   return Math.ceil(JSON.stringify([body.system, body.tools, flatten(body.messages)]).length / 4);

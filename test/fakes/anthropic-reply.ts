@@ -2,7 +2,7 @@
 
 import type { PromptCache } from './anthropic-cache.js';
 import type { ReplyBlock, ReplyMessage } from './anthropic-events.js';
-import { flatten, signThinking } from './anthropic-history.js';
+import { encryptPage, flatten, signThinking } from './anthropic-history.js';
 import type { ReplyStep, ScriptBlock } from './anthropic-serve.js';
 import { blocksOf, type MessagesBody } from './anthropic-shape.js';
 
@@ -31,26 +31,70 @@ export function replyMessage(context: ReplyContext, step: ReplyStep): ReplyMessa
     content,
     stop_reason: step.stopReason ?? (content.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn'),
     stop_sequence: null,
-    usage: { ...input, output_tokens: Math.ceil(JSON.stringify(content).length / 4), ...step.usage },
+    usage: {
+      ...input,
+      ...searchesOf(content),
+      output_tokens: Math.ceil(JSON.stringify(content).length / 4),
+      ...step.usage,
+    },
   };
+}
+
+/** Those that failed cost nothing. */
+function searchesOf(content: ReplyBlock[]) {
+  const done = content.filter((block) => block.type === 'web_search_tool_result' && Array.isArray(block.content));
+  return done.length > 0 ? { server_tool_use: { web_search_requests: done.length } } : {};
 }
 
 function servedBlocks({ body, binds, secret, index }: ReplyContext, scripted: ScriptBlock[]): ReplyBlock[] {
   const before = flatten(body.messages);
   return scripted.map((block, at) => {
     const sign = (thinking: string) => signThinking({ secret, model: body.model, binds, before, thinking });
-    const served = servedBlock(block, `toolu_fake${index}_${at}`, sign);
+    const served = servedBlock(block, { id: `toolu_fake${index}_${at}`, sign, secret });
     before.push(...flatten([{ role: 'assistant', content: [served] }]));
     return served;
   });
 }
 
-function servedBlock(scripted: ScriptBlock, id: string, sign: (thinking: string) => string): ReplyBlock {
+const caller = { type: 'direct' as const };
+
+function servedSearch(scripted: ScriptBlock, secret: string): ReplyBlock | undefined {
+  if (scripted.type === 'server_tool_use') {
+    const { type, id, query } = scripted;
+    return { type, id, name: 'web_search' as const, input: { query }, caller };
+  }
+  if (scripted.type === 'text' && scripted.cites !== undefined) {
+    const { type, text, cites: url } = scripted;
+    const index = { type: 'web_search_result_location' as const, encrypted_index: encryptPage(secret, url, text) };
+    return { type, text, citations: [{ ...index, url, title: 'cited', cited_text: text }] };
+  }
+  if (scripted.type !== 'web_search_tool_result') return undefined;
+  const { type, id: tool_use_id, found } = scripted;
+  const error = { type: 'web_search_tool_result_error' as const, error_code: String(found) };
+  if (typeof found === 'string') return { type, tool_use_id, content: error, caller };
+  const pages = found.map(({ url, title }) => ({
+    ...{ type: 'web_search_result' as const, url, title, page_age: null },
+    encrypted_content: encryptPage(secret, url, title),
+  }));
+  return { type, tool_use_id, content: pages, caller };
+}
+
+interface Serving {
+  id: string;
+  sign(thinking: string): string;
+  secret: string;
+}
+
+function servedBlock(scripted: ScriptBlock, { id, sign, secret }: Serving): ReplyBlock {
+  const search = servedSearch(scripted, secret);
+  if (search) return search;
   if (scripted.type === 'thinking') {
     const { type, thinking, signature } = scripted;
     return { type, thinking, signature: signature ?? sign(thinking) };
   }
-  if (scripted.type !== 'tool_use') return scripted;
+  if (scripted.type === 'text') return { type: 'text', text: scripted.text };
+  if (scripted.type === 'redacted_thinking' || scripted.type === 'compaction') return scripted;
+  if (scripted.type !== 'tool_use') throw new Error(`no ${scripted.type} is served`);
   return { type: 'tool_use', id: scripted.id ?? id, name: scripted.name, input: scripted.input ?? {} };
 }
 

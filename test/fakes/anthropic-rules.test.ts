@@ -29,6 +29,12 @@ const text = (words: string, more: object = {}) => ({ type: 'text', text: words,
 const use = (id: string) => ({ type: 'tool_use', id, name: 'bash', input: {} });
 const result = (id: string, more: object = {}) => ({ type: 'tool_result', tool_use_id: id, content: 'ok', ...more });
 const tool = (name: string, more: object = {}) => ({ name, input_schema: { type: 'object' }, ...more });
+const searchTool = { type: 'web_search_20250305', name: 'web_search', max_uses: 5 };
+const search = (id: string) => ({ type: 'server_tool_use', id, name: 'web_search', input: { query: 'x' } });
+const page = { type: 'web_search_result', url: 'https://a.example/', title: 'A', encrypted_content: 'forged' };
+const found = (id: string, ...pages: object[]) => ({ type: 'web_search_tool_result', tool_use_id: id, content: pages });
+const cited = { type: 'web_search_result_location', url: 'u', title: 't', cited_text: 'c', encrypted_index: 'forged' };
+const withSearch = (...list: object[]) => ({ tools: [searchTool], messages: [user(text('a')), ...list] });
 const mark = (ttl?: string) => ({ cache_control: { type: 'ephemeral', ...(ttl && { ttl }) } });
 const beta = (name: string) => ({ 'anthropic-beta': name });
 const messages = (...list: object[]) => ({ messages: list });
@@ -61,6 +67,43 @@ test.each<[string, object, Record<string, string>, number, RegExp]>([
     400,
     /^messages\.0\.content\.0\.id: Extra inputs/,
   ],
+  [
+    'a search without its result',
+    withSearch(assistant(search('srvtoolu_a')), user(text('b'))),
+    {},
+    400,
+    /`srvtoolu_a` was found without a corresponding `web_search_tool_result` block/,
+  ],
+  ['a result without its search', withSearch(assistant(found('srvtoolu_a'))), {}, 400, /unexpected `tool_use_id`/],
+  [
+    'a page that the provider did not find so',
+    withSearch(assistant(search('srvtoolu_a'), found('srvtoolu_a', page), text('b')), user(text('c'))),
+    {},
+    400,
+    /Invalid `encrypted_content`/,
+  ],
+  [
+    'a citation that the provider did not make',
+    withSearch(assistant(text('b', { citations: [cited] })), user(text('c'))),
+    {},
+    400,
+    /Invalid `encrypted_index`/,
+  ],
+  [
+    'a search that is not offered',
+    messages(user(text('a')), assistant(search('srvtoolu_a'), found('srvtoolu_a'), text('b')), user(text('c'))),
+    {},
+    400,
+    /not in `tools`/,
+  ],
+  [
+    'a search tool beside one of the same name',
+    { tools: [searchTool, tool('web_search')] },
+    {},
+    400,
+    /Tool names must be unique/,
+  ],
+  ['another server tool', { tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }] }, {}, 400, /tools/],
   ['no messages', messages(), {}, 400, /messages/],
   ['no max_tokens', { max_tokens: undefined }, {}, 400, /max_tokens/],
   ['a broken max_tokens', { max_tokens: 1.5 }, {}, 400, /max_tokens/],
@@ -238,6 +281,12 @@ test.each<[string, object, Record<string, string>]>([
     'a compaction first, with its beta',
     messages(assistant({ type: 'compaction', content: 'x' }), user(text('a'))),
     beta('compact-2026-09-04'),
+  ],
+  ['a paused search', withSearch(assistant(text('b'), search('srvtoolu_a'))), {}],
+  [
+    'a search that waits for results of other calls',
+    withSearch(assistant(search('srvtoolu_a'), use('x')), user(result('x'))),
+    {},
   ],
   ['two messages of one role', messages(user(text('a')), user(text('b'))), {}],
   [

@@ -1,7 +1,7 @@
 // What the Messages API refuses beyond the mere shape, as small pure functions. A rule returns the text of the 400, or undefined.
 // Knows nothing about HTTP connections or scripts.
-import type { z } from 'zod';
-import { estimateTokens, flatten, mergeRoles, signThinking, type Turn } from './anthropic-history.js';
+import { z } from 'zod';
+import { encryptPage, estimateTokens, flatten, mergeRoles, signThinking, type Turn } from './anthropic-history.js';
 import { imageProblem, mediaLimits } from './anthropic-media.js';
 import {
   blocksOf,
@@ -132,7 +132,9 @@ const contents: Rule = ({ body }) => {
 };
 
 function blockProblem(block: RequestBlock, role: RequestMessage['role']): string | undefined {
-  const assistantOnly = ['tool_use', 'thinking', 'redacted_thinking', 'compaction'];
+  const assistantOnly = [
+    ...['tool_use', 'thinking', 'redacted_thinking', 'compaction', 'server_tool_use', 'web_search_tool_result'],
+  ];
   const userOnly = ['tool_result', 'image', 'document'];
   if (role !== 'assistant' && assistantOnly.includes(block.type))
     return `\`${block.type}\` blocks can only be in \`assistant\` messages`;
@@ -186,6 +188,50 @@ function resultProblem(turn: Turn, before: Turn | undefined, at: number): string
     return `messages.${at}: \`tool_result\` blocks must come first in the message`;
   return undefined;
 }
+
+const citation = z.strictObject({
+  ...{ type: z.literal('web_search_result_location'), url: z.string(), title: z.string(), cited_text: z.string() },
+  encrypted_index: z.string(),
+});
+function isOwnCitation(value: unknown, secret: string): boolean {
+  const { data } = citation.safeParse(value);
+  return data !== undefined && data.encrypted_index === encryptPage(secret, data.url, data.cited_text);
+}
+
+/** Each search has its result behind it. Only the last may still wait: last of all, or while results of the client's own tools go back. */
+const searches: Rule = ({ body, secret }) => {
+  const turns = mergeRoles(body.messages);
+  const asked = new Map<string, number>();
+  const found = new Set<string>();
+  for (const [at, { blocks }] of turns.entries()) {
+    for (const block of blocks) {
+      if (block.type === 'server_tool_use') {
+        if (asked.has(block.id)) return `messages.${at}: \`tool_use\` ids must be unique`;
+        asked.set(block.id, at);
+      }
+      if (block.type === 'web_search_tool_result') {
+        if (!asked.has(block.tool_use_id) || found.has(block.tool_use_id))
+          return `messages.${at}: unexpected \`tool_use_id\` found in \`web_search_tool_result\` blocks: ${block.tool_use_id}`;
+        found.add(block.tool_use_id);
+        const pages = Array.isArray(block.content) ? block.content : [];
+        if (pages.some(({ url, title, encrypted_content: given }) => given !== encryptPage(secret, url, title)))
+          return `messages.${at}: Invalid \`encrypted_content\` in \`search_result\` block`;
+      }
+      const cited = block.type === 'text' ? (block.citations ?? []) : [];
+      if (cited.some((one) => !isOwnCitation(one, secret)))
+        return `messages.${at}: Invalid \`encrypted_index\` in \`web_search_result_location\``;
+    }
+  }
+  const end = turns.findLastIndex(({ role }) => role === 'assistant');
+  const after = turns.slice(end + 1).flatMap(({ blocks }) => blocks);
+  const mayWait = after.length === 0 || after.some(({ type }) => type === 'tool_result');
+  for (const [id, at] of asked) {
+    if (!found.has(id) && !(at === end && mayWait))
+      return `messages.${at}: \`web_search\` tool use with id \`${id}\` was found without a corresponding \`web_search_tool_result\` block`;
+  }
+  const offered = body.tools?.some(({ type }) => type === 'web_search_20250305');
+  return asked.size > 0 && !offered ? 'messages: `server_tool_use` blocks of a tool that is not in `tools`' : undefined;
+};
 
 const tools: Rule = ({ body, profile }) => {
   const names = (body.tools ?? []).map((tool) => tool.name);
@@ -251,6 +297,7 @@ const rules: readonly Rule[] = [
   firstMessage,
   contents,
   toolPairs,
+  searches,
   lastMessage,
   tools,
   cacheMarks,

@@ -13,7 +13,10 @@ import {
 
 /** A block of a scripted reply: ids and signatures are filled in when absent; `rawInput` is sent as the tool call's JSON, however broken. */
 export type ScriptBlock =
-  | { type: 'text'; text: string }
+  | { type: 'text'; text: string; cites?: string }
+  /** A search of the provider, and what it found or the error; apart from each other where the turn is paused in between. */
+  | { type: 'server_tool_use'; id: string; query: string }
+  | { type: 'web_search_tool_result'; id: string; found: { url: string; title: string }[] | string }
   | { type: 'thinking'; thinking: string; signature?: string }
   | { type: 'redacted_thinking'; data: string }
   | { type: 'compaction'; content: string | null }

@@ -1,5 +1,5 @@
 // The shape of a Messages API request as zod schemas (unknown keys are errors, as in the API), and the models the fake knows.
-// Server tools and their result blocks are not modelled: Pinch sends none, so the fake refuses them.
+// Of the server tools only the web search is modelled: Pinch sends no other, so the fake refuses them.
 import { z } from 'zod';
 
 const cacheControl = z.strictObject({ type: z.literal('ephemeral'), ttl: z.enum(['5m', '1h']).optional() }).nullish();
@@ -55,7 +55,38 @@ const compactionBlock = z.strictObject({
   content: z.string().nullish(),
   cache_control: cacheControl,
 });
+const caller = z.strictObject({ type: z.literal('direct') }).optional();
+const serverToolId = z
+  .string()
+  .regex(/^srvtoolu_[a-zA-Z0-9_]+$/, { error: "String should match pattern '^srvtoolu_[a-zA-Z0-9_]+$'" });
+const serverToolUseBlock = z.strictObject({
+  type: z.literal('server_tool_use'),
+  id: serverToolId,
+  name: z.literal('web_search'),
+  input: z.strictObject({ query: z.string() }),
+  cache_control: cacheControl,
+  caller,
+});
+const foundPage = z.strictObject({
+  type: z.literal('web_search_result'),
+  url: z.string(),
+  title: z.string(),
+  encrypted_content: z.string(),
+  page_age: z.string().nullish(),
+});
+const searchResultBlock = z.strictObject({
+  type: z.literal('web_search_tool_result'),
+  tool_use_id: serverToolId,
+  content: z.union([
+    z.array(foundPage),
+    z.strictObject({ type: z.literal('web_search_tool_result_error'), error_code: z.string() }),
+  ]),
+  cache_control: cacheControl,
+  caller,
+});
 const block = z.discriminatedUnion('type', [
+  serverToolUseBlock,
+  searchResultBlock,
   textBlock,
   imageBlock,
   documentBlock,
@@ -86,6 +117,16 @@ const tool = z.strictObject({
   allowed_callers: z.array(z.string()).optional(),
 });
 
+const searchTool = z.strictObject({
+  type: z.literal('web_search_20250305'),
+  name: z.literal('web_search'),
+  max_uses: z.int().min(1).nullish(),
+  allowed_domains: z.array(z.string()).nullish(),
+  blocked_domains: z.array(z.string()).nullish(),
+  user_location: z.unknown().optional(),
+  cache_control: cacheControl,
+});
+
 const display = z.enum(['summarized', 'omitted', 'updates']).nullish();
 const blockBinding = z.strictObject({ prefix_mismatch_behavior: z.enum(['error', 'drop_block']).nullish() }).nullish();
 const thinking = z.discriminatedUnion('type', [
@@ -110,7 +151,7 @@ const shared = {
   model: z.string().min(1),
   messages: z.array(message).min(1).max(100_000),
   system: z.union([z.string(), z.array(textBlock)]).optional(),
-  tools: z.array(tool).optional(),
+  tools: z.array(z.union([tool, searchTool])).optional(),
   tool_choice: toolChoice.optional(),
   thinking: thinking.optional(),
   cache_control: cacheControl,

@@ -61,18 +61,23 @@ export interface ProxySetup {
   limitMicroUsd?: number;
   model?: string;
   readOnMs?: number;
+  /** The owner switched on the search of the provider. */
+  modelSearch?: boolean;
 }
 
 /** Starts the three; what must be ended goes into `closers`. */
 export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
-  const { backend, limitMicroUsd = 5_000_000, model = hello.model, readOnMs = 200 } = setup;
+  const { backend, limitMicroUsd = 5_000_000, model = hello.model, readOnMs = 200, modelSearch = false } = setup;
   const fake = await startFakeAnthropic({ key: KEY });
   const book = memoryLedger(limitMicroUsd);
   const lines: string[] = [];
+  /** Groups into whose containers results of searches came. */
+  const searches: number[] = [];
   const bounds = createBounds(() => 0)();
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
-    config: { model },
+    config: { model, modelSearch },
+    onSearch: (link) => void searches.push(link.groupId),
     stopped: () => book.state.stopped,
     ledger: book.ledger,
     runOf: () => 42,
@@ -88,7 +93,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const url = await listen(server, closers);
   closers.push(fake.close);
   const client = new Anthropic({ baseURL: url, authToken: 'link', apiKey: null, maxRetries: 0 });
-  return { ...book, fake, url, client, lines };
+  return { ...book, fake, url, client, lines, searches };
 }
 
 export type Closer = () => Promise<void>;

@@ -1,7 +1,7 @@
 // Compaction: before a conversation is too long for the model, a summary takes its place. Knows nothing about chats.
 import { type LoopContext, Stopped } from './context.js';
 import { callModel } from './model.js';
-import { type HistoryRecord, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
+import { type HistoryRecord, lastTurn, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
 
 /** Limits of a model in tokens; from a context of `compactAt` on, a conversation is summarized. */
@@ -15,6 +15,8 @@ export function modelLimits(model: string): { compactAt: number; maxOutput: numb
 export function needsCompaction(records: readonly HistoryRecord[], compactAt: number): boolean {
   const compactedAt = records.findLastIndex((r) => r.kind === 'compact');
   const replies = records.slice(compactedAt + 1).filter((r) => r.kind === 'assistant');
+  // A paused reply goes on only when nothing comes after it.
+  if (replies.at(-1)?.stopReason === 'pause_turn' && lastTurn(records)?.kind === 'assistant') return false;
   // A summary that is itself too long must not be summarized before every call.
   return (replies.at(-1)?.tokens ?? 0) >= compactAt && (compactedAt < 0 || replies.length >= 3);
 }
@@ -27,7 +29,7 @@ const BLOCK_CHARS = 2_000;
 /** The conversation shortened to one text that fits every model. */
 function transcript(messages: Message[]): Message[] {
   const parts = messages.flatMap(({ role, content }) => content.map((part) => ({ role, ...part })));
-  const kept = parts.filter(({ type }) => !/thinking|image/.test(type));
+  const kept = parts.filter(({ type }) => !/thinking|image|web_search_tool_result/.test(type));
   const lines = kept.map((part) => cutMiddle(JSON.stringify(part), BLOCK_CHARS, 'not kept'));
   const text = cutMiddle(lines.join('\n'), TRANSCRIPT_CHARS, 'not kept');
   return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${REQUEST}`)] }];
@@ -37,7 +39,7 @@ function transcript(messages: Message[]): Message[] {
 export async function compact(context: LoopContext, maxTokens: number, isTooLong: boolean): Promise<void> {
   const { session, run } = context;
   context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
-  const messages = toMessages(session.records, run.model);
+  const messages = toMessages(session.records, run);
   // Nobody must be shown half a summary as a reply.
   const withoutText = (error: unknown) => Promise.reject(error instanceof Stopped ? new Stopped() : error);
   const summarize = async (prompt: Message[]) =>

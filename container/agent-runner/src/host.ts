@@ -1,7 +1,7 @@
 // The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
 import { systemClock } from '../../../src/core/clock.js';
 import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, WorkLine } from '../../../src/wire.js';
-import { historyResponse, hostText, refusal, workLine } from '../../../src/wire.js';
+import { historyResponse, hostText, REFUSED_HEADER, refusal, workLine } from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
 export type Host = ReturnType<typeof createHost>;
@@ -16,6 +16,9 @@ class HostError extends Error {
   }
 }
 
+/** Of a service's answer. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
 const isRefusal = (error: unknown): boolean => error instanceof HostError && error.status < 500;
 const isTooMany = (error: unknown): boolean => error instanceof HostError && error.status === 429;
 
@@ -29,6 +32,29 @@ async function repeat(call: () => Promise<unknown>, isFinal: (error: unknown) =>
       await systemClock.sleep(pauseMs, signal);
     }
   }
+}
+
+/**
+ * A GET at the owner's services, or a POST when there is a body; the answer, whatever its status. Throws the host's reason when it was not let
+ * through, and when the answer is too long.
+ */
+async function callService(
+  fetch: ReturnType<typeof createFetch>,
+  url: string,
+  { body, signal }: { body: object | undefined; signal: AbortSignal },
+) {
+  const headers = { accept: 'application/json', ...(body && { 'content-type': 'application/json' }) };
+  const response = await fetch(url, { headers, signal, ...(body && { method: 'POST', body: JSON.stringify(body) }) });
+  const chunks: Uint8Array[] = [];
+  let left = MAX_ANSWER_BYTES;
+  for await (const chunk of response.body ?? []) {
+    left -= chunk.length;
+    if (left < 0) throw new Error('the answer is too long');
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString();
+  if (response.headers.has(REFUSED_HEADER)) throw new HostError(text.trim(), response.status);
+  return { status: response.status, text };
 }
 
 /** The host as reached through the link at 127.0.0.1:`port`. */
@@ -91,6 +117,8 @@ export function createHost(port: number) {
       hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>
       historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
+    service: (path: string, body: object | undefined, signal: AbortSignal) =>
+      callService(fetch, `http://127.0.0.1:${port}/service/${path}`, { body, signal }),
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),
   };
 }

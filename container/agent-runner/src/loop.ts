@@ -6,6 +6,7 @@ import { present } from './media.js';
 import { callModel, classifyError, isTooLong, type Reply } from './model.js';
 import type { Block, ToolCall, ToolResult } from './records.js';
 import { isFinalReply, lastReply, lastTurn, textBlock, textOf, toMessages, toolCalls, toolResult } from './records.js';
+import { head } from './text.js';
 
 const MAX_CUT_REPLIES = 2;
 const MAX_SAME_STEPS = 3;
@@ -113,12 +114,26 @@ export function askToContinue({ session }: RunContext): undefined {
   session.append({ kind: 'user', origin: 'continue', messageIds: [], content });
 }
 
+/** Searches of the provider in the run's timeline. They may have begun in the reply before. */
+function tellSearches({ session, host, run }: RunContext, reply: Reply): void {
+  const known = session.records.flatMap((r) => (r.kind === 'assistant' ? r.content : []));
+  for (const part of reply.content) {
+    if (part.type !== 'web_search_tool_result') continue;
+    const id = part.tool_use_id;
+    const call = known.findLast((one) => one.type === 'server_tool_use' && one.id === id);
+    const input = head(JSON.stringify(call?.type === 'server_tool_use' ? call.input : {}), 500);
+    host.event(run.id, 'tool_started', { tool: 'web_search', id, input });
+    // How long it took, only the provider knows.
+    host.event(run.id, 'tool_finished', { id, ok: Array.isArray(part.content), durationMs: 0 });
+  }
+}
+
 /** One model call and what follows from it; the outcome when the run is over. */
 async function step(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
   const { run, session } = context;
   const { maxTokens } = progress;
   if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(context, maxTokens, false);
-  const reply = await callModel(context, toMessages(session.records, run.model), maxTokens).catch((error) => {
+  const reply = await callModel(context, toMessages(session.records, run), maxTokens).catch((error) => {
     if (progress.wasTooLong || !isTooLong(error)) throw error;
     return undefined;
   });
@@ -132,6 +147,7 @@ async function step(context: LoopContext, progress: Progress): Promise<Outcome |
   }
   const { content, stopReason, tokens } = reply;
   session.append({ kind: 'assistant', model: run.model, stopReason, tokens, content });
+  tellSearches(context, reply);
   return toolCalls(content).length > 0 ? afterToolCalls(context, progress, reply) : afterText(context, progress, reply);
 }
 

@@ -36,7 +36,7 @@ export function imagesOf({ session, run }: Pick<RunContext, 'session' | 'run'>):
   // The calls of the last reply have their results only when something follows it.
   const next = { kind: 'user' as const, origin: 'continue' as const, messageIds: [], content: [] };
   const records = [...session.records, { seq: 0, ts: 0, runId: run.id, ...next }];
-  const blocks = toMessages(records, run.model).flatMap(({ content }) => content);
+  const blocks = toMessages(records, run).flatMap(({ content }) => content);
   return blocks.flatMap((part) => {
     if (part.type === 'image') return [part];
     const inner = part.type === 'tool_result' && Array.isArray(part.content) ? part.content : [];

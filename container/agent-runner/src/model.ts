@@ -1,7 +1,7 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries, errors as classes. Knows nothing about history or chats.
 import Anthropic, { AnthropicError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/core/clock.js';
-import { RUN_HEADER } from '../../../src/wire.js';
+import { PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
 import { classifyError } from './model-errors.js';
@@ -38,7 +38,7 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
       max_tokens: maxTokens,
       system: [{ type: 'text', text: system, cache_control: { type: 'ephemeral', ttl: '1h' } }],
       messages,
-      tools,
+      tools: run.search === 'model' ? [...tools, PROVIDER_SEARCH] : tools,
       cache_control: { type: 'ephemeral' },
       stream: true,
       // Only one provider keeps threads.

@@ -35,11 +35,11 @@ const done = (id: string): Entry => ({
 const history = (...entries: Entry[]): HistoryRecord[] =>
   entries.map((entry, at) => ({ seq: at + 1, ts: 0, runId: 1, ...entry }));
 const shape = (...entries: Entry[]) =>
-  toMessages(history(...entries), MODEL).map((m) => `${m.role}: ${m.content.map((b) => b.type).join(' ')}`);
+  toMessages(history(...entries), { model: MODEL }).map((m) => `${m.role}: ${m.content.map((b) => b.type).join(' ')}`);
 
 test('a call without a result is told as interrupted, one with a record gets it, and results come first', () => {
   const records = history(user('a'), assistant([call('x'), call('y')], 'tool_use'), done('y'), user('b', 2));
-  const last = toMessages(records, MODEL).at(-1)?.content;
+  const last = toMessages(records, { model: MODEL }).at(-1)?.content;
   expect(last).toEqual([
     { type: 'tool_result', tool_use_id: 'x', is_error: true, content: INTERRUPTED },
     { type: 'tool_result', tool_use_id: 'y', content: 'ok' },
@@ -68,8 +68,8 @@ test.each<[string, Entry[], string[]]>([
 
 test('thinking goes back to its own model only', () => {
   const records = history(user('a'), assistant([{ type: 'thinking', thinking: '', signature: 's' }, call('x')]));
-  expect(toMessages(records, MODEL)[1]?.content).toHaveLength(2);
-  expect(toMessages(records, 'claude-opus-5-5')[1]?.content).toHaveLength(1);
+  expect(toMessages(records, { model: MODEL })[1]?.content).toHaveLength(2);
+  expect(toMessages(records, { model: 'claude-opus-5-5' })[1]?.content).toHaveLength(1);
 });
 
 test('the final text is the last reply with the parts it continues', () => {

@@ -2,7 +2,7 @@
 // Pure: knows nothing about files, the host or the SDK client.
 import type Anthropic from '@anthropic-ai/sdk';
 import * as z from 'zod';
-import type { AnswerReport } from '../../../src/wire.js';
+import type { AnswerReport, RunSpec } from '../../../src/wire.js';
 
 export type Block = Anthropic.Beta.BetaContentBlockParam;
 export type ImageBlock = Anthropic.Beta.BetaImageBlockParam;
@@ -75,14 +75,50 @@ export function answerCalls(calls: ToolCall[], content: Block[], recorded: Map<s
   return [...results, ...content.filter((part) => part.type !== 'tool_result')];
 }
 
-function blocksFor(content: readonly Block[], sameModel: boolean): Block[] {
-  // Thinking is signed for one model; another one refuses it.
-  const refused = sameModel ? [] : ['thinking', 'redacted_thinking'];
-  return content.filter((part) => !refused.includes(part.type) && (part.type !== 'text' || part.text.trim() !== ''));
+const THINKING = /^(redacted_)?thinking$/;
+/** What the provider's own search leaves in a reply. */
+const SEARCH = /^(server_tool_use|web_search_tool_result)$/;
+
+function blocksFor(content: readonly Block[], refused: RegExp): Block[] {
+  return content.filter((part) => !refused.test(part.type) && (part.type !== 'text' || part.text.trim() !== ''));
 }
 
-/** The conversation as the API wants it, whatever a crash left behind: user first, roles alternate, calls answered. */
-export function toMessages(records: readonly HistoryRecord[], model: string): Message[] {
+/** Searches and what they found, for a back end that may not search: the words of the reply stay, without what only the provider can read. */
+function withoutSearches(content: readonly Block[]): Block[] {
+  const kept = content.filter(({ type }) => !SEARCH.test(type));
+  return kept.map((part) => (part.type === 'text' ? textBlock(part.text) : part));
+}
+
+/**
+ * The provider refuses a search without its result, and a result without its search. One may wait for its result only at the end, where
+ * it goes on: last of all, or before the results of other calls.
+ */
+function pairSearches(messages: Message[]): Message[] {
+  const all = messages.flatMap(({ content }) => content);
+  const asked = new Set(all.flatMap((part) => (part.type === 'server_tool_use' ? [part.id] : [])));
+  if (asked.size === 0) return messages;
+  const found = new Set(all.flatMap((part) => (part.type === 'web_search_tool_result' ? [part.tool_use_id] : [])));
+  const end = messages.findLast(({ role }) => role === 'assistant');
+  const after = messages.at(-1) === end ? [] : (messages.at(-1)?.content ?? []);
+  const goesOn = after.length === 0 || after.some(({ type }) => type === 'tool_result');
+  const isWhole = (message: Message) => (part: Block) => {
+    if (part.type === 'web_search_tool_result') return asked.has(part.tool_use_id);
+    return part.type !== 'server_tool_use' || found.has(part.id) || (message === end && goesOn);
+  };
+  const paired = messages.map((message) => ({ ...message, content: message.content.filter(isWhole(message)) }));
+  return paired.filter(({ content }) => content.length > 0);
+}
+
+/**
+ * The conversation as the API wants it, whatever a crash left behind: user first, roles alternate, calls answered. `search`: who searches
+ * the web in it.
+ */
+export function toMessages(
+  records: readonly HistoryRecord[],
+  { model, search }: Pick<RunSpec, 'model' | 'search'>,
+): Message[] {
+  const hasSearched = records.some((r) => r.kind === 'assistant' && r.content.some(({ type }) => SEARCH.test(type)));
+  const isCleaned = hasSearched && search !== 'model';
   const recorded = recordedResults(records);
   const messages: Message[] = [];
   const add = (role: Message['role'], content: Block[]) => {
@@ -98,9 +134,27 @@ export function toMessages(records: readonly HistoryRecord[], model: string): Me
     if (record.kind === 'user' || record.kind === 'compact') add('user', record.content);
     if (record.kind !== 'assistant') continue;
     add('user', []);
-    add('assistant', blocksFor(record.content, record.model === model));
+    // Thinking is signed for one model and for all that came before; with anything else it is refused.
+    const blocks = blocksFor(record.content, record.model === model && !isCleaned ? /^$/ : THINKING);
+    add('assistant', isCleaned ? withoutSearches(blocks) : blocks);
   }
-  return messages;
+  return pairSearches(messages);
+}
+
+const MAX_SOURCES = 8;
+
+/** The text with the pages that it is from, which whoever shows results of a search has to name. */
+function withSources(content: readonly Block[]): string {
+  const text = textOf(content);
+  const cited = content.flatMap((part) => (part.type === 'text' ? (part.citations ?? []) : []));
+  const urls = cited.flatMap((one) => (one.type === 'web_search_result_location' ? [one.url] : []));
+  const shown = [...new Set(urls)].filter((url) => /^https?:\/\/[^\s<>]+$/.test(url) && !text.includes(url));
+  return shown.length > 0
+    ? `${text}\n\nSources:\n${shown
+        .slice(0, MAX_SOURCES)
+        .map((url) => `- <${url}>`)
+        .join('\n')}`
+    : text;
 }
 
 /** The last reply together with the parts it continues; `step` is its place in the history. */
@@ -108,7 +162,10 @@ export function lastReply(records: readonly HistoryRecord[]): AnswerReport {
   const input = records.findLastIndex((r) => r.kind === 'user' && r.origin !== 'continue');
   const replies = records.slice(input + 1).filter((r) => r.kind === 'assistant');
   const whole = replies.slice(0, -1).findLastIndex(({ stopReason }) => !/^(max_tokens|pause_turn)$/.test(stopReason));
-  const text = textOf(replies.slice(whole + 1).flatMap(({ content }) => content));
+  const said = replies.slice(whole + 1).flatMap(({ content }) => content);
+  // Text before a call is not sent, the provider's own search being one.
+  const last = said.slice(said.findLastIndex(({ type }) => SEARCH.test(type)) + 1);
+  const text = withSources(textOf(last) === '' ? said : last);
   return { text, step: replies.at(-1)?.seq ?? 0 };
 }
 

@@ -53,7 +53,7 @@ export interface TestHost {
   sends: SendRequest[];
   /** What was asked for at other hosts, as `METHOD target`; a URL is answered with a page, CONNECT is refused unless there is a door. */
   proxied: string[];
-  /** Where a proxy listens that takes CONNECT, and what is said about an approval that somebody waits for. */
+  /** Where a gateway listens that takes CONNECT and has services, and what is said about an approval that somebody waits for. */
   door: { port?: number; wait?: (id: number) => Promise<string> };
   files: (FileRequest & { text: string })[];
   /** What was asked for at /tasks, /tasks/list, /tasks/:id and /ask, in order. */
@@ -170,6 +170,9 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
         changed();
       };
       return forward(modelUrl, { request, response, onBytes });
+    }
+    if (url.startsWith('/service/')) {
+      return forward(`http://127.0.0.1:${state.door.port}`, { request, response, onBytes: () => undefined });
     }
     if (!url.startsWith('/')) {
       state.proxied.push(`${request.method} ${url}`);

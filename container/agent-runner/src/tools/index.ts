@@ -9,7 +9,7 @@ import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
 
 /** A page is the same before and after; a sub-agent may take long, and its own calls keep their order. */
-const WAITS_FOR_NOBODY = /^(agent|web_fetch)$/;
+const WAITS_FOR_NOBODY = /^(agent|web_fetch|web_search)$/;
 
 /** Each call is recorded: its result in the history as soon as it ends, its start and end in the run's timeline. */
 function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext): Tool {

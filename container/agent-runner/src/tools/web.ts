@@ -36,6 +36,9 @@ export const NOTES = {
 /** Nothing in it can close or open an element; an address with `&` can be used as it stands. */
 export const marked = (mark: string, text: string) => `${mark}\n${text.replaceAll('<', '&lt;')}\n</untrusted>`;
 
+/** Without what a person would not see. */
+export const seen = (text: string) => cleanOutput(text).replace(UNSEEN, '');
+
 /** At ends of lines, where there are any in the second half of a page. */
 function pagesOf(text: string): string[] {
   const pages: string[] = [];
@@ -56,7 +59,7 @@ export async function readAsText(
 ) {
   const { about, text, note } = await web.read(bytes, { url, type }, signal);
   const mark = `<untrusted${attributes({ source: url, ...about })}>`;
-  return { mark, text: cleanOutput(text).replace(UNSEEN, ''), note };
+  return { mark, text: seen(text), note };
 }
 
 async function failure(context: RunContext, answer: Answer): Promise<Error> {
