@@ -105,7 +105,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const onSearch = ({ groupId }: { groupId: number }) =>
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
   const { ledger } = budgets;
-  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped: stopSwitch.stopped }));
+  const { stopped } = stopSwitch;
+  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, tellRun: runs.tellRun }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services]) gateway.add(routes);
   const egress = createEgress({ ...base, approvals, guards });
