@@ -16,7 +16,7 @@ case $(dpkg --print-architecture) in
 esac
 npm=npm@11.21.2
 packages=(base-files base-passwd bash bzip2 ca-certificates coreutils curl dash debianutils diffutils findutils git grep gzip hostname jq less libc-bin
-  libstdc++6 mawk openssl patch procps python3 python3-pip python3-venv ripgrep sed tar unzip util-linux wget xz-utils)
+  libstdc++6 mawk openssl patch procps python3 python3-pip python3-venv ripgrep sed tar tzdata unzip util-linux wget xz-utils)
 # What skills add.
 mapfile -t added < <(sed -n '/^[a-z0-9]/p' "$here/packages.txt")
 packages+=("${added[@]}")

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { ensureInstalled } from './lib/install.mjs';
 import { root } from './lib/paths.mjs';
 import { runCommand, SetupError, say } from './lib/progress.mjs';
-import { checkNode } from './lib/settings.mjs';
+import { checkNode, homeFolder, readSettings } from './lib/settings.mjs';
 import { visibleLine } from './lib/visible.mjs';
 
 const USAGE = `Usage: npm run skill -- <command>
@@ -49,18 +49,26 @@ const commands = {
   },
   async apply(names, options) {
     const { planApply } = await import('./lib/skill-plan.mjs');
+    const { placeholdersIn } = await import('./lib/skill-entries.mjs');
+    const { planServices } = await import('./lib/skill-services.mjs');
     const plan = planApply(root, someNames(names));
-    const added = await carryOut(plan, options, 'apply');
+    const services = planServices(homeFolder(), plan.skills, await valuesFor(plan.skills, options));
+    const added = await carryOut(plan, services, options, 'apply');
     say(added ? `Applied: ${plan.skills.map(({ name }) => name).join(', ')}.` : 'Nothing to add: it is all there.');
     if (added) say('Look at it, run `npm run types`, and commit it.');
-    for (const { name, how } of plan.skills.flatMap(({ env }) => env)) say(`Put ${name} into .env: ${how}`);
+    for (const note of services.notes) say(note);
+    const given = new Set(plan.skills.flatMap((skill) => placeholdersIn(skill.services)));
+    for (const { name, how } of plan.skills.flatMap(({ env }) => env).filter((one) => !given.has(one.name)))
+      say(`Put ${name} into .env: ${how}`);
   },
   async remove(names, options) {
     const { planRemove } = await import('./lib/skill-plan.mjs');
+    const { planWithoutServices } = await import('./lib/skill-services.mjs');
     const plan = planRemove(root, someNames(names));
-    const removed = await carryOut(plan, options, 'remove');
+    const services = planWithoutServices(homeFolder(), plan.skills);
+    const removed = await carryOut(plan, services, options, 'remove');
     say(removed ? `Removed: ${names.join(', ')}.` : 'Nothing to take away: nothing of it is there.');
-    for (const note of plan.notes) say(note);
+    for (const note of [...plan.notes, ...services.notes]) say(note);
     for (const { name } of plan.skills.flatMap(({ env }) => env)) say(`Take ${name} out of .env.`);
   },
   async check() {
@@ -91,31 +99,56 @@ function someNames(names) {
 /**
  * Shows, asks and writes. False when there is nothing to do.
  * @param {import('./lib/skill-plan.mjs').Plan} plan
+ * @param {import('./lib/skill-services.mjs').ServicesPlan} services
  * @param {Options} options
- * @param {string} verb
+ * @param {'apply' | 'remove'} verb
  */
-async function carryOut(plan, { yes, install }, verb) {
+async function carryOut(plan, services, { yes, install }, verb) {
   const { checkClean } = await import('./lib/skill-clean.mjs');
   const { differenceOf, summaryOf } = await import('./lib/skill-show.mjs');
   const { carryOut: write, isInstalled, leftovers } = await import('./lib/skill-write.mjs');
+  const { changeOf, writeServices } = await import('./lib/skill-services.mjs');
+  const changes = [...plan.changes, ...changeOf(services)];
   const unfinished = leftovers(root, plan).length > 0 || (install && !isInstalled(root, plan.dependencies));
-  if (plan.changes.length === 0 && !unfinished) return false;
+  if (changes.length === 0 && !unfinished) return false;
   checkClean(root);
-  print(summaryOf(plan, { install }));
-  print(differenceOf(plan.changes, process.stdout.isTTY === true));
+  print(summaryOf(plan, services, { install }));
+  print(differenceOf(changes, process.stdout.isTTY === true));
   if (!yes) await confirm(verb);
+  // A kill in between must leave no service whose program is not there.
+  if (verb === 'remove') writeServices(services);
   await write(root, plan, { install });
+  if (verb === 'apply') writeServices(services);
   return true;
+}
+
+/**
+ * What services need to be told, from the environment and `.env`, or from a person at the terminal.
+ * @param {import('./lib/skill-format.mjs').Skill[]} skills
+ * @param {Options} options
+ */
+async function valuesFor(skills, { yes }) {
+  const { missingValues } = await import('./lib/skill-services.mjs');
+  const values = readSettings();
+  if (yes || !process.stdin.isTTY) return values;
+  for (const { name, how, example } of missingValues(homeFolder(), skills, values))
+    values[name] = await ask(`${visibleLine(`${name}: ${how}, such as ${example}`)}\n> `);
+  return values;
 }
 
 /** Throws SetupError unless a person at the terminal says yes. @param {string} verb */
 async function confirm(verb) {
   if (!process.stdin.isTTY)
     throw new SetupError(`Nothing was changed. Without a terminal to ask at, ${verb} needs --yes.`);
+  if (!/^y(es)?$/i.test(await ask('Write these changes? [y/N] '))) throw new SetupError('Nothing was changed.');
+}
+
+/** What somebody at the terminal answers. @param {string} question */
+async function ask(question) {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question('Write these changes? [y/N] ');
+  const answer = await terminal.question(question);
   terminal.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new SetupError('Nothing was changed.');
+  return answer.trim();
 }
 
 /** @param {string} text */

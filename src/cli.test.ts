@@ -46,6 +46,46 @@ test('what steers a terminal or hides is written out, for people and in JSON', a
   expect(JSON.parse(await printed('status', '--json'))).toMatchObject({ text: evil });
 });
 
+test('config shows each setting, where it is from and no secret, and what services add to the prompt', async () => {
+  const secret = 'canary-0123456789-secret';
+  const file = [
+    `ANTHROPIC_API_KEY=${secret}`,
+    'PINCH_MODEL=claude-opus-5-5',
+    `TRACKER=${secret}`,
+    'PINCH_EGRESS=listed',
+  ];
+  writeFileSync(join(home.dataDir, '.env'), file.join('\n'));
+  vi.stubEnv('PINCH_EGRESS', 'none');
+  vi.stubEnv('ANTHROPIC_BASE_URL', `https://me:${secret}@models.example/x?key=${secret}`);
+  vi.stubEnv('TELEGRAM_BOT_TOKEN', secret);
+  const words = (text: string) => text.split('\n').map((line) => line.trim().split(/ {2,}/).join(' '));
+  const text = await printed('config');
+  expect(words(text)).toEqual(
+    expect.arrayContaining([
+      'model: models.example',
+      'ANTHROPIC_API_KEY set .env',
+      'ANTHROPIC_BASE_URL https://***@models.example/x?*** environment',
+      'PINCH_MODEL claude-opus-5-5 .env',
+      'PINCH_EGRESS none environment',
+      'PINCH_BUDGET_USD_DAY 10 default',
+      'PINCH_WEB_SEARCH off default',
+      'TELEGRAM_BOT_TOKEN set environment',
+      'TRACKER set .env',
+      '12 tokens notes (http): a line, for main',
+    ]),
+  );
+  const json = await printed('config', '--json');
+  expect(text + json).not.toContain(secret);
+  expect(JSON.parse(json)).toMatchObject({
+    backend: 'http',
+    settings: expect.arrayContaining([{ name: 'PINCH_EGRESS', value: 'none', from: 'environment' }]),
+    prompt: [{ name: 'notes', tokens: 12 }],
+  });
+  vi.stubEnv('PINCH_PORT', '0');
+  expect(await printed('config')).toContain('not known: Pinch is not running');
+  expect(JSON.parse(await printed('config', '--json')).prompt).toBeNull();
+});
+
 test('logout signs every browser out', async () => {
   const headers = { authorization: `Bearer ${home.token}` };
   await fetch(`${home.url}/api/session`, { method: 'POST', headers });

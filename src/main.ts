@@ -19,6 +19,7 @@ import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
+import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
 import { createBackends } from './model/backends.js';
 import { modelRoutes } from './model/model.js';
@@ -84,7 +85,10 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const base = { config, store, clock, log, notifyOwner };
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
-  const containers = createContainers({ ...base, signals: store.signals, gateway });
+  const containers = createContainers({
+    ...{ ...base, signals: store.signals, gateway },
+    placesOf: ({ id }) => placesOf(base, id),
+  });
   const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
@@ -141,7 +145,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     approvals.api,
     services.api,
     egress.api,
-    opsApi({ ...base, control }),
+    opsApi({ ...base, control, promptParts: () => [services].flatMap(({ promptParts }) => promptParts()) }),
   ];
   return { control, pairing, intake, api };
 }

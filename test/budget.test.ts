@@ -63,6 +63,8 @@ interface Area {
 const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
+  { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
+  { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors)/, lines: 130 },
   { name: 'runner', files: /^container\//, lines: 1_930 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_305, aim: '1,900' },
@@ -70,7 +72,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_790,
+    lines: 1_835,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -78,10 +80,11 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
-  { name: 'secrets', files: /^src\/secrets\//, lines: 780 },
-  { name: 'egress', files: /^src\/egress\//, lines: 700, aim: '420' },
+  { name: 'secrets', files: /^src\/secrets\//, lines: 810 },
+  { name: 'mcp', files: /^src\/mcp\//, lines: 570 },
+  { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_300, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_515, tokens: 94_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_620, tokens: 95_800, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -15,6 +15,7 @@ const floors = [
   ['ops'],
   ['chats'],
   ['tasks'],
+  ['mcp'],
   ['egress', 'services'],
   ['approvals'],
   ['runs'],

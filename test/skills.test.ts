@@ -1,27 +1,42 @@
 // Every skill of this checkout: applied alone, all together and in random company to a copy of it, compiled, tested and removed again.
 // There is one copy with one installation of all their packages; each test finds it as it was made.
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { commands } from '../src/cli.js';
+import { readServices, variablesOf } from '../src/services/list.js';
 import { PROOF_MS } from './limits.js';
 import { type Checkout, createCheckout, type SkillInfo, skills } from './skills/checkout.js';
+import { servicesOf } from './skills/services.js';
 
 const SUBSETS = 3;
+const SHIPPED = 'container/agent-runner/src/shipped-skills.test.ts';
 const read = (path: string) => readFileSync(join(import.meta.dirname, '..', path), 'utf8');
 
 let checkout: Checkout;
 let clean: string;
+/** The owner's, with services.json; what skills ask for is as in their examples. */
+const home = mkdtempSync(join(tmpdir(), 'pinch-skills-home-'));
+const given = (some: SkillInfo[]) =>
+  Object.fromEntries(some.flatMap(({ env }) => env.map(({ name, example = '' }) => [name, example])));
 
 beforeAll(() => {
   checkout = createCheckout(skills);
   clean = checkout.tree();
 }, PROOF_MS);
-afterEach(() => checkout.reset());
-afterAll(() => checkout.close());
+afterEach(() => {
+  checkout.reset();
+  rmSync(join(home, 'services.json'), { force: true });
+});
+afterAll(() => {
+  checkout.close();
+  rmSync(home, { recursive: true });
+});
 
 const command = (verb: string, names: string[]) => {
-  const answer = checkout.skill([verb, ...names, '--yes', '--no-install']);
+  const answer = checkout.skill([verb, ...names, '--yes', '--no-install'], { ...given(skills), PINCH_HOME: home });
   expect(answer, `${verb} ${names.join(' ')}\n${answer.stderr}`).toMatchObject({ code: 0 });
 };
 
@@ -35,7 +50,20 @@ function compiled(): Promise<string> {
 }
 
 const filesOf = (some: SkillInfo[]) => some.flatMap(({ files }) => Object.values(files));
-const testsOf = (some: SkillInfo[]) => filesOf(some).filter((path) => path.endsWith('.test.ts'));
+/** Their own, and that of the agents' skills when they bring some. */
+const testsOf = (some: SkillInfo[]) => [
+  ...filesOf(some).filter((path) => path.endsWith('.test.ts')),
+  ...(filesOf(some).some((path) => path.startsWith('container/skills/')) ? [SHIPPED] : []),
+];
+
+/** Names of the services that the owner has. */
+function servicesThere(): string[] {
+  const file = join(home, 'services.json');
+  return existsSync(file)
+    ? Object.keys(z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(file, 'utf8'))))
+    : [];
+}
+const servicesBy = (some: SkillInfo[]) => some.flatMap(({ services }) => Object.keys(services)).sort();
 
 /** What the compiler, the linter and these tests say of the checkout as it is. */
 async function expectSound(some: SkillInfo[], tests = testsOf(some)): Promise<void> {
@@ -49,7 +77,7 @@ async function expectSound(some: SkillInfo[], tests = testsOf(some)): Promise<vo
 }
 
 /** Tests against a real server of the platform take longest, and no file of another skill is loaded by them: they run once, alone. */
-const startsServer = (path: string) => /from '[^']*-server\.js'/.test(checkout.read(path));
+const startsServer = (path: string) => /from '[^']*(-server|\/radicale|\/nginx)\.js'/.test(checkout.read(path));
 
 /** With what they require, and those required first. */
 function closed(some: SkillInfo[]): SkillInfo[] {
@@ -71,12 +99,14 @@ test.each(skills)(
   '$name alone: it compiles, its tests pass, and afterwards nothing is left of it',
   async (skill) => {
     command('apply', [skill.name]);
+    expect(servicesThere().sort()).toEqual(servicesBy(closed([skill])));
     await expectSound(closed([skill]));
     command(
       'remove',
       closed([skill]).map(({ name }) => name),
     );
     expect(checkout.status()).toBe('');
+    expect(servicesThere()).toEqual([]);
   },
   PROOF_MS,
 );
@@ -92,9 +122,10 @@ test(
       testsOf(skills).filter((path) => !startsServer(path)),
     );
     command('remove', names);
-    expect(checkout.status()).toBe('');
+    expect({ status: checkout.status(), services: servicesThere() }).toEqual({ status: '', services: [] });
     command('apply', names.toReversed());
     expect(checkout.tree()).toBe(together);
+    expect(servicesThere().sort()).toEqual(servicesBy(skills));
     command('remove', names.toReversed());
     expect(checkout.status()).toBe('');
   },
@@ -126,6 +157,7 @@ describe('random company', () => {
         checkout.commit();
       }
       expect(checkout.tree()).toBe(clean);
+      expect(servicesThere()).toEqual([]);
       if (all.length > 0) command('apply', all.map(({ name }) => name).sort());
       expect(checkout.tree()).toBe(tree);
       if (all.length > 0)
@@ -170,6 +202,17 @@ describe.each(skills)('what $name tells is true', ({ name, manual, env, files })
     for (const variable of all(/`([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])(?:=[^`]*)?`/g)) expect(known).toContain(variable);
     for (const path of all(/`((?:src|test|docs|container|scripts|skills)\/[\w./-]+\.\w+)`/g))
       if (!Object.values(files).includes(path)) expect(() => read(path), path).not.toThrow();
+  });
+
+  test('its services are such that Pinch uses them, with the variables that it asks for', () => {
+    const list = servicesOf(name, given(skills));
+    const folder = mkdtempSync(join(home, 'one-'));
+    mkdirSync(join(folder, 'groups'));
+    writeFileSync(join(folder, 'services.json'), JSON.stringify(list), { mode: 0o600 });
+    const config = { home: folder, groupsDir: join(folder, 'groups'), dataDir: join(folder, 'data') };
+    const { services, problems } = readServices(config);
+    expect({ problems, names: services.map((one) => one.name) }).toEqual({ problems: [], names: Object.keys(list) });
+    for (const variable of services.flatMap(variablesOf)) expect(env.map((one) => one.name)).toContain(variable);
   });
 
   test('what it configures is what its skill.json lists', () => {

@@ -1,7 +1,17 @@
 // TypeScript to dist/, the pages' files beside it, and the agent runner as one file. Knows nothing about Docker.
 import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { bundles, dist, imageFile, inRoot, pinchBundle, readerBundle, root, runnerBundle } from './paths.mjs';
+import {
+  boxBundle,
+  bundles,
+  dist,
+  imageFile,
+  inRoot,
+  pinchBundle,
+  readerBundle,
+  root,
+  runnerBundle,
+} from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
 import { filesBelow, hashOf, isStamped, stamp } from './stamp.mjs';
 
@@ -12,6 +22,7 @@ const entries = [
   ['main.ts', runnerBundle],
   ['pinch.ts', pinchBundle],
   ['web/reader.ts', readerBundle],
+  ['box.ts', boxBundle],
 ];
 
 /** Builds when a source, an option or a package version changed. Throws SetupError with the compiler's lines. */

@@ -19,8 +19,11 @@ export const pinchBundle = inRoot('dist', 'pinch.cjs');
 /** What turns web pages into text, for the runner, as one file; goes into the image beside it. */
 export const readerBundle = inRoot('dist', 'reader.cjs');
 
+/** The runner of containers of MCP servers as one file; goes into the image beside the other. */
+export const boxBundle = inRoot('dist', 'box.cjs');
+
 /** All that is bundled for the image. */
-export const bundles = [runnerBundle, pinchBundle, readerBundle];
+export const bundles = [runnerBundle, pinchBundle, readerBundle, boxBundle];
 
 /** What the image is made from; `packageList` names the Debian packages that skills add. */
 export const dockerfile = inRoot('container', 'Dockerfile');

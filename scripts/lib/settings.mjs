@@ -14,12 +14,15 @@ export function checkNode() {
   );
 }
 
+/** Root of what is the owner's: `groups/`, `data/`, `.env`, services.json. */
+export const homeFolder = () => resolve(process.env.PINCH_HOME || root);
+
 /**
  * The process environment over the home's `.env`; empty values count as unset.
  * @returns {Record<string, string | undefined>}
  */
 export function readSettings() {
-  const file = join(resolve(process.env.PINCH_HOME || root), '.env');
+  const file = join(homeFolder(), '.env');
   /** @type {Record<string, string | undefined>} */
   const settings = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   for (const [name, value] of Object.entries(process.env)) if (value) settings[name] = value;

@@ -114,9 +114,10 @@ function commonProblems(skills) {
     claims.set(what, first);
     if (first.value !== value) problems.push(`${name}: ${what} is different in ${first.name}`);
   };
-  for (const { name, files, dependencies } of skills) {
+  for (const { name, files, dependencies, services } of skills) {
     for (const { to, content } of files) claim(name, to, content.toString('base64'));
     for (const [dependency, version] of Object.entries(dependencies)) claim(name, dependency, version);
+    for (const service of Object.keys(services)) claim(name, `the service ${service}`, name);
   }
   return problems;
 }

@@ -4,6 +4,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { SetupError } from './progress.mjs';
+import { placeholdersIn } from './skill-entries.mjs';
 import { pathProblem, symlinkOn } from './skill-paths.mjs';
 import { visibleLine } from './visible.mjs';
 
@@ -19,7 +20,7 @@ const path = z
   .refine((value) => pathProblem(value) === undefined, { error: (issue) => pathProblem(issue.input) });
 const oneLine = z.string().regex(/^\S(.*\S)?$/, { error: 'is not one line of text' });
 
-const skillJson = z.strictObject({
+const fields = z.strictObject({
   /** Path below `files/` → new file in the repository. */
   files: z.record(path, path).default({}),
   /** Whole lines added to a list that is made for it (skill-lists.mjs). */
@@ -33,12 +34,34 @@ const skillJson = z.strictObject({
     .default({}),
   /** What the owner puts into `.env`, and how to get it. */
   env: z
-    .array(z.strictObject({ name: z.string().regex(/^[A-Z][A-Z0-9_]*$/), how: oneLine, secret: z.boolean() }))
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[A-Z][A-Z0-9_]*$/),
+        how: oneLine,
+        secret: z.boolean(),
+        /** What it may look like. */
+        example: oneLine.optional(),
+      }),
+    )
     .default([]),
+  /** Name → entry of the owner's services.json. `<VAR>` in a text of it is what the owner gives for a variable of `env` that is no secret. */
+  services: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,39}$/), z.record(z.string(), z.json())).default({}),
   /** Debian packages of the agent's image. */
   image: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, { error: 'is not a Debian package name' })).default([]),
   /** Skills that are applied first. */
   requires: z.array(z.string().regex(skillName)).default([]),
+});
+
+const skillJson = fields.superRefine(({ env, services }, context) => {
+  for (const name of placeholdersIn(services)) {
+    const variable = env.find((one) => one.name === name);
+    if (!variable?.example || variable.secret)
+      context.addIssue({
+        code: 'custom',
+        path: ['services'],
+        message: `<${name}> must be a variable of env with an example, and no secret: those stay in .env`,
+      });
+  }
 });
 
 /**

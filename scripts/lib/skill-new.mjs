@@ -30,6 +30,6 @@ export function createSkill(root, name) {
   const head = `---\nname: ${name}\ndescription: What it does, in one sentence. Use when the user says /${name} or asks for ….\n---\n\n# ${name}\n`;
   const body = sections.map((title) => `\n## ${title}\n\n${texts[title]?.replaceAll('NAME', name)}\n`).join('');
   writeFileSync(join(folder, 'SKILL.md'), head + body);
-  const data = { files: {}, lines: [], dependencies: {}, env: [], image: [], requires: [] };
+  const data = { files: {}, lines: [], dependencies: {}, env: [], services: {}, image: [], requires: [] };
   writeFileSync(join(folder, 'skill.json'), `${JSON.stringify(data, null, 2)}\n`);
 }

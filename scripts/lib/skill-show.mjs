@@ -19,15 +19,17 @@ const runners = [
 /**
  * Plan in short: files, packages, environment, and what of it runs where.
  * @param {Plan} plan
+ * @param {import('./skill-services.mjs').ServicesPlan} services
  * @param {{ install: boolean }} options
  */
-export function summaryOf({ skills, changes, dependencies }, { install }) {
+export function summaryOf({ skills, changes, dependencies }, services, { install }) {
   const row = (/** @type {string} */ what, /** @type {string} */ text) => `  ${what.padEnd(16)}${visibleLine(text)}\n`;
   const rows = [
     ...skills.map((skill) => `${skill.name}: ${visibleLine(descriptionOf(skill))}\n`),
     ...changes.map((change) => row(kindOf(change), `${change.path}${remarksOf(change)}`)),
     ...dependencies.map(([name, version]) => row('npm package', `${name} ${version}`)),
     ...skills.flatMap(({ image }) => image.map((name) => row('Debian package', name))),
+    ...services.names.map((name) => row('service', `${name}, in ${services.file}`)),
     ...skills.flatMap(({ env }) => env.map(({ name, how }) => row('environment', `${name}: ${how}`))),
     ...(dependencies.length > 0
       ? [row(install ? 'runs now' : 'runs later', '`npm install`, with the install scripts of packages')]

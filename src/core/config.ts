@@ -125,6 +125,41 @@ export function readEnv(environment: Env, home: string): Env {
   return Object.fromEntries([...set(fromFile), ...set(environment)]);
 }
 
+/** A variable of the settings: its value, or its default, and where that is from. */
+export interface Setting {
+  name: string;
+  value: string;
+  from: 'environment' | '.env' | 'default';
+}
+
+/** All of the settings, then `more` and whatever else `.env` has, where they are set. What may be a secret is only said to be set. */
+export function listSettings(environment: Env, home: string, more: string[]): Setting[] {
+  const inFile = readEnv({}, home);
+  const env = readEnv(environment, home);
+  const own = Object.keys(schema.shape);
+  const others = [...new Set([...more, ...Object.keys(inFile)])].filter((name) => !own.includes(name) && env[name]);
+  const from = (name: string): Setting['from'] => (environment[name] ? 'environment' : env[name] ? '.env' : 'default');
+  return [
+    ...Object.entries(schema.shape).map(([name, type]) => ({
+      name,
+      value: shown(name, env[name], type),
+      from: from(name),
+    })),
+    ...others.map((name) => ({ name, value: 'set', from: from(name) })),
+  ];
+}
+
+/** A default is shown as it would be written. */
+function shown(name: string, value: string | undefined, type: z.ZodType): string {
+  if (value !== undefined) {
+    if (/_(KEY|TOKEN)$/.test(name)) return 'set';
+    return value.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*/s, '?***');
+  }
+  const { data } = type.safeParse(undefined);
+  if (name.includes('_USD_')) return String(Number(data) / 1_000_000);
+  return data === undefined ? '' : String(data);
+}
+
 /** `free`: models that the price list does not know cost nothing there. */
 function backendOf(value: z.infer<typeof schema>) {
   const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_AUTH_TOKEN: authToken, ANTHROPIC_BASE_URL: baseUrl } = value;

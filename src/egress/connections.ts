@@ -1,29 +1,55 @@
-// Connections to the outside: decided, resolved once, opened to exactly what was checked, bounded, told in the timeline. Knows nothing about HTTP.
+// Connections to the outside: decided, resolved once, opened to exactly what was checked, bounded, told. Who asks is a policy's business, which
+// decides and keeps what must be kept. Knows nothing about HTTP.
 import { once } from 'node:events';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Clock } from '../core/clock.js';
-import type { Config } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import type { Link } from '../gateway/server.js';
-import { isMarked, markWorking, taintOf } from '../taint/taint.js';
 import { isRefusedAddress } from './address.js';
-import type { EgressAsker } from './ask.js';
-import { decideEgress, refuseAddress } from './decide.js';
+import { type Allowed, type Refused, refuseAddress } from './decide.js';
 import type { Target } from './host.js';
-import { createLookupQueue, type Lookup } from './lookup.js';
-import { hostsTyped, isOwnWord } from './own-words.js';
+import type { Lookup } from './lookup.js';
 import { DAY_MS } from './rows.js';
-import type { Store } from './store.js';
 
-export interface ConnectionDeps {
-  store: Store;
-  config: Pick<Config, 'egressMode'>;
+/** Who asks for one connection: what that one may reach, what it has moved, and who is told. Made when the connection is asked for. */
+export interface Asker {
+  /** Says in the log who it is. */
+  about: object;
+  /** In sentences: `group` or `server`. */
+  kind: string;
+  /** The day so far; undefined when none has begun. */
+  today(): { since: number; bytes: number } | undefined;
+  addBytes(bytes: number): void;
+  /** Where only the owner knows, he is asked by now and the reason says so. */
+  decide(target: Target): Allowed | Refused;
+  /** Before a byte of that host enters the container. */
+  onReached(host: string): void;
+  /** A connection is over, or was refused. */
+  tell(detail: Told, endedAt: number): void;
+}
+
+export interface Told extends Target {
+  address?: string | undefined;
+  verdict: Opened['kind'];
+  /** What allowed or refused it. */
+  why: string;
+  bytesUp: number;
+  bytesDown: number;
+  durationMs: number;
+}
+
+export interface Policy<Caller> {
+  of(caller: Caller): Asker;
+  /** Carries out what several connections tell. */
+  together(work: () => void): void;
+}
+
+export interface ConnectionDeps<Caller> {
+  policy: Policy<Caller>;
   clock: Clock;
   log: Logger;
+  /** The one queue of this process (lookup.ts). */
   lookup: Lookup;
-  /** Asks the owner about a host; the reason of the refusal, one line of ASCII. */
-  askOwner: EgressAsker;
   limits?: Limits;
 }
 
@@ -32,11 +58,17 @@ export type Opened =
   /** `reason`: one line of ASCII for the program inside. */
   | { kind: 'refused' | 'failed'; status: number; reason: string };
 
-/** `atOnce` is for each link, `dayBytes` for each group, the others for each connection; they are looked at every second. */
-const LIMITS = { atOnce: 24, dayBytes: 10 * 1024 ** 3, bytes: 1024 ** 3, ageMs: 30 * 60_000, idleMs: 2 * 60_000 };
-type Limits = typeof LIMITS;
+/** `atOnce` is for each caller, `dayBytes` for each group or server, the others for each connection; they are looked at every second. */
+export const LIMITS = {
+  atOnce: 24,
+  dayBytes: 10 * 1024 ** 3,
+  bytes: 1024 ** 3,
+  ageMs: 30 * 60_000,
+  idleMs: 2 * 60_000,
+};
+export type Limits = typeof LIMITS;
 const LOOK_MS = 1_000;
-/** So many bytes of a connection are kept in memory alone before they are added to its group's day: a crash forgets no more. */
+/** So many bytes of a connection are kept in memory alone before they are added to the day: a crash forgets no more. */
 const UNBOOKED_BYTES = 16 * 1024 ** 2;
 /** Node's clients wait 5 s for the answer to CONNECT. */
 const ANSWER_MS = 4_000;
@@ -44,96 +76,99 @@ const ANSWER_MS = 4_000;
 const ATTEMPT_MS = 1_000;
 /** What ended waits so long for more to be written with it: a connection that waited for the disk each time would take 5 ms more. */
 const TELL_MS = 100;
-/** Lines of a run's timeline beyond which connections add no more: what its runner reports must fit as well. */
-const MAX_EVENTS = 2_000;
 
-/** One connection on its way into the timeline. */
+/** One connection, and what there is to tell of it. */
 interface Attempt extends Target {
-  groupId: number;
-  /** Those that work in the container when it begins. */
-  runIds: number[];
+  asker: Asker;
   startedAt: number;
   why: string;
   address?: string | undefined;
-  /** What is in its group's day already. */
+  /** What is in the day already. */
   bookedBytes: number;
 }
 
-export type Connections = ReturnType<typeof createConnections>;
+export interface Connections<Caller> {
+  /** Opens one, or says within 4 s why not. */
+  open(caller: Caller, target: Target): Promise<Opened>;
+  /** Writes what is to be told now, before anybody sees an end. */
+  flush(): void;
+  /** Ends all of them. Nothing is told afterwards. */
+  close(): void;
+}
 
-export function createConnections({ limits = LIMITS, ...rest }: ConnectionDeps) {
-  const deps = { ...rest, lookup: createLookupQueue(rest.lookup) };
-  /** How many each link has open or is opening. */
-  const counts = new WeakMap<Link, number>();
+type Deps = Omit<ConnectionDeps<unknown>, 'policy' | 'limits'>;
+
+export function createConnections<Caller extends object>({
+  limits = LIMITS,
+  policy,
+  ...deps
+}: ConnectionDeps<Caller>): Connections<Caller> {
+  /** How many each caller has open or is opening. */
+  const counts = new WeakMap<Caller, number>();
   const ends = new Set<() => void>();
-  const tellings = createTellings(deps);
+  const tellings = createTellings(deps, policy.together);
 
   return {
-    /** Opens one, or says within 4 s why not. */
-    async open(link: Link, target: Target): Promise<Opened> {
-      const { groupId } = link;
-      const runIds = deps.store.runs.leasedOf(groupId);
+    async open(caller, target) {
+      const asker = policy.of(caller);
       const startedAt = deps.clock.now();
-      const count = counts.get(link) ?? 0;
-      const bound = overBound(limits, count, deps.store.egress.today({ groupId, now: startedAt }));
-      counts.set(link, count + 1);
-      const attempt = { ...target, groupId, runIds, startedAt, why: bound?.why ?? '', bookedBytes: 0 };
+      const count = counts.get(caller) ?? 0;
+      const bound = overBound(limits, count, asker);
+      counts.set(caller, count + 1);
+      const attempt = { ...target, asker, startedAt, why: bound?.why ?? '', bookedBytes: 0 };
       let opened: Opened = { kind: 'refused', status: 429, reason: bound?.reason ?? '' };
       const end = (how?: string): void => {
         if (!ends.delete(end)) return;
-        counts.set(link, (counts.get(link) ?? 1) - 1);
+        counts.set(caller, (counts.get(caller) ?? 1) - 1);
         if (how) attempt.why += `, ended because ${how}`;
         tellings.add(tell(deps, attempt, opened));
         if (opened.kind === 'allowed') opened.socket.destroy();
       };
       ends.add(end);
       try {
-        if (!bound) opened = await reach(deps, link, attempt);
+        if (!bound) opened = await reach(deps, attempt);
       } finally {
         if (opened.kind === 'allowed') watch(deps, limits, { attempt, socket: opened.socket, end });
         else end();
       }
       return opened;
     },
-    /** Ends all of them. Nothing is written to the store afterwards. */
-    close(): void {
+    flush: tellings.write,
+    close() {
       for (const end of ends) end();
       tellings.write();
     },
   };
 }
 
-/** Why the group may not open one more now. */
-function overBound(limits: Limits, count: number, today: { since: number; bytes: number } | undefined) {
+/** Why one more may not be opened now. */
+function overBound(limits: Limits, count: number, { today: todayOf, kind }: Asker) {
   if (count >= limits.atOnce) return { why: 'too many at once', reason: `${count} connections are open; close some` };
+  const today = todayOf();
   if (!today || today.bytes < limits.dayBytes) return undefined;
   const until = new Date(today.since + DAY_MS).toISOString();
-  return { why: 'too many bytes in a day', reason: `this group has moved what it may in a day; more from ${until} on` };
+  return {
+    why: 'too many bytes in a day',
+    reason: `this ${kind} has moved what it may in a day; more from ${until} on`,
+  };
 }
 
-async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promise<Opened> {
-  const { store, config, clock, lookup, askOwner } = deps;
-  const { groupId, host, port, runIds } = attempt;
-  const [target, taint, rules] = [{ host, port }, taintOf(store, link), store.egress.of(groupId, clock.now())];
-  const ownWords = ownWordsOf(store, runIds);
-  const mode = store.egress.mode(groupId, config);
-  const decision = decideEgress({ target, mode, rules, ownWords, tainted: taint !== undefined });
+async function reach({ lookup }: Deps, attempt: Attempt): Promise<Opened> {
+  const { asker, host, port } = attempt;
+  const decision = asker.decide({ host, port });
   attempt.why = decision.why;
-  if (decision.kind === 'ask')
-    return { kind: 'refused', status: 403, reason: askOwner(link, target, runIds, decision.why, taint) };
   if (decision.kind === 'refuse') return { kind: 'refused', status: 403, reason: decision.reason };
   const tooLate = AbortSignal.timeout(ANSWER_MS);
   try {
     const known = decision.address ?? (isIP(host) ? host : undefined);
     const addresses = known ? [known] : await lookup(host);
     // One among several is enough: whoever answers for that name plays with us.
-    if (!decision.address && addresses.some(isRefusedAddress)) {
+    if (!decision.address && !decision.anyAddress && addresses.some(isRefusedAddress)) {
       const { why, reason } = refuseAddress(host);
       attempt.why = why;
       return { kind: 'refused', status: 403, reason };
     }
-    // Before a byte of it enters the container.
-    if (!isMarked(store, link)) store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now()));
+    asker.onReached(host);
     const socket = await connectTo(addresses, port, tooLate);
     attempt.address = socket.remoteAddress;
     return { kind: 'allowed', socket };
@@ -142,14 +177,6 @@ async function reach(deps: ConnectionDeps, link: Link, attempt: Attempt): Promis
     return { kind: 'failed', status: 502, reason: `${host}:${port} cannot be reached: ${code}` };
   }
 }
-
-/** Hosts that people typed for these runs. A run that was stopped has no say any more, nor has a text that its sender changed since. */
-const ownWordsOf = ({ runs, messages }: Store, runIds: number[]) =>
-  runIds
-    .filter((id) => runs.get(id)?.cancelRequested === 0)
-    .flatMap((id) => messages.ofRun(id))
-    .filter((message) => isOwnWord(message) && messages.isNewest(message))
-    .flatMap(({ text }) => hostsTyped(text));
 
 /** Rejects when none of the addresses answers, or `tooLate` aborts. */
 async function connectTo(addresses: string[], port: number, tooLate: AbortSignal): Promise<Socket> {
@@ -178,7 +205,7 @@ interface Watched {
 }
 
 /** Ends the connection at its bounds; `end` is called once it is over in any case. */
-function watch(deps: ConnectionDeps, limits: Limits, { attempt, socket, end }: Watched): void {
+function watch(deps: Deps, limits: Limits, { attempt, socket, end }: Watched): void {
   const { clock } = deps;
   const startedAt = clock.now();
   let [seen, activeAt] = [0, startedAt];
@@ -190,14 +217,14 @@ function watch(deps: ConnectionDeps, limits: Limits, { attempt, socket, end }: W
     else if (now - startedAt > limits.ageMs) end('it lasted too long');
     else if (now - activeAt > limits.idleMs) end('nothing went through it');
     else if (bytes - attempt.bookedBytes >= UNBOOKED_BYTES && isDayOver(bytes))
-      end('its group moved too much in a day');
+      end(`its ${attempt.asker.kind} moved too much in a day`);
     else timer = clock.at(now + LOOK_MS, look);
   };
   const isDayOver = (bytes: number): boolean => {
     let moved = 0;
     orLogged(deps.log, 'bytes of a connection are not counted yet', () => {
-      book(deps, attempt, bytes);
-      moved = deps.store.egress.today({ groupId: attempt.groupId, now: clock.now() })?.bytes ?? 0;
+      book(attempt, bytes);
+      moved = attempt.asker.today()?.bytes ?? 0;
     });
     return moved >= limits.dayBytes;
   };
@@ -208,15 +235,15 @@ function watch(deps: ConnectionDeps, limits: Limits, { attempt, socket, end }: W
   });
 }
 
-/** Adds to the group's day what is not in it yet; `bytes` are all of the connection so far. */
-function book({ store, clock }: ConnectionDeps, attempt: Attempt, bytes: number): void {
-  const { groupId, bookedBytes } = attempt;
-  if (bytes > bookedBytes) store.egress.addBytes({ groupId, bytes: bytes - bookedBytes, now: clock.now() });
+/** Adds to the day what is not in it yet; `bytes` are all of the connection so far. */
+function book(attempt: Attempt, bytes: number): void {
+  const { asker, bookedBytes } = attempt;
+  if (bytes > bookedBytes) asker.addBytes(bytes - bookedBytes);
   attempt.bookedBytes = bytes;
 }
 
-/** Written together within 100 ms, and before anybody sees that a run is over. A crash in between forgets lines, as it does of what is open. */
-function createTellings({ store, clock, log }: ConnectionDeps) {
+/** Written together within 100 ms. A crash in between forgets lines, as it does of what is open. */
+function createTellings({ clock, log }: Deps, together: (work: () => void) => void) {
   const waiting: (() => void)[] = [];
   let timer: { cancel(): void } | undefined;
   function write(): void {
@@ -224,12 +251,11 @@ function createTellings({ store, clock, log }: ConnectionDeps) {
     timer = undefined;
     if (waiting.length === 0) return;
     orLogged(log, 'connections are missing in the timeline', () =>
-      store.transaction(() => {
+      together(() => {
         for (const line of waiting.splice(0)) line();
       }),
     );
   }
-  store.signals.on('run:ended', write);
   return {
     write,
     add(line: () => void): void {
@@ -239,19 +265,18 @@ function createTellings({ store, clock, log }: ConnectionDeps) {
   };
 }
 
-/** One line in the log, and what writes it in the timeline of each run. */
-function tell(deps: ConnectionDeps, attempt: Attempt, opened: Opened): () => void {
-  const { store, clock, log } = deps;
-  const { runIds, groupId, startedAt, bookedBytes: _booked, ...about } = attempt;
+/** One line in the log, and what tells it. */
+function tell({ clock, log }: Deps, attempt: Attempt, opened: Opened): () => void {
+  const { asker, host, port, address, why, startedAt } = attempt;
   const { bytesWritten: bytesUp, bytesRead: bytesDown } =
     opened.kind === 'allowed' ? opened.socket : { bytesWritten: 0, bytesRead: 0 };
-  const detail = { ...about, verdict: opened.kind, bytesUp, bytesDown, durationMs: clock.now() - startedAt };
-  log.debug({ groupId, ...detail }, 'egress');
-  const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
   const endedAt = clock.now();
+  const measured = { bytesUp, bytesDown, durationMs: endedAt - startedAt };
+  const detail = { host, port, why, ...(address && { address }), verdict: opened.kind, ...measured };
+  log.debug({ ...asker.about, ...detail }, 'egress');
   return () => {
-    book(deps, attempt, bytesUp + bytesDown);
-    for (const runId of runIds.filter(hasRoom)) store.events.add(runId, endedAt, 'egress', detail);
+    book(attempt, bytesUp + bytesDown);
+    asker.tell(detail, endedAt);
   };
 }
 

@@ -19,10 +19,21 @@ export interface EgressQuestion {
   tainted: boolean;
 }
 
+/** `address`: connect to this one, without looking the name up. `anyAddress`: the machine's own settings name the host, wherever it is. */
+export interface Allowed {
+  kind: 'allow';
+  why: 'rule' | 'own words' | 'mode open';
+  address?: string;
+  anyAddress?: boolean;
+}
+export interface Refused {
+  kind: 'refuse';
+  why: string;
+  reason: string;
+}
 export type Decision =
-  /** `address`: connect to this one, without looking the name up. */
-  | { kind: 'allow'; why: 'rule' | 'own words' | 'mode open'; address?: string }
-  | { kind: 'refuse'; why: string; reason: string }
+  | Allowed
+  | Refused
   /** Only the owner knows. */
   | { kind: 'ask'; why: string };
 
@@ -51,4 +62,4 @@ const OTHER_PORT = 'mode open, which is for the ports 80 and 443';
 export const refuseAddress = (host: string) =>
   refuse('address', `egress to ${host} is refused: it is a private or special address, or resolves to one`);
 
-const refuse = (why: string, reason: string) => ({ kind: 'refuse' as const, why, reason });
+const refuse = (why: string, reason: string): Refused => ({ kind: 'refuse', why, reason });

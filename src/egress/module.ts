@@ -1,5 +1,4 @@
 // Egress: what containers reach of the outside, and the owner's ways to say so.
-import { lookup } from 'node:dns/promises';
 import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
@@ -9,6 +8,8 @@ import { egressApi } from './api.js';
 import { createEgressAsker } from './ask.js';
 import { egressCommands } from './commands.js';
 import { createConnections } from './connections.js';
+import { createGroupPolicy } from './group-policy.js';
+import { createLookupQueue, lookupAll } from './lookup.js';
 import { createProxy } from './proxy.js';
 import type { Store } from './store.js';
 
@@ -22,12 +23,16 @@ interface EgressDeps {
 }
 
 export function createEgress(deps: EgressDeps) {
-  const lookupAll = async (host: string) => (await lookup(host, { all: true })).map(({ address }) => address);
-  const connections = createConnections({ ...deps, lookup: lookupAll, askOwner: createEgressAsker(deps) });
+  const policy = createGroupPolicy({ ...deps, askOwner: createEgressAsker(deps) });
+  const lookup = createLookupQueue(lookupAll);
+  const connections = createConnections({ ...deps, policy, lookup });
+  deps.store.signals.on('run:ended', connections.flush);
   return {
     proxy: createProxy(connections, deps.guards),
     commands: egressCommands(deps),
     api: egressApi(deps),
+    /** For others that look up names for containers. */
+    lookup,
     close: connections.close,
   };
 }

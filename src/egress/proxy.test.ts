@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { whenBusy } from '../../test/limits.js';
 import { createConnections } from './connections.js';
+import { createGroupPolicy } from './group-policy.js';
 import { DAY_MS } from './rows.js';
 import { type Inside, listen, startInside } from './testing/inside.js';
 import { run, type Site, startSite, startTlsSite } from './testing/sites.js';
@@ -363,10 +364,8 @@ describe('within bounds', () => {
     expect(await connectTo(sink.target)).toMatch(`HTTP/1.1 429 ${refused}`);
     await expect.poll(inside.events).toContainEqual(expect.objectContaining({ why: 'too many bytes in a day' }));
     const { store, link } = inside;
-    const again = createConnections({
-      ...{ store, clock, limits, log: pino({ enabled: false }), lookup: async () => [] },
-      ...{ config: { egressMode: 'ask' as const }, askOwner: () => 'no' },
-    });
+    const policy = createGroupPolicy({ store, clock, config: { egressMode: 'ask' }, askOwner: () => 'no' });
+    const again = createConnections({ policy, clock, limits, log: pino({ enabled: false }), lookup: async () => [] });
     expect(await again.open(link, { host: 'sink.example', port: sink.port })).toMatchObject({ status: 429 });
     await clock.advance(DAY_MS);
     expect(statusOf(await connectTo(sink.target))).toBe(200);

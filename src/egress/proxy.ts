@@ -4,14 +4,24 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline, type Transform } from 'node:stream';
 import type { HttpProxy } from '../gateway/server.js';
-import type { Guards } from '../secrets/guards.js';
 import type { Connections, Opened } from './connections.js';
 import { canonicalHost, parseAuthority } from './host.js';
 
 type Refusal = Exclude<Opened, { kind: 'allowed' }>;
 const bad = (reason: string) => ({ kind: 'refused' as const, status: 400, reason });
 
-export function createProxy(connections: Connections, guards: Pick<Guards, 'leaks' | 'body'>): HttpProxy {
+/** Looks for secrets of the host that a caller has no business with. */
+export interface ProxyGuards<Caller> {
+  /** Why a request of these texts is not sent. */
+  leaks(caller: Caller, host: string, texts: (string | Buffer)[]): Refusal | undefined;
+  /** Carries a body on, up to such a secret, of which `onFound` gets the words. */
+  body(caller: Caller, host: string, onFound: (reason: string) => void): Transform;
+}
+
+export function createProxy<Caller>(
+  connections: Pick<Connections<Caller>, 'open'>,
+  guards: ProxyGuards<Caller>,
+): HttpProxy<Caller> {
   return {
     async connect({ link, target, socket, head }) {
       const { host, port } = parseAuthority(target) ?? {};

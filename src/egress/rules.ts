@@ -48,6 +48,10 @@ export function addRules(
   return store.transaction(() => hosts.flatMap((host) => put(host) ?? []));
 }
 
+/** What a group's rules name now, with their ports. */
+export const placesOf = ({ store, clock }: { store: Store; clock: Clock }, groupId: number) =>
+  store.egress.of(groupId, clock.now()).map(({ host, ports }) => ({ host, ports: ports ?? DEFAULT_PORTS }));
+
 const bad = (message: string, hint: string) => new PinchError('bad_rule', message, { hint });
 
 /** A rule as people read it. */

@@ -66,7 +66,7 @@ test.each([
     reach = resolve;
   });
   const open = () => reached.then(() => ({ kind: 'allowed' as const, socket: upstream }));
-  const proxy = createProxy({ open, close: () => undefined }, inside.guards);
+  const proxy = createProxy({ open }, inside.guards);
   const { link } = inside;
   const asked: Promise<void>[] = [];
   const server = http.createServer((request, response) => asked.push(proxy.forward({ link, request, response })));

@@ -19,8 +19,8 @@ export interface Link {
 }
 
 /** One call of a container. */
-export interface Call {
-  link: Link;
+export interface Call<Caller = Link> {
+  link: Caller;
   request: IncomingMessage;
   response: ServerResponse;
   /** The numbers in the path, in their order. */
@@ -30,27 +30,27 @@ export interface Call {
 }
 
 /** What a container may ask for. `:name` in the path stands for a number, `*` at its end for anything. Rights follow `link`, never the body. */
-export interface Route {
+export interface Route<Caller = Link> {
   method: 'GET' | 'POST' | 'any';
   path: string;
   /** The rate it counts to. */
   rate?: Rate;
   /** Answers the call itself. Throws PinchError for what the container did wrong. */
-  serve(call: Call): void | Promise<void>;
+  serve(call: Call<Caller>): void | Promise<void>;
 }
 
 /** Takes what is meant for other hosts. What goes through it is not looked at here. */
-export interface HttpProxy {
+export interface HttpProxy<Caller = Link> {
   /** `CONNECT <target>`; `head`: bytes that came right behind it. */
-  connect(call: { link: Link; target: string; socket: Duplex; head: Buffer }): Promise<void>;
+  connect(call: { link: Caller; target: string; socket: Duplex; head: Buffer }): Promise<void>;
   /** A request whose target is a whole URL. */
-  forward(call: Pick<Call, 'link' | 'request' | 'response'>): Promise<void>;
+  forward(call: Pick<Call<Caller>, 'link' | 'request' | 'response'>): Promise<void>;
 }
 
-export type Gateway = ReturnType<typeof createGateway>;
+export type Gateway<Caller extends object = Link> = ReturnType<typeof createGateway<Caller>>;
 
-const REFUSED =
-  'is not available. Here are only the model, messages to your chats, tasks and the message history; other hosts are reached ' +
+const OFFERS =
+  'Here are only the model, messages to your chats, tasks and the message history; other hosts are reached ' +
   'through the proxy that HTTP_PROXY names, where the owner allowed them. Do not try other addresses; tell the user what you could not reach.';
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -68,8 +68,9 @@ const NO_HTTP = 'HTTP/1.1 400 this is no proper HTTP/1.1 request, or it took too
 /** Refusals that a timeline tells: what is not this container's, and what is too much. */
 const NOTED = new Set([403, 429, 507]);
 
-type OnRefused = (link: Link, why: string) => void;
-type MaskFor = (link: Link) => Mask;
+type OnRefused<Caller> = (link: Caller, why: string) => void;
+type MaskFor<Caller> = (link: Caller) => Mask;
+type Served<Caller> = Route<Caller> & { pattern: RegExp };
 
 /** A route that takes a JSON body and answers with JSON. */
 export function post(
@@ -84,15 +85,18 @@ export function post(
   };
 }
 
-/** Begins without any route; modules add theirs before the first container starts. */
-export function createGateway(deps: BaseDeps) {
-  const links = new WeakMap<object, Link>();
-  const boundsOf = new WeakMap<Link, LinkBounds>();
+/** Begins without any route; modules add theirs before the first container starts. `offers`: what there is, for who asks for something else. */
+export function createGateway<Caller extends object = Link>({
+  offers = OFFERS,
+  ...deps
+}: BaseDeps & { offers?: string }) {
+  const links = new WeakMap<object, Caller>();
+  const boundsOf = new WeakMap<Caller, LinkBounds>();
   const newBounds = createBounds(deps.clock.now);
-  const routes: (Route & { pattern: RegExp })[] = [];
-  const proxies: HttpProxy[] = [];
-  const onRefused: OnRefused[] = [];
-  const masks: MaskFor[] = [];
+  const routes: Served<Caller>[] = [];
+  const proxies: HttpProxy<Caller>[] = [];
+  const onRefused: OnRefused<Caller>[] = [];
+  const masks: MaskFor<Caller>[] = [];
   const http = { maxHeaderSize: 32_768, ...TIME_LIMITS, IncomingMessage, ServerResponse: MaskedResponse };
   const server = createServer(http, (request, response) => {
     // A response whose client left must not crash the host.
@@ -103,7 +107,7 @@ export function createGateway(deps: BaseDeps) {
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
     const [maskFor] = masks;
     response.newMask = maskFor && (() => maskFor(link));
-    serve(routes, proxies, { link, request, response, bounds }).catch((error: unknown) => {
+    serve({ routes, proxies, offers }, { link, request, response, bounds }).catch((error: unknown) => {
       // Reads the rest of a body that nobody needs: otherwise the caller would not get the answer.
       request.resume();
       // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
@@ -132,16 +136,16 @@ export function createGateway(deps: BaseDeps) {
   server.emit('listening');
   return {
     /** `report` is called when a call was refused or ran into a bound, once a minute for each link and kind. */
-    add(more: Route[], report?: OnRefused): void {
+    add(more: Route<Caller>[], report?: OnRefused<Caller>): void {
       for (const route of more) routes.push({ ...route, pattern: patternOf(route.path) });
       if (report) onRefused.push(report);
     },
     /** What is no call of ours goes to `proxy`; without one it is refused. */
-    addProxy: (proxy: HttpProxy): void => void proxies.push(proxy),
+    addProxy: (proxy: HttpProxy<Caller>): void => void proxies.push(proxy),
     /** Every byte that a container is given goes through the mask made for its answer. */
-    addMask: (maskFor: MaskFor): void => void masks.push(maskFor),
+    addMask: (maskFor: MaskFor<Caller>): void => void masks.push(maskFor),
     /** Serves HTTP on one connection of a link. */
-    connect(link: Link, connection: Duplex): void {
+    connect(link: Caller, connection: Duplex): void {
       links.set(connection, link);
       if (!boundsOf.has(link)) boundsOf.set(link, newBounds());
       server.emit('connection', connection);
@@ -156,12 +160,11 @@ export function createGateway(deps: BaseDeps) {
 const patternOf = (path: string): RegExp =>
   new RegExp(`^${path.replace(/:\w+/g, '(\\d{1,15})').replace(/\*$/, '.*')}$`, 's');
 
-type Arrived = Omit<Call, 'ids' | 'room'> & { bounds: LinkBounds };
+type Arrived<Caller> = Omit<Call<Caller>, 'ids' | 'room'> & { bounds: LinkBounds };
 
-async function serve(
-  routes: (Route & { pattern: RegExp })[],
-  [proxy]: HttpProxy[],
-  { bounds, ...call }: Arrived,
+async function serve<Caller>(
+  { routes, proxies: [proxy], offers }: { routes: Served<Caller>[]; proxies: HttpProxy<Caller>[]; offers: string },
+  { bounds, ...call }: Arrived<Caller>,
 ): Promise<void> {
   const { request, response } = call;
   if (proxy && !request.url?.startsWith('/')) {
@@ -175,7 +178,7 @@ async function serve(
     ({ method, pattern }) => (method === 'any' || method === request.method) && pattern.test(path),
   );
   if (!bounds.admit(route?.rate ?? 'call')) throw tooOften();
-  if (!route) throw new PinchError('not_available', `This address, ${path.slice(0, 100)}, ${REFUSED}`);
+  if (!route) throw new PinchError('not_available', `This address, ${path.slice(0, 100)}, is not available. ${offers}`);
   const ids = route.pattern.exec(path)?.slice(1).map(Number) ?? [];
   await route.serve({ ...call, ids, room: bounds.room(response) });
 }

@@ -9,6 +9,7 @@ import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
 import { connectService } from '../services/connect.js';
 import { runServices } from '../services/terminal.js';
+import { runConfig } from './config-command.js';
 import { examine, showFindings } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import { followLogs, readLogs } from './logs.js';
@@ -52,9 +53,9 @@ export interface LocalCommand {
 export const localCommands: LocalCommand[] = [
   {
     usage: 'config',
-    what: 'the settings in use (secrets hidden)',
-    run: async ({ config }) => {
-      print(`${visible(describeConfig(config))}\n`);
+    what: 'the settings, where each is from (secrets hidden), and what each service adds to the prompt',
+    run: async (call) => {
+      print(`${visible(await runConfig(call))}\n`);
       return 0;
     },
   },
@@ -108,13 +109,6 @@ async function runService(call: LocalCall): Promise<number> {
       hint: 'npm run -s pinch -- help',
     });
   return 0;
-}
-
-function describeConfig(config: Config): string {
-  const { env: _env, backend, ...rest } = config;
-  if (backend.kind === 'demo') return JSON.stringify({ ...rest, backend: 'demo' }, null, 2);
-  const key = backend.apiKey || backend.authToken ? 'set' : 'none';
-  return JSON.stringify({ ...rest, backend: { baseUrl: backend.baseUrl, key } }, null, 2);
 }
 
 function serviceDeps({ config, env }: Pick<LocalCall, 'config' | 'env'>): ServiceDeps {

@@ -23,6 +23,7 @@ import { isExtra, MountChanged, verifyMounts } from './mounted.js';
 import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
 import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
+import { tellTunnels } from './tunnels.js';
 
 export interface DockerSandboxDeps extends BaseDeps, EngineDeps {
   /** Image tag of the agent. */
@@ -106,13 +107,16 @@ export function containerOptions(
   deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user' | 'ociRuntime'>,
   spec: SandboxSpec,
 ): Docker.ContainerCreateOptions & { name: string } {
+  const { box, tunnels = [] } = spec;
+  const memoryBytes = box?.memoryBytes ?? MEMORY_BYTES;
   return {
     Image: deps.image,
     name: `pinch-${deps.homeId.slice(0, 8)}-${spec.folder}-${randomBytes(4).toString('hex')}`,
-    Labels: { 'pinch.home': deps.homeId, 'pinch.group': spec.folder },
+    Labels: { 'pinch.home': deps.homeId, [box ? 'pinch.server' : 'pinch.group']: spec.folder },
+    ...(box && { Entrypoint: ['node', '/opt/pinch/box.cjs'] }),
     User: `${deps.user.uid}:${deps.user.gid}`,
-    WorkingDir: '/workspace',
-    Env: ['HOME=/tmp', 'LANG=C.UTF-8', ...tellMounts(spec.mounts.filter(isExtra))],
+    WorkingDir: box ? '/' : '/workspace',
+    Env: ['HOME=/tmp', 'LANG=C.UTF-8', ...tellMounts(spec.mounts.filter(isExtra)), ...tellTunnels(tunnels)],
     OpenStdin: true,
     // The container's stdin ends with our attachment: when this process dies, the runner reads end-of-file and ends.
     StdinOnce: true,
@@ -127,8 +131,8 @@ export function containerOptions(
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: 256,
-      Memory: MEMORY_BYTES,
-      MemorySwap: MEMORY_BYTES,
+      Memory: memoryBytes,
+      MemorySwap: memoryBytes,
       NanoCpus: 1_000_000_000,
       ShmSize: 16 * MIB,
       Ulimits: [
@@ -140,6 +144,11 @@ export function containerOptions(
       AutoRemove: true,
       LogConfig: { Type: 'none', Config: {} },
       Mounts: spec.mounts.map(bindMount),
+      ...(tunnels.length > 0 && {
+        ExtraHosts: tunnels.map(({ host, address }) => `${host}:${address}`),
+        // The runner, which is nobody special, listens where mail and web servers do. Podman has another default than Docker.
+        Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' },
+      }),
     },
   };
 }
@@ -215,7 +224,8 @@ async function attach(deps: DockerSandboxDeps, container: Docker.Container, spec
   const io = await within(deps.clock, CALL_TIMEOUT_MS, (abortSignal) => container.attach({ ...streams, abortSignal }));
   if (!(io instanceof Duplex)) throw new Error('the engine gave no two-way stream');
   const { stdout, stderr } = splitOutput(io);
-  logRunnerLines(stderr, deps.log.child({ group: spec.folder }));
+  if (spec.box) stderr.on('data', spec.box.onPrinted);
+  logRunnerLines(stderr, deps.log.child({ [spec.box ? 'server' : 'group']: spec.folder }));
   return { stdin: io, stdout };
 }
 
@@ -281,7 +291,10 @@ async function removeContainer(clock: Clock, container: Docker.Container): Promi
 function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unknown): PinchError | MountChanged {
   if (cause instanceof MountChanged) return cause;
   const failed = (what: string, hint: string) =>
-    new PinchError('container_start_failed', `container for group ${spec.folder}: ${what}`, { hint, cause });
+    new PinchError('container_start_failed', `container for ${spec.box ? 'server' : 'group'} ${spec.folder}: ${what}`, {
+      hint,
+      cause,
+    });
   if (cause instanceof PinchError) return failed(cause.message, 'PINCH_LOG_LEVEL=debug shows what it printed');
   if (isEngineDown(cause)) return engineUnavailable(cause);
   const text = describeError(cause);

@@ -14,6 +14,8 @@ import type { Mount, SandboxSpec } from './sandbox.js';
 const MAX_ENTRIES = 10_000;
 /** What a mode grants to anybody but the owner. */
 const OTHERS = 0o077;
+/** Below data/: what lies in there is the containers'. */
+const OF_CONTAINERS = ['sessions', 'mcp'];
 
 /** Creates groups/ and data/ with the templates of a new home. Throws PinchError `home_unwritable`. */
 export function prepareHome(config: Config): void {
@@ -54,7 +56,7 @@ export function closeToOthers({ home, dataDir, groupsDir }: Config): string[] {
   for (const path of folders) {
     const lookInto = (folder: Folder) => {
       attempt(path, () => closeOne(folder.fd));
-      if (path === join(dataDir, 'sessions')) return;
+      if (OF_CONTAINERS.some((name) => path === join(dataDir, name))) return;
       for (const entry of listFolder(folder, MAX_ENTRIES)) {
         const place = join(path, entry.name);
         if (entry.isDirectory()) folders.push(place);
@@ -119,7 +121,7 @@ export function sandboxSpec({ groupsDir, dataDir, repository }: Config, group: G
 }
 
 /** The path of a folder for a container, made when it is missing. What the owner put there as root by hand must stay usable for the agent: the folder and its first level. */
-function ownFolder(root: string, path: string): string {
+export function ownFolder(root: string, path: string): string {
   const place = join(root, path);
   try {
     inFolder(root, path, useAsOwn, { make: true });

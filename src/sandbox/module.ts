@@ -2,6 +2,7 @@
 import { type Config, invalid } from '../core/config.js';
 import type { BaseDeps, LoopDeps } from '../core/deps.js';
 import type { Signals } from '../core/signals.js';
+import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
 import { createMounts } from '../mounts/module.js';
 import { sandboxSpec } from './home.js';
@@ -9,16 +10,19 @@ import { createPool } from './pool.js';
 import * as runtimes from './runtimes.js';
 import type { Sandbox } from './sandbox.js';
 import { createSupervisor } from './supervisor.js';
+import { tunnelsTo } from './tunnels.js';
 
 export interface ContainersDeps extends LoopDeps {
   config: Config;
   gateway: Pick<Gateway, 'connect'>;
   signals: Signals;
+  /** Places that a group reaches when its container starts, for programs in it that know no proxy. */
+  placesOf(group: Group): { host: string; ports: number[] }[];
 }
 
 export type Containers = ReturnType<typeof createContainers>;
 
-export function createContainers({ config, gateway, ...loop }: ContainersDeps) {
+export function createContainers({ config, gateway, placesOf, ...loop }: ContainersDeps) {
   const { clock, log, signals } = loop;
   const mounts = createMounts({ config, ...loop });
   const sandbox = createSandbox(config, { clock, log });
@@ -26,12 +30,12 @@ export function createContainers({ config, gateway, ...loop }: ContainersDeps) {
     ...{ sandbox, gateway, clock, log, maxContainers: config.maxContainers, idleMs: config.idleMs },
     async specFor(group) {
       const spec = sandboxSpec(config, group);
-      return { ...spec, mounts: [...spec.mounts, ...(await mounts.of(group))] };
+      return { ...spec, mounts: [...spec.mounts, ...(await mounts.of(group))], tunnels: tunnelsTo(placesOf(group)) };
     },
     specVersion: mounts.version,
     onFree: () => signals.emit('run:ready'),
   });
-  return { pool, supervisor: createSupervisor({ ...loop, sandbox }) };
+  return { sandbox, pool, supervisor: createSupervisor({ ...loop, sandbox }) };
 }
 
 /** The sandbox the settings ask for. Throws PinchError `config_invalid` when there is no such runtime, and what the runtime's own `create` throws. */

@@ -35,6 +35,10 @@ async function startProcess(
   spec: SandboxSpec,
   onConnection: Parameters<Sandbox['start']>[1],
 ) {
+  if (spec.box)
+    throw new PinchError('no_container', `the server ${spec.folder} needs a container`, {
+      hint: 'PINCH_RUNTIME=process has none: use docker',
+    });
   const child = spawn(process.execPath, [deps.bundle], {
     cwd: spec.mounts.find((mount) => mount.target === '/workspace')?.source,
     env: runnerEnv(spec),

@@ -12,10 +12,25 @@ export interface Mount {
   identity?: string;
 }
 
+/** Another host as a container finds it: what connects to the address, its loopback's, is led through the gateway. */
+export interface Tunnel {
+  /** Stands in /etc/hosts. */
+  host: string;
+  address: string;
+  ports: number[];
+}
+
 export interface SandboxSpec {
-  /** Group folder; becomes part of the container's name and a label. */
+  /** Group folder, or the name of a server; becomes part of the container's name and a label. */
   folder: string;
   mounts: Mount[];
+  tunnels?: Tunnel[];
+  /** Only of a container that runs a server's program and no agent. */
+  box?: {
+    memoryBytes: number;
+    /** Gets what is written to stderr, which is in the log as well. */
+    onPrinted(bytes: Buffer): void;
+  };
 }
 
 export interface SandboxExit {

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Mask } from './mask.js';
-import type { Secrets } from './secrets.js';
+import type { Lookers, Secrets } from './secrets.js';
 import { type GuardedStore, guardStore } from './store.js';
 
 interface GuardedFiles {
@@ -59,18 +59,28 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     }),
     /** For one answer that a container is given. */
     given: (link: Link): Mask => secrets.mask((secret) => tellLink(link, secret, 'what the container was given')),
+    ...requestGuards(secrets, tellLink),
+  };
+}
+
+/** For what a container sends to other hosts; `tell` hears of each secret in it. */
+export function requestGuards<Caller>(
+  secrets: Pick<Lookers, 'namesIn' | 'mask'>,
+  tell: (caller: Caller, secret: string, where: string) => void,
+) {
+  return {
     /** Why a request of these texts is not sent. */
-    leaks(link: Link, host: string, texts: (string | Buffer)[]) {
+    leaks(caller: Caller, host: string, texts: (string | Buffer)[]) {
       const [secret] = secrets.namesIn(texts);
       if (secret === undefined) return undefined;
-      tellLink(link, secret, `a request to ${host}`);
+      tell(caller, secret, `a request to ${host}`);
       return { kind: 'refused' as const, status: 403, reason: `this request ${refusalOf(secret)}` };
     },
     /** Carries a body on, up to a secret, and then never ends; `onFound` gets the reason, once, and breaks off where it goes. */
-    body(link: Link, host: string, onFound: (reason: string) => void): Transform {
+    body(caller: Caller, host: string, onFound: (reason: string) => void): Transform {
       let found = false;
       const mask = secrets.mask((secret) => {
-        tellLink(link, secret, `a request to ${host}`);
+        tell(caller, secret, `a request to ${host}`);
         if (!found) onFound(`this request ${refusalOf(secret)}`);
         found = true;
       });

@@ -13,8 +13,9 @@ export type Secrets = ReturnType<typeof createSecrets>;
 export function createSecrets() {
   const values = new Map<string, (string | Buffer)[]>();
   let built: Automaton | undefined;
+  const known = () => [...values].flatMap(([name, all]) => all.map((value): Secret => ({ name, value })));
   const automaton = (): Automaton => {
-    built ??= buildAutomaton([...values].flatMap(([name, all]) => all.map((value): Secret => ({ name, value }))));
+    built ??= buildAutomaton(known());
     return built;
   };
 
@@ -30,9 +31,27 @@ export function createSecrets() {
       built = undefined;
       return true;
     },
+    ...lookersFor(automaton),
+    /** Looks for all but what has one of these values in it, e.g. for a program that was given them. */
+    except(own: string[]): Lookers {
+      const isOwn = (value: string | Buffer) => own.some((one) => one.length >= 8 && value.includes(one));
+      let [from, rest]: [Automaton | undefined, Automaton] = [undefined, buildAutomaton([])];
+      return lookersFor(() => {
+        const all = automaton();
+        if (from !== all) [from, rest] = [all, buildAutomaton(known().filter(({ value }) => !isOwn(value)))];
+        return rest;
+      });
+    },
+  };
+}
+
+export type Lookers = ReturnType<typeof lookersFor>;
+
+function lookersFor(automaton: () => Automaton) {
+  return {
     /** The text with a mark in place of each secret, and whose they were. */
     clean(text: string): { text: string; names: string[] } {
-      const found = values.size > 0 && text.length >= 8 ? findAll(automaton(), Buffer.from(text)) : [];
+      const found = automaton().names.length > 0 && text.length >= 8 ? findAll(automaton(), Buffer.from(text)) : [];
       return found.length > 0 ? marked(Buffer.from(text), found) : { text, names: [] };
     },
     /** Whose secrets stand in one of these texts. */

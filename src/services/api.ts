@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { checked, readBody, refuse } from '../core/http.js';
 import { keptRequest } from './ask.js';
+import type { Service } from './list.js';
 import { oauthCode } from './oauth.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
@@ -26,16 +27,18 @@ export const servicesApi =
       });
       return c.json({ services: all.map(view), problems });
     });
-    /** One GET of its base URL, as a container's would be. */
+    /** One call of its base URL that only reads. */
     app.post('/api/services/:name/test', async (c) => {
       const service = named(c.req.param('name'));
       const over = new AbortController();
       try {
         const credential = await services.credential(service);
-        const request = { method: 'GET', path: '/', query: '', headers: { 'user-agent': 'pinch' } };
+        const method = readingMethod(service);
+        const headers = { 'user-agent': 'pinch', ...(method === 'PROPFIND' && { depth: '0' }) };
+        const request = { method, path: '/', query: '', headers };
         const { status, body } = await callService({ service, credential, clock }, request, { signal: over.signal });
         body.destroy();
-        return c.json({ status });
+        return c.json({ method, status });
       } catch (error) {
         if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
         throw refuse(
@@ -64,3 +67,7 @@ export const servicesApi =
       return c.json({ ...request, body });
     });
   };
+
+/** A folder on a WebDAV server, a calendar too, answers no GET. */
+const readingMethod = ({ rules }: Pick<Service, 'rules'>): 'PROPFIND' | 'GET' =>
+  rules.some((rule) => rule.do === 'allow' && rule.method.includes('PROPFIND')) ? 'PROPFIND' : 'GET';

@@ -1,9 +1,12 @@
 // Services: APIs that agents use through the host, with credentials of the owner that no container sees.
+
+import { z } from 'zod';
 import type { Approvals } from '../approvals/approvals.js';
 import type { Clock } from '../core/clock.js';
 import { post, type Route } from '../gateway/server.js';
+import type { PromptPart } from '../groups/prompt-part.js';
 import type { Guards } from '../secrets/guards.js';
-import { GATEWAY_PORT, type RunSpec } from '../wire.js';
+import { aboutTokens, GATEWAY_PORT, type RunSpec, serviceLine, servicesHead, webSearchTool } from '../wire.js';
 import { servicesApi } from './api.js';
 import { createServiceAsker } from './ask.js';
 import { createDoor } from './door.js';
@@ -36,6 +39,7 @@ export function createServiceModule(deps: ServiceModuleDeps) {
         .of(groupId)
         .filter(({ search }) => search === undefined)
         .map(({ name, description, git, url }) => ({ name, description, ...(git && { gitUrl: url.href }) })),
+    promptParts: (): PromptPart[] => promptParts(services.list().services),
     /** The group's search engine: the first one listed. */
     searchFor: (groupId: number): RunSpec['search'] => {
       const found = services
@@ -44,6 +48,24 @@ export function createServiceModule(deps: ServiceModuleDeps) {
       return found[0];
     },
   };
+}
+
+/** What each adds to the prompt of its groups; the heading once, when there is any line. */
+function promptParts(services: Service[]): PromptPart[] {
+  const tool = JSON.stringify({ ...webSearchTool, inputSchema: z.toJSONSchema(webSearchTool.inputSchema) });
+  const part = (service: Service): PromptPart => {
+    const { name, kind, groups, search } = service;
+    const tokens = aboutTokens(search ? tool : `\n${serviceLine(service)}`);
+    return { name, kind, groups, adds: search ? 'the tool web_search' : 'a line', tokens };
+  };
+  const listed = services.filter(({ search }) => !search).flatMap(({ groups }) => groups);
+  const head = {
+    name: 'services',
+    kind: 'heading',
+    adds: 'once, before their lines',
+    tokens: aboutTokens(servicesHead),
+  };
+  return [...(listed.length > 0 ? [{ ...head, groups: [...new Set(listed)] }] : []), ...services.map(part)];
 }
 
 /** For the agent: nothing of the owner's origin or credential. */

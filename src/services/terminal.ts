@@ -19,7 +19,7 @@ const listed = z.object({
   ),
   problems: z.array(z.object({ name: z.string(), why: z.string() })),
 });
-const tested = z.object({ status: z.number() });
+const tested = z.object({ method: z.string(), status: z.number() });
 const kept = z.object({
   method: z.string(),
   url: z.string(),
@@ -41,14 +41,14 @@ export async function runServices(
   if (!name)
     throw new PinchError('usage', `which one? \`service ${what}\` takes a ${what === 'test' ? 'name' : 'number'}`);
   if (what === 'test') {
-    const { status } = tested.parse(await ask(`POST /api/services/${encodeURIComponent(name)}/test`));
+    const { method, status } = tested.parse(await ask(`POST /api/services/${encodeURIComponent(name)}/test`));
     const fits =
       status < 400
         ? 'it works'
         : status === 401 || status === 403
           ? 'it does not take the credential'
           : 'look whether its url is right';
-    return `${name} answers a GET with status ${status}: ${fits}`;
+    return `${name} answers a ${method} with status ${status}: ${fits}`;
   }
   const { method, url, headers, body } = kept.parse(
     await ask(`GET /api/services/requests/${encodeURIComponent(name)}`),

@@ -72,6 +72,22 @@ test('programs have roots to check certificates with: a stranger’s is refused,
   expect(out).toContain('server certificate verification failed');
 });
 
+test('a program that knows no proxy reaches by its name what a rule named when the container started, and nothing else', async () => {
+  const python = (host: string, port: number) =>
+    `python3 -c "import socket; s = socket.create_connection(('${host}', ${port}), 10); s.sendall(b'GET /direct HTTP/1.0\\r\\nHost: ${host}\\r\\n\\r\\n'); print(b''.join(iter(lambda: s.recv(4096), b'')).decode(), 'end')"`;
+  const openssl = `openssl s_client -connect tls.example:${tls.port} </dev/null 2>&1 | grep 'subject='`;
+  const { out, runId } = await shell(`${python('site.example', site.port)}; ${openssl}
+    ${python('site.example', site.port + 1)}; ${python('other.example', 80)}; getent hosts localhost`);
+  expect(out).toContain('you asked for site.example/direct');
+  expect(out).toContain('CN = tls.example');
+  expect(out).toContain('ConnectionRefusedError');
+  expect(out).toContain('gaierror');
+  expect(out).toMatch(/^(127\.0\.0\.1|::1)\s+localhost/m);
+  expect(await egressOf(runId)).toContainEqual(
+    expect.objectContaining({ host: 'site.example', verdict: 'allowed', why: 'rule' }),
+  );
+});
+
 test('any other site is refused with words that say what the owner can do, and nothing else leads out', async () => {
   const { out } =
     await shell(`curl -sv https://other.example/; curl -sS http://169.254.169.254/latest/; curl -sS http://2852039166/

@@ -99,7 +99,11 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       taskApi({ store, tasks, hooks }),
       approvals.api,
       egressApi({ store, clock, config: { egressMode: 'ask' } }),
-      opsApi({ ...base, control }),
+      opsApi({
+        ...base,
+        control,
+        promptParts: () => [{ name: 'notes', kind: 'http', groups: ['main'], adds: 'a line', tokens: 12 }],
+      }),
     ],
     ready: () => state.ready,
     status: () => control.status(),

@@ -12,7 +12,8 @@ const run = promisify(execFile);
 const skillJson = z.object({
   files: z.record(z.string(), z.string()).default({}),
   dependencies: z.record(z.string(), z.string()).default({}),
-  env: z.array(z.object({ name: z.string() })).default([]),
+  env: z.array(z.object({ name: z.string(), example: z.string().optional() })).default([]),
+  services: z.record(z.string(), z.unknown()).default({}),
   requires: z.array(z.string()).default([]),
 });
 

@@ -99,7 +99,7 @@ export function createRepository(files: Record<string, string>): Repository {
 /** The scripts alone, with a list of channels to add to. */
 export function createSmallRepository(files: Record<string, string> = {}): Repository {
   const repository = createRepository({
-    '.gitignore': 'node_modules/\n',
+    '.gitignore': 'node_modules/\nservices.json*\n',
     'package.json': `${JSON.stringify({ name: 'small', private: true, dependencies: { zod: '1.0.0' } }, null, 2)}\n`,
     'src/channels/index.ts':
       "// The channels.\nexport { telegram } from './telegram.js';\nexport { web } from './web.js';\n",

@@ -1,5 +1,5 @@
 // What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
-import type { PromptMedia, PromptMessage, RunSpec } from '../../../src/wire.js';
+import { type PromptMedia, type PromptMessage, type RunSpec, serviceLine, servicesHead } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import type { Skill } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
@@ -19,10 +19,6 @@ function memorySection({ path, text }: Memory): string {
 const skillSection = (skills: Skill[]) => `# Skills
 How to do some kinds of work well. When one fits, read its file first. Those below skills/ of your own folder were written in this group.
 ${skills.map(({ name, description, file }) => `- ${name} (${file}): ${description}`).join('\n')}`;
-
-const serviceSection = (services: NonNullable<RunSpec['services']>) => `# Services
-APIs with the owner's credential, which this machine puts in: call http://127.0.0.1:8080/service/<name>/<path>. \`pinch service\` has the rules.
-${services.map(({ name, description }) => `- ${name}: ${description}`).join('\n')}`;
 
 /**
  * The system prompt. No clock, no randomness: the same arguments give the same bytes, so the provider's cache holds
@@ -50,7 +46,7 @@ export function systemPrompt(run: RunSpec, { workspace, mounts }: Places, skills
 - Do not run the same call again and again; after two identical failures do something else or say what is in the way.
 - send_message is for news before you are done, or for another chat of this group; your final text is sent by itself.
 - What shall happen later or again and again is a task (task_* tools); the \`pinch\` command does the same in scripts (\`pinch help\`). A run that a task or a hook started says so in a note: nobody is there to answer then. Only where such a note says so, a last text of exactly [silent] sends nothing.`,
-    ...(run.services?.length ? [serviceSection(run.services)] : []),
+    ...(run.services?.length ? [[servicesHead, ...run.services.map(serviceLine)].join('\n')] : []),
     ...(skills.length > 0 ? [skillSection(skills)] : []),
     ...memories.filter((memory) => memory.text.trim() !== '').map(memorySection),
   ].join('\n\n');

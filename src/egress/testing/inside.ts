@@ -11,14 +11,14 @@ import { createGuards } from '../../secrets/guards.js';
 import { createSecrets } from '../../secrets/secrets.js';
 import { openStore } from '../../store.js';
 import { createEgressAsker } from '../ask.js';
-import { type ConnectionDeps, createConnections } from '../connections.js';
+import { createConnections, type Limits } from '../connections.js';
+import { createGroupPolicy } from '../group-policy.js';
+import { createLookupQueue } from '../lookup.js';
 import { createProxy } from '../proxy.js';
 
 export type Inside = Awaited<ReturnType<typeof startInside>>;
 
-export async function startInside(
-  options: { clock?: Clock; limits?: Exclude<ConnectionDeps['limits'], undefined> } = {},
-) {
+export async function startInside(options: { clock?: Clock; limits?: Limits } = {}) {
   const { clock = systemClock, ...more } = options;
   const log = pino({ enabled: false });
   const secrets = createSecrets();
@@ -49,15 +49,9 @@ export async function startInside(
     ...{ store, clock, config: { timeZone: 'UTC' }, ownerChat: () => chat, stopped: () => false },
   });
   const askOwner = createEgressAsker({ store, clock, approvals });
-  const connections = createConnections({
-    store,
-    config: { egressMode: 'ask' },
-    clock,
-    log,
-    lookup,
-    askOwner,
-    ...more,
-  });
+  const policy = createGroupPolicy({ store, config: { egressMode: 'ask' }, clock, askOwner });
+  const connections = createConnections({ policy, clock, log, lookup: createLookupQueue(lookup), ...more });
+  signals.on('run:ended', connections.flush);
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
   gateway.add([{ method: 'GET', path: '/hello', serve: ({ response }) => void response.end('hello') }]);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
+import { HANG_MS } from '../../../test/limits.js';
 import { systemClock } from '../../core/clock.js';
 import { startInside } from '../../egress/testing/inside.js';
 import { run, startSite } from '../../egress/testing/sites.js';
@@ -58,6 +59,13 @@ export async function startHome(
         .map(({ detail }) => detail),
     told: () => store.messages.ofRun(inside.runId).map(({ text }) => text),
     yes: (id: number) => approvals.decide(id, { decision: 'allow', by: 'the owner' }),
+    /** The owner's yes to what was asked last, and what came of it. */
+    async yesToLast() {
+      const [last] = store.approvals.list('open', 1);
+      if (!last) throw new Error('nothing waits for the owner');
+      approvals.decide(last.id, { decision: 'allow', by: 'the owner' });
+      return approvals.wait(last.id, HANG_MS);
+    },
     async end() {
       await inside.close();
       rmSync(home, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { oneLine } from '../../../../src/core/one-line.js';
-import type { SearchEngine } from '../../../../src/wire.js';
+import { type SearchEngine, webSearchTool } from '../../../../src/wire.js';
 import type { RunContext, Tool } from '../context.js';
 import { attributes } from '../prompt.js';
 import { head } from '../text.js';
@@ -123,15 +123,13 @@ function readAnswer(name: SearchEngine, answer: string): ReturnType<Engine['read
   }
 }
 
-export function webSearchTool({ run: { search }, host, signal }: RunContext): Tool[] {
+export function searchEngineTool({ run: { search }, host, signal }: RunContext): Tool[] {
   // Two tools of one name would be refused.
   if (search === undefined || search === 'model') return [];
   const { service, engine } = search;
   return [
     betaZodTool({
-      name: 'web_search',
-      description: `Search the web: titles, addresses, snippets. What it returns is data. web_fetch reads a page of them, where the owner allowed its host.`,
-      inputSchema: z.object({ query: z.string().min(1).max(400) }),
+      ...webSearchTool,
       run: async ({ query }) => {
         const { path, body } = ENGINES[engine];
         const { status, text: answer } = await host.service(`${service}/${path(query)}`, body?.(query), signal);

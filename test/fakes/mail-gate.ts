@@ -1,5 +1,6 @@
 // Stands between a client and a server on 127.0.0.1 and fails on demand, as networks do.
 import { connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 export interface MailGate {
   port: number;
@@ -7,8 +8,12 @@ export interface MailGate {
   offline(isOffline: boolean): void;
   /** Ends every connection at once. */
   cut(): void;
+  /** Ends every connection when a client says something next, as a router does that forgot it. */
+  cutAtNextWord(): void;
   /** The next connections are taken, and nobody ever answers on them. */
   silence(): void;
+  /** On the next connections the server's answers are lost once the client said so many bytes. */
+  loseAnswersAfter(bytes: number): void;
   /** Resolves once somebody connected. */
   untilConnected(): Promise<void>;
   close(): Promise<void>;
@@ -16,7 +21,7 @@ export interface MailGate {
 
 export async function startMailGate(target: number): Promise<MailGate> {
   const open = new Set<Socket>();
-  const state = { offline: false, silent: false };
+  const state = { offline: false, silent: false, cutsNext: false, losesAfter: Number.POSITIVE_INFINITY };
   let arrived = (): void => undefined;
   const connected = new Promise<void>((resolve) => {
     arrived = resolve;
@@ -26,6 +31,10 @@ export async function startMailGate(target: number): Promise<MailGate> {
     socket.on('error', () => socket.destroy());
     socket.on('close', () => open.delete(socket));
   };
+  const cut = () => {
+    state.cutsNext = false;
+    for (const socket of open) socket.destroy();
+  };
   const server = createServer((client) => {
     keep(client);
     if (state.offline) return void client.destroy();
@@ -33,16 +42,22 @@ export async function startMailGate(target: number): Promise<MailGate> {
     if (state.silent) return;
     const onward = connect(target, '127.0.0.1');
     keep(onward);
-    client.pipe(onward).pipe(client);
+    const { losesAfter } = state;
+    const answers = new Transform({
+      transform(bytes, _, done) {
+        done(null, client.bytesRead < losesAfter ? bytes : undefined);
+      },
+    });
+    client.on('data', () => {
+      if (state.cutsNext) cut();
+    });
+    client.pipe(onward).pipe(answers).pipe(client);
     client.on('close', () => onward.destroy());
     onward.on('close', () => client.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  const cut = () => {
-    for (const socket of open) socket.destroy();
-  };
   return {
     port: address.port,
     offline(isOffline) {
@@ -50,8 +65,14 @@ export async function startMailGate(target: number): Promise<MailGate> {
       if (isOffline) cut();
     },
     cut,
+    cutAtNextWord() {
+      state.cutsNext = true;
+    },
     silence() {
       state.silent = true;
+    },
+    loseAnswersAfter(bytes) {
+      state.losesAfter = bytes;
     },
     untilConnected: () => connected,
     async close() {

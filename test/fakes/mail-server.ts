@@ -1,12 +1,24 @@
 // A mail server of real programs on 127.0.0.1, Dovecot for IMAP and Exim for SMTP, with their whole state in a temporary folder.
 // Exim says of each mail whether its sender is proven: whoever logged in as the address in From is.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTransport } from 'nodemailer';
 import { eventually, freePort } from '../e2e/harness.js';
+import { submitMail } from './mail-submit.js';
 
 export const AUTH_SERVER = 'mx.pinch.test';
 export const PASSWORD = 'canary-mail-password';
@@ -14,6 +26,8 @@ export const PASSWORD = 'canary-mail-password';
 const OWNER = 'Debian-exim';
 
 interface Ports {
+  /** An address of this server alone, 127.x.y.z, with the ports that mail servers have: 143, 993, 465 and 587. */
+  host: string;
   /** On 127.0.0.1 and 127.0.0.2, with STARTTLS for those who want it. */
   imapPort: number;
   smtpPort: number;
@@ -23,14 +37,19 @@ interface Ports {
 }
 
 export interface MailServer extends Ports {
-  /** File of the certificate, for `localhost` and 127.0.0.2, that nobody trusts who is not given it. */
+  /**
+   * File of the authority that signed the certificate, for NODE_EXTRA_CA_CERTS; nobody else trusts it. The certificate is for
+   * `localhost`, 127.0.0.2, `host` and the names below `pinch.test`.
+   */
   ca: string;
   /** Makes a mailbox; its password is PASSWORD. */
   add(address: string): void;
   /** Hands a mail over as `login` does; its lines may end with LF. Resolves once it lies in the mailbox. */
   submit(mail: { raw: string; login: string; to: string }): Promise<void>;
-  /** Mails of a mailbox, oldest first, as they lie on the disk. */
-  mails(address: string): { seen: boolean; raw: string }[];
+  /** Lays mails into a folder that is there, oldest first, as they are: not even their headers have to make sense. */
+  put(address: string, mails: { raw: string | Buffer; receivedAt?: Date }[], folder?: string): void;
+  /** Mails of a folder, of the inbox by default, oldest first, as they lie on the disk; `flags` as Maildir writes them. */
+  mails(address: string, folder?: string): { seen: boolean; flags: string; raw: string }[];
   /** As an operator does who restores a mailbox: every mail gets a new UID in a new UIDVALIDITY. */
   rebuild(address: string): void;
   close(): Promise<void>;
@@ -48,6 +67,7 @@ export function mailServerProblem(): string | undefined {
 export async function startMailServer(): Promise<MailServer> {
   const folder = mkdtempSync(join(tmpdir(), 'pinch-mail-'));
   const ports: Ports = {
+    host: `127.${randomInt(2, 250)}.${randomInt(1, 250)}.${randomInt(1, 250)}`,
     imapPort: await freePort(),
     smtpPort: await freePort(),
     imapsPort: await freePort(),
@@ -57,7 +77,7 @@ export async function startMailServer(): Promise<MailServer> {
   // Both programs drop root; the folder itself is 0700 by default.
   spawnSync('chmod', ['755', folder]);
   spawnSync('chown', ['-R', OWNER, join(folder, 'spool'), join(folder, 'mail')]);
-  const ca = makeCertificate(folder);
+  const ca = makeCertificate(folder, ports.host);
   writeFileSync(join(folder, 'dovecot.conf'), dovecotConfig(folder, ports));
   writeFileSync(join(folder, 'exim.conf'), eximConfig(folder, ports));
   const dovecot = spawn('/usr/sbin/dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore' });
@@ -79,15 +99,20 @@ export async function startMailServer(): Promise<MailServer> {
   return { ...ports, ca, ...boxes(folder), ...submission(folder, ports.smtpPort), close };
 }
 
-/** Self-signed, made new each time. */
-function makeCertificate(folder: string): string {
-  const ca = join(folder, 'tls.pem');
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.2'];
-  const made = spawnSync('openssl', [...args, ...names, '-keyout', join(folder, 'tls.key'), '-out', ca]);
-  if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr}`);
-  spawnSync('chown', [OWNER, join(folder, 'tls.key')]);
-  return ca;
+/** An authority and what it signed, made new each time. Returns the file of the authority. */
+function makeCertificate(folder: string, host: string): string {
+  const path = (name: string) => join(folder, name);
+  const make = (name: string, ...args: string[]) => {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', path(`${name}.key`)];
+    const made = spawnSync('openssl', ['req', '-x509', '-days', '2', ...key, ...args, '-out', path(`${name}.pem`)]);
+    if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr}`);
+  };
+  make('ca', '-subj', '/CN=an authority of the tests');
+  const names = `subjectAltName=DNS:localhost,DNS:*.pinch.test,IP:127.0.0.2,IP:${host}`;
+  const signed = ['-CA', path('ca.pem'), '-CAkey', path('ca.key'), '-addext', 'basicConstraints=critical,CA:FALSE'];
+  make('tls', '-subj', '/CN=localhost', '-addext', names, ...signed);
+  spawnSync('chown', [OWNER, path('tls.key')]);
+  return path('ca.pem');
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -111,42 +136,58 @@ function answers(port: number, greeting: string): Promise<true> {
   return eventually(once, `a greeting on port ${port}`);
 }
 
-const maildir = (folder: string, address: string) => join(folder, 'mail', address, 'Maildir');
+/** Of a folder; Maildir puts all others beside the inbox. */
+const maildir = (root: string, address: string, folder = 'INBOX') =>
+  join(root, 'mail', address, 'Maildir', folder === 'INBOX' ? '' : `.${folder}`);
 
-/** Exim begins a name with seconds, M, microseconds. Microseconds since 1970. */
+/** A name begins with seconds, M, microseconds, as Exim and Dovecot write it. Microseconds since 1970. */
 function deliveredAt(file: string): number {
   const [, seconds = 0, micro = 0] = /^(\d+)\.M(\d+)/.exec(file) ?? [];
   return Number(seconds) * 1_000_000 + Number(micro);
 }
 
-function stored(folder: string, address: string): { seen: boolean; raw: string }[] {
+function stored(root: string, address: string, folder?: string): ReturnType<MailServer['mails']> {
   const files = ['new', 'cur'].flatMap((name) => {
-    const path = join(maildir(folder, address), name);
-    return readdirSync(path).map((file) => ({ file, path: join(path, file) }));
+    const path = join(maildir(root, address, folder), name);
+    return existsSync(path) ? readdirSync(path).map((file) => ({ file, path: join(path, file) })) : [];
   });
   const sorted = files.sort((a, b) => deliveredAt(a.file) - deliveredAt(b.file));
   try {
-    return sorted.map(({ file, path }) => ({ seen: /:2,\w*S/.test(file), raw: readFileSync(path, 'utf8') }));
+    return sorted.map(({ file, path }) => {
+      const flags = /:2,(\w*)/.exec(file)?.[1] ?? '';
+      return { seen: flags.includes('S'), flags, raw: readFileSync(path, 'utf8') };
+    });
   } catch (error) {
     // Dovecot renames a file when its flags change: it is there under another name.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return stored(folder, address);
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return stored(root, address, folder);
     throw error;
   }
 }
 
-function boxes(folder: string): Pick<MailServer, 'add' | 'mails' | 'rebuild'> {
+function boxes(root: string): Pick<MailServer, 'add' | 'put' | 'mails' | 'rebuild'> {
+  let count = 0;
   return {
     add(address) {
-      for (const name of ['', 'new', 'cur', 'tmp'])
-        mkdirSync(join(maildir(folder, address), name), { recursive: true });
-      spawnSync('chown', ['-R', OWNER, join(folder, 'mail', address)]);
+      for (const name of ['', 'new', 'cur', 'tmp']) mkdirSync(join(maildir(root, address), name), { recursive: true });
+      spawnSync('chown', ['-R', OWNER, join(root, 'mail', address)]);
     },
-    mails: (address) => stored(folder, address),
+    put(address, mails, folder) {
+      const { uid, gid } = statSync(maildir(root, address, folder));
+      for (const { raw, receivedAt = new Date() } of mails) {
+        count += 1;
+        const name = `${Math.floor(receivedAt.getTime() / 1_000)}.M${String(count).padStart(6, '0')}P1.pinch`;
+        const path = join(maildir(root, address, folder), 'new', name);
+        writeFileSync(path, typeof raw === 'string' ? raw.replace(/\r?\n/g, '\r\n') : raw);
+        chownSync(path, uid, gid);
+        utimesSync(path, receivedAt, receivedAt);
+      }
+    },
+    mails: (address, folder) => stored(root, address, folder),
     rebuild(address) {
       const { status, stderr } = spawnSync('rm', [
         '-f',
         ...['uidlist', 'index.cache', 'index.log', 'index'].map((name) =>
-          join(maildir(folder, address), name === 'uidlist' ? 'dovecot-uidlist' : `dovecot.${name}`),
+          join(maildir(root, address), name === 'uidlist' ? 'dovecot-uidlist' : `dovecot.${name}`),
         ),
       ]);
       if (status !== 0) throw new Error(String(stderr));
@@ -154,23 +195,17 @@ function boxes(folder: string): Pick<MailServer, 'add' | 'mails' | 'rebuild'> {
   };
 }
 
-function submission(folder: string, port: number): Pick<MailServer, 'submit'> {
+function submission(root: string, port: number): Pick<MailServer, 'submit'> {
   return {
     async submit({ raw, login, to }) {
-      const before = stored(folder, to).length;
-      const transport = createTransport({
-        host: '127.0.0.1',
-        port,
-        ignoreTLS: true,
-        auth: { user: login, pass: PASSWORD },
-      });
-      await transport.sendMail({ raw: raw.replace(/\r?\n/g, '\r\n'), envelope: { from: login, to } });
-      await eventually(() => stored(folder, to).length > before || undefined, 'the mail lies in the mailbox');
+      const before = stored(root, to).length;
+      await submitMail({ port, login, password: PASSWORD, to, raw });
+      await eventually(() => stored(root, to).length > before || undefined, 'the mail lies in the mailbox');
     },
   };
 }
 
-const dovecotConfig = (folder: string, { imapPort, imapsPort }: Ports) => `
+const dovecotConfig = (folder: string, { host, imapPort, imapsPort }: Ports) => `
 protocols = imap
 listen = 127.0.0.1, 127.0.0.2
 base_dir = ${folder}/run
@@ -193,6 +228,15 @@ service imap-login {
     port = ${imapsPort}
     ssl = yes
   }
+  inet_listener imap-usual {
+    address = ${host}
+    port = 143
+  }
+  inet_listener imaps-usual {
+    address = ${host}
+    port = 993
+    ssl = yes
+  }
   process_min_avail = 1
 }
 passdb {
@@ -211,10 +255,25 @@ service anvil {
 }
 namespace inbox {
   inbox = yes
+  mailbox Drafts {
+    auto = create
+    special_use = \\Drafts
+  }
+  mailbox Sent {
+    auto = create
+    special_use = \\Sent
+  }
+  mailbox Trash {
+    auto = create
+    special_use = \\Trash
+  }
+  mailbox Receipts {
+    auto = create
+  }
 }
 `;
 
-const eximConfig = (folder: string, { smtpPort, smtpsPort }: Ports) => `
+const eximConfig = (folder: string, { host, smtpPort, smtpsPort }: Ports) => `
 primary_hostname = ${AUTH_SERVER}
 spool_directory = ${folder}/spool
 log_file_path = ${folder}/spool/%s.log
@@ -223,9 +282,9 @@ keep_environment =
 deliver_drop_privilege = true
 host_lookup =
 helo_lookup_domains =
-local_interfaces = 127.0.0.1.${smtpPort} : 127.0.0.2.${smtpPort} : 127.0.0.1.${smtpsPort}
+local_interfaces = 127.0.0.1.${smtpPort} : 127.0.0.2.${smtpPort} : 127.0.0.1.${smtpsPort} : ${host}.465 : ${host}.587
 tls_advertise_hosts = *
-tls_on_connect_ports = ${smtpsPort}
+tls_on_connect_ports = ${smtpsPort} : 465
 tls_certificate = ${folder}/tls.pem
 tls_privatekey = ${folder}/tls.key
 smtp_accept_max = 100

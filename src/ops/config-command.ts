@@ -1,0 +1,60 @@
+// What `pinch config` shows: each setting and where it is from, and what the owner's services add to the prompt, which the running daemon knows.
+import { z } from 'zod';
+import * as channels from '../channels/index.js';
+import { type Config, type Env, listSettings, type Setting } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
+
+interface ConfigCall {
+  config: Config;
+  env: Env;
+  ask(call: string): Promise<unknown>;
+  values: { json?: string | boolean | undefined };
+}
+
+const promptParts = z.object({
+  parts: z.array(
+    z.object({ name: z.string(), kind: z.string(), groups: z.array(z.string()), adds: z.string(), tokens: z.number() }),
+  ),
+});
+type Part = z.infer<typeof promptParts>['parts'][number];
+
+export async function runConfig({ config, env, ask, values }: ConfigCall): Promise<string> {
+  const { home, dataDir, groupsDir, backend } = config;
+  const ofChannels = Object.values(channels).flatMap(({ env: type }) =>
+    type instanceof z.ZodObject ? Object.keys(type.shape) : [],
+  );
+  const settings = listSettings(env, home, ofChannels);
+  const prompt = await partsOf(ask);
+  if (values.json)
+    return JSON.stringify({ home, dataDir, groupsDir, backend: backend.kind, settings, prompt }, null, 2);
+  return [
+    `home: ${home}`,
+    `model: ${backend.kind === 'demo' ? 'the demo model' : new URL(backend.baseUrl).host}`,
+    '',
+    ...settings.map(settingLine),
+    '',
+    'Added to the prompt of groups, about:',
+    ...(prompt ? partLines(prompt) : ['  not known: Pinch is not running']),
+  ].join('\n');
+}
+
+/** Null when the daemon does not answer. */
+async function partsOf(ask: ConfigCall['ask']): Promise<Part[] | null> {
+  try {
+    return promptParts.parse(await ask('GET /api/prompt')).parts;
+  } catch (error) {
+    if (error instanceof PinchError && /^(not_running|no_port|not_started)$/.test(error.code)) return null;
+    throw error;
+  }
+}
+
+const settingLine = ({ name, value, from }: Setting): string =>
+  `${name.padEnd(26)}  ${(value || 'not set').padEnd(24)}  ${from}`;
+
+const partLines = (parts: Part[]): string[] =>
+  parts.length === 0
+    ? ['  nothing: there are no services']
+    : parts.map(
+        ({ name, kind, groups, adds, tokens }) =>
+          `  ${`${tokens}`.padStart(5)} tokens  ${name} (${kind}): ${adds}, for ${groups.join(', ')}`,
+      );
