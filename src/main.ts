@@ -21,6 +21,8 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import { createBoxOpener } from './mcp/boxes.js';
+import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { modelRoutes } from './model/model.js';
 import { opsApi } from './ops/api.js';
@@ -101,7 +103,10 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const search = (groupId: number) =>
     services.searchFor(groupId) ?? (config.modelSearch && backend().kind === 'http' ? 'model' : undefined);
   const { askToSend, ownSkills } = approvals;
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search };
+  const egress = createEgress({ ...base, approvals, guards });
+  const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
+  const mcp = createMcpModule({ ...base, boxes, stopSwitch, approvals, guards, services: services.services });
+  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
@@ -112,16 +117,15 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { stopped } = stopSwitch;
   gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, tellRun: runs.tellRun }));
   gateway.add(runs.routes, runs.noteRefusal);
-  for (const { routes } of [tasks, approvals, services]) gateway.add(routes);
-  const egress = createEgress({ ...base, approvals, guards });
+  for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, budgets };
+  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
   return { ...parts, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, services, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, mcp, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
@@ -143,9 +147,10 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
-    services.api,
+    mcp.api,
+    services.api(mcp.view),
     egress.api,
-    opsApi({ ...base, control, promptParts: () => [services].flatMap(({ promptParts }) => promptParts()) }),
+    opsApi({ ...base, control, promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()) }),
   ];
   return { control, pairing, intake, api };
 }
@@ -183,6 +188,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       watch.stop();
       await runs.queue.stop();
       await approvals.stop();
+      await parts.mcp.stop();
       await pool.stopAll('Pinch is stopping');
       egress.close();
       await delivery.stop();

@@ -11,10 +11,11 @@ import { createEgressRules } from './egress/rows.js';
 import { createMessages } from './groups/messages.js';
 import { createGroups } from './groups/rows.js';
 import { createEvents } from './groups/timeline.js';
+import { createMcpTools } from './mcp/rows.js';
 import { createUsage } from './model/rows.js';
+import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
 import { createRuns } from './runs/rows.js';
-import { createServiceTokens } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
 import { createTasks } from './tasks/rows.js';
 
@@ -39,6 +40,8 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),
     serviceTokens: createServiceTokens(statements),
+    serviceClients: createServiceClients(statements),
+    mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
   };

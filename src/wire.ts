@@ -108,6 +108,8 @@ const runSpec = z.object({
   services: z.array(z.object({ name: z.string(), description: z.string(), gitUrl: z.string().optional() })).optional(),
   /** Who answers `web_search`: the model's provider by a tool of its own, or a service of the owner. Nobody: there is no such tool. */
   search: z.union([z.literal('model'), z.object({ service: z.string(), engine: searchEngine })]).optional(),
+  /** MCP servers whose tools it may have; `POST /mcp/tools` has the tools. */
+  mcp: z.array(z.object({ name: z.string(), description: z.string() })).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
   limits: z.object({ maxTokens: z.int(), maxModelCalls: z.int(), wallClockMs: z.int() }),
@@ -266,6 +268,38 @@ export const mountRequest = caller.pick({ runId: true }).extend({
   group: z.string().max(100).optional(),
   readOnly: z.boolean().default(true),
 });
+
+/** `POST /mcp/tools`: the tools of MCP servers for this group. Answered with lines of JSON: a head, then a tool each. */
+export const mcpToolsRequest = caller.pick({ runId: true });
+/** Why the tools of a server are not there. */
+export const mcpToolsHead = z.object({ problems: z.array(z.object({ service: z.string(), problem: z.string() })) });
+/** Its texts are its server's words. */
+export const mcpTool = z.object({
+  name: z.string(),
+  service: z.string(),
+  description: z.string(),
+  schema: z.looseObject({ type: z.literal('object') }),
+});
+export type McpTool = z.infer<typeof mcpTool>;
+
+/** `POST /mcp/call`: answered with lines of JSON: a head, then blocks. */
+export const mcpCallRequest = caller.pick({ runId: true }).extend({
+  name: z.string().max(200),
+  input: z.record(z.string(), z.unknown()),
+});
+/** `source`: whose words the blocks are, where nobody vouches for them. */
+export const mcpHead = z.object({ isError: z.boolean(), source: z.string().optional() });
+export const mcpBlock = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  /** `data`: base64. */
+  z.object({ type: z.enum(['image', 'file']), data: z.string(), mimeType: z.string(), name: z.string() }),
+]);
+export type McpBlock = z.infer<typeof mcpBlock>;
+
+/** `POST /mcp/propose`: the owner is asked for an entry of services.json, whole. Answered with `hostText`. */
+export const serviceProposal = caller
+  .pick({ runId: true })
+  .extend({ name: z.string().max(40), config: z.string().max(16_000) });
 
 /** `POST /groups/list`, main only: all groups with their chats, and chats of none. Answered with `hostText`. */
 export const groupListRequest = caller.pick({ runId: true });

@@ -17,7 +17,7 @@ const floors = [
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],
-  ['approvals'],
+  ['approvals', 'oauth'],
   ['runs'],
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],

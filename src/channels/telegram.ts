@@ -4,6 +4,7 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
+import { timeLimit } from '../core/clock.js';
 import { oneLine } from '../core/one-line.js';
 import {
   type Channel,
@@ -230,7 +231,7 @@ async function fetchMedia({ api, files, connection, signals }: Telegram, ref: st
     if (!path || !/^[\w-][\w./-]*$/.test(path) || path.includes('..'))
       throw new ChannelError('permanent', 'Telegram does not offer the file');
     if (size > maxBytes) throw tooLarge(maxBytes);
-    const signal = AbortSignal.any([connection.receiving, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
+    const signal = AbortSignal.any([connection.receiving, timeLimit(DOWNLOAD_TIMEOUT_MS)]);
     return await readAnswer(await fetch(`${files}/${path}`, { redirect: 'error', signal }), 'Telegram', maxBytes);
   } catch (error) {
     throw toChannelError(error);

@@ -33,6 +33,16 @@ export async function atMost<T>(clock: Pick<Clock, 'sleep'>, ms: number, work: P
   return result;
 }
 
+/**
+ * Aborts after `ms`, also as one of several in `AbortSignal.any`: there Node, before 24, forgets a time limit that nobody listens to, and what
+ * hangs hangs for ever.
+ */
+export function timeLimit(ms: number): AbortSignal {
+  const limit = AbortSignal.timeout(ms);
+  limit.addEventListener('abort', () => undefined);
+  return limit;
+}
+
 /** The pause after so many failures in a row (from 1), ms: the first, doubled up to the longest. `jitter` 0..1 takes up to a quarter off, so that not all come back at once. */
 export const backoffMs = (failures: number, jitter: number, [firstMs, maxMs]: readonly [number, number]): number =>
   Math.round(Math.min(firstMs * 2 ** (failures - 1), maxMs) * (0.75 + jitter / 4));

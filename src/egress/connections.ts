@@ -2,10 +2,10 @@
 // decides and keeps what must be kept. Knows nothing about HTTP.
 import { once } from 'node:events';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { isRefusedAddress } from '../core/address.js';
 import type { Clock } from '../core/clock.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { isRefusedAddress } from './address.js';
 import { type Allowed, type Refused, refuseAddress } from './decide.js';
 import type { Target } from './host.js';
 import type { Lookup } from './lookup.js';

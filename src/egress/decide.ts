@@ -1,8 +1,8 @@
 // Whether a container may connect to a host (design §5). Pure. A name that is refused here is never looked up: a look-up alone would carry
 // what is in the name to whoever answers for it.
 import { isIP } from 'node:net';
+import { isRefusedAddress } from '../core/address.js';
 import type { EgressMode } from '../core/config.js';
-import { isRefusedAddress } from './address.js';
 import { type Authority, matchesPattern, type Target } from './host.js';
 import type { Rule } from './rows.js';
 

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isAllowedFixed, isRefusedAddress } from '../core/address.js';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
-import { isAllowedFixed, isRefusedAddress } from './address.js';
 import { DEFAULT_PORTS } from './decide.js';
 import { canonicalPattern, parseAuthority, shownHost } from './host.js';
 import type { Rule } from './rows.js';

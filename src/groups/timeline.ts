@@ -23,6 +23,10 @@ export type TimelineEvent =
   | ['egress', EgressDetail]
   /** A call to a service was over, or refused, or the owner is asked; `why`: what decided that. */
   | ['service', ServiceDetail]
+  /** A call of a tool of an MCP server was over, or refused, or the owner is asked; `why`: what decided that. */
+  | ['mcp', McpDetail]
+  /** What the server said about its progress: the first few times. */
+  | ['mcp_progress', { service: string; tool: string; progress: number; total?: number; message?: string }]
   /** A model call was not made: its worst case did not fit into this cap. Once per attempt and cap. */
   | ['budget_refused', BudgetRefusal]
   /** The agent sent a text to a chat of its group. */
@@ -66,6 +70,17 @@ interface ServiceDetail extends Omit<EgressDetail, 'host' | 'port' | 'address' |
   path: string;
   verdict: 'allowed' | 'asked' | 'refused' | 'failed';
   status: number;
+}
+
+interface McpDetail {
+  service: string;
+  tool: string;
+  verdict: 'allowed' | 'asked' | 'refused' | 'failed';
+  why: string;
+  /** Whether the server says that it worked. */
+  ok: boolean;
+  chars: number;
+  durationMs: number;
 }
 
 const budgetRefusal = z.object({

@@ -1,6 +1,6 @@
 // The container of a server: sealed like a group's, with a link and a gateway of its own, which offers what to run, the program's stdin and stdout,
 // and the way to the places that the server may reach. Knows nothing about MCP.
-import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { atMost } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { BaseDeps } from '../core/deps.js';
@@ -16,21 +16,8 @@ import { requestGuards } from '../secrets/guards.js';
 import type { Secrets } from '../secrets/secrets.js';
 import type { McpServer } from '../services/servers.js';
 import { BOX_STDIN, BOX_STDOUT, type BoxOrder } from '../wire.js';
+import type { ServerProcess } from './process.js';
 import { createServerPolicy, type Day, decideFor, placesOf, SERVER_LIMITS } from './reach.js';
-
-/** A program with its stdin and stdout, wherever it runs. */
-export interface ServerProcess {
-  /** Its end is the sign to go. */
-  stdin: Writable;
-  /** Ends with the last of it, which may be after `closed`. */
-  stdout: Readable;
-  /** The end of what it wrote to stderr. */
-  stderrTail(): string;
-  /** Resolves with the reason once it is gone. Never rejects. */
-  closed: Promise<string>;
-  /** Ends it: its stdin, SIGTERM 2 s later, then SIGKILL. Resolves when nothing is left of it. Harmless twice. */
-  stop(): Promise<void>;
-}
 
 export interface BoxDeps extends BaseDeps {
   sandbox: Pick<Sandbox, 'start'>;

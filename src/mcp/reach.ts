@@ -1,8 +1,9 @@
 // What a server's container may reach: the places its entry in services.json names, and no others. Nobody is asked.
+
+import { isAllowedFixed } from '../core/address.js';
 import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { isAllowedFixed } from '../egress/address.js';
 import { LIMITS, type Policy, type Told } from '../egress/connections.js';
 import { type Allowed, decideEgress, type Refused } from '../egress/decide.js';
 import { canonicalHost, type Target } from '../egress/host.js';

@@ -19,6 +19,7 @@ export interface ControlDeps {
   stopSwitch: StopSwitch;
   channels: Pick<RunningChannels, 'states'>;
   containers: Containers;
+  mcp: { stopAll(): Promise<void>; running(): string[] };
   runs: { queue: Pick<Queue, 'cancelAll'> };
 }
 
@@ -35,6 +36,7 @@ export function createControl(deps: ControlDeps) {
       // First of all, and even when the disk is full: the containers end and none starts.
       void pool.stopAll('emergency stop', 0);
       stopSwitch.stop(reason);
+      void deps.mcp.stopAll();
       deps.runs.queue.cancelAll();
       signals.emit('daemon');
     },
@@ -52,6 +54,7 @@ export function createControl(deps: ControlDeps) {
         engine: supervisor.engineState(),
         channels: channels.states(),
         containers: pool.containers(),
+        servers: deps.mcp.running(),
       }),
   };
 }

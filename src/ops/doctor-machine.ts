@@ -9,6 +9,7 @@ import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
 import { agentImage } from '../sandbox/runtime.js';
 import { readServices, servicesFile, variablesOf } from '../services/list.js';
+import { serverVariables } from '../services/servers.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
 
 const GIB = 1024 ** 3;
@@ -67,15 +68,29 @@ export async function checkMounts({ config, clock }: CheckDeps): Promise<Finding
 
 /** What of services.json is no use, and variables that it names and nobody set. */
 export function checkServices({ config }: CheckDeps): Finding[] {
-  const { services, problems } = readServices(config);
+  const { services, servers, problems } = readServices(config);
   const fix = `correct it in ${servicesFile(config)}`;
-  const missing = services.flatMap((service) =>
-    variablesOf(service)
+  const needed = [
+    ...services.map((service) => ({ name: service.name, variables: variablesOf(service) })),
+    ...servers.map((server) => ({ name: server.name, variables: serverVariables(server) })),
+  ];
+  const missing = needed.flatMap(({ name: service, variables }) =>
+    variables
       .filter((name) => !config.env[name])
-      .map((name) => warning(`${service.name} has no credential: ${name} is not set`, `set ${name} in .env`)),
+      .map((name) => warning(`${service} has no credential: ${name} is not set`, `set ${name} in .env`)),
   );
-  const found = [...problems.map(({ name, why }) => warning(`${name} is not used: ${why}`, fix)), ...missing];
-  return found.length > 0 ? found : [ok(`${services.length} services of services.json`)];
+  const onHost = servers.filter(({ host }) => host);
+  const found = [
+    ...problems.map(({ name, why }) => warning(`${name} is not used: ${why}`, fix)),
+    ...missing,
+    ...onHost.map(({ name }) =>
+      warning(
+        `the MCP server ${name} runs on this machine itself, in no container`,
+        `without "host": true in ${servicesFile(config)} it runs in one`,
+      ),
+    ),
+  ];
+  return found.length > 0 ? found : [ok(`${services.length + servers.length} services of services.json`)];
 }
 
 export function checkDisk({ config }: CheckDeps): Finding {

@@ -7,7 +7,7 @@ import { systemClock } from '../core/clock.js';
 import type { Config, Env } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
-import { connectService } from '../services/connect.js';
+import { connectService } from '../oauth/connect.js';
 import { runServices } from '../services/terminal.js';
 import { runConfig } from './config-command.js';
 import { examine, showFindings } from './doctor.js';
@@ -75,22 +75,22 @@ export const localCommands: LocalCommand[] = [
   {
     usage: 'connect <name>',
     what: 'gives a service with oauth2 access to your account, in a browser',
-    run: async ({ config, ask, argument = '' }) => {
-      print(`${await connectService({ config, ask, say: print, input: process.stdin }, argument)}\n`);
+    run: async ({ ask, argument = '' }) => {
+      print(`${await connectService({ ask, say: print, input: process.stdin, clock: systemClock }, argument)}\n`);
       return 0;
     },
   },
   { usage: 'logs', what: 'what the service logged: --follow, --run <id>, --last <lines>', run: showLogs },
   {
     usage: 'service <what>',
-    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done); list or test <name>: the APIs of services.json',
+    what: 'install, uninstall, status or logs: run from boot on (--dry-run shows what would be done); list, test <name> or restart <name>: what services.json has',
     run: runService,
   },
 ];
 
 async function runService(call: LocalCall): Promise<number> {
   const { config, argument = 'status', rest, values, ask } = call;
-  if (/^(list|test|body)$/.test(argument)) {
+  if (/^(list|test|restart|body)$/.test(argument)) {
     print(`${await runServices(ask, argument, rest[0], values.json === true)}\n`);
     return 0;
   }
@@ -105,7 +105,7 @@ async function runService(call: LocalCall): Promise<number> {
     for (const line of start.slice(-START_LINES)) print(visible(`${line}\n`));
     return showLogs(call);
   } else
-    throw new PinchError('usage', 'say install, uninstall, status, logs, list or test', {
+    throw new PinchError('usage', 'say install, uninstall, status, logs, list, test or restart', {
       hint: 'npm run -s pinch -- help',
     });
   return 0;

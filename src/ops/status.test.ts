@@ -26,6 +26,7 @@ test('the skills a group wrote for itself are those that count: the owner has re
       engine: { state: 'up', detail: '' },
       channels: [],
       containers: [],
+      servers: [],
     });
   expect(status().text).not.toContain('skills');
   // What lies in the folder and nobody read does not count.

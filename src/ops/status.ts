@@ -22,6 +22,8 @@ export interface StatusDeps {
   channels: ({ name: string } & ChannelState)[];
   /** `state`: starting, running or ending. */
   containers: { group: string; id: string | null; runs: number; state: string }[];
+  /** MCP servers that run. */
+  servers: string[];
 }
 
 type Facts = ReturnType<typeof gatherFacts>;
@@ -52,6 +54,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
       ...(channel.link?.qr && { qrImage: qrForPage(channel.link.qr) }),
     })),
     containers: deps.containers,
+    servers: deps.servers,
     groups: store.groups.all().map((group) => ({
       folder: group.folder,
       chats: store.groups.chatsOf(group.id).length,
@@ -77,6 +80,7 @@ function statusText(status: Facts, now: number): string {
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map(containerText).join(', ') || 'none'}`,
+    ...(status.servers.length > 0 ? [`- MCP servers: ${status.servers.join(', ')}`] : []),
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
     ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),

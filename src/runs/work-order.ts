@@ -20,6 +20,7 @@ export interface WorkOrderDeps {
   ownSkills(groupId: number): OwnSkill[];
   services(groupId: number): RunSpec['services'];
   search(groupId: number): RunSpec['search'];
+  mcp(groupId: number): RunSpec['mcp'];
 }
 
 /**
@@ -34,7 +35,7 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers, ownSkills, services, search }: WorkOrderDeps) {
+export function createWorkOrders({ store, config, channel, readers, ownSkills, services, search, mcp }: WorkOrderDeps) {
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -84,6 +85,7 @@ export function createWorkOrders({ store, config, channel, readers, ownSkills, s
         ownSkills: ownSkills(group.id),
         services: services(group.id),
         search: search(group.id),
+        mcp: mcp(group.id),
         messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),

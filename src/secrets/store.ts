@@ -18,6 +18,10 @@ interface TokenRow {
   accessToken: string;
   refreshToken: string | null;
 }
+interface ClientRow {
+  service: string;
+  secret: string | null;
+}
 interface ChannelRows {
   get(kind: string, ids: string[]): Record<string, string>;
   set(rows: { kind: string; value: string | null }[]): void;
@@ -32,7 +36,8 @@ export interface GuardedStore {
   };
   runs: { leasedOf(groupId: number): number[] };
   tasks: { add(task: Omit<HookRow, 'id'>): HookRow | undefined; open(groupId: null): HookRow[] };
-  serviceTokens: { put(tokens: TokenRow): unknown; all(): TokenRow[] };
+  serviceTokens: { put(tokens: TokenRow): boolean; renew(tokens: TokenRow): boolean; all(): TokenRow[] };
+  serviceClients: { put(client: ClientRow): boolean; all(): ClientRow[] };
   channelAuth: { of(channel: string, now: () => number): ChannelRows };
 }
 
@@ -48,11 +53,18 @@ export function guardStore<Store extends GuardedStore>(secrets: Secrets, store: 
     secrets.add(`access token of the service ${service}`, accessToken);
     if (refreshToken !== null) secrets.add(`refresh token of the service ${service}`, refreshToken);
   };
-  for (const tokens of store.serviceTokens.all()) addTokens(tokens);
-  const putTokens: GuardedStore['serviceTokens']['put'] = (tokens) => {
-    addTokens(tokens);
-    return store.serviceTokens.put(tokens);
+  const addClient = ({ service, secret }: ClientRow): void => {
+    if (secret !== null) secrets.add(`client secret of the service ${service}`, secret);
   };
+  const { serviceTokens, serviceClients } = store;
+  serviceTokens.all().forEach(addTokens);
+  serviceClients.all().forEach(addClient);
+  const known =
+    <Row>(add: (row: Row) => void, write: (row: Row) => boolean) =>
+    (row: Row): boolean => {
+      add(row);
+      return write(row);
+    };
   const add: GuardedStore['outbox']['add'] = (row) => {
     const { clean, names } = collect(secrets);
     const file = row.file && { ...row.file, fileName: clean(row.file.fileName), path: clean(row.file.path) };
@@ -79,7 +91,12 @@ export function guardStore<Store extends GuardedStore>(secrets: Secrets, store: 
     outbox: { ...store.outbox, add },
     events: { ...store.events, add: addEvent },
     tasks: { ...store.tasks, add: addTask },
-    serviceTokens: { ...store.serviceTokens, put: putTokens },
+    serviceTokens: {
+      ...serviceTokens,
+      put: known(addTokens, serviceTokens.put),
+      renew: known(addTokens, serviceTokens.renew),
+    },
+    serviceClients: { ...serviceClients, put: known(addClient, serviceClients.put) },
     channelAuth: {
       of: (channel: string, now: () => number) => watchKeys(secrets, channel, store.channelAuth.of(channel, now)),
     },

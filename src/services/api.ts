@@ -3,15 +3,24 @@ import type { Hono } from 'hono';
 import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { checked, readBody, refuse } from '../core/http.js';
+import { connectCode, connectStart } from '../oauth/accounts.js';
 import { keptRequest } from './ask.js';
-import type { Service } from './list.js';
-import { oauthCode } from './oauth.js';
+import { overHttp, type Service } from './list.js';
+import type { McpServer } from './servers.js';
 import type { Services } from './services.js';
 import type { Store } from './store.js';
 import { callService } from './upstream.js';
 
+interface ServicesApiDeps {
+  services: Services;
+  store: Pick<Store, 'approvals'>;
+  clock: Clock;
+  /** What is shown of an MCP server. */
+  viewServer(server: McpServer): object;
+}
+
 export const servicesApi =
-  ({ services, store, clock }: { services: Services; store: Pick<Store, 'approvals'>; clock: Clock }) =>
+  ({ services, store, clock, viewServer }: ServicesApiDeps) =>
   (app: Hono) => {
     const named = (wanted: string) => {
       const service = services.list().services.find(({ name }) => name === wanted);
@@ -19,13 +28,15 @@ export const servicesApi =
       throw refuse(404, 'not_found', `there is no service "${wanted}"`, 'GET /api/services lists them');
     };
     app.get('/api/services', (c) => {
-      const { services: all, problems } = services.list();
+      const { services: all, servers, problems } = services.list();
       const view = ({ url, auth, ...rest }: (typeof all)[number]) => ({
         ...rest,
         url: url.href,
         auth: auth ? (Object.keys(auth)[0] ?? null) : null,
+        ...(rest.mcp && { server: viewServer(overHttp({ ...rest, url, auth })) }),
       });
-      return c.json({ services: all.map(view), problems });
+      const views = servers.map(({ variables, ...server }) => ({ ...viewServer(server), variables }));
+      return c.json({ services: [...all.map(view), ...views], problems });
     });
     /** One call of its base URL that only reads. */
     app.post('/api/services/:name/test', async (c) => {
@@ -51,13 +62,17 @@ export const servicesApi =
         over.abort();
       }
     });
+    const orRefuse = (error: unknown): never => {
+      if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
+      throw error;
+    };
+    app.post('/api/services/:name/connect/start', async (c) => {
+      const start = await readBody(c, connectStart);
+      return c.json(await services.begin(named(c.req.param('name')), start).catch(orRefuse));
+    });
     app.post('/api/services/:name/connect', async (c) => {
-      const code = await readBody(c, oauthCode);
-      await services.connect(named(c.req.param('name')), code).catch((error: unknown) => {
-        if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
-        throw error;
-      });
-      return c.json({});
+      const code = await readBody(c, connectCode);
+      return c.json(await services.finish(named(c.req.param('name')), code).catch(orRefuse));
     });
     /** The body of a request that waits for the owner, or did. */
     app.get('/api/services/requests/:id', (c) => {

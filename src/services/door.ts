@@ -110,7 +110,7 @@ async function serve(call: ServiceCall): Promise<Outcome> {
   // Before a byte of it enters the container.
   if (!service.trusted) store.transaction(() => markWorking(store, link.groupId, `the service ${name}`, clock.now()));
   const answer = await send(call, service, { ...target, credential });
-  if (answer.status === 401) services.notKnown(service);
+  await services.answered(service, credential, answer);
   const bytesDown = await passOn(call, answer);
   return { verdict: 'allowed', why: verdict.why, status: answer.status, bytesDown };
 }

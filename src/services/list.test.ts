@@ -80,6 +80,16 @@ test.each<[object, string]>([
   [{ rules: [{ method: 'POST', path: '/', do: 'maybe' }] }, 'rules[0].do'],
   [{ headers: ['Authorization'] }, 'never passed on'],
   [{ headers: ['X-HTTP-Method-Override'] }, 'never passed on'],
+  [{ auth: { oauth2: { tokenUrl: 'https://a.example/t', clientId: 'x' } } }, 'authorizeUrl, or deviceUrl'],
+  [{ auth: { oauth2: { deviceUrl: 'https://a.example/d', clientId: 'x' } } }, 'tokenUrl'],
+  [
+    { auth: { oauth2: { tokenUrl: 'http://a.example/t', authorizeUrl: 'https://a.example', clientId: 'x' } } },
+    'https URL',
+  ],
+  [{ auth: { oauth2: {} } }, 'only an MCP server'],
+  [{ mcp: true, auth: { oauth2: { clientId: 'x', clientSecret: 'TOKEN' } } }, 'issuer'],
+  [{ mcp: true, auth: { oauth2: { clientId: 'x', clientSecret: 'sk-1234567890' } } }, 'name of a variable'],
+  [{ mcp: true, auth: { oauth2: { clientMetadataUrl: 'http://a.example/me' } } }, 'https URL'],
 ])('%j is named with what to do', (more, why) => expect(problem(more)).toContain(why));
 
 describe('the file', () => {

@@ -1,22 +1,19 @@
 // The owner's services: `services.json` in the home of Pinch, secrets by the names of variables of `.env`. Read again whenever one of the two
 // changed. Knows nothing about calls.
 import fs from 'node:fs';
-import { isIP } from 'node:net';
 import { join } from 'node:path';
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { isOwnNetwork } from '../core/address.js';
 import type { Config, Env } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
+import { isWritten, oauth2, variable } from '../oauth/config.js';
 import { searchEngine } from '../wire.js';
 import { DO } from './decide.js';
 import { FORBIDDEN_HEADER } from './headers.js';
 import { canonicalPath } from './path.js';
-import { group, type McpServer, mcpServer, NAME, toolRules, variable } from './servers.js';
+import { group, type McpServer, mcpServer, NAME, toolRules } from './servers.js';
 
 const MAX_BYTES = 256 * 1024;
-/** What may be reached without encryption: this machine and the own network, written as an address. */
-const OWN_NETWORK = new Set(['private', 'loopback', 'carrierGradeNat', 'uniqueLocal']);
-
 const headerName = z.string().regex(/^[A-Za-z0-9-]{1,60}$/, { error: 'use the name of a header' });
 const method = z.string().regex(/^([A-Z]{1,20}|\*)$/, { error: 'use a method in capitals such as POST, or *' });
 
@@ -30,11 +27,6 @@ const baseUrl = z.string().transform((text, context) => {
   else if (typeof canonicalPath(url.pathname) !== 'string') fail('its path has a part that no call may have');
   return url ?? z.NEVER;
 });
-
-function isOwnNetwork({ hostname }: URL): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  return host === 'localhost' || (isIP(host) !== 0 && OWN_NETWORK.has(ipaddr.parse(host).range()));
-}
 
 const rulePath = z.string().transform((text, context) => {
   const path = canonicalPath(text);
@@ -51,63 +43,66 @@ const rule = z.strictObject({
   always: z.boolean().optional(),
 });
 
-/** With the fields that a server wants besides, e.g. `?access_type=offline`. */
-const secureUrl = z
-  .string()
-  .refine((text) => URL.canParse(text) && (new URL(text).protocol === 'https:' || isOwnNetwork(new URL(text))), {
-    error: 'use an https URL',
-  });
-const oauth = z.strictObject({
-  tokenUrl: secureUrl,
-  authorizeUrl: secureUrl,
-  clientId: z.string().min(1).max(500),
-  clientSecret: variable.optional(),
-  scopes: z.array(z.string().regex(/^[!-~]{1,200}$/)).default([]),
-});
-export type OAuth = z.infer<typeof oauth>;
-
 const auth = z.union(
   [
     z.strictObject({ bearer: variable }),
     z.strictObject({ basic: z.tuple([variable, variable]) }),
     z.strictObject({ header: z.tuple([headerName, variable]) }),
-    z.strictObject({ oauth2: oauth }),
+    z.strictObject({ oauth2 }),
   ],
-  { error: 'use {"bearer": VAR}, {"basic": [VAR, VAR]}, {"header": [name, VAR]} or {"oauth2": …}' },
+  { error: ({ input }) => authError(input) },
 );
 
-const httpService = z.strictObject({
-  kind: z.literal('http'),
-  url: baseUrl,
-  description: z.string().max(200).default(''),
-  auth: auth.optional(),
-  /** Folders of the groups that may use it. */
-  groups: z.array(group).min(1),
-  rules: z.array(rule).max(200).default([]),
-  otherwise: z.enum(DO).optional(),
-  /** What it answers is the owner's own data, which nobody else can write into. */
-  trusted: z.boolean().default(false),
-  /** `git` reaches its host through it. */
-  git: z.boolean().default(false),
-  /** An MCP server answers at `url`: agents have its tools. */
-  mcp: z.boolean().default(false),
-  /** With `mcp`. */
-  tools: toolRules,
-  /** The agent's tool `web_search` asks it, as this engine is asked. */
-  search: searchEngine.optional(),
-  /** Further headers that are passed on, both ways. */
-  headers: z
-    .array(
-      headerName
-        .toLowerCase()
-        .refine((name) => !FORBIDDEN_HEADER.test(name), { error: 'this header is never passed on' }),
-    )
-    .default([]),
-});
+function authError(input: unknown): string {
+  const written = z.object({ oauth2: z.unknown() }).safeParse(input).data;
+  const problem = written && oauth2.safeParse(written.oauth2).error;
+  if (problem) return `oauth2: ${z.prettifyError(problem)}`;
+  return 'use {"bearer": VAR}, {"basic": [VAR, VAR]}, {"header": [name, VAR]} or {"oauth2": …}';
+}
+
+const httpService = z
+  .strictObject({
+    kind: z.literal('http'),
+    url: baseUrl,
+    description: z.string().max(200).default(''),
+    auth: auth.optional(),
+    /** Folders of the groups that may use it. */
+    groups: z.array(group).min(1),
+    rules: z.array(rule).max(200).default([]),
+    otherwise: z.enum(DO).optional(),
+    /** What it answers is the owner's own data, which nobody else can write into. */
+    trusted: z.boolean().default(false),
+    /** An MCP server answers at `url`: agents have its tools. */
+    mcp: z.boolean().default(false),
+    /** With `mcp`. */
+    tools: toolRules,
+    /** The agent's tool `web_search` asks it, as this engine is asked. */
+    search: searchEngine.optional(),
+    /** `git` reaches its host through it. */
+    git: z.boolean().default(false),
+    /** Further headers that are passed on, both ways. */
+    headers: z
+      .array(
+        headerName
+          .toLowerCase()
+          .refine((name) => !FORBIDDEN_HEADER.test(name), { error: 'this header is never passed on' }),
+      )
+      .default([]),
+  })
+  .refine(({ auth, mcp }) => mcp || !auth || !('oauth2' in auth) || isWritten(auth.oauth2), {
+    error: 'oauth2 needs tokenUrl and clientId; only an MCP server ("mcp": true) names them itself',
+    path: ['auth'],
+  });
 
 export interface Service extends z.infer<typeof httpService> {
   name: string;
 }
+/** An MCP server that answers over HTTP, in the form of the others. */
+export const overHttp = ({ name, description, groups, tools, trusted, url }: Service): McpServer => ({
+  ...{ kind: 'mcp', name, description, groups, tools, trusted, url },
+  ...{ command: [url.href], packages: [], env: {}, egress: [], host: false },
+});
+
 export interface Problem {
   name: string;
   why: string;
@@ -129,20 +124,39 @@ export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDi
   const [services, servers, problems]: [Service[], McpServer[], Problem[]] = [[], [], []];
   try {
     for (const [name, value] of Object.entries(readFile(config))) {
-      const { data, error } = anyService.safeParse(value);
-      if (data && NAME.test(name)) {
-        if (data.kind === 'http') services.push({ name, ...data });
-        else servers.push({ name, ...data });
-      } else
-        problems.push({
-          name,
-          why: error ? z.prettifyError(error) : 'use a name of lower-case letters, digits, - and _',
-        });
+      const read = readService(name, value);
+      if ('why' in read) problems.push({ name, why: read.why });
+      else if (read.kind === 'http') services.push({ name, ...read });
+      else servers.push({ name, ...read });
     }
   } catch (error) {
     problems.push({ name: 'services.json', why: describeError(error) });
   }
   return { services, servers, problems };
+}
+
+/** One entry, or why it is none. */
+export function readService(name: string, value: unknown): z.infer<typeof anyService> | { why: string } {
+  if (!NAME.test(name)) return { why: 'use a name of lower-case letters, digits, - and _' };
+  const { data, error } = anyService.safeParse(value);
+  return data ?? { why: z.prettifyError(error) };
+}
+
+/** Adds an entry, which counts at once. Throws PinchError: the file is no use, or has this name. */
+export function addService(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>, name: string, value: unknown): void {
+  const list = readFile(config);
+  if (Object.hasOwn(list, name))
+    throw new PinchError('name_taken', `services.json has a service "${name}" already`, { hint: 'take another name' });
+  const file = servicesFile(config);
+  // The owner may have put a link there.
+  const place = fs.existsSync(file) ? fs.realpathSync(file) : file;
+  const next = `${place}.new`;
+  fs.rmSync(next, { force: true });
+  const fd = fs.openSync(next, 'wx', 0o600);
+  fs.writeSync(fd, `${JSON.stringify({ ...list, [name]: value }, null, 2)}\n`);
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+  fs.renameSync(next, place);
 }
 
 function readFile(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'>): Record<string, unknown> {

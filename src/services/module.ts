@@ -11,6 +11,7 @@ import { servicesApi } from './api.js';
 import { createServiceAsker } from './ask.js';
 import { createDoor } from './door.js';
 import type { Service } from './list.js';
+import type { McpServer } from './servers.js';
 import { createServices, type ServicesDeps } from './services.js';
 import type { Store } from './store.js';
 
@@ -32,14 +33,15 @@ export function createServiceModule(deps: ServiceModuleDeps) {
   ];
   return {
     routes,
-    api: servicesApi(all),
+    services,
+    api: (viewServer: (server: McpServer) => object) => servicesApi({ ...all, viewServer }),
     /** What a runner is told of them. */
     forRun: (groupId: number): RunSpec['services'] =>
       services
         .of(groupId)
         .filter(({ search }) => search === undefined)
         .map(({ name, description, git, url }) => ({ name, description, ...(git && { gitUrl: url.href }) })),
-    promptParts: (): PromptPart[] => promptParts(services.list().services),
+    promptParts: (): PromptPart[] => promptParts(services.list().services.filter(({ mcp }) => !mcp)),
     /** The group's search engine: the first one listed. */
     searchFor: (groupId: number): RunSpec['search'] => {
       const found = services

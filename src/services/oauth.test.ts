@@ -1,18 +1,16 @@
 // A service with OAuth 2: connected by the owner in a browser, renewed in time by one at a time, told once when it was taken back.
 import { createHash } from 'node:crypto';
 import http, { type Server } from 'node:http';
-import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Hono } from 'hono';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { z } from 'zod';
 import { systemClock } from '../core/clock.js';
 import { listen } from '../egress/testing/inside.js';
 import { createGuards } from '../secrets/guards.js';
 import { createSecrets } from '../secrets/secrets.js';
-import { connectService } from './connect.js';
 import { type ServicesHome, startHome } from './testing/home.js';
+import { addressIn, connectAt } from './testing/owner.js';
 
 let server: Server;
 let home: ServicesHome;
@@ -83,29 +81,17 @@ const api = (origin: string, more: object = {}) => ({
 const call = () => home.curl('-i', `${home.base}/api/x`);
 
 /** The owner at a terminal; `browse` has the address that is shown. */
-function connect(browse: (url: URL, type: (line: string) => void) => void): Promise<string> {
-  const app = new Hono();
-  home.module.api(app);
-  const input = new PassThrough();
-  const say = (shown: string): void => {
-    const [, url] = /(https:\S+)/.exec(shown) ?? [];
-    if (url) browse(new URL(url), (line) => input.write(`${line}\n`));
-  };
-  const ask = async (line: string, body: object) => {
-    const [method = '', path = ''] = line.split(' ');
-    const response = await app.request(path, {
-      method,
-      body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json' },
-    });
-    if (!response.ok)
-      throw new Error(
-        z.object({ error: z.object({ message: z.string() }) }).parse(await response.json()).error.message,
-      );
-    return response.json();
-  };
-  return connectService({ config: home.config, ask, say, input }, 'api');
-}
+const connect = (browse: (url: URL, type: (line: string) => void) => void): Promise<string> =>
+  connectAt(
+    home.module.api(() => ({})),
+    'api',
+    {
+      onSay: (shown, type) => {
+        const url = addressIn(shown);
+        if (url) browse(new URL(url), type);
+      },
+    },
+  );
 /** The server says yes, and the browser comes back with a code. */
 function approve(url: URL): string {
   const get = (name: string) => url.searchParams.get(name) ?? '';
@@ -125,7 +111,7 @@ test('not connected yet, a call is refused, and nothing is sent', async () => {
   expect(await call()).toContain('503 this service has no credential now');
   expect(home.serviceEvents()[0]?.why).toBe('the service api is not connected');
   const app = new Hono();
-  home.module.api(app);
+  home.module.api(() => ({}))(app);
   const listed = async () => Object(await (await app.request('/api/services')).json()).services[0];
   expect(await listed()).toMatchObject({ auth: 'oauth2', connected: false, variables: [{ name: 'TOKEN', set: true }] });
   await connected();

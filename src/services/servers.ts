@@ -1,12 +1,12 @@
 // MCP servers as services.json names them (kind `mcp`): what they are made of, what they may reach, and which of their tools may be used.
 import { z } from 'zod';
+import type { Env } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
+import { variable } from '../oauth/config.js';
 import { DO } from './decide.js';
 
 export const NAME = /^[a-z0-9][a-z0-9_-]{0,39}$/;
 
-export const variable = z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/, {
-  error: 'use the name of a variable in .env, in capitals, not the secret itself',
-});
 /** The folder of a group that may use it. */
 export const group = z.string().regex(NAME, { error: 'use the folder of a group' });
 
@@ -74,4 +74,26 @@ export const mcpServer = z.strictObject({
 
 export interface McpServer extends z.infer<typeof mcpServer> {
   name: string;
+  /** It is no program but answers there: the service of kind `http` with this name. */
+  url?: URL;
+}
+
+/** Names of the variables of `.env` that it is given. */
+export const serverVariables = ({ env }: Pick<McpServer, 'env'>): string[] => [
+  ...new Set(Object.values(env).flatMap((from) => (typeof from === 'string' ? [from] : []))),
+];
+
+/** What servers are given, whatever the variables are called. */
+export const serverSecrets = (servers: McpServer[], env: Env): { name: string; value: string }[] =>
+  servers.flatMap(serverVariables).map((name) => ({ name, value: env[name] ?? '' }));
+
+/** The environment of its process. Throws PinchError `no_credential` which names a variable that is missing. */
+export function envOf({ env: wanted }: McpServer, env: Env): Record<string, string> {
+  const entries = Object.entries(wanted).map(([name, from]) => {
+    const value = typeof from === 'string' ? env[from] : from.value;
+    if (value === undefined)
+      throw new PinchError('no_credential', `${String(from)} is not set`, { hint: `set ${String(from)} in .env` });
+    return [name, value];
+  });
+  return Object.fromEntries(entries);
 }

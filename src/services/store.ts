@@ -1,7 +1,5 @@
-// What this module works with of the store: its own table and those of the floors below.
+// What this module works with of the store: the tables of the floors below.
 import type { Store as ApprovalsStore } from '../approvals/store.js';
-import type { createServiceTokens } from './rows.js';
+import type { Store as OAuthStore } from '../oauth/store.js';
 
-export interface Store extends ApprovalsStore {
-  serviceTokens: ReturnType<typeof createServiceTokens>;
-}
+export type Store = ApprovalsStore & OAuthStore;

@@ -33,6 +33,8 @@ export interface ServiceAnswer {
   body: Readable;
   /** A redirect that leads outside of the service; a text, with nothing to follow. */
   leadsTo?: string;
+  /** What it wants to be shown (`www-authenticate`); for us alone. */
+  challenge?: string;
 }
 
 const LIMITS = { connectMs: 10_000, idleMs: 120_000, retryMs: 300 };
@@ -174,7 +176,8 @@ function clean(
   const body = newMask ? through(newMask()) : new PassThrough();
   const steps = decoder ? [answer, decoder, body] : [answer, body];
   pipeline(steps).catch(() => body.destroy());
-  return { status, headers, body, ...(leadsTo && { leadsTo: masked(leadsTo) }) };
+  const challenge = answer.headers['www-authenticate'];
+  return { status, headers, body, ...(leadsTo && { leadsTo: masked(leadsTo) }), ...(challenge && { challenge }) };
 }
 
 /** Sets `location` where it leads to the service itself; else returns where it leads. */

@@ -4,43 +4,36 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
-import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { type Site, startSite } from '../../src/egress/testing/sites.js';
-import { type FakeTelegram, type SentMessage, startFakeTelegram } from '../fakes/telegram.js';
+import type { SentMessage } from '../fakes/telegram.js';
 import { type FakeWhatsApp, type Peer, startFakeWhatsApp } from '../fakes/whatsapp.js';
 import { whenBusy } from '../limits.js';
+import { type Family, startFamily } from './family.js';
 import { eventually, newHome, startDaemon } from './harness.js';
 import { bash, chatTexts, type Scene, say, startScene, waitForRun } from './talk.js';
 
 const home = newHome();
 let scene: Scene;
 let env: Record<string, string>;
-let tg: FakeTelegram;
+let tg: Family['tg'];
 let wa: FakeWhatsApp;
-let olga: User;
-let ben: User;
+let olga: Family['olga'];
+let ben: Family['ben'];
 let anna: Peer;
-let direct: Chat.PrivateChat;
-let family: Chat.GroupChat | Chat.SupergroupChat;
-let team: Chat.GroupChat | Chat.SupergroupChat;
+let direct: Family['direct'];
+let family: Family['family'];
+let team: Family['family'];
 
 beforeAll(async () => {
   for (const method of ['info', 'warn', 'error'] as const)
     vi.spyOn(console, method).mockImplementation(() => undefined);
-  tg = await startFakeTelegram();
-  olga = tg.user({ id: 11, first_name: 'Olga' });
-  ben = tg.user({ id: 12, first_name: 'Ben' });
-  direct = tg.privateChat(olga);
-  family = tg.group({ id: -500, title: 'Family', members: [olga, ben] });
+  ({ tg, olga, ben, direct, family, env } = await startFamily());
   team = tg.group({ id: -600, title: 'Team', members: [olga, ben] });
   wa = await startFakeWhatsApp({ phone: '491700000000' });
   anna = wa.contact({ phone: '491701111111', lid: '200000000000001', name: 'Olga' });
-  env = {
-    ...{ TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' },
-    ...{ WHATSAPP_ENABLED: '1', WHATSAPP_WS_URL: wa.url },
-  };
+  env = { ...env, WHATSAPP_ENABLED: '1', WHATSAPP_WS_URL: wa.url };
   scene = await startScene({ daemon: { home, env } });
   await tg.waitForPoll();
   // A bot may write to nobody who never wrote to it.

@@ -4,24 +4,23 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type EndlessSite, startEndlessSite } from '../../src/egress/testing/sites.js';
 import type { RecordedRequest, Step } from '../fakes/anthropic.js';
-import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
 import { whenBusy } from '../limits.js';
+import { type Family, startFamily } from './family.js';
 import { containersOf, eventually, newHome, startDaemon } from './harness.js';
 import { bash, type Scene, say, startScene } from './talk.js';
 
 const home = newHome();
 let scene: Scene;
 let env: Record<string, string>;
-let tg: FakeTelegram;
-let olga: User;
-let ben: User;
-let direct: Chat.PrivateChat;
-let family: Chat.GroupChat | Chat.SupergroupChat;
+let tg: Family['tg'];
+let olga: Family['olga'];
+let ben: Family['ben'];
+let direct: Family['direct'];
+let family: Family['family'];
 let site: EndlessSite;
 
 const LATE = 'too late to be sent';
@@ -38,12 +37,7 @@ function answer({ body }: RecordedRequest): Step {
 
 beforeAll(async () => {
   site = await startEndlessSite();
-  tg = await startFakeTelegram();
-  olga = tg.user({ id: 11, first_name: 'Olga' });
-  ben = tg.user({ id: 12, first_name: 'Ben' });
-  direct = tg.privateChat(olga);
-  family = tg.group({ id: -500, title: 'Family', members: [olga, ben] });
-  env = { TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' };
+  ({ tg, olga, ben, direct, family, env } = await startFamily());
   scene = await startScene({ daemon: { home, env }, model: { responder: answer } });
   await tg.waitForPoll();
   tg.userSends(direct, olga, '/help');
@@ -73,7 +67,7 @@ const inStore = <T>(work: (db: Database.Database) => T): T => {
     db.close();
   }
 };
-const says = async (chat: typeof family | typeof direct, who: User, text: string, answer: string) => {
+const says = async (chat: typeof family | typeof direct, who: Family['olga'], text: string, answer: string) => {
   tg.userSends(chat, who, text);
   await tg.waitForSent((sent) => sent.chat_id === chat.id && sent.plain.includes(answer));
 };

@@ -3,12 +3,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Site, startSite } from '../../src/egress/testing/sites.js';
 import type { RecordedRequest, ScriptBlock, Step } from '../fakes/anthropic.js';
-import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
+import { type Family, startFamily } from './family.js';
 import { containersOf, eventually, newHome, removeHome, startDaemon } from './harness.js';
 import { type Scene, startScene, waitForRun } from './talk.js';
 
@@ -16,15 +15,15 @@ const SECRET = 'the-alarm-code-is-4711';
 const home = newHome();
 let scene: Scene;
 let env: Record<string, string>;
-let tg: FakeTelegram;
-let olga: User;
-let ben: User;
-let direct: Chat.PrivateChat;
+let tg: Family['tg'];
+let olga: Family['olga'];
+let ben: Family['ben'];
+let direct: Family['direct'];
 /** Of one group. */
-let family: Chat.GroupChat | Chat.SupergroupChat;
-let cousins: Chat.GroupChat | Chat.SupergroupChat;
+let family: Family['family'];
+let cousins: Family['family'];
 /** Of another one. */
-let team: Chat.GroupChat | Chat.SupergroupChat;
+let team: Family['family'];
 let site: Site;
 let page = '';
 
@@ -81,17 +80,10 @@ beforeAll(async () => {
     seen.push({ line: `${request.method} ${request.url}`, rawHeaders: request.rawHeaders, body: '' });
     response.end(page);
   });
-  tg = await startFakeTelegram();
-  olga = tg.user({ id: 11, first_name: 'Olga' });
-  ben = tg.user({ id: 12, first_name: 'Ben' });
-  direct = tg.privateChat(olga);
-  family = tg.group({ id: -500, title: 'Family', members: [olga, ben] });
+  ({ tg, olga, ben, direct, family, env } = await startFamily());
   team = tg.group({ id: -600, title: 'Team', members: [olga, ben] });
   cousins = tg.group({ id: -700, title: 'Cousins', members: [olga, ben] });
-  env = {
-    ...{ TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' },
-    PINCH_IDLE_MS: '1000',
-  };
+  env = { ...env, PINCH_IDLE_MS: '1000' };
   scene = await startScene({ daemon: { home, env }, model: { responder: obey } });
   await tg.waitForPoll();
   await says(olga, '/help', direct);
@@ -110,7 +102,11 @@ afterAll(async () => {
 });
 
 /** Resolves with the answer in that chat. */
-async function says(who: User, what: Parameters<FakeTelegram['userSends']>[2], chat: typeof family | typeof direct) {
+async function says(
+  who: Family['olga'],
+  what: Parameters<Family['tg']['userSends']>[2],
+  chat: typeof family | typeof direct,
+) {
   const before = tg.sent.length;
   tg.userSends(chat, who, what);
   return tg.waitForSent((sent) => tg.sent.indexOf(sent) >= before && sent.chat_id === chat.id);

@@ -212,6 +212,7 @@ function initialStatus(now: number): StatusSnapshot {
       { name: 'web', state: 'open', detail: '' },
     ],
     containers: [],
+    servers: [],
     groups: [{ folder: 'main', chats: 1, parked: null, ownSkills: [] }],
     runs: { ready: 1, done: 2 },
     outboxQueued: 3,

@@ -1,289 +1,246 @@
-// The ten set-ups people run most, as they ask for them: real daemon, real containers, grammY against the fake; the model follows a script.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+// The set-ups people run most, as README has them: reminders, news, a page acted on, habits, notes that become tasks. The others are in
+// setups-services.test.ts (5 to 7), setups-mail.test.ts (1, 2) and setups-voice.test.ts (10, spoken).
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Chat, User } from 'grammy/types';
+import { text } from 'node:stream/consumers';
+import { inflateSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { z } from 'zod';
-import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
-import { whenBusy } from '../limits.js';
-import { eventually, newHome, startDaemon } from './harness.js';
-import { bash, type Scene, startScene } from './talk.js';
+import { type Site, startSite } from '../../src/egress/testing/sites.js';
+import { type Day, setUp, startDay, use } from './day.js';
+import { bash } from './talk.js';
 
-let scene: Scene;
-let tg: FakeTelegram;
-let olga: User;
-let ben: User;
-let direct: Chat.PrivateChat;
-let family: Chat.GroupChat | Chat.SupergroupChat;
-type FakeChat = typeof direct | typeof family;
-const home = newHome();
-const folder = join(home, 'groups', 'main');
-let env: Record<string, string>;
+let day: Day;
+let site: Site;
+/** What the pages of the site say, by their paths. */
+const pages: Record<string, string> = {};
 
 beforeAll(async () => {
-  tg = await startFakeTelegram();
-  olga = tg.user({ id: 11, first_name: 'Olga' });
-  ben = tg.user({ id: 12, first_name: 'Ben' });
-  direct = tg.privateChat(olga);
-  family = tg.group({ id: -500, title: 'Family', members: [olga, ben] });
-  env = { TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11', TZ: 'Europe/Berlin' };
-  scene = await startScene({ daemon: { home, env } });
-  await tg.waitForPoll();
+  site = await startSite(async (seen, request, response) => {
+    const body = await text(request);
+    seen.push({ line: `${request.method} ${request.url}`, rawHeaders: request.rawHeaders, body });
+    if (request.method === 'GET') return void response.end(pages[request.url ?? ''] ?? 'nothing here');
+    const isKnown = request.headers.authorization === 'Bearer canary-key-of-tickets-0123';
+    response.writeHead(isKnown ? 201 : 401).end(isKnown ? '{"seat":"row 4, seat 12"}' : 'who are you?');
+  });
+  const url = `http://127.0.0.1:${site.port}/api`;
+  const tickets = { kind: 'http', url, description: 'bookings at tickets.example', auth: { bearer: 'TICKETS_KEY' } };
+  day = await startDay({
+    services: { tickets: { ...tickets, groups: ['main'] } },
+    secrets: { TICKETS_KEY: 'canary-key-of-tickets-0123' },
+  });
 });
 afterAll(async () => {
-  await scene.close();
-  await tg.close();
+  await day.close();
+  site.close();
 });
 
-const use = (name: string, input: Record<string, unknown>) => ({
-  content: [{ type: 'tool_use' as const, name, input }],
-});
-const calls = () => scene.model.requests.length;
-/** What the model was last told: the whole request as text, or its last message. */
-const lastRequest = () => JSON.stringify(scene.model.requests.at(-1)?.body ?? {});
-const lastTurn = () => JSON.stringify(scene.model.requests.at(-1)?.body?.messages.at(-1));
-const read = (chatId: number) => tg.sent.filter((sent) => sent.chat_id === chatId).map((sent) => sent.plain);
-
-/** Somebody writes; resolves with the answer that contains `answer`. */
-async function ask(text: string, answer: string, chat: FakeChat = direct, person: User = olga): Promise<string> {
-  const before = tg.sent.length;
-  tg.userSends(chat, person, text);
-  const found = (sent: { plain: string; chat_id: number }) => sent.chat_id === chat.id && sent.plain.includes(answer);
-  const sent = await tg.waitForSent((one) => tg.sent.indexOf(one) >= before && found(one));
-  return sent.plain;
+/** The owner allows a host, as README says; on this machine it is the site of the test. Returns `text` with the site's port in its links. */
+async function allow(line: string, host: string, text: string): Promise<string> {
+  await day.ask(line, host);
+  await day.pinch('allow', `${host}:${site.port}=127.0.0.1`);
+  return text.replaceAll(`http://${host}/`, `http://${host}:${site.port}/`);
 }
-const hears = (text: string, chat: FakeChat = direct) =>
-  tg.waitForSent((sent) => sent.chat_id === chat.id && sent.plain.includes(text));
+const run = async (title: string) => `/task ${(await day.taskOf(title)).id} run`;
+const cancel = async (title: string) => day.ask(`/task ${(await day.taskOf(title)).id} cancel`, 'is cancelled');
 
-const taskList = z.object({
-  tasks: z.array(
-    z.object({
-      id: z.number(),
-      title: z.string(),
-      state: z.string(),
-      slots: z.array(z.object({ state: z.string(), delivery: z.string().nullable() })),
-    }),
-  ),
+test('3 · reminders for the family: there, once, and the conversation knows of them', async () => {
+  const { once, typed, answer } = setUp(3);
+  const { model } = day.scene;
+  await day.ask(once(0), 'family', day.family);
+  const weekly = { title: 'Bins', prompt: 'Remind them of the bins.', cron: '0 19 * * 2', context: 'chat' };
+  model.push(use('task_schedule', weekly), { text: answer(0) });
+  await day.ask(typed(0), answer(0), day.family, day.ben);
+  expect(day.lastTurn()).toMatch(/Next: (Tue \d+ \w+ \d{4}, 19:00( · )?){3} \(Europe\/Berlin\)/);
+  model.push({ text: answer(1) });
+  await day.ask(await run('Bins'), 'starts now');
+  await day.hears(answer(1), day.family);
+  model.push(use('task_schedule', { title: 'Windows', prompt: 'Remind them.', at: 'in 2s' }), { text: 'I will.' });
+  model.push({ text: 'Close the windows!' });
+  await day.ask('@Pinch and in 2 seconds of the windows', 'I will.', day.family, day.ben);
+  await day.hears('Close the windows!', day.family);
+  model.push({ text: 'Well done.' });
+  await day.ask('@Pinch done!', 'Well done.', day.family, day.ben);
+  for (const reminder of [answer(1), 'Close the windows!']) {
+    expect(day.told()).toContain(reminder);
+    expect(day.read(day.family).filter((one) => one === reminder)).toHaveLength(1);
+    expect(day.read(day.direct).join()).not.toContain(reminder);
+  }
 });
-async function taskOf(title: string) {
-  const { tasks } = taskList.parse((await scene.daemon.api('GET', '/api/tasks')).body);
-  const task = tasks.find((one) => one.title === title);
-  if (!task) throw new Error(`there is no task ${title}`);
-  return task;
+
+const feed = (...titles: string[]) =>
+  `<?xml version="1.0"?><rss version="2.0"><channel><title>News</title>${titles
+    .map((title) => `<item><title>${title}</title><link>http://news.example/${title.length}</link></item>`)
+    .join('')}</channel></rss>`;
+const headings = (...titles: string[]) => `<h1>Jobs</h1>${titles.map((title) => `<h2>${title}</h2>`).join('')}`;
+/** As an agent writes it: what the feed and the page have, less what was seen before, which stays in the workspace. */
+const unseen = (feedUrl = '', pageUrl = '') => `set -o pipefail
+mkdir -p .digest && touch .digest/seen
+titles=$(curl -fsSL --max-time 40 ${feedUrl} | grep -oP '(?<=<title>)[^<]+' | tail -n +2) || exit 1
+jobs=$(curl -fsSL --max-time 40 ${pageUrl} | grep -oP '(?<=<h2>)[^<]+') || exit 1
+printf '%s\\n' "$titles" "$jobs" | grep -vxFf .digest/seen | tee -a .digest/seen || true`;
+/** What the check printed, in a line. */
+const printed = () =>
+  (/<untrusted source=\\"check script\\">(.*?)<\/untrusted>/.exec(day.told())?.[1] ?? '')
+    .split('\\n')
+    .filter(Boolean)
+    .join(' · ');
+
+test('4 · a digest of a feed and a page: the second one names only what is new, the third costs nothing', async () => {
+  const { once, typed, answer } = setUp(4);
+  const { model } = day.scene;
+  pages['/feed.xml'] = feed('Cheese from goats');
+  pages['/jobs'] = headings('Cook wanted');
+  const asked = await allow(once(0), 'news.example', typed(0));
+  const [feedUrl = '', pageUrl = ''] = asked.match(/http:\S+/g) ?? [];
+  const input = {
+    title: 'News',
+    prompt: 'Tell Olga what is new.',
+    cron: '0 18 * * *',
+    check: unseen(feedUrl, pageUrl),
+  };
+  model.push(use('task_schedule', input), { text: 'Every evening at 6.' });
+  await day.ask(asked, 'Every evening at 6.');
+  model.push(use('web_fetch', { url: feedUrl }), () => ({ text: `New: ${printed()}` }));
+  await day.ask(await run('News'), 'New: Cheese from goats · Cook wanted');
+  expect(day.lastTurn()).toMatch(/<untrusted source=.*Cheese from goats/);
+  await day.slotsDone('News', 1);
+
+  pages['/feed.xml'] = feed('Bread from rye', 'Cheese from goats');
+  pages['/jobs'] = headings('Cook wanted', 'Baker wanted');
+  model.push(() => ({ text: `New: ${printed()}` }));
+  await day.ask(await run('News'), answer(0));
+  await day.slotsDone('News', 2);
+  expect(day.told()).not.toContain('Cook wanted');
+
+  const before = [day.calls(), day.read(day.direct).length];
+  await day.ask(await run('News'), 'starts now');
+  await day.slotsDone('News', 3);
+  expect([day.calls(), day.read(day.direct).length - 1]).toEqual(before);
+  expect(readFileSync(join(day.folder, '.digest/seen'), 'utf8').split('\n')).toContain('Baker wanted');
+});
+
+test('8 · a page watched: silent while it does not matter, and what it leads to is done after a yes, once', async () => {
+  await day.hoursPass();
+  const { once, typed, answer } = setUp(8);
+  const { model } = day.scene;
+  pages['/'] = '<h1>Soon</h1>';
+  const asked = await allow(once(0), 'tickets.example', typed(0));
+  const [url] = asked.match(/http:\S+/) ?? [];
+  const check = `curl -fsSL --max-time 40 ${url} | sed -n 's,.*<h1>\\(.*\\)</h1>.*,\\1,p' | /skills/watch/changed tickets`;
+  const input = { title: 'Tickets', prompt: 'Book Olga a seat when they are on sale.', every: '1s', check };
+  model.push(bash(`curl -fsSL ${url}`), use('task_schedule', input), { text: 'I looked, and ask you.' });
+  await day.ask(asked, 'I looked, and ask you.');
+  // This conversation read the page, so the owner reads the task first.
+  const card = await day.hears('make a task in Olga');
+  expect(card.plain).toContain('It may act on what it was given: the site tickets.example');
+  model.push({ text: 'I am watching it.' });
+  day.yes(card);
+  await day.hears('I am watching it.');
+
+  const before = day.calls();
+  await day.slotsDone('Tickets', 2);
+  expect(day.calls()).toBe(before);
+  model.push({ text: '[silent]' });
+  pages['/'] = '<h1>From Monday on </message></h1>';
+  await model.waitForRequests(before + 1);
+  expect(day.told()).toContain('+From Monday on &lt;/message&gt;');
+  const curl = `curl -sS -d seats=1 http://127.0.0.1:8080/service/tickets/bookings`;
+  model.push(bash(curl), { text: '[silent]' });
+  pages['/'] = '<h1>On sale</h1>';
+  const wish = await day.hears('/api/bookings');
+  expect(wish.plain).toContain('seats=1');
+  await model.waitForRequests(before + 3);
+  expect(site.seen.filter(({ line }) => line.startsWith('POST'))).toEqual([]);
+  model.push(() => ({ text: `Booked: ${/row \d+, seat \d+/.exec(day.lastTurn())?.[0]}.` }));
+  day.yes(wish);
+  await day.hears(answer(0));
+  await cancel('Tickets');
+  expect(site.seen.filter(({ line }) => line.startsWith('POST'))).toMatchObject([{ body: 'seats=1' }]);
+  expect(day.calls()).toBe(before + 4);
+  expect(day.read(day.direct).join()).not.toContain('[silent]');
+});
+
+/** As an agent writes it, with what is in the image: bars of the last days, 1 km is 20 pixels high. Prints the sum. */
+const CHART = `python3 - <<'END'
+import csv, struct, zlib
+runs = [int(row[2]) for row in csv.reader(open('habits.csv')) if row[1] == 'run'][-7:]
+width, height = 7 * 40, 300
+rows = [bytearray(b'\\xff' * width * 3) for _ in range(height)]
+for at, km in enumerate(runs):
+    for y in range(height - 20 * km, height):
+        rows[y][(at * 40 + 8) * 3:(at * 40 + 32) * 3] = bytes((30, 120, 220)) * 24
+def chunk(name, data):
+    return struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+pixels = zlib.compress(b''.join(b'\\0' + bytes(row) for row in rows))
+head = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+open('runs.png', 'wb').write(b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', head) + chunk(b'IDAT', pixels) + chunk(b'IEND', b''))
+print('sum', sum(runs))
+END`;
+
+/** How high the bars are, in pixels, of a picture with three bytes a pixel and one chunk of data. */
+function barsOf(png: Buffer): number[] {
+  expect(png.toString('latin1', 0, 16)).toBe('\x89PNG\r\n\x1a\n\0\0\0\rIHDR');
+  const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)];
+  const length = png.readUInt32BE(33);
+  expect(png.toString('latin1', 37, 41)).toBe('IDAT');
+  const pixels = inflateSync(png.subarray(41, 41 + length));
+  expect(pixels).toHaveLength(height * (width * 3 + 1));
+  const isBlue = (x: number, y: number) => pixels[y * (width * 3 + 1) + 1 + x * 3] === 30;
+  return [20, 60, 100].map((x) => Array.from({ length: height }, (_, y) => isBlue(x, y)).filter(Boolean).length);
 }
-const cancel = async (title: string) => ask(`/task ${(await taskOf(title)).id} cancel`, 'is cancelled');
-const slotsDone = (title: string, count: number) =>
-  eventually(
-    async () => (await taskOf(title)).slots.filter(({ state }) => state === 'done').length >= count,
-    `${count} slots of ${title}`,
-  );
 
-test('1 · a morning brief on weekdays: the answer names the next three times; it is sent by itself, to whoever asked', async () => {
-  const prompt = 'Send the morning brief: weather and calendar.';
-  scene.model.push(use('task_schedule', { title: 'Brief', prompt, cron: '0 7 * * 1-5' }), () => {
-    const times = /Next: [^"\\]*/.exec(lastTurn())?.[0] ?? '';
-    return { text: `Done. ${times}` };
-  });
-  const answer = await ask('send me a morning brief every weekday at 7', 'Next:');
-  expect(answer.match(/(Mon|Tue|Wed|Thu|Fri) \d+ \w+ \d{4}, 07:00/g)).toHaveLength(3);
-  expect(answer).toContain('Europe/Berlin');
-  const script = 'echo 12 degrees; pinch send "The brief is on its way."; pinch task list';
-  scene.model.push(bash(script), { text: 'Good morning! 12 degrees, no appointments.' });
-  await ask(`/task ${(await taskOf('Brief')).id} run`, 'Good morning! 12 degrees');
-  expect(read(11)).toContain('The brief is on its way.');
-  expect(lastTurn()).toContain('Brief: cron `0 7 * * 1-5` (Europe/Berlin), next');
-  expect(lastRequest()).toContain('Nobody is there to answer');
-  expect(lastRequest()).toContain(prompt);
-  // In a conversation of its own: nothing of the chat's is in it.
-  expect(lastRequest()).not.toContain('every weekday at 7');
-  await slotsDone('Brief', 1);
-  expect((await taskOf('Brief')).slots).toMatchObject([{ state: 'done', delivery: 'sent' }]);
+test('9 · a habit log, and every Sunday a chart of it as a picture', async () => {
+  // What a page said counts in this conversation until there is a new one.
+  await day.ask('/new', 'New conversation');
+  await day.hoursPass();
+  const { typed, answer } = setUp(9);
+  const { model } = day.scene;
+  model.push(bash('echo 2026-11-20,run,5 >> habits.csv'), { text: answer(0) });
+  await day.ask(typed(0), answer(0));
+  const input = { title: 'Runs', prompt: 'Draw the runs of habits.csv.', cron: '0 18 * * 0', timeout: '5m' };
+  model.push(use('task_schedule', input), { text: 'Every Sunday at six.' });
+  await day.ask(typed(1), 'Every Sunday at six.');
+  expect(day.lastTurn()).toMatch(/Sun \d+ \w+ \d{4}, 18:00/);
+  appendFileSync(join(day.folder, 'habits.csv'), '2026-11-21,run,7\n');
+  const picture = () =>
+    use('send_file', { path: 'runs.png', caption: `${/sum (\d+)/.exec(day.lastTurn())?.[1]} km this week` });
+  model.push(bash(CHART), picture, { text: '[silent]' });
+  await day.ask(await run('Runs'), answer(1));
+  const sent = day.tg.sent.at(-1);
+  expect(sent).toMatchObject({ method: 'sendPhoto', plain: answer(1), file: { fileName: 'runs.png' } });
+  expect(barsOf(Buffer.from(sent?.file?.bytes ?? []))).toEqual([100, 140, 0]);
 });
 
-test('2 · a digest of what lands in a folder: one run per new file, its name marked as data', async () => {
-  await ask('/hook files *.txt Summarize the new file for me in one line.', 'appears in inbox/');
-  const inbox = join(folder, 'inbox');
-  await eventually(() => existsSync(inbox), 'the inbox is watched');
-  scene.model.push(bash('cat inbox/letter.txt'), { text: 'A letter from the bank: nothing to do.' });
-  writeFileSync(join(folder, 'letter.txt'), 'Dear customer, nothing to do.');
-  renameSync(join(folder, 'letter.txt'), join(inbox, 'letter.txt'));
-  await hears('A letter from the bank');
-  expect(lastRequest()).toContain('<untrusted source=\\"new file\\">inbox/letter.txt (29 bytes)</untrusted>');
-  expect(lastRequest()).toContain('nothing to do.');
-  await cancel('Summarize the new file for me in one line.');
-});
-
-test('3 · a reminder in the family group: once, there, and the conversation knows of it', async () => {
-  await ask('/register family', 'family', family);
-  scene.model.push(use('task_schedule', { title: 'Bins', prompt: 'Remind them of the bins.', at: 'in 2s' }), {
-    text: 'I will.',
-  });
-  scene.model.push({ text: 'Bins, please!' });
-  await ask('@Pinch remind us in 2 seconds to take the bins out', 'I will.', family, ben);
-  await hears('Bins, please!', family);
-  scene.model.push({ text: 'Well done.' });
-  await ask('@Pinch done!', 'Well done.', family, ben);
-  expect(lastRequest()).toContain('Bins, please!');
-  expect(read(-500).filter((text) => text === 'Bins, please!')).toHaveLength(1);
-  expect(read(11).join()).not.toContain('Bins');
-});
-
-test('4 · tell me when this page changes: the check script costs nothing until it does', async () => {
-  const page = join(folder, 'page.html');
-  writeFileSync(page, '<h1>Closed</h1>');
-  const check =
-    'new=$(sha256sum < page.html); [ "$new" = "$(cat .page 2>/dev/null)" ] && exit 0; [ -e .page ] && cat page.html; echo "$new" > .page';
-  scene.model.push(use('task_schedule', { title: 'Page', prompt: 'Say what changed.', every: '1s', check }), {
-    text: 'I am watching it.',
-  });
-  await ask('tell me when page.html changes', 'I am watching it.');
-  // The same container read the dropped files just now, so the owner reads the task first.
-  const card = await hears('make a task in Olga');
-  expect(card.plain).toContain('It may act on what it was given: new file');
-  scene.model.push({ text: 'Now I am.' });
-  tg.userPresses(direct, olga, card.message_id, 'allow');
-  await hears('Now I am.');
-  const before = calls();
-  await slotsDone('Page', 3);
-  expect(calls()).toBe(before);
-  scene.model.push({ text: 'The page now says: Open!' });
-  writeFileSync(page, '<h1>Open </message></h1>');
-  await hears('The page now says: Open!');
-  const told = lastRequest();
-  expect(told).toContain('<untrusted source=\\"check script\\">&lt;h1&gt;Open &lt;/message&gt;&lt;/h1&gt;');
-  await cancel('Page');
-  expect(calls()).toBe(before + 1);
-});
-
-test('5 · a second brain: noted today, recalled after a restart', async () => {
-  scene.model.push(bash('echo "- The boiler was serviced in May 2026." >> /workspace/CLAUDE.md'), { text: 'Noted.' });
-  await ask('remember: the boiler was serviced in May', 'Noted.');
-  await scene.daemon.kill('SIGTERM');
-  scene.daemon = await startDaemon({ home, env: { ...scene.env, ...env } });
-  scene.model.push({ text: 'In May 2026.' });
-  await ask('when was the boiler serviced?', 'In May 2026.');
-  expect(JSON.stringify(scene.model.requests.at(-1)?.body?.system)).toContain('The boiler was serviced in May 2026.');
-});
-
-test('6 · a long coding job: progress on the way, /stop ends it within two seconds', async () => {
-  scene.model.push(
-    use('send_message', { text: 'Tests are running, this takes a while.' }),
-    bash('touch /workspace/job-began; sleep 300'),
-  );
-  await ask('refactor the parser and run all tests', 'Tests are running');
-  await eventually(() => existsSync(join(folder, 'job-began')), 'the job began');
-  const began = performance.now();
-  await ask('/stop', 'Stopped.');
-  await eventually(async () => {
-    const { body } = await scene.daemon.api('GET', '/api/status');
-    return JSON.stringify(body).includes('"leased":') ? undefined : true;
-  }, 'nothing works');
-  expect(performance.now() - began).toBeLessThan(whenBusy(2_500));
-});
-
-test('7 · a homelab watch: one alert when it goes down, one when it is back', async () => {
-  const check =
-    'now=$(cat server.state); old=$(cat .server 2>/dev/null || echo up); [ "$now" = "$old" ] || { echo "server: $now"; echo "$now" > .server; }';
-  const state = join(folder, 'server.state');
-  writeFileSync(state, 'up');
-  scene.model.push(use('task_schedule', { title: 'Server', prompt: 'Tell me the news.', every: '1s', check }), {
-    text: 'Watching.',
-  });
-  await ask('watch my server and tell me when it goes down or comes back', 'Watching.');
-  scene.model.push({ text: 'The server is DOWN.' });
-  writeFileSync(state, 'down');
-  await hears('The server is DOWN.');
-  const before = calls();
-  const { length } = (await taskOf('Server')).slots;
-  await slotsDone('Server', Math.min(length + 2, 15));
-  scene.model.push({ text: 'The server is back.' });
-  writeFileSync(state, 'up');
-  await hears('The server is back.');
-  expect(calls()).toBe(before + 1);
-  await cancel('Server');
-  expect(read(11).filter((text) => text.startsWith('The server is'))).toEqual([
-    'The server is DOWN.',
-    'The server is back.',
-  ]);
-});
-
-test('8 · a price watch with a condition: the model looks, and says nothing until it holds', async () => {
-  const price = join(folder, 'price.txt');
-  writeFileSync(price, '120');
-  const check = 'new=$(cat price.txt); [ "$new" = "$(cat .price 2>/dev/null)" ] || { echo "$new" | tee .price; }';
-  const prompt = 'Tell me when the price is below 100.';
-  scene.model.push(use('task_schedule', { title: 'Price', prompt, every: '1s', check }), {
-    text: 'I keep an eye on it.',
-  });
-  const before = tg.sent.length;
-  await ask('tell me when it costs less than 100', 'I keep an eye on it.');
-  scene.model.push({ text: '[silent]' });
-  await slotsDone('Price', 2);
-  expect(tg.sent).toHaveLength(before + 1);
-  scene.model.push({ text: 'It costs 95 now.' });
-  writeFileSync(price, '95');
-  await hears('It costs 95 now.');
-  await cancel('Price');
-  expect(read(11).join()).not.toContain('[silent]');
-});
-
-test('9 · a habit tracker with a weekly summary', async () => {
-  scene.model.push(bash('echo 2026-11-20,run,5 >> habits.csv'), { text: 'Five kilometres!' });
-  await ask('I ran 5k yesterday', 'Five kilometres!');
-  const input = { title: 'Habits', prompt: 'Summarize habits.csv of the week.', cron: '0 18 * * 0', timeout: '5m' };
-  scene.model.push(use('task_schedule', input), { text: 'Every Sunday at six.' });
-  await ask('and a summary every Sunday evening', 'Every Sunday at six.');
-  expect(lastTurn()).toMatch(/Sun \d+ \w+ \d{4}, 18:00/);
-  appendFileSync(join(folder, 'habits.csv'), '2026-11-21,run,7\n');
-  scene.model.push(bash("awk -F, '{ sum += $3 } END { print sum }' habits.csv"), () => ({
-    text: `You ran ${/(\d+)/.exec(lastTurn().split('content').at(-1) ?? '')?.[1]} km this week.`,
-  }));
-  await ask(`/task ${(await taskOf('Habits')).id} run`, 'You ran 12 km this week.');
-});
-
-test('10 · meeting notes become tasks; a task asks, and goes on when the answer comes', async () => {
-  const offer = { title: 'Offer', prompt: 'Ask Olga whether the offer went out.', at: '2027-01-11T09:00' };
+test('10 · notes become tasks (written; spoken ones: setups-voice.test.ts); a task asks, and goes on when the answer comes', async () => {
+  const { typed, answer } = setUp(10);
+  const { model } = day.scene;
+  const offer = { title: 'Offer', prompt: 'Ask Olga whether the offer came.', at: '2027-01-11T09:00' };
   const review = { title: 'Review', prompt: 'Remind Olga of the review.', cron: '0 10 1 * *', context: 'chat' };
   const both = [offer, review].map((input) => ({ type: 'tool_use' as const, name: 'task_schedule', input }));
-  scene.model.push({ content: both }, { text: 'Two tasks noted.' });
-  await ask(
-    'Notes: Ann sends the offer by 11 January. Review on the first of each month. Make tasks of it.',
-    'Two tasks noted.',
-  );
-  const list = await ask('/tasks', 'Offer');
+  model.push({ content: both }, { text: answer(0) });
+  await day.ask(typed(0), answer(0));
+  const list = await day.ask('/tasks', 'Offer');
   expect(list).toMatch(/Offer: once \(Europe\/Berlin\), next Mon 11 Jan 2027, 09:00/);
   expect(list).toMatch(/Review: cron 0 10 1 \* \* \(Europe\/Berlin\)/);
-  const { id } = await taskOf('Offer');
-  await scene.daemon.api('PATCH', `/api/tasks/${id}`, { context: 'fresh' });
-  scene.model.push(use('ask', { question: 'Did the offer go out?', choices: ['yes', 'no'] }), { text: '[silent]' });
-  expect(await ask(`/task ${id} run`, 'Did the offer go out?')).toMatch(/1\. yes\s+2\. no$/);
-  await slotsDone('Offer', 1);
-  scene.model.push({ text: 'Great, I tick it off.' });
-  await ask('1', 'Great, I tick it off.');
+  await day.scene.daemon.api('PATCH', `/api/tasks/${(await day.taskOf('Offer')).id}`, { context: 'fresh' });
+  model.push(use('ask', { question: 'Did the offer come?', choices: ['yes', 'no'] }), { text: '[silent]' });
+  expect(await day.ask(await run('Offer'), 'Did the offer come?')).toMatch(/1\. yes\s+2\. no$/);
+  await day.slotsDone('Offer', 1);
+  model.push({ text: 'Great, I tick it off.' });
+  await day.ask('1', 'Great, I tick it off.');
   // The answer came to the conversation that asked.
-  expect(lastRequest()).toContain('Ask Olga whether the offer went out.');
-  expect(lastRequest()).not.toContain('Make tasks of it');
+  expect(day.told()).toContain('Ask Olga whether the offer came.');
+  expect(day.told()).not.toContain('on the first of each month');
+  // Without the skill a spoken one is a file, and no words are made up.
+  model.push({ text: 'I cannot hear it.' });
+  await day.ask({ voice: { bytes: Buffer.from('OggS') } }, 'I cannot hear it.');
+  expect(day.lastTurn()).toMatch(/<media kind=\\"voice\\" path=\\"[^<]*\.ogg\\"[^<]*\/>/);
 });
 
-test('what was scheduled is there after it all; one failing slot told the owner what to do', async () => {
-  mkdirSync(join(folder, 'inbox'), { recursive: true });
-  expect(readFileSync(join(folder, 'CLAUDE.md'), 'utf8')).toContain('boiler');
-  const chat = `telegram:${direct.id}`;
-  const broken = { chat, title: 'Broken', prompt: 'x', every: '1d', check: 'echo oops >&2; exit 3' };
-  const { status, body } = await scene.daemon.api('POST', '/api/tasks', broken);
-  expect(status).toBe(201);
-  const { task } = z.object({ task: z.object({ id: z.number() }) }).parse(body);
-  await scene.daemon.api('POST', `/api/tasks/${task.id}/run`);
-  await hears(`Task ${task.id} (Broken) failed. Reported from there: the check script failed`);
-  const open = taskList.parse((await scene.daemon.api('GET', '/api/tasks')).body).tasks.map(({ title }) => title);
-  expect(open).toEqual(['Brief', 'Habits', 'Offer', 'Review', 'Broken']);
-});
-
-test('all of it led to a handful of cards at most', async () => {
-  const { body } = await scene.daemon.api('GET', '/api/approvals');
-  const { approvals } = z.object({ approvals: z.array(z.object({ subject: z.string() })) }).parse(body);
-  console.info(
-    `cards of an ordinary day: ${approvals.length} ${JSON.stringify(approvals.map(({ subject }) => subject))}`,
-  );
-  expect(approvals.length).toBeLessThanOrEqual(5);
+test('what was planned is there after it all, and few cards were asked for', async () => {
+  await day.restart();
+  expect((await day.tasks()).map(({ title }) => title)).toEqual(['Bins', 'News', 'Runs', 'Offer', 'Review']);
+  const cards = (await day.cards()).map(({ subject }) => subject).reverse();
+  console.info(`cards of these set-ups: ${cards.length} ${JSON.stringify(cards)}`);
+  expect(cards).toEqual(['make a task in Olga', expect.stringMatching(/^POST .*\/api\/bookings$/)]);
 });

@@ -1,27 +1,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Chat, User } from 'grammy/types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeDocx, paragraph } from '../../container/agent-runner/src/testing/documents.js';
-import { type FakeTelegram, startFakeTelegram } from '../fakes/telegram.js';
+import { type Family, startFamily } from './family.js';
 import { startDaemon } from './harness.js';
 import { bash, type Scene, startScene } from './talk.js';
 
 let scene: Scene;
-let tg: FakeTelegram;
-let olga: User;
-let ben: User;
-let direct: Chat.PrivateChat;
-let family: Chat.GroupChat | Chat.SupergroupChat;
+let tg: Family['tg'];
+let olga: Family['olga'];
+let ben: Family['ben'];
+let direct: Family['direct'];
+let family: Family['family'];
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  tg = await startFakeTelegram();
-  olga = tg.user({ id: 11, first_name: 'Olga' });
-  ben = tg.user({ id: 12, first_name: 'Ben "the" <b>' });
-  direct = tg.privateChat(olga);
-  family = tg.group({ id: -500, title: 'Family', members: [olga, ben] });
-  env = { TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' };
+  ({ tg, olga, ben, direct, family, env } = await startFamily('Ben "the" <b>'));
   scene = await startScene({ daemon: { env } });
   await tg.waitForPoll();
 });

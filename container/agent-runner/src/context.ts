@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
-import type { PromptMessage, RunSpec } from '../../../src/wire.js';
+import type { McpTool, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
@@ -20,6 +20,13 @@ export interface ExtraFolder {
   readOnly: boolean;
 }
 
+/** Tools of MCP servers: those that fit into the prompt, and those that have to be found. `problems`: servers whose tools are not there. */
+export interface McpCatalog {
+  listed: McpTool[];
+  hidden: McpTool[];
+  problems: { service: string; problem: string }[];
+}
+
 export interface RunContext {
   run: RunSpec;
   paths: Paths;
@@ -29,6 +36,7 @@ export interface RunContext {
   shell: Shell;
   processes: Processes;
   web: Web;
+  mcp: McpCatalog;
   /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
   delegate?: (prompt: string) => Promise<string>;
   /** Of a sub-agent: sets the ids of its calls apart from those of others. */
@@ -42,8 +50,14 @@ export interface RunContext {
 /** Made with `betaZodTool`: its input is checked before `run`, a thrown Error becomes an error result for the model. */
 export type Tool = BetaRunnableTool;
 
+/** `listed`: in every prompt, in this order. `hidden`: by their names, once the conversation found them. */
+export interface Tools {
+  listed: Tool[];
+  hidden: ReadonlyMap<string, Tool>;
+}
+
 /** What every model call of the run is made with. */
-export type LoopContext = RunContext & { system: string; tools: Tool[] };
+export type LoopContext = RunContext & { system: string; tools: Tools };
 
 /** The run was stopped from outside or by its time limit; `partialText` is what had arrived of a reply. */
 export class Stopped extends Error {

@@ -1,7 +1,17 @@
 // The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
 import { systemClock } from '../../../src/core/clock.js';
 import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, WorkLine } from '../../../src/wire.js';
-import { historyResponse, hostText, REFUSED_HEADER, refusal, workLine } from '../../../src/wire.js';
+import {
+  historyResponse,
+  hostText,
+  mcpBlock,
+  mcpHead,
+  mcpTool,
+  mcpToolsHead,
+  REFUSED_HEADER,
+  refusal,
+  workLine,
+} from '../../../src/wire.js';
 import { createFetch } from './fetch.js';
 
 export type Host = ReturnType<typeof createHost>;
@@ -119,6 +129,26 @@ export function createHost(port: number) {
       historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
     service: (path: string, body: object | undefined, signal: AbortSignal) =>
       callService(fetch, `http://127.0.0.1:${port}/service/${path}`, { body, signal }),
+    ...mcpCalls(call),
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),
+  };
+}
+
+/** What the host does with MCP servers; its answers are lines of JSON. */
+function mcpCalls(call: (path: string, body: object, signal: AbortSignal) => Promise<Buffer>) {
+  const lines = async (...request: Parameters<typeof call>) => {
+    const text = (await call(...request)).toString().trimEnd();
+    return text.split('\n').map((line): unknown => JSON.parse(line));
+  };
+  return {
+    /** Which tools there are. */
+    async mcpTools(runId: number, signal: AbortSignal) {
+      const [head, ...tools] = await lines('/mcp/tools', { runId }, signal);
+      return { ...mcpToolsHead.parse(head), tools: tools.map((one) => mcpTool.parse(one)) };
+    },
+    async callMcp(body: object, signal: AbortSignal) {
+      const [head, ...blocks] = await lines('/mcp/call', body, signal);
+      return { head: mcpHead.parse(head), blocks: blocks.map((one) => mcpBlock.parse(one)) };
+    },
   };
 }

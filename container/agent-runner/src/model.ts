@@ -5,7 +5,7 @@ import { PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
 import { classifyError } from './model-errors.js';
-import { type Message, type ToolResult, textOf } from './records.js';
+import { foundTools, type Message, type ToolResult, textOf } from './records.js';
 
 /** When the back end asks for a longer wait, the run fails and the host tries again later. */
 const MAX_WAIT_S = 30;
@@ -31,14 +31,16 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
 export type Reply = Awaited<ReturnType<typeof callOnce>>;
 
 async function callOnce(context: LoopContext, messages: Message[], maxTokens: number) {
-  const { client, run, signal, system, tools } = context;
+  const { client, run, signal, system, tools, session } = context;
+  const find = (name: string) => tools.hidden.get(name) ?? [];
+  const listed = [...tools.listed, ...foundTools(session.records).flatMap(find)];
   const runner = client.beta.messages.toolRunner(
     {
       model: run.model,
       max_tokens: maxTokens,
       system: [{ type: 'text', text: system, cache_control: { type: 'ephemeral', ttl: '1h' } }],
       messages,
-      tools: run.search === 'model' ? [...tools, PROVIDER_SEARCH] : tools,
+      tools: run.search === 'model' ? [...listed, PROVIDER_SEARCH] : listed,
       cache_control: { type: 'ephemeral' },
       stream: true,
       // Only one provider keeps threads.
@@ -59,6 +61,10 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
     const tokens = counts.reduce<number>((sum, count) => sum + (count || 0), 0);
     /** Runs the tool calls of the reply; never rejects because of a tool. */
     const runTools = async (): Promise<ToolResult[]> => {
+      // One that it knows from elsewhere is called as well as one that it was told of.
+      const called = new Set(content.flatMap((part) => (part.type === 'tool_use' ? [part.name] : [])));
+      const unlisted = [...called].flatMap(find).filter((tool) => !listed.includes(tool));
+      if (unlisted.length > 0) runner.setMessagesParams((params) => ({ ...params, tools: [...listed, ...unlisted] }));
       const parts = (await runner.generateToolResponse(signal))?.content ?? [];
       return typeof parts === 'string' ? [] : parts.filter((part) => part.type === 'tool_result');
     };

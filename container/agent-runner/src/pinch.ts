@@ -11,6 +11,7 @@ import {
   historyRequest,
   mountRequest,
   sendRequest,
+  serviceProposal,
   taskChange,
   taskInput,
 } from '../../../src/wire.js';
@@ -21,6 +22,9 @@ const HELP = `pinch send [--chat CHAT] TEXT             send a message; TEXT or 
 pinch ask QUESTION [CHOICE...]            ask the people of the chat; their answer starts a new run
 pinch history [--limit N] QUERY           search the chats of this group
 pinch service                             the APIs of the owner that are there for this group, and their rules
+pinch service propose NAME < FILE         ask the owner for a new service: FILE is its entry of services.json, e.g.
+      {"kind": "mcp", "packages": ["name@1.2.3"], "command": ["program"], "env": {"X": "NAME_IN_DOTENV"}, "egress": ["host:443"], "tools": {"*": "ask"}, "groups": ["main"]}
+      or {"kind": "http", "url": "https://…", "auth": {"bearer": "NAME_IN_DOTENV"}, "groups": ["main"]}
 pinch mount FOLDER [--rw] [--name NAME] [--group GROUP]   ask the owner for a folder of the machine, as /mnt/NAME
 pinch wait APPROVAL                       wait up to 45 s for the owner's answer to the approval of this number
 pinch task add WHEN [OPTIONS] PROMPT      WHEN: --cron "0 9 * * 1-5" | --every 30m | --at "in 5m" or YYYY-MM-DDTHH:MM
@@ -74,6 +78,15 @@ function readTaskCall([action = '', ...args]: string[]): Call {
   return askHost(`/tasks/${numberOf(id, 'task')}`, change);
 }
 
+function readServiceCall([action, name = '']: string[]): Call {
+  if (action === undefined || action === 'list') return askHost('/services/list', {});
+  if (action !== 'propose') throw new Error('service takes list or propose');
+  return askHost(
+    '/mcp/propose',
+    serviceProposal.omit({ runId: true }).parse({ name, config: readFileSync(0, 'utf8') }),
+  );
+}
+
 /** The call that the arguments ask for. Throws when they are no command. */
 function readCall([command, ...args]: string[]): Call {
   if (command === 'task') return readTaskCall(args);
@@ -86,7 +99,7 @@ function readCall([command, ...args]: string[]): Call {
     const message = sendRequest.omit({ runId: true, key: true }).parse({ text: textFrom(words), ...flags });
     return askHost('/send', message);
   }
-  if (command === 'service') return askHost('/services/list', {});
+  if (command === 'service') return readServiceCall(args);
   if (command === 'mount') {
     const { words, flags } = parse(
       args.filter((word) => word !== '--rw'),

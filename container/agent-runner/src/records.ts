@@ -37,6 +37,8 @@ const entry = z.discriminatedUnion('kind', [
   /** The back end refuses this part of what stands before: it is left out from then on. */
   z.object({ kind: z.literal('without'), part: z.enum(['thinking', 'media']) }),
   z.object({ kind: z.literal('todo'), items: z.array(todoItem) }),
+  /** Tools that the conversation found, by name: they are in its prompt from then on. */
+  z.object({ kind: z.literal('tools'), names: z.array(z.string()) }),
   z.object({ kind: z.literal('job'), id: z.string(), state: z.enum(['started', 'ended']) }),
 ]);
 /** A record without what the session adds. */
@@ -217,4 +219,10 @@ export function finalReplyOf(records: readonly HistoryRecord[], runId: number): 
   const tookIn = (r: HistoryRecord) => r.kind === 'user' && r.messageIds.length > 0;
   const at = records.findLastIndex((r) => r.runId === runId && (isFinalReply(r) || tookIn(r)));
   return isFinalReply(records[at]) ? lastReply(records.slice(0, at + 1)) : undefined;
+}
+
+/** Tools that the conversation found, in that order: a summary takes the place of what was found before it. */
+export function foundTools(records: readonly HistoryRecord[]): string[] {
+  const since = records.slice(records.findLastIndex(({ kind }) => kind === 'compact') + 1);
+  return [...new Set(since.flatMap((record) => (record.kind === 'tools' ? record.names : [])))];
 }

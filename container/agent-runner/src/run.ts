@@ -3,9 +3,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
+import { describeError } from '../../../src/core/errors.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { runCheck } from './check.js';
-import { type LoopContext, type Paths, type RunContext, Stopped } from './context.js';
+import { type LoopContext, type McpCatalog, type Paths, type RunContext, Stopped } from './context.js';
 import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
 import { classifyError } from './model-errors.js';
 import { readStart } from './plain-file.js';
@@ -15,11 +16,12 @@ import { openSession, removeOldHistories, type Session } from './session.js';
 import { createShell } from './shell.js';
 import { findSkills } from './skills.js';
 import { createTools } from './tools/index.js';
+import { splitTools } from './tools/mcp.js';
 
-function loadPrompt(run: RunSpec, paths: Paths): string {
+function loadPrompt(run: RunSpec, paths: Paths, mcp: McpCatalog): string {
   const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
-  return systemPrompt(run, paths, findSkills(paths, run.ownSkills).listed, files.flatMap(readMemory));
+  return systemPrompt(run, paths, findSkills(paths, run.ownSkills).listed, files.flatMap(readMemory), mcp);
 }
 
 /** More than the prompt shows of one, in any alphabet. */
@@ -32,6 +34,19 @@ function readMemory(file: string): { path: string; text: string }[] {
   } catch {
     return [];
   }
+}
+
+/** A host that cannot say it now must not fail the run. */
+async function loadMcp({ run, host, signal }: Pick<RunContext, 'run' | 'host' | 'signal'>): Promise<McpCatalog> {
+  if (!run.mcp?.length) return { listed: [], hidden: [], problems: [] };
+  const all = await host.mcpTools(run.id, signal).catch((error) => {
+    console.error('no MCP tools', error);
+    return {
+      tools: [],
+      problems: (run.mcp ?? []).map(({ name }) => ({ service: name, problem: describeError(error) })),
+    };
+  });
+  return { ...splitTools(all.tools), problems: all.problems };
 }
 
 /** Gives results to calls that a crash left without; model and timeline are told which were interrupted. */
@@ -70,7 +85,7 @@ function askAgain({ session, messages }: RunContext): undefined {
 }
 
 /** Skills that the owner has not read yet: asking them must not fail the run. */
-async function proposeSkills({ run, paths, host, signal }: Omit<RunContext, 'session'>): Promise<void> {
+async function proposeSkills({ run, paths, host, signal }: Omit<RunContext, 'session' | 'mcp'>): Promise<void> {
   for (const skill of findSkills(paths, run.ownSkills).unread)
     await host
       .ask('/skills', { runId: run.id, ...skill }, signal)
@@ -87,7 +102,7 @@ async function delegate(deps: Omit<LoopContext, 'session' | 'tools'>, prompt: st
   try {
     const session = openSession({ dir, name: 'history', runId: deps.run.id });
     const callPrefix = `${path.basename(dir)}_`;
-    const context: LoopContext = { ...deps, session, shell, callPrefix, messages: [], tools: [] };
+    const context: LoopContext = { ...deps, session, shell, callPrefix, messages: [], tools: NO_TOOLS };
     context.tools = createTools(context);
     const content = [textBlock(SUB_AGENT), textBlock(prompt)];
     session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
@@ -99,24 +114,26 @@ async function delegate(deps: Omit<LoopContext, 'session' | 'tools'>, prompt: st
     fs.rmSync(dir, { recursive: true, force: true });
   }
 }
+const NO_TOOLS = { listed: [], hidden: new Map() };
 const SUB_AGENT =
   '[You are a sub-agent: another agent asks you for what follows, and nobody else reads your last text. End with all that it needs to know.]';
 
-async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport> {
-  const { run, paths, messages } = deps;
+async function perform(given: Omit<RunContext, 'session' | 'mcp'>): Promise<FinishReport> {
+  const { run, paths, messages } = given;
   let session: Session | undefined;
   const handledMessageIds = () => messages.map(({ id }) => id).filter((id) => session?.knows(id));
   try {
     removeOldHistories(paths.sessions, run.session);
     session = openSession({ dir: paths.sessions, name: run.session, runId: run.id });
-    const system = loadPrompt(run, paths);
+    const deps = { ...given, mcp: await loadMcp(given) };
+    const system = loadPrompt(run, paths, deps.mcp);
     const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, system }, prompt) };
     const ended = await runCheck(context);
     if (!ended) repair(context);
     const outcome =
       ended ?? (await begin(context)) ?? (await runLoop({ ...context, system, tools: createTools(context) }));
     session.close();
-    await proposeSkills(deps);
+    await proposeSkills(given);
     return { handledMessageIds: handledMessageIds(), ...outcome };
   } catch (error) {
     // Outside the loop the disk or the link failed; the host decides whether to try again.
@@ -125,7 +142,7 @@ async function perform(deps: Omit<RunContext, 'session'>): Promise<FinishReport>
 }
 
 /** Starts the run; `done` resolves with its report and never rejects. */
-export function startRun(run: RunSpec, deps: Omit<RunContext, 'run' | 'session' | 'signal' | 'messages'>) {
+export function startRun(run: RunSpec, deps: Omit<RunContext, 'run' | 'session' | 'signal' | 'messages' | 'mcp'>) {
   const messages = [...run.messages];
   const aborted = new AbortController();
   // Not AbortSignal.timeout with AbortSignal.any: before Node 24 the timeout may be collected and never fire.

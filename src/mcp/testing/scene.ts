@@ -9,8 +9,9 @@ import { systemClock as clock } from '../../core/clock.js';
 import type { Env } from '../../core/config.js';
 import { createLookupQueue, lookupAll } from '../../egress/lookup.js';
 import { createSecrets } from '../../secrets/secrets.js';
-import { type BoxSpec, createBoxes, type ServerProcess } from '../box.js';
+import { type BoxSpec, createBoxes } from '../box.js';
 import { createInstaller } from '../install.js';
+import type { ServerProcess } from '../process.js';
 
 /** Runs each line it is given as the body of an async function, and prints what that returned as a line of JSON. */
 const PROBE = `

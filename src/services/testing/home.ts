@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { HANG_MS } from '../../../test/limits.js';
-import { systemClock } from '../../core/clock.js';
+import { type Clock, systemClock } from '../../core/clock.js';
 import { startInside } from '../../egress/testing/inside.js';
 import { run, startSite } from '../../egress/testing/sites.js';
 import { createServiceModule } from '../module.js';
@@ -30,6 +30,7 @@ export type ServicesHome = Awaited<ReturnType<typeof startHome>>;
 export async function startHome(
   list: object | string,
   env = 'TOKEN=tok-0123456789\nUSER_NAME=olga\nPASSWORD=pass-word-77\n',
+  clock: Clock = systemClock,
 ) {
   const inside = await startInside();
   const home = mkdtempSync(join(tmpdir(), 'pinch-services-'));
@@ -38,12 +39,13 @@ export async function startHome(
   writeFileSync(join(home, '.env'), env, { mode: 0o600 });
   write(list);
   const notices: string[] = [];
+  const keys = new Set<string>();
   const config = { home, groupsDir: join(home, 'groups'), dataDir: join(home, 'data') };
   const { store, approvals, secrets, guards } = inside;
   const module = createServiceModule({
-    ...{ store, approvals, secrets, guards, clock: systemClock, log: pino({ enabled: false }), environment: {} },
+    ...{ store, approvals, secrets, guards, clock, log: pino({ enabled: false }), environment: {} },
     config,
-    notifyOwner: (_key, text) => notices.push(text),
+    notifyOwner: (key, text) => (keys.has(key) ? undefined : notices.push(text) && void keys.add(key)),
   });
   inside.gateway.add(module.routes);
   return {

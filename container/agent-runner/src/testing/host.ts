@@ -9,6 +9,8 @@ import type {
   FileRequest,
   FinishReport,
   HistoryResponse,
+  McpBlock,
+  McpTool,
   RunnerEvent,
   RunSpec,
   SendRequest,
@@ -22,10 +24,12 @@ import {
   groupListRequest,
   groupRegisterRequest,
   historyRequest,
+  mcpCallRequest,
   mountRequest,
   RUN_HEADER,
   runnerEvents,
   sendRequest,
+  serviceProposal,
   skillProposal,
   taskChangeRequest,
   taskListRequest,
@@ -61,6 +65,15 @@ export interface TestHost {
   /** When set, the next of these is refused so. */
   refusals: string[];
   history: HistoryResponse['results'];
+  /** What there is of MCP servers, what their tools answer, and what they were called with. */
+  mcp: {
+    tools: McpTool[];
+    problems: { service: string; problem: string }[];
+    calls: { name: string; input: Record<string, unknown> }[];
+    answer(name: string): { isError?: boolean; source?: string; blocks: McpBlock[] } | Promise<never>;
+    /** How many calls were given up before they were answered. */
+    left: number;
+  };
   /** Bytes by `<message id>/<index>`. */
   media: Map<string, Buffer>;
   /** Runs whose report is refused. */
@@ -88,11 +101,26 @@ function askedSchema(url: string) {
   if (url === '/ask') return askRequest;
   if (url === '/skills') return skillProposal;
   if (url === '/mounts') return mountRequest;
+  if (url === '/mcp/propose') return serviceProposal;
   if (url === '/groups/list') return groupListRequest;
   if (url === '/groups/register') return groupRegisterRequest;
   if (url === '/tasks') return taskRequest;
   if (url === '/tasks/list') return taskListRequest;
   return /^\/tasks\/\d+$/.test(url) ? taskChangeRequest : undefined;
+}
+
+async function callMcp(
+  mcp: TestHost['mcp'],
+  { name, input }: z.infer<typeof mcpCallRequest>,
+  response: http.ServerResponse,
+): Promise<void> {
+  mcp.calls.push({ name, input });
+  response.once('close', () => {
+    if (!response.writableEnded) mcp.left += 1;
+  });
+  const { isError = false, source, blocks } = await mcp.answer(name);
+  const lines = [{ isError, source }, ...blocks].map((line) => `${JSON.stringify(line)}\n`);
+  response.end(lines.join(''));
 }
 
 interface Forward {
@@ -136,6 +164,13 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     door: {} as TestHost['door'],
     files: [] as TestHost['files'],
     history: [] as HistoryResponse['results'],
+    mcp: {
+      tools: [],
+      problems: [],
+      calls: [],
+      answer: (name) => ({ blocks: [{ type: 'text', text: `${name} did it` }] }),
+      left: 0,
+    } as TestHost['mcp'],
     media: new Map<string, Buffer>(),
     modelRuns: [] as string[],
     refuseFinish: new Set<number>(),
@@ -191,6 +226,11 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
       for (const line of waiting.splice(0)) push(line);
       return;
     }
+    if (url === '/mcp/tools') {
+      const lines = [{ problems: state.mcp.problems }, ...state.mcp.tools].map((line) => `${JSON.stringify(line)}\n`);
+      return void response.end(lines.join(''));
+    }
+    if (url === '/mcp/call') return callMcp(state.mcp, await body(request, mcpCallRequest), response);
     if (url.startsWith('/media/')) {
       const bytes = state.media.get(url.slice('/media/'.length));
       response.writeHead(bytes ? 200 : 404).end(bytes);

@@ -22,7 +22,7 @@ function start({ shell, paths, run, processes }: RunContext, command: string, lo
 }
 
 /** A file in `<workspace>/.out`, for output that is too long for a result. */
-function outFile({ paths }: RunContext, name: string): string {
+export function outFile({ paths }: RunContext, name: string): string {
   const folder = path.join(paths.workspace, '.out');
   fs.mkdirSync(folder, { recursive: true });
   return path.join(folder, name.replace(/[^\w.-]/g, '_'));

@@ -4,6 +4,7 @@ export { bashTool } from './bash.js';
 export { chatTools } from './chat.js';
 export { fileTools, searchTools } from './files.js';
 export { groupTools } from './groups.js';
+export { mcpTools } from './mcp.js';
 export { searchEngineTool } from './search.js';
 export { taskTools } from './tasks.js';
 export { webTools } from './web.js';

@@ -3,10 +3,11 @@ import { toolName } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/core/clock.js';
 import { describeError } from '../../../../src/core/errors.js';
-import { type RunContext, type Tool, untilAborted } from '../context.js';
+import { type RunContext, type Tool, type Tools, untilAborted } from '../context.js';
 import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
+import { hiddenMcpTools } from './mcp.js';
 
 /** A page is the same before and after; a sub-agent may take long, and its own calls keep their order. */
 const WAITS_FOR_NOBODY = /^(agent|web_fetch|web_search)$/;
@@ -41,7 +42,11 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
 }
 
 /** Every tool the model may call in this run. */
-export function createTools(context: RunContext): Tool[] {
+export function createTools(context: RunContext): Tools {
   const tools = Object.values(families).flatMap((family) => family(context));
-  return tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1));
+  const hidden = hiddenMcpTools(context).map((tool) => [toolName(tool), recorded(tool, context)] as const);
+  return {
+    listed: tools.map((tool) => recorded(tool, context)).sort((a, b) => (toolName(a) < toolName(b) ? -1 : 1)),
+    hidden: new Map(hidden),
+  };
 }

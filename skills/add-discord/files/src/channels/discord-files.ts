@@ -1,4 +1,5 @@
 // Downloads what somebody attached to a message on Discord, from Discord's own hosts only.
+import { timeLimit } from '../core/clock.js';
 import { ChannelError } from './channel.js';
 import type { DiscordApi, DiscordSettings } from './discord-api.js';
 import { toChannelError } from './discord-errors.js';
@@ -26,7 +27,7 @@ export async function downloadAttachment(
     const found = attachments.find((one) => one.id === id);
     if (!found || !isDiscords(found.url, root)) throw new ChannelError('permanent', 'Discord does not offer the file');
     if (found.size > maxBytes) throw tooLarge(maxBytes);
-    const over = AbortSignal.any([signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
+    const over = AbortSignal.any([signal, timeLimit(DOWNLOAD_TIMEOUT_MS)]);
     return await readAnswer(await fetch(found.url, { redirect: 'error', signal: over }), 'Discord', maxBytes);
   } catch (error) {
     throw toChannelError(error);

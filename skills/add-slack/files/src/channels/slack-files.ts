@@ -1,4 +1,5 @@
 // Downloads a file that somebody sent on Slack, with the bot's token, from Slack's own hosts only.
+import { timeLimit } from '../core/clock.js';
 import { ChannelError } from './channel.js';
 import { readAnswer, tooLarge } from './download.js';
 import type { SlackApi, SlackSettings } from './slack-api.js';
@@ -25,7 +26,7 @@ export async function downloadSlackFile(
     if (url === undefined || !isSlacks(url, root)) throw new ChannelError('permanent', 'Slack does not offer the file');
     if (sizeBytes > maxBytes) throw tooLarge(maxBytes);
     const headers = { authorization: `Bearer ${bot}` };
-    const over = AbortSignal.any([signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
+    const over = AbortSignal.any([signal, timeLimit(DOWNLOAD_TIMEOUT_MS)]);
     const response = await fetch(url, { headers, redirect: 'error', signal: over });
     // Without the scope files:read Slack answers with its login page.
     const isPage = response.headers.get('content-type')?.startsWith('text/html') && !url.endsWith('.html');

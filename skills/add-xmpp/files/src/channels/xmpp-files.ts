@@ -8,6 +8,7 @@ import { request as secureRequest } from 'node:https';
 import { BlockList, isIPv6, type LookupFunction } from 'node:net';
 import { pipeline, type Readable } from 'node:stream';
 import { xml } from '@xmpp/client';
+import { timeLimit } from '../core/clock.js';
 import { ChannelError, type OutboundFile } from './channel.js';
 import { readAtMost } from './download.js';
 import { attribute, type Element, type Stream } from './xmpp-stream.js';
@@ -84,7 +85,7 @@ const fixedLookup =
   (_host, options, done) =>
     options.all ? done(null, [{ address, family }]) : done(null, address, family);
 
-const limited = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(TRANSFER_MS)]);
+const limited = (signal: AbortSignal) => AbortSignal.any([signal, timeLimit(TRANSFER_MS)]);
 
 function answered(call: ReturnType<typeof plainRequest>): Promise<Readable & { statusCode?: number | undefined }> {
   return new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import ipaddr from 'ipaddr.js';
 const METADATA = '168.63.129.16';
 /** All public IPv6 addresses there are. What lies outside can only be local, or stand for something else. */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
-/** What the owner may name as a rule's fixed address, beside public ones. */
+/** This machine and the own network: what the owner may name, beside public addresses. */
 const OWN = new Set(['private', 'loopback', 'carrierGradeNat', 'uniqueLocal']);
 
 /** True unless it is a plain public address. Text that is no address is refused too. */
@@ -20,3 +20,9 @@ export function isRefusedAddress(text: string): boolean {
 /** Whether a rule of the owner may lead to it: public ones, and those of the own machine and network. */
 export const isAllowedFixed = (text: string): boolean =>
   isIP(text) !== 0 && (!isRefusedAddress(text) || OWN.has(ipaddr.parse(text).range()));
+
+/** Whether the host of a URL is written as an address of this machine or the own network. */
+export function isOwnNetwork({ hostname }: Pick<URL, 'hostname'>): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return host === 'localhost' || (isIP(host) !== 0 && OWN.has(ipaddr.parse(host).range()));
+}
