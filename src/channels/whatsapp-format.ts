@@ -1,8 +1,8 @@
 // Markdown as WhatsApp shows it (https://faq.whatsapp.com/539178204879377): *bold* _italic_ ~strike~ `code` ```block``` > quote.
 import { isBlank } from '../core/visible.js';
-import { type MarkdownTarget, renderMarkdown } from './markdown-walk.js';
-import { plain } from './plain-format.js';
-import { alignTable } from './text-table.js';
+import { plain } from '../markdown/plain.js';
+import { alignTable } from '../markdown/table.js';
+import { type MarkdownTarget, renderMarkdown } from '../markdown/walk.js';
 
 export function markdownToWhatsApp(text: string): string {
   const shown = renderMarkdown(text, whatsapp).trim();

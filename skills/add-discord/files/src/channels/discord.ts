@@ -12,7 +12,7 @@ import { downloadAttachment } from './discord-files.js';
 import { markdownToDiscord } from './discord-format.js';
 import { type DiscordEvent, openGateway } from './discord-gateway.js';
 import { createInbox } from './discord-inbox.js';
-import { splitMarkdown } from './split.js';
+import { splitMarkdown } from '../markdown/split.js';
 
 export const discord = defineChannel({
   name: 'discord',

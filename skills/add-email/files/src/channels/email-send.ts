@@ -5,7 +5,7 @@ import { createTransport } from 'nodemailer';
 import type { OutboundPart } from './channel.js';
 import { bareSubject, type Thread } from './email-inbound.js';
 import type { EmailSettings } from './email-settings.js';
-import { safeHtmlInSlices } from './format.js';
+import { safeHtmlInSlices } from '../markdown/format.js';
 
 export interface Outgoing {
   part: OutboundPart;

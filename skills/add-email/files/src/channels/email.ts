@@ -9,7 +9,7 @@ import { type Mail, type Reader, refusalOf, type Thread, toMessage } from './ema
 import { type Mailbox, openMailbox } from './email-mailbox.js';
 import { createSender, type SendMail } from './email-send.js';
 import { type EmailSettings, emailEnv } from './email-settings.js';
-import { splitMarkdown } from './split.js';
+import { splitMarkdown } from '../markdown/split.js';
 
 /** On when EMAIL_ADDRESS is set. A person is a direct chat under their address; their last mail is the thread that answers continue. */
 export const email = defineChannel({

@@ -11,7 +11,7 @@ import { downloadSlackFile } from './slack-files.js';
 import { markdownToSlack } from './slack-format.js';
 import { createInbox } from './slack-inbox.js';
 import { openSocket } from './slack-socket.js';
-import { splitMarkdown } from './split.js';
+import { splitMarkdown } from '../markdown/split.js';
 
 const token = (prefix: string, where: string) =>
   z.string().regex(new RegExp(`^${prefix}[\\w-]{10,}$`), { error: `use the token ${prefix}… from ${where}` });

@@ -12,7 +12,7 @@ import {
   type OutboundPart,
 } from './channel.js';
 import { type Connection, createConnection, storeReceived } from './connection.js';
-import { splitMarkdown } from './split.js';
+import { splitMarkdown } from '../markdown/split.js';
 import { type Archived, hasArchive, keepEverything, type Page, readArchive } from './xmpp-archive.js';
 import { conditionOf, setupProblem, toChannelError } from './xmpp-errors.js';
 import { download, upload } from './xmpp-files.js';

@@ -1,8 +1,8 @@
 // Markdown, as models write it, for people: Telegram's HTML and safe HTML for the page. Pure.
 import { isBlank } from '../core/visible.js';
-import { type MarkdownTarget, renderInSlices, renderMarkdown } from './markdown-walk.js';
-import { inBrackets, plain } from './plain-format.js';
-import { alignTable } from './text-table.js';
+import { inBrackets, plain } from './plain.js';
+import { alignTable } from './table.js';
+import { type MarkdownTarget, renderInSlices, renderMarkdown } from './walk.js';
 
 /** HTML with the tags of the Telegram Bot API only (https://core.telegram.org/bots/api#html-style). */
 export function markdownToTelegramHtml(text: string): string {

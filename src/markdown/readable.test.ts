@@ -1,8 +1,8 @@
 // What a model writes is readable in every chat: nothing vanishes, and nothing becomes formatting that was not meant.
 import { describe, expect, test } from 'vitest';
+import { markdownToWhatsApp } from '../channels/whatsapp-format.js';
 import { markdownToSafeHtml, markdownToTelegramHtml, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
-import { markdownToWhatsApp } from './whatsapp-format.js';
 
 /** What a person reads in each chat. */
 const readers = [

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { MarkedToken, Tokens } from 'marked';
 import { isBlank } from '../core/visible.js';
 import { shownText } from './format.js';
-import { known, parseSegments } from './markdown-walk.js';
 import { cutText, definitionsFor } from './segments.js';
+import { known, parseSegments } from './walk.js';
 
 export { cutText };
 

@@ -1,5 +1,5 @@
 // Markdown as bare text, for places that show no formatting, such as the cells of a table in a code block. Pure.
-import type { MarkdownTarget } from './markdown-walk.js';
+import type { MarkdownTarget } from './walk.js';
 
 const same = (text: string): string => text;
 

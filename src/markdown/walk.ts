@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { decodeHTMLStrict } from 'entities';
 import type { MarkedToken, Token, Tokens } from 'marked';
 import { isBlank } from '../core/visible.js';
-import { createLexer, type Definitions } from './markdown-rules.js';
+import { createLexer, type Definitions } from './rules.js';
 import { definitionsFor, definitionsIn, segmentsOf } from './segments.js';
 
 /** How one output format writes the pieces. `inner` is already rendered; `text` is raw and must be escaped. */
