@@ -18,7 +18,7 @@ export interface ServersDeps extends LoopDeps {
   config: Pick<Config, 'idleMs'>;
   services: Pick<Services, 'servers' | 'envOf'>;
   /** Starts a server, wherever it runs. */
-  open(server: McpServer): Promise<ServerTransport>;
+  open(server: McpServer, over: AbortSignal): Promise<ServerTransport>;
   /** The emergency stop. */
   stopped(): boolean;
 }
@@ -48,7 +48,7 @@ export function createServers(deps: ServersDeps) {
     const connection = createConnection({
       ...deps,
       ...{ name: server.name, idleMs: config.idleMs },
-      open: () => deps.open(server),
+      open: (over) => deps.open(server, over),
       onOffer: (offer) => onOffer(server, offer),
     });
     open.set(server.name, { version, connection });
