@@ -149,6 +149,16 @@ describe('lists of tools', () => {
   });
 });
 
+test('a server that takes its time for a list, and says all along that it changed, is asked for one at a time', async () => {
+  await connection.ready();
+  behave({ mode: 'unlisted' });
+  for (let n = 0; n < 3; n += 1) {
+    await call('change');
+    await systemClock.sleep(2_200);
+  }
+  expect(heard().match(/"tools\/list"/g)).toHaveLength(2);
+});
+
 describe('a call', () => {
   test('of a server that ends meanwhile fails at once, and the next one finds it started again', async () => {
     await expect(call('die')).rejects.toThrow('test ended meanwhile');

@@ -139,15 +139,20 @@ function createLife(deps: ConnectionDeps, failures: Failures) {
 
 /** Gets the list anew when the server says that it changed, now and then. */
 function watchList({ clock, onOffer }: ConnectionDeps, session: Session): void {
-  let waits = false;
+  let [changed, looks] = [false, false];
   session.client.setNotificationHandler('notifications/tools/list_changed', async () => {
-    if (waits) return;
-    waits = true;
-    await clock.sleep(REFRESH_MS);
-    waits = false;
-    // One that cannot be had now is had at the next start.
-    const offer = await listTools(session).catch(() => undefined);
-    if (offer && session.transport.whyClosed() === undefined) onOffer(offer);
+    changed = true;
+    if (looks) return;
+    // One list at a time: a server may take an hour for one.
+    for (looks = true; changed; ) {
+      await clock.sleep(REFRESH_MS);
+      changed = false;
+      // One that cannot be had now is had at the next start.
+      const offer = await listTools(session).catch(() => undefined);
+      if (session.transport.whyClosed() !== undefined) return;
+      if (offer) onOffer(offer);
+    }
+    looks = false;
   });
 }
 

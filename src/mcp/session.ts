@@ -103,6 +103,8 @@ export async function callTool(session: Session, { tool, args, signal, onProgres
     }
     if (transport.whyClosed() !== undefined)
       throw failed(`${name} ended meanwhile`, 'whether it had an effect is not known: look before you repeat it');
+    // Nothing was sent.
+    if (error instanceof PinchError && error.code === 'too_many') throw error;
     // What it says about the call are its words, like any answer.
     if (isRefusal(error)) return { content: [{ type: 'text', text: said(error) }], isError: true };
     throw failed(`what ${name} answered cannot be read`);
