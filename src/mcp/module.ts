@@ -39,7 +39,7 @@ export function createMcpModule(deps: McpModuleDeps) {
     return server.host ? startOnHost(deps, server, env, over) : deps.boxes.openBox(server, env, over);
   };
   const open = async (server: McpServer, over: AbortSignal) => {
-    if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock });
+    if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock, parser });
     if (server.host) notifyOwner(`mcp-host:${server.name}`, hostNotice(server.name));
     return createTransport({ process: await startServer(server, over), clock, parser });
   };

@@ -96,7 +96,7 @@ export function createTransport({ process, clock, parser }: TransportDeps): Serv
 
 /** Ends with the output. Throws what is wrong with it. */
 async function readMessages({ process, clock, parser }: TransportDeps, onMessage: (one: Message) => unknown) {
-  const split = createSplitter();
+  const split = createSplitter(MAX_LINE_BYTES);
   const spend = createAllowance(clock);
   let [bad, lines, bytes] = [0, 0, 0];
   for await (const chunk of process.stdout) {
@@ -121,7 +121,7 @@ async function readMessages({ process, clock, parser }: TransportDeps, onMessage
 const shown = (line: Buffer): string => oneLine(line.subarray(0, 200).toString(), 100);
 
 /** The whole lines that a piece of output completes, without their ends. Throws when one is too long. */
-function createSplitter() {
+export function createSplitter(maxBytes: number) {
   let pieces: Buffer[] = [];
   let bytes = 0;
   return function* (chunk: Buffer): Generator<Buffer> {
@@ -130,7 +130,7 @@ function createSplitter() {
       const piece = chunk.subarray(from, at < 0 ? chunk.length : at);
       pieces.push(piece);
       bytes += piece.length;
-      if (bytes > MAX_LINE_BYTES) throw new Error(`it wrote a line of more than ${MAX_LINE_BYTES / 1024 / 1024} MB`);
+      if (bytes > maxBytes) throw new Error(`it wrote a line of more than ${maxBytes / 1024 / 1024} MB`);
       if (at < 0) return;
       yield pieces.length === 1 ? piece : Buffer.concat(pieces, bytes);
       [pieces, bytes] = [[], 0];
@@ -140,7 +140,7 @@ function createSplitter() {
 }
 
 /** Throws when more is spent than comes back. */
-function createAllowance(clock: Clock): (amount: number) => void {
+export function createAllowance(clock: Clock): (amount: number) => void {
   let [left, at] = [BURST, clock.now()];
   return (amount) => {
     const now = clock.now();
