@@ -181,7 +181,7 @@ async function callOnce(deps: AskerDeps, kept: Kind<'call'>, { id, groupId, runI
   const startedAt = clock.now();
   const over = new AbortController();
   const call = { tool: kept.tool, args: kept.args, signal: over.signal, onProgress: () => undefined };
-  const answer = await servers.use(server).call(call);
+  const answer = await servers.call(server, tool, call);
   const { text, isCut } = wordsOf(blocksOf(answer));
   const [masked = ''] = maskTexts(guards.given(link), [text]);
   const about = { service: server.name, tool: kept.tool.slice(0, 200), ok: !answer.isError, chars: text.length };

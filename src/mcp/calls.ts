@@ -185,7 +185,7 @@ const hasRoom = (store: Store, runId: number): boolean => (store.events.sizeOf(r
 async function perform(
   { store, servers, clock }: CallDeps,
   { response, run }: RunningCall,
-  { server, tool }: Tool,
+  { server, tool, known }: Tool,
   args: Record<string, unknown>,
 ) {
   const over = new AbortController();
@@ -202,7 +202,7 @@ async function perform(
     store.events.add(run.id, clock.now(), 'mcp_progress', detail);
   };
   try {
-    return await servers.use(server).call({ tool, args, signal: over.signal, onProgress });
+    return await servers.call(server, known, { tool, args, signal: over.signal, onProgress });
   } finally {
     store.signals.off('run:stopped', onStopped);
     response.off('close', abort);

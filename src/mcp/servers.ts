@@ -6,6 +6,8 @@ import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import { type Connection, createConnection } from './connection.js';
 import { type Change, createKnown, hash } from './known.js';
+import type { KnownTool } from './rows.js';
+import type { CallResult, ToolCall } from './session.js';
 import type { Store } from './store.js';
 import type { Offer } from './tools.js';
 import type { ServerTransport } from './transport.js';
@@ -64,6 +66,14 @@ export function createServers(deps: ServersDeps) {
       const connection = connectionOf(server);
       makeRoom(open, connection, new Set(services.servers().map(({ name }) => name)));
       return connection;
+    },
+    /** Calls a tool, unless the server offers another one of that name once it runs. Throws PinchError, `not_found` then. */
+    async call(server: McpServer, { digest }: Pick<KnownTool, 'digest'>, call: ToolCall): Promise<CallResult> {
+      const connection = this.use(server);
+      await connection.ready();
+      const isKnown = known.of(server)?.some((tool) => tool.name === call.tool && tool.digest === digest);
+      if (!isKnown) throw new PinchError('not_found', `${server.name} offers another tool ${call.tool} by now`);
+      return connection.call(call);
     },
     tools: known.of,
     accept: known.accept,
