@@ -17,7 +17,7 @@ import { type McpAsker, sourceOf } from './ask.js';
 import { blocksOf } from './results.js';
 import type { KnownTool } from './rows.js';
 import type { Servers } from './servers.js';
-import type { Progress } from './session.js';
+import { type Progress, SLICE_CHARS } from './session.js';
 import type { Store } from './store.js';
 import { apiTool, decideTool, definitionOf, nameTools, ruleOf } from './tools.js';
 
@@ -47,7 +47,8 @@ export function mcpCalls(deps: CallDeps): Route[] {
   const open = new WeakMap<Link, number>();
   return [
     {
-      ...{ method: 'POST', path: '/mcp/tools' },
+      // Looking at many large schemas takes time; a run asks once.
+      ...{ method: 'POST', path: '/mcp/tools', rate: 'history' },
       async serve({ link, request, response, room }) {
         workingRun(store, link, parse(mcpToolsRequest, await readJson(request, MAX_CALL_BYTES, room)).runId);
         const { problems, tools } = await listTools(deps, link.groupId);
@@ -110,13 +111,17 @@ async function listTools(deps: CallDeps, groupId: number) {
     said === undefined ? [] : [{ service, problem: said }],
   );
   const tools: McpTool[] = [];
-  let chars = 0;
+  let [chars, looked] = [0, 0];
   for (const [name, { service, known }] of toolsOf(deps, groupId)) {
     const tool = apiTool(name, service, definitionOf(known));
     chars += JSON.stringify(tool).length;
     if (chars > MAX_TOOLS_CHARS) break;
     tools.push(tool);
-    if (tools.length % 20 === 0) await setImmediate();
+    looked += known.definition.length;
+    if (looked > SLICE_CHARS) {
+      looked = 0;
+      await setImmediate();
+    }
   }
   return { tools, problems };
 }
