@@ -18,7 +18,7 @@ import { markWorking } from '../taint/taint.js';
 import { type Change, configurationOf } from './known.js';
 import { proposalLines, readProposal } from './proposal.js';
 import { blocksOf, wordsOf } from './results.js';
-import type { Servers } from './servers.js';
+import { callKnown, type Servers } from './servers.js';
 import type { Store } from './store.js';
 import { type Definition, decideTool, definitionOf } from './tools.js';
 
@@ -184,7 +184,7 @@ async function callOnce(deps: AskerDeps, kept: Kind<'call'>, { id, groupId, runI
   const startedAt = clock.now();
   const over = new AbortController();
   const call = { tool: kept.tool, args: kept.args, signal: over.signal, onProgress: () => undefined };
-  const answer = await servers.call(server, tool, call);
+  const answer = await callKnown(servers, { server, digest: kept.digest }, call);
   const { text, isCut } = wordsOf(blocksOf(answer));
   const [masked = ''] = maskTexts(guards.given(link), [text]);
   const about = { service: server.name, tool: kept.tool.slice(0, 200), ok: !answer.isError, chars: text.length };

@@ -16,7 +16,7 @@ import { type McpBlock, type McpTool, mcpCallRequest, mcpToolsRequest, servicePr
 import { type McpAsker, sourceOf } from './ask.js';
 import { blocksOf } from './results.js';
 import type { KnownTool } from './rows.js';
-import type { Servers } from './servers.js';
+import { callKnown, type Servers } from './servers.js';
 import { type Progress, SLICE_CHARS } from './session.js';
 import type { Store } from './store.js';
 import { apiTool, decideTool, definitionOf, nameTools, ruleOf } from './tools.js';
@@ -207,7 +207,7 @@ async function perform(
     store.events.add(run.id, clock.now(), 'mcp_progress', detail);
   };
   try {
-    return await servers.call(server, known, { tool, args, signal: over.signal, onProgress });
+    return await callKnown(servers, { server, digest: known.digest }, { tool, args, signal: over.signal, onProgress });
   } finally {
     store.signals.off('run:stopped', onStopped);
     response.off('close', abort);

@@ -354,6 +354,7 @@ describe('an agent proposes a service', () => {
       ['x', '{', 'this is no JSON'],
       ['x', { ...server, packages: ['a'] }, 'use name@version'],
       ['x', { ...server, env: { A: 'ANTHROPIC_API_KEY' } }, "Pinch's own"],
+      ['x', { ...server, env: { A: 'EMAIL_PASSWORD' } }, "Pinch's own"],
       ['UP', server, 'use a name of lower-case'],
       ['x', { ...server, env: { A: { value: 'tok-0123456789' } } }, 'holds the secret'],
     ] as const)

@@ -6,7 +6,6 @@ import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import { type Connection, createConnection } from './connection.js';
 import { type Change, createKnown, hash } from './known.js';
-import type { KnownTool } from './rows.js';
 import type { CallResult, ToolCall } from './session.js';
 import type { Store } from './store.js';
 import type { Offer } from './tools.js';
@@ -67,14 +66,6 @@ export function createServers(deps: ServersDeps) {
       makeRoom(open, connection, new Set(services.servers().map(({ name }) => name)));
       return connection;
     },
-    /** Calls a tool, unless the server offers another one of that name once it runs. Throws PinchError, `not_found` then. */
-    async call(server: McpServer, { digest }: Pick<KnownTool, 'digest'>, call: ToolCall): Promise<CallResult> {
-      const connection = this.use(server);
-      await connection.ready();
-      const isKnown = known.of(server)?.some((tool) => tool.name === call.tool && tool.digest === digest);
-      if (!isKnown) throw new PinchError('not_found', `${server.name} offers another tool ${call.tool} by now`);
-      return connection.call(call);
-    },
     tools: known.of,
     accept: known.accept,
     state(server: McpServer) {
@@ -96,6 +87,19 @@ export function createServers(deps: ServersDeps) {
     running: (): string[] =>
       [...open].filter(([, { connection }]) => connection.state().state === 'running').map(([name]) => name),
   };
+}
+
+/** Calls a tool, unless the server offers another one of that name once it runs. Throws PinchError, `not_found` then. */
+export async function callKnown(
+  servers: Pick<Servers, 'use' | 'tools'>,
+  { server, digest }: { server: McpServer; digest: string },
+  call: ToolCall,
+): Promise<CallResult> {
+  const connection = servers.use(server);
+  await connection.ready();
+  if (servers.tools(server)?.some((tool) => tool.name === call.tool && tool.digest === digest))
+    return connection.call(call);
+  throw new PinchError('not_found', `${server.name} offers another tool ${call.tool} by now`);
 }
 
 /** Ends what is not in the list any more, and one that rests when there are too many. Throws PinchError `too_many`. */
