@@ -15,7 +15,8 @@ export function createBoxOpener(deps: BoxOpenerDeps) {
   const open = createBoxes({ ...deps, onWorks: (server, folder) => void keepOnly(server, folder) });
   return {
     installServer,
-    openBox: async (server: McpServer, env: Record<string, string>): Promise<ServerProcess> =>
-      open({ server, env, folder: await installServer(server) }),
+    /** `over` ends it, whatever it has come to, while it starts. */
+    openBox: async (server: McpServer, env: Record<string, string>, over: AbortSignal): Promise<ServerProcess> =>
+      open({ server, env, folder: await installServer(server, over), over }),
   };
 }

@@ -34,14 +34,14 @@ export interface McpModuleDeps extends LoopDeps {
 export function createMcpModule(deps: McpModuleDeps) {
   const { clock, services, stopSwitch, notifyOwner } = deps;
   const parser = createParser(clock);
-  const startServer = async (server: McpServer): Promise<ServerProcess> => {
+  const startServer = async (server: McpServer, over: AbortSignal): Promise<ServerProcess> => {
     const env = services.envOf(server);
-    return server.host ? startOnHost(deps, server, env) : deps.boxes.openBox(server, env);
+    return server.host ? startOnHost(deps, server, env, over) : deps.boxes.openBox(server, env, over);
   };
-  const open = async (server: McpServer) => {
-    if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock });
+  const open = async (server: McpServer, over: AbortSignal) => {
+    if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock, parser });
     if (server.host) notifyOwner(`mcp-host:${server.name}`, hostNotice(server.name));
-    return createTransport({ process: await startServer(server), clock, parser });
+    return createTransport({ process: await startServer(server, over), clock, parser });
   };
   const servers = createServers({ ...deps, open, stopped: stopSwitch.stopped });
   const asker = createMcpAsker({ ...deps, servers });
@@ -78,10 +78,12 @@ async function startOnHost(
   deps: McpModuleDeps,
   server: McpServer,
   env: Record<string, string>,
+  over: AbortSignal,
 ): Promise<ServerProcess> {
   const { config, clock, boxes } = deps;
   const hasFiles = server.packages.length > 0 || server.program !== undefined;
-  const folder = hasFiles ? await boxes.installServer(server) : undefined;
+  const folder = hasFiles ? await boxes.installServer(server, over) : undefined;
+  over.throwIfAborted();
   const dir = join(config.dataDir, 'mcp', server.name, 'data');
   return startHostProcess({ command: server.command, env, folder, dir }, clock);
 }

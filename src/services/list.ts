@@ -150,10 +150,14 @@ export function addService(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'
   const file = servicesFile(config);
   // The owner may have put a link there.
   const place = fs.existsSync(file) ? fs.realpathSync(file) : file;
+  const text = `${JSON.stringify({ ...list, [name]: value }, null, 2)}\n`;
+  // One that is too large would be no use as a whole.
+  if (Buffer.byteLength(text) > MAX_BYTES)
+    throw unusable(`it would be larger than ${MAX_BYTES} bytes`, 'take out what is not needed');
   const next = `${place}.new`;
   fs.rmSync(next, { force: true });
   const fd = fs.openSync(next, 'wx', 0o600);
-  fs.writeSync(fd, `${JSON.stringify({ ...list, [name]: value }, null, 2)}\n`);
+  fs.writeFileSync(fd, text);
   fs.fsyncSync(fd);
   fs.closeSync(fd);
   fs.renameSync(next, place);
