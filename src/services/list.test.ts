@@ -22,6 +22,13 @@ function read(content: object | string) {
 }
 const problem = (more: object) => read({ api: { ...API, ...more } }).problems[0]?.why;
 
+test('the name of a server ends where that of its tool begins', () => {
+  const server = { kind: 'mcp', groups: ['main'], command: ['x'] };
+  const { servers, problems } = read({ a_b: server, a__b: server, c__d: { ...API, mcp: true } });
+  expect(servers.map(({ name }) => name)).toEqual(['a_b']);
+  expect(problems.map(({ name }) => name)).toEqual(['a__b', 'c__d']);
+});
+
 test('without a file there is none', () =>
   expect(readServices(config())).toEqual({ services: [], servers: [], problems: [] }));
 

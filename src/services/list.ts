@@ -139,7 +139,10 @@ export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDi
 export function readService(name: string, value: unknown): z.infer<typeof anyService> | { why: string } {
   if (!NAME.test(name)) return { why: 'use a name of lower-case letters, digits, - and _' };
   const { data, error } = anyService.safeParse(value);
-  return data ?? { why: z.prettifyError(error) };
+  if (!data) return { why: z.prettifyError(error) };
+  // `mcp__a__b__c` must be a tool of one server.
+  const isServer = data.kind === 'mcp' || data.mcp;
+  return isServer && name.includes('__') ? { why: 'an MCP server has no __ in its name' } : data;
 }
 
 /** Adds an entry, which counts at once. Throws PinchError: the file is no use, or has this name. */
