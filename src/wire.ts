@@ -16,6 +16,7 @@ export const errorClass = z.enum([
   'overloaded',
   'rate_limit',
   'auth',
+  'billing',
   'budget',
   'invalid_request',
   'timeout',

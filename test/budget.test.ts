@@ -64,11 +64,13 @@ const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
+  { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors)/, lines: 130 },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
-  { name: 'runner', files: /^container\//, lines: 2_040 },
+  { name: 'runner', files: /^container\//, lines: 2_075 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
-  { name: 'channels', files: /^src\/channels\//, lines: 2_175, aim: '1,900' },
-  { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_310 },
+  { name: 'channels', files: /^src\/channels\//, lines: 1_800 },
+  { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
+  { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   {
@@ -85,7 +87,7 @@ const areas: Area[] = [
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_700, tokens: 97_500, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_750, tokens: 98_300, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -23,7 +23,7 @@ const floors = [
   ['model', 'sandbox', 'delivery', 'taint'],
   ['gateway', 'channels'],
   ['secrets'],
-  ['groups', 'mounts'],
+  ['groups', 'markdown', 'mounts'],
   ['core'],
   ['wire'],
 ];

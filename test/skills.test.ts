@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { commands } from '../src/cli.js';
 import { readServices, variablesOf } from '../src/services/list.js';
+import { serverVariables } from '../src/services/servers.js';
 import { PROOF_MS } from './limits.js';
 import { type Checkout, createCheckout, type SkillInfo, skills } from './skills/checkout.js';
 import { servicesOf } from './skills/services.js';
@@ -210,9 +211,11 @@ describe.each(skills)('what $name tells is true', ({ name, manual, env, files })
     mkdirSync(join(folder, 'groups'));
     writeFileSync(join(folder, 'services.json'), JSON.stringify(list), { mode: 0o600 });
     const config = { home: folder, groupsDir: join(folder, 'groups'), dataDir: join(folder, 'data') };
-    const { services, problems } = readServices(config);
-    expect({ problems, names: services.map((one) => one.name) }).toEqual({ problems: [], names: Object.keys(list) });
-    for (const variable of services.flatMap(variablesOf)) expect(env.map((one) => one.name)).toContain(variable);
+    const { services, servers, problems } = readServices(config);
+    const names = [...services, ...servers].map((one) => one.name);
+    expect({ problems, names }).toEqual({ problems: [], names: Object.keys(list) });
+    for (const variable of [...services.flatMap(variablesOf), ...servers.flatMap(serverVariables)])
+      expect(env.map((one) => one.name)).toContain(variable);
   });
 
   test('what it configures is what its skill.json lists', () => {

@@ -73,7 +73,7 @@ function senderOf(from: User | Chat, asChat?: Chat): InboundMessage['sender'] {
 }
 
 function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edited'> {
-  const { chat, from, sender_chat: senderChat, reply_to_message: repliedTo } = source;
+  const { chat, from, sender_chat: senderChat, reply_to_message: repliedTo, external_reply: elsewhere } = source;
   // The first message of a forum topic is what every other one in it formally replies to.
   const replied = repliedTo?.forum_topic_created ? undefined : repliedTo;
   return {
@@ -84,8 +84,10 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
     sentAt: (source.edit_date ?? source.date) * 1_000,
     forwarded: source.forward_origin !== undefined,
     addressesAssistant: mentions(source, bot) || replied?.from?.id === bot.id,
-    ...(replied ? { replyTo: quoteOf(replied, source, bot) } : {}),
-    media: mediaOf(source),
+    ...(replied && { replyTo: quoteOf(replied, source, bot) }),
+    ...(elsewhere && { replyTo: quoteFromElsewhere(elsewhere, source) }),
+    // What is replied to comes along: it may be from before anybody listened here.
+    media: [source, replied, elsewhere].flatMap((one) => (one ? mediaOf(one) : [])),
   };
 }
 
@@ -93,18 +95,50 @@ function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullab
   return {
     platformId: String(replied.message_id),
     sender: nameOf(replied.from),
-    text: source.quote?.text ?? textOf(replied, bot),
+    text: source.quote?.text ?? (textOf(replied, bot) || nameOfFile(replied)),
   };
+}
+
+/** A reply to a message of another chat, which Telegram tells less of. */
+function quoteFromElsewhere({ origin, message_id: id, ...shown }: ExternalReply, { quote }: Message) {
+  const of = {
+    user: 'sender_user' in origin ? nameOf(origin.sender_user) : '',
+    hidden_user: 'sender_user_name' in origin ? origin.sender_user_name : '',
+    chat: 'sender_chat' in origin ? (origin.sender_chat.title ?? '') : '',
+    channel: 'chat' in origin ? origin.chat.title : '',
+  };
+  const text = quote?.text ?? (wordless(shown) || nameOfFile(shown));
+  return { platformId: `elsewhere-${id ?? origin.date}`, sender: of[origin.type] || 'Someone', text };
+}
+type ExternalReply = NonNullable<Message['external_reply']>;
+
+/** A file without words, for a quotation. */
+function nameOfFile(source: Files): string {
+  const [file] = mediaOf(source);
+  return file ? `[${file.kind}: ${file.fileName}]` : '';
 }
 
 const nameOf = (user: Pick<Chat, 'first_name' | 'last_name'> | undefined): string =>
   [user?.first_name, user?.last_name].filter(Boolean).join(' ') || 'Someone';
 
 const wordsOf = (source: Message): string => source.text ?? source.caption ?? '';
+const entitiesOf = (source: Message) => source.entities ?? source.caption_entities ?? [];
+
+/** The words, with the address behind each that is a link; Telegram shows the words alone. */
+function wordsWithLinks(source: Message): string {
+  const links = entitiesOf(source).flatMap((entity) => (entity.type === 'text_link' ? [entity] : []));
+  return links
+    .sort((a, b) => b.offset - a.offset)
+    .reduce((words, { offset, length, url }) => {
+      const end = offset + length;
+      const shown = words.slice(offset, end);
+      return shown === url ? words : `${words.slice(0, end)} (${url})${words.slice(end)}`;
+    }, wordsOf(source));
+}
 
 function mentions(source: Message, bot: BotIdentity): boolean {
   const own = `@${bot.username}`.toLowerCase();
-  return (source.entities ?? source.caption_entities ?? []).some((entity) => {
+  return entitiesOf(source).some((entity) => {
     if (entity.type === 'text_mention') return entity.user.id === bot.id;
     // Offsets count UTF-16 units, as JavaScript strings do.
     const words = wordsOf(source)
@@ -117,11 +151,11 @@ function mentions(source: Message, bot: BotIdentity): boolean {
 /** The words; a command addressed to us loses the address; what has no words is named in one line. */
 function textOf(source: Message, bot: BotIdentity): string {
   const own = new RegExp(`^(/[a-z0-9_]+)@${bot.username}\\b`, 'i');
-  const words = wordsOf(source).replace(own, '$1');
+  const words = wordsWithLinks(source).replace(own, '$1');
   return (words || wordless(source)).trim();
 }
 
-function wordless({ venue, location, contact, poll, dice, sticker }: Message): string {
+function wordless({ venue, location, contact, poll, dice, sticker }: Wordless): string {
   if (venue) return `[place: ${venue.title}, ${venue.address}]`;
   if (location) return `[location: ${location.latitude}, ${location.longitude}]`;
   if (contact) return `[contact: ${nameOf(contact)} ${contact.phone_number}]`;
@@ -129,6 +163,8 @@ function wordless({ venue, location, contact, poll, dice, sticker }: Message): s
   if (dice) return `[dice ${dice.emoji}: ${dice.value}]`;
   return sticker ? `[sticker ${sticker.emoji ?? ''}]` : '';
 }
+
+type Wordless = Pick<Message, 'venue' | 'location' | 'contact' | 'poll' | 'dice' | 'sticker'>;
 
 /** Where a message holds a file, in the order to look: an animation comes with a document that is the same file. */
 const FILES = [
@@ -142,7 +178,9 @@ const FILES = [
   ['sticker', 'image', 'sticker.webp', 'image/webp'],
 ] as const;
 
-function mediaOf(source: Message): InboundMedia[] {
+type Files = Pick<Message, (typeof FILES)[number][0]>;
+
+function mediaOf(source: Files): InboundMedia[] {
   if (source.sticker?.is_animated || source.sticker?.is_video) return [];
   const found = FILES.find(([field]) => source[field] !== undefined);
   if (!found) return [];

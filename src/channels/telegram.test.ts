@@ -227,6 +227,44 @@ describe('updates as messages', () => {
     expect(messageOf(photo)).toMatchObject({ forwarded: true, text: '/stop' });
   });
 
+  test('a link behind words shows its address, wherever it stands', () => {
+    const entities = [
+      { type: 'text_link', offset: 4, length: 4, url: 'https://a.example/x' },
+      { type: 'bold', offset: 0, length: 3 },
+      { type: 'text_link', offset: 13, length: 2, url: 'https://b.example/' },
+    ];
+    const words = 'see here and 👍 or https://c.example';
+    const shown = 'see here (https://a.example/x) and 👍 (https://b.example/) or https://c.example';
+    expect(messageOf({ text: words, entities }).text).toBe(shown);
+    expect(messageOf({ photo: [{ file_id: 'f' }], caption: words, caption_entities: entities }).text).toBe(shown);
+    const same = [{ type: 'text_link', offset: 0, length: 18, url: 'https://a.example/' }];
+    expect(messageOf({ text: 'https://a.example/', entities: same }).text).toBe('https://a.example/');
+  });
+
+  test.each([
+    [{ photo: [{ file_id: 'p' }] }, '[image: photo.jpg]', 'p'],
+    [{ voice: { file_id: 'v' } }, '[voice: voice.ogg]', 'v'],
+    [{ document: { file_id: 'd', file_name: 'bill.pdf' } }, '[document: bill.pdf]', 'd'],
+    [{ document: { file_id: 'd', file_name: 'bill.pdf' }, caption: 'pay' }, 'pay', 'd'],
+  ])('a reply to %j names the file and brings it along', (file, text, ref) => {
+    const replied = { message_id: 3, date: 1, chat: { id: 9, type: 'private' }, from: { id: 12, first_name: 'Ben' } };
+    const reply = messageOf({ text: 'what is it?', reply_to_message: { ...replied, ...file } });
+    expect(reply).toMatchObject({ replyTo: { sender: 'Ben', text }, media: [{ ref }] });
+  });
+
+  test.each([
+    [{ type: 'user', sender_user: { id: 5, first_name: 'Cy' } }, 'Cy'],
+    [{ type: 'hidden_user', sender_user_name: 'Somebody' }, 'Somebody'],
+    [{ type: 'channel', chat: { id: -7, type: 'channel', title: 'News' }, message_id: 8 }, 'News'],
+    [{ type: 'chat', sender_chat: { id: -8, type: 'group', title: 'Team' } }, 'Team'],
+  ])('a reply to a message of another chat: %j', (origin, sender) => {
+    const elsewhere = { origin: { ...origin, date: 7 }, photo: [{ file_id: 'p' }] };
+    const reply = messageOf({ text: 'this?', external_reply: elsewhere });
+    expect(reply).toMatchObject({ replyTo: { sender, text: '[image: photo.jpg]' }, media: [{ ref: 'p' }] });
+    const quoted = messageOf({ text: 'this?', external_reply: elsewhere, quote: { text: 'the point', position: 0 } });
+    expect(quoted.replyTo).toMatchObject({ sender, text: 'the point' });
+  });
+
   test.each([
     ['photo', [{ file_id: 'small' }, { file_id: 'big', file_size: 9 }], 'image', 'photo.jpg', 'image/jpeg', 'big', 9],
     [

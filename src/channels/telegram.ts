@@ -6,6 +6,8 @@ import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
 import { timeLimit } from '../core/clock.js';
 import { oneLine } from '../core/one-line.js';
+import { markdownToTelegramHtml, telegramLength, telegramPlainText } from '../markdown/format.js';
+import { splitMarkdown } from '../markdown/split.js';
 import {
   type Channel,
   type ChannelDeps,
@@ -16,8 +18,6 @@ import {
 } from './channel.js';
 import { type Connection, createConnection, storeReceived } from './connection.js';
 import { readAnswer, tooLarge } from './download.js';
-import { markdownToTelegramHtml, telegramLength, telegramPlainText } from './format.js';
-import { splitMarkdown } from './split.js';
 import { isRefusal, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
 

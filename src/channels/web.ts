@@ -1,8 +1,8 @@
 // The chat page as a channel. The page itself is in page/; a message counts as delivered once it is a row in
 // `messages`, because the page reads its chat from there and misses nothing while it is closed.
 import { z } from 'zod';
+import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, ChannelError, defineChannel } from './channel.js';
-import { splitMarkdown } from './split.js';
 
 /** Chat text has no platform limit here; this only keeps one bubble within what a browser lays out quickly. */
 const MAX_PART_CHARS = 100_000;

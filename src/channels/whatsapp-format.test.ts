@@ -14,7 +14,7 @@ test.each([
   ['3. a\n4. b', '3. a\n4. b'],
   ['> said\n> so', '> said\n> so'],
   ['```js\nlet a = `x`;\n```', '```\nlet a = `x`;\n```'],
-  ['| a | b |\n|---|---|\n| 1 | 2 |', '```\na | b\n1 | 2\n```'],
+  ['| a | b |\n|---|---|\n| 1 | 2 |', '```\na | b\n--+--\n1 | 2\n```'],
   ['one\n\n---\n\ntwo', 'one\n\n———\n\ntwo'],
   ['a < b & c', 'a < b & c'],
   ['[a@b.org](mailto:a@b.org)', 'a@b.org'],

@@ -1,7 +1,14 @@
 // Markdown as WhatsApp shows it (https://faq.whatsapp.com/539178204879377): *bold* _italic_ ~strike~ `code` ```block``` > quote.
-import { type MarkdownTarget, renderMarkdown } from './markdown-walk.js';
+import { isBlank } from '../core/visible.js';
+import { plain } from '../markdown/plain.js';
+import { alignTable } from '../markdown/table.js';
+import { type MarkdownTarget, renderMarkdown } from '../markdown/walk.js';
 
-export const markdownToWhatsApp = (text: string): string => renderMarkdown(text, whatsapp).trim();
+export function markdownToWhatsApp(text: string): string {
+  const shown = renderMarkdown(text, whatsapp).trim();
+  // Of an empty quote or fence only its marks are left, which WhatsApp hides.
+  return isBlank(shown.replace(/^> ?|```/gm, '')) ? text.trim() : shown;
+}
 
 /** Marks count within a line, right beside what they enclose; anywhere else they would be read as they stand. */
 const around = (mark: string, inner: string) => inner.replace(/\S(.*\S)?/g, (line) => `${mark}${line}${mark}`);
@@ -12,10 +19,7 @@ const whatsapp: MarkdownTarget = {
   emphasis: (inner) => around('_', inner),
   strike: (inner) => around('~', inner),
   code: (text) => around('`', text.replaceAll('`', "'")),
-  link(href, inner) {
-    const target = href.replace(/^mailto:/, '');
-    return inner === '' || inner === target ? target : `${inner} (${target})`;
-  },
+  link: plain.link,
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
   heading: (_level, inner) => around('*', inner.replaceAll('*', '')),
@@ -27,7 +31,11 @@ const whatsapp: MarkdownTarget = {
       .join('\n'),
   list: (items, _ordered, depth) =>
     items.map(({ marker, blocks }) => `${'  '.repeat(depth)}${marker} ${blocks.join('\n')}`).join('\n'),
-  table: (header, rows) => ['```', ...[header, ...rows].map((row) => row.join(' | ')), '```'].join('\n'),
+  table(header, rows) {
+    const cells = [header, ...rows].map((row) => row.map((cell) => cell.replace(/\s+/g, ' ').replaceAll('```', "'''")));
+    return ['```', ...alignTable(cells), '```'].join('\n');
+  },
+  cells: plain,
   rule: () => '———',
   join: (blocks) => blocks.join('\n\n'),
 };

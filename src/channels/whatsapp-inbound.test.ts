@@ -56,3 +56,61 @@ test('an answer names the message by the id it was stored under', () => {
   const reply = map({ extendedTextMessage: { text: 'y', contextInfo } });
   expect(reply?.replyTo?.platformId).toBe(map({ conversation: 'x' }, 'A#1')?.platformId);
 });
+
+const poll = { name: 'When?', options: [{ optionName: 'Mon' }, { optionName: 'Tue' }] };
+test.each<[NonNullable<WAMessage['message']>, string]>([
+  [{ pollCreationMessageV4: { message: { pollCreationMessage: poll } } }, '[poll: When? — Mon / Tue]'],
+  [{ pollCreationMessageV5: poll }, '[poll: When? — Mon / Tue]'],
+  [
+    { eventMessage: { name: 'Dinner', startTime: 1_767_225_600, location: { name: 'Rio' } } },
+    '[event: Dinner, 2026-01-01T00:00:00.000Z, Rio]',
+  ],
+  [
+    { eventMessage: { name: 'Dinner', startTime: Number.MAX_SAFE_INTEGER, isCanceled: true } },
+    '[event: Dinner, cancelled]',
+  ],
+  [{ groupInviteMessage: { groupName: 'Chess', caption: 'join us' } }, '[invitation to the group Chess, join us]'],
+  [{ listResponseMessage: { title: 'The blue one' } }, 'The blue one'],
+  [{ buttonsResponseMessage: { selectedDisplayText: 'Yes' } }, 'Yes'],
+  [{ templateButtonReplyMessage: { selectedDisplayText: 'Later' } }, 'Later'],
+  [{ interactiveResponseMessage: { body: { text: 'At noon' } } }, 'At noon'],
+  [{ lottieStickerMessage: { message: { stickerMessage: { isLottie: true } } } }, '[sticker]'],
+  [
+    { productMessage: { product: { title: 'Lamp', url: 'https://s.example/1' } } },
+    '[product: Lamp, https://s.example/1]',
+  ],
+  [{ orderMessage: { orderTitle: 'Two lamps' } }, '[order: Two lamps]'],
+  [{ templateMessage: { hydratedTemplate: { hydratedContentText: 'Your parcel' } } }, 'Your parcel'],
+  [{ listMessage: { title: 'Menu', description: 'choose' } }, 'Menu, choose'],
+  [{ interactiveMessage: { body: { text: 'Pay now?' } } }, 'Pay now?'],
+])('%j is at least a line of text', (message, text) => expect(map(message)?.text).toBe(text));
+
+test('a video note is a file', () => {
+  expect(map({ ptvMessage: { mimetype: 'video/mp4', fileLength: 9 } })?.media).toMatchObject([
+    { kind: 'video', fileName: 'video-note.mp4' },
+  ]);
+});
+
+test('what is replied to is named and comes along; whatever the reply is, it counts as one', () => {
+  const quotedMessage = { documentMessage: { fileName: 'bill.pdf', mimetype: 'application/pdf' } };
+  const contextInfo = { stanzaId: 'Q', participant: '15559@s.whatsapp.net', quotedMessage };
+  const reply = map({ extendedTextMessage: { text: 'what is it?', contextInfo } });
+  expect(reply).toMatchObject({ replyTo: { text: '[document: bill.pdf]' }, media: [{ fileName: 'bill.pdf' }] });
+  const voice = { ...contextInfo, quotedMessage: { audioMessage: { ptt: true } } };
+  expect(map({ extendedTextMessage: { text: 'and this?', contextInfo: voice } })?.replyTo?.text).toBe(
+    '[voice: voice.ogg]',
+  );
+  for (const message of [
+    { eventMessage: { name: 'x', contextInfo } },
+    { buttonsResponseMessage: { selectedDisplayText: 'x', contextInfo } },
+    { ptvMessage: { contextInfo } },
+    { pollCreationMessageV5: { name: 'x', contextInfo } },
+  ])
+    expect(map(message)?.replyTo?.platformId).toBe('Q/15559');
+});
+
+test('wrappings without end', () => {
+  let message: NonNullable<WAMessage['message']> = { conversation: 'deep' };
+  for (let n = 0; n < 1_000; n += 1) message = { lottieStickerMessage: { message } };
+  expect(map(message)).toBeUndefined();
+});

@@ -5,13 +5,13 @@ import {
   isPnUser,
   jidDecode,
   jidNormalizedUser,
-  normalizeMessageContent,
   proto,
   type WAMessage,
 } from '@whiskeysockets/baileys';
 import { z } from 'zod';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
+import { contextOf, lineOf, unwrapped } from './whatsapp-words.js';
 
 export interface Account {
   /** The account's own names, phone number first, without devices. */
@@ -48,18 +48,20 @@ function identify(account: Account, ...names: (string | null | undefined)[]): Pe
 /** Undefined for what nobody says to anybody: stubs, keys, receipts, deletions, the owner's talk with other people. */
 export function mapMessage(message: WAMessage, account: Account): InboundMessage | undefined {
   const { key, message: sent } = message;
-  const outer = normalizeMessageContent(sent);
+  const outer = unwrapped(sent);
   const edit =
     outer?.protocolMessage?.type === proto.Message.ProtocolMessage.Type.MESSAGE_EDIT
       ? outer.protocolMessage
       : undefined;
-  const content = edit ? normalizeMessageContent(edit.editedMessage) : outer;
+  const content = edit ? unwrapped(edit.editedMessage) : outer;
   const id = edit ? edit.key?.id : key.id;
   const chatJid = key.remoteJid;
   if (!content || !id || !chatJid) return undefined;
-  const media = mediaOf(content);
+  // What is replied to comes along: it may be from before anybody listened here.
+  const quoted = unwrapped(contextOf(content)?.quotedMessage);
+  const media = [content, quoted].flatMap((one) => (one ? mediaOf(one) : []));
   const text = textOf(content, account);
-  if (text === '' && media.length === 0) return undefined;
+  if (text === '' && mediaOf(content).length === 0) return undefined;
   const isGroup = isJidGroup(chatJid) === true;
   const self = identify(account, ...account.jids);
   const isSelfChat = !isGroup && account.jids.includes(jidNormalizedUser(chatJid));
@@ -94,16 +96,6 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
   };
 }
 
-/** The part of a message that says what it answers and whom it mentions. */
-function contextOf(content: Content): proto.IContextInfo | null | undefined {
-  const { extendedTextMessage, imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage } = content;
-  const { locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage } = content;
-  const polls = [content.pollCreationMessage, content.pollCreationMessageV2, content.pollCreationMessageV3];
-  const files = [imageMessage, videoMessage, documentMessage, audioMessage, stickerMessage];
-  const cards = [locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage];
-  return [extendedTextMessage, ...files, ...cards, ...polls].find((part) => part?.contextInfo)?.contextInfo;
-}
-
 /** By phone number or LID. An answer to one of our messages is the sender's word: only our own rows prove it. */
 function isMentioned(content: Content, { jids }: Account): boolean {
   return (contextOf(content)?.mentionedJid ?? []).some((jid) => jids.includes(jidNormalizedUser(jid)));
@@ -117,40 +109,41 @@ const MAX_TEXT_CHARS = 100_001;
 const MAX_VCARD_CHARS = 4_096;
 const MAX_CONTACTS = 20;
 
+/** A file without words, for a quotation. */
+function nameOfFile(content: Content): string {
+  const [file] = mediaOf(content);
+  return file ? `[${file.kind}: ${file.fileName}]` : '[a message]';
+}
+
 function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] {
   const { stanzaId, participant, quotedMessage } = contextOf(content) ?? {};
-  const quoted = normalizeMessageContent(quotedMessage);
+  const quoted = unwrapped(quotedMessage);
   if (!stanzaId || !quoted) return undefined;
   const byUs = account.jids.includes(jidNormalizedUser(participant ?? ''));
   return {
     // As its own message was named: ours by the id alone.
     platformId: byUs ? stanzaId : idOf(stanzaId, jidDecode(participant ?? '')?.user),
     sender: byUs ? account.assistantName : identify(account, participant).address,
-    text: textOf(quoted, account) || '[media]',
+    text: textOf(quoted, account) || nameOfFile(quoted),
   };
 }
 
 /** The words; mentions of us are written with our name; what has no words is named in one line. */
 function textOf(content: Content, account: Account): string {
   const { jids, assistantName } = account;
-  const { extendedTextMessage, imageMessage, videoMessage, documentMessage } = content;
-  const captioned =
-    extendedTextMessage?.text ?? imageMessage?.caption ?? videoMessage?.caption ?? documentMessage?.caption;
+  const { extendedTextMessage, imageMessage, videoMessage, ptvMessage, documentMessage } = content;
+  const files = [imageMessage, videoMessage, ptvMessage, documentMessage];
+  const captioned = extendedTextMessage?.text ?? files.find((file) => file?.caption)?.caption;
   let words = (content.conversation || captioned || wordless(content, account)).slice(0, MAX_TEXT_CHARS);
   for (const jid of jids) words = words.replaceAll(`@${jidDecode(jid)?.user}`, `@${assistantName}`);
   return words.trim();
 }
 
 function wordless(content: Content, { wordsOf }: Account): string {
-  const { reactionMessage: reaction, locationMessage, contactMessage, contactsArrayMessage } = content;
+  const { reactionMessage: reaction, contactMessage, contactsArrayMessage } = content;
   if (reaction) {
     const to = wordsOf(reaction.key?.id ?? '');
     return `[reaction ${reaction.text || 'taken back'}${to === undefined ? '' : ` to: ${to}`}]`;
-  }
-  const place = locationMessage ?? content.liveLocationMessage;
-  if (place) {
-    const called = [locationMessage?.name, locationMessage?.address].filter(Boolean).join(', ');
-    return `[location: ${place.degreesLatitude}, ${place.degreesLongitude}${called && ` ${called}`}]`;
   }
   const contacts = contactMessage ? [contactMessage] : (contactsArrayMessage?.contacts ?? []);
   if (contacts.length > 0) {
@@ -159,9 +152,7 @@ function wordless(content: Content, { wordsOf }: Account): string {
       '\n',
     );
   }
-  const poll = content.pollCreationMessage ?? content.pollCreationMessageV2 ?? content.pollCreationMessageV3;
-  if (poll) return `[poll: ${poll.name} — ${(poll.options ?? []).map((option) => option.optionName).join(' / ')}]`;
-  return content.stickerMessage ? '[sticker]' : '';
+  return lineOf(content);
 }
 
 function contactText({ displayName, vcard }: proto.Message.IContactMessage): string {
@@ -182,6 +173,7 @@ export const mediaRef = z.object({
 const FILES = [
   ['imageMessage', 'image', 'image', 'photo.jpg', 'image/jpeg'],
   ['videoMessage', 'video', 'video', 'video.mp4', 'video/mp4'],
+  ['ptvMessage', 'video', 'video', 'video-note.mp4', 'video/mp4'],
   ['stickerMessage', 'sticker', 'image', 'sticker.webp', 'image/webp'],
   ['documentMessage', 'document', 'document', 'file', 'application/octet-stream'],
   ['audioMessage', 'audio', 'audio', 'audio.ogg', 'audio/ogg'],
@@ -193,8 +185,9 @@ type WhatsAppFile = Pick<
 >;
 
 function mediaOf(content: Content): InboundMedia[] {
+  // A lottie is no picture: nothing here draws it.
   const found = FILES.find(([field]) => content[field]);
-  if (!found) return [];
+  if (!found || content.stickerMessage?.isLottie) return [];
   const [field, type, usualKind, usualName, usualType] = found;
   const file: WhatsAppFile = content[field] ?? {};
   const mimeType = file.mimetype?.split(';')[0] || usualType;

@@ -2,8 +2,8 @@
 // Who wrote what is in whatsapp-inbound.ts, connections in whatsapp-socket.ts, sending in whatsapp-send.ts.
 import { z } from 'zod';
 import { flag } from '../core/config.js';
+import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, ChannelError, defineChannel } from './channel.js';
-import { splitMarkdown } from './split.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
 import type { connectWhatsApp } from './whatsapp-socket.js';
 

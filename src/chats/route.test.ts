@@ -29,6 +29,20 @@ describe('the trigger', () => {
     ['@Pinché', false],
     ['Pinch', false],
     ['', false],
+    ['@Pinch帮我查', true],
+    ['你好@Pinch 在吗', true],
+    ['@Pinchさん', true],
+    ['＠Pinch hi', true],
+    ['＠Ｐｉｎｃｈ', true],
+    ['@Pinch아 뭐해', true],
+    ['请问（@Pinch）', true],
+    ['@Pinch。', true],
+    ['สวัสดี@Pinchครับ', true],
+    ['@Pinch２', false],
+    ['é@Pinch', false],
+    ['e\u0301@Pinch', false],
+    ['@Pinche\u0301', false],
+    ['张三@Pinch.example', false],
   ])('%j → %s', (text, expected) => {
     expect(mentionsName(text, 'Pinch')).toBe(expected);
   });
@@ -36,6 +50,14 @@ describe('the trigger', () => {
   test('a name with pattern characters is only itself', () => {
     expect(mentionsName('@C-3PO hi', 'C-3PO')).toBe(true);
     expect(mentionsName('@Cx3PO hi', 'C-3PO')).toBe(false);
+  });
+
+  test('a name in any letters and encoding', () => {
+    expect(mentionsName('@Re\u0301mi salut', 'Rémi')).toBe(true);
+    expect(mentionsName('@Rémi salut', 'Re\u0301mi')).toBe(true);
+    expect(mentionsName('@Пинч, привет', 'Пинч')).toBe(true);
+    expect(mentionsName('@Пинчик', 'Пинч')).toBe(false);
+    expect(mentionsName('@小助手帮我', '小助手')).toBe(true);
   });
 });
 

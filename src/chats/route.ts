@@ -70,20 +70,31 @@ function isListed({ address, alias = address, username, isNameOnly }: RouteInput
 }
 
 /**
- * True when `@Name` stands in the text as a whole word on both sides, in any case: `a@Pinch.example` and `@Pinchy` are
- * not it. A dot or dash followed by a word character continues the word; ending a sentence is fine.
+ * True when `@Name` stands in the text, in any case and however it is encoded (`＠Pinch`; NFKC): not as a part of a longer word or an address.
+ * `a@Pinch.example` and `@Pinchy` are not it; `你好@Pinch在吗` is, because scripts without spaces begin a word anywhere.
  */
 export function mentionsName(text: string, assistantName: string): boolean {
-  return triggerPattern(assistantName).test(text);
+  return triggerPattern(assistantName).test(text.normalize('NFKC'));
 }
 
 function stripLeadingTrigger(text: string, assistantName: string): string {
+  const pattern = triggerPattern(assistantName);
+  const starts = (one: string) => pattern.exec(one)?.index === 0;
   const trimmed = text.trimStart();
-  const match = triggerPattern(assistantName).exec(trimmed);
-  return match?.index === 0 ? trimmed.slice(match[0].length).replace(/^[\s,:]+/u, '') : trimmed;
+  const written = starts(trimmed) ? trimmed : trimmed.normalize('NFKC');
+  return starts(written) ? written.replace(pattern, '').replace(/^[\s,:，：、]+/u, '') : trimmed;
 }
 
+/** Scripts whose words are parted by spaces, besides the Latin one. */
+const SPACED = ['Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Devanagari', 'Armenian', 'Georgian', 'Ethiopic'];
+
 function triggerPattern(assistantName: string): RegExp {
-  const name = assistantName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`(?<![\\p{L}\\p{N}\\p{M}_@])@${name}(?![\\p{L}\\p{N}\\p{M}_@])(?![.\\-][\\p{L}\\p{N}_])`, 'iu');
+  const known = assistantName.normalize('NFKC');
+  const name = known.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const scripts = ['Latin', ...SPACED.filter((script) => new RegExp(`\\p{Script=${script}}`, 'u').test(known))];
+  const word = `${scripts.map((script) => `\\p{Script=${script}}`).join('')}\\p{Nd}_`;
+  return new RegExp(
+    `(?<![${word}\\p{Script=Inherited}@])@${name}(?![${word}\\p{Script=Inherited}@])(?![.\\-][${word}])`,
+    'iu',
+  );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { markdownToTelegramHtml } from '../channels/format.js';
+import { markdownToTelegramHtml } from '../markdown/format.js';
 import { oneLine, printable, shownLine } from './one-line.js';
 
 test.each([

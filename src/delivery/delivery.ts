@@ -1,13 +1,13 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
-import { cutText, escapeMarkdown } from '../channels/split.js';
 import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import type { Chat } from '../core/types.js';
 import type { TimelineEvent } from '../groups/timeline.js';
+import { cutText, escapeMarkdown } from '../markdown/split.js';
 import type { OutboxFiles } from './files.js';
 import type { OutboxRow } from './rows.js';
 import type { Store } from './store.js';

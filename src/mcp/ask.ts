@@ -18,7 +18,7 @@ import { markWorking } from '../taint/taint.js';
 import { type Change, configurationOf } from './known.js';
 import { proposalLines, readProposal } from './proposal.js';
 import { blocksOf, wordsOf } from './results.js';
-import type { Servers } from './servers.js';
+import { callKnown, type Servers } from './servers.js';
 import type { Store } from './store.js';
 import { type Definition, decideTool, definitionOf } from './tools.js';
 
@@ -75,7 +75,8 @@ export function createMcpAsker(deps: AskerDeps) {
     /** Asks for as many of them as fit on a card; the next time for the rest. Does nothing while too much is asked. */
     tools(server: McpServer, changes: Change[]): void {
       try {
-        ask(toolsRequest(server, changes));
+        const shown = fitting(changes);
+        if (shown.length > 0) ask(toolsRequest(server, shown, changes.length - shown.length));
       } catch (error) {
         if (!(error instanceof PinchError)) throw error;
       }
@@ -111,10 +112,8 @@ function callRequest(
   };
 }
 
-function toolsRequest(server: McpServer, changes: Change[]): ApprovalRequest<Kept> {
-  const shown = fitting(changes);
+function toolsRequest(server: McpServer, shown: Change[], left: number): ApprovalRequest<Kept> {
   const tools = shown.map(({ tool }) => tool);
-  const left = changes.length - shown.length;
   const more = left > 0 ? ` ${left} more will be asked about.` : '';
   return {
     ...{ groupId: null, input: { what: 'tools', service: server.name, configuration: configurationOf(server), tools } },
@@ -129,13 +128,17 @@ function toolsRequest(server: McpServer, changes: Change[]): ApprovalRequest<Kep
 
 const CARD_CHARS = 15_000;
 function fitting(changes: Change[]): Change[] {
+  const some: Change[] = [];
   let chars = 0;
-  const some = changes.filter((change) => {
+  for (const change of changes) {
     chars += changeText(change).length + 2;
-    return chars <= CARD_CHARS;
-  });
+    if (chars > CARD_CHARS) break;
+    some.push(change);
+  }
+  if (some.length > 0) return some;
   // One that is too long for any card is never asked about, and so never used.
-  return some.length > 0 ? some : changes.filter((change) => changeText(change).length <= CARD_CHARS).slice(0, 1);
+  const fits = changes.find((change) => changeText(change).length <= CARD_CHARS);
+  return fits ? [fits] : [];
 }
 
 function changeText({ tool, before }: Change): string {
@@ -181,7 +184,7 @@ async function callOnce(deps: AskerDeps, kept: Kind<'call'>, { id, groupId, runI
   const startedAt = clock.now();
   const over = new AbortController();
   const call = { tool: kept.tool, args: kept.args, signal: over.signal, onProgress: () => undefined };
-  const answer = await servers.use(server).call(call);
+  const answer = await callKnown(servers, { server, digest: kept.digest }, call);
   const { text, isCut } = wordsOf(blocksOf(answer));
   const [masked = ''] = maskTexts(guards.given(link), [text]);
   const about = { service: server.name, tool: kept.tool.slice(0, 200), ok: !answer.isError, chars: text.length };

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { whenBusy } from '../../test/limits.js';
+import { HANG_MS, whenBusy } from '../../test/limits.js';
 import { startSite, startTlsSite } from '../egress/testing/sites.js';
 import { createScene, type McpScene } from './testing/scene.js';
 
@@ -97,11 +97,14 @@ describe('what it reaches', () => {
       proxy: `you asked for imap.example.com:${tls.port}/by-proxy\n`,
       hosts: expect.stringContaining('127.80.0.1\timap.example.com'),
     });
-    expect(scene.lines).toContainEqual(
-      expect.objectContaining({ msg: 'a server connects', host: 'imap.example.com', verdict: 'allowed' }),
-    );
     await box.stop();
     tls.close();
+    // Told together, a moment after the connection is over.
+    await expect
+      .poll(() => scene.lines, { timeout: HANG_MS })
+      .toContainEqual(
+        expect.objectContaining({ msg: 'a server connects', host: 'imap.example.com', verdict: 'allowed' }),
+      );
   });
 
   test('a port below 1024 is listened at, and a refused connection is closed at once', async () => {

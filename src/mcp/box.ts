@@ -36,6 +36,8 @@ export interface BoxSpec {
   folder: string;
   /** All of it counts as the server's own secrets. */
   env: Record<string, string>;
+  /** Ends it at once. */
+  over?: AbortSignal | undefined;
 }
 
 const MEMORY_BYTES = 512 * 1024 * 1024;
@@ -49,14 +51,14 @@ interface BoxesDeps extends BoxDeps {
 /** Returns `openBox`, which opens a server's container. It throws PinchError, as `startBox` and `placesOf` do. */
 export function createBoxes(deps: BoxesDeps) {
   const days = new Map<string, Day>();
-  return async ({ server, folder, env }: BoxSpec): Promise<ServerProcess> => {
+  return async ({ server, folder, env, over }: BoxSpec): Promise<ServerProcess> => {
     const { name, command } = server;
     const places = placesOf(server);
     const day = days.get(name) ?? { since: 0, bytes: 0 };
     days.set(name, day);
     return startBox(deps, {
       ...{ name, memoryBytes: MEMORY_BYTES, limits: SERVER_LIMITS, tunnels: tunnelsTo(places) },
-      order: { command, env, cwd: '/data' },
+      ...{ order: { command, env, cwd: '/data' }, over },
       mounts: [
         { source: folder, target: '/server', readOnly: true },
         { source: ownFolder(deps.config.dataDir, `mcp/${name}/data`), target: '/data', readOnly: false },
@@ -76,6 +78,7 @@ interface BoxSettings {
   memoryBytes: number;
   policy: Policy<object>;
   limits: Limits;
+  over?: AbortSignal | undefined;
   /** At its first word. */
   onOutput?(): void;
 }
@@ -89,7 +92,8 @@ const TAIL_BYTES = 8 * 1024;
 
 /** Starts it. Throws PinchError: what a sandbox throws, and `container_start_failed`. */
 export async function startBox(deps: BoxDeps, settings: BoxSettings): Promise<Box> {
-  const { name, mounts, tunnels, memoryBytes } = settings;
+  const { name, mounts, tunnels, memoryBytes, over } = settings;
+  over?.throwIfAborted();
   const { clock, sandbox } = deps;
   const tail = createTail();
   const { gateway, pipes, close } = openGateway(deps, settings);
@@ -100,6 +104,9 @@ export async function startBox(deps: BoxDeps, settings: BoxSettings): Promise<Bo
       gateway.connect(link, connection),
     );
     void instance.closed.then(close);
+    const end = () => void instance.stop(0);
+    over?.addEventListener('abort', end);
+    if (over?.aborted) end();
     const ended = instance.closed.then(({ reason }) => `ended before it worked: ${reason}`);
     const ready = (await atMost(clock, READY_MS, Promise.race([pipes, ended]))) ?? 'did not begin in time';
     if (typeof ready === 'string') {

@@ -23,8 +23,8 @@ import {
 import { type McpAsker, sourceOf } from './ask.js';
 import { blocksOf } from './results.js';
 import type { KnownTool } from './rows.js';
-import type { Servers } from './servers.js';
-import type { Progress } from './session.js';
+import { callKnown, type Servers } from './servers.js';
+import { type Progress, SLICE_CHARS } from './session.js';
 import type { Store } from './store.js';
 import { apiTool, decideTool, definitionOf, nameTools, ruleOf } from './tools.js';
 
@@ -54,7 +54,8 @@ export function mcpCalls(deps: CallDeps): Route[] {
   const open = new WeakMap<Link, number>();
   return [
     {
-      ...{ method: 'POST', path: '/mcp/tools' },
+      // Looking at many large schemas takes time; a run asks once.
+      ...{ method: 'POST', path: '/mcp/tools', rate: 'history' },
       async serve({ link, request, response, room }) {
         workingRun(store, link, parse(mcpToolsRequest, await readJson(request, MAX_CALL_BYTES, room)).runId);
         const { problems, tools } = await listTools(deps, link.groupId);
@@ -117,13 +118,17 @@ async function listTools(deps: CallDeps, groupId: number) {
     said === undefined ? [] : [{ service, problem: said }],
   );
   const tools: McpTool[] = [];
-  let chars = 0;
+  let [chars, looked] = [0, 0];
   for (const [name, { service, known }] of toolsOf(deps, groupId)) {
     const tool = apiTool(name, service, definitionOf(known));
     chars += JSON.stringify(tool).length;
     if (chars > MAX_TOOLS_CHARS) break;
     tools.push(tool);
-    if (tools.length % 20 === 0) await setImmediate();
+    looked += known.definition.length;
+    if (looked > SLICE_CHARS) {
+      looked = 0;
+      await setImmediate();
+    }
   }
   return { tools, problems };
 }
@@ -191,7 +196,7 @@ const hasRoom = (store: Store, runId: number): boolean => (store.events.sizeOf(r
 async function perform(
   { store, servers, clock }: CallDeps,
   { response, run }: RunningCall,
-  { server, tool }: Tool,
+  { server, tool, known }: Tool,
   args: Record<string, unknown>,
 ) {
   const over = new AbortController();
@@ -208,7 +213,7 @@ async function perform(
     store.events.add(run.id, clock.now(), 'mcp_progress', detail);
   };
   try {
-    return await servers.use(server).call({ tool, args, signal: over.signal, onProgress });
+    return await callKnown(servers, { server, digest: known.digest }, { tool, args, signal: over.signal, onProgress });
   } finally {
     store.signals.off('run:stopped', onStopped);
     response.off('close', abort);

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLoopCheck } from '../../test/fakes/loop-delay.js';
+import { whenBusy } from '../../test/limits.js';
 import { systemClock } from '../core/clock.js';
-import { type Connection, createConnection } from './connection.js';
+import { type Connection, type ConnectionDeps, createConnection } from './connection.js';
 import { createParser, type Parser } from './parse.js';
 import { type ServerProcess, startHostProcess } from './process.js';
 import { blocksOf } from './results.js';
@@ -41,11 +42,12 @@ afterEach(async () => {
 const behave = (script: object) =>
   writeFileSync(join(dir, 'script.json'), JSON.stringify({ log: join(dir, 'log'), ...script }));
 const heard = () => readFileSync(join(dir, 'log'), 'utf8');
-function connect(idleMs = 60_000): Connection {
+function connect(idleMs = 60_000, opening?: ConnectionDeps['open']): Connection {
   return createConnection({
     ...{ name: 'test', clock, log: pino({ enabled: false }), idleMs, stopped: () => isStopped },
     notifyOwner: (_key, text) => notices.push(text),
-    async open() {
+    async open(over) {
+      if (opening) return opening(over);
       const command = ['node', program, join(dir, 'script.json')];
       const process = startHostProcess({ command, env: { TOKEN: 'given' }, dir: join(dir, 'data') }, systemClock);
       processes.push(process);
@@ -147,6 +149,16 @@ describe('lists of tools', () => {
   });
 });
 
+test('a server that takes its time for a list, and says all along that it changed, is asked for one at a time', async () => {
+  await connection.ready();
+  behave({ mode: 'unlisted' });
+  for (let n = 0; n < 3; n += 1) {
+    await call('change');
+    await systemClock.sleep(2_200);
+  }
+  expect(heard().match(/"tools\/list"/g)).toHaveLength(2);
+});
+
 describe('a call', () => {
   test('of a server that ends meanwhile fails at once, and the next one finds it started again', async () => {
     await expect(call('die')).rejects.toThrow('test ended meanwhile');
@@ -237,6 +249,40 @@ test('one that ignores the end of its input is ended all the same', async () => 
   await call('echo');
   await connection.stop();
   await expect(processes[0]?.closed).resolves.toBe('it ended with SIGTERM');
+});
+
+describe('the end of everything while it starts', () => {
+  test('ends what is being opened, and nothing is said to it afterwards', async () => {
+    let aborted = false;
+    await connection.end();
+    connection = connect(
+      60_000,
+      (over) =>
+        new Promise((_resolve, reject) => {
+          over.addEventListener('abort', () => {
+            aborted = true;
+            reject(new Error('given up'));
+          });
+        }),
+    );
+    const refused = expect(connection.ready()).rejects.toThrow('not ready');
+    await connection.end();
+    await refused;
+    expect(aborted).toBe(true);
+    expect(lastError()).toBeNull();
+  });
+
+  test.each(['silent', 'unlisted'])('ends a server that is %s at once', async (mode) => {
+    behave({ mode });
+    const refused = expect(connection.ready()).rejects.toThrow('not ready');
+    await expect.poll(heard).toContain(mode === 'silent' ? '"initialize"' : '"tools/list"');
+    const begun = Date.now();
+    await connection.end();
+    await refused;
+    await expect(processes[0]?.closed).resolves.toContain('it ended');
+    expect(Date.now() - begun).toBeLessThan(whenBusy(8_000));
+    expect(lastError()).toBeNull();
+  });
 });
 
 test('nothing is started while everything is stopped', async () => {

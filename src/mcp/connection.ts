@@ -15,8 +15,8 @@ const REFRESH_MS = 2_000;
 
 export interface ConnectionDeps extends LoopDeps {
   name: string;
-  /** Starts the server. */
-  open(): Promise<ServerTransport>;
+  /** Starts the server; `over` aborts when nobody wants it any more while it starts. */
+  open(over: AbortSignal): Promise<ServerTransport>;
   /** It is ended after so long without a call. */
   idleMs: number;
   /** The emergency stop. */
@@ -78,18 +78,23 @@ function createLife(deps: ConnectionDeps, failures: Failures) {
   const { name, clock, log } = deps;
   let session: Session | undefined;
   let starting: Promise<Session> | undefined;
+  /** Of the start that goes on: what it has opened so far. */
+  let opened: ServerTransport | undefined;
+  let over = new AbortController();
   let isOver = false;
 
   async function start(): Promise<Session> {
     if (isOver || deps.stopped()) throw notReady(name, 'it is stopped');
     failures.check();
     const begun = clock.now();
-    let opened: Session | undefined;
+    over = new AbortController();
+    opened = undefined;
     try {
-      const ready = await openSession(name, await deps.open());
-      opened = ready;
+      opened = await deps.open(over.signal);
+      // An install takes minutes. From here on the end finds what was opened.
+      if (isOver || deps.stopped()) throw new Error(STOPPED);
+      const ready = await openSession(name, opened);
       const offer = await listTools(ready);
-      if (isOver || deps.stopped()) await ready.transport.end(STOPPED);
       if (ready.transport.whyClosed() !== undefined) throw new Error(ready.transport.whyClosed());
       deps.onOffer(offer);
       ready.client.onclose = () => ended(ready);
@@ -98,7 +103,7 @@ function createLife(deps: ConnectionDeps, failures: Failures) {
       log.info({ service: name, startMs: clock.now() - begun }, 'MCP server started');
       return ready;
     } catch (error) {
-      await opened?.transport.end(describeError(error));
+      await opened?.end(describeError(error));
       if (!isOver) failures.add(describeError(error));
       throw notReady(name, OWNER_KNOWS);
     }
@@ -123,6 +128,10 @@ function createLife(deps: ConnectionDeps, failures: Failures) {
     stop,
     async end(): Promise<void> {
       isOver = true;
+      if (starting) {
+        over.abort();
+        void opened?.end(STOPPED);
+      }
       await Promise.all([stop(), starting?.catch(() => undefined)]);
     },
   };
@@ -130,15 +139,20 @@ function createLife(deps: ConnectionDeps, failures: Failures) {
 
 /** Gets the list anew when the server says that it changed, now and then. */
 function watchList({ clock, onOffer }: ConnectionDeps, session: Session): void {
-  let waits = false;
+  let [changed, looks] = [false, false];
   session.client.setNotificationHandler('notifications/tools/list_changed', async () => {
-    if (waits) return;
-    waits = true;
-    await clock.sleep(REFRESH_MS);
-    waits = false;
-    // One that cannot be had now is had at the next start.
-    const offer = await listTools(session).catch(() => undefined);
-    if (offer && session.transport.whyClosed() === undefined) onOffer(offer);
+    changed = true;
+    if (looks) return;
+    // One list at a time: a server may take an hour for one.
+    for (looks = true; changed; ) {
+      await clock.sleep(REFRESH_MS);
+      changed = false;
+      // One that cannot be had now is had at the next start.
+      const offer = await listTools(session).catch(() => undefined);
+      if (session.transport.whyClosed() !== undefined) return;
+      if (offer) onOffer(offer);
+    }
+    looks = false;
   });
 }
 

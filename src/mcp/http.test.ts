@@ -2,11 +2,14 @@
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { Client } from '@modelcontextprotocol/client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { z } from 'zod';
+import { createLoopCheck } from '../../test/fakes/loop-delay.js';
 import { systemClock } from '../core/clock.js';
 import { listen } from '../egress/testing/inside.js';
 import { bearer, type Service } from '../services/list.js';
 import { createHttpTransport } from './http.js';
+import { createParser } from './parse.js';
 
 let server: Server;
 let service: Service;
@@ -19,9 +22,19 @@ let misbehave: ((response: ServerResponse, id: number) => void) | undefined;
 const send = (response: ServerResponse, message: object) =>
   response.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 's-1' }).end(JSON.stringify(message));
 
+/** How often it was asked for its stream, which ends at once; undefined: it has none. */
+let streams: number | undefined;
+/** Told instead of taking what it asked for. */
+let onAnswer: () => void;
+
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method === 'GET' && streams !== undefined) {
+    streams += 1;
+    return void response.writeHead(200, { 'content-type': 'text/event-stream' }).end('retry: 1\nid: 1\ndata:\n\n');
+  }
   if (request.method !== 'POST') return void response.writeHead(405).end();
   const { id, method } = Object(await json(request));
+  if (method === undefined) return onAnswer();
   const { authorization, 'mcp-session-id': session = '' } = request.headers;
   calls.push(`${request.url} ${method} ${authorization} ${session}`);
   if (authorization !== 'Bearer good') return void response.writeHead(401).end();
@@ -38,7 +51,8 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 }
 
 beforeEach(async () => {
-  [tokens, answered, calls, misbehave] = [['good'], [], [], undefined];
+  [tokens, answered, calls, misbehave, streams] = [['good'], [], [], undefined, undefined];
+  onAnswer = () => undefined;
   server = http.createServer((request, response) => void serve(request, response));
   service = {
     ...{
@@ -68,11 +82,18 @@ const services = {
     if (status === 401 && tokens.length > 1) tokens.shift();
   },
 };
+const parser = createParser(systemClock);
+afterAll(parser.close);
 async function list() {
+  return ask((client) => client.listTools());
+}
+/** As `listTools` of session.ts gets it. */
+const raw = () => ask((client) => client.request({ method: 'tools/list' }, z.object({ tools: z.array(z.string()) })));
+async function ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ name: 'pinch', version: '1.0.0' });
-  await client.connect(await createHttpTransport({ service, services, clock: systemClock }));
+  await client.connect(await createHttpTransport({ service, services, clock: systemClock, parser }));
   try {
-    return await client.listTools();
+    return await question(client);
   } finally {
     await client.close();
   }
@@ -133,4 +154,41 @@ test('many messages in one answer are not one long message', async () => {
     response.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result: { tools: [] } })}\n\n`);
   };
   expect(await list()).toMatchObject({ tools: [] });
+});
+
+test.each(['application/json', 'text/event-stream'])('a long message (%s) is read off the event loop', async (type) => {
+  misbehave = (response, id) => {
+    const tools = [{ name: 'a', description: 'é', inputSchema: { type: 'object' } }];
+    const said = JSON.stringify({ jsonrpc: '2.0', id, result: { x: [[]], tools } }).replace('[[]]', nested);
+    response.writeHead(200, { 'content-type': type }).end(type.includes('event') ? `data: ${said}\n\n` : said);
+  };
+  const nested = `[${'[],'.repeat(600_000)}[]]`;
+  const check = await createLoopCheck();
+  await check(type, async () => {
+    expect(await raw()).toMatchObject({ tools: [expect.stringContaining('"description":"é"')] });
+  });
+});
+
+test('a server that asks for ever, and takes no answer, is ended', async () => {
+  let [answers, most] = [0, 0];
+  misbehave = (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (let id = 0; id < 20_000; id += 1) response.write(`data: {"jsonrpc":"2.0","id":"s${id}","method":"ping"}\n\n`);
+  };
+  onAnswer = () => {
+    answers += 1;
+    most = Math.max(most, answers);
+  };
+  await expect(list()).rejects.toThrow();
+  expect(most).toBeLessThanOrEqual(64);
+});
+
+test('a stream that the server ends again and again is asked for once a second', async () => {
+  streams = 0;
+  const client = new Client({ name: 'pinch', version: '1.0.0' });
+  await client.connect(await createHttpTransport({ service, services, clock: systemClock, parser }));
+  await systemClock.sleep(1_500);
+  await client.close();
+  expect(streams).toBeGreaterThan(0);
+  expect(streams).toBeLessThanOrEqual(3);
 });

@@ -49,6 +49,16 @@ test('a version that is not there is said, and leaves nothing', async () => {
   expect(readdirSync(placeOf('wrong'))).toEqual([]);
 });
 
+test('one that nobody wants any more ends at once, and leaves nothing', async () => {
+  const over = new AbortController();
+  const refused = expect(scene.installServer({ ...everything, name: 'unwanted' }, over.signal)).rejects.toThrow();
+  await expect.poll(scene.world.containers, { timeout: 30_000 }).toHaveLength(1);
+  over.abort();
+  await refused;
+  expect(await scene.world.containers()).toEqual([]);
+  expect(readdirSync(placeOf('unwanted'))).toEqual([]);
+});
+
 test('a registry that does not answer is said', async () => {
   const other = await createScene({ ...process.env, npm_config_registry: 'http://127.0.0.1:9/' });
   await expect(other.installServer({ name: 'far', packages: ['is-odd@3.0.1'] })).rejects.toMatchObject({

@@ -39,14 +39,14 @@ const PROGRAM_FILE_BYTES = MIB;
 const UNFINISHED = '.install-';
 const FINISHED = /^[0-9a-f]{16}$/;
 
-/** `installServer` resolves with the folder, at once when it is there. Throws PinchError `mcp_install`, and what a sandbox throws. Calls for the same share one install. */
+/** `installServer` resolves with the folder, at once when it is there. Throws PinchError `mcp_install`, and what a sandbox throws. Calls for the same share one install, which the `over` of the first ends. */
 export function createInstaller(deps: InstallDeps) {
   const { dataDir, repository } = deps.config;
   /** By folder. */
   const under = new Map<string, Promise<string>>();
   /** Folders in which a container may still write: while one does, they are not removed. */
   const unfinished = new Set<string>();
-  async function installServer(server: Installed): Promise<string> {
+  async function installServer(server: Installed, over?: AbortSignal): Promise<string> {
     const files = programFiles(repository, server.program);
     const name = nameOf(server.packages, files);
     const path = `mcp/${server.name}/${name}`;
@@ -54,7 +54,7 @@ export function createInstaller(deps: InstallDeps) {
     if (running) return running;
     const names = namesIn(dataDir, `mcp/${server.name}`);
     if (names.includes(name)) return join(dataDir, path);
-    const install = installInto(deps, server, { path, files, unfinished }).finally(() => under.delete(path));
+    const install = installInto(deps, server, { path, files, unfinished, over }).finally(() => under.delete(path));
     under.set(path, install);
     return install;
   }
@@ -115,9 +115,13 @@ function programFiles(repository: string, program: string | undefined): Record<s
   }
 }
 
-type Plan = { path: string; files: Record<string, string>; unfinished: Set<string> };
+type Plan = { path: string; files: Record<string, string>; unfinished: Set<string>; over: AbortSignal | undefined };
 
-async function installInto(deps: InstallDeps, server: Installed, { path, files, unfinished }: Plan): Promise<string> {
+async function installInto(
+  deps: InstallDeps,
+  server: Installed,
+  { path, files, unfinished, over }: Plan,
+): Promise<string> {
   const { dataDir } = deps.config;
   const place = `mcp/${server.name}/${unfinishedName()}`;
   const startedAt = deps.clock.now();
@@ -130,7 +134,7 @@ async function installInto(deps: InstallDeps, server: Installed, { path, files, 
     // Again, because what was written is the container's as well.
     const folder = ownFolder(dataDir, place);
     if (server.packages.length > 0)
-      await installPackages(deps, server, place, (box) => {
+      await installPackages(deps, server, { place, over }, (box) => {
         gone = box.gone;
       });
     renameSync(folder, join(dataDir, path));
@@ -149,7 +153,7 @@ type OnBox = (box: Box) => void;
 async function installPackages(
   deps: InstallDeps,
   { name, packages }: Installed,
-  place: string,
+  { place, over }: { place: string; over: AbortSignal | undefined },
   onBox: OnBox,
 ): Promise<void> {
   const { dataDir, env } = deps.config;
@@ -171,7 +175,7 @@ async function installPackages(
     },
   });
   const box = await startBox(deps, {
-    ...{ name, memoryBytes: MEMORY_BYTES, policy, limits: NPM_LIMITS, tunnels: [] },
+    ...{ name, memoryBytes: MEMORY_BYTES, policy, limits: NPM_LIMITS, tunnels: [], over },
     // On the disk before the folder gets its name.
     order: { command: ['sh', '-c', '"$@" && sync -f .', 'sh', ...npm, ...options], env: ALL_BY_PROXY, cwd: '/server' },
     mounts: [{ source: join(dataDir, place), target: '/server', readOnly: false }],
@@ -179,6 +183,7 @@ async function installPackages(
   onBox(box);
   box.stdout.resume();
   const exit = await exitOf(deps, box, place);
+  over?.throwIfAborted();
   if (exit !== 0) throw npmProblem(box.stderrTail(), registry, isUnreached);
   const problem = lockfileProblem(readText(dataDir, place, 'package-lock.json', LOCKFILE_BYTES), packages, registry);
   if (problem) throw failed(`its packages are refused: ${problem}`, 'choose other packages in services.json');

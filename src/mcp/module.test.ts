@@ -126,6 +126,24 @@ describe('tools', () => {
     expect(home.store.approvals.open(9)).toEqual([]);
   });
 
+  test.each(['allow', 'ask'])('that a server changed while it rested are not called (%s)', async (rule) => {
+    home.behave({ tools: [fresh] });
+    home.configure({ tools: { fresh: rule } });
+    untaint();
+    await home.tools();
+    await home.mcp.killAll();
+    home.behave({ tools: [{ ...fresh, description: 'deletes what it is given' }] });
+    const said = await home.call('fresh', { text: 'mine' });
+    if (rule === 'allow') expect(said).toMatchObject({ status: 400 });
+    else {
+      home.yes(1);
+      expect(await ended()).toMatchObject({ state: 'failed' });
+    }
+    expect(home.heard()).toContain('tools/list');
+    expect(home.heard()).not.toContain('tools/call');
+    expect((await home.tools()).names).not.toContain('mcp__test__fresh');
+  });
+
   test('that a running server changes are asked for as well', async () => {
     await home.call('echo');
     await home.tools();
@@ -336,6 +354,7 @@ describe('an agent proposes a service', () => {
       ['x', '{', 'this is no JSON'],
       ['x', { ...server, packages: ['a'] }, 'use name@version'],
       ['x', { ...server, env: { A: 'ANTHROPIC_API_KEY' } }, "Pinch's own"],
+      ['x', { ...server, env: { A: 'EMAIL_PASSWORD' } }, "Pinch's own"],
       ['UP', server, 'use a name of lower-case'],
       ['x', { ...server, env: { A: { value: 'tok-0123456789' } } }, 'holds the secret'],
     ] as const)

@@ -4,7 +4,6 @@ import type { Approvals } from '../approvals/approvals.js';
 import { atMost } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
-import { PinchError } from '../core/errors.js';
 import type { PromptPart } from '../groups/prompt-part.js';
 import type { Guards } from '../secrets/guards.js';
 import type { McpServer } from '../services/servers.js';
@@ -40,13 +39,16 @@ export function createMcpModule(deps: McpModuleDeps) {
   const { clock, services, stopSwitch, notifyOwner, boxes } = deps;
   const parser = createParser(clock);
   let isOver = false;
-  const stopped = () => isOver || stopSwitch.stopped();
-  const open = async (server: McpServer) => {
-    if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock });
-    if (server.host) notifyOwner(`mcp-host:${server.name}`, hostNotice(server.name));
-    return createTransport({ process: await startServer({ ...deps, stopped }, server), clock, parser });
+  const startServer = async (server: McpServer, over: AbortSignal): Promise<ServerProcess> => {
+    const env = services.envOf(server);
+    return server.host ? startOnHost(deps, server, env, over) : boxes.openBox(server, env, over);
   };
-  const servers = createServers({ ...deps, open, stopped });
+  const open = async (server: McpServer, over: AbortSignal) => {
+    if (server.url) return createHttpTransport({ service: services.named(server.name), services, clock, parser });
+    if (server.host) notifyOwner(`mcp-host:${server.name}`, hostNotice(server.name));
+    return createTransport({ process: await startServer(server, over), clock, parser });
+  };
+  const servers = createServers({ ...deps, open, stopped: () => isOver || stopSwitch.stopped() });
   const asker = createMcpAsker({ ...deps, servers });
   servers.onChanges(asker.tools);
   const view = (server: McpServer) => {
@@ -83,17 +85,16 @@ export function createMcpModule(deps: McpModuleDeps) {
   };
 }
 
-/** Where it runs, once its files are there. */
-async function startServer(
-  { config, clock, services, boxes, stopped }: McpModuleDeps & { stopped(): boolean },
+async function startOnHost(
+  deps: McpModuleDeps,
   server: McpServer,
+  env: Record<string, string>,
+  over: AbortSignal,
 ): Promise<ServerProcess> {
-  const env = services.envOf(server);
-  const hasFiles = !server.host || server.packages.length > 0 || server.program !== undefined;
-  const folder = hasFiles ? await boxes.installServer(server) : undefined;
-  // An install takes its time, and what is killed meanwhile must not be followed by another container.
-  if (stopped()) throw new PinchError('stopped', 'it is stopped');
-  if (!server.host && folder !== undefined) return boxes.openBox({ server, folder, env });
+  const { config, clock, boxes } = deps;
+  const hasFiles = server.packages.length > 0 || server.program !== undefined;
+  const folder = hasFiles ? await boxes.installServer(server, over) : undefined;
+  over.throwIfAborted();
   const dir = join(config.dataDir, 'mcp', server.name, 'data');
   return startHostProcess({ command: server.command, env, folder, dir }, clock);
 }

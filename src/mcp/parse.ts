@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 
 /** Of this length even the slowest JSON is read in a few milliseconds. */
-const SHORT_BYTES = 64 * 1024;
+export const SHORT_BYTES = 64 * 1024;
 const IDLE_MS = 60_000;
 /** 10 MB of empty lists become some hundred MB of objects. */
 const MEMORY_MB = 512;

@@ -5,8 +5,8 @@ import { readService, type Service, variablesOf } from '../services/list.js';
 import { type McpServer, serverVariables } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 
-/** Credentials of Pinch itself are for no service. */
-const OWN = /^(ANTHROPIC|PINCH|TELEGRAM|WHATSAPP)_/;
+/** Credentials of Pinch itself are for no service: of the model, and of its channels, also those that skills add. */
+const OWN = /^(ANTHROPIC|PINCH|TELEGRAM|WHATSAPP|DISCORD|SLACK|EMAIL|XMPP)_/;
 
 interface Variable {
   name: string;

@@ -18,8 +18,10 @@ const DEFINITIONS = ['$defs', 'definitions'];
 /** At its root the API takes none of these. */
 const NOT_AT_ROOT = [...LISTS, '$ref', 'not', 'if'];
 
-const anyObject = z.record(z.string(), z.unknown());
-const asObject = (value: unknown): Record<string, unknown> | undefined => anyObject.safeParse(value).data;
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+/** No copy: of a large schema each level would be copied at each look. */
+const asObject = (value: unknown) => (isObject(value) ? value : undefined);
 /** A tool that takes anything; the server says what is wrong with it. */
 const ANYTHING: ApiSchema = { type: 'object', additionalProperties: true };
 

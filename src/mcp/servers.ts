@@ -6,6 +6,7 @@ import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import { type Connection, createConnection } from './connection.js';
 import { type Change, createKnown, hash } from './known.js';
+import type { CallResult, ToolCall } from './session.js';
 import type { Store } from './store.js';
 import type { Offer } from './tools.js';
 import type { ServerTransport } from './transport.js';
@@ -18,7 +19,7 @@ export interface ServersDeps extends LoopDeps {
   config: Pick<Config, 'idleMs'>;
   services: Pick<Services, 'servers' | 'envOf'>;
   /** Starts a server, wherever it runs. */
-  open(server: McpServer): Promise<ServerTransport>;
+  open(server: McpServer, over: AbortSignal): Promise<ServerTransport>;
   /** The emergency stop. */
   stopped(): boolean;
 }
@@ -48,7 +49,7 @@ export function createServers(deps: ServersDeps) {
     const connection = createConnection({
       ...deps,
       ...{ name: server.name, idleMs: config.idleMs },
-      open: () => deps.open(server),
+      open: (over) => deps.open(server, over),
       onOffer: (offer) => onOffer(server, offer),
     });
     open.set(server.name, { version, connection });
@@ -86,6 +87,19 @@ export function createServers(deps: ServersDeps) {
     running: (): string[] =>
       [...open].filter(([, { connection }]) => connection.state().state === 'running').map(([name]) => name),
   };
+}
+
+/** Calls a tool, unless the server offers another one of that name once it runs. Throws PinchError, `not_found` then. */
+export async function callKnown(
+  servers: Pick<Servers, 'use' | 'tools'>,
+  { server, digest }: { server: McpServer; digest: string },
+  call: ToolCall,
+): Promise<CallResult> {
+  const connection = servers.use(server);
+  await connection.ready();
+  if (servers.tools(server)?.some((tool) => tool.name === call.tool && tool.digest === digest))
+    return connection.call(call);
+  throw new PinchError('not_found', `${server.name} offers another tool ${call.tool} by now`);
 }
 
 /** Ends what is not in the list any more, and one that rests when there are too many. Throws PinchError `too_many`. */

@@ -17,6 +17,8 @@ const MAX_PAGES = 64;
 const MAX_TOOLS = 500;
 const MAX_TOOL_CHARS = 64 * 1024;
 const MAX_LIST_CHARS = 1024 * 1024;
+/** Looked at in one go. */
+export const SLICE_CHARS = 16 * 1024;
 
 const page = z.object({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
 const result = z.object({
@@ -64,20 +66,23 @@ export async function openSession(name: string, transport: ServerTransport): Pro
 /** All that it offers, up to a bound. */
 export async function listTools({ client, transport }: Session): Promise<Offer> {
   const tools = new Map<string, ServerTool>();
-  let [chars, isCut, cursor] = [0, false, undefined as string | undefined];
+  let [chars, pausedAt, isCut, cursor] = [0, 0, false, undefined as string | undefined];
   for (let pages = 1; ; pages += 1) {
     const request = { method: 'tools/list', params: cursor === undefined ? {} : { cursor } };
     const got = await client.request(request, page, { timeout: REQUEST_MS }).catch((error: unknown) => {
       throw new Error(transport.whyClosed() ?? `it does not say which tools it has: ${said(error)}`);
     });
-    for (const [index, one] of got.tools.entries()) {
+    for (const one of got.tools) {
       const text = typeof one === 'string' ? one : JSON.stringify(one);
       chars += text.length;
       if (tools.size >= MAX_TOOLS || chars > MAX_LIST_CHARS) return { tools: [...tools.values()], isCut: true };
       const tool = text.length <= MAX_TOOL_CHARS ? readTool(text) : undefined;
       if (tool && !tools.has(tool.name)) tools.set(tool.name, tool);
       else isCut = true;
-      if (index % 20 === 19) await setImmediate();
+      if (chars - pausedAt > SLICE_CHARS) {
+        pausedAt = chars;
+        await setImmediate();
+      }
     }
     cursor = got.nextCursor;
     if (cursor === undefined) return { tools: [...tools.values()], isCut };
@@ -103,6 +108,8 @@ export async function callTool(session: Session, { tool, args, signal, onProgres
     }
     if (transport.whyClosed() !== undefined)
       throw failed(`${name} ended meanwhile`, 'whether it had an effect is not known: look before you repeat it');
+    // Nothing was sent.
+    if (error instanceof PinchError && error.code === 'too_many') throw error;
     // What it says about the call are its words, like any answer.
     if (isRefusal(error)) return { content: [{ type: 'text', text: said(error) }], isError: true };
     throw failed(`what ${name} answered cannot be read`);

@@ -1,5 +1,6 @@
 // Names, schemas and rules of tools.
 import { describe, expect, test } from 'vitest';
+import { whenBusy } from '../../test/limits.js';
 import { cutSchema } from './schema.js';
 import { apiTool, decideTool, definitionOf, nameTools, readTool } from './tools.js';
 
@@ -143,4 +144,15 @@ test.each([
 ] as const)('by the rules %j a call (only reads: %s, tainted: %s) is %s', (rules, reads, tainted, what) => {
   const tool = { name: 'a', description: '', annotations: { readOnlyHint: reads } };
   expect(decideTool(rules, tool, tainted).do).toBe(what);
+});
+
+test('a schema that refers to many others is looked at in a moment', () => {
+  const $defs = Object.fromEntries(Array.from({ length: 1_500 }, (_, index) => [`d${index}`, true]));
+  const properties = Object.fromEntries(
+    Array.from({ length: 1_200 }, (_, index) => [`p${index}`, { $ref: '#/$defs/d0' }]),
+  );
+  const tool = readTool(JSON.stringify({ name: 'a', inputSchema: { type: 'object', properties, $defs } }));
+  const begun = performance.now();
+  if (tool) apiTool('a', 'b', definitionOf(tool));
+  expect(performance.now() - begun).toBeLessThan(whenBusy(50));
 });

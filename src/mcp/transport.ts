@@ -4,12 +4,14 @@ import { setImmediate } from 'node:timers/promises';
 import type { Transport } from '@modelcontextprotocol/client';
 import { z } from 'zod';
 import { atMost, type Clock } from '../core/clock.js';
-import { describeError } from '../core/errors.js';
+import { describeError, PinchError } from '../core/errors.js';
 import { oneLine } from '../core/one-line.js';
 import type { Parser } from './parse.js';
 import type { ServerProcess } from './process.js';
 
 const MAX_LINE_BYTES = 10 * 1024 * 1024;
+/** Of what we say, while it does not read. */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 const LAST_MS = 1_000;
 /** Of what it wrote last for people: from there on, and so many. */
 const [TAIL_CHARS, SHOWN_CHARS] = [2_000, 500];
@@ -24,7 +26,7 @@ const HEARD = /^notifications\/(progress|tools\/list_changed)$/;
 
 const message = z.looseObject({
   jsonrpc: z.literal('2.0'),
-  id: z.union([z.string(), z.number()]).optional(),
+  id: z.union([z.string().max(200), z.number()]).optional(),
   method: z.string().optional(),
 });
 type Message = Parameters<NonNullable<Transport['onmessage']>>[0];
@@ -76,6 +78,11 @@ export function createTransport({ process, clock, parser }: TransportDeps): Serv
     },
     async send(one) {
       if (why !== undefined) throw new Error(why);
+      if (process.stdin.writableLength > MAX_UNREAD_BYTES) {
+        // It asks for ever without hearing the answers.
+        if (!('method' in one)) void finish('it does not read what it is told');
+        throw new PinchError('too_many', 'it has not read yet what it was told before; try again in a moment');
+      }
       if (process.stdin.write(`${JSON.stringify(one)}\n`)) return;
       await new Promise<void>((resolve) => {
         drained = resolve;
@@ -91,7 +98,7 @@ export function createTransport({ process, clock, parser }: TransportDeps): Serv
 
 /** Ends with the output. Throws what is wrong with it. */
 async function readMessages({ process, clock, parser }: TransportDeps, onMessage: (one: Message) => unknown) {
-  const split = createSplitter();
+  const split = createSplitter(MAX_LINE_BYTES);
   const spend = createAllowance(clock);
   let [bad, lines, bytes] = [0, 0, 0];
   for await (const chunk of process.stdout) {
@@ -116,7 +123,7 @@ async function readMessages({ process, clock, parser }: TransportDeps, onMessage
 const shown = (line: Buffer): string => oneLine(line.subarray(0, 200).toString(), 100);
 
 /** The whole lines that a piece of output completes, without their ends. Throws when one is too long. */
-function createSplitter() {
+export function createSplitter(maxBytes: number) {
   let pieces: Buffer[] = [];
   let bytes = 0;
   return function* (chunk: Buffer): Generator<Buffer> {
@@ -125,7 +132,7 @@ function createSplitter() {
       const piece = chunk.subarray(from, at < 0 ? chunk.length : at);
       pieces.push(piece);
       bytes += piece.length;
-      if (bytes > MAX_LINE_BYTES) throw new Error(`it wrote a line of more than ${MAX_LINE_BYTES / 1024 / 1024} MB`);
+      if (bytes > maxBytes) throw new Error(`it wrote a line of more than ${maxBytes / 1024 / 1024} MB`);
       if (at < 0) return;
       yield pieces.length === 1 ? piece : Buffer.concat(pieces, bytes);
       [pieces, bytes] = [[], 0];
@@ -135,7 +142,7 @@ function createSplitter() {
 }
 
 /** Throws when more is spent than comes back. */
-function createAllowance(clock: Clock): (amount: number) => void {
+export function createAllowance(clock: Clock): (amount: number) => void {
   let [left, at] = [BURST, clock.now()];
   return (amount) => {
     const now = clock.now();

@@ -24,6 +24,7 @@ beforeAll(async () => {
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
     config: { model: 'any', modelSearch: false },
+    tellRun: () => undefined,
     onSearch: () => undefined,
     stopped: () => false,
     runOf: () => null,

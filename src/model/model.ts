@@ -6,6 +6,7 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
+import { createOutage } from './outage.js';
 import { loadPrices } from './prices.js';
 import { type ModelCall, type Refusal, readCall, withSearches, worstCaseCounted } from './request.js';
 import type { ModelCallRow } from './rows.js';
@@ -30,6 +31,8 @@ export interface ModelDeps {
   log: Logger;
   /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
+  /** Tells the people of the run's chat, once for each key. */
+  tellRun(runId: number, key: string, text: string): void;
   /** What a search of the provider found is about to enter the container. */
   onSearch(link: Link): void;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
@@ -42,15 +45,17 @@ const READ_ON_MS = 30_000;
 
 /** Throws PinchError `prices_invalid` when the price list cannot be read. */
 export function modelRoutes(deps: ModelDeps): Route[] {
-  const prices = loadPrices();
+  const parts = { ...deps, outage: createOutage(deps), prices: loadPrices() };
   return ['/v1/messages', '/v1/messages/count_tokens'].flatMap((path) =>
-    (['POST', 'GET'] as const).map((method) => ({ method, path, serve: (call) => serve(deps, prices, call) })),
+    (['POST', 'GET'] as const).map((method) => ({ method, path, serve: (call) => serve(parts, call) })),
   );
 }
 
+type ModelParts = ModelDeps & { prices: Prices; outage: ReturnType<typeof createOutage> };
+
 /** Resolves when the response is over and the call is recorded. */
-async function serve(deps: ModelDeps, prices: Prices, { link, request, response, room }: Call): Promise<void> {
-  const { ledger, clock } = deps;
+async function serve(deps: ModelParts, { link, request, response, room }: Call): Promise<void> {
+  const { ledger, clock, prices } = deps;
   const at = clock.now();
   const call = await readCall(request, { room, maySearch: deps.config.modelSearch });
   // The caller left while sending: nobody to answer, nothing spent.
@@ -65,13 +70,11 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
   const costOf = costs(prices, backend, call);
   const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
   const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
-  const row = (spent: Spent): ModelCallRow => ({
-    ...caller,
-    ...progress,
-    ...costOf(spent),
-    stopReason: spent.stopReason,
-    durationMs: clock.now() - at,
-  });
+  const row = (spent: Spent): ModelCallRow => {
+    const { error: _, ...known } = progress;
+    const { stopReason } = spent;
+    return { ...caller, ...known, ...costOf(spent), stopReason, durationMs: clock.now() - at };
+  };
   // Counting tokens costs nothing.
   const counts = call.path !== '/v1/messages';
   const atWorst = (usage: TokenUsage) => row({ usage: withSearches(usage), estimated: true, stopReason: null });
@@ -88,6 +91,10 @@ async function serve(deps: ModelDeps, prices: Prices, { link, request, response,
     await answer(deps, exchange, backend);
   } finally {
     reserved?.settle(row(spentOn(exchange)));
+    if (backend.kind === 'http' && progress.status !== 499) {
+      const why = progress.status < 500 ? undefined : (progress.error ?? `error ${progress.status}`);
+      deps.outage.note({ runId: caller.runId, server: new URL(backend.baseUrl).host, why });
+    }
     // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
     response.end();
   }
@@ -133,7 +140,8 @@ async function answer({ log }: ModelDeps, exchange: Exchange, backend: Backend):
     if (progress.status === 499) progress.status = 502;
     // Only the host and the error's code: a base URL may carry a password.
     const { host } = new URL(backend.baseUrl);
-    const why = error instanceof Error && 'code' in error ? error.code : 'the connection failed';
+    const why = error instanceof Error && 'code' in error ? `${error.code}` : 'the connection failed';
+    progress.error = why;
     const message = `the model server ${host} could not be reached: ${why}`;
     log.warn(message);
     refuse(response, { status: 502, type: 'api_error', message });

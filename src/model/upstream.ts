@@ -30,7 +30,10 @@ export function refuse(response: ServerResponse, { status, type, message }: Refu
 }
 
 /** What is known of an answer while it goes on; its `status` is the back end's, 499 until there is one, 502 when there was none. */
-export type Progress = Pick<ModelCallRow, 'at' | 'status' | 'firstByteMs' | 'requestId'>;
+export type Progress = Pick<ModelCallRow, 'at' | 'status' | 'firstByteMs' | 'requestId'> & {
+  /** Why there was no answer. */
+  error?: string;
+};
 
 /** One call on its way through. */
 export interface Exchange {

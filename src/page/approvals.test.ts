@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { markdownToSafeHtml } from '../channels/format.js';
+import { markdownToSafeHtml } from '../markdown/format.js';
 
 const PATH = '/api/page/approvals';
 let home: PageFixture;

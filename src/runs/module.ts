@@ -21,5 +21,10 @@ export function createRuns(deps: RunsDeps) {
   function noteRefusal({ groupId }: Link, why: string): void {
     for (const runId of store.runs.leasedOf(groupId)) store.events.add(runId, clock.now(), 'refused', { why });
   }
-  return { queue, routes, noteRefusal };
+  /** Where nobody waits, in a task, nobody is told. */
+  function tellRun(runId: number, key: string, text: string): void {
+    const run = store.runs.get(runId);
+    if (run?.taskId === null) store.outbox.add({ key, chatId: run.chatId, runId: null, text, now: clock.now() });
+  }
+  return { queue, routes, noteRefusal, tellRun };
 }

@@ -111,15 +111,16 @@ export function recordDead(
 function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, failure: Failed): void {
   const { store } = deps;
   // By our own word, not the container's.
-  const refusal =
-    failure.errorClass === 'budget' ? store.events.budgetRefusal(run.id, run.startedAt ?? now) : undefined;
-  const { errorClass, message: error } = failure;
+  const isMoney = failure.errorClass === 'billing' || failure.errorClass === 'budget';
+  const refusal = isMoney ? store.events.budgetRefusal(run.id, run.startedAt ?? now) : undefined;
+  const { message: error } = failure;
+  const errorClass = refusal ? 'budget' : failure.errorClass;
   const { attempt } = run;
   const maxAttempts = store.runs.input(run.id)?.attempts;
   const isOwn = refusal?.cap === 'run' || refusal?.cap === 'task';
   const refused = refusal && { isOwn, waitMs: (refusal.endsAt ?? now) - now };
   const chance = { parkCount: group.parkCount, jitter: deps.clock.random() };
-  const next = decideFailure({ ...failure, ...chance, attempt, maxAttempts, refused });
+  const next = decideFailure({ ...failure, ...chance, errorClass, attempt, maxAttempts, refused });
   store.events.add(run.id, now, 'attempt_failed', { errorClass, message: error, next: next.kind });
   const about = { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error };
   deps.log.warn(about, 'run attempt failed');

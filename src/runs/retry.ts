@@ -26,7 +26,11 @@ const OUTLAST_OUTAGES = 20;
 /** The first pause and the longest. */
 const DELAY_MS = [5_000, 30 * 60_000] as const;
 const FIRST_PARK_MS = 15_000;
-const MAX_PARK_MS = { auth: 2 * 60_000, budget: 30 * 60_000 };
+const MAX_PARK_MS: Partial<Record<ErrorClass, number>> = {
+  auth: 2 * 60_000,
+  billing: 30 * 60_000,
+  budget: 30 * 60_000,
+};
 
 export interface Failure {
   errorClass: ErrorClass;
@@ -46,8 +50,9 @@ export interface Failure {
 export function decideFailure(failure: Failure): FailureDecision {
   const { errorClass, attempt, jitter } = failure;
   if (failure.refused?.isOwn) return { kind: 'dead' };
-  if (errorClass === 'auth' || errorClass === 'budget') {
-    const delayMs = Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, MAX_PARK_MS[errorClass]);
+  const longestPark = MAX_PARK_MS[errorClass];
+  if (longestPark) {
+    const delayMs = Math.min(FIRST_PARK_MS * 2 ** failure.parkCount, longestPark);
     return { kind: 'park', delayMs: failure.refused ? Math.max(failure.refused.waitMs, FIRST_PARK_MS) : delayMs };
   }
   const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);

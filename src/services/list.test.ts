@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readServices } from './list.js';
+import { addService, readServices } from './list.js';
 import { type ServicesHome, startHome } from './testing/home.js';
 
 const API = { kind: 'http', url: 'https://api.example.com/v1', groups: ['main'] };
@@ -22,8 +22,27 @@ function read(content: object | string) {
 }
 const problem = (more: object) => read({ api: { ...API, ...more } }).problems[0]?.why;
 
+test('the name of a server ends where that of its tool begins', () => {
+  const server = { kind: 'mcp', groups: ['main'], command: ['x'] };
+  const { servers, problems } = read({ a_b: server, a__b: server, c__d: { ...API, mcp: true } });
+  expect(servers.map(({ name }) => name)).toEqual(['a_b']);
+  expect(problems.map(({ name }) => name)).toEqual(['a__b', 'c__d']);
+});
+
 test('without a file there is none', () =>
   expect(readServices(config())).toEqual({ services: [], servers: [], problems: [] }));
+
+test('an entry that would make the file too large to be read is not added', () => {
+  read({
+    api: {
+      ...API,
+      rules: Array.from({ length: 199 }, () => ({ method: '*', path: `/${'x'.repeat(1_270)}`, do: 'deny' })),
+    },
+  });
+  const add = () => addService(config(), 'more', { ...API, description: 'd'.repeat(200) });
+  expect(add).toThrow('it would be larger than 262144 bytes');
+  expect(readServices(config()).services.map(({ name }) => name)).toEqual(['api']);
+});
 
 test('all that can be said', () => {
   const all = {

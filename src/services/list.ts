@@ -139,7 +139,10 @@ export function readServices(config: Pick<Config, 'home' | 'groupsDir' | 'dataDi
 export function readService(name: string, value: unknown): z.infer<typeof anyService> | { why: string } {
   if (!NAME.test(name)) return { why: 'use a name of lower-case letters, digits, - and _' };
   const { data, error } = anyService.safeParse(value);
-  return data ?? { why: z.prettifyError(error) };
+  if (!data) return { why: z.prettifyError(error) };
+  // `mcp__a__b__c` must be a tool of one server.
+  const isServer = data.kind === 'mcp' || data.mcp;
+  return isServer && name.includes('__') ? { why: 'an MCP server has no __ in its name' } : data;
 }
 
 /** Adds an entry, which counts at once. Throws PinchError: the file is no use, or has this name. */
@@ -150,10 +153,14 @@ export function addService(config: Pick<Config, 'home' | 'groupsDir' | 'dataDir'
   const file = servicesFile(config);
   // The owner may have put a link there.
   const place = fs.existsSync(file) ? fs.realpathSync(file) : file;
+  const text = `${JSON.stringify({ ...list, [name]: value }, null, 2)}\n`;
+  // One that is too large would be no use as a whole.
+  if (Buffer.byteLength(text) > MAX_BYTES)
+    throw unusable(`it would be larger than ${MAX_BYTES} bytes`, 'take out what is not needed');
   const next = `${place}.new`;
   fs.rmSync(next, { force: true });
   const fd = fs.openSync(next, 'wx', 0o600);
-  fs.writeSync(fd, `${JSON.stringify({ ...list, [name]: value }, null, 2)}\n`);
+  fs.writeFileSync(fd, text);
   fs.fsyncSync(fd);
   fs.closeSync(fd);
   fs.renameSync(next, place);

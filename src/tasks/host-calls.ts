@@ -35,7 +35,7 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
       const target = chatOf(link, chat ?? `${run.chatId}`);
       const waits = askOwner(link, run, target, { fields: input });
       if (waits) return { text: waits };
-      return { text: taskConfirmation(tasks.add(input, target, { key: `${run.id}:${key}` })) };
+      return { text: taskConfirmation(tasks.add(input, target, { key: `${run.id}:${key}` }), input.tz) };
     }),
     post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
@@ -51,7 +51,7 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
       const target = chat ?? store.groups.chat(task.chatId);
       const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
       if (waits) return { text: waits };
-      return { text: taskConfirmation(tasks.change(task, { action, fields }, chat)) };
+      return { text: taskConfirmation(tasks.change(task, { action, fields }, chat), fields?.tz) };
     }),
   ];
 }

@@ -73,11 +73,17 @@ export function nextSlots(schedule: Schedule, after: number, count: number): num
   return slots;
 }
 
-/** "90s", "30m", "1h30m", "2d", "1w" as ms. Throws PinchError `bad_schedule`: from one second to a year. */
+/** The first letter of a unit says which it is. A capital M alone might be a month. */
+const LENGTH =
+  /(\d{1,9}|an?\b) *(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)(?![a-z])[ ,]*(?:and )?/g;
+
+/** "90s", "30m", "1h30m", "1 hour and 30 minutes", "2d", "1w" as ms. Throws PinchError `bad_schedule`: from one second to a year. */
 export function parseDuration(text: string): number {
-  const parts = [...text.trim().matchAll(/(\d{1,9})\s*([smhdw])\s*/g)];
-  const ms = parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (UNITS[unit] ?? 0), 0);
-  if (parts.map(([part]) => part).join('') !== text.trim() || ms < SECOND_MS || ms > LONGEST_MS)
+  const words = /\dM/.test(text) ? '' : text.trim().toLowerCase();
+  const parts = [...words.matchAll(LENGTH)];
+  const countOf = (word: string) => (word.startsWith('a') ? 1 : Number(word));
+  const ms = parts.reduce((sum, [, count = '', unit = '']) => sum + countOf(count) * (UNITS[unit.charAt(0)] ?? 0), 0);
+  if (parts.map(([part]) => part).join('') !== words || ms < SECOND_MS || ms > LONGEST_MS)
     throw bad(`"${text}" is not a length of time between 1s and a year`, 'write "90s", "30m", "1h30m", "2d" or "1w"');
   return ms;
 }
@@ -86,7 +92,7 @@ export function parseDuration(text: string): number {
 function parseMoment(text: string, { now, timeZone }: { now: number; timeZone: string }): number {
   const delay = /^in\s+(.+)$/i.exec(text.trim())?.[1];
   if (delay !== undefined) return now + parseDuration(delay);
-  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:?\d\d)?$/.exec(text.trim());
+  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?$/.exec(text.trim());
   const [, date = '', time = '', offset = ''] = match ?? [];
   // 30 February must not quietly become 2 March.
   const utc = new Date(`${date}T${time}Z`);

@@ -7,7 +7,7 @@ import { type TaskInput, taskInput } from '../wire.js';
 import { taskCommands } from './commands.js';
 import { inputOf } from './due.js';
 import { createTasks, type Tasks } from './tasks.js';
-import { taskNotices } from './text.js';
+import { taskConfirmation, taskNotices } from './text.js';
 
 /** 21 November 2026, 09:00 UTC, a Saturday; 10:00 in Berlin. */
 const clock = createFakeClock(Date.UTC(2026, 10, 21, 9));
@@ -87,6 +87,15 @@ test('a change keeps what it does not name; new times start anew', () => {
     options: { check: 'true', timeoutMs: 60_000, misfire: 'all', context: 'fresh' },
   });
   expect(() => tasks.change(task, { action: 'update', fields: { tz: 'UTC' } })).toThrow('a time zone alone');
+});
+
+test('a new time of a task is in its zone; a zone that has several meanings is told', () => {
+  const task = tasks.add({ prompt: 'a', cron: '0 9 * * *', tz: 'America/New_York' }, main);
+  const changed = tasks.change(task, { action: 'update', fields: { cron: '0 10 * * *' } });
+  expect(changed.starts).toMatchObject({ timeZone: 'America/New_York' });
+  const vague = tasks.add({ prompt: 'b', cron: '0 9 * * *', tz: 'CST' }, main);
+  expect(taskConfirmation(vague, 'CST')).toContain('"CST" was taken for America/Chicago');
+  expect(taskConfirmation(task, 'America/New_York')).not.toContain('was taken for');
 });
 
 test('the host pauses one that is there; one that somebody cancelled meanwhile stays cancelled', () => {

@@ -130,7 +130,8 @@ function updateTask({ store, clock, config }: TasksDeps, task: Task, fields: Fie
   const isNewTime = [fields.cron, fields.every, fields.at].some((value) => value !== undefined);
   if (!isNewTime && fields.tz !== undefined)
     throw badTask('a time zone alone changes nothing', 'give cron or at with it');
-  const starts = isNewTime ? parseSchedule(fields, { now, timeZone: config.timeZone }) : task.starts;
+  const { timeZone } = 'timeZone' in task.starts ? task.starts : config;
+  const starts = isNewTime ? parseSchedule(fields, { now, timeZone }) : task.starts;
   const { id, chatId, groupId } = { ...task, ...(chat?.groupId && { chatId: chat.id, groupId: chat.groupId }) };
   const options = taskOptions(store, fields, { starts, groupId, task });
   const { prompt = task.prompt } = fields;

@@ -48,13 +48,17 @@ export function nextTimes({ starts, state, nextAt }: Task): string[] {
 /** Whoever made a task chose its title, and whatever failed its error. */
 const MAX_ERROR_CHARS = 500;
 
-/** What the asker is told about a new or changed task: when it comes next. */
-export function taskConfirmation(task: Task): string {
+/** What the asker is told about a new or changed task: when it comes next. `tz`: the zone as they wrote it. */
+export function taskConfirmation(task: Task, tz?: string): string {
   const times = nextTimes(task);
   const state = task.state === 'active' ? 'scheduled' : task.state;
-  const zone = 'timeZone' in task.starts ? ` (${task.starts.timeZone})` : '';
+  const zoneName = 'timeZone' in task.starts ? task.starts.timeZone : undefined;
+  const zone = zoneName ? ` (${zoneName})` : '';
+  // `CST` is the name of several zones, and `EST` knows no summer time.
+  const isOther = tz && zoneName && !tz.includes('/') && tz.toLowerCase() !== zoneName.toLowerCase();
+  const taken = isOther ? ` "${tz}" was taken for ${zoneName}: if another one is meant, name a city of it.` : '';
   const next = times.length > 0 ? ` Next: ${times.join(' · ')}${zone}.` : '';
-  return `${taskName(task)} is ${state}, ${startsText(task.starts)}.${next}`;
+  return `${taskName(task)} is ${state}, ${startsText(task.starts)}.${next}${taken}`;
 }
 
 /** More than that is no list any more. */

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { systemClock } from '../../src/core/clock.js';
 import { PinchError } from '../../src/core/errors.js';
 import { createHttpTransport } from '../../src/mcp/http.js';
+import { createParser } from '../../src/mcp/parse.js';
 import { createGuards } from '../../src/secrets/guards.js';
 import { createSecrets } from '../../src/secrets/secrets.js';
 import { servicesApi } from '../../src/services/api.js';
@@ -50,12 +51,14 @@ export async function playScenario(url: string, scenario: string, given: unknown
     const [service] = all;
     if (!service) throw new Error('services.json is no use');
     const use = async () => {
+      const parser = createParser(systemClock);
       const client = new Client({ name: 'pinch', version: '1.0.0' });
       try {
-        await client.connect(await createHttpTransport({ service, services, clock: systemClock }));
+        await client.connect(await createHttpTransport({ service, services, clock: systemClock, parser }));
         await act(client);
       } finally {
         await client.close();
+        parser.close();
       }
     };
     await whileTold(use, () => connectAt(api, 'server', { onSay }), notices);

@@ -2,11 +2,11 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { markdownToSafeHtml } from '../../src/channels/format.js';
 import { web } from '../../src/channels/web.js';
 import { PinchError } from '../../src/core/errors.js';
 import { startDelivery } from '../../src/delivery/delivery.js';
 import { createOutboxFiles } from '../../src/delivery/files.js';
+import { markdownToSafeHtml } from '../../src/markdown/format.js';
 import { createChannelHost } from '../fakes/channel-host.js';
 import { HANG_MS } from '../limits.js';
 import { executablePath, flags } from './browser.js';

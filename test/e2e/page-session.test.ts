@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { markdownToSafeHtml } from '../../src/channels/format.js';
+import { markdownToSafeHtml } from '../../src/markdown/format.js';
 import { executablePath, flags } from './browser.js';
 import { type PageFixture, startPageFixture } from './page-fixture.js';
 

@@ -1,8 +1,8 @@
 // The chat page in a real browser (Chromium), on a real server, store and intake. The test plays the assistant.
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { markdownToSafeHtml } from '../../src/channels/format.js';
 import { qrForPage } from '../../src/core/qr.js';
+import { markdownToSafeHtml } from '../../src/markdown/format.js';
 import { executablePath, flags } from './browser.js';
 import { type PageFixture, startPageFixture } from './page-fixture.js';
 

@@ -15,8 +15,8 @@ export function imageProblem(source: ImageSource): string | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(source.data) || source.data.length % 4 !== 0)
     return 'image.source.base64.data: invalid base64 data';
   const bytes = Buffer.from(source.data, 'base64');
-  if (bytes.length > MAX_IMAGE_BYTES) {
-    return `image.source.base64: image exceeds 5 MB maximum: ${bytes.length} bytes > ${MAX_IMAGE_BYTES} bytes`;
+  if (source.data.length > MAX_IMAGE_BYTES) {
+    return `image.source.base64: image exceeds 5 MB maximum: ${source.data.length} bytes > ${MAX_IMAGE_BYTES} bytes`;
   }
   const found = imageType(bytes);
   if (!found) return 'image.source.base64.data: Could not process image';

@@ -77,6 +77,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     config: { model, modelSearch },
+    tellRun: () => undefined,
     onSearch: (link) => void searches.push(link.groupId),
     stopped: () => book.state.stopped,
     ledger: book.ledger,

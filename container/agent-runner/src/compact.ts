@@ -4,11 +4,21 @@ import { callModel } from './model.js';
 import { type HistoryRecord, lastTurn, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
 
+/** What back ends said when a conversation did not fit, by model. */
+const known = new Map<string, number>();
+/** Part of a window that a conversation may fill: the reply has to fit as well. */
+const FILLED = 0.7;
+
+/** `tokens`: the most that the back end takes, as it says. */
+export const learnLimit = (model: string, tokens: number): void => void known.set(model, tokens);
+
 /** Limits of a model in tokens; from a context of `compactAt` on, a conversation is summarized. */
 export function modelLimits(model: string): { compactAt: number; maxOutput: number } {
-  if (!model.startsWith('claude-')) return { compactAt: 96_000, maxOutput: 32_000 };
+  const window = known.get(model) ?? Number.POSITIVE_INFINITY;
+  const within = (compactAt: number) => Math.min(compactAt, Math.floor(window * FILLED));
+  if (!model.startsWith('claude-')) return { compactAt: within(96_000), maxOutput: 32_000 };
   // Above 100k tokens of prompt this one costs five times as much.
-  return { compactAt: model.startsWith('claude-haiku-5-5') ? 90_000 : 150_000, maxOutput: 64_000 };
+  return { compactAt: within(model.startsWith('claude-haiku-5-5') ? 90_000 : 150_000), maxOutput: 64_000 };
 }
 
 /** True when the context of the last reply was that long, unless there was a compaction just before. Pure. */

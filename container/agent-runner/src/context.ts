@@ -39,6 +39,8 @@ export interface RunContext {
   mcp: McpCatalog;
   /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
   delegate?: (prompt: string) => Promise<string>;
+  /** Of a sub-agent: sets the ids of its calls apart from those of others. */
+  callPrefix?: string;
   /** All messages of the run, also those that arrived while it works. */
   messages: PromptMessage[];
   /** Aborted by the host or the time limit: everything then ends at once. */

@@ -308,7 +308,7 @@ test.each<[string, Step]>([
 test.each<[number, string, object]>([
   [401, 'authentication_error', { errorClass: 'auth' }],
   [403, 'permission_error', { errorClass: 'auth' }],
-  [402, 'billing_error', { errorClass: 'budget' }],
+  [402, 'billing_error', { errorClass: 'billing' }],
   [400, 'invalid_request_error', { errorClass: 'invalid_request' }],
   [418, 'teapot', { errorClass: 'unknown' }],
 ])('status %i is reported as its class, in plain words', async (fault, type, expected) => {

@@ -3,13 +3,26 @@ import type { AnswerReport, PromptMessage } from '../../../src/wire.js';
 import { compact, modelLimits, needsCompaction } from './compact.js';
 import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { present } from './media.js';
-import { callModel, classifyError, isTooLong, type Reply } from './model.js';
+import { callModel, type Reply } from './model.js';
+import { classifyError } from './model-errors.js';
 import type { Block, ToolCall, ToolResult } from './records.js';
-import { isFinalReply, lastReply, lastTurn, textBlock, textOf, toMessages, toolCalls, toolResult } from './records.js';
+import {
+  isFinalReply,
+  lastReply,
+  lastTurn,
+  renameRepeated,
+  textBlock,
+  textOf,
+  toMessages,
+  toolCalls,
+  toolResult,
+} from './records.js';
+import { afterRefusal, mayEndSilently, saysNothing } from './recover.js';
 import { head } from './text.js';
 
 const MAX_CUT_REPLIES = 2;
 const MAX_SAME_STEPS = 3;
+const MAX_EMPTY_REPLIES = 1;
 
 /** The caller adds the ids of the messages that were handled. */
 export type Outcome =
@@ -22,6 +35,8 @@ interface Progress {
   callsLeft: number;
   /** Replies cut off at their length limit. */
   cutReplies: number;
+  /** Replies of nothing. */
+  emptyReplies: number;
   /** The conversation was too long for the back end and was summarized. */
   wasTooLong: boolean;
   /** The last tool calls with their results. */
@@ -72,12 +87,16 @@ function whyStuck({ shell }: RunContext, progress: Progress, calls: ToolCall[], 
 }
 
 /** Why the run ends: too many replies were cut off. Until then the next one may be longer. */
-function whyCutTooOften({ run }: RunContext, progress: Progress): string | undefined {
-  const most = Math.max(progress.maxTokens, modelLimits(run.model).maxOutput);
-  progress.maxTokens = Math.min(progress.maxTokens * 2, most);
+function whyCutTooOften(context: RunContext, progress: Progress): string | undefined {
+  giveMoreRoom(context, progress);
   progress.cutReplies += 1;
   if (progress.cutReplies < MAX_CUT_REPLIES) return undefined;
   return 'I stopped: my replies kept running into the length limit.';
+}
+
+function giveMoreRoom({ run }: RunContext, progress: Progress): void {
+  const most = Math.max(progress.maxTokens, modelLimits(run.model).maxOutput);
+  progress.maxTokens = Math.min(progress.maxTokens * 2, most);
 }
 
 async function afterToolCalls(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
@@ -128,16 +147,25 @@ function tellSearches({ session, host, run }: RunContext, reply: Reply): void {
   }
 }
 
+/** A reply of nothing is not kept: once more, with more room where that was missing, and then the people are told. */
+async function afterNothing(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
+  if (await appendInput(context, { messages: newMessages(context) })) return undefined;
+  progress.emptyReplies += 1;
+  if (reply.stopReason === 'max_tokens') giveMoreRoom(context, progress);
+  if (progress.emptyReplies <= MAX_EMPTY_REPLIES) return undefined;
+  return endWith(context, 'The model gave no answer, twice. Ask again, perhaps in other words.');
+}
+
 /** One model call and what follows from it; the outcome when the run is over. */
 async function step(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
   const { run, session } = context;
   const { maxTokens } = progress;
   if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(context, maxTokens, false);
-  const reply = await callModel(context, toMessages(session.records, run), maxTokens).catch((error) => {
-    if (progress.wasTooLong || !isTooLong(error)) throw error;
-    return undefined;
-  });
-  if (!reply || reply.stopReason === 'model_context_window_exceeded') {
+  const reply = await callModel(context, toMessages(session.records, run), maxTokens).catch((error) =>
+    afterRefusal(context, error),
+  );
+  if (reply === 'again') return undefined;
+  if (reply === 'too long' || reply.stopReason === 'model_context_window_exceeded') {
     if (progress.wasTooLong) return endWith(context, 'This conversation does not fit the model. Start over with /new.');
     progress.wasTooLong = true;
     return void (await compact(context, maxTokens, true));
@@ -145,7 +173,10 @@ async function step(context: LoopContext, progress: Progress): Promise<Outcome |
   if (reply.stopReason === 'refusal') {
     return endWith(context, 'The model declined to answer this. Ask differently, or start over with /new.');
   }
+  const isOver = reply.stopReason !== 'pause_turn';
+  if (isOver && saysNothing(reply.content) && !mayEndSilently(context)) return afterNothing(context, progress, reply);
   const { content, stopReason, tokens } = reply;
+  renameRepeated(content, session.records, context.callPrefix);
   session.append({ kind: 'assistant', model: run.model, stopReason, tokens, content });
   tellSearches(context, reply);
   return toolCalls(content).length > 0 ? afterToolCalls(context, progress, reply) : afterText(context, progress, reply);
@@ -167,7 +198,7 @@ function endStopped(context: LoopContext, partialText: string): Outcome {
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
 export async function runLoop(context: LoopContext): Promise<Outcome> {
   const { maxTokens, maxModelCalls: callsLeft } = context.run.limits;
-  const progress: Progress = { maxTokens, callsLeft, cutReplies: 0, wasTooLong: false, lastSteps: [] };
+  const progress: Progress = { maxTokens, callsLeft, cutReplies: 0, emptyReplies: 0, wasTooLong: false, lastSteps: [] };
   try {
     while (progress.callsLeft > 0) {
       progress.callsLeft -= 1;

@@ -1,12 +1,11 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries, errors as classes. Knows nothing about history or chats.
-import Anthropic, { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
+import Anthropic, { AnthropicError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/core/clock.js';
-import { describeError } from '../../../src/core/errors.js';
-import { type ErrorClass, PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
+import { PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
+import { classifyError } from './model-errors.js';
 import { foundTools, type Message, type ToolResult, textOf } from './records.js';
-import { head, wellFormed } from './text.js';
 
 /** When the back end asks for a longer wait, the run fails and the host tries again later. */
 const MAX_WAIT_S = 30;
@@ -94,33 +93,4 @@ export async function callModel(context: LoopContext, messages: Message[], maxTo
     }
   }
   return callOnce(context, messages, maxTokens);
-}
-
-type ErrorKind = [pattern: RegExp, errorClass: ErrorClass, what: string];
-/** By HTTP status and the API's own name for the error. */
-const ERROR_KINDS: ErrorKind[] = [
-  [/^429|rate_limit_error/, 'rate_limit', 'the model back end is limiting our rate'],
-  [/^40[13]/, 'auth', 'the model back end refused the credential'],
-  [/^402|billing_error/, 'budget', 'the budget is used up'],
-  [/^4(00|04|13|22)|invalid_request_error/, 'invalid_request', 'the model back end refused the request'],
-  [/^5|overloaded_error|api_error/, 'overloaded', 'the model back end is overloaded or broken'],
-];
-const OTHER_KIND: ErrorKind = [/^/, 'unknown', 'the model back end failed'];
-
-/** The class of any thrown value, by which the host decides what to do next, and a line for people. Never throws. */
-export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
-  const hasReply = error instanceof APIError && !(error instanceof APIConnectionError);
-  const why = head(wellFormed((hasReply && error.apiMessage) || describeError(error)), 2_000);
-  if (!(error instanceof AnthropicError)) return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
-  if (!hasReply) return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
-  const kind = `${error.status ?? ''} ${error.type ?? ''}`.trim();
-  const [, errorClass, what] = ERROR_KINDS.find(([pattern]) => pattern.test(kind)) ?? OTHER_KIND;
-  const waitMs = Math.ceil(Number(error.headers?.get('retry-after') ?? Number.NaN) * 1_000);
-  return { errorClass, message: `${what} (${kind}): ${why}`, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
-}
-
-/** True when the back end says that the conversation does not fit. */
-export function isTooLong(error: unknown): boolean {
-  const text = /prompt is too long|context (length|window|size)|too many tokens/i;
-  return error instanceof APIError && (error.status === 413 || text.test(error.message));
 }

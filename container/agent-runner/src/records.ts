@@ -34,6 +34,8 @@ const entry = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('tool_done'), result }),
   /** For the model, `content` (a user message) takes the place of everything before. */
   withContent.extend({ kind: z.literal('compact') }),
+  /** The back end refuses this part of what stands before: it is left out from then on. */
+  z.object({ kind: z.literal('without'), part: z.enum(['thinking', 'media']) }),
   z.object({ kind: z.literal('todo'), items: z.array(todoItem) }),
   /** Tools that the conversation found, by name: they are in its prompt from then on. */
   z.object({ kind: z.literal('tools'), names: z.array(z.string()) }),
@@ -70,6 +72,21 @@ export function recordedResults(records: readonly HistoryRecord[]): Map<string, 
   return new Map(records.flatMap((r) => (r.kind === 'tool_done' ? [[r.result.tool_use_id, r.result]] : [])));
 }
 
+/**
+ * Gives a call whose id the conversation has already another one, in place: some back ends use the same ids again and again, and results and
+ * what the host does once go by them. `prefix` sets the calls of a sub-agent apart.
+ */
+export function renameRepeated(content: Block[], records: readonly HistoryRecord[], prefix = ''): void {
+  const known = new Set(
+    records.flatMap((r) => (r.kind === 'assistant' ? toolCalls(r.content).map(({ id }) => id) : [])),
+  );
+  for (const [at, call] of toolCalls(content).entries()) {
+    if (known.has(prefix + call.id)) call.id += `_${(records.at(-1)?.seq ?? 0) + 1}_${at}`;
+    call.id = prefix + call.id;
+    known.add(call.id);
+  }
+}
+
 /** Every call gets one result, from `content`, else as recorded, else "interrupted". The rest of `content` follows. */
 export function answerCalls(calls: ToolCall[], content: Block[], recorded: Map<string, ToolResult>): Block[] {
   const given = new Map(content.flatMap((part) => (part.type === 'tool_result' ? [[part.tool_use_id, part]] : [])));
@@ -77,9 +94,26 @@ export function answerCalls(calls: ToolCall[], content: Block[], recorded: Map<s
   return [...results, ...content.filter((part) => part.type !== 'tool_result')];
 }
 
-const THINKING = /^(redacted_)?thinking$/;
+export const THINKING = /^(redacted_)?thinking$/;
 /** What the provider's own search leaves in a reply. */
 const SEARCH = /^(server_tool_use|web_search_tool_result)$/;
+
+export const isMedia = ({ type }: { type: string }): boolean => type === 'image' || type === 'document';
+const NOT_SHOWN = textBlock(
+  '[A picture or document stood here. The model back end refused it, so you cannot see it: say so in half a sentence where it matters.]',
+);
+
+/** Also those in results of tools. */
+function withoutMedia(content: readonly Block[]): Block[] {
+  return content.map((part) => {
+    if (isMedia(part)) return NOT_SHOWN;
+    if (part.type !== 'tool_result' || !Array.isArray(part.content)) return part;
+    return {
+      ...part,
+      content: part.content.map((one) => (isMedia(one) ? { type: 'text' as const, text: textOf([NOT_SHOWN]) } : one)),
+    };
+  });
+}
 
 function blocksFor(content: readonly Block[], refused: RegExp): Block[] {
   return content.filter((part) => !refused.test(part.type) && (part.type !== 'text' || part.text.trim() !== ''));
@@ -131,13 +165,16 @@ export function toMessages(
     if (last?.role === role) last.content.push(...blocks);
     else messages.push({ role, content: [...blocks] });
   };
-  for (const record of records) {
+  const refusedAt = (part: string) => records.findLastIndex((r) => r.kind === 'without' && r.part === part);
+  const [noThinking, noMedia] = [refusedAt('thinking'), refusedAt('media')];
+  for (const [at, record] of records.entries()) {
     if (record.kind === 'compact') messages.length = 0;
-    if (record.kind === 'user' || record.kind === 'compact') add('user', record.content);
+    if (record.kind === 'user' || record.kind === 'compact')
+      add('user', at < noMedia ? withoutMedia(record.content) : record.content);
     if (record.kind !== 'assistant') continue;
     add('user', []);
     // Thinking is signed for one model and for all that came before; with anything else it is refused.
-    const blocks = blocksFor(record.content, record.model === model && !isCleaned ? /^$/ : THINKING);
+    const blocks = blocksFor(record.content, record.model === model && !isCleaned && at > noThinking ? /^$/ : THINKING);
     add('assistant', isCleaned ? withoutSearches(blocks) : blocks);
   }
   return pairSearches(messages);

@@ -8,7 +8,7 @@ import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js'
 import { runCheck } from './check.js';
 import { type LoopContext, type McpCatalog, type Paths, type RunContext, Stopped } from './context.js';
 import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
-import { classifyError } from './model.js';
+import { classifyError } from './model-errors.js';
 import { readStart } from './plain-file.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, finalReplyOf, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
@@ -101,7 +101,8 @@ async function delegate(deps: Omit<LoopContext, 'session' | 'tools'>, prompt: st
   const shell = createShell(deps.shell.cwd);
   try {
     const session = openSession({ dir, name: 'history', runId: deps.run.id });
-    const context: LoopContext = { ...deps, session, shell, messages: [], tools: NO_TOOLS };
+    const callPrefix = `${path.basename(dir)}_`;
+    const context: LoopContext = { ...deps, session, shell, callPrefix, messages: [], tools: NO_TOOLS };
     context.tools = createTools(context);
     const content = [textBlock(SUB_AGENT), textBlock(prompt)];
     session.append({ kind: 'user', origin: 'messages', messageIds: [], content });

@@ -34,6 +34,7 @@ const readOnly = { annotations: { readOnlyHint: true } };
 
 async function list({ id, params }) {
   const { mode, tools = [] } = script();
+  if (mode === 'unlisted') return undefined;
   if (mode === 'cursor') return send({ id, result: { tools: [tool('echo')], nextCursor: 'again' } });
   if (mode === 'many') {
     const all = Array.from({ length: 20_000 }, (_, index) => tool(`t${index}`, { description: 'x'.repeat(200) }));

@@ -73,7 +73,7 @@ const marks: Record<string, RegExp> = {
   'a quote that ends its mark': /unverified="true"/,
   'a file whose name leads elsewhere': /path="\/workspace\/inbox\/\d+-0-x"/,
   'a picture of 60,000 pixels a side': /note="not shown: 60000x60000 px, over 8000 px"/,
-  'a picture of 6 MB that is none': /note="not shown: larger than 5 MB"/,
+  'a picture of 6 MB that is none': /note="not shown: larger than 3.9 MB"/,
 };
 
 const cases: SmallCase[] = Object.keys(written).map((name) => ({

@@ -1,7 +1,7 @@
 // Markdown as Discord takes it: it reads most of it itself (https://support.discord.com/hc/en-us/articles/210298617); tables become
 // monospaced lines and small headings bold ones.
 import type { MarkedToken, Tokens } from 'marked';
-import { parseSegments } from './markdown-walk.js';
+import { parseSegments } from '../markdown/walk.js';
 
 /** Never empty for a text that is not. */
 export function markdownToDiscord(text: string): string {

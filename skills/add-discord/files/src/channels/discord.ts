@@ -4,6 +4,7 @@
 import { addAbortListener } from 'node:events';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
+import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, type ChannelDeps, defineChannel } from './channel.js';
 import { createConnection } from './connection.js';
 import { createDiscordApi, type DiscordApi, type DiscordSettings } from './discord-api.js';
@@ -12,7 +13,6 @@ import { downloadAttachment } from './discord-files.js';
 import { markdownToDiscord } from './discord-format.js';
 import { type DiscordEvent, openGateway } from './discord-gateway.js';
 import { createInbox } from './discord-inbox.js';
-import { splitMarkdown } from './split.js';
 
 export const discord = defineChannel({
   name: 'discord',

@@ -2,10 +2,10 @@
 // is sent again. Knows nothing about receiving.
 import { createHash } from 'node:crypto';
 import { createTransport } from 'nodemailer';
+import { safeHtmlInSlices } from '../markdown/format.js';
 import type { OutboundPart } from './channel.js';
 import { bareSubject, type Thread } from './email-inbound.js';
 import type { EmailSettings } from './email-settings.js';
-import { safeHtmlInSlices } from './format.js';
 
 export interface Outgoing {
   part: OutboundPart;

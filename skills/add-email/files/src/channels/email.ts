@@ -2,6 +2,7 @@
 // What mails mean is in email-inbound.ts, what failures mean in email-errors.ts, who really wrote in email-proof.ts.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { type Connection, createConnection, storeReceived } from './connection.js';
 import { isUnreadable, toChannelError } from './email-errors.js';
@@ -9,7 +10,6 @@ import { type Mail, type Reader, refusalOf, type Thread, toMessage } from './ema
 import { type Mailbox, openMailbox } from './email-mailbox.js';
 import { createSender, type SendMail } from './email-send.js';
 import { type EmailSettings, emailEnv } from './email-settings.js';
-import { splitMarkdown } from './split.js';
 
 /** On when EMAIL_ADDRESS is set. A person is a direct chat under their address; their last mail is the thread that answers continue. */
 export const email = defineChannel({

@@ -1,6 +1,6 @@
 // Markdown as Slack shows it (https://docs.slack.dev/messaging/formatting-message-text): *bold* _italic_ ~strike~ `code` ```block``` > quote.
 // Everything is escaped, so that no text can mention a person or a whole channel.
-import { type MarkdownTarget, renderMarkdown } from './markdown-walk.js';
+import { type MarkdownTarget, renderMarkdown } from '../markdown/walk.js';
 
 export const markdownToSlack = (text: string): string => renderMarkdown(text, slack).trim();
 

@@ -3,6 +3,7 @@
 // The connection is in slack-socket.ts, the Web API in slack-api.ts, what events mean in slack-inbound.ts.
 import { addAbortListener } from 'node:events';
 import { z } from 'zod';
+import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { createConnection } from './connection.js';
 import { createSlackApi, type SlackApi, type SlackSettings } from './slack-api.js';
@@ -11,7 +12,6 @@ import { downloadSlackFile } from './slack-files.js';
 import { markdownToSlack } from './slack-format.js';
 import { createInbox } from './slack-inbox.js';
 import { openSocket } from './slack-socket.js';
-import { splitMarkdown } from './split.js';
 
 const token = (prefix: string, where: string) =>
   z.string().regex(new RegExp(`^${prefix}[\\w-]{10,}$`), { error: `use the token ${prefix}… from ${where}` });

@@ -153,7 +153,16 @@ test('a voice message reaches the run with its transcript; without network the r
   mkdirSync(join(folder, 'data'));
   const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir: join(folder, 'data'), env };
   const orders = createWorkOrders({
-    ...{ store, config, channel: () => channel, readers: { whisper }, ownSkills: () => [], services: () => [] },
+    ...{
+      store,
+      config,
+      channel: () => channel,
+      readers: { whisper },
+      ownSkills: () => [],
+      services: () => [],
+      search: () => undefined,
+      mcp: () => [],
+    },
   });
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { xml } from '@xmpp/client';
 import { z } from 'zod';
+import { splitMarkdown } from '../markdown/split.js';
 import {
   type Channel,
   type ChannelDeps,
@@ -12,7 +13,6 @@ import {
   type OutboundPart,
 } from './channel.js';
 import { type Connection, createConnection, storeReceived } from './connection.js';
-import { splitMarkdown } from './split.js';
 import { type Archived, hasArchive, keepEverything, type Page, readArchive } from './xmpp-archive.js';
 import { conditionOf, setupProblem, toChannelError } from './xmpp-errors.js';
 import { download, upload } from './xmpp-files.js';

@@ -1,8 +1,15 @@
 // Markdown, as models write it, for people: Telegram's HTML and safe HTML for the page. Pure.
-import { type MarkdownTarget, renderInSlices, renderMarkdown } from './markdown-walk.js';
+import { isBlank } from '../core/visible.js';
+import { inBrackets, plain } from './plain.js';
+import { alignTable } from './table.js';
+import { type MarkdownTarget, renderInSlices, renderMarkdown } from './walk.js';
 
 /** HTML with the tags of the Telegram Bot API only (https://core.telegram.org/bots/api#html-style). */
-export const markdownToTelegramHtml = (text: string): string => renderMarkdown(text, telegram).trim();
+export function markdownToTelegramHtml(text: string): string {
+  const html = renderMarkdown(text, telegram).trim();
+  // An empty quote, fence or table: Telegram refuses a message without a character that is seen.
+  return isBlank(telegramPlainText(html)) ? escapeHtml(text.trim()) : html;
+}
 
 /** What a reader sees of Markdown, without the spaces. */
 export async function shownText(markdown: string): Promise<string> {
@@ -19,10 +26,15 @@ export function telegramPlainText(html: string): string {
 export const telegramLength = (html: string): number => telegramPlainText(html).length;
 
 /** HTML from an allow-list of tags, everything else escaped: safe to put into our page. */
-export const markdownToSafeHtml = (text: string): string => renderMarkdown(text, page);
+export const markdownToSafeHtml = (text: string): string => orAsWritten(renderMarkdown(text, page), text);
 
 /** The same for a text of any length, with pauses in which others run. */
-export const safeHtmlInSlices = (text: string): Promise<string> => renderInSlices(text, page);
+export const safeHtmlInSlices = async (text: string): Promise<string> =>
+  orAsWritten(await renderInSlices(text, page), text);
+
+/** The text as it stands where nothing of it would be seen. */
+const orAsWritten = (html: string, text: string): string =>
+  isBlank(stripTags(html)) && !/<hr>/.test(html) ? element('p')(escapeHtml(text.trim())) : html;
 
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -35,6 +47,10 @@ function safeHref(href: string, schemes: RegExp): string | undefined {
   return schemes.test(url.protocol) ? escapeHtml(url.href) : undefined;
 }
 
+/** A link that cannot be clicked keeps its target. All of it escaped but the title. */
+const withTarget = (inner: string, target: string, title: string): string =>
+  (inner === '' || inner === target ? target : `${inner} (${target})`) + escapeHtml(inBrackets(title));
+
 const element = (tag: string) => (inner: string) => `<${tag}>${inner}</${tag}>`;
 const code = (text: string) => element('code')(escapeHtml(text));
 
@@ -44,13 +60,12 @@ const telegram: MarkdownTarget = {
   emphasis: (inner) => around('i', inner),
   strike: (inner) => around('s', inner),
   code,
-  link(href, inner) {
+  link(href, inner, title) {
     const mail = /^mailto:([^?]+)/i.exec(href)?.[1];
-    // Telegram links addresses that it finds in the text, and no others.
-    if (mail !== undefined) return inner === escapeHtml(mail) ? inner : `${inner} (${escapeHtml(mail)})`;
     const safe = safeHref(href, /^(https?|tg):$/);
-    if (!safe || inner === '') return inner || escapeHtml(href);
-    return `<a href="${safe}">${withoutLinks(inner).replace(/<\/?code>/g, '')}</a>`;
+    // Telegram links addresses that it finds in the text, and no others.
+    if (!safe || inner === '') return withTarget(inner, escapeHtml(mail ?? href), title);
+    return `<a href="${safe}">${withoutLinks(inner).replace(/<\/?code>/g, '')}</a>${escapeHtml(inBrackets(title))}`;
   },
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
@@ -64,7 +79,9 @@ const telegram: MarkdownTarget = {
   // Only the lines of inner lists are set in: spaces before the lines of a code block would become part of the code.
   list: (items, _ordered, depth) =>
     items.map(({ marker, blocks }) => `${'   '.repeat(depth)}${marker} ${blocks.join('\n')}`).join('\n'),
-  table: (header, rows) => `<pre>${alignTable([header, ...rows].map((row) => row.map(cellText)))}</pre>`,
+  table: (header, rows) =>
+    `<pre>${escapeHtml(alignTable([header, ...rows].map((row) => row.map(oneLine))).join('\n'))}</pre>`,
+  cells: plain,
   rule: () => '———',
   join: (blocks) => blocks.join('\n\n'),
 };
@@ -75,10 +92,11 @@ const page: MarkdownTarget = {
   emphasis: element('em'),
   strike: element('del'),
   code,
-  link(href, inner) {
+  link(href, inner, title) {
     const safe = safeHref(href, /^(https?|mailto):$/);
-    if (!safe) return inner || escapeHtml(href);
-    return `<a href="${safe}" target="_blank" rel="noopener noreferrer nofollow">${withoutLinks(inner) || escapeHtml(href)}</a>`;
+    if (!safe) return withTarget(inner, escapeHtml(href), title);
+    const tip = title && ` title="${escapeHtml(title)}"`;
+    return `<a href="${safe}"${tip} target="_blank" rel="noopener noreferrer nofollow">${withoutLinks(inner) || escapeHtml(href)}</a>`;
   },
   lineBreak: () => '<br>',
   paragraph: element('p'),
@@ -112,14 +130,4 @@ const withoutLinks = (html: string) => html.replace(/<\/?a\b[^>]*>/g, '');
 
 const stripTags = (html: string) => html.replace(/<[^>]*>/g, '');
 
-const cellText = (html: string) => stripTags(html).replace(/\s+/g, ' ').trim();
-
-/** Rows of escaped cells as monospaced lines. Widths count characters, so an entity counts as the character it shows. */
-function alignTable(rows: string[][]): string {
-  const width = (cell: string) => [...cell.replace(/&\w+;/g, '_')].length;
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))));
-  const pad = (cell: string, column: number) => cell + ' '.repeat((widths[column] ?? 0) - width(cell));
-  const lines = rows.map((row) => row.map(pad).join(' | ').trimEnd());
-  const rule = widths.map((size) => '-'.repeat(size)).join('-+-');
-  return lines.toSpliced(1, 0, rule).join('\n');
-}
+const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim();

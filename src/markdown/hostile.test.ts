@@ -1,9 +1,9 @@
 // Texts made to take long: a container may send 100,000 characters of anything, and all chats wait while one text is parsed.
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createLoopCheck } from '../../test/fakes/loop-delay.js';
+import { markdownToWhatsApp } from '../channels/whatsapp-format.js';
 import { markdownToTelegramHtml, safeHtmlInSlices, telegramLength, telegramPlainText } from './format.js';
 import { splitMarkdown } from './split.js';
-import { markdownToWhatsApp } from './whatsapp-format.js';
 
 const CHARS = 100_000;
 const fill = (unit: string, chars = CHARS) => unit.repeat(Math.ceil(chars / unit.length)).slice(0, chars);

@@ -20,7 +20,7 @@ describe('Telegram HTML', () => {
     ['```ts\nif (a < b) {}\n```', '<pre><code class="language-ts">if (a &lt; b) {}</code></pre>'],
     ['> quote\n> > inner', '<blockquote>quote\n\ninner</blockquote>'],
     ['[x](https://e.org/?a=1&b=2)', '<a href="https://e.org/?a=1&amp;b=2">x</a>'],
-    ['[x](javascript:alert(1))', 'x'],
+    ['[x](javascript:alert(1))', 'x (javascript:alert(1))'],
     ['![alt](https://e.org/i.png)', '<a href="https://e.org/i.png">alt</a>'],
     ['<script>alert(1)</script>', '&lt;script&gt;alert(1)&lt;/script&gt;'],
     ['| a | b |\n|---|---|\n| 1 | <2> |', '<pre>a | b\n--+----\n1 | &lt;2&gt;</pre>'],

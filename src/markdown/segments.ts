@@ -94,7 +94,7 @@ function piecesOfLine(line: string): string[] {
 
 /** Link definitions by their label, as far as a whole text is needed to know them. */
 export function definitionsIn(text: string): Map<string, { href: string; title: string }> {
-  const found = text.matchAll(/^ {0,3}\[([^[\]\n]{1,200})\]: *<?([^\s>]+)/gm);
+  const found = text.matchAll(/^ {0,3}\[(?!\^)([^[\]\n]{1,200})\]: *<?([^\s>]+)/gm);
   return new Map([...found].reverse().map(([, label = '', href = '']) => [labelOf(label), { href, title: '' }]));
 }
 
@@ -110,7 +110,7 @@ export function definitionsFor<T>(segment: string, all: Map<string, T>): Map<str
 }
 
 /** As the parser compares them. */
-const labelOf = (label: string): string => label.toLowerCase().replace(/\s+/g, ' ');
+export const labelOf = (label: string): string => label.toLowerCase().replace(/\s+/g, ' ');
 
 const graphemes = new Intl.Segmenter();
 

@@ -1,9 +1,10 @@
 // Splits Markdown into parts that are each valid by themselves and within a channel's limit; nothing of the text is lost. Pure.
 import { setImmediate } from 'node:timers/promises';
 import type { MarkedToken, Tokens } from 'marked';
+import { isBlank } from '../core/visible.js';
 import { shownText } from './format.js';
-import { known, parseSegments } from './markdown-walk.js';
 import { cutText, definitionsFor } from './segments.js';
+import { known, parseSegments } from './walk.js';
 
 export { cutText };
 
@@ -19,7 +20,7 @@ interface SplitOptions {
  * its steps: the text may be long, and made to take long.
  */
 export async function splitMarkdown(text: string, options: SplitOptions): Promise<string[]> {
-  if (text.trim() === '') return [];
+  if (isBlank(text)) return [];
   if (text.length <= 2 * options.limit && options.measure(text) <= options.limit) return [text];
   const pieces: string[] = [];
   const definitions = new Map<string, string>();
@@ -42,7 +43,13 @@ export async function splitMarkdown(text: string, options: SplitOptions): Promis
 
 const trim = (part: string) => part.replace(/^\n+/, '').trimEnd();
 
-async function splitSegment(segment: string, blocks: MarkedToken[], options: SplitOptions): Promise<string[]> {
+async function splitSegment(text: string, blocks: MarkedToken[], options: SplitOptions): Promise<string[]> {
+  // Definitions go with the parts that refer to them; in another one they would be shown.
+  const isDefinition = ({ type }: MarkedToken) => type === 'def';
+  const segment = blocks.some(isDefinition)
+    ? blocks.flatMap((block) => (isDefinition(block) ? [] : block.raw)).join('')
+    : text;
+  if (segment.trim() === '') return [];
   if (options.measure(segment) + 2 <= options.limit) return [segment];
   const pieces = await splitEach(blocks, (block) => splitBlock(block, options));
   // A cut can change what the marks around it mean, in more ways than anybody lists. Better all marks shown than a word lost.
@@ -85,7 +92,8 @@ function withDefinitions(part: string, definitions: Map<string, string>, { limit
   const lines = new Set(part.split('\n').map((line) => line.trim()));
   const needed = [...definitionsFor(part, definitions).values()].filter((raw) => !lines.has(raw));
   if (needed.length === 0) return part;
-  const whole = [part, ...needed].join('\n\n');
+  // In front, because a part may end in an open fence.
+  const whole = [...needed, part].join('\n\n');
   return measure(whole) <= limit ? whole : part;
 }
 
@@ -113,7 +121,7 @@ const packMarkdown = (pieces: string[], { limit, measure }: SplitOptions) =>
 async function splitBlock(block: MarkedToken, options: SplitOptions): Promise<string[]> {
   if (block.type === 'def') return [];
   if (options.measure(block.raw) + 2 <= options.limit) return [block.raw];
-  if (block.type === 'code') return splitFence(block.text, block.lang ?? '', options);
+  if (block.type === 'code' && !isBlank(block.text)) return splitFence(block.text, block.lang ?? '', options);
   if (block.type === 'list')
     return splitEach(block.items, (item, index) => splitItem(item, block.start, index, options));
   if (block.type === 'blockquote') return splitInside(block.text, options, quoted);

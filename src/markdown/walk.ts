@@ -1,6 +1,9 @@
 // Walks Markdown tokens once and lets a target say how each piece looks. Knows no target's rules.
 import { setImmediate } from 'node:timers/promises';
-import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
+import { decodeHTMLStrict } from 'entities';
+import type { MarkedToken, Token, Tokens } from 'marked';
+import { isBlank } from '../core/visible.js';
+import { createLexer, type Definitions } from './rules.js';
 import { definitionsFor, definitionsIn, segmentsOf } from './segments.js';
 
 /** How one output format writes the pieces. `inner` is already rendered; `text` is raw and must be escaped. */
@@ -10,7 +13,8 @@ export interface MarkdownTarget {
   emphasis(inner: string): string;
   strike(inner: string): string;
   code(text: string): string;
-  link(href: string, inner: string): string;
+  /** `href` as it was written, but for character references. */
+  link(href: string, inner: string, title: string): string;
   lineBreak(): string;
   paragraph(inner: string): string;
   heading(level: number, inner: string): string;
@@ -18,6 +22,8 @@ export interface MarkdownTarget {
   quote(inner: string, depth: number): string;
   list(items: { marker: string; blocks: string[] }[], ordered: boolean, depth: number): string;
   table(header: string[], rows: string[][]): string;
+  /** How what is in a table's cells is written, where that is not as elsewhere. */
+  cells?: MarkdownTarget;
   rule(): string;
   /** Joins blocks that follow each other. */
   join(blocks: string[]): string;
@@ -33,27 +39,42 @@ export function* parseSegments(markdown: string): Generator<{ segment: string; b
   // As the parser does: what it takes as lines must be what is cut and counted here.
   const text = markdown.replace(/\r\n?/g, '\n');
   let definitions: ReturnType<typeof definitionsIn> | undefined;
+  const used = new Set<string>();
   for (const { text: segment, fenced } of segmentsOf(text)) {
     definitions ??= definitionsIn(segment.length < text.length ? text : '');
     yield {
       segment,
-      blocks: !fenced && isTooNested(segment) ? asWritten(segment) : parseSegment(segment, definitions),
+      blocks: !fenced && isTooNested(segment) ? asWritten(segment) : parseSegment(segment, definitions, used),
     };
   }
 }
 
-function parseSegment(segment: string, definitions: ReturnType<typeof definitionsIn>): MarkedToken[] {
-  const lexer = new Lexer({ gfm: true, breaks: true });
-  lexer.tokens.links = Object.fromEntries(definitionsFor(segment, definitions));
+function parseSegment(
+  segment: string,
+  definitions: ReturnType<typeof definitionsIn>,
+  used: Set<string>,
+): MarkedToken[] {
+  const links = definitionsFor(segment, definitions);
   try {
-    lexer.blockTokens(segment, lexer.tokens);
-    if (lexer.inlineQueue.some(({ src }) => hasTooManyMarks(src))) return asWritten(segment);
-    for (const { src, tokens } of lexer.inlineQueue) lexer.inlineTokens(src, tokens);
-    return known(lexer.tokens);
+    const first = parse(segment, links, { used, countsAll: true });
+    if (!first || first.defined.size === 0) return first?.tokens ?? asWritten(segment);
+    // Only now it is known which of its definitions somebody refers to.
+    const isUsed = ([label]: [string, unknown]) => used.has(label);
+    return parse(segment, [...links].filter(isUsed), { used, countsAll: false })?.tokens ?? asWritten(segment);
   } catch (error) {
     if (error instanceof RangeError) return asWritten(segment);
     throw error;
   }
+}
+
+/** Undefined when it would take too long. */
+function parse(segment: string, links: Iterable<[string, { href: string; title: string }]>, definitions: Definitions) {
+  const { lexer, defined } = createLexer(definitions);
+  lexer.tokens.links = Object.fromEntries(links);
+  lexer.blockTokens(segment, lexer.tokens);
+  if (lexer.inlineQueue.some(({ src }) => hasTooManyMarks(src))) return undefined;
+  for (const { src, tokens } of lexer.inlineQueue) lexer.inlineTokens(src, tokens);
+  return { tokens: known(lexer.tokens), defined };
 }
 
 function asWritten(segment: string): MarkedToken[] {
@@ -120,6 +141,8 @@ function renderBlock(token: MarkedToken, target: MarkdownTarget, depth: Depth): 
   if (token.type === 'space' || token.type === 'def') return '';
   if (token.type === 'heading') return target.heading(token.depth, inline(token.tokens, target));
   if (token.type === 'paragraph') return target.paragraph(inline(token.tokens, target));
+  // An empty fence, or all of it in the line that opens it.
+  if (token.type === 'code' && isBlank(token.text)) return target.paragraph(target.text(token.raw.trim()));
   if (token.type === 'code') return target.codeBlock(token.text, (token.lang ?? '').split(/\s/)[0] ?? '');
   if (token.type === 'blockquote') {
     const inner = renderBlocks(token.tokens, target, { ...depth, quote: depth.quote + 1 });
@@ -127,7 +150,7 @@ function renderBlock(token: MarkedToken, target: MarkdownTarget, depth: Depth): 
   }
   if (token.type === 'list') return renderList(token, target, depth);
   if (token.type === 'table') {
-    const cells = (row: Tokens.TableCell[]) => row.map((cell) => inline(cell.tokens, target));
+    const cells = (row: Tokens.TableCell[]) => row.map((cell) => inline(cell.tokens, target.cells ?? target));
     return target.table(cells(token.header), token.rows.map(cells));
   }
   if (token.type === 'hr') return target.rule();
@@ -156,8 +179,8 @@ function renderInline(token: MarkedToken, target: MarkdownTarget): string {
   if (token.type === 'codespan') return target.code(token.text);
   // The list item shows its own box.
   if (token.type === 'checkbox') return '';
-  if (token.type === 'link') return target.link(token.href, inline(token.tokens, target));
-  if (token.type === 'image') return target.link(token.href, target.text(token.text || token.href));
+  if (token.type === 'link') return renderLink(token, inline(token.tokens, target), target);
+  if (token.type === 'image') return renderLink(token, target.text(decodeEntities(token.text || token.href)), target);
   if (token.type === 'text')
     return token.tokens ? inline(token.tokens, target) : target.text(decodeEntities(token.text));
   if (token.type === 'escape') return target.text(token.text);
@@ -166,15 +189,15 @@ function renderInline(token: MarkedToken, target: MarkdownTarget): string {
   return target.text(token.raw);
 }
 
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+const renderLink = ({ href, title }: Tokens.Link | Tokens.Image, inner: string, target: MarkdownTarget): string =>
+  target.link(decodeEntities(href), inner, decodeEntities(title ?? ''));
 
-/** The character references that models write, as Markdown reads them; unknown ones stay as they are. */
-function decodeEntities(text: string): string {
-  return text.replace(/&(?:#(\d{1,6})|([a-z]{2,4}));/g, (whole, code, name) => {
-    if (name !== undefined) return ENTITIES[name] ?? whole;
-    return /\p{Cc}|\p{Cs}/u.test(String.fromCodePoint(Number(code))) ? whole : String.fromCodePoint(Number(code));
+/** Character references as Markdown reads them (https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references); unknown ones stay as they are. */
+const decodeEntities = (text: string): string =>
+  text.replace(/&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});/gi, (whole) => {
+    const decoded = decodeHTMLStrict(whole);
+    return /\p{Cc}|\p{Cs}/u.test(decoded) ? whole : decoded;
   });
-}
 
 /** marked's own types leave room for the tokens of extensions; without any there are none. */
 export const known = (tokens: Token[]): MarkedToken[] =>
