@@ -105,7 +105,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { askToSend, ownSkills } = approvals;
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
-  const mcp = createMcpModule({ ...base, boxes, stopSwitch, approvals, guards, services: services.services });
+  const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
   const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.

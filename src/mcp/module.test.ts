@@ -79,6 +79,15 @@ describe('tools', () => {
     });
   });
 
+  test('of one that wrote what it was given before it ended: the owner is shown a mark in its place', async () => {
+    const env = { SECRET: 'TOKEN' };
+    home.configure({ command: ['sh', '-c', 'echo "no entry with $SECRET" >&2; exit 1'], env });
+    await home.tools();
+    const { services } = await home.api('/api/services');
+    expect(services[0].lastError).toContain('no entry with');
+    expect(JSON.stringify(services)).not.toContain('tok-0123456789');
+  });
+
   test('that are new or changed wait for a yes; those that are as they were work on, those that went vanish', async () => {
     home.behave({ tools: [fresh] });
     await home.tools();

@@ -6,6 +6,7 @@ import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { PromptPart } from '../groups/prompt-part.js';
 import type { Guards } from '../secrets/guards.js';
+import type { Secrets } from '../secrets/secrets.js';
 import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import { aboutTokens, type RunSpec } from '../wire.js';
@@ -28,6 +29,7 @@ export interface McpModuleDeps extends LoopDeps {
   approvals: Approvals;
   services: Services;
   guards: Guards;
+  secrets: Pick<Secrets, 'clean'>;
   stopSwitch: { stopped(): boolean };
   boxes: ReturnType<typeof createBoxOpener>;
 }

@@ -2,6 +2,7 @@
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import { PinchError } from '../core/errors.js';
+import type { Secrets } from '../secrets/secrets.js';
 import type { McpServer } from '../services/servers.js';
 import type { Services } from '../services/services.js';
 import { type Connection, createConnection } from './connection.js';
@@ -18,6 +19,7 @@ export interface ServersDeps extends LoopDeps {
   store: Store;
   config: Pick<Config, 'idleMs'>;
   services: Pick<Services, 'servers' | 'envOf'>;
+  secrets: Pick<Secrets, 'clean'>;
   /** Starts a server, wherever it runs. */
   open(server: McpServer, over: AbortSignal): Promise<ServerTransport>;
   /** The emergency stop. */
@@ -70,7 +72,9 @@ export function createServers(deps: ServersDeps) {
     accept: known.accept,
     state(server: McpServer) {
       const kept = open.get(server.name)?.connection.state() ?? { state: 'resting' as const, lastError: null };
-      return { ...kept, ...known.state(server) };
+      // A server may write what it was given.
+      const lastError = kept.lastError && deps.secrets.clean(kept.lastError).text;
+      return { ...kept, lastError, ...known.state(server) };
     },
     /** Ends it; what failed before does not keep it from being started. */
     async restart(server: McpServer): Promise<void> {

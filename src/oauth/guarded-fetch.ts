@@ -39,12 +39,12 @@ export function createGuardedFetch({ url: service, written }: Places, lookup: Lo
     const isPlain = own.has(url.origin) || (isOwnNetwork(service) && isOwnNetwork(url));
     if (url.protocol !== 'https:' && !(isPlain && url.protocol === 'http:')) throw unsafe(url, 'is not https');
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    const addresses = isIP(host) ? [host] : await lookup(host);
+    const signal = AbortSignal.any([timeLimit(ANSWER_MS), ...(init?.signal ? [init.signal] : [])]);
+    const addresses = isIP(host) ? [host] : await unlessAborted(lookup(host), signal);
     check(url, addresses);
     const sent = new Request(url, init);
-    const signals = [timeLimit(ANSWER_MS), ...(init?.signal ? [init.signal] : [])];
     const request = (url.protocol === 'https:' ? https : http).request(url, {
-      ...{ method: sent.method, agent: false, signal: AbortSignal.any(signals), maxHeaderSize: MAX_HEADER_BYTES },
+      ...{ method: sent.method, agent: false, signal, maxHeaderSize: MAX_HEADER_BYTES },
       headers: { ...Object.fromEntries(sent.headers), 'accept-encoding': 'identity' },
       // What was looked at is what is connected to.
       lookup: pinned(addresses),
@@ -56,6 +56,15 @@ export function createGuardedFetch({ url: service, written }: Places, lookup: Lo
     if (!answer) throw new Error('no answer came');
     return toResponse(url, answer, sent.method);
   };
+}
+
+/** A look-up cannot be ended, but nobody has to wait for it. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
 }
 
 const unsafe = (url: URL, why: string) => new PinchError('unsafe', `${url.origin} ${why}, so it was not asked`);

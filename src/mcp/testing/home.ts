@@ -33,7 +33,7 @@ export async function startMcpHome(more: object = {}) {
   const notices: string[] = [];
   const deps = {
     ...{ store: home.store, clock: systemClock, log: pino({ enabled: false }), config },
-    ...{ approvals: home.approvals, services: home.module.services, guards: home.guards },
+    ...{ approvals: home.approvals, services: home.module.services, guards: home.guards, secrets: home.secrets },
     stopSwitch: { stopped: () => stop.now },
     boxes: { openBox: noContainer, installServer: noContainer, killAll: async () => undefined },
     notifyOwner: (key: string, said: string) => notices.push(`${key}: ${said}`),
