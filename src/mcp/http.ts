@@ -20,8 +20,8 @@ interface HttpServerDeps {
 
 /** Requests that are not over: a server may ask as much as it is answered. */
 const MAX_OPEN = 64;
-/** A server may say how soon a stream that it ended is asked for again. */
-const AGAIN_MS = 1_000;
+/** A server says how soon a stream that it ended is asked for again, but not at once again and again. */
+const AGAIN_MS = 250;
 const EMPTY = new Set([202, 204, 205, 304]);
 
 /** Its requests reject with PinchError where the owner has to do something. Loads the protocol's library, which is large. */
