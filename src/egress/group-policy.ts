@@ -19,9 +19,6 @@ export interface GroupPolicyDeps {
   askOwner: EgressAsker;
 }
 
-/** Lines of a run's timeline beyond which connections add no more: what its runner reports must fit as well. */
-const MAX_EVENTS = 2_000;
-
 export function createGroupPolicy(deps: GroupPolicyDeps): Policy<Link> {
   const { store, clock } = deps;
   return {
@@ -30,7 +27,6 @@ export function createGroupPolicy(deps: GroupPolicyDeps): Policy<Link> {
       const { groupId } = link;
       // Those that work in the container when it begins.
       const runIds = store.runs.leasedOf(groupId);
-      const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
       return {
         about: { groupId },
         kind: 'group',
@@ -42,7 +38,8 @@ export function createGroupPolicy(deps: GroupPolicyDeps): Policy<Link> {
             store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now()));
         },
         tell(detail, endedAt) {
-          for (const runId of runIds.filter(hasRoom)) store.events.add(runId, endedAt, 'egress', { ...detail });
+          for (const runId of runIds.filter(store.events.hasRoom))
+            store.events.add(runId, endedAt, 'egress', { ...detail });
         },
       };
     },

@@ -111,7 +111,13 @@ const eventRow = z.object({
 
 const timelineSize = z.object({ rows: z.number(), bytes: z.number() });
 
+/** Lines beyond which what a container causes adds no more: what its runner reports must fit as well. */
+const MAX_CAUSED = 2_000;
+
 export function createEvents({ run, rows }: Statements) {
+  const sizeOf = rows(timelineSize).get<[runId: number]>(
+    'SELECT count(*) AS rows, coalesce(sum(octet_length(detail)), 0) AS bytes FROM events WHERE run_id = ?1',
+  );
   const refusal = rows(z.object({ detail: json(budgetRefusal) })).get<[runId: number, since: number]>(
     `SELECT detail FROM events WHERE run_id = ?1 AND kind = 'budget_refused' AND at >= ?2 ORDER BY id DESC LIMIT 1`,
   );
@@ -120,9 +126,9 @@ export function createEvents({ run, rows }: Statements) {
       'INSERT INTO events (run_id, at, kind, detail) VALUES (?1, ?2, ?3, ?4)',
     ),
     /** How much of a timeline there is. */
-    sizeOf: rows(timelineSize).get<[runId: number]>(
-      'SELECT count(*) AS rows, coalesce(sum(octet_length(detail)), 0) AS bytes FROM events WHERE run_id = ?1',
-    ),
+    sizeOf,
+    /** Whether it takes one more line about a connection, a call or a find. */
+    hasRoom: (runId: number): boolean => (sizeOf(runId)?.rows ?? 0) < MAX_CAUSED,
     /** The latest refusal by a budget since then. */
     budgetRefusal: (runId: number, since: number): BudgetRefusal | undefined => refusal(runId, since)?.detail,
     ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),

@@ -34,8 +34,8 @@ const FIRST_MS = 10_000;
 const AT_ONCE = 8;
 const MAX_CALL_BYTES = 256 * 1024;
 const SLICE_BYTES = 64 * 1024;
-/** Lines of a run's timeline beyond which calls add no more, and those of one call about its progress. */
-const [MAX_EVENTS, MAX_PROGRESS, PROGRESS_MS] = [2_000, 20, 1_000];
+/** Lines of a run's timeline about the progress of one call, and the time between two. */
+const [MAX_PROGRESS, PROGRESS_MS] = [20, 1_000];
 /** All tools of a group, as the model's API gets them. */
 const MAX_TOOLS_CHARS = 1024 * 1024;
 
@@ -159,7 +159,7 @@ async function serveCall(
       durationMs: clock.now() - startedAt,
     };
     deps.log.debug(detail, 'mcp');
-    if (hasRoom(store, run.id)) store.events.add(run.id, clock.now(), 'mcp', detail);
+    if (store.events.hasRoom(run.id)) store.events.add(run.id, clock.now(), 'mcp', detail);
   };
   const leak = guards.leaks(link, sourceOf(server.name), [JSON.stringify(input)]);
   if (leak) {
@@ -191,8 +191,6 @@ async function serveCall(
   }
 }
 
-const hasRoom = (store: Store, runId: number): boolean => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
-
 async function perform(
   { store, servers, clock }: CallDeps,
   { response, run }: RunningCall,
@@ -206,7 +204,7 @@ async function perform(
   store.signals.on('run:stopped', onStopped);
   let [told, toldAt] = [0, Number.NEGATIVE_INFINITY];
   const onProgress = ({ progress, total, message }: Progress): void => {
-    if (told >= MAX_PROGRESS || clock.now() - toldAt < PROGRESS_MS || !hasRoom(store, run.id)) return;
+    if (told >= MAX_PROGRESS || clock.now() - toldAt < PROGRESS_MS || !store.events.hasRoom(run.id)) return;
     [told, toldAt] = [told + 1, clock.now()];
     const words = message === undefined ? {} : { message: oneLine(message, 200) };
     const detail = { service: server.name, tool, progress, ...(total !== undefined && { total }), ...words };

@@ -21,8 +21,6 @@ export interface GuardDeps<Store> {
 }
 type Link = { groupId: number };
 
-/** Lines of a run's timeline beyond which finds add no more. */
-const MAX_EVENTS = 2_000;
 const MAX_TOLD = 10_000;
 const SLICE_BYTES = 64 * 1024;
 
@@ -41,8 +39,7 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     told.add(key);
     log.warn({ runIds, secret, where }, 'a secret was held back');
     for (const runId of runIds)
-      if ((store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS)
-        guarded.events.add(runId, clock.now(), 'secret_removed', { secret, where });
+      if (store.events.hasRoom(runId)) guarded.events.add(runId, clock.now(), 'secret_removed', { secret, where });
   }
   const tellLink = ({ groupId }: Link, secret: string, where: string) =>
     tell(store.runs.leasedOf(groupId), secret, where);

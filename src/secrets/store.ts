@@ -32,7 +32,7 @@ export interface GuardedStore {
   outbox: { add(row: OutgoingRow): boolean };
   events: {
     add(runId: number, at: number, kind: string, detail: object): boolean;
-    sizeOf(runId: number): { rows: number } | undefined;
+    hasRoom(runId: number): boolean;
   };
   runs: { leasedOf(groupId: number): number[] };
   tasks: { add(task: Omit<HookRow, 'id'>): HookRow | undefined; open(groupId: null): HookRow[] };

@@ -28,8 +28,6 @@ export interface DoorDeps {
 
 /** Calls of one container that are not over. */
 const AT_ONCE = 8;
-/** Lines of a run's timeline beyond which calls add no more. */
-const MAX_EVENTS = 2_000;
 const METHOD = /^(?!CONNECT$|TRACE$)[A-Z-]{1,20}$/;
 
 /** What came of a call. */
@@ -252,8 +250,7 @@ function tell({ deps, runIds, request, name, rest }: ServiceCall, outcome: Outco
   const bytesUp = Number(request.headers['content-length'] ?? 0) || 0;
   const detail = { service: name.slice(0, 40), method: request.method ?? '', path, ...outcome, bytesUp, durationMs };
   log.debug(detail, 'service');
-  const hasRoom = (runId: number) => (store.events.sizeOf(runId)?.rows ?? 0) < MAX_EVENTS;
   store.transaction(() => {
-    for (const runId of runIds.filter(hasRoom)) store.events.add(runId, clock.now(), 'service', detail);
+    for (const runId of runIds.filter(store.events.hasRoom)) store.events.add(runId, clock.now(), 'service', detail);
   });
 }
