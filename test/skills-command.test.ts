@@ -109,6 +109,15 @@ describe('apply and remove', () => {
     expect(repository.status()).toBe('');
   });
 
+  test('a package goes though a program of a container has the same one: that has packages of its own', () => {
+    const repository = withSkills(channelSkill('a', { dependencies: { bolt: '5.1.0' } }));
+    apply(repository, 'add-a');
+    repository.write('container/services/mine/index.mjs', "import { App } from 'bolt';\n");
+    repository.commit();
+    expect(remove(repository, 'add-a').stderr).not.toContain('stays in package.json');
+    expect(repository.read('package.json')).not.toContain('bolt');
+  });
+
   test('a package stays while another skill or a file of yours uses it', () => {
     const dependencies = { bolt: '5.1.0' };
     const repository = withSkills({ ...channelSkill('a', { dependencies }), ...channelSkill('b', { dependencies }) });

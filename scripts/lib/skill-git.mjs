@@ -75,6 +75,8 @@ export function wasOnce(root, path, file) {
  */
 export function isQuoted(root, word, excluded) {
   const pattern = `['"]${word.replace(/[.+*?[\]\\^$]/g, '\\$&')}(/[^'"]*)?['"]`;
-  const except = ['skills', '*.json', '*.md', `*${partSuffix}`, ...excluded].map((path) => `:(exclude)${path}`);
+  // What runs in a container has packages of its own.
+  const others = ['skills', 'container', '*.json', '*.md', `*${partSuffix}`];
+  const except = [...others, ...excluded].map((path) => `:(exclude)${path}`);
   return git(root, ['grep', '-qE', '--untracked', '-e', pattern, '--', '.', ...except]).code === 0;
 }
