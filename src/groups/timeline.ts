@@ -50,7 +50,7 @@ export type TimelineEvent =
   /** An outgoing message of the run is dead. */
   | ['message_dead', { key: string; error: string }]
   /** The owner had the dead or cancelled run start over. */
-  | ['retried', { was: string }];
+  | ['retried' | 'stopped', { was: string }];
 
 interface EgressDetail {
   host: string;

@@ -57,6 +57,7 @@ describe('runs', () => {
   test.each(['/api/runs/999', '/api/runs/x', '/api/runs/1%20OR%201'])('%s is not there', async (path) => {
     expect(await get(path)).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } });
     expect((await post(`${path}/retry`)).status).toBe(404);
+    expect((await post(`${path}/stop`)).status).toBe(404);
     expect((await post(`${path}/replay`)).status).toBe(404);
   });
 
@@ -70,6 +71,24 @@ describe('runs', () => {
     expect(signalled).toContain('run:ready');
     expect(home.store.events.ofRun(id).map((event) => event.kind)).toContain('retried');
     expect(await post(`/api/runs/${id}/retry`)).toMatchObject({ status: 409, body: { error: { code: 'conflict' } } });
+  });
+
+  test('stop cancels one that waits at once, asks the runner of one that works, and leaves the others alone', async () => {
+    const stopped: number[] = [];
+    home.signals.on('run:stopped', (id) => stopped.push(id));
+    home.intake.receiveFromPage('works');
+    const { run: working } = home.work();
+    expect(await post(`/api/runs/${working.id}/stop`)).toMatchObject({ body: { run: { state: 'leased' } } });
+    expect({ stopped, asked: home.store.runs.get(working.id)?.cancelRequested }).toEqual({
+      stopped: [working.id],
+      asked: 1,
+    });
+    home.intake.receiveFromPage('waits');
+    const [waiting] = home.store.runs.list('ready', 1);
+    expect(await post(`/api/runs/${waiting?.id}/stop`)).toMatchObject({ body: { run: { state: 'cancelled' } } });
+    expect(stopped).toEqual([working.id]);
+    expect(home.store.events.ofRun(waiting?.id ?? 0).map((event) => event.kind)).toContain('stopped');
+    expect((await post(`/api/runs/${waiting?.id}/stop`)).status).toBe(409);
   });
 
   test('a done run cannot be retried', async () => {

@@ -1,9 +1,10 @@
-// The JSON API about runs: lists them with their timelines, tries one again, replays one.
+// The JSON API about runs: lists them with their timelines, stops one, tries one again, replays one.
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { listLimit, parse, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
+import { endCancelled } from './cancelled.js';
 import type { Store } from './store.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
@@ -41,6 +42,18 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
       modelCalls: store.usage.ofRun(run.id),
       outbox: store.outbox.ofRun(run.id),
     });
+  });
+  app.post('/api/runs/:id/stop', (c) => {
+    const run = findRun(c);
+    store.transaction(() => {
+      const cancelled = store.runs.cancelRun(run.id, clock.now());
+      if (cancelled.waiting + cancelled.running.length === 0) {
+        throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a run that waits or works can be stopped');
+      }
+      store.events.add(run.id, clock.now(), 'stopped', { was: run.state });
+      endCancelled(store, cancelled);
+    });
+    return c.json({ run: findRun(c) });
   });
   app.post('/api/runs/:id/retry', (c) => {
     const run = findRun(c);

@@ -167,14 +167,22 @@ interface Failed {
   error: string;
 }
 
+export interface Cancelled {
+  running: number[];
+  waiting: number;
+}
+
 function createCancel({ run, values, count }: Statements) {
-  const mine = `chat_id = ?1 AND (?2 IS NULL OR session = ?2)`;
-  const cancelReady = count<[chatId: number, session: string | null, now: number]>(
-    `UPDATE runs SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
-  );
-  const requestCancel = values<[chatId: number, session: string | null], number>(
-    `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
-  );
+  const cancelOf = (mine: string) => ({
+    ready: count<[id: number, session: string | null, now: number]>(
+      `UPDATE runs SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
+    ),
+    leased: values<[id: number, session: string | null], number>(
+      `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
+    ),
+  });
+  const ofChat = cancelOf('chat_id = ?1 AND (?2 IS NULL OR session = ?2)');
+  const one = cancelOf('id = ?1 AND ?2 IS NULL');
   return {
     /** Nothing that works now may be tried again. */
     requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
@@ -183,9 +191,14 @@ function createCancel({ run, values, count }: Statements) {
       `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
     ),
     /** Cancels what waits in the chat, in one session or (null) in all, and marks what runs; returns the ids that must now be aborted, and how many waited. */
-    cancel: (chatId: number, session: string | null, now: number): { running: number[]; waiting: number } => ({
-      waiting: cancelReady(chatId, session, now),
-      running: requestCancel(chatId, session),
+    cancel: (chatId: number, session: string | null, now: number): Cancelled => ({
+      waiting: ofChat.ready(chatId, session, now),
+      running: ofChat.leased(chatId, session),
+    }),
+    /** The same of one run. */
+    cancelRun: (id: number, now: number): Cancelled => ({
+      waiting: one.ready(id, null, now),
+      running: one.leased(id, null),
     }),
   };
 }
