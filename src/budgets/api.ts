@@ -45,7 +45,7 @@ export const budgetApi = (deps: BudgetApiDeps) => (app: Hono) => {
     checked(() => budgets.set({ name, group, microUsd, today }));
     return c.json(view());
   });
-  app.post('/api/chats/:id/continue', (c) => {
+  app.post('/api/chats/:id{.+}/continue', (c) => {
     const chat = groups.findChat(c.req.param('id'));
     if (!chat || !guard.release(chat.id))
       throw refuse(404, 'not_found', 'nothing is paused in this chat', 'GET /api/budgets lists those where it is');

@@ -21,6 +21,7 @@ export interface Button {
 }
 
 export interface OutboundPart {
+  /** Of the chat; a topic of it, which is a chat of its own, is `<chat>/<topic>`. */
   address: string;
   /** Markdown, already within the channel's length limit (a result of `split`). */
   text: string;

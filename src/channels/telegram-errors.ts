@@ -14,6 +14,14 @@ const CONFLICT_LOOK_AGAIN_MS = 30_000;
 export const isRefusal = (error: unknown, code: number, words = ''): boolean =>
   error instanceof GrammyError && error.error_code === code && error.description.includes(words);
 
+/** The topic was deleted, or never was. */
+export const isTopicGone = (error: unknown): boolean =>
+  isRefusal(error, 400, 'message thread not found') || isRefusal(error, 400, 'TOPIC_DELETED');
+
+const TOPIC_GONE = 'the topic is not there any more: somebody deleted it in Telegram';
+const TOPIC_CLOSED =
+  'the topic is closed: reopen it in Telegram, or make me an administrator who may manage topics, then ask me again';
+
 /** The supergroup that the chat became, when the call failed because of that. */
 export const movedTo = (error: unknown): string | undefined =>
   error instanceof GrammyError && error.parameters.migrate_to_chat_id !== undefined
@@ -29,6 +37,8 @@ export function toChannelError(error: unknown, failures = 1): ChannelError {
   // After a quick restart Telegram may still count our own last poll: look again soon before the long wait.
   if (code === 409)
     return new ChannelError('network', OTHER_POLLER, { lookAgainMs: failures === 1 ? 1_000 : CONFLICT_LOOK_AGAIN_MS });
+  if (isTopicGone(error)) return new ChannelError('permanent', TOPIC_GONE);
+  if (isRefusal(error, 400, 'TOPIC_CLOSED')) return new ChannelError('permanent', TOPIC_CLOSED);
   const wait = movedTo(error) ? 0 : retryAfterMs(error);
   if (wait !== undefined) return new ChannelError('retry', description, { retryAfterMs: wait });
   return new ChannelError(code >= 500 ? 'retry' : 'permanent', description);

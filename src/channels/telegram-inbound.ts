@@ -2,11 +2,13 @@
 import type { CallbackQuery, Chat, Document, Message, MessageReactionUpdated, Update, User } from 'grammy/types';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
+import { type Topic, topicNews, topicOf } from './telegram-topics.js';
 
 export type BotIdentity = { id: number; username: string };
 
 export type Mapped =
-  | { kind: 'message'; message: InboundMessage }
+  /** Its chat has the title of the whole group: what the topic is called is known to whoever keeps names. */
+  | { kind: 'message'; message: InboundMessage; topic?: Topic | undefined }
   /** A group became a supergroup: its chat has a new address. */
   | { kind: 'moved'; from: string; to: string }
   | { kind: 'ignore' };
@@ -25,18 +27,23 @@ export function mapUpdate(update: Update, bot: BotIdentity): Mapped {
   if (source.is_automatic_forward || (update.edited_message && source.location)) return { kind: 'ignore' };
   const message = messageOf(source, bot);
   if (message.text === '' && message.media.length === 0) return { kind: 'ignore' };
-  return { kind: 'message', message: { ...message, edited: update.edited_message !== undefined } };
+  const edited = update.edited_message !== undefined;
+  return { kind: 'message', message: { ...message, edited }, topic: topicOf(source) };
 }
 
 /**
- * A button of ours. Telegram shows the message while it can; its chat and id are there also when it is too old. A game and what was sent into
- * another chat by way of this bot (inline mode) have no message of ours.
+ * A button of ours. Telegram shows the message while it can; its chat and id are there also when it is too old, its topic is not (nor is it of
+ * a reaction). A game and what was sent into another chat by way of this bot (inline mode) have no message of ours.
  */
 function pressOf({ id, from, message, data }: CallbackQuery): Mapped {
   if (!message || data === undefined || from.is_bot) return { kind: 'ignore' };
   const press = { platformId: String(message.message_id), value: data };
-  const who = { chat: chatOf(message.chat, from), sender: senderOf(from) };
-  return { kind: 'message', message: { ...WORDLESS, ...who, platformId: `press-${id}`, press } };
+  const who = { chat: placeOf(message, from), sender: senderOf(from) };
+  return {
+    kind: 'message',
+    message: { ...WORDLESS, ...who, platformId: `press-${id}`, press },
+    topic: topicOf(message),
+  };
 }
 
 /** Of several emoji the new one counts. One of a pack that people buy has no name that we could give. */
@@ -65,6 +72,11 @@ function chatOf(chat: Chat, other: User | undefined): InboundMessage['chat'] {
   return { address: String(chat.id), kind, title: chat.title ?? nameOf(other) };
 }
 
+function placeOf(source: Parameters<typeof topicOf>[0], other: User | undefined): InboundMessage['chat'] {
+  const chat = chatOf(source.chat, other);
+  return { ...chat, address: topicOf(source)?.address ?? chat.address };
+}
+
 /** `asChat`: a group or channel in whose name somebody speaks. */
 function senderOf(from: User | Chat, asChat?: Chat): InboundMessage['sender'] {
   if (asChat) return { address: String(asChat.id), name: asChat.title ?? 'Anonymous' };
@@ -76,11 +88,13 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
   const { chat, from, sender_chat: senderChat, reply_to_message: repliedTo, external_reply: elsewhere } = source;
   // The first message of a forum topic is what every other one in it formally replies to.
   const replied = repliedTo?.forum_topic_created ? undefined : repliedTo;
+  const news = topicNews(source);
   return {
-    chat: chatOf(chat, from),
+    chat: placeOf(source, from),
     sender: senderOf(from ?? chat, chat.type === 'private' ? undefined : senderChat),
     platformId: String(source.message_id),
-    text: textOf(source, bot),
+    text: news || textOf(source, bot),
+    ...(news && { contextOnly: true }),
     sentAt: (source.edit_date ?? source.date) * 1_000,
     forwarded: source.forward_origin !== undefined,
     addressesAssistant: mentions(source, bot) || replied?.from?.id === bot.id,

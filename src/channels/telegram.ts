@@ -18,8 +18,9 @@ import {
 } from './channel.js';
 import { type Connection, createConnection, storeReceived } from './connection.js';
 import { readAnswer, tooLarge } from './download.js';
-import { isRefusal, movedTo, toChannelError } from './telegram-errors.js';
+import { isRefusal, isTopicGone, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
+import { nameTopic, placeOf, TYPING_IN_GENERAL } from './telegram-topics.js';
 
 export const telegram = defineChannel({
   name: 'telegram',
@@ -56,6 +57,8 @@ interface Telegram {
   poller: Api;
   /** Where files are downloaded from; holds the token. */
   files: string;
+  /** Groups with topics that wrote since the start. */
+  forums: Set<number>;
   /** Ends what belongs to receiving, and what belongs to sending. */
   signals: Record<'receiving' | 'sending', CallAbort['signal']>;
 }
@@ -65,7 +68,7 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
   const connection = createConnection(deps, toChannelError);
   const signals = { receiving: callSignal(connection.receiving), sending: callSignal(connection.sending) };
   const telegram: Telegram = {
-    ...{ deps, connection, signals },
+    ...{ deps, connection, signals, forums: new Set<number>() },
     api: connect(CALL_TIMEOUT_SECONDS),
     poller: connect(POLL_TIMEOUT_SECONDS),
     files: `${root}/file/bot${token}`,
@@ -76,12 +79,10 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure }),
     send: (part) => connection.send(async () => String((await deliver(telegram, part)).message_id)),
-    typing(address) {
-      void attempt(deps, telegram.api.sendChatAction(Number(address), 'typing', {}, signals.receiving));
-    },
+    typing: (address) => void attempt(deps, showTyping(telegram, address)),
     dropButtons: (address, id) =>
       connection.send(async () => {
-        await telegram.api.editMessageReplyMarkup(Number(address), Number(id), {}, signals.sending);
+        await telegram.api.editMessageReplyMarkup(placeOf(address).chat, Number(id), {}, signals.sending);
         return id;
       }),
     fetchMedia: (ref, maxBytes) => fetchMedia(telegram, ref, maxBytes),
@@ -123,7 +124,7 @@ async function poll(telegram: Telegram, place: Place, opened: (account: string) 
       );
       if (connection.receiving.aborted) return;
       for (const update of updates) {
-        receive(deps, update, place.bot);
+        receive(telegram, update, place.bot);
         // The button turns until it is told; it may have been too long ago.
         if (update.callback_query)
           void attempt(deps, api.answerCallbackQuery(update.callback_query.id, {}, signals.receiving));
@@ -145,6 +146,13 @@ async function attempt({ log }: ChannelDeps, call: Promise<unknown>): Promise<vo
   await call.catch((error: unknown) => log.debug({ error: toChannelError(error).message }, 'telegram call failed'));
 }
 
+async function showTyping({ api, forums, signals }: Telegram, address: string): Promise<unknown> {
+  const { chat, inTopic } = placeOf(address);
+  const show = (to: Outgoing['to']) => api.sendChatAction(chat, 'typing', to, signals.receiving);
+  if (!forums.has(chat) || 'message_thread_id' in inTopic) return show(inTopic);
+  return show(TYPING_IN_GENERAL).catch(() => show({}));
+}
+
 async function introduce({ api, signals, deps }: Telegram): Promise<BotIdentity> {
   const bot = await api.getMe(signals.receiving);
   const commands = [
@@ -158,9 +166,10 @@ async function introduce({ api, signals, deps }: Telegram): Promise<BotIdentity>
 }
 
 /** Throws when the store refuses the message: its update must come again. One that makes no sense must not block those behind it. */
-function receive(deps: ChannelDeps, update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): void {
+function receive({ deps, forums }: Telegram, update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): void {
   let mapped: Mapped;
   try {
+    if (update.message?.chat.is_forum) forums.add(update.message.chat.id);
     mapped = mapUpdate(update, bot);
   } catch (error) {
     const name = error instanceof Error ? error.name : 'unknown';
@@ -169,32 +178,42 @@ function receive(deps: ChannelDeps, update: Parameters<typeof mapUpdate>[0], bot
   }
   storeReceived(() => {
     if (mapped.kind === 'moved') deps.onChatMoved(mapped.from, mapped.to);
-    if (mapped.kind === 'message') deps.onMessage(mapped.message);
+    if (mapped.kind !== 'message') return;
+    const { message, topic } = mapped;
+    deps.onMessage(topic ? nameTopic(deps.storage, message, topic) : message);
   });
 }
 
+/** A part with where it goes in Telegram's words. */
+type Outgoing = OutboundPart & { chat: number; to: { message_thread_id?: number } };
+
 async function deliver(telegram: Telegram, part: OutboundPart) {
+  const { chat, inTopic } = placeOf(part.address);
+  const send = (to: Outgoing['to']) =>
+    part.file ? sendFile(telegram, { ...part, chat, to }, part.file) : sendMessage(telegram, { ...part, chat, to });
   try {
-    return await (part.file ? sendFile(telegram, part, part.file) : sendMessage(telegram, part));
+    return await send(inTopic);
   } catch (error) {
+    // In a direct chat nobody else reads along: better beside a topic that its person deleted than lost.
+    if (chat > 0 && 'message_thread_id' in inTopic && isTopicGone(error)) return await send({});
     const moved = movedTo(error);
-    if (moved !== undefined) telegram.deps.onChatMoved(part.address, moved);
+    if (moved !== undefined) telegram.deps.onChatMoved(String(chat), moved);
     throw error;
   }
 }
 
 /** A picture as such where Telegram takes it as one, else as a file. */
-async function sendFile({ api, signals }: Telegram, { address, text, buttons }: OutboundPart, file: OutboundFile) {
+async function sendFile({ api, signals }: Telegram, { chat, to, text, buttons }: Outgoing, file: OutboundFile) {
   const signal = signals.sending;
   const upload = () => new InputFile(file.path, file.fileName);
-  const options = { caption: markdownToTelegramHtml(text), parse_mode: 'HTML', ...keyboardOf(buttons) } as const;
+  const options = { ...to, caption: markdownToTelegramHtml(text), parse_mode: 'HTML', ...keyboardOf(buttons) } as const;
   if (file.mimeType.startsWith('image/'))
     try {
-      return await api.sendPhoto(Number(address), upload(), options, signal);
+      return await api.sendPhoto(chat, upload(), options, signal);
     } catch (error) {
       if (!isRefusal(error, 400)) throw error;
     }
-  return api.sendDocument(Number(address), upload(), options, signal);
+  return api.sendDocument(chat, upload(), options, signal);
 }
 
 /** One below the other, so that long labels can be read. */
@@ -207,10 +226,9 @@ const keyboardOf = (buttons: OutboundPart['buttons']) =>
     },
   };
 
-async function sendMessage({ api, signals, deps }: Telegram, { address, text, buttons }: OutboundPart) {
+async function sendMessage({ api, signals, deps }: Telegram, { chat, to, text, buttons }: Outgoing) {
   const signal = signals.sending;
-  const options = { link_preview_options: { is_disabled: true }, ...keyboardOf(buttons) };
-  const chat = Number(address);
+  const options = { ...to, link_preview_options: { is_disabled: true }, ...keyboardOf(buttons) };
   // Markdown that shows nothing (a lone link definition) is better read than refused.
   const html = markdownToTelegramHtml(text);
   if (html === '') return api.sendMessage(chat, text, options, signal);

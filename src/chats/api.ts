@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.js';
 import { readBody, refuse } from '../core/http.js';
 import { type Chat, type Group, sendersPolicy } from '../core/types.js';
 import type { Store as EgressStore } from '../egress/store.js';
+import { plainAddress } from '../groups/forums.js';
 import type { Store as TasksStore } from '../tasks/store.js';
 import type { Pairing } from './pairing.js';
 import { folderProblem, registerChat } from './registration.js';
@@ -16,6 +17,8 @@ const LINK_WAIT_MS = 10_000;
 
 const registration = z.object({
   folder: z.string(),
+  /** Also all other topics of the forum that the chat is part of. */
+  forum: z.boolean().default(false),
   senders: sendersPolicy.default('all'),
   listed: z.array(z.string().min(1).max(200)).max(500).default([]),
 });
@@ -66,13 +69,13 @@ function addChats(app: Hono, deps: ChatApiDeps): void {
     const folderOf = ({ groupId }: Chat) => (groupId === null ? undefined : groups.get(groupId)?.folder) ?? null;
     return c.json({ chats: groups.chats().map((chat) => ({ ...chat, folder: folderOf(chat) })) });
   });
-  app.post('/api/chats/:id/register', async (c) => {
-    const { folder, senders, listed } = await readBody(c, registration);
+  app.post('/api/chats/:id{.+}/register', async (c) => {
+    const { folder, senders, listed, forum } = await readBody(c, registration);
     const problem = folderProblem(folder);
     if (problem) throw refuse(400, 'bad_request', problem);
     const chat = deps.store.transaction(() => {
       const before = groups.findChat(c.req.param('id')) ?? firstSight(deps, c.req.param('id'));
-      registerChat(deps, before, { folder, sendersPolicy: senders, listed });
+      registerChat(deps, before, { folder, sendersPolicy: senders, listed, forum });
       return groups.chat(before.id);
     });
     return c.json({ chat: { ...chat, folder } });
@@ -81,11 +84,12 @@ function addChats(app: Hono, deps: ChatApiDeps): void {
 
 /** A chat that has not written yet can be registered beforehand by its address. Throws `not_found` for anything else. */
 function firstSight({ store, clock, channels }: ChatApiDeps, name: string): Chat {
-  const [, channel, address] = /^([^:]+):(\S{1,200})$/.exec(name) ?? [];
-  if (channel === undefined || address === undefined || !channels.names().includes(channel)) {
+  const [, channel, written] = /^([^:]+):(\S{1,200})$/.exec(name) ?? [];
+  if (channel === undefined || written === undefined || !channels.names().includes(channel)) {
     const hint = 'GET /api/chats lists them; one that has not written yet is <channel>:<address>';
     throw refuse(404, 'not_found', `there is no chat "${name}"`, hint);
   }
+  const address = plainAddress(written);
   // Group ids are negative on Telegram and end in @g.us on WhatsApp.
   const kind = address.startsWith('-') || address.endsWith('@g.us') ? 'group' : 'direct';
   return store.groups.seenChat({ channel, address, kind, title: address, now: clock.now() });

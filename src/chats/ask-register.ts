@@ -21,7 +21,7 @@ export function createRegisterAsker(deps: { store: Store; clock: Clock; approval
     carryOut({ chatId, folder }) {
       const chat = store.groups.chat(chatId);
       if (!chat || chat.groupId !== null) throw new PinchError('registered', 'the chat belongs to a group already');
-      registerChat(deps, chat, { folder, sendersPolicy: 'all', listed: [] });
+      registerChat(deps, chat, { folder, sendersPolicy: 'all', listed: [], forum: false });
       return `It belongs to the group \`${folder}\` now. \`/register\`, written there, says who may ask me.`;
     },
   });

@@ -1,8 +1,10 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
 import type { Clock } from '../core/clock.js';
-import { sessionName } from '../core/types.js';
+import { shownLine } from '../core/one-line.js';
+import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
+import { forumOf } from '../groups/forums.js';
 import type { Store } from '../tasks/store.js';
 import { cancelRuns } from './cancel.js';
 import { parseRegistration, registerChat, unknownPeople } from './registration.js';
@@ -22,7 +24,12 @@ export interface ChatCommandDeps {
 export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
   const { status } = deps.control;
   return [
-    { usage: '/status', what: 'what is running, waiting and connected', forMembers: true, answer: () => status().text },
+    {
+      usage: '/status',
+      what: 'what is running, waiting and connected',
+      forMembers: true,
+      answer: ({ chat }) => `${status().text}\n${hereText(deps.store, chat)}`,
+    },
     {
       usage: '/stop',
       what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume`)',
@@ -31,8 +38,8 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
     { usage: '/resume', what: 'end the emergency stop', answer: () => resume(deps) },
     { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
     {
-      usage: '/register <folder> [all | listed <name>…]',
-      what: 'let me work in this chat, with its own memory folder; `listed`: only the named people (and you) may ask me',
+      usage: '/register <folder> [forum] [all | listed <name>…]',
+      what: 'let me work in this chat, with its own memory folder; `forum`: in all topics here; `listed`: only the named people (and you) may ask me',
       answer: (call) => register(deps, call),
     },
     {
@@ -59,6 +66,11 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
 export function helpText(assistantName: string, commands: ChatCommand[]): string {
   const lines = commands.map(({ usage, what }) => `- \`${usage}\` — ${what}`);
   return `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.\n\n${lines.join('\n')}`;
+}
+
+function hereText({ groups }: Store, { groupId, title, channel, address }: Chat): string {
+  const folder = groupId === null ? undefined : groups.get(groupId)?.folder;
+  return `- this chat: ${shownLine(title, 80)} (\`${channel}:${address}\`), ${folder ? `group ${folder}` : 'not registered'}`;
 }
 
 function stop(deps: ChatCommandDeps, { chat, argument }: CommandCall): string {
@@ -90,5 +102,10 @@ function register(deps: ChatCommandDeps, { chat, argument }: CommandCall): strin
       : `You and ${names.join(', ') || 'nobody else'} may ask me`;
   const how = chat.kind === 'group' ? `: say @${deps.config.assistantName} or reply to me` : '';
   const doubt = unknown.length > 0 ? `\n\n${unknownPeople(deps.store, chat, unknown)}` : '';
-  return `This chat now belongs to the group \`${group.folder}\`. ${who}${how}.${doubt}`;
+  const isTopic = forumOf(chat.address) !== chat.address;
+  const what = wanted.forum
+    ? 'This chat with all its topics, also those still to come, now belongs'
+    : `This ${isTopic ? 'topic' : 'chat'} now belongs`;
+  const more = isTopic && !wanted.forum ? ` \`/register ${group.folder} forum\` does it for all topics here.` : '';
+  return `${what} to the group \`${group.folder}\`. ${who}${how}.${more}${doubt}`;
 }

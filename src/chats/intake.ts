@@ -36,12 +36,13 @@ export function createIntake(given: IntakeDeps) {
 
   /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
   function receive(channel: string, message: InboundMessage): Received {
-    const inbound = checkInbound(message, deps.clock.now());
-    if (!inbound) {
+    const checked = checkInbound(message, deps.clock.now());
+    if (!checked) {
       deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
       return {};
     }
     return store.transaction(() => {
+      const inbound = inItsTopic(deps, channel, checked);
       const seen = recordPeople(deps, channel, inbound);
       const pressed = takePress(deps, { inbound, ...seen });
       if (pressed) return apply(deps, { channel, ...seen, ...pressed });
@@ -85,6 +86,13 @@ export type Intake = ReturnType<typeof createIntake>;
 /** By our own row: what a quote says about itself is its sender's word. */
 const answersUs = ({ store }: IntakeDeps, { id }: Chat, { replyTo }: InboundMessage): boolean =>
   replyTo !== undefined && store.messages.sent(id, replyTo.platformId) !== undefined;
+
+/** A platform may say which message was pressed or got a reaction, but not in which topic it stands. */
+function inItsTopic({ store }: IntakeDeps, channel: string, inbound: InboundMessage): InboundMessage {
+  const { chat, press } = inbound;
+  const topic = press && store.groups.topicWith(channel, chat.address, press.platformId);
+  return topic ? { ...inbound, chat: { ...chat, address: topic.address, title: topic.title } } : inbound;
+}
 
 interface Seen {
   chat: Chat;

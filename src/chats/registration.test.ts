@@ -22,7 +22,19 @@ describe('registering', () => {
       folder: 'family',
       sendersPolicy: 'listed',
       listed: ['Anna', '@ben'],
+      forum: false,
     });
     expect(parseRegistration('family some')).toContain('neither');
+  });
+  test.each([
+    ['family forum', 'all', []],
+    ['family forum all', 'all', []],
+    ['forum forum listed forum', 'listed', ['forum']],
+  ])('`/register %s` is for all topics', (argument, sendersPolicy, listed) => {
+    const folder = argument.split(' ')[0];
+    expect(parseRegistration(argument)).toEqual({ folder, sendersPolicy, listed, forum: true });
+  });
+  test.each(['forum', 'family listed forum', 'family all'])('`/register %s` is for one chat', (argument) => {
+    expect(parseRegistration(argument)).toMatchObject({ forum: false });
   });
 });

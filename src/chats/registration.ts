@@ -3,6 +3,7 @@
 import type { Clock } from '../core/clock.js';
 import { shownLine } from '../core/one-line.js';
 import type { Chat, Group } from '../core/types.js';
+import { forumOf } from '../groups/forums.js';
 import type { Person } from '../groups/rows.js';
 import type { Store } from '../tasks/store.js';
 import { cancelRuns } from './cancel.js';
@@ -12,32 +13,46 @@ export interface Registration {
   sendersPolicy: Chat['sendersPolicy'];
   /** Whom policy `listed` means: ids, `@` with user names, or what people call themselves. */
   listed: string[];
+  /** Also all other topics of the chat's forum, and those that are still to come: each stays a chat of its own. */
+  forum: boolean;
 }
 
 /** Joins the caller's transaction. Returns whom the list means, and the words in it that mean nobody known. */
 export function registerChat(
   deps: { store: Store; clock: Clock },
   chat: Chat,
-  { folder, sendersPolicy, listed }: Registration,
+  { folder, sendersPolicy, listed, forum }: Registration,
 ): { group: Group; names: string[]; unknown: string[] } {
   const { groups } = deps.store;
   // The main group is the owner's: made as such also when this is the first time anybody names it.
   const group = groups.ensure(folder, folder === 'main', deps.clock.now());
-  // What works or waits belongs to the old group: its answer must not come out of the new one.
-  if (chat.groupId !== group.id) cancelRuns(deps, chat, null);
-  groups.assignChat(chat.id, group.id);
   const { ids, names, unknown } = resolveListed(deps.store, chat, listed);
-  groups.setSenders(chat.id, sendersPolicy, ids);
+  for (const one of forum ? wholeForum(deps.store, chat) : [chat]) {
+    // What works or waits belongs to the old group: its answer must not come out of the new one.
+    if (one.groupId !== group.id) cancelRuns(deps, one, null);
+    groups.assignChat(one.id, group.id);
+    groups.setSenders(one.id, sendersPolicy, ids);
+  }
+  const whole = { channel: chat.channel, address: forumOf(chat.address), groupId: group.id };
+  if (forum) groups.registerForum({ ...whole, sendersPolicy, listedSenders: ids });
   return { group, names, unknown };
+}
+
+/** The chats of a forum that anybody has written in, whichever of them is given. */
+function wholeForum({ groups }: Store, { channel, address }: Chat): Chat[] {
+  const general = groups.chatByAddress(channel, forumOf(address));
+  return [...(general ? [general] : []), ...groups.topicsOf(channel, forumOf(address))];
 }
 
 /** Reads the argument of `/register`: what was asked for, or what is wrong with it. */
 export function parseRegistration(argument: string): Registration | string {
-  const [folder = '', policy = 'all', ...listed] = argument.split(/\s+/).filter(Boolean);
+  const [folder = '', ...words] = argument.split(/\s+/).filter(Boolean);
   const problem = folderProblem(folder);
   if (problem) return problem;
-  if (policy === 'all' || policy === 'listed') return { folder, sendersPolicy: policy, listed };
-  return `"${shownLine(policy, 80)}" is neither \`all\` nor \`listed\`. Example: /register family listed Anna @ben`;
+  const forum = words[0] === 'forum';
+  const [policy = 'all', ...listed] = forum ? words.slice(1) : words;
+  if (policy === 'all' || policy === 'listed') return { folder, sendersPolicy: policy, listed, forum };
+  return `"${shownLine(policy, 80)}" is neither \`all\` nor \`listed\` (nor \`forum\`, for all topics). Example: /register family listed Anna @ben`;
 }
 
 /** Why a name cannot be a group folder, or undefined when it can: lower-case letters, digits, `-` and `_`, at most 40. */

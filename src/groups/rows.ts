@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { flag, type Statements } from '../core/statements.js';
 import { type Chat, chatRow, type Group, groupRow } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
+import { createForums, forumOf, plainAddress } from './forums.js';
 
 type SeenChat = Pick<Chat, 'channel' | 'address' | 'kind' | 'title'> & { now: number };
 
@@ -41,9 +42,13 @@ export function createGroups(statements: Statements) {
   };
 }
 
-function createChats({ run, rows, named }: Statements) {
-  const seen = named.rows(chatRow).get<[seen: SeenChat]>(
-    `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at) VALUES (@channel, @address, @kind, @title, @now, @now)
+function createChats(statements: Statements) {
+  const { run, rows, named } = statements;
+  const forums = createForums(statements);
+  const seen = named.rows(chatRow).get<[seen: SeenChat & { forum: string }]>(
+    `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at, group_id, senders_policy, listed_senders)
+     SELECT @channel, @address, @kind, @title, @now, @now, f.group_id, coalesce(f.senders_policy, 'all'), coalesce(f.listed_senders, '[]')
+     FROM (SELECT 1) LEFT JOIN forums f ON f.channel = @channel AND f.address = @forum WHERE true
      ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING *`,
   );
   const byAddress = rows(chatRow).get<[channel: string, address: string]>(
@@ -62,15 +67,16 @@ function createChats({ run, rows, named }: Statements) {
        AND NOT EXISTS (SELECT 1 FROM outbox WHERE chat_id = chats.id)`,
   );
   return {
-    /** Records that the chat exists; its text is not stored here. */
-    seenChat: (chat: SeenChat): Chat => returned(seen(chat)),
+    ...forums,
+    /** Records that the chat exists; its text is not stored here. A topic of a registered forum begins with what is registered there. */
+    seenChat: (chat: SeenChat): Chat => returned(seen({ ...chat, forum: forumOf(chat.address) })),
     chat: byId,
     chatByAddress: byAddress,
     /** By row id or `<channel>:<address>`. */
     findChat(name: string): Chat | undefined {
       if (/^\d+$/.test(name)) return byId(Number(name));
       const at = name.indexOf(':');
-      return at < 0 ? undefined : byAddress(name.slice(0, at), name.slice(at + 1));
+      return at < 0 ? undefined : byAddress(name.slice(0, at), plainAddress(name.slice(at + 1)));
     },
     chats: rows(chatRow).all<[]>(`SELECT * FROM chats ORDER BY id`),
     /** Most recently used first. */
@@ -88,6 +94,7 @@ function createChats({ run, rows, named }: Statements) {
       // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
       if (byAddress(channel, from)) dropStub(channel, to);
       move(channel, from, to);
+      forums.moveForum(channel, from, to);
       // A direct chat has the address of its person, who may be the owner.
       movePerson(channel, from, to);
     },

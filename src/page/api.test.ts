@@ -157,6 +157,31 @@ describe('registering chats', () => {
     expect(home.store.groups.chats()).toMatchObject([{ channel: 'telegram', kind }]);
   });
 
+  test.each([
+    ['telegram:-100/45', ['-100/45']],
+    ['telegram:-100/1', ['-100']],
+    ['telegram:11/7', ['11/7']],
+  ])('the topic %s is a chat of its own, with and without an escaped slash', async (name, addresses) => {
+    for (const id of [encodeURIComponent(name), name])
+      expect((await post(`/api/chats/${id}/register`, { folder: 'early' })).status).toBe(200);
+    expect(home.store.groups.chats().map(({ address }) => address)).toEqual(addresses);
+  });
+
+  test('a whole forum: topics that wrote and those that are still to come', async () => {
+    const topic = (number: number) =>
+      home.store.groups.seenChat({
+        ...{ channel: 'telegram', kind: 'group', now: 1 },
+        address: `-100/${number}`,
+        title: 'T',
+      });
+    const { id } = topic(45);
+    expect((await post('/api/chats/telegram:-100/register', { folder: 'home', forum: true })).status).toBe(200);
+    const folders = [home.store.groups.chat(id), topic(46)].map(
+      (chat) => home.store.groups.get(chat?.groupId ?? 0)?.folder,
+    );
+    expect(folders).toEqual(['home', 'home']);
+  });
+
   test.each(['999', 'telegram:', 'telegarm:1', 'family'])('chat "%s" is not there', async (name) => {
     const answer = await post(`/api/chats/${encodeURIComponent(name)}/register`, { folder: 'family' });
     expect(answer).toMatchObject({ status: 404, body: { error: { code: 'not_found', hint: /\S/ } } });

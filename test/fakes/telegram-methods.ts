@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ApiError, badRequest, booleanField, type CallParams, integerField, jsonField } from './telegram-params.js';
 import { editMessageReplyMarkup, editMessageText, sendDocument, sendMessage, sendPhoto } from './telegram-send.js';
 import type { BotState } from './telegram-state.js';
+import { readActionTopic } from './telegram-topics.js';
 import { DOWNLOAD_LIMIT_BYTES } from './telegram-world.js';
 
 /** Returns the `result` of the answer; throws `ApiError`. `signal` aborts when the client has gone. */
@@ -105,7 +106,7 @@ function sendChatAction(state: BotState, params: CallParams): boolean {
   const room = state.world.findWritableRoom(params.fields.get('chat_id'));
   const action = params.fields.get('action') ?? '';
   if (!ACTIONS.includes(action)) throw badRequest('wrong parameter action in request');
-  state.actions.push({ chat_id: room.chat.id, action, at: Date.now() });
+  state.actions.push({ chat_id: room.chat.id, ...readActionTopic(room, params), action, at: Date.now() });
   state.waiters.notify();
   return true;
 }

@@ -10,14 +10,8 @@ import type {
 } from 'grammy/types';
 import { findEntities } from './telegram-entities.js';
 import type { BotState } from './telegram-state.js';
-import {
-  asReplied,
-  type ChatRoom,
-  type FakeChat,
-  type FakeMessage,
-  type MessageContent,
-  unixNow,
-} from './telegram-world.js';
+import { createTopics, type Topics, threadOf } from './telegram-topics.js';
+import { type ChatRoom, type FakeChat, type FakeMessage, type MessageContent, unixNow } from './telegram-world.js';
 
 export interface UserFile {
   bytes: Uint8Array;
@@ -42,6 +36,8 @@ export interface UserMessage {
   video?: UserFile;
   /** Somebody else's words, passed on. */
   forwarded?: boolean;
+  /** Number of the topic it is written in; none is General, or the topic of the message answered. */
+  topic?: number;
   /** Id of the message answered. */
   reply_to?: number;
   /** Id of the user's own message that this is a new version of. */
@@ -55,9 +51,11 @@ export interface GroupInit {
   members: User[];
   /** False: the bot is not there yet; see `addBot`. */
   withBot?: boolean;
+  /** A supergroup with topics. */
+  forum?: boolean;
 }
 
-export interface People {
+export interface People extends Topics {
   user(init: { id: number; first_name: string; last_name?: string; username?: string; is_bot?: boolean }): User;
   /** A group with the bot in it. */
   group(init: GroupInit): Chat.GroupChat | Chat.SupergroupChat;
@@ -87,15 +85,21 @@ export function createPeople(state: BotState): People {
     return room;
   };
   const people: People = {
+    ...createTopics({ state, roomOf, push: (room, message) => pushMessage(state, room, message) }),
     user(init) {
       const user: User = { is_bot: false, language_code: 'en', ...init };
       world.users.set(user.id, user);
       return user;
     },
-    group({ id, title, members, withBot = true }) {
+    group({ id, title, members, withBot = true, forum = false }) {
       const chat: Chat.GroupChat | Chat.SupergroupChat =
-        id < -1_000_000_000_000 ? { id, type: 'supergroup', title } : { id, type: 'group', title };
+        id < -1_000_000_000_000
+          ? { id, type: 'supergroup', title, ...(forum && { is_forum: true }) }
+          : { id, type: 'group', title };
+      if (forum && chat.type === 'group') throw new Error(`group ${id} is no supergroup, which a forum is`);
       const room = world.addRoom(chat, members);
+      // The message that told of the group is General's number.
+      if (forum) room.lastMessageId = 1;
       if (!withBot) leave(room, state, 'left');
       return chat;
     },
@@ -146,7 +150,7 @@ function userSends(state: BotState, room: ChatRoom, user: User, what: UserMessag
   const content: MessageContent = {
     ...textContent(what),
     ...mediaContent(state, what),
-    ...(reply && { reply_to_message: asReplied(reply) }),
+    ...threadOf(room, what.topic, reply),
     ...(what.forwarded && { forward_origin: { type: 'hidden_user', date: unixNow(), sender_user_name: 'Somebody' } }),
   };
   const message = state.world.addMessage(room, user, content);

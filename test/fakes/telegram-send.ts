@@ -13,6 +13,7 @@ import {
   type UploadedFile,
 } from './telegram-params.js';
 import { type BotState, checkRate, type SentMessage } from './telegram-state.js';
+import { readTopic } from './telegram-topics.js';
 import {
   asReplied,
   type ChatRoom,
@@ -143,11 +144,13 @@ interface Outgoing {
 }
 
 function deliver(state: BotState, room: ChatRoom, params: CallParams, out: Outgoing): FakeMessage {
+  const topic = readTopic(room, params);
   const reply = readReply(params, room);
   const markup = readKeyboard(params);
   checkRate(state, room.chat.id);
   const content = {
     ...out.content,
+    ...topic,
     ...(reply && { reply_to_message: reply }),
     ...(markup && { reply_markup: markup }),
   };
@@ -167,6 +170,7 @@ function record(state: BotState, params: CallParams, { method, parsed, message, 
   state.sent.push({
     method,
     chat_id: message.chat.id,
+    message_thread_id: message.is_topic_message ? message.message_thread_id : undefined,
     message_id: message.message_id,
     text: params.fields.get('text') ?? params.fields.get('caption') ?? '',
     parse_mode: params.fields.get('parse_mode'),

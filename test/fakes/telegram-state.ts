@@ -9,6 +9,8 @@ import { createWorld, type FakeMessage, type World } from './telegram-world.js';
 export interface SentMessage {
   method: 'sendMessage' | 'sendPhoto' | 'sendDocument' | 'editMessageText';
   chat_id: number;
+  /** The topic it is in. */
+  message_thread_id: number | undefined;
   message_id: number;
   /** Text or caption as the bot sent it, markup included. */
   text: string;
@@ -29,6 +31,7 @@ export interface SentMessage {
 
 export interface ChatAction {
   chat_id: number;
+  message_thread_id?: number;
   action: string;
   /** Epoch ms. */
   at: number;
@@ -77,6 +80,8 @@ export interface BotOptions {
   /** Whether the bot sees all group messages (true), or only commands, mentions and replies to it. */
   canReadAllGroupMessages?: boolean;
   rateLimit?: RateLimit;
+  /** Direct chats with the bot may have topics. */
+  topicsInDirectChats?: boolean;
 }
 
 export function createBotState(options: BotOptions): BotState {
@@ -91,8 +96,8 @@ export function createBotState(options: BotOptions): BotState {
       supports_inline_queries: false,
       can_connect_to_business: false,
       has_main_web_app: false,
-      has_topics_enabled: false,
-      allows_users_to_create_topics: false,
+      has_topics_enabled: options.topicsInDirectChats ?? false,
+      allows_users_to_create_topics: options.topicsInDirectChats ?? false,
       can_manage_bots: false,
       supports_join_request_queries: false,
     },

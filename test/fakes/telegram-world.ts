@@ -22,6 +22,8 @@ export interface ChatRoom {
   /** Set once a group became a supergroup. */
   migratedTo: number | undefined;
   messages: Map<number, FakeMessage>;
+  /** By the number of what opened them. */
+  topics: Map<number, { isClosed: boolean }>;
   lastMessageId: number;
 }
 
@@ -67,6 +69,12 @@ export type MessageContent = Partial<
     | 'new_chat_members'
     | 'migrate_to_chat_id'
     | 'migrate_from_chat_id'
+    | 'message_thread_id'
+    | 'is_topic_message'
+    | 'forum_topic_created'
+    | 'forum_topic_edited'
+    | 'forum_topic_closed'
+    | 'forum_topic_reopened'
   >
 > & { entities?: MessageEntity[]; caption_entities?: MessageEntity[] };
 
@@ -96,6 +104,7 @@ export function createWorld(bot: User): World {
         bot: 'member',
         migratedTo: undefined,
         messages: new Map(),
+        topics: new Map(),
         lastMessageId: 0,
       };
       rooms.set(chat.id, room);
