@@ -68,7 +68,7 @@ const areas: Area[] = [
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'runner', files: /^container\//, lines: 2_075 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
-  { name: 'channels', files: /^src\/channels\//, lines: 1_800 },
+  { name: 'channels', files: /^src\/channels\//, lines: 1_820 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
@@ -84,10 +84,11 @@ const areas: Area[] = [
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
+  { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_750, tokens: 98_300, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_785, tokens: 98_800, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {
