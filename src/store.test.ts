@@ -294,7 +294,7 @@ describe('runs', () => {
     const id = store.runs.enqueue(run('poison')) ?? 0;
     const pauses = Array.from({ length: 11 }, (_, index) => {
       cutOff(index + 1, true);
-      store.runs.bringForward(id, 0);
+      store.runs.makeDue(id, 0, null);
       return Math.max(0, (store.runs.get(id)?.runAt ?? 0) - (index + 1) * 3_600_000);
     });
     expect(pauses.map((ms) => ms / 1_000)).toEqual([0, 0, 5, 10, 20, 40, 60, 60, 60, 60, 60]);

@@ -78,6 +78,10 @@ const promptMessage = z.object({
     })
     .optional(),
   edited: z.boolean().optional(),
+  /** Id of the version of it that was given before. */
+  replaces: z.number().int().optional(),
+  /** Messages of one sender with the same number were sent together. */
+  album: z.number().int().optional(),
   media: z.array(promptMedia),
   /** Data from outside that came with it: what a script printed, what a hook received. Never instructions. */
   untrusted: z.object({ source: z.string(), text: z.string() }).optional(),

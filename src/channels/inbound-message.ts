@@ -9,6 +9,7 @@ const MAX_TEXT_CHARS = 100_000;
 const MAX_QUOTE_CHARS = 500;
 const MAX_VALUE_CHARS = 64;
 const MAX_MEDIA = 50;
+const MAX_ALBUM = 100;
 const MAX_ID_CHARS = 512;
 const MAX_REF_CHARS = 16_384;
 const DAY_MS = 86_400_000;
@@ -91,6 +92,14 @@ const inboundMessage = z.object({
   /** True for a new version of a message that was received before (same platformId). */
   edited: z.boolean().catch(false),
   media: z.array(inboundMedia).catch([]),
+  /**
+   * Pictures and files that were sent together, each a message of its own: they are one question of their sender. `size` where this message
+   * only says how many will follow.
+   */
+  album: z
+    .object({ id: identifier, size: z.int().positive().max(MAX_ALBUM).optional().catch(undefined) })
+    .optional()
+    .catch(undefined),
 });
 export type InboundMessage = z.infer<typeof inboundMessage>;
 

@@ -100,6 +100,7 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
     addressesAssistant: mentions(source, bot) || replied?.from?.id === bot.id,
     ...(replied && { replyTo: quoteOf(replied, source, bot) }),
     ...(elsewhere && { replyTo: quoteFromElsewhere(elsewhere, source) }),
+    ...(source.media_group_id !== undefined && { album: { id: source.media_group_id } }),
     // What is replied to comes along: it may be from before anybody listened here.
     media: [source, replied, elsewhere].flatMap((one) => (one ? mediaOf(one) : [])),
   };

@@ -11,7 +11,7 @@ import {
 import { z } from 'zod';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
-import { contextOf, lineOf, unwrapped } from './whatsapp-words.js';
+import { albumOf, contextOf, lineOf, unwrapped } from './whatsapp-words.js';
 
 export interface Account {
   /** The account's own names, phone number first, without devices. */
@@ -72,6 +72,7 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
   const byAssistant = key.fromMe === true && !account.shared;
   const name = message.pushName || (byAssistant ? account.assistantName : sender.address);
   const replyTo = quoteOf(content, account);
+  const album = albumOf(sent, content, id);
   const reaction = content.reactionMessage;
   const reactedTo = byAssistant ? undefined : reaction?.key?.id;
   return {
@@ -89,7 +90,9 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
     addressesAssistant: isMentioned(content, account),
     ...(replyTo && { replyTo }),
     edited: edit !== undefined,
-    media,
+    // An edit names the picture whose caption it changes, but not always where it lies.
+    media: edit ? media.filter(({ ref }) => mediaRef.parse(JSON.parse(ref)).directPath !== '') : media,
+    ...(album && { album }),
     ...((byAssistant || reaction) && { contextOnly: true }),
     // Ours are known by the id alone.
     ...(reactedTo && { press: { platformId: reactedTo, value: reaction?.text ?? '' } }),

@@ -1,5 +1,5 @@
 // What WhatsApp messages say that are no plain text, as a line for a reader. Pure.
-import { normalizeMessageContent, type proto } from '@whiskeysockets/baileys';
+import { normalizeMessageContent, proto } from '@whiskeysockets/baileys';
 
 type Content = proto.IMessage;
 
@@ -39,9 +39,23 @@ export function contextOf(content: Content): proto.IContextInfo | null | undefin
   const cards = [locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage, eventMessage];
   const answers = [listResponseMessage, buttonsResponseMessage, templateButtonReplyMessage, interactiveResponseMessage];
   const offers = [productMessage, orderMessage, templateMessage, listMessage, buttonsMessage, interactiveMessage];
-  const rest = [groupInviteMessage, stickerPackMessage, pollOf(content)];
+  const rest = [groupInviteMessage, stickerPackMessage, pollOf(content), content.albumMessage];
   const parts = [extendedTextMessage, ...files, ...cards, ...answers, ...offers, ...rest];
   return parts.find((part) => part?.contextInfo)?.contextInfo;
+}
+
+const { MEDIA_ALBUM } = proto.MessageAssociation.AssociationType;
+
+/** How many pictures and videos the first message of an album says will follow. */
+const sizeOf = ({ albumMessage: album }: Content): number =>
+  (album?.expectedImageCount ?? 0) + (album?.expectedVideoCount ?? 0);
+
+/** The album that a message with this id announces, or that it says it belongs to. */
+export function albumOf(sent: Content | null | undefined, content: Content, id: string) {
+  if (content.albumMessage) return { id, size: sizeOf(content) };
+  const { messageAssociation: part } = sent?.messageContextInfo ?? content.messageContextInfo ?? {};
+  const parent = part?.associationType === MEDIA_ALBUM ? part.parentMessageKey?.id : undefined;
+  return parent ? { id: parent } : undefined;
 }
 
 const words = (...parts: (string | null | undefined)[]): string => parts.filter(Boolean).join(', ');
@@ -68,6 +82,7 @@ function cardLine({ locationMessage, liveLocationMessage, eventMessage: event, .
   const { groupInviteMessage: invitation, scheduledCallCreationMessage: call, stickerPackMessage: pack } = content;
   if (invitation) return `[invitation to the group ${words(invitation.groupName, invitation.caption)}]`;
   if (call) return `[call planned: ${call.title ?? ''}]`;
+  if (content.albumMessage) return `[album: ${sizeOf(content)} pictures or videos]`;
   if (pack) return `[sticker pack: ${pack.name ?? ''}]`;
   return content.stickerMessage ? '[sticker]' : '';
 }

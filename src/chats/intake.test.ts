@@ -226,18 +226,16 @@ describe('repetitions and edits', () => {
     expect(store.messages.get(edited ?? 0)?.text).toBe('pay Ben');
   });
 
-  test('an edit that adds the name triggers; one of a working run steers it; one after the answer is context', () => {
+  test('an edit that adds the name triggers; one of a working run steers it', () => {
     receive(message('/register family', { direct: false }));
     const original = message('what is 2+2', { direct: false });
     expect(receive(original).runId).toBeUndefined();
     const { runId } = receive({ ...original, text: '@Pinch what is 2+2', edited: true });
     expect(texts(runId)).toEqual(['@Pinch what is 2+2']);
+    void clock.advance(1_500);
     const claimed = claim();
     expect(receive({ ...original, text: '@Pinch what is 2+3', edited: true }).runId).toBe(runId);
-    store.runs.finish({ id: claimed?.id ?? 0, holder: 'w', attempt: 1 }, 'done', clock.now());
-    void clock.advance(1_000);
-    expect(receive({ ...original, text: '@Pinch what is 2+4', edited: true }).runId).toBeUndefined();
-    expect(store.runs.list('ready', 9)).toEqual([]);
+    expect(claimed?.id).toBe(runId);
   });
 });
 

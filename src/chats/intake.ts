@@ -1,19 +1,22 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
 import type { BaseDeps } from '../core/deps.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
+import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Store } from '../runs/store.js';
+import { followAlbum, settling } from './albums.js';
 import type { RegisterAsker } from './ask-register.js';
 import { helpText } from './commands.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
 import { decideRoute, type Route, type Speaker, standingOf } from './route.js';
+import { type Stored, storeEdit } from './store-edit.js';
 
 export interface IntakeDeps extends BaseDeps {
   store: Store;
@@ -124,34 +127,34 @@ interface Routed extends Seen {
 }
 
 function apply(deps: IntakeDeps, routed: Routed): Received {
-  const { route, chat } = routed;
+  const { route, chat, inbound } = routed;
   if (route.kind === 'ignore') return {};
   if (route.kind === 'stranger') {
-    deps.askToRegister.forCall(chat, routed.sender.name, routed.inbound.text);
+    deps.askToRegister.forCall(chat, routed.sender.name, inbound.text);
     return {};
   }
   if (route.kind === 'pair') return pair(deps, routed, route.code);
-  const stored = storeMessage(deps, routed);
-  const { messageId } = stored;
+  const { messageId, starts, session: known } = storeMessage(deps, routed);
   if (messageId === undefined) return {};
   deps.store.signal('message', chat.id);
   if (route.kind === 'command')
     say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
-  if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${routed.inbound.platformId}`, route.answer);
-  if (route.kind !== 'trigger' || !stored.mayTrigger) return { messageId, runId: undefined };
-  const quoted = routed.inbound.replyTo?.platformId ?? null;
-  const session = deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
-  return { messageId, runId: startOrSteer(deps, { chat, session, messageId }) };
+  if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${inbound.platformId}`, route.answer);
+  if (!starts) return { messageId, runId: undefined };
+  const quoted = inbound.replyTo?.platformId ?? null;
+  const session = known ?? deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
+  const due = settling(deps.store, routed, deps.clock.now());
+  return { messageId, runId: startOrSteer(deps, { chat, session, messageId, ...due }) };
 }
 
 function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
   deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
 }
 
-/** Without an id for a repetition. An edit the model may have read before its change becomes a message of its own. */
-function storeMessage(deps: IntakeDeps, routed: Routed): { messageId?: number | undefined; mayTrigger?: boolean } {
+function storeMessage(deps: IntakeDeps, routed: Routed): Stored {
   const { inbound, chat, sender, route } = routed;
-  const { messages, runs } = deps.store;
+  const { messages } = deps.store;
+  const album = followAlbum(deps.store, routed);
   const row = {
     ...inbound,
     chatId: chat.id,
@@ -163,20 +166,19 @@ function storeMessage(deps: IntakeDeps, routed: Routed): { messageId?: number | 
     now: deps.clock.now(),
     command: route.kind === 'command' || route.kind === 'pressed',
     outboxId: routed.outboxId ?? null,
+    intent: album?.isAsked ? ('asked' as const) : intentOf(routed),
+    album: inbound.album?.id ?? null,
+    albumSize: inbound.album?.size ?? null,
   };
   const before = inbound.edited ? messages.find(chat.id, inbound.platformId) : undefined;
-  if (!before) return { messageId: messages.add(row), mayTrigger: true };
-  if (before.text === inbound.text || route.kind === 'command') return {};
-  if (!before.assigned) {
-    messages.rewrite(before.id, inbound.text);
-    return { messageId: before.id, mayTrigger: true };
-  }
-  // An open run takes it in; on its own a correction starts nothing, it is context for the next run.
-  const taken = runs.openMessageRun(sessionName(chat)) !== undefined;
-  // Platforms count seconds: two edits may share one.
-  const digest = createHash('sha256').update(inbound.text).digest('base64url').slice(0, 10);
-  const version = `${inbound.platformId}#${inbound.sentAt}#${digest}`;
-  return { messageId: messages.add({ ...row, platformId: version, edited: true }), mayTrigger: taken };
+  if (before) return storeEdit(deps, routed, { row, before });
+  const starts = album !== undefined || route.kind === 'trigger';
+  return { messageId: messages.add(row), starts, session: album?.session };
+}
+
+function intentOf({ route, inbound }: Routed): StoredVersion['intent'] {
+  if (route.kind === 'trigger' || route.kind === 'command') return 'asked';
+  return inbound.press || route.kind === 'pressed' ? 'reacted' : 'said';
 }
 
 /** Wrong codes get no answer: to a stranger the assistant does not exist. */

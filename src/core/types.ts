@@ -84,6 +84,10 @@ export const messageRow = z.object({
   byHost: flag,
   /** The row of the outbox that we sent, or that somebody answers by a press, a reaction or one word. */
   outboxId: z.number().nullable(),
+  /** The platform's name of what its sender sent together with it. */
+  album: z.string().nullable(),
+  /** The earlier version of it, which a run had taken. */
+  replaces: z.number().nullable(),
 });
 export type StoredMessage = z.infer<typeof messageRow>;
 

@@ -57,6 +57,8 @@ const message = {
     forwarded: false,
     byHost: false,
     outboxId: null,
+    album: null,
+    replaces: null,
   },
 };
 test.each([

@@ -1,12 +1,22 @@
 // Messages in both directions, in the order they were stored. The search in them is in search.ts.
+import { z } from 'zod';
 import { flag, type Statements } from '../core/statements.js';
 import { messageRow, type StoredMedia, type StoredMessage } from '../core/types.js';
 import { createSearch } from './search.js';
+import { createWorkedOn } from './worked-on.js';
 
-interface NewMessage
+export interface NewMessage
   extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderId' | 'senderName' | 'text' | 'sentAt'>,
-    Partial<Pick<StoredMessage, 'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded' | 'byHost' | 'outboxId'>> {
+    Partial<
+      Pick<
+        StoredMessage,
+        'media' | 'edited' | 'role' | 'mayAsk' | 'forwarded' | 'byHost' | 'outboxId' | 'album' | 'replaces'
+      >
+    > {
   replyTo?: StoredMessage['replyTo'] | undefined;
+  intent?: Intent;
+  /** How many its sender announced for the album. */
+  albumSize?: number | null;
   now: number;
   /** The run that sent it. */
   runId?: number | null;
@@ -14,8 +24,13 @@ interface NewMessage
   command?: boolean;
 }
 
+/** It asked for work, was only said, or only points at another message: a reaction, a button. */
+const intent = z.enum(['asked', 'said', 'reacted']);
+type Intent = z.infer<typeof intent>;
+
 /** `assigned`: a run that already started carries the message, so its text may have reached the model. */
-const storedVersion = messageRow.extend({ assigned: flag });
+const storedVersion = messageRow.extend({ assigned: flag, command: flag, intent });
+export type StoredVersion = z.infer<typeof storedVersion>;
 
 const DEFAULTS = {
   replyTo: null,
@@ -28,13 +43,17 @@ const DEFAULTS = {
   forwarded: false,
   byHost: false,
   outboxId: null,
+  album: null,
+  albumSize: null,
+  intent: 'said' as const,
+  replaces: null,
 };
 
 export function createMessages(statements: Statements) {
   const { run, rows, value, named } = statements;
   const insert = named.value<[message: NewMessage], number>(
-    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host, outbox_id)
-     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded, @byHost, @outboxId)
+    `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host, outbox_id, album, album_size, intent, replaces)
+     VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded, @byHost, @outboxId, @album, @albumSize, @intent, @replaces)
      ON CONFLICT DO NOTHING RETURNING id`,
   );
   const latest = rows(messageRow).all<[chatId: number, limit: number, afterId: number]>(
@@ -63,17 +82,9 @@ export function createMessages(statements: Statements) {
     outboxKeyOf: value<[chatId: number, platformId: string], string>(
       `SELECT o.key FROM messages m JOIN outbox o ON o.id = m.outbox_id WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out'`,
     ),
-    /**
-     * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
-     * Undefined when it answers none, or one that works in the chat's own session.
-     */
-    answeredSession: value<[chatId: number, id: number, quoted: string | null], string>(
-      `SELECT r.session FROM messages m JOIN runs r ON r.id = m.run_id
-       WHERE m.chat_id = ?1 AND m.direction = 'out' AND r.session LIKE 'task%'
-         AND (m.platform_id = ?3 OR (?3 IS NULL AND r.chat_id = ?1 AND m.id = (SELECT max(id) FROM messages WHERE chat_id = ?1 AND id < ?2 AND command = 0)
-           AND EXISTS (SELECT 1 FROM events WHERE run_id = m.run_id AND kind = 'asked'))) LIMIT 1`,
+    rewrite: run<[id: number, now: Pick<StoredVersion, 'text' | 'sentAt' | 'intent'>]>(
+      `UPDATE messages SET text = ?2 ->> 'text', sent_at = ?2 ->> 'sentAt', intent = ?2 ->> 'intent', edited = 1 WHERE id = ?1`,
     ),
-    rewrite: run<[id: number, text: string]>('UPDATE messages SET text = ?2, edited = 1 WHERE id = ?1'),
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
     get: rows(messageRow).get<[id: number]>(`SELECT * FROM messages WHERE id = ?1`),
     ofRun: rows(messageRow).all<[runId: number]>(
@@ -85,6 +96,7 @@ export function createMessages(statements: Statements) {
     after: rows(messageRow).all<[chatId: number, afterId: number, limit: number]>(
       `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3`,
     ),
+    ...createWorkedOn(statements),
     search: createSearch(statements),
   };
 }

@@ -18,6 +18,11 @@ const CUT_OFFS_AT_ONCE = CUT_OFF_PAUSES_MS.indexOf(5_000);
 /** Those that were cut off together wait so much longer one after the other: tried side by side, one would take the others along. */
 const APART_MS = 10_000;
 
+/** A new run waits no longer than that for the rest of an album, or for further corrections. */
+const SETTLING_MS = 20_000;
+/** After a start, the rest of an album may still have to be fetched from its platform. */
+const REST_OF_ALBUM_MS = 3_000;
+
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {
   id: number;
@@ -73,8 +78,16 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
     messagesNotHanded: values<[runId: number], number>(
       'SELECT message_id FROM run_messages WHERE run_id = ?1 AND handed = 0 ORDER BY message_id',
     ),
-    bringForward: run<[id: number, now: number]>(
-      `UPDATE runs SET run_at = min(run_at, ?2) WHERE id = ?1 AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
+    /**
+     * Somebody waits for a run that waits: one that failed is tried again, and a new one waits until `settledAt` for what belongs to its
+     * messages, but not for long. Whoever says nothing leaves a new one as it is.
+     */
+    makeDue: run<[id: number, now: number, settledAt: number | null]>(
+      `UPDATE runs SET run_at = CASE
+         WHEN started_at IS NOT NULL THEN min(run_at, coalesce(?3, ?2))
+         WHEN ?3 <= ?2 THEN min(run_at, ?2)
+         ELSE min(max(run_at, coalesce(min(?3, created_at + ${SETTLING_MS}), 0)), ?2 + ${SETTLING_MS}) END
+       WHERE id = ?1 AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
     ),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
@@ -129,6 +142,10 @@ function createLeases({ run, rows, named }: Statements) {
        finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
      WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
   );
+  const awaitAlbums = run<[now: number]>(
+    `UPDATE runs SET run_at = max(run_at, ?1 + ${REST_OF_ALBUM_MS}) WHERE state = 'ready' AND kind = 'message'
+       AND EXISTS (SELECT 1 FROM run_messages c JOIN messages m ON m.id = c.message_id WHERE c.run_id = runs.id AND m.album IS NOT NULL)`,
+  );
   const acquitWaiting = run<[now: number]>(
     `UPDATE runs SET cut_offs = 0, run_at = min(run_at, ?1) WHERE state = 'ready' AND cut_offs > 0`,
   );
@@ -157,6 +174,7 @@ function createLeases({ run, rows, named }: Statements) {
       const released = release(holder, now);
       const suspects = released.filter(({ state, cutOffs }) => state === 'ready' && cutOffs > CUT_OFFS_AT_ONCE);
       for (const [index, { id }] of suspects.entries()) postpone(id, index * APART_MS);
+      awaitAlbums(now);
       return released;
     },
   };

@@ -4,10 +4,10 @@ import type { Clock } from '../core/clock.js';
 import type { Chat } from '../core/types.js';
 import type { Store } from './store.js';
 
-/** Joins the caller's transaction. Returns the id of the run that carries the message. */
+/** `settledAt`: when what belongs to the message is probably here too. Joins the caller's transaction. Returns the id of the run that carries the message. */
 export function startOrSteer(
   { store, clock }: { store: Store; clock: Clock },
-  { chat, session, messageId }: { chat: Chat; session: string; messageId: number },
+  { chat, session, messageId, settledAt }: { chat: Chat; session: string; messageId: number; settledAt?: number },
 ): number | undefined {
   if (chat.groupId === null) return undefined;
   const { runs } = store;
@@ -18,7 +18,7 @@ export function startOrSteer(
   const runId = open?.id ?? runs.enqueue({ key, kind: 'message', groupId, chatId, session, runAt: now, now });
   if (runId === undefined) return undefined;
   runs.attachMessages(runId, chat.id, messageId);
-  runs.bringForward(runId, now);
+  runs.makeDue(runId, now, settledAt ?? null);
   if (open?.state === 'leased') store.signal('run:steered', runId);
   else store.signal('run:ready');
   return runId;

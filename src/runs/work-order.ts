@@ -61,8 +61,9 @@ export function createWorkOrders({ store, config, channel, readers, ownSkills, s
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
+    const rows = store.messages.ofRun(runId);
     return Promise.all(
-      store.messages.ofRun(runId).map(async (row) => toPromptMessage(store, row, await fetchMedia(row))),
+      rows.map(async (row) => ({ ...toPromptMessage(store, row, await fetchMedia(row)), ...togetherWith(rows, row) })),
     );
   }
 
@@ -104,13 +105,20 @@ function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrus
   return { id: -id, sender: `Task ${taskId}`, role: 'task', sentAt, text, media: [], ...(untrusted && { untrusted }) };
 }
 
+/** An album has the number of the first of its messages in the run. */
+function togetherWith(rows: StoredMessage[], { album, senderId }: StoredMessage): Pick<PromptMessage, 'album'> {
+  const first = album !== null && rows.find((row) => row.album === album && row.senderId === senderId);
+  return first ? { album: first.id } : {};
+}
+
 function toPromptMessage(store: Store, row: StoredMessage, media: StoredMedia[]): PromptMessage {
   const { id, senderName: sender, senderId, mayAsk, sentAt, text, edited, forwarded } = row;
   const role = row.byHost ? ('host' as const) : row.role;
   // The channel's own handle of a file stays on the host.
   const files = media.map(({ ref: _, fetched: __, ...file }, index) => ({ ...file, index }));
   const who = { sender, mayAsk, ...(senderId !== null && { senderId }), ...(role && { role }) };
-  return { id, ...who, sentAt, text, edited, forwarded, replyTo: quoteOf(store, row), media: files };
+  const version = { edited, ...(row.replaces !== null && { replaces: row.replaces }) };
+  return { id, ...who, sentAt, text, ...version, forwarded, replyTo: quoteOf(store, row), media: files };
 }
 
 const MAX_QUOTE_CHARS = 500;
