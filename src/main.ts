@@ -81,7 +81,8 @@ function assemble(ground: Ground) {
 function assembleWork({ config, environment, log, store, secrets, guards }: Ground) {
   const { dataDir } = config;
   const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
-  const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage });
+  const { nameOf } = store.groups;
+  const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
   const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
   const base = { config, store, clock, log, notifyOwner };

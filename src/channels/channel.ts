@@ -109,6 +109,8 @@ export interface ChannelDeps {
    */
   onMessage(message: InboundMessage): void;
   onState(state: ChannelState): void;
+  /** What the person with this address was called when they last wrote anywhere. */
+  nameOf(address: string): string | undefined;
   /** The platform gave a chat another address. */
   onChatMoved(from: string, to: string): void;
   storage: ChannelStorage;

@@ -18,6 +18,7 @@ export interface ChannelsDeps {
   clock: Clock;
   log: Logger;
   storage(channel: string): ChannelStorage;
+  nameOf(channel: string, address: string): string | undefined;
 }
 
 /** Who takes what channels bring. */
@@ -65,6 +66,7 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
       clock: deps.clock,
       log: deps.log.child({ channel: name }),
       storage: deps.storage(name),
+      nameOf: (address) => deps.nameOf(name, address),
       onMessage: (message) => handler().receive(name, message),
       onChatMoved: (from, to) => handler().chatMoved(name, from, to),
       onState: (state) => onState(name, state),

@@ -4,8 +4,9 @@ import { plain } from '../markdown/plain.js';
 import { alignTable } from '../markdown/table.js';
 import { type MarkdownTarget, renderMarkdown } from '../markdown/walk.js';
 
-export function markdownToWhatsApp(text: string): string {
-  const shown = renderMarkdown(text, whatsapp).trim();
+/** `words` changes what is no code, address or mark. */
+export function markdownToWhatsApp(text: string, words = whatsapp.text): string {
+  const shown = renderMarkdown(text, { ...whatsapp, text: words }).trim();
   // Of an empty quote or fence only its marks are left, which WhatsApp hides.
   return isBlank(shown.replace(/^> ?|```/gm, '')) ? text.trim() : shown;
 }

@@ -1,10 +1,13 @@
 // What is known of WhatsApp groups while a connection lasts: without it every message to a group would ask the server first.
-import type { GroupMetadata, WASocket } from '@whiskeysockets/baileys';
+import { type GroupMetadata, jidNormalizedUser, type WASocket } from '@whiskeysockets/baileys';
 import type { ChannelDeps } from './channel.js';
+import type { Contacts } from './whatsapp-contacts.js';
+import type { Member } from './whatsapp-mentions.js';
+import { identify } from './whatsapp-people.js';
 
 export type GroupCache = ReturnType<typeof createGroupCache>;
 
-export function createGroupCache(log: ChannelDeps['log']) {
+export function createGroupCache({ log, nameOf, assistantName }: ChannelDeps, contacts: Contacts) {
   const groups = new Map<string, GroupMetadata>();
   const keep = (list: GroupMetadata[]) => {
     for (const group of list) groups.set(group.id, group);
@@ -21,6 +24,16 @@ export function createGroupCache(log: ChannelDeps['log']) {
   }
   return {
     get: (jid: string): GroupMetadata | undefined => groups.get(jid),
+    /** Those of its members who wrote to us somewhere, by the names they gave themselves, and us. */
+    async membersOf(sock: WASocket, jid: string): Promise<Member[]> {
+      const group = groups.get(jid) ?? (await sock.groupMetadata(jid).catch(() => undefined));
+      const own = [sock.user?.id, sock.user?.lid].map((name) => jidNormalizedUser(name));
+      const others = (group?.participants ?? []).flatMap(({ id, lid, phoneNumber }) => {
+        const name = nameOf(identify(contacts, id, lid, phoneNumber).address);
+        return name === undefined || own.includes(jidNormalizedUser(id)) ? [] : [{ jid: id, name }];
+      });
+      return [{ jid: '', name: assistantName }, ...others];
+    },
     watch(sock: WASocket, on: WASocket['ev']['on']): void {
       on('connection.update', ({ connection }) => {
         if (connection === 'close') groups.clear();

@@ -1,11 +1,12 @@
 // What strangers' programs put into messages, read directly. What arrives over the wire is in whatsapp.test.ts.
 import type { WAMessage } from '@whiskeysockets/baileys';
 import { expect, test } from 'vitest';
-import { type Account, mapMessage } from './whatsapp-inbound.js';
+import { mapMessage } from './whatsapp-inbound.js';
+import type { Account } from './whatsapp-people.js';
 
 const account: Account = {
   ...{ jids: ['49170@s.whatsapp.net'], assistantName: 'Pinch', shared: false },
-  ...{ numberOf: () => undefined, titleOf: () => undefined, wordsOf: () => undefined },
+  ...{ numberOf: () => undefined, titleOf: () => undefined, sentMessage: () => undefined, nameOf: () => undefined },
 };
 const group = '120363000000000001@g.us';
 const map = (message: NonNullable<WAMessage['message']>, id = 'A', participant = '15551234@s.whatsapp.net') =>
@@ -83,6 +84,48 @@ test.each<[NonNullable<WAMessage['message']>, string]>([
   [{ templateMessage: { hydratedTemplate: { hydratedContentText: 'Your parcel' } } }, 'Your parcel'],
   [{ listMessage: { title: 'Menu', description: 'choose' } }, 'Menu, choose'],
   [{ interactiveMessage: { body: { text: 'Pay now?' } } }, 'Pay now?'],
+  [{ pollCreationMessageV2: poll }, '[poll: When? — Mon / Tue]'],
+  [{ pollCreationMessageV3: poll }, '[poll: When? — Mon / Tue]'],
+  [
+    { pollResultSnapshotMessage: { name: 'When?', pollVotes: [{ optionName: 'Mon', optionVoteCount: 3 }] } },
+    '[poll result: When? — Mon 3]',
+  ],
+  [{ viewOnceMessageV2: { message: { ephemeralMessage: { message: { conversation: 'secret' } } } } }, 'secret'],
+  [{ botInvokeMessage: { message: { extendedTextMessage: { text: 'hey AI' } } } }, 'hey AI'],
+  [{ commentMessage: { message: { conversation: 'a comment' } } }, 'a comment'],
+  [
+    { liveLocationMessage: { degreesLatitude: 1, degreesLongitude: 2, caption: 'on my way' } },
+    '[location: 1, 2 on my way]',
+  ],
+  [
+    { sendPaymentMessage: { noteMessage: { extendedTextMessage: { text: 'for the pizza' } } } },
+    '[payment: for the pizza]',
+  ],
+  [
+    {
+      requestPaymentMessage: { amount1000: 12_500, currencyCodeIso4217: 'EUR', noteMessage: { conversation: 'pizza' } },
+    },
+    '[payment asked for: 12.5 EUR, pizza]',
+  ],
+  [{ invoiceMessage: { note: 'March' } }, '[invoice: March]'],
+  [{ paymentInviteMessage: { serviceType: 1 } }, '[payment invite]'],
+  [
+    { newsletterAdminInviteMessage: { newsletterName: 'News', caption: 'help us' } },
+    '[newsletter admin invite: News, help us]',
+  ],
+  [{ callLogMesssage: { isVideo: true, callOutcome: 1 } }, '[video call: missed]'],
+  [{ callLogMesssage: { callOutcome: 7 } }, '[call: silenced unknown caller]'],
+  [{ bcallMessage: { caption: 'listen' } }, '[bcall: listen]'],
+  [{ placeholderMessage: { type: 0 } }, '[a message that only the phone can show]'],
+  [{ richResponseMessage: { submessages: [{ messageText: 'one' }, { messageText: 'two' }] } }, 'one\ntwo'],
+  [
+    { highlyStructuredMessage: { hydratedHsm: { hydratedTemplate: { hydratedContentText: 'Your code' } } } },
+    'Your code',
+  ],
+  [{ statusQuestionAnswerMessage: { text: 'blue' } }, '[status question answer: blue]'],
+  [{ requestPhoneNumberMessage: {} }, '[request phone number]'],
+  [{ messageContextInfo: { messageSecret: new Uint8Array(32) } }, '[a message of a kind that I cannot read yet]'],
+  [{}, '[a message of a kind that I cannot read yet]'],
 ])('%j is at least a line of text', (message, text) => expect(map(message)?.text).toBe(text));
 
 test('a video note is a file', () => {
@@ -105,6 +148,12 @@ test('what is replied to is named and comes along; whatever the reply is, it cou
     { buttonsResponseMessage: { selectedDisplayText: 'x', contextInfo } },
     { ptvMessage: { contextInfo } },
     { pollCreationMessageV5: { name: 'x', contextInfo } },
+    { locationMessage: { degreesLatitude: 1, degreesLongitude: 2, contextInfo } },
+    { liveLocationMessage: { degreesLatitude: 1, degreesLongitude: 2, contextInfo } },
+    { contactMessage: { displayName: 'Bo', contextInfo } },
+    { contactsArrayMessage: { contacts: [{ displayName: 'Bo' }], contextInfo } },
+    { stickerMessage: { isLottie: true, contextInfo } },
+    { bcallMessage: { caption: 'x' }, pollResultSnapshotMessage: { contextInfo } },
   ])
     expect(map(message)?.replyTo?.platformId).toBe('Q/15559');
 });
@@ -112,5 +161,54 @@ test('what is replied to is named and comes along; whatever the reply is, it cou
 test('wrappings without end', () => {
   let message: NonNullable<WAMessage['message']> = { conversation: 'deep' };
   for (let n = 0; n < 1_000; n += 1) message = { lottieStickerMessage: { message } };
-  expect(map(message)).toBeUndefined();
+  expect(map(message)?.text).toBe('[lottie sticker]');
+});
+
+test.each<NonNullable<WAMessage['message']>>([
+  { senderKeyDistributionMessage: { groupId: group } },
+  { protocolMessage: { type: 0 } },
+  { pollUpdateMessage: {} },
+  { pinInChatMessage: {}, messageContextInfo: {} },
+  { secretEncryptedMessage: {} },
+])('%j is said to nobody', (message) => expect(map(message)).toBeUndefined());
+
+test.each<[string, NonNullable<WAMessage['message']>]>([
+  ['a text', { extendedTextMessage: { text: '/stop', contextInfo: { isForwarded: true } } }],
+  ['one of many times', { extendedTextMessage: { text: '/stop', contextInfo: { forwardingScore: 127 } } }],
+  ['a caption', { imageMessage: { caption: '/stop', contextInfo: { isForwarded: true } } }],
+  [
+    'a caption in an album',
+    { associatedChildMessage: { message: { videoMessage: { caption: '/stop', contextInfo: { isForwarded: true } } } } },
+  ],
+  [
+    'a document',
+    {
+      documentWithCaptionMessage: {
+        message: { documentMessage: { caption: '/stop', contextInfo: { isForwarded: true } } },
+      },
+    },
+  ],
+  [
+    'one of a channel',
+    {
+      extendedTextMessage: {
+        text: '/stop',
+        contextInfo: { forwardedNewsletterMessageInfo: { newsletterJid: '1@newsletter' } },
+      },
+    },
+  ],
+  ['words of an AI', { botForwardedMessage: { message: { conversation: '/stop' } } }],
+  [
+    'one that disappears',
+    { ephemeralMessage: { message: { extendedTextMessage: { text: '/stop', contextInfo: { isForwarded: true } } } } },
+  ],
+  ['a poll', { pollCreationMessageV3: { name: '/stop', contextInfo: { isForwarded: true } } }],
+  ['a contact', { contactMessage: { displayName: '/stop', contextInfo: { isForwarded: true } } }],
+])('%s that is passed on is marked', (_name, message) => expect(map(message)?.forwarded).toBe(true));
+
+test('what is written by hand is not marked as passed on', () => {
+  expect(
+    map({ extendedTextMessage: { text: 'x', contextInfo: { isForwarded: false, forwardingScore: 0 } } })?.forwarded,
+  ).toBe(false);
+  expect(map({ conversation: 'x' })?.forwarded).toBe(false);
 });

@@ -1,49 +1,13 @@
 // WhatsApp messages as inbound messages: who, where, which words, which files. Pure; knows no connection.
-import {
-  isJidGroup,
-  isLidUser,
-  isPnUser,
-  jidDecode,
-  jidNormalizedUser,
-  proto,
-  type WAMessage,
-} from '@whiskeysockets/baileys';
+import { isJidGroup, jidDecode, jidNormalizedUser, proto, type WAMessage } from '@whiskeysockets/baileys';
 import { z } from 'zod';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
-import { albumOf, contextOf, lineOf, unwrapped } from './whatsapp-words.js';
-
-export interface Account {
-  /** The account's own names, phone number first, without devices. */
-  jids: string[];
-  assistantName: string;
-  /** The owner's own number: what is typed on the phone are the owner's words. */
-  shared: boolean;
-  /** The phone number behind a LID, when it was ever seen. */
-  numberOf(lid: string): string | undefined;
-  titleOf(group: string): string | undefined;
-  /** The words of a message that we sent. */
-  wordsOf(id: string): string | undefined;
-}
+import { withNames } from './whatsapp-mentions.js';
+import { type Account, identify } from './whatsapp-people.js';
+import { albumOf, contextOf, isForwarded, isUnspoken, lineOf, otherLine, unwrapped } from './whatsapp-words.js';
 
 type Content = proto.IMessage;
-
-/** A chat or person by WhatsApp's address: digits for a phone number, else the whole name (`…@lid`, `…@g.us`). */
-export const toJid = (address: string): string => (address.includes('@') ? address : `${address}@s.whatsapp.net`);
-
-interface Person {
-  address: string;
-  alias?: string;
-}
-
-/** One person under both names: the phone number where it is known, else the LID. */
-function identify(account: Account, ...names: (string | null | undefined)[]): Person {
-  const jids = names.filter((name): name is string => Boolean(name)).map((name) => jidNormalizedUser(name));
-  const lid = jids.find((jid) => isLidUser(jid));
-  const number = jids.find((jid) => isPnUser(jid)) ?? (lid && account.numberOf(lid));
-  const address = number ? (jidDecode(number)?.user ?? number) : (lid ?? jids[0] ?? 'unknown');
-  return lid === undefined || lid === address ? { address } : { address, alias: lid };
-}
 
 /** Undefined for what nobody says to anybody: stubs, keys, receipts, deletions, the owner's talk with other people. */
 export function mapMessage(message: WAMessage, account: Account): InboundMessage | undefined {
@@ -56,7 +20,7 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
   const content = edit ? unwrapped(edit.editedMessage) : outer;
   const id = edit ? edit.key?.id : key.id;
   const chatJid = key.remoteJid;
-  if (!content || !id || !chatJid) return undefined;
+  if (!content || !id || !chatJid || isUnspoken(content)) return undefined;
   // What is replied to comes along: it may be from before anybody listened here.
   const quoted = unwrapped(contextOf(content)?.quotedMessage);
   const media = [content, quoted].flatMap((one) => (one ? mediaOf(one) : []));
@@ -86,7 +50,7 @@ export function mapMessage(message: WAMessage, account: Account): InboundMessage
     platformId: idOf(id, key.fromMe ? 'me' : jidDecode(key.participant || chatJid)?.user),
     text,
     sentAt: Number(message.messageTimestamp ?? 0) * 1_000,
-    forwarded: contextOf(content)?.isForwarded === true,
+    forwarded: isForwarded(sent) || isForwarded(edit?.editedMessage),
     addressesAssistant: isMentioned(content, account),
     ...(replyTo && { replyTo }),
     edited: edit !== undefined,
@@ -123,30 +87,30 @@ function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] 
   const quoted = unwrapped(quotedMessage);
   if (!stanzaId || !quoted) return undefined;
   const byUs = account.jids.includes(jidNormalizedUser(participant ?? ''));
+  const { address } = identify(account, participant);
   return {
     // As its own message was named: ours by the id alone.
     platformId: byUs ? stanzaId : idOf(stanzaId, jidDecode(participant ?? '')?.user),
-    sender: byUs ? account.assistantName : identify(account, participant).address,
-    text: textOf(quoted, account) || nameOfFile(quoted),
+    sender: byUs ? account.assistantName : (account.nameOf(address) ?? address),
+    text: textOf(quoted, account, contextOf(content)) || nameOfFile(quoted),
   };
 }
 
-/** The words; mentions of us are written with our name; what has no words is named in one line. */
-function textOf(content: Content, account: Account): string {
-  const { jids, assistantName } = account;
+/** The words, with names in place of mentions; what has no words is named in one line. Of a quote, programs may list mentions outside. */
+function textOf(content: Content, account: Account, outside?: proto.IContextInfo | null): string {
   const { extendedTextMessage, imageMessage, videoMessage, ptvMessage, documentMessage } = content;
   const files = [imageMessage, videoMessage, ptvMessage, documentMessage];
   const captioned = extendedTextMessage?.text ?? files.find((file) => file?.caption)?.caption;
-  let words = (content.conversation || captioned || wordless(content, account)).slice(0, MAX_TEXT_CHARS);
-  for (const jid of jids) words = words.replaceAll(`@${jidDecode(jid)?.user}`, `@${assistantName}`);
-  return words.trim();
+  const words = (content.conversation || captioned || wordless(content, account)).slice(0, MAX_TEXT_CHARS);
+  return withNames(words, [contextOf(content), outside], account).trim();
 }
 
-function wordless(content: Content, { wordsOf }: Account): string {
+function wordless(content: Content, account: Account): string {
   const { reactionMessage: reaction, contactMessage, contactsArrayMessage } = content;
   if (reaction) {
-    const to = wordsOf(reaction.key?.id ?? '');
-    return `[reaction ${reaction.text || 'taken back'}${to === undefined ? '' : ` to: ${to}`}]`;
+    const ours = account.sentMessage(reaction.key?.id ?? '');
+    const to = ours && textOf(ours, account);
+    return `[reaction ${reaction.text || 'taken back'}${to ? ` to: ${to}` : ''}]`;
   }
   const contacts = contactMessage ? [contactMessage] : (contactsArrayMessage?.contacts ?? []);
   if (contacts.length > 0) {
@@ -155,7 +119,7 @@ function wordless(content: Content, { wordsOf }: Account): string {
       '\n',
     );
   }
-  return lineOf(content);
+  return lineOf(content) || (mediaOf(content).length > 0 ? '' : otherLine(content));
 }
 
 function contactText({ displayName, vcard }: proto.Message.IContactMessage): string {

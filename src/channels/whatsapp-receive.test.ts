@@ -2,6 +2,8 @@
 import type { WAMessage, WASocket } from '@whiskeysockets/baileys';
 import { expect, test } from 'vitest';
 import { createChannelHost } from '../../test/fakes/channel-host.js';
+import { createContacts } from './whatsapp-contacts.js';
+import { createGroupCache } from './whatsapp-groups.js';
 import { createReceiver } from './whatsapp-receive.js';
 
 const sock = { user: { id: '49170@s.whatsapp.net' } };
@@ -20,8 +22,10 @@ const messageOf = (id: string, message: object) => ({
 test('a message that cannot be read is told as such, once, and those behind it come through', async () => {
   const host = createChannelHost();
   const over = new AbortController();
-  const groups = { get: () => undefined, watch: () => undefined };
-  const receiver = createReceiver(host.deps, { findSent: () => undefined, groups, shared: false, over: over.signal });
+  const contacts = createContacts(host.deps.storage);
+  const groups = createGroupCache(host.deps, contacts);
+  const parts = { findSent: () => undefined, groups, contacts };
+  const receiver = createReceiver(host.deps, { ...parts, shared: false, over: over.signal });
   receiver.linked();
   const [odd, plain]: WAMessage[] = JSON.parse(
     JSON.stringify([messageOf('A', {}), messageOf('B', { conversation: 'fine' })]),

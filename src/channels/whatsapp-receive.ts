@@ -1,10 +1,11 @@
 // Takes in what Baileys reports: each message is committed before the handler returns, because WhatsApp was already told that we have it.
 import { jidNormalizedUser, type proto, type WAMessage, type WASocket } from '@whiskeysockets/baileys';
-import { z } from 'zod';
 import type { Logger } from '../core/log.js';
 import type { ChannelDeps, InboundMessage } from './channel.js';
+import type { Contacts } from './whatsapp-contacts.js';
 import type { GroupCache } from './whatsapp-groups.js';
-import { type Account, mapMessage } from './whatsapp-inbound.js';
+import { mapMessage } from './whatsapp-inbound.js';
+import type { Account } from './whatsapp-people.js';
 
 const RETRY_MS = 1_000;
 /** The phone's clock and findSent may differ. */
@@ -14,13 +15,14 @@ interface ReceiverOptions {
   /** A message that we sent; undefined when we did not. */
   findSent(id: string): proto.IMessage | undefined;
   groups: GroupCache;
+  contacts: Contacts;
   shared: boolean;
   over: AbortSignal;
 }
 
 export type Receiver = ReturnType<typeof createReceiver>;
 
-export function createReceiver(deps: ChannelDeps, { findSent, groups, shared, over }: ReceiverOptions) {
+export function createReceiver(deps: ChannelDeps, { findSent, groups, contacts, shared, over }: ReceiverOptions) {
   const { storage, clock, log, assistantName } = deps;
   const unsaved: WAMessage[] = [];
   /** Stored already when the library reports them. */
@@ -31,13 +33,10 @@ export function createReceiver(deps: ChannelDeps, { findSent, groups, shared, ov
     jids: [user?.id, user?.lid].flatMap((jid) => (jid ? [jidNormalizedUser(jid)] : [])),
     assistantName,
     shared,
+    nameOf: (address) => deps.nameOf(address) ?? contacts.nameOf(address),
     titleOf: (jid) => groups.get(jid)?.subject,
-    wordsOf: (id) => findSent(id)?.conversation ?? undefined,
-    numberOf(lid) {
-      const id = `${lid.split('@')[0]}_reverse`;
-      const text = storage.get('lid-mapping', [id])[id];
-      return text === undefined ? undefined : `${z.string().parse(JSON.parse(text))}@s.whatsapp.net`;
-    },
+    sentMessage: findSent,
+    numberOf: contacts.numberOf,
   });
   const linkedAt = (): number => Number(storage.get('meta', ['linked-at'])['linked-at'] ?? Number.POSITIVE_INFINITY);
 

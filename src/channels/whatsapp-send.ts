@@ -11,7 +11,8 @@ import {
 import { z } from 'zod';
 import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
-import { toJid } from './whatsapp-inbound.js';
+import { createMentions, type Member } from './whatsapp-mentions.js';
+import { toJid } from './whatsapp-people.js';
 
 /** Our own judgement: nothing is published, and accounts that send faster than people are banned. */
 const GAP_MS = 1_000;
@@ -22,6 +23,7 @@ const SLOW_DOWN_MS = 300_000;
 /** People whose phone was off ask for a message again for so long. */
 const KEEP_SENT_MS = 7 * 86_400_000;
 
+const isGroup = (jid: string): boolean => jid.endsWith('@g.us');
 const NO_ANSWER = 'no answer';
 
 /** What became of a message, by the server's word: undefined when it took it, else its error code. */
@@ -30,9 +32,15 @@ type Ack = (error: string | undefined) => void;
 /** The library's error for a group we are not in, or no longer. */
 const refused = z.object({ data: z.literal([401, 403, 404, 406]) });
 
+interface SenderOptions {
+  prefix: string;
+  /** Who may be mentioned in a group. */
+  membersOf(sock: WASocket, group: string): Promise<Member[]>;
+}
+
 export type Sender = ReturnType<typeof createSender>;
 
-export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) {
+export function createSender(deps: ChannelDeps, options: SenderOptions) {
   const { storage, clock } = deps;
   const waiting = new Map<string, Ack>();
   const sentAt: number[] = [];
@@ -55,12 +63,12 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
     const acked = new Promise<string | undefined>((resolve) => waiting.set(id, resolve));
     const silence = clock.sleep(ACK_TIMEOUT_MS, over.signal).then(() => NO_ANSWER);
     const relay = async () => {
-      const message = await compose(sock, part, prefix);
+      const jid = toJid(address);
+      const message = await compose(sock, part, options);
       storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
       storage.prune('sent', clock.now() - KEEP_SENT_MS);
-      const jid = toJid(address);
       // Without any device of theirs the library would send it to our own phone only, and be content.
-      const devices = jid.endsWith('@g.us') ? undefined : await sock.getUSyncDevices([jid], true, false);
+      const devices = isGroup(jid) ? undefined : await sock.getUSyncDevices([jid], true, false);
       if (devices?.length === 0) throw new ChannelError('retry', 'WhatsApp knows no device of this person');
       await sock.relayMessage(jid, message, { messageId: id });
       return acked;
@@ -104,15 +112,22 @@ export function createSender(deps: ChannelDeps, { prefix }: { prefix: string }) 
 }
 
 /** Uploads the file, when there is one. Throws `ChannelError` `network` when that fails. */
-async function compose(sock: WASocket, { text, file }: OutboundPart, prefix: string): Promise<proto.IMessage> {
-  const words = prefix + (markdownToWhatsApp(text) || text);
-  if (!file) return { conversation: words };
+async function compose(
+  sock: WASocket,
+  { address, text, file }: OutboundPart,
+  { prefix, membersOf }: SenderOptions,
+): Promise<proto.IMessage> {
+  const { write, jids } = createMentions(isGroup(address) && text.includes('@') ? await membersOf(sock, address) : []);
+  const words = prefix + (markdownToWhatsApp(text, write) || text);
+  const mentions = [...jids];
+  if (!file && mentions.length === 0) return { conversation: words };
+  if (!file) return { extendedTextMessage: { text: words, contextInfo: { mentionedJid: mentions } } };
   const source = { url: file.path };
   const isPicture = file.mimeType.startsWith('image/');
   const content = isPicture ? { image: source } : { document: source, fileName: file.fileName };
   const options = { upload: sock.waUploadToServer, options: {} };
   try {
-    return await generateWAMessageContent({ ...content, caption: words, mimetype: file.mimeType }, options);
+    return await generateWAMessageContent({ ...content, caption: words, mentions, mimetype: file.mimeType }, options);
   } catch {
     throw new ChannelError('network', 'the file could not be uploaded to WhatsApp');
   }

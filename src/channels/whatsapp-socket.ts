@@ -13,8 +13,9 @@ import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js'
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
 import { createCommitter, isIgnored } from './whatsapp-commit.js';
+import { type Contacts, createContacts } from './whatsapp-contacts.js';
 import { createGroupCache, type GroupCache } from './whatsapp-groups.js';
-import { toJid } from './whatsapp-inbound.js';
+import { toJid } from './whatsapp-people.js';
 import { createReceiver, type Receiver } from './whatsapp-receive.js';
 import { createSender, type Sender } from './whatsapp-send.js';
 
@@ -33,6 +34,7 @@ interface WhatsApp {
   sender: Sender;
   receiver: Receiver;
   groups: GroupCache;
+  contacts: Contacts;
   retries: ReturnType<typeof createCache>;
   over: AbortController;
   /** The connection in use; every other one is dead. */
@@ -55,11 +57,12 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   silenceConsole();
   const { shared } = settings;
   const over = new AbortController();
-  const sender = createSender(deps, { prefix: shared ? `*${deps.assistantName}:* ` : '' });
-  const groups = createGroupCache(deps.log);
-  const receiver = createReceiver(deps, { findSent: sender.find, groups, shared, over: over.signal });
+  const contacts = createContacts(deps.storage);
+  const groups = createGroupCache(deps, contacts);
+  const sender = createSender(deps, { prefix: shared ? `*${deps.assistantName}:* ` : '', membersOf: groups.membersOf });
+  const receiver = createReceiver(deps, { findSent: sender.find, groups, contacts, shared, over: over.signal });
   const connection: WhatsApp = {
-    ...{ deps, settings, sender, receiver, groups, over, retries: createCache() },
+    ...{ deps, settings, sender, receiver, groups, contacts, over, retries: createCache() },
     ...{ sock: undefined, isOpen: false, isWaiting: false, failures: 0, wasReplaced: false },
   };
   let stopping: Promise<void> | undefined;
@@ -151,7 +154,7 @@ function holdNothingBack({ ev, registerSocketEndHandler }: WASocket): void {
 }
 
 function watch(connection: WhatsApp, sock: WASocket, auth: WhatsAppAuth): void {
-  const { deps, sender, receiver, groups, over } = connection;
+  const { deps, sender, receiver, groups, contacts, over } = connection;
   const steady = new AbortController();
   const answered = new AbortController();
   const on: WASocket['ev']['on'] = (event, handle) =>
@@ -160,6 +163,7 @@ function watch(connection: WhatsApp, sock: WASocket, auth: WhatsAppAuth): void {
     });
   sender.listen(sock);
   groups.watch(sock, on);
+  contacts.watch(on);
   on('creds.update', auth.saveCreds);
   on('messages.upsert', ({ messages, type }) => {
     // What people wrote while we were away is appended like our own echoes, and counts.

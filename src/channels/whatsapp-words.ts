@@ -1,48 +1,58 @@
 // What WhatsApp messages say that are no plain text, as a line for a reader. Pure.
-import { normalizeMessageContent, proto } from '@whiskeysockets/baileys';
+import { proto } from '@whiskeysockets/baileys';
 
 type Content = proto.IMessage;
 
-/** Wrappers that the library does not open by itself. */
-const WRAPPERS = [
-  'lottieStickerMessage',
-  'pollCreationMessageV4',
-  'groupMentionedMessage',
-  'botForwardedMessage',
-  'pollCreationOptionImageMessage',
-  'questionMessage',
-  'questionReplyMessage',
-] as const;
-const MAX_WRAPPERS = 5;
+const MAX_WRAPPERS = 10;
 
-/** What is within disappearing messages and other wrappings. */
-export function unwrapped(content: Content | null | undefined, left = MAX_WRAPPERS): Content | undefined {
-  const inner = normalizeMessageContent(content);
-  const wrapper = inner && WRAPPERS.find((name) => inner[name]?.message);
-  return wrapper && left > 0 ? unwrapped(inner[wrapper]?.message, left - 1) : inner;
+const parts = (content: Content) => Object.values(content).filter((part) => typeof part === 'object' && part !== null);
+
+/** The message, and what is within disappearing messages, view-once and all other wrappings: fields with a `message` of their own. */
+function layers(content: Content | null | undefined): Content[] {
+  const found: Content[] = [];
+  for (let layer = content; layer && found.length < MAX_WRAPPERS; ) {
+    found.push(layer);
+    const within = parts(layer).map((part) => ('message' in part ? part.message : undefined));
+    layer = within.find((inner) => typeof inner === 'object' && inner !== null);
+  }
+  return found;
 }
 
-export const pollOf = (content: Content) =>
+export const unwrapped = (content: Content | null | undefined): Content | undefined => layers(content).at(-1);
+
+/** The part of a message that says what it answers and whom it mentions. */
+export const contextOf = (content: Content): proto.IContextInfo | undefined =>
+  parts(content).flatMap((part) => ('contextInfo' in part && part.contextInfo) || [])[0];
+
+/** Passed on, by people or by the program: from a chat, a channel, a business or an assistant. */
+export function isForwarded(content: Content | null | undefined): boolean {
+  const all = layers(content);
+  const context = contextOf(all.at(-1) ?? {});
+  const { forwardedNewsletterMessageInfo, forwardedAiBotMessageInfo, businessMessageForwardInfo } = context ?? {};
+  const from = forwardedNewsletterMessageInfo ?? forwardedAiBotMessageInfo ?? businessMessageForwardInfo;
+  if (from || context?.isForwarded || context?.forwardingScore || context?.forwardOrigin) return true;
+  return all.some((layer) => layer.botForwardedMessage);
+}
+
+/** What programs tell each other, and what only marks another message. */
+const UNSPOKEN = new Set(
+  `messageContextInfo protocolMessage senderKeyDistributionMessage fastRatchetKeySenderKeyDistributionMessage pollUpdateMessage
+   keepInChatMessage pinInChatMessage encReactionMessage encCommentMessage encEventResponseMessage secretEncryptedMessage
+   stickerSyncRmrMessage messageHistoryBundle messageHistoryNotice scheduledCallEditMessage statusNotificationMessage
+   call chat`.split(/\s+/),
+);
+
+/** Nobody says it to anybody. A message without any content known here is of a new kind: somebody said it. */
+export function isUnspoken(content: Content): boolean {
+  const kinds = Object.entries(content).flatMap(([kind, part]) => (part ? kind : []));
+  return kinds.some((kind) => kind !== 'messageContextInfo') && kinds.every((kind) => UNSPOKEN.has(kind));
+}
+
+const pollOf = (content: Content) =>
   content.pollCreationMessage ??
   content.pollCreationMessageV2 ??
   content.pollCreationMessageV3 ??
   content.pollCreationMessageV5;
-
-/** The part of a message that says what it answers and whom it mentions. */
-export function contextOf(content: Content): proto.IContextInfo | null | undefined {
-  const { extendedTextMessage, imageMessage, videoMessage, ptvMessage, documentMessage, audioMessage } = content;
-  const { locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage, stickerMessage } = content;
-  const { eventMessage, groupInviteMessage, listResponseMessage, buttonsResponseMessage } = content;
-  const { templateButtonReplyMessage, interactiveResponseMessage, productMessage, orderMessage } = content;
-  const { templateMessage, listMessage, buttonsMessage, interactiveMessage, stickerPackMessage } = content;
-  const files = [imageMessage, videoMessage, ptvMessage, documentMessage, audioMessage, stickerMessage];
-  const cards = [locationMessage, liveLocationMessage, contactMessage, contactsArrayMessage, eventMessage];
-  const answers = [listResponseMessage, buttonsResponseMessage, templateButtonReplyMessage, interactiveResponseMessage];
-  const offers = [productMessage, orderMessage, templateMessage, listMessage, buttonsMessage, interactiveMessage];
-  const rest = [groupInviteMessage, stickerPackMessage, pollOf(content), content.albumMessage];
-  const parts = [extendedTextMessage, ...files, ...cards, ...answers, ...offers, ...rest];
-  return parts.find((part) => part?.contextInfo)?.contextInfo;
-}
 
 const { MEDIA_ALBUM } = proto.MessageAssociation.AssociationType;
 
@@ -62,7 +72,7 @@ const words = (...parts: (string | null | undefined)[]): string => parts.filter(
 
 /** `[event: Dinner, Friday at eight, …]`; empty when it says nothing to anybody. */
 export function lineOf(content: Content): string {
-  return cardLine(content) || answerLine(content) || offerLine(content);
+  return cardLine(content) || answerLine(content) || offerLine(content) || moneyLine(content);
 }
 
 function cardLine({ locationMessage, liveLocationMessage, eventMessage: event, ...content }: Content): string {
@@ -84,6 +94,9 @@ function cardLine({ locationMessage, liveLocationMessage, eventMessage: event, .
   if (call) return `[call planned: ${call.title ?? ''}]`;
   if (content.albumMessage) return `[album: ${sizeOf(content)} pictures or videos]`;
   if (pack) return `[sticker pack: ${pack.name ?? ''}]`;
+  const result = content.pollResultSnapshotMessage ?? content.pollResultSnapshotMessageV3;
+  const votes = result?.pollVotes?.map((vote) => `${vote.optionName} ${vote.optionVoteCount ?? 0}`) ?? [];
+  if (result) return `[poll result: ${result.name} — ${votes.join(' / ')}]`;
   return content.stickerMessage ? '[sticker]' : '';
 }
 /** Later than that is no date. */
@@ -103,13 +116,14 @@ function answerLine(content: Content): string {
   return chosen.find(Boolean) ?? '';
 }
 
-function offerLine({ productMessage, orderMessage, templateMessage, ...content }: Content): string {
+function offerLine({ productMessage, orderMessage, ...content }: Content): string {
   if (productMessage) {
     const { title, description, url } = productMessage.product ?? {};
     return `[product: ${words(title, description, url, productMessage.body)}]`;
   }
   if (orderMessage) return `[order: ${words(orderMessage.orderTitle, orderMessage.message)}]`;
-  const template = templateMessage?.hydratedTemplate ?? templateMessage?.hydratedFourRowTemplate;
+  const offered = content.templateMessage ?? content.highlyStructuredMessage?.hydratedHsm;
+  const template = offered?.hydratedTemplate ?? offered?.hydratedFourRowTemplate;
   const { listMessage, buttonsMessage, interactiveMessage } = content;
   return [
     words(template?.hydratedTitleText, template?.hydratedContentText, template?.hydratedFooterText),
@@ -117,4 +131,33 @@ function offerLine({ productMessage, orderMessage, templateMessage, ...content }
     words(buttonsMessage?.text, buttonsMessage?.contentText, buttonsMessage?.footerText),
     words(interactiveMessage?.header?.title, interactiveMessage?.body?.text, interactiveMessage?.footer?.text),
   ].join('');
+}
+
+function moneyLine({ sendPaymentMessage: sent, requestPaymentMessage: asked }: Content): string {
+  const note = sent?.noteMessage ?? asked?.noteMessage;
+  const said = note?.extendedTextMessage?.text ?? note?.conversation;
+  if (sent) return `[payment: ${words(said)}]`;
+  const amount = asked?.amount1000
+    ? `${Number(asked.amount1000) / 1_000} ${asked.currencyCodeIso4217 ?? ''}`.trim()
+    : '';
+  return asked ? `[payment asked for: ${words(amount, said)}]` : '';
+}
+
+/** WhatsApp has new kinds of messages before the library knows them. */
+const UNKNOWN = '[a message of a kind that I cannot read yet]';
+const SAYS = ['text', 'title', 'name', 'newsletterName', 'caption', 'body', 'description', 'note'];
+
+/** A kind that has no line of its own: what it is called, and what it says in fields that are called so. */
+export function otherLine(content: Content): string {
+  const { placeholderMessage, callLogMesssage: call } = content;
+  if (placeholderMessage) return '[a message that only the phone can show]';
+  const outcome = proto.Message.CallLogMessage.CallOutcome[call?.callOutcome ?? 0] ?? '';
+  if (call) return `[${call.isVideo ? 'video call' : 'call'}: ${outcome.replaceAll('_', ' ').toLowerCase()}]`;
+  const spoken = content.richResponseMessage?.submessages?.map((part) => part.messageText).filter(Boolean);
+  if (spoken?.length) return spoken.join('\n');
+  const [kind = '', part] = Object.entries(content).find(([name, one]) => one && !UNSPOKEN.has(name)) ?? [];
+  const fields = new Map<string, unknown>(Object.entries(part ?? {}));
+  const said = SAYS.map((field) => fields.get(field)).filter((one) => typeof one === 'string');
+  const called = kind.replace(/Mess+age(V\d)?$/, '').replace(/\B[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return kind === '' ? UNKNOWN : `[${[called, words(...said)].filter(Boolean).join(': ')}]`;
 }

@@ -40,3 +40,33 @@ describe('sending', () => {
     expect(fake.sent).toMatchObject([{ id: platformId, text: '*hi* Ann' }]);
   });
 });
+
+describe.each(['lid', 'pn'] as const)('mentions in a %s group', (addressing) => {
+  test('are names for us, and mentions again for them', async () => {
+    const bob = fake.contact({ phone: '491702222222', lid: '200000000000002', name: 'Bob' });
+    const carl = fake.contact({ phone: '491703333333', lid: '200000000000003', name: 'Carl' });
+    const friends = fake.group({ subject: 'Friends', members: [ann, bob, carl], addressing });
+    const channel = await setup.connect();
+    await bob.says('here', { to: friends });
+    await host.until(() => host.texts().includes('here'));
+    await ann.says(`ask ${friends.mention(bob)}, not ${friends.mention(carl)}`, { to: friends, mentions: [bob, carl] });
+    await host.until(() => host.messages.length === 2);
+    expect(host.texts()[1]).toMatch(/^ask @Bob, not @(\+491703333333|someone)$/);
+    await channel.send({ address: friends.id, text: '**@Bob** do it, `@Bob`. And @Carl?', key: '1.0' });
+    const own = addressing === 'lid' ? bob.lid : bob.jid;
+    const text = `*@${own.split('@')[0]}* do it, \`@Bob\`. And @Carl?`;
+    expect(fake.sent.at(-1)?.message.extendedTextMessage).toMatchObject({ text, contextInfo: { mentionedJid: [own] } });
+    await channel.send({ address: '491701111111', text: '@Bob does it', key: '2.0' });
+    expect(fake.sent.at(-1)?.message.conversation).toBe('@Bob does it');
+  });
+
+  test('have the names that WhatsApp itself tells', async () => {
+    const carl = fake.contact({ phone: '491703333333', lid: '200000000000003', name: 'Carl' });
+    const friends = fake.group({ subject: 'Friends', members: [ann, carl], addressing });
+    const own = addressing === 'lid' ? carl.lid : carl.jid;
+    host.deps.storage.set([{ kind: 'contact', id: own, value: 'Carl' }]);
+    await setup.connect();
+    await ann.says(`ask ${friends.mention(carl)}`, { to: friends, mentions: [carl] });
+    await host.until(() => host.texts().includes('ask @Carl'));
+  });
+});

@@ -1,5 +1,6 @@
 // Where an inbound message goes: pure rules, no I/O.
 import type { InboundMessage } from '../channels/inbound-message.js';
+import { mentionPattern } from '../core/mention.js';
 import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
@@ -85,16 +86,4 @@ function stripLeadingTrigger(text: string, assistantName: string): string {
   return starts(written) ? written.replace(pattern, '').replace(/^[\s,:，：、]+/u, '') : trimmed;
 }
 
-/** Scripts whose words are parted by spaces, besides the Latin one. */
-const SPACED = ['Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Devanagari', 'Armenian', 'Georgian', 'Ethiopic'];
-
-function triggerPattern(assistantName: string): RegExp {
-  const known = assistantName.normalize('NFKC');
-  const name = known.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const scripts = ['Latin', ...SPACED.filter((script) => new RegExp(`\\p{Script=${script}}`, 'u').test(known))];
-  const word = `${scripts.map((script) => `\\p{Script=${script}}`).join('')}\\p{Nd}_`;
-  return new RegExp(
-    `(?<![${word}\\p{Script=Inherited}@])@${name}(?![${word}\\p{Script=Inherited}@])(?![.\\-][${word}])`,
-    'iu',
-  );
-}
+const triggerPattern = (assistantName: string): RegExp => mentionPattern(assistantName.normalize('NFKC'));

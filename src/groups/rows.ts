@@ -101,7 +101,7 @@ function createChats(statements: Statements) {
   };
 }
 
-function createSenders({ run, rows, exists, named }: Statements) {
+function createSenders({ run, rows, value, exists, named }: Statements) {
   const seen = named.rows(senderRow).get<[seen: SeenSender]>(
     `INSERT INTO senders (channel, address, name, username, seen_in) VALUES (@channel, @address, @name, @username, @chatId)
      ON CONFLICT (channel, address) DO UPDATE SET name = excluded.name, username = excluded.username, seen_in = coalesce(excluded.seen_in, seen_in)
@@ -111,6 +111,10 @@ function createSenders({ run, rows, exists, named }: Statements) {
     /** Those who wrote in this chat last, latest first; at most 1,000. */
     peopleIn: rows(person).all<[chatId: number]>(
       'SELECT address, name, username FROM senders WHERE seen_in = ?1 ORDER BY id DESC LIMIT 1000',
+    ),
+    /** What somebody who wrote anywhere on the channel called themselves last; undefined for who has an address only. */
+    nameOf: value<[channel: string, address: string], string>(
+      'SELECT name FROM senders WHERE channel = ?1 AND address = ?2 AND name <> address',
     ),
     seenSender: (sender: SeenSender): Sender => returned(seen({ chatId: null, ...sender })),
     /** Makes this sender the only owner on the channel. */

@@ -272,6 +272,7 @@ describe('the web channel', () => {
   const create = (env: Record<string, string>) =>
     web.create(web.env.parse(env), {
       storage: home.store.channelAuth.of('web', clock.now),
+      nameOf: () => undefined,
       assistantName: 'Pinch',
       clock,
       log: pino({ level: 'silent' }),

@@ -71,6 +71,8 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
         host.states.push(state);
         waiters.notify();
       },
+      nameOf: (address) =>
+        host.messages.findLast(({ sender }) => [sender.address, sender.alias].includes(address))?.sender.name,
       onChatMoved(from, to) {
         host.moves.push({ from, to });
         waiters.notify();
