@@ -75,7 +75,8 @@ describe('linking', () => {
   });
 
   test('a connection has one pairing code, however many QR codes it could show', async () => {
-    shortLivedCodes(30);
+    // Together long enough for a busy machine to ask for the pairing code meanwhile.
+    shortLivedCodes(500);
     const channel = setup.create(PHONE);
     channel.start();
     await host.untilState('unlinked');
