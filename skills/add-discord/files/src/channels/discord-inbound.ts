@@ -123,7 +123,10 @@ function wordsOf(content: string, { self, assistantName, of }: Names): string {
 
 const forwardedText = ({ message_snapshots: snapshots }: DiscordMessage, names: Names): string =>
   snapshots
-    .flatMap(({ message }) => [wordsOf(message.content, names), ...message.attachments.map(({ filename }) => `[file: ${filename}]`)])
+    .flatMap(({ message }) => [
+      wordsOf(message.content, names),
+      ...message.attachments.map(({ filename }) => `[file: ${filename}]`),
+    ])
     .filter(Boolean)
     .join('\n');
 
