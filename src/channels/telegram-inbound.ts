@@ -170,16 +170,29 @@ function textOf(source: Message, bot: BotIdentity): string {
   return (words || wordless(source)).trim();
 }
 
-function wordless({ venue, location, contact, poll, dice, sticker }: Wordless): string {
+function wordless({ venue, location, contact, poll, dice, sticker, ...rest }: Wordless): string {
   if (venue) return `[place: ${venue.title}, ${venue.address}]`;
   if (location) return `[location: ${location.latitude}, ${location.longitude}]`;
   if (contact) return `[contact: ${nameOf(contact)} ${contact.phone_number}]`;
   if (poll) return `[poll: ${poll.question} — ${poll.options.map((option) => option.text).join(' / ')}]`;
   if (dice) return `[dice ${dice.emoji}: ${dice.value}]`;
-  return sticker ? `[sticker ${sticker.emoji ?? ''}]` : '';
+  return sticker ? `[sticker ${sticker.emoji ?? ''}]` : offerOf(rest);
 }
 
-type Wordless = Pick<Message, 'venue' | 'location' | 'contact' | 'poll' | 'dice' | 'sticker'>;
+function offerOf({ checklist, invoice, game, story, giveaway, paid_media: paid }: Partial<Wordless>): string {
+  if (checklist) return `[checklist: ${checklist.title} — ${checklist.tasks.map(({ text }) => text).join(' / ')}]`;
+  if (invoice) return `[invoice: ${invoice.title}, ${invoice.description}]`;
+  if (game) return `[game: ${game.title}, ${game.description}]`;
+  if (giveaway) return '[giveaway]';
+  if (paid) return '[pictures or videos that cost stars]';
+  return story ? '[story]' : '';
+}
+
+type Wordless = Pick<
+  Message,
+  | ('venue' | 'location' | 'contact' | 'poll' | 'dice' | 'sticker')
+  | ('checklist' | 'invoice' | 'game' | 'story' | 'giveaway' | 'paid_media')
+>;
 
 /** Where a message holds a file, in the order to look: an animation comes with a document that is the same file. */
 const FILES = [

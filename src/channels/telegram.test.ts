@@ -211,6 +211,13 @@ describe('updates as messages', () => {
     [{ poll: { question: 'When?', options: [{ text: 'Mon' }, { text: 'Tue' }] } }, 'When? — Mon / Tue'],
     [{ dice: { emoji: '🎲', value: 5 } }, '🎲: 5'],
     [{ sticker: { file_id: 's', is_animated: true, is_video: false, emoji: '😀' } }, '😀'],
+    [{ checklist: { title: 'Shop', tasks: [{ text: 'milk' }, { text: 'tea' }] } }, '[checklist: Shop — milk / tea]'],
+    [{ invoice: { title: 'Lamp', description: 'a red one' } }, '[invoice: Lamp, a red one]'],
+    [{ game: { title: 'Chess', description: 'with us' } }, '[game: Chess, with us]'],
+    [{ story: { id: 1 } }, '[story]'],
+    [{ giveaway: { winner_count: 1 } }, '[giveaway]'],
+    [{ paid_media: { star_count: 5 }, caption: 'look' }, 'look'],
+    [{ paid_media: { star_count: 5 } }, '[pictures or videos that cost stars]'],
   ])('%j is told in words', (message, words) => {
     expect(messageOf(message).text).toContain(words);
   });

@@ -22,7 +22,7 @@ const messageOf = (id: string, message: object) => ({
 test('a message that cannot be read is told as such, once, and those behind it come through', async () => {
   const host = createChannelHost();
   const over = new AbortController();
-  const contacts = createContacts(host.deps.storage);
+  const contacts = createContacts(host.deps);
   const groups = createGroupCache(host.deps, contacts);
   const parts = { findSent: () => undefined, groups, contacts };
   const receiver = createReceiver(host.deps, { ...parts, shared: false, over: over.signal });

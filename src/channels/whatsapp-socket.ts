@@ -57,7 +57,7 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   silenceConsole();
   const { shared } = settings;
   const over = new AbortController();
-  const contacts = createContacts(deps.storage);
+  const contacts = createContacts(deps);
   const groups = createGroupCache(deps, contacts);
   const sender = createSender(deps, { prefix: shared ? `*${deps.assistantName}:* ` : '', membersOf: groups.membersOf });
   const receiver = createReceiver(deps, { findSent: sender.find, groups, contacts, shared, over: over.signal });

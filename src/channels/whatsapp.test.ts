@@ -33,6 +33,25 @@ describe('receiving', () => {
   });
 });
 
+test('a kind that the library does not know is told as one; a place that answers us says so', async () => {
+  const friends = fake.group({ subject: 'Friends', members: [ann], addressing: 'lid' });
+  const channel = await setup.connect();
+  const { platformId } = await channel.send({ address: friends.id, text: 'where are you?', key: '1.0' });
+  await ann.says({ message: {} });
+  await ann.says({ message: { messageContextInfo: { messageSecret: new Uint8Array(32) } } }, { encrypted: true });
+  await ann.says({ message: { senderKeyDistributionMessage: { groupId: friends.id } } });
+  const contextInfo = {
+    ...{ stanzaId: platformId, participant: `${friends.mention('me').slice(1)}:3@lid` },
+    quotedMessage: { conversation: 'where are you?' },
+  };
+  const place = { degreesLatitude: 52.5, degreesLongitude: 13.25, contextInfo };
+  await ann.says({ message: { liveLocationMessage: place } }, { to: friends, encrypted: true });
+  await host.until(() => host.messages.length === 3);
+  const unknown = '[a message of a kind that I cannot read yet]';
+  expect(host.texts()).toEqual([unknown, unknown, '[location: 52.5, 13.25]']);
+  expect(host.messages[2]?.replyTo).toMatchObject({ platformId, sender: 'Pinch' });
+});
+
 describe('sending', () => {
   test('a message is sent once the server took it', async () => {
     const channel = await setup.connect();

@@ -133,6 +133,33 @@ describe('Telegram, end to end', () => {
     expect(told).toContain('1\\tTea costs 3 euros');
   });
 
+  test('a document from before the group was registered comes along with a question about it', async () => {
+    const office = tg.group({ id: -501, title: 'Office', members: [olga, ben] });
+    const document = { bytes: Buffer.from('Tea costs 4 euros'), fileName: 'prices.txt', mimeType: 'text/plain' };
+    const { message_id: sent } = tg.userSends(office, ben, { document });
+    tg.userSends(office, olga, '/register office');
+    await tg.waitForSent(({ chat_id: chat }) => chat === -501);
+    scene.model.push(bash('cat inbox/*-prices.txt'), { text: 'Four euros.' });
+    tg.userSends(office, olga, { text: '@Pinch what does it cost?', reply_to: sent });
+    await tg.waitForSent(({ plain }) => plain === 'Four euros.');
+    const told = JSON.stringify(scene.model.requests.at(-1)?.body?.messages);
+    expect(told).toContain('[document: prices.txt]');
+    expect(told).toContain('Tea costs 4 euros');
+  });
+
+  test('a command that is passed on is no command, in a caption neither, and calls nobody', async () => {
+    const calls = scene.model.requests.length;
+    tg.userSends(family, olga, { text: '@Pinch /stop', forwarded: true });
+    const photo = { bytes: Buffer.from('x') };
+    tg.userSends(family, olga, { photo, caption: `@${tg.bot.username} /stop all`, forwarded: true });
+    await tg.waitForConfirmed();
+    expect(scene.model.requests).toHaveLength(calls);
+    scene.model.push({ text: 'Somebody wants me to stop.' });
+    tg.userSends(direct, olga, { text: '/stop', forwarded: true });
+    await tg.waitForSent(({ plain }) => plain === 'Somebody wants me to stop.');
+    expect(lastUserText()).toContain('<forwarded>/stop</forwarded>');
+  });
+
   test('the agent sends files: a document, a picture as such, and an empty one not at all', async () => {
     const file = (path: string, caption: string) => ({
       content: [{ type: 'tool_use' as const, name: 'send_file', input: { path, caption } }],

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { type FakeWhatsApp, type Group, type Peer, startFakeWhatsApp } from '../fakes/whatsapp.js';
@@ -20,7 +22,13 @@ beforeAll(async () => {
   olga = fake.contact({ phone: '491701111111', lid: '200000000000001', name: 'Olga' });
   ben = fake.contact({ phone: '491702222222', lid: '200000000000002', name: 'Ben' });
   family = fake.group({ subject: 'Family', members: [olga, ben], addressing: 'lid' });
-  env = { WHATSAPP_ENABLED: '1', WHATSAPP_WS_URL: fake.url, PINCH_OWNER: 'whatsapp:+491701111111' };
+  const authority = join(home, 'media-ca.pem');
+  writeFileSync(authority, fake.media.ca);
+  env = {
+    ...{ WHATSAPP_ENABLED: '1', WHATSAPP_WS_URL: fake.url, PINCH_OWNER: 'whatsapp:+491701111111' },
+    ...{ NODE_EXTRA_CA_CERTS: authority, FAKE_WHATSAPP_MEDIA: fake.media.host },
+    NODE_OPTIONS: `--import=${join(import.meta.dirname, '../fakes/whatsapp-media-host.mjs')}`,
+  };
   scene = await startScene({ daemon: { home, env } });
 });
 afterAll(async () => {
@@ -71,6 +79,71 @@ test('a group: registered by the owner, talk is context, a mention by LID is ans
   await fake.untilSent((sent) => sent.text === 'Milk.');
   expect(lastUserText()).toContain('we need milk');
   expect(lastUserText()).toContain('@Pinch what do we need?');
+});
+
+test('a mention of somebody else is a name; the name in the answer is a mention', async () => {
+  const text = `${family.mention('me')} ask ${family.mention(ben)} to buy it`;
+  scene.model.push({ text: '@Ben, **@Ben**: please buy milk. `@Ben` and @Olga.example stay.' });
+  await olga.says(text, { to: family, mentions: ['me', ben] });
+  const mention = family.mention(ben);
+  const answer = `${mention}, *${mention}*: please buy milk. \`@Ben\` and @Olga.example stay.`;
+  const { message } = await fake.untilSent((sent) => sent.text === answer);
+  expect(message.extendedTextMessage?.contextInfo?.mentionedJid).toEqual([ben.lid]);
+  expect(lastUserText()).toContain('@Pinch ask @Ben to buy it');
+});
+
+test('a document from before the group was registered comes along with a question about it', async () => {
+  const bytes = Buffer.from('Tea costs 3 euros\n');
+  const office = fake.group({ subject: 'Office', members: [olga, ben], addressing: 'lid' });
+  const offer = fake.media.offer('document', bytes, { fileName: 'offer.txt', mimetype: 'text/plain' });
+  const { id } = await ben.says({ message: offer }, { to: office });
+  await fake.untilConfirmed();
+  await olga.says('/register office', { to: office });
+  await fake.untilSent((sent) => sent.to === office.id);
+  scene.model.push(bash('cat inbox/*-offer.txt'), { text: 'Three euros.' });
+  const contextInfo = {
+    mentionedJid: [`${family.mention('me').slice(1)}@lid`],
+    stanzaId: id,
+    participant: ben.lid,
+    quotedMessage: offer,
+  };
+  const question = { extendedTextMessage: { text: `${office.mention('me')} what does it cost?`, contextInfo } };
+  await olga.says({ message: question }, { to: office });
+  await fake.untilSent((sent) => sent.text === 'Three euros.');
+  expect(lastUserText()).toContain('Tea costs 3 euros');
+  expect(JSON.stringify(scene.model.requests.at(-1)?.body?.messages)).toContain('[document: offer.txt]');
+});
+
+test('a command that is passed on is no command, and calls nobody', async () => {
+  const forward = (text: string, more = {}) => ({
+    message: { extendedTextMessage: { text, contextInfo: { isForwarded: true, forwardingScore: 5, ...more } } },
+  });
+  const calls = scene.model.requests.length;
+  await olga.says(
+    forward(`${family.mention('me')} /stop`, { mentionedJid: [`${family.mention('me').slice(1)}@lid`] }),
+    { to: family },
+  );
+  await fake.untilConfirmed();
+  scene.model.push({ text: 'Somebody wants me to stop.' });
+  await olga.says(forward('/stop'));
+  await fake.untilSent((sent) => sent.text === 'Somebody wants me to stop.');
+  expect(lastUserText()).toContain('<forwarded>/stop</forwarded>');
+  expect(scene.model.requests).toHaveLength(calls + 1);
+});
+
+test('a question is answered with its number, also by a reply to it', async () => {
+  const ask = {
+    content: [{ type: 'tool_use' as const, name: 'ask', input: { question: 'Tea?', choices: ['Green', 'Black'] } }],
+  };
+  scene.model.push(ask, { text: 'I asked.' });
+  await olga.says('order tea');
+  const question = await fake.untilSent((sent) => /^Tea\?\s+1. Green\s+2. Black$/.test(sent.text));
+  await fake.untilSent((sent) => sent.text === 'I asked.');
+  scene.model.push({ text: 'Black it is.' });
+  await olga.says('2', { replyTo: { id: question.id, by: 'me', text: 'a lie' } });
+  await fake.untilSent((sent) => sent.text === 'Black it is.');
+  expect(lastUserText()).toMatch(/Tea\?.*Black.*2/);
+  expect(lastUserText()).not.toContain('a lie');
 });
 
 test('kill -9 between send and acknowledgement: the person reads one message', async () => {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
+import { mentionOf } from './mention.js';
 
 export const person = z.object({
   id: z.string(),
@@ -35,7 +36,11 @@ const baseMessage = z.object({
 
 /** What a forward passes on; nobody says whose words they are. */
 const snapshot = z.object({
-  message: z.object({ content: z.string().default(''), attachments: z.array(attachment).default([]) }),
+  message: z.object({
+    content: z.string().default(''),
+    attachments: z.array(attachment).default([]),
+    mentions: z.array(person).default([]),
+  }),
 });
 
 export const discordMessage = baseMessage.extend({
@@ -55,7 +60,7 @@ export const nameOf = ({ global_name: name, username }: Person): string => name 
 export function isSpoken(message: DiscordMessage): boolean {
   if (message.author.bot || message.webhook_id !== undefined) return false;
   if (message.type !== DEFAULT && message.type !== REPLY) return false;
-  return textOf(message, new Map()) !== '' || forwardedText(message) !== '' || message.attachments.length > 0;
+  return textOf(message, NOBODY) !== '' || forwardedText(message, NOBODY) !== '' || message.attachments.length > 0;
 }
 
 export interface Context {
@@ -67,13 +72,14 @@ export interface Context {
 
 export function inboundOf(message: DiscordMessage, { chat, self, assistantName, edited }: Context): InboundMessage {
   const { author, referenced_message: replied, mentions } = message;
-  const names = new Map([...mentions, ...(replied?.mentions ?? [])].map((one) => [one.id, nameOf(one)]));
-  names.set(self.id, assistantName);
+  const passedOn = message.message_snapshots.flatMap((one) => one.message.mentions);
+  const people = [...mentions, ...(replied?.mentions ?? []), ...passedOn];
+  const names: Names = { self: self.id, assistantName, of: new Map(people.map((one) => [one.id, nameOf(one)])) };
   return {
     chat,
     sender: { address: author.id, name: nameOf(author), username: author.username },
     platformId: message.id,
-    text: textOf(message, names) || forwardedText(message),
+    text: textOf(message, names) || forwardedText(message, names),
     forwarded: message.message_snapshots.length > 0,
     sentAt: Date.parse(message.edited_timestamp ?? message.timestamp),
     addressesAssistant: mentions.some(({ id }) => id === self.id) || replied?.author.id === self.id,
@@ -89,19 +95,38 @@ export function inboundOf(message: DiscordMessage, { chat, self, assistantName, 
   };
 }
 
+/** What Discord says of those whom a message mentions. */
+interface Names {
+  self: string;
+  assistantName: string;
+  of: ReadonlyMap<string, string>;
+}
+const NOBODY: Names = { self: '', assistantName: '', of: new Map() };
+
 /** Words as people read them (https://discord.com/developers/docs/reference#message-formatting). */
-function textOf({ content, sticker_items: stickers }: BaseMessage, names: ReadonlyMap<string, string>): string {
-  const words = content
-    .replace(/<@!?(\d+)>/g, (_whole, id: string) => `@${names.get(id) ?? id}`)
+function textOf({ content, sticker_items: stickers }: BaseMessage, names: Names): string {
+  return wordsOf(content, names) || stickers.map(({ name }) => `[sticker ${name}]`).join(' ');
+}
+
+function wordsOf(content: string, { self, assistantName, of }: Names): string {
+  return content
+    .replace(/<@!?(\d+)>/g, (whole, id: string, at: number) =>
+      id === self
+        ? `@${assistantName}`
+        : mentionOf(of.get(id) ?? '', content.slice(at + whole.length, at + whole.length + 200), assistantName),
+    )
+    .replace(/<@&\d+>/g, '@some-role')
     .replace(/<a?:(\w+):\d+>/g, ':$1:')
     .replace(/<#(\d+)>/g, '#$1')
     .trim();
-  return words || stickers.map(({ name }) => `[sticker ${name}]`).join(' ');
 }
 
-const forwardedText = ({ message_snapshots: snapshots }: DiscordMessage): string =>
+const forwardedText = ({ message_snapshots: snapshots }: DiscordMessage, names: Names): string =>
   snapshots
-    .flatMap(({ message }) => [message.content, ...message.attachments.map(({ filename }) => `[file: ${filename}]`)])
+    .flatMap(({ message }) => [
+      wordsOf(message.content, names),
+      ...message.attachments.map(({ filename }) => `[file: ${filename}]`),
+    ])
     .filter(Boolean)
     .join('\n');
 

@@ -107,12 +107,26 @@ describe('what people write', () => {
     const forward = discordMessage.parse({
       ...{ id: '9', channel_id: '502', type: 0, content: '', timestamp: '2026-11-21T09:00:00Z' },
       author: { id: '11', username: 'annabell' },
-      message_snapshots: [{ message: { content: '/stop' } }],
+      message_snapshots: [{ message: { content: '/stop <@12>', mentions: [{ id: '12', username: 'ben' }] } }],
     });
     const chat = { address: '502', kind: 'group' as const, title: '#family' };
     expect(isSpoken(forward)).toBe(true);
     const context = { chat, self: { id: '100' }, assistantName: 'Pinch', edited: false };
-    expect(inboundOf(forward, context)).toMatchObject({ text: '/stop', forwarded: true });
+    expect(inboundOf(forward, context)).toMatchObject({ text: '/stop @ben', forwarded: true });
+  });
+
+  test('people who are mentioned have names, none of which calls the assistant', () => {
+    const people = { 12: 'Pinch', 13: 'Pin', 14: '@Pinch' };
+    const message = discordMessage.parse({
+      ...{ id: '9', channel_id: '502', type: 0, timestamp: '2026-11-21T09:00:00Z' },
+      content: '<@12> <@13>ch <@14> <@15> <@&16> @everyone',
+      author: { id: '11', username: 'annabell' },
+      mentions: Object.entries(people).map(([id, username]) => ({ id, username })),
+    });
+    const chat = { address: '502', kind: 'group' as const, title: '#family' };
+    const context = { chat, self: { id: '100' }, assistantName: 'Pinch', edited: false };
+    const text = '@~Pinch @~Pinch @~Pinch @someone @some-role @everyone';
+    expect(inboundOf(message, context)).toMatchObject({ text, addressesAssistant: false });
   });
 
   test('an edit is the same message with new words; the preview of a link is none', async () => {

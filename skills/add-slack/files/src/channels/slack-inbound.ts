@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { InboundMedia } from './channel.js';
 import { safeFileName } from './file-name.js';
+import { mentionOf } from './mention.js';
 
 const slackFile = z.object({
   id: z.string(),
@@ -68,12 +69,19 @@ export function updateOf(channel: string, message: SlackMessage, edited: boolean
 /** Ids of the people that the text mentions. */
 export const mentionedIn = (text: string): string[] => [...text.matchAll(/<@([UW]\w+)/g)].map(([, id = '']) => id);
 
+interface Self {
+  userId: string;
+  assistantName: string;
+}
+
 /** Text as people read it (https://docs.slack.dev/messaging/formatting-message-text): names for ids, addresses, no entities. */
-export function plainText(text: string, names: ReadonlyMap<string, string>): string {
+export function plainText(text: string, names: ReadonlyMap<string, string>, self: Self): string {
   const shown = text.replace(
     /<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>/g,
-    (_whole, sign: string, target: string, label?: string) => {
-      if (sign === '@') return `@${names.get(target) ?? label ?? target}`;
+    (whole, sign: string, target: string, label: string | undefined, at: number) => {
+      if (sign === '@' && target === self.userId) return `@${self.assistantName}`;
+      const rest = text.slice(at + whole.length, at + whole.length + 200);
+      if (sign === '@') return mentionOf(names.get(target) ?? label ?? '', rest, self.assistantName);
       if (sign === '#') return `#${label || target}`;
       if (sign === '!') return label ?? `@${target.replace(/^subteam\^/, '')}`;
       const address = target.replace(/^mailto:/, '');

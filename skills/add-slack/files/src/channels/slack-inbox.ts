@@ -130,15 +130,16 @@ async function describe(
   const chat = await directory.conversation(channel);
   const sender = await directory.person(user);
   const first = thread === undefined || thread === ts ? undefined : await directory.firstOfThread(channel, thread);
-  const names = new Map([[self.userId, assistantName]]);
+  const us = { userId: self.userId, assistantName };
+  const names = new Map<string, string>();
   for (const id of mentionedIn(`${message.text} ${first?.text ?? ''}`))
-    if (!names.has(id)) names.set(id, (await directory.person(id)).name);
+    if (id !== us.userId && !names.has(id)) names.set(id, (await directory.person(id)).name);
   const title = chat.kind === 'direct' ? sender.name : `#${chat.name ?? channel}`;
   return {
     chat: { address: channel, kind: chat.kind, title },
     sender: { address: user, name: sender.name },
     platformId: ts,
-    text: plainText(withoutAddress(message.text, self.userId), names),
+    text: plainText(withoutAddress(message.text, self.userId), names, us),
     sentAt: Math.round(Number(message.edited?.ts ?? ts) * 1000),
     // What somebody shares is not in the text: that is the sharer's own.
     forwarded: false,
@@ -147,7 +148,7 @@ async function describe(
       replyTo: {
         platformId: first.ts,
         sender: first.user === self.userId ? assistantName : (await directory.person(first.user ?? '')).name,
-        text: plainText(first.text, names),
+        text: plainText(first.text, names, us),
       },
     }),
     edited,

@@ -343,8 +343,10 @@ describe('settings and text', () => {
   test.each([
     ['<#C1|general> <mailto:a@b.c|a@b.c> <https://a.b>', '#general a@b.c https://a.b'],
     ['<!subteam^S1|@team> <@W1> <@W2|old>', '@team @Will @old'],
+    ['<@U1> not <@W3>, <@W4>ch or <@W5>', '@Pinch not @~Pinch, @~Pinch or @someone'],
     ['1 &lt; 2 &amp;amp; 3', '1 < 2 &amp; 3'],
   ])('%j reads %j', (text, plain) => {
-    expect(plainText(text, new Map([['W1', 'Will']]))).toBe(plain);
+    const names = new Map(Object.entries({ W1: 'Will', W3: 'Pinch', W4: 'Pin' }));
+    expect(plainText(text, names, { userId: 'U1', assistantName: 'Pinch' })).toBe(plain);
   });
 });
