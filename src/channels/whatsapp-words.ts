@@ -82,7 +82,7 @@ function cardLine({ locationMessage, liveLocationMessage, eventMessage: event, .
   const { groupInviteMessage: invitation, scheduledCallCreationMessage: call, stickerPackMessage: pack } = content;
   if (invitation) return `[invitation to the group ${words(invitation.groupName, invitation.caption)}]`;
   if (call) return `[call planned: ${call.title ?? ''}]`;
-  if (content.albumMessage) return `[album: ${sizeOf(content)} pictures or videos]`;
+  if (content.albumMessage) return `[album: ${sizeOf(content) || 'some'} pictures or videos]`;
   if (pack) return `[sticker pack: ${pack.name ?? ''}]`;
   return content.stickerMessage ? '[sticker]' : '';
 }
