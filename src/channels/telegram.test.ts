@@ -198,6 +198,19 @@ describe('updates as messages', () => {
     expect(said.replyTo).toBeUndefined();
   });
 
+  test.each([
+    ['photos', { photo: [{ file_id: 'p', file_unique_id: 'u', width: 1, height: 1 }] }],
+    ['videos', { video: { file_id: 'v', file_unique_id: 'u', width: 1, height: 1, duration: 1 } }],
+    ['documents', { document: { file_id: 'd', file_unique_id: 'u' } }],
+    ['audio', { audio: { file_id: 'a', file_unique_id: 'u', duration: 1 } }],
+  ])('an album of %s: each part says which, also when its caption is edited', (_name, file) => {
+    const album = { id: '13000000000000007' };
+    const part = { ...file, media_group_id: album.id };
+    expect(messageOf(part)).toMatchObject({ album, text: '' });
+    expect(messageOf({ ...part, caption: 'x' }, 'edited_message')).toMatchObject({ album, text: 'x', edited: true });
+    expect(messageOf(file)).not.toHaveProperty('album');
+  });
+
   test('an edit is the same message with new words; a live location that moves is not', () => {
     const edit = messageOf({ text: 'fixed', edit_date: 1_700_000_060 }, 'edited_message');
     expect(edit).toMatchObject({ platformId: '5', edited: true, text: 'fixed', sentAt: 1_700_000_060_000 });

@@ -1,6 +1,7 @@
 // What strangers' programs put into messages, read directly. What arrives over the wire is in whatsapp.test.ts.
-import type { WAMessage } from '@whiskeysockets/baileys';
+import { proto, type WAMessage } from '@whiskeysockets/baileys';
 import { expect, test } from 'vitest';
+import { checkInbound } from './inbound-message.js';
 import { mapMessage } from './whatsapp-inbound.js';
 import type { Account } from './whatsapp-people.js';
 
@@ -211,4 +212,57 @@ test('what is written by hand is not marked as passed on', () => {
     map({ extendedTextMessage: { text: 'x', contextInfo: { isForwarded: false, forwardingScore: 0 } } })?.forwarded,
   ).toBe(false);
   expect(map({ conversation: 'x' })?.forwarded).toBe(false);
+});
+
+const { MEDIA_ALBUM, HD_IMAGE_DUAL_UPLOAD } = proto.MessageAssociation.AssociationType;
+const picture = { imageMessage: { mediaKey: Buffer.alloc(32), directPath: '/v/x', mimetype: 'image/jpeg' } };
+const partOf = (associationType: number, id = 'ALBUM') => ({
+  messageContextInfo: { messageAssociation: { associationType, parentMessageKey: { id } } },
+});
+
+test.each<[string, NonNullable<WAMessage['message']>, object | undefined]>([
+  ['the message before it', { albumMessage: { expectedImageCount: 3, expectedVideoCount: 1 } }, { id: 'A', size: 4 }],
+  ['one that promises nothing', { albumMessage: {} }, { id: 'A' }],
+  ['one that promises too much', { albumMessage: { expectedImageCount: 4e9 } }, { id: 'A' }],
+  ['a part', { ...picture, ...partOf(MEDIA_ALBUM) }, { id: 'ALBUM' }],
+  ['a part in its wrapper', { associatedChildMessage: { message: picture }, ...partOf(MEDIA_ALBUM) }, { id: 'ALBUM' }],
+  [
+    'a part that says so within',
+    { associatedChildMessage: { message: { ...picture, ...partOf(MEDIA_ALBUM) } } },
+    { id: 'ALBUM' },
+  ],
+  ['a vanishing part', { ephemeralMessage: { message: picture }, ...partOf(MEDIA_ALBUM) }, { id: 'ALBUM' }],
+  ['a part of nothing', { ...picture, ...partOf(MEDIA_ALBUM, '') }, undefined],
+  ['the sharper copy of a picture', { ...picture, ...partOf(HD_IMAGE_DUAL_UPLOAD) }, undefined],
+  ['a picture alone', picture, undefined],
+])('an album: %s', (_name, message, album) => {
+  const mapped = map(message);
+  expect(checkInbound(mapped, 1)?.album).toEqual(album);
+  expect(mapped?.text === '').toBe(mapped?.media.length === 1);
+});
+
+test('an album answers the assistant, or mentions it, by its first message', () => {
+  const contextInfo = { stanzaId: 'X', participant: '49170@s.whatsapp.net', quotedMessage: { conversation: 'x' } };
+  const album = { expectedImageCount: 2, contextInfo: { ...contextInfo, mentionedJid: ['49170@s.whatsapp.net'] } };
+  expect(map({ albumMessage: album })).toMatchObject({
+    text: '[album: 2 pictures or videos]',
+    addressesAssistant: true,
+    replyTo: { text: 'x' },
+  });
+});
+
+test.each<[string, NonNullable<WAMessage['message']>, object]>([
+  ['a text', { conversation: 'new' }, { text: 'new', media: [] }],
+  ['a text with a link', { extendedTextMessage: { text: 'new https://a.example' } }, { text: 'new https://a.example' }],
+  ['a caption', { imageMessage: { caption: 'new' } }, { text: 'new', media: [] }],
+  [
+    'a caption, with the picture',
+    { imageMessage: { ...picture.imageMessage, caption: 'new' } },
+    { media: [{ kind: 'image' }] },
+  ],
+])('an edit of %s', (_name, editedMessage, expected) => {
+  const { MESSAGE_EDIT } = proto.Message.ProtocolMessage.Type;
+  const protocolMessage = { type: MESSAGE_EDIT, key: { id: 'FIRST' }, editedMessage };
+  for (const message of [{ protocolMessage }, { editedMessage: { message: { protocolMessage } } }])
+    expect(map(message)).toMatchObject({ platformId: 'FIRST/15551234', edited: true, ...expected });
 });

@@ -92,7 +92,7 @@ function cardLine({ locationMessage, liveLocationMessage, eventMessage: event, .
   const { groupInviteMessage: invitation, scheduledCallCreationMessage: call, stickerPackMessage: pack } = content;
   if (invitation) return `[invitation to the group ${words(invitation.groupName, invitation.caption)}]`;
   if (call) return `[call planned: ${call.title ?? ''}]`;
-  if (content.albumMessage) return `[album: ${sizeOf(content)} pictures or videos]`;
+  if (content.albumMessage) return `[album: ${sizeOf(content) || 'some'} pictures or videos]`;
   if (pack) return `[sticker pack: ${pack.name ?? ''}]`;
   const result = content.pollResultSnapshotMessage ?? content.pollResultSnapshotMessageV3;
   const votes = result?.pollVotes?.map((vote) => `${vote.optionName} ${vote.optionVoteCount ?? 0}`) ?? [];

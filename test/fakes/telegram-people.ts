@@ -40,7 +40,9 @@ export interface UserMessage {
   topic?: number;
   /** Id of the message answered. */
   reply_to?: number;
-  /** Id of the user's own message that this is a new version of. */
+  /** Sent together with others of this name, which are messages of their own: photos and videos, or documents, or audio. */
+  album?: string;
+  /** Id of the user's own message that this is a new version of. Without words it only got its link preview. */
   edit_of?: number;
 }
 
@@ -63,6 +65,8 @@ export interface People extends Topics {
   privateChat(user: User): Chat.PrivateChat;
   /** Puts a message into the chat and, when the bot may see it, an update into its queue. */
   userSends(chat: FakeChat, user: User, what: string | UserMessage): FakeMessage;
+  /** 2 to 10 files chosen together: each a message with an update of its own, all at once. */
+  userSendsAlbum(chat: FakeChat, user: User, parts: Omit<UserMessage, 'album' | 'edit_of'>[]): FakeMessage[];
   /** Presses the button that carries this data; `forged`: by a program that sends what no button carries. Returns the id of the press. */
   userPresses(chat: FakeChat, user: User, messageId: number, data: string, how?: 'forged' | 'too old'): string;
   /** An emoji on a message, in place of the one before; undefined takes it back. A bot hears of it only when it asked for it. */
@@ -119,6 +123,11 @@ export function createPeople(state: BotState): People {
     },
     userSends: (chat, user, what) =>
       userSends(state, roomOf(chat), user, typeof what === 'string' ? { text: what } : what),
+    userSendsAlbum(chat, user, parts) {
+      if (parts.length < 2 || parts.length > 10) throw new Error('an album has 2 to 10 parts');
+      const album = String(13_000_000_000_000_000n + BigInt(roomOf(chat).messages.size));
+      return parts.map((part) => userSends(state, roomOf(chat), user, { ...part, album }));
+    },
     userPresses: (chat, user, messageId, data, how) => userPresses(state, roomOf(chat), user, { messageId, data, how }),
     userReacts: (chat, user, messageId, emoji) => userReacts(state, roomOf(chat), user, { messageId, emoji }),
     addBot(chat, by) {
@@ -150,12 +159,31 @@ function userSends(state: BotState, room: ChatRoom, user: User, what: UserMessag
   const content: MessageContent = {
     ...textContent(what),
     ...mediaContent(state, what),
+    ...albumContent(room, what),
     ...threadOf(room, what.topic, reply),
     ...(what.forwarded && { forward_origin: { type: 'hidden_user', date: unixNow(), sender_user_name: 'Somebody' } }),
   };
   const message = state.world.addMessage(room, user, content);
   pushMessage(state, room, message);
   return message;
+}
+
+/** Albums are of pictures and videos, of documents, or of audio; voice messages and texts are in none. */
+function albumContent({ messages }: ChatRoom, what: UserMessage): MessageContent {
+  if (what.album === undefined) return {};
+  const kindOf = ({
+    photo,
+    video,
+    document,
+    audio,
+  }: { [kind in 'photo' | 'video' | 'document' | 'audio']?: unknown }) =>
+    photo || video ? 'photos' : document ? 'documents' : audio ? 'audio' : undefined;
+  const others = [...messages.values()].filter((message) => message.media_group_id === what.album);
+  const kind = kindOf(what);
+  if (kind === undefined) throw new Error('only photos, videos, documents and audio go into an album');
+  if (others.some((other) => kindOf(other) !== kind)) throw new Error(`no ${kind} in this album`);
+  if (others.length === 10) throw new Error('an album has at most 10 parts');
+  return { media_group_id: what.album };
 }
 
 function userEdits(state: BotState, room: ChatRoom, what: UserMessage, id: number): FakeMessage {

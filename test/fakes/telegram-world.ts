@@ -64,6 +64,7 @@ export type MessageContent = Partial<
     | 'audio'
     | 'video'
     | 'forward_origin'
+    | 'media_group_id'
     | 'reply_to_message'
     | 'reply_markup'
     | 'new_chat_members'

@@ -57,6 +57,8 @@ export interface FakeMedia {
   failNext(status: number, times?: number): void;
   /** For `vi.stubGlobal('fetch', …)`, which the library downloads with: *.whatsapp.net leads here, nothing else anywhere. */
   fetch: typeof globalThis.fetch;
+  /** By which another process, whose `NODE_EXTRA_CA_CERTS` names a file with `ca`, fetches as with `fetch`. */
+  nodeOptions: string;
   close(): Promise<void>;
 }
 
@@ -175,6 +177,13 @@ function listen(server: Server): Promise<number> {
   });
 }
 
+const ELSEWHERE = `const real = fetch;
+globalThis.fetch = (to, init) => {
+  const url = new URL(to);
+  if (url.hostname.endsWith('.whatsapp.net')) url.host = '127.0.0.1:PORT';
+  return real(url, init);
+};`;
+
 /** Starts the media server on a free port. */
 export async function startMedia(): Promise<FakeMedia> {
   const { cert, key } = mintCertificate();
@@ -197,6 +206,7 @@ export async function startMedia(): Promise<FakeMedia> {
     open: (message) => openIn(state, message),
     failNext: (status, times = 1) => void state.failures.push(...Array.from({ length: times }, () => status)),
     fetch: createFetch(port, agent, fetched),
+    nodeOptions: `--import=data:text/javascript,${encodeURIComponent(ELSEWHERE.replace('PORT', `${port}`))}`,
     async close() {
       agent.destroy();
       server.closeAllConnections();

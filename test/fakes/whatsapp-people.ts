@@ -1,5 +1,5 @@
 // People who write to the account and groups they share with it, as tests use them.
-import type { proto } from '@whiskeysockets/baileys';
+import { proto } from '@whiskeysockets/baileys';
 import { memberAttrs, postGroupEvent } from './whatsapp-groups.js';
 import { type BinaryNode, el, nowSeconds, userOf } from './whatsapp-node.js';
 import { sendReceipt, sendRetry } from './whatsapp-receipts.js';
@@ -13,6 +13,9 @@ import {
   type Person,
   type World,
 } from './whatsapp-state.js';
+
+const { MEDIA_ALBUM } = proto.MessageAssociation.AssociationType;
+const { MESSAGE_EDIT } = proto.Message.ProtocolMessage.Type;
 
 /** What somebody writes: text, or a whole message. */
 export type Said = string | { message: proto.IMessage };
@@ -37,6 +40,12 @@ export interface SayOptions {
   as?: Addressing;
 }
 
+export interface AlbumOptions extends SayOptions {
+  announced?: number;
+  /** Which of the parts are sent now; all if left out. The message that announces them goes before the first. */
+  only?: number[];
+}
+
 export interface Peer {
   readonly phone: string;
   /** `<phone>@s.whatsapp.net`. */
@@ -49,6 +58,13 @@ export interface Peer {
   /** Ids that could not be decrypted, once per attempt; each was asked for again. */
   readonly unreadable: string[];
   says(what: Said, options?: SayOptions): Promise<{ id: string }>;
+  /**
+   * Pictures chosen together: first a message that says how many, then each with the name of that one, in a wrapper as from newer programs.
+   * `parts` are messages with media (`media.offer`); `announced` where another number was promised.
+   */
+  sendsAlbum(parts: proto.IMessage[], options?: AlbumOptions): Promise<{ id: string; parts: string[] }>;
+  /** A new version of the peer's own message: its text, or with `of` the caption of a picture, which then says not where it lies. */
+  edits(id: string, text: string, options?: SayOptions & { of?: 'text' | 'caption' }): Promise<{ id: string }>;
   /** An emoji on a message; '' takes it back. */
   reacts(to: { id: string; by: Peer | 'me' }, emoji: string, options?: SayOptions): Promise<{ id: string }>;
   /** A read receipt for a message of the account. */
@@ -149,6 +165,33 @@ function createPeer(world: World, book: Directory, person: Person): Peer {
     received: person.received,
     unreadable: person.unreadable,
     says,
+    async sendsAlbum(parts, { announced = parts.length, only = parts.map((_, index) => index), id, ...options } = {}) {
+      const album = id ?? newMessageId();
+      const remoteJid = options.to?.id ?? nameIn(undefined, world.owner, options.as ?? person.addressing);
+      const messageAssociation = {
+        associationType: MEDIA_ALBUM,
+        parentMessageKey: { id: album, fromMe: true, remoteJid },
+      };
+      const expectedVideoCount = parts.filter(({ videoMessage }) => videoMessage).length;
+      const albumMessage = { expectedImageCount: announced - expectedVideoCount, expectedVideoCount };
+      if (only.includes(0)) await says({ message: { albumMessage } }, { ...options, id: album });
+      const sent: string[] = [];
+      for (const [index, part] of parts.entries()) {
+        if (!only.includes(index)) continue;
+        const message = { associatedChildMessage: { message: part }, messageContextInfo: { messageAssociation } };
+        sent.push((await says({ message }, options)).id);
+      }
+      return { id: album, parts: sent };
+    },
+    edits(id, text, { of = 'text', ...options } = {}) {
+      const remoteJid = options.to?.id ?? nameIn(undefined, world.owner, options.as ?? person.addressing);
+      const group = options.to && known(book.groups, options.to);
+      const as = options.as ?? person.addressing;
+      const editedMessage =
+        of === 'caption' ? { imageMessage: { caption: text } } : compose(world, book, text, group, { ...options, as });
+      const protocolMessage = { key: { id, fromMe: true, remoteJid }, type: MESSAGE_EDIT, editedMessage };
+      return says({ message: { editedMessage: { message: { protocolMessage } } } }, options);
+    },
     reacts(to, emoji, options = {}) {
       const group = options.to && known(book.groups, options.to);
       const author = personOf(world, book, to.by);

@@ -298,6 +298,15 @@ describe('files', () => {
     expect(await channel.fetchMedia(ref, 5).catch((error: unknown) => error)).toMatchObject({ kind: 'permanent' });
   });
 
+  test('several in one message are one question with all of them', async () => {
+    const { fake, host, anna, direct } = await openedDiscord();
+    const attachments = ['1', '2', '3'].map((id) => ({ ...photo, id }));
+    const id = fake.says(direct, anna, { content: 'which one?', attachments });
+    await host.until(() => host.messages.length === 1);
+    const media = ['1', '2', '3'].map((file) => ({ ref: `501/${id}/${file}` }));
+    expect(host.messages[0]).toMatchObject({ text: 'which one?', media });
+  });
+
   test.each([
     'https://evil.example/9',
     'http://cdn.discordapp.com/9',

@@ -289,6 +289,14 @@ describe('files', () => {
     expect(await channel.fetchMedia('F9', 5).catch((error: unknown) => error)).toMatchObject({ kind: 'permanent' });
   });
 
+  test('several in one message are one question with all of them', async () => {
+    const { fake, host, anna, direct } = await openedSlack();
+    fake.says(direct, anna, { text: 'which one?', files: ['F1', 'F2', 'F3'].map((id) => ({ ...photo, id })) });
+    await host.until(() => host.messages.length === 1);
+    const media = ['F1', 'F2', 'F3'].map((ref) => ({ ref }));
+    expect(host.messages[0]).toMatchObject({ text: 'which one?', media });
+  });
+
   test.each([
     'https://evil.example/F9',
     'http://127.0.0.1:1/F9',
