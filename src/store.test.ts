@@ -470,6 +470,13 @@ describe('a database of an earlier version', () => {
     opened.close();
   });
 
+  test('topics that were one chat with their group stay in its group, with those who may ask', () => {
+    const opened = openStore(oldDatabase());
+    const seen = { channel: 'telegram', address: '11/7', kind: 'direct', title: 'Olga › Mine', now: 9 } as const;
+    expect(opened.groups.seenChat(seen)).toMatchObject({ groupId: 1, sendersPolicy: 'listed', listedSenders: ['ben'] });
+    opened.close();
+  });
+
   test('one that was killed between two migrations goes on with the next', () => {
     const old = oldDatabase();
     const folder = join(import.meta.dirname, 'core', 'migrations');

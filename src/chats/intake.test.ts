@@ -121,6 +121,17 @@ describe('a chat that got another address', () => {
     expect(after).toEqual({ ...before, address: '-1005' });
     expect(store.groups.chatByAddress('telegram', '-5')).toBeUndefined();
   });
+
+  test('takes messages whose numbers it had before, as the group that it became counts anew', () => {
+    const group = { chat: { address: '-5', kind: 'group' as const, title: 'Family' }, platformId: '7' };
+    receive(message('/register family', { direct: false }));
+    receive({ ...message('old', { from: '2' }), ...group });
+    intake.chatMoved('telegram', '-5', '-1005');
+    const moved = { ...group, chat: { ...group.chat, address: '-1005' } };
+    for (let repeated = 0; repeated < 2; repeated++) receive({ ...message('new', { from: '2' }), ...moved });
+    const chatId = store.groups.chatByAddress('telegram', '-1005')?.id ?? 0;
+    expect(store.messages.latest(chatId, 2).map(({ text }) => text)).toEqual(['old', 'new']);
+  });
 });
 
 describe('while a run of the chat is open', () => {

@@ -33,8 +33,11 @@ export function registerChat(
     groups.assignChat(one.id, group.id);
     groups.setSenders(one.id, sendersPolicy, ids);
   }
-  const whole = { channel: chat.channel, address: forumOf(chat.address), groupId: group.id };
-  if (forum) groups.registerForum({ ...whole, sendersPolicy, listedSenders: ids });
+  const { channel, address } = chat;
+  const whole = { channel, address: forumOf(address), groupId: group.id, sendersPolicy, listedSenders: ids };
+  if (forum) groups.registerForum(whole);
+  // A group that has no topics yet must not have them begin with what was said before.
+  else groups.forgetForum(channel, address);
   return { group, names, unknown };
 }
 

@@ -100,6 +100,13 @@ describe('registering', () => {
     expect(['-9', '-9/45'].map(folderOf)).toEqual(Array(2));
   });
 
+  test('what a group without topics is registered for last is what counts for the topics that it gets', () => {
+    says('-9', '/register home forum');
+    says('-9', '/register other listed 2');
+    says('-9/45', 'x', byBen);
+    expect(['-9', '-9/45'].map(folderOf)).toEqual(['other', undefined]);
+  });
+
   test('a group that is registered with its topics before it may have any keeps that as a supergroup', () => {
     says('-9', '/register home forum');
     for (let news = 0; news < 2; news++) intake.chatMoved('telegram', '-9', '-1009');

@@ -25,6 +25,10 @@ export function createForums({ run, rows, named }: Statements) {
        ON CONFLICT (channel, address) DO UPDATE SET
          group_id = excluded.group_id, senders_policy = excluded.senders_policy, listed_senders = excluded.listed_senders`,
     ),
+    /** Nothing is registered for the whole of it any more; unless it has topics, of which the word was not about. */
+    forgetForum: run<[channel: string, forum: string]>(
+      `DELETE FROM forums WHERE channel = ?1 AND address = ?2 AND NOT EXISTS (SELECT 1 FROM chats c WHERE ${IN_FORUM})`,
+    ),
     moveForum: run<[channel: string, from: string, to: string]>(
       'UPDATE OR REPLACE forums SET address = ?3 WHERE channel = ?1 AND address = ?2',
     ),

@@ -61,6 +61,11 @@ function createChats(statements: Statements) {
   const movePerson = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE senders SET address = ?3 WHERE channel = ?1 AND address = ?2',
   );
+  // A group that became another one counts its messages anew: what has an old number now must not be taken for a message that came before.
+  const renumber = run<[channel: string, address: string]>(
+    `UPDATE messages SET platform_id = 'before-' || platform_id
+     WHERE chat_id = (SELECT id FROM chats WHERE channel = ?1 AND address = ?2 AND kind = 'group')`,
+  );
   const dropStub = run<[channel: string, address: string]>(
     `DELETE FROM chats WHERE channel = ?1 AND address = ?2 AND group_id IS NULL
        AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
@@ -93,6 +98,7 @@ function createChats(statements: Statements) {
     moveChat(channel: string, from: string, to: string): void {
       // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
       if (byAddress(channel, from)) dropStub(channel, to);
+      renumber(channel, from);
       move(channel, from, to);
       forums.moveForum(channel, from, to);
       // A direct chat has the address of its person, who may be the owner.

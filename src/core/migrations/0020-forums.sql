@@ -7,3 +7,7 @@ CREATE TABLE forums (
   listed_senders TEXT NOT NULL,
   PRIMARY KEY (channel, address)
 ) STRICT, WITHOUT ROWID;
+
+-- Until now the topics of a registered chat were one chat with it: they stay in its group.
+INSERT INTO forums (channel, address, group_id, senders_policy, listed_senders)
+SELECT channel, address, group_id, senders_policy, listed_senders FROM chats WHERE channel = 'telegram' AND group_id IS NOT NULL;
