@@ -175,6 +175,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
   ready = true;
+  home.ready();
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
   greet({ config, channels: channels.names(), pairing, page: page?.link });
 

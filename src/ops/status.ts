@@ -75,7 +75,7 @@ function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
-    ...(status.lastEnd ? [`Before this start I ended by myself: ${oneLine(status.lastEnd, 300)}`] : []),
+    ...(status.lastEnd ? [`Before this start: ${oneLine(status.lastEnd, 2_000)}`] : []),
     ...(status.engine.state === 'down' ? [`Docker: ${oneLine(status.engine.detail, 300)}`] : []),
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
