@@ -25,6 +25,7 @@ import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { modelRoutes } from './model/model.js';
+import { createOutage } from './model/outage.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
@@ -115,12 +116,13 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
   const { ledger } = budgets;
   const { stopped } = stopSwitch;
-  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, tellRun: runs.tellRun }));
+  const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
+  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
-  return { ...parts, runs, tasks, egress };
+  return { ...parts, runs, tasks, egress, backend, outage };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */

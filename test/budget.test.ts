@@ -66,7 +66,7 @@ const areas: Area[] = [
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
   { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors)/, lines: 130 },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
-  { name: 'runner', files: /^container\//, lines: 2_075 },
+  { name: 'runner', files: /^container\//, lines: 2_080 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 1_800 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
@@ -76,7 +76,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_900,
+    lines: 1_950,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -85,9 +85,14 @@ const areas: Area[] = [
   { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
+  {
+    name: 'what went wrong, for people',
+    files: /^src\/(model\/(outage|trouble)|runs\/tells|sandbox\/end)\.ts$/,
+    lines: 200,
+  },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_750, tokens: 98_300, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_795, tokens: 99_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -20,6 +20,8 @@ test('the skills a group wrote for itself are those that count: the owner has re
       config,
       store,
       clock,
+      backend: config.backend,
+      outage: undefined,
       startedAt: clock.now(),
       lastEnd: null,
       stopped: false,
