@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.js';
 const TOLD_AFTER_MS = 60_000;
 /** Shorter ones are no news for who looks at the status. */
 const SHOWN_AFTER_MS = 5_000;
-/** Runs are tried again after half an hour at most: a trouble that nobody has met for longer is another one. */
+/** Runs are tried again every few minutes: a trouble that nobody has met for so long is another one. */
 const FORGOTTEN_AFTER_MS = 40 * 60_000;
 /** Runs that a long trouble may make us remember. */
 const MAX_WAITING = 1_000;

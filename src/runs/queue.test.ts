@@ -471,9 +471,9 @@ describe('a restart in the middle of work', () => {
     await say('work');
     await tick(30);
     await restart('second', how);
-    await tick(4);
+    await tick(7);
     expect(texts()).toEqual([]);
-    await tick(4);
+    await tick(2);
     expect(texts()).toEqual([GOES_ON]);
     await tick(600);
     expect(texts()).toEqual([GOES_ON]);
@@ -551,6 +551,17 @@ describe('an outage of the model', () => {
     await clock.advance(1_000);
     tells.tell(runId, 'away again');
     expect(texts()).toEqual(['away again', 'back', 'away']);
+  });
+
+  test('a run whose chat knows is tried again at once after a restart', async () => {
+    const now = clock.now();
+    const later =
+      store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now + 900_000, now }) ?? 0;
+    createOutageTells({ store, clock }).tell(later, 'away');
+    await queue.stop();
+    queue = start('second');
+    await settled();
+    expect(stateOf(later)?.state).toBe('leased');
   });
 
   test('nobody is told of a run that is over or stopped, or of a task; what waits for another try goes on at its end', async () => {

@@ -107,6 +107,7 @@ function releaseForeignLeases(queue: QueueState): void {
   const { store, clock, leaseHolder } = queue;
   const now = clock.now();
   store.transaction(() => {
+    store.runs.retryOutages(now);
     for (const run of store.runs.releaseForeignLeases(leaseHolder, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
       if (run.state === 'dead') recordDead(queue, run, { why: runNotices.cutOff(run) });

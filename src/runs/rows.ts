@@ -77,6 +77,11 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
     bringForward: run<[id: number, now: number]>(
       `UPDATE runs SET run_at = min(run_at, ?2) WHERE id = ?1 AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
     ),
+    /** Those whose chats know of an outage are tried again at once: what was away may be there now. */
+    retryOutages: run<[now: number]>(
+      `UPDATE runs SET run_at = min(run_at, ?1)
+       WHERE outage_told_at IS NOT NULL AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
+    ),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
       `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, cut_offs = 0, run_at = ?2,

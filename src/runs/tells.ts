@@ -9,7 +9,7 @@ interface TellDeps extends Pick<LoopDeps, 'clock'> {
 }
 
 /** An answer that comes so soon after a restart needs no word before it. */
-const SOON_MS = 6_000;
+const SOON_MS = 8_000;
 /** A host that ends again and again tells a run's chat so often at most. */
 const RESTART_TOLD_EVERY_MS = 10 * 60_000;
 
