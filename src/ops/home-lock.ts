@@ -3,7 +3,7 @@ import { systemClock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
 import { closeToOthers, lockHome, prepareHome } from '../sandbox/home.js';
-import { markEnded, markReady, markRunning } from './last-run.js';
+import { isFailedStart, markEnded, markReady, markRunning } from './last-run.js';
 
 export interface Home {
   /** Why the process before this one ended, null when somebody stopped it. */
@@ -21,7 +21,7 @@ export function openHome(config: Config, log: Logger): Home {
   if (paths.length > 0) log.warn({ paths }, 'files of this home could not be closed to other users of the machine');
   const lock = lockHome(config);
   const lastEnd = markRunning(config.dataDir, systemClock.now());
-  if (lastEnd?.startsWith('a start')) log.warn({ lastEnd }, 'the last start failed');
+  if (lastEnd && isFailedStart(lastEnd)) log.warn({ lastEnd }, 'the last start failed');
   else if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');
   return {
     lastEnd,

@@ -17,6 +17,7 @@ type Marker = z.infer<typeof marker>;
 const MAX_ERROR = 300;
 /** What a person has to correct is told whole. */
 const MAX_REASON = 2_000;
+const FAILED_START = 'a start that failed: ';
 const markerFile = (dataDir: string) => join(dataDir, 'running.json');
 
 /** Notes that this process runs; returns why the last one ended, null when it was stopped (or there was none). */
@@ -50,13 +51,22 @@ export function failedStart(dataDir: string): string | undefined {
   return last?.ready ? undefined : last?.error;
 }
 
+/** Whether the reason that `markRunning` gave is that of a start. */
+export const isFailedStart = (lastEnd: string): boolean => lastEnd.startsWith(FAILED_START);
+
+/** That reason as a sentence of the one whose it is. */
+export const endText = (lastEnd: string): string =>
+  isFailedStart(lastEnd)
+    ? `The start before this one failed: ${lastEnd.slice(FAILED_START.length)}`
+    : `Before this start I ended by myself: ${lastEnd}`;
+
 /** A clean end; harmless when repeated. */
 export const markEnded = (dataDir: string): void => rmSync(markerFile(dataDir), { force: true });
 
 function describeEnd(dataDir: string, bootedAt: number): string {
   const last = read(dataDir);
   if (!last) return 'unknown: its marker cannot be read';
-  if (last.error) return `${last.ready ? 'an error' : 'a start that failed'}: ${last.error}`;
+  if (last.error) return `${last.ready ? 'an error: ' : FAILED_START}${last.error}`;
   return last.startedAt < bootedAt ? 'the machine went down' : 'killed from outside, or out of memory';
 }
 

@@ -107,7 +107,11 @@ describe('what keeps messages from being answered', () => {
   test('how the last process ended is told whole', () => {
     const { status } = setUp();
     const lastEnd = `a start that failed: the settings cannot be used: ${'PINCH_PORT: use another; '.repeat(20)}PINCH_OWNER`;
-    expect(status({ lastEnd }).text).toContain(`Before this start: ${lastEnd}\n`);
+    expect(status({ lastEnd }).text).toContain(
+      `\nThe start before this one failed: ${lastEnd.slice('a start that failed: '.length)}\n`,
+    );
+    const killed = 'killed from outside, or out of memory';
+    expect(status({ lastEnd: killed }).text).toContain(`\nBefore this start I ended by myself: ${killed}\n`);
     expect(
       status({ engine: { state: 'down', detail: 'Docker does not answer: ENOENT' } }).text.match(/Docker/g),
     ).toHaveLength(1);

@@ -12,6 +12,7 @@ import { qrForPage } from '../core/qr.js';
 import type { Outage } from '../model/outage.js';
 import type { Store } from '../tasks/store.js';
 import type { ErrorClass } from '../wire.js';
+import { endText } from './last-run.js';
 
 export interface StatusDeps {
   config: Config;
@@ -99,7 +100,7 @@ function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
-    ...(status.lastEnd ? [`Before this start: ${oneLine(status.lastEnd, 2_000)}`] : []),
+    ...(status.lastEnd ? [oneLine(endText(status.lastEnd), 2_100)] : []),
     ...(status.engine.state === 'down' ? [`No containers: ${oneLine(status.engine.detail, 300)}`] : []),
     ...(status.outage ? [`No answer from the model at ${status.outage.server}: ${status.outage.why}`] : []),
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
