@@ -74,7 +74,7 @@ function openDatabase(file: string): Database.Database {
   } catch (error) {
     db?.close();
     if (error instanceof PinchError) throw error;
-    const [code, hint] = whyNot(file, error);
+    const [code, hint] = databaseTrouble(file, error);
     throw new PinchError(code, `the database ${file} cannot be opened: ${describeError(error)}`, {
       hint,
       cause: error,
@@ -83,7 +83,7 @@ function openDatabase(file: string): Database.Database {
 }
 
 /** What is wrong, and what to do: only what is broken itself is to be replaced by a backup. */
-function whyNot(file: string, error: unknown): [code: string, hint: string] {
+export function databaseTrouble(file: string, error: unknown): [code: string, hint: string] {
   const code = error instanceof Database.SqliteError ? error.code : '';
   if (/^SQLITE_(BUSY|LOCKED)/.test(code))
     return [
