@@ -11,6 +11,7 @@ import { describeError, PinchError } from './core/errors.js';
 import { originOf } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
+import { failedStart } from './ops/last-run.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
@@ -82,8 +83,9 @@ async function ask(config: Config, call: string, argument: string | undefined, b
   const headers = { authorization: `Bearer ${readToken(config)}`, 'content-type': 'application/json' };
   const response = await fetch(origin + path, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch(
     (error: unknown) => {
+      const failed = failedStart(config.dataDir);
       throw new PinchError('not_running', `nothing answers at ${origin}`, {
-        hint: 'start Pinch with `npm start`',
+        hint: failed ? `its last start failed: ${failed}` : 'start Pinch with `npm start`',
         cause: error,
       });
     },

@@ -25,6 +25,7 @@ import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { modelRoutes } from './model/model.js';
+import { createOutage } from './model/outage.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
@@ -116,12 +117,13 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
   const { ledger } = budgets;
   const { stopped } = stopSwitch;
-  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, tellRun: runs.tellRun }));
+  const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
+  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
-  return { ...parts, runs, tasks, egress };
+  return { ...parts, runs, tasks, egress, backend, outage };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
@@ -176,6 +178,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
   ready = true;
+  home.ready();
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
   greet({ config, channels: channels.names(), pairing, page: page?.link });
 

@@ -72,7 +72,9 @@ describe('a row that cannot be read', () => {
     expect(store.messages.get(ids[0] ?? 0)?.media).toMatchObject([{ fileName: 'a', sizeBytes: 0 }]);
     expect(store.outbox.heads()).toMatchObject([{ text: 'out', parts: null, file: null }]);
     expect(store.groups.chat(chatId)?.listedSenders).toEqual([]);
-    expect(claim()).toMatchObject({ id: runId, errorClass: 'unknown' });
+    expect(store.runs.get(runId)).toMatchObject({ errorClass: 'unknown' });
+    // What it is on now has not failed.
+    expect(claim()).toMatchObject({ id: runId, errorClass: null });
   });
 
   test('is left out of a list, and told once', () => {

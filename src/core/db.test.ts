@@ -1,11 +1,12 @@
 // Schema upgrades: each file of migrations/ runs once, whatever else a fork or a later version puts beside it.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Database from 'better-sqlite3';
-import { beforeEach, expect, test } from 'vitest';
-import { migrate } from './db.js';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { migrate, openDb } from './db.js';
 
 let db: Database.Database;
 let folder: string;
@@ -83,4 +84,44 @@ test('a database that had a file this checkout lacks is refused, by its name', (
 test('a database that counted more files than there are is refused', () => {
   counted(9, []);
   expect(up).toThrow(expect.objectContaining({ code: 'database_too_new' }));
+});
+
+describe('a database that cannot be opened is told as what it is', () => {
+  const file = () => join(folder, 'pinch.db');
+  const failure = (code: string, hint: string) =>
+    expect.objectContaining({ code, hint: expect.stringContaining(hint), message: expect.stringContaining(file()) });
+
+  test('in the hands of another program: nothing is to be moved away', { timeout: 20_000 }, () => {
+    openDb(file()).close();
+    const other = new Database(file());
+    other.pragma('locking_mode = EXCLUSIVE');
+    other.exec('BEGIN EXCLUSIVE');
+    expect(() => openDb(file())).toThrow(failure('database_locked', 'another program'));
+    other.close();
+  });
+
+  test('a folder in its place', () => {
+    mkdirSync(file());
+    expect(() => openDb(file())).toThrow(failure('database_unwritable', 'writable'));
+  });
+
+  test('no database at all', () => {
+    writeFileSync(file(), 'what is this? '.repeat(500));
+    expect(() => openDb(file())).toThrow(failure('database_corrupt', 'no backup yet'));
+  });
+
+  test('a disk without room', () => {
+    const disk = join(folder, 'disk');
+    mkdirSync(disk);
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]).status !== 0)
+      return console.log('no file system can be mounted here, so none can be full');
+    try {
+      const small = join(disk, 'pinch.db');
+      expect(() => openDb(small)).toThrow(
+        expect.objectContaining({ code: 'database_unwritable', hint: expect.stringContaining('full') }),
+      );
+    } finally {
+      spawnSync('umount', ['-l', disk]);
+    }
+  });
 });

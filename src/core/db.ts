@@ -13,7 +13,8 @@ import { createStatements } from './statements.js';
 export type Db = ReturnType<typeof openDb>;
 
 /**
- * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup) or `database_too_new`.
+ * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup), `database_locked`, `database_unwritable` or
+ * `database_too_new`.
  * `file` may be ':memory:' in unit tests. A row that cannot be read is left out of every list and logged once.
  */
 export function openDb(file: string, log?: Pick<Logger, 'error'>) {
@@ -73,11 +74,27 @@ function openDatabase(file: string): Database.Database {
   } catch (error) {
     db?.close();
     if (error instanceof PinchError) throw error;
-    throw new PinchError('database_corrupt', `the database ${file} cannot be opened: ${describeError(error)}`, {
-      hint: restoreHint(file),
+    const [code, hint] = databaseTrouble(file, error);
+    throw new PinchError(code, `the database ${file} cannot be opened: ${describeError(error)}`, {
+      hint,
       cause: error,
     });
   }
+}
+
+/** What is wrong, and what to do: only what is broken itself is to be replaced by a backup. */
+export function databaseTrouble(file: string, error: unknown): [code: string, hint: string] {
+  const code = error instanceof Database.SqliteError ? error.code : '';
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code))
+    return [
+      'database_locked',
+      'another program has it open: end that one, a viewer or a backup for example (lsof), and start again',
+    ];
+  if (/^SQLITE_(FULL|IOERR)/.test(code))
+    return ['database_unwritable', 'is the disk full or broken? Make room there (df -h) and start again'];
+  if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(code))
+    return ['database_unwritable', 'it and its folder must be writable for the user who runs Pinch (ls -l)'];
+  return ['database_corrupt', restoreHint(file)];
 }
 
 /** Databases made before names were recorded only say how many files they had had, which then were the first eight, or all there were. */

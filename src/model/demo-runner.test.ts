@@ -24,7 +24,7 @@ beforeAll(async () => {
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
     config: { model: 'any', modelSearch: false },
-    tellRun: () => undefined,
+    outage: { note: () => undefined },
     onSearch: () => undefined,
     stopped: () => false,
     runOf: () => null,

@@ -239,7 +239,7 @@ test('a back end that is down is a 502 that the SDK tries again', async () => {
   const client = new Anthropic({ baseURL: url, authToken: 'link', apiKey: null, maxRetries: 1 });
   const error = await caught(client.messages.create(hello));
   expect(error).toMatchObject({ status: 502, type: 'api_error' });
-  expect(String(error)).toContain('could not be reached: ECONNREFUSED');
+  expect(String(error)).toContain('could not be reached: it refuses the connection (ECONNREFUSED)');
   expect(calls).toHaveLength(2);
   expect(calls[0]).toMatchObject({ status: 502, costMicroUsd: 0 });
 });

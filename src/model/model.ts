@@ -6,11 +6,12 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
-import { createOutage } from './outage.js';
+import type { Outage } from './outage.js';
 import { loadPrices } from './prices.js';
 import { type ModelCall, type Refusal, readCall, withSearches, worstCaseCounted } from './request.js';
 import type { ModelCallRow } from './rows.js';
 import { createUsageTap, type TokenUsage, tokensOf } from './sse.js';
+import { connectionTrouble, SILENT_MS, silent, troubleOf } from './trouble.js';
 import { countPrompt, type Exchange, forward, type Progress, refuse } from './upstream.js';
 
 /** The books: what calls have cost and may cost, against the owner's budgets. */
@@ -31,8 +32,8 @@ export interface ModelDeps {
   log: Logger;
   /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
-  /** Tells the people of the run's chat, once for each key. */
-  tellRun(runId: number, key: string, text: string): void;
+  /** Hears of every call whether the back end answers. */
+  outage: Pick<Outage, 'note'>;
   /** What a search of the provider found is about to enter the container. */
   onSearch(link: Link): void;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
@@ -45,13 +46,13 @@ const READ_ON_MS = 30_000;
 
 /** Throws PinchError `prices_invalid` when the price list cannot be read. */
 export function modelRoutes(deps: ModelDeps): Route[] {
-  const parts = { ...deps, outage: createOutage(deps), prices: loadPrices() };
+  const parts = { ...deps, prices: loadPrices() };
   return ['/v1/messages', '/v1/messages/count_tokens'].flatMap((path) =>
     (['POST', 'GET'] as const).map((method) => ({ method, path, serve: (call) => serve(parts, call) })),
   );
 }
 
-type ModelParts = ModelDeps & { prices: Prices; outage: ReturnType<typeof createOutage> };
+type ModelParts = ModelDeps & { prices: Prices };
 
 /** Resolves when the response is over and the call is recorded. */
 async function serve(deps: ModelParts, { link, request, response, room }: Call): Promise<void> {
@@ -71,7 +72,7 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
   const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
   const row = (spent: Spent): ModelCallRow => {
-    const { error: _, ...known } = progress;
+    const { error: _error, heardAt: _heardAt, ...known } = progress;
     const { stopReason } = spent;
     return { ...caller, ...known, ...costOf(spent), stopReason, durationMs: clock.now() - at };
   };
@@ -87,17 +88,46 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   const readOnMs = () => (deps.stopped() ? 0 : (deps.readOnMs ?? READ_ON_MS));
   const tap = createUsageTap(() => deps.onSearch(link));
   const exchange = { call, request, response, progress, tap, clock, readOnMs };
+  const watch = counts ? undefined : watchBackend(deps, { exchange, backend, runId: caller.runId });
   try {
     await answer(deps, exchange, backend);
   } finally {
     reserved?.settle(row(spentOn(exchange)));
-    if (backend.kind === 'http' && progress.status !== 499) {
-      const why = progress.status < 500 ? undefined : (progress.error ?? `error ${progress.status}`);
-      deps.outage.note({ runId: caller.runId, server: new URL(backend.baseUrl).host, why });
-    }
+    watch?.ended();
     // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
     response.end();
   }
+}
+
+/** Notices that the back end is silent, and how the call ended; the demo model always answers. */
+function watchBackend(
+  { outage, clock }: ModelParts,
+  { exchange, backend, runId }: { exchange: Exchange; backend: Backend; runId: number | null },
+): { ended(): void } | undefined {
+  if (backend.kind === 'demo') return undefined;
+  const { progress, tap, response } = exchange;
+  const { host: server } = new URL(backend.baseUrl);
+  let since = progress.at;
+  const wait = (dueAt: number): { cancel(): void } =>
+    clock.at(dueAt, () => {
+      const now = clock.now();
+      since = Math.max(since, progress.heardAt ?? 0);
+      // The machine slept: whoever was silent meanwhile may be there again.
+      if (now - dueAt > SILENT_MS) since = now;
+      const isSilent = now - since >= SILENT_MS;
+      if (isSilent) outage.note({ runId, server, why: silent(now - since), since });
+      timer = wait((isSilent ? now : since) + SILENT_MS);
+    });
+  let timer = wait(since + SILENT_MS);
+  // Before we end it ourselves, a response is destroyed only when its caller has left.
+  return {
+    ended() {
+      timer.cancel();
+      const { status, error } = progress;
+      const trouble = troubleOf({ status, error, complete: tap.result().complete, callerLeft: response.destroyed });
+      if (trouble) outage.note({ runId, server, ...trouble });
+    },
+  };
 }
 
 /**
@@ -134,14 +164,16 @@ async function answer({ log }: ModelDeps, exchange: Exchange, backend: Backend):
   try {
     await forward(exchange, backend);
   } catch (error) {
-    // Cut off in the middle: the caller must see a cut too, not a clean end.
-    if (response.headersSent || response.destroyed) return void response.destroy();
-    // A reply that was cut half-way is billed all the same.
-    if (progress.status === 499) progress.status = 502;
+    // Our own end of a call that its caller has left says nothing about the back end.
+    if (response.destroyed) return;
     // Only the host and the error's code: a base URL may carry a password.
     const { host } = new URL(backend.baseUrl);
-    const why = error instanceof Error && 'code' in error ? `${error.code}` : 'the connection failed';
+    const why = connectionTrouble(error instanceof Error && 'code' in error ? `${error.code}` : undefined);
     progress.error = why;
+    // Cut off in the middle: the caller must see a cut too, not a clean end.
+    if (response.headersSent) return void response.destroy();
+    // A reply that was cut half-way is billed all the same.
+    if (progress.status === 499) progress.status = 502;
     const message = `the model server ${host} could not be reached: ${why}`;
     log.warn(message);
     refuse(response, { status: 502, type: 'api_error', message });

@@ -31,8 +31,10 @@ export function refuse(response: ServerResponse, { status, type, message }: Refu
 
 /** What is known of an answer while it goes on; its `status` is the back end's, 499 until there is one, 502 when there was none. */
 export type Progress = Pick<ModelCallRow, 'at' | 'status' | 'firstByteMs' | 'requestId'> & {
-  /** Why there was no answer. */
+  /** Why there was no answer, or no whole one. */
   error?: string;
+  /** When anything came last, epoch ms. */
+  heardAt?: number;
 };
 
 /** One call on its way through. */
@@ -52,13 +54,15 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
   const { response, progress, tap, clock } = exchange;
   const answer = await send(exchange, backend);
   progress.status = answer.statusCode ?? 502;
-  progress.firstByteMs = clock.now() - progress.at;
+  progress.heardAt = clock.now();
+  progress.firstByteMs = progress.heardAt - progress.at;
   progress.requestId = String(answer.headers['request-id'] ?? '') || null;
   const returned = Object.entries(answer.headers).filter(([name]) => RETURNED.test(name));
   const headers = Object.fromEntries(returned.map(([name, value]) => [name, String(value)]));
   if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
     if (!response.destroyed) response.writeHead(200, headers).flushHeaders();
     for await (const chunk of answer) {
+      progress.heardAt = clock.now();
       tap.feed(chunk);
       if (!response.destroyed && !response.write(chunk)) await writable(response);
     }

@@ -1,8 +1,9 @@
 // What the owner may ask of the whole daemon, from a chat, the page or the command line.
 import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
-import type { Config } from '../core/config.js';
+import type { Backend, Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
+import type { Outage } from '../model/outage.js';
 import type { Queue } from '../runs/queue.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import type { Containers } from '../sandbox/module.js';
@@ -21,6 +22,9 @@ export interface ControlDeps {
   containers: Containers;
   mcp: { killAll(): Promise<void>; running(): string[] };
   runs: { queue: Pick<Queue, 'cancelAll'> };
+  /** The model's, as `.env` says now. */
+  backend(): Backend;
+  outage: Pick<Outage, 'state'>;
 }
 
 export type Control = ReturnType<typeof createControl>;
@@ -51,6 +55,8 @@ export function createControl(deps: ControlDeps) {
     status: (): StatusSnapshot =>
       statusSnapshot({
         ...deps,
+        backend: deps.backend(),
+        outage: deps.outage.state(),
         startedAt,
         lastEnd: deps.home.lastEnd,
         stopped: stopSwitch.stopped(),

@@ -7,6 +7,7 @@ import { type ChannelState, needsPerson } from '../channels/channel.js';
 import type { Backend } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
+import { endText } from './last-run.js';
 
 const CONNECT_MS = 500;
 const MODEL_MS = 20_000;
@@ -35,14 +36,14 @@ export async function checkDaemon(deps: CheckDeps): Promise<Finding[]> {
   try {
     const { version, startedAt, lastEnd, stopped } = await askStatus(deps);
     const findings = [ok(`${version} runs for ${((deps.clock.now() - startedAt) / HOUR_MS).toFixed(1)} h`)];
-    if (lastEnd)
-      findings.push(warning(`before that it ended by itself: ${lastEnd}`, '`pinch logs` has what came before'));
+    if (lastEnd) findings.push(warning(endText(lastEnd), '`pinch logs` has what came before'));
     if (stopped) findings.push(warning('the emergency stop is on', '`npm run -s pinch -- resume` ends it'));
     return findings;
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
     if (error.code === 'no_port') return [skipped(error.message)];
-    if (error.code === 'not_running' || error.code === 'not_started') return [warning(error.message, 'npm start')];
+    if (error.code === 'not_running' || error.code === 'not_started')
+      return [warning(error.message, error.hint ?? 'npm start')];
     throw error;
   }
 }

@@ -3,7 +3,8 @@ import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } 
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Config } from '../core/config.js';
-import { PinchError } from '../core/errors.js';
+import { databaseTrouble } from '../core/db.js';
+import { describeError, PinchError } from '../core/errors.js';
 import { mountsFile } from '../mounts/list.js';
 import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
@@ -135,8 +136,9 @@ export function checkDatabase({ config, clock }: CheckDeps): Finding[] {
     const result = String(db.pragma('quick_check(1)', { simple: true }));
     if (result !== 'ok') throw new Error(result);
   } catch (error) {
-    const fix = `stop Pinch, move ${file}* away and copy the newest file of ${join(config.dataDir, 'backups')} to ${file}`;
-    throw new PinchError('database_corrupt', `${file} is damaged`, { hint: fix, cause: error });
+    const [code, hint] = databaseTrouble(file, error);
+    const what = code === 'database_corrupt' ? 'is damaged' : `cannot be read: ${describeError(error)}`;
+    throw new PinchError(code, `${file} ${what}`, { hint, cause: error });
   } finally {
     db.close();
   }

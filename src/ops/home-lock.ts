@@ -3,11 +3,13 @@ import { systemClock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
 import { closeToOthers, lockHome, prepareHome } from '../sandbox/home.js';
-import { markEnded, markRunning } from './last-run.js';
+import { isFailedStart, markEnded, markReady, markRunning } from './last-run.js';
 
 export interface Home {
   /** Why the process before this one ended, null when somebody stopped it. */
   lastEnd: string | null;
+  /** The start is over. */
+  ready(): void;
   /** A clean end. */
   close(): void;
 }
@@ -19,9 +21,11 @@ export function openHome(config: Config, log: Logger): Home {
   if (paths.length > 0) log.warn({ paths }, 'files of this home could not be closed to other users of the machine');
   const lock = lockHome(config);
   const lastEnd = markRunning(config.dataDir, systemClock.now());
-  if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');
+  if (lastEnd && isFailedStart(lastEnd)) log.warn({ lastEnd }, 'the last start failed');
+  else if (lastEnd) log.warn({ lastEnd }, 'the last run was not stopped, it ended by itself');
   return {
     lastEnd,
+    ready: () => markReady(config.dataDir),
     close() {
       markEnded(config.dataDir);
       lock.release();

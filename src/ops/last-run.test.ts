@@ -2,12 +2,19 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import { invalid } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
-import { markCrashed, markEnded, markRunning } from './last-run.js';
+import { failedStart, markCrashed, markEnded, markReady, markRunning } from './last-run.js';
 
 const BOOTED_AT = 1_000;
 let dataDir: string;
-const start = (now: number, bootedAt = BOOTED_AT) => markRunning(dataDir, now, bootedAt);
+const begin = (now: number, bootedAt = BOOTED_AT) => markRunning(dataDir, now, bootedAt);
+/** A start that succeeds. */
+function start(now: number, bootedAt = BOOTED_AT): string | null {
+  const last = begin(now, bootedAt);
+  markReady(dataDir);
+  return last;
+}
 
 beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), 'pinch-marker-'));
@@ -34,6 +41,40 @@ test('an error is told in one line, without places in the code', () => {
   expect(start(4_000)).toBe('an error: the port is taken');
   markCrashed(dataDir, 'y'.repeat(5_000));
   expect(start(5_000)?.length).toBeLessThan(400);
+});
+
+test.each<[string, unknown, string]>([
+  [
+    'settings that cannot be used, all of them',
+    invalid(['TELEGRAM_TOKEN: looks wrong: a number, a colon, letters', 'PINCH_PORT: use 1024 to 65535']),
+    'the settings cannot be used: TELEGRAM_TOKEN: looks wrong: a number, a colon, letters; PINCH_PORT: use 1024 to 65535 (correct them in .env or the environment and start again)',
+  ],
+  [
+    'a port in use',
+    new PinchError('port_taken', 'cannot listen on 127.0.0.1:7462: another program uses it', {
+      hint: 'set PINCH_PORT',
+    }),
+    'cannot listen on 127.0.0.1:7462: another program uses it (set PINCH_PORT)',
+  ],
+  ['an unknown error, without its places', new Error('no room\n    at open (file.js:1)'), 'no room'],
+])('a start that failed is no run that ended: %s', (_name, error, why) => {
+  begin(2_000);
+  markCrashed(dataDir, error);
+  expect(failedStart(dataDir)).toBe(why);
+  expect(start(3_000)).toBe(`a start that failed: ${why}`);
+  expect(failedStart(dataDir)).toBeUndefined();
+});
+
+test('a start that was killed, or is going on, has not failed', () => {
+  begin(2_000);
+  expect(failedStart(dataDir)).toBeUndefined();
+  expect(start(3_000)).toBe('killed from outside, or out of memory');
+  expect(failedStart('/nowhere/at/all')).toBeUndefined();
+});
+
+test('the marker of an older Pinch is that of a run', () => {
+  writeFileSync(join(dataDir, 'running.json'), JSON.stringify({ pid: 1, startedAt: 2_000, error: 'the disk is full' }));
+  expect(start(3_000)).toBe('an error: the disk is full');
 });
 
 test('a start that never had the home says nothing about the one that has it', () => {

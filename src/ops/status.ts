@@ -5,16 +5,22 @@ import { z } from 'zod';
 import { limitOf } from '../budgets/caps.js';
 import type { ChannelState } from '../channels/channel.js';
 import type { Clock } from '../core/clock.js';
-import type { Config } from '../core/config.js';
+import type { Backend, Config } from '../core/config.js';
 import { dayName } from '../core/day.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import { qrForPage } from '../core/qr.js';
+import type { Outage } from '../model/outage.js';
 import type { Store } from '../tasks/store.js';
+import type { ErrorClass } from '../wire.js';
+import { endText } from './last-run.js';
 
 export interface StatusDeps {
   config: Config;
   store: Store;
   clock: Clock;
+  backend: Backend;
+  /** What calls of the model met last. */
+  outage: ReturnType<Outage['state']>;
   startedAt: number;
   lastEnd: string | null;
   stopped: boolean;
@@ -36,7 +42,10 @@ export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
 }
 
 function gatherFacts({ config, store, ...deps }: StatusDeps) {
-  const today = dayName(deps.clock.now(), config.timeZone);
+  const now = deps.clock.now();
+  const today = dayName(now, config.timeZone);
+  const runs = store.runs.counts();
+  const waiting = new Set(store.runs.groupsWithDueRuns(now));
   return {
     version: packageVersion(config.repository),
     startedAt: deps.startedAt,
@@ -45,10 +54,12 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     assistantName: config.assistantName,
     model: config.model,
     // `demo`: no account is configured, the scripted demo model answers.
-    backend: config.backend.kind,
+    backend: deps.backend.kind,
     // Emergency stop: nothing is started until it is resumed.
     stopped: deps.stopped,
     engine: deps.engine,
+    // Null also when nothing waits for the model: nobody knows then whether it answers.
+    outage: outageNow(deps, (runs.ready ?? 0) + (runs.leased ?? 0)),
     channels: deps.channels.map((channel) => ({
       ...channel,
       ...(channel.link?.qr && { qrImage: qrForPage(channel.link.qr) }),
@@ -58,10 +69,11 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     groups: store.groups.all().map((group) => ({
       folder: group.folder,
       chats: store.groups.chatsOf(group.id).length,
-      parked: group.parkedClass,
+      // What an earlier try was told, and what nothing waits for, is not the reason at present.
+      parked: waiting.has(group.id) && (group.parkedUntil ?? 0) > now ? group.parkedClass : null,
       ownSkills: store.ownSkills.of(group.id).map(({ name }) => name),
     })),
-    runs: store.runs.counts(),
+    runs,
     outboxQueued: store.outbox.queued(),
     costTodayMicroUsd: store.usage.spent(today, today, null),
     budgetDayMicroUsd: limitOf({ config, store, clock: deps.clock }, 'day', null),
@@ -71,17 +83,33 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
   };
 }
 
+/** A server that the settings no longer name is none of our troubles. */
+function outageNow({ backend, outage }: Pick<StatusDeps, 'backend' | 'outage'>, openRuns: number) {
+  const isPresent = openRuns > 0 && backend.kind === 'http' && new URL(backend.baseUrl).host === outage?.server;
+  return isPresent && outage ? outage : null;
+}
+
+/** Why a group waits. */
+const PARKED: Partial<Record<ErrorClass, string>> = {
+  auth: 'the model back end refuses the key',
+  billing: 'the model back end asks for money',
+  budget: 'a budget is used up',
+};
+
 function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
-    ...(status.lastEnd ? [`Before this start I ended by myself: ${oneLine(status.lastEnd, 300)}`] : []),
-    ...(status.engine.state === 'down' ? [`Docker: ${oneLine(status.engine.detail, 300)}`] : []),
+    ...(status.lastEnd ? [oneLine(endText(status.lastEnd), 2_100)] : []),
+    ...(status.engine.state === 'down' ? [`No containers: ${oneLine(status.engine.detail, 300)}`] : []),
+    ...(status.outage ? [`No answer from the model at ${status.outage.server}: ${status.outage.why}`] : []),
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
     `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
     `- containers: ${status.containers.map(containerText).join(', ') || 'none'}`,
     ...(status.servers.length > 0 ? [`- MCP servers: ${status.servers.join(', ')}`] : []),
-    ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
+    ...status.groups
+      .filter((group) => group.parked)
+      .map((group) => `- group ${group.folder} waits: ${PARKED[group.parked ?? 'unknown'] ?? group.parked}`),
     ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
     ...(status.approvalsOpen ? [`- approvals that wait for an answer: ${status.approvalsOpen}`] : []),

@@ -4,6 +4,7 @@ import type { Link } from '../gateway/server.js';
 import { createHostCalls, type HostCallDeps } from './host-calls.js';
 import * as readers from './media-readers.js';
 import { createQueue, type QueueDeps } from './queue.js';
+import { createOutageTells } from './tells.js';
 import { createWorkOrders, type WorkOrderDeps } from './work-order.js';
 
 /** What the parts need, but for what they get from each other. */
@@ -21,10 +22,5 @@ export function createRuns(deps: RunsDeps) {
   function noteRefusal({ groupId }: Link, why: string): void {
     for (const runId of store.runs.leasedOf(groupId)) store.events.add(runId, clock.now(), 'refused', { why });
   }
-  /** Where nobody waits, in a task, nobody is told. */
-  function tellRun(runId: number, key: string, text: string): void {
-    const run = store.runs.get(runId);
-    if (run?.taskId === null) store.outbox.add({ key, chatId: run.chatId, runId: null, text, now: clock.now() });
-  }
-  return { queue, routes, noteRefusal, tellRun };
+  return { queue, routes, noteRefusal, tells: createOutageTells(deps) };
 }

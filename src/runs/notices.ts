@@ -7,7 +7,7 @@ import type { ErrorClass } from '../wire.js';
 
 /** What each class of error means for a person. */
 const CAUSES: Record<ErrorClass, string> = {
-  network: 'the model could not be reached',
+  network: 'no answer from the model',
   overloaded: 'the model back end is overloaded or broken',
   rate_limit: 'the model back end limits our rate',
   auth: 'the model back end refused the key',
@@ -21,6 +21,14 @@ const CAUSES: Record<ErrorClass, string> = {
   unknown: 'the reason is unknown',
 };
 
+const WRONG_ADDRESS = 'Are ANTHROPIC_BASE_URL and PINCH_MODEL in `.env` right?';
+
+/** Of what was reported, that which the cause does not say. */
+function reported(errorClass: ErrorClass, error: string): string {
+  const cause = CAUSES[errorClass];
+  return quoted((error.startsWith(cause) && error.slice(cause.length).replace(/^[\s:]+/, '')) || error);
+}
+
 export const runNotices = {
   /** For the chat the run was for, when that is not where the owner is told. */
   deadForChat:
@@ -29,17 +37,21 @@ export const runNotices = {
     `Pinch ended ${run.cutOffs} times in a row while it worked on run ${run.id}, so I gave up on that run.\n\n` +
     `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
   dead: (run: Run, group: Group, errorClass: ErrorClass, error: string): string =>
-    `I gave up on run ${run.id} in group \`${group.folder}\` after ${run.attempt} attempts: ${CAUSES[errorClass]}. ${quoted(error)}\n\n` +
+    `I gave up on run ${run.id} in group \`${group.folder}\` after ${run.attempt} attempts: ${CAUSES[errorClass]}. ${reported(errorClass, error)}\n\n` +
+    (errorClass === 'invalid_request' && /\(404\b/.test(error) ? `${WRONG_ADDRESS}\n\n` : '') +
     `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
   /** For the owner and the chat, about a limit of that run alone. */
   overLimit: (run: Run, refusal: BudgetRefusal): string =>
     `I stopped run ${run.id} in the middle. ${refusal.text}${refusal.cap === 'run' ? '\n\nSay "go on" and I go on from there, with the same limit again.' : ''}`,
   parked: (group: Group, errorClass: ErrorClass, error: string): string =>
     errorClass === 'auth'
-      ? `The model back end refused the key. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. Correct ANTHROPIC_API_KEY ` +
+      ? `The model back end refused the key. ${reported(errorClass, error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. Correct ANTHROPIC_API_KEY ` +
         '(or ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL) in `.env`; I notice within two minutes.'
-      : `The model back end asks for money. ${quoted(error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. See to your account ` +
+      : `The model back end asks for money. ${reported(errorClass, error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. See to your account ` +
         'there; I notice within half an hour.',
+  /** For the chat that waits, when that is not where the owner is told. */
+  parkedForChat:
+    'I cannot work on this yet: the model back end does not let me in. My owner knows why; I go on by myself when it does.',
   /** For the owner, and for a chat that waits, about a budget of a day or a month. */
   overBudget: (refusal: BudgetRefusal): string =>
     `${refusal.text}\n\nWhat is written meanwhile waits; nothing is lost. I go on then, or at once when it is raised.`,

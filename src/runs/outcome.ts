@@ -30,6 +30,8 @@ interface Attempt {
   now: number;
 }
 
+/** The model was not asked, or nobody knows how far that got. */
+const SAYS_NOTHING_OF_MODEL = /^(sandbox|crash|check|unknown)$/;
 const STOPPED = 'Pinch was stopped';
 
 /** One transaction. A worker that lost its lease changes nothing. */
@@ -46,7 +48,11 @@ export function recordOutcome(deps: OutcomeDeps, run: Run, end: AttemptEnd): voi
     else if (end.outcome === 'failed') recordFailure(deps, attempt, end);
     else if (end.outcome === 'done') recordDone(deps, attempt, end);
     else {
-      store.runs.giveBack(lease, { runAt: now, counted: false, errorClass: 'sandbox', error: STOPPED });
+      store.runs.giveBack(lease, {
+        ...{ runAt: now, counted: false, interrupted: true },
+        errorClass: 'sandbox',
+        error: STOPPED,
+      });
       store.events.add(run.id, now, 'lease_released', { why: STOPPED });
     }
   });
@@ -124,6 +130,8 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   store.events.add(run.id, now, 'attempt_failed', { errorClass, message: error, next: next.kind });
   const about = { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error };
   deps.log.warn(about, 'run attempt failed');
+  // What made the group wait is not what is wrong now.
+  if (next.kind !== 'park' && !SAYS_NOTHING_OF_MODEL.test(errorClass)) store.groups.unpark(group.id);
   if (next.kind === 'dead') {
     store.runs.dead(lease, { now, errorClass, error: refusal?.text ?? error });
     const { handledMessageIds: handled } = failure;
@@ -137,8 +145,15 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   if (next.kind !== 'park') return;
   store.groups.park(group.id, errorClass, now + next.delayMs);
   if (refusal) return tellOverBudget(deps, run, refusal);
-  if (group.parkedClass === null)
-    deps.notifyOwner(`parked:${group.id}:${now}`, runNotices.parked(group, errorClass, error), group.id);
+  if (group.parkedClass === errorClass) return;
+  const ownerChat = deps.notifyOwner(
+    `parked:${group.id}:${now}`,
+    runNotices.parked(group, errorClass, error),
+    group.id,
+  );
+  if (ownerChat === run.chatId || run.taskId !== null) return;
+  const text = runNotices.parkedForChat;
+  store.outbox.add({ key: `parked:${run.id}:${now}`, chatId: run.chatId, runId: null, text, now });
 }
 
 /** The owner is told once for each cap, period and limit; the chat that waits as well, unless that is where the owner is told. */

@@ -13,6 +13,7 @@ import type { SandboxExit } from '../sandbox/sandbox.js';
 import { openStore, type Store } from '../store.js';
 import type { PromptMessage, RunSpec, WorkLine } from '../wire.js';
 import { createQueue, type Queue } from './queue.js';
+import { createOutageTells } from './tells.js';
 
 let store: Store;
 let clock: FakeClock;
@@ -423,11 +424,8 @@ describe('a budget that is used up', () => {
   });
 });
 
-test('what is written in a chat that is held waits, tasks there go on, and a release lets the chat go on', async () => {
-  store.budgets.hold(ids.chatId, clock.now());
-  const { runId } = await say('hello?');
-  expect(sent).toEqual([]);
-  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
+/** The id of a new one. */
+function task(): number {
   const options = {
     context: 'fresh' as const,
     misfire: 'skip' as const,
@@ -436,7 +434,15 @@ test('what is written in a chat that is held waits, tasks there go on, and a rel
     after: [],
   };
   const made = { key: 't', ...ids, title: 't', prompt: 'p', options, secret: null, starts: { kind: 'hook' as const } };
-  const taskId = store.tasks.add({ ...made, nextAt: null, now: 1 })?.id ?? 0;
+  return store.tasks.add({ ...made, nextAt: null, now: 1 })?.id ?? 0;
+}
+
+test('what is written in a chat that is held waits, tasks there go on, and a release lets the chat go on', async () => {
+  store.budgets.hold(ids.chatId, clock.now());
+  const { runId } = await say('hello?');
+  expect(sent).toEqual([]);
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
+  const taskId = task();
   const due = { runAt: clock.now(), now: clock.now() };
   store.runs.enqueue({ key: 'task', kind: 'hook', ...ids, session: 'task', taskId, ...due });
   signals.emit('run:ready');
@@ -446,4 +452,173 @@ test('what is written in a chat that is held waits, tasks there go on, and a rel
   signals.emit('run:ready');
   await settled();
   expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: runId } });
+});
+
+describe('a restart in the middle of work', () => {
+  const texts = () => store.outbox.list(20).map(({ text }) => text);
+  const GOES_ON = 'I was restarted and am going on with this.';
+  /** Another process takes over from one that was killed, or that stopped. */
+  async function restart(name: string, how: 'kill' | 'stop' = 'kill'): Promise<void> {
+    if (how === 'stop') await queue.stop();
+    else signals.removeAllListeners();
+    await settled();
+    queue = start(name);
+    await settled();
+  }
+  const tick = (seconds: number) => clock.advance(seconds * 1_000);
+
+  test.each(['kill', 'stop'] as const)('(%s) is told in its chat, when the answer is not there soon', async (how) => {
+    await say('work');
+    await tick(30);
+    await restart('second', how);
+    await tick(7);
+    expect(texts()).toEqual([]);
+    await tick(2);
+    expect(texts()).toEqual([GOES_ON]);
+    await tick(600);
+    expect(texts()).toEqual([GOES_ON]);
+  });
+
+  test('is not told when the run is over soon', async () => {
+    const { runId, messageId } = await say('work');
+    await restart('second', 'stop');
+    await tick(3);
+    queue.onFinish(runId, { outcome: 'done', text: 'there', step: 1, handledMessageIds: [messageId] });
+    await tick(60);
+    expect(texts()).toEqual(['there']);
+  });
+
+  test('is told once when it is followed by others, and again when the next is much later', async () => {
+    await say('work');
+    await restart('second', 'stop');
+    await tick(3);
+    await restart('third', 'stop');
+    await tick(10);
+    await restart('fourth', 'stop');
+    await tick(60);
+    expect(texts()).toEqual([GOES_ON]);
+    await tick(700);
+    await restart('fifth', 'stop');
+    await tick(60);
+    expect(texts()).toEqual([GOES_ON, GOES_ON]);
+  });
+
+  test('is not told of a run that only waited, nor in a task, nor where the chat knows of an outage', async () => {
+    const now = clock.now();
+    const { runId } = await say('work');
+    store.runs.outageTold(runId, now);
+    store.runs.enqueue({ ...ids, key: 'task', kind: 'task', session: 't', runAt: now, now, taskId: task() });
+    store.runs.enqueue({ ...ids, key: 'later', kind: 'message', session: 'l', runAt: now + 5_000, now });
+    signals.emit('run:ready');
+    await settled();
+    await restart('second', 'stop');
+    await tick(60);
+    expect(texts()).toEqual([]);
+  });
+
+  test('is forgotten once the run went on and failed: a later try is none of it', async () => {
+    const { runId } = await say('work');
+    await restart('second', 'stop');
+    await tick(1);
+    queue.onFinish(runId, { outcome: 'failed', errorClass: 'overloaded', message: 'broken', handledMessageIds: [] });
+    await tick(120);
+    expect(stateOf(runId)).toMatchObject({ state: 'leased' });
+    expect(texts()).toEqual([]);
+  });
+
+  test('a stopped run that is tried again later knows nothing of it', async () => {
+    const { runId } = await say('work');
+    await queue.stop();
+    store.runs.cancel(ids.chatId, null, clock.now());
+    store.runs.revive(runId, clock.now());
+    queue = start('second');
+    await tick(60);
+    expect(texts()).toEqual([]);
+  });
+});
+
+describe('an outage of the model', () => {
+  const texts = () => store.outbox.list(20).map(({ text }) => text);
+
+  test('is told once in the chat of each run that waits, also after a restart, and so is its end', async () => {
+    const { runId } = await say('work');
+    const tells = createOutageTells({ store, clock });
+    for (const text of ['away', 'still away']) tells.tell(runId, text);
+    createOutageTells({ store, clock }).tell(runId, 'away');
+    expect(texts()).toEqual(['away']);
+    for (const text of ['back', 'back']) createOutageTells({ store, clock }).over(text);
+    expect(texts()).toEqual(['back', 'away']);
+    await clock.advance(1_000);
+    tells.tell(runId, 'away again');
+    expect(texts()).toEqual(['away again', 'back', 'away']);
+  });
+
+  test('a run whose chat knows is tried again at once after a restart', async () => {
+    const now = clock.now();
+    const later =
+      store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now + 900_000, now }) ?? 0;
+    createOutageTells({ store, clock }).tell(later, 'away');
+    await queue.stop();
+    queue = start('second');
+    await settled();
+    expect(stateOf(later)?.state).toBe('leased');
+  });
+
+  test('nobody is told of a run that is over or stopped, or of a task; what waits for another try goes on at its end', async () => {
+    const { runId } = await say('work');
+    const tells = createOutageTells({ store, clock });
+    const now = clock.now();
+    const later =
+      store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now + 900_000, now }) ?? 0;
+    const unattended =
+      store.runs.enqueue({
+        ...ids,
+        key: 'task',
+        kind: 'task',
+        session: 't',
+        runAt: now + 900_000,
+        now,
+        taskId: task(),
+      }) ?? 0;
+    for (const id of [runId, later, unattended]) tells.tell(id, `away ${id}`);
+    expect(texts()).toEqual([`away ${later}`, `away ${runId}`]);
+    queue.onFinish(runId, { outcome: 'failed', errorClass: 'check', message: 'no', handledMessageIds: [] });
+    await settled();
+    store.runs.cancel(ids.chatId, 's', now);
+    const before = texts().length;
+    tells.over('back');
+    expect(texts().slice(0, -before)).toEqual(['back']);
+    await settled();
+    expect(stateOf(later)?.state).toBe('leased');
+    tells.tell(runId, 'away');
+    expect(texts()).toHaveLength(before + 1);
+  });
+});
+
+describe('a group that waits', () => {
+  const fail = async (runId: number, errorClass: 'auth' | 'billing' | 'network' | 'invalid_request') => {
+    queue.onFinish(runId, { outcome: 'failed', errorClass, message: errorClass, handledMessageIds: [] });
+    await settled();
+    return store.groups.get(ids.groupId)?.parkedClass;
+  };
+
+  test('waits for the present reason: another one takes its place, and the owner is told of each once', async () => {
+    const { runId } = await say('work');
+    expect(await fail(runId, 'auth')).toBe('auth');
+    await clock.advance(20_000);
+    expect(await fail(runId, 'auth')).toBe('auth');
+    expect(notices).toHaveLength(1);
+    await clock.advance(60_000);
+    expect(await fail(runId, 'billing')).toBe('billing');
+    expect(notices).toHaveLength(2);
+    await clock.advance(70_000);
+    expect(await fail(runId, 'network')).toBeNull();
+  });
+
+  test('has the chat that waits told, when that is not where the owner is', async () => {
+    ownerChat = 99;
+    const { runId } = await say('work');
+    await fail(runId, 'auth');
+    expect(store.outbox.list(9).map(({ text }) => text)).toEqual([expect.stringContaining('does not let me in')]);
+  });
 });

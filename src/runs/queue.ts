@@ -11,6 +11,7 @@ import type { ErrorClass, FinishReport } from '../wire.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
+import { tellRestart } from './tells.js';
 import type { WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
@@ -106,6 +107,7 @@ function releaseForeignLeases(queue: QueueState): void {
   const { store, clock, leaseHolder } = queue;
   const now = clock.now();
   store.transaction(() => {
+    store.runs.retryOutages(now);
     for (const run of store.runs.releaseForeignLeases(leaseHolder, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
       if (run.state === 'dead') recordDead(queue, run, { why: runNotices.cutOff(run) });
@@ -142,6 +144,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   active.set(run.id, entry);
   store.signal('run:started', run.id);
   void keepTyping(queue, run.chatId, over.signal);
+  void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
   recordOutcome(queue, run, await ended);

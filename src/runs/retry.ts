@@ -9,8 +9,8 @@ type FailureDecision =
   | { kind: 'dead' };
 
 /**
- * Attempts before a run is dead. `network`, `overloaded` and `rate_limit` last longer than a 30-minute outage:
- * 5 s doubling to 30 min is more than 6 hours for 20 attempts.
+ * Attempts before a run is dead. With those that a model back end causes which is away, a run outlasts hours: somebody waits for the first answer
+ * after them, so their pauses are short.
  */
 const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
   invalid_request: 2,
@@ -21,10 +21,12 @@ const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
   crash: 8,
   unknown: 4,
 };
-const OUTLAST_OUTAGES = 20;
+const IS_AWAY = /^(network|overloaded|rate_limit)$/;
+const OUTLAST_OUTAGES = 90;
 
-/** The first pause and the longest. */
-const DELAY_MS = [5_000, 30 * 60_000] as const;
+const FIRST_DELAY_MS = 5_000;
+const MAX_DELAY_MS = 30 * 60_000;
+const MAX_DELAY_AWAY_MS = 5 * 60_000;
 const FIRST_PARK_MS = 15_000;
 const MAX_PARK_MS: Partial<Record<ErrorClass, number>> = {
   auth: 2 * 60_000,
@@ -57,6 +59,10 @@ export function decideFailure(failure: Failure): FailureDecision {
   }
   const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);
   if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'dead' };
-  const delayMs = Math.max(backoffMs(attempt, jitter, DELAY_MS), Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000));
+  const longest = IS_AWAY.test(errorClass) ? MAX_DELAY_AWAY_MS : MAX_DELAY_MS;
+  const delayMs = Math.max(
+    backoffMs(attempt, jitter, [FIRST_DELAY_MS, longest]),
+    Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000),
+  );
   return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
 }

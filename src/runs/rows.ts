@@ -42,6 +42,7 @@ export function createRuns(statements: Statements) {
     claim: createClaim(statements),
     ...createLeases(statements),
     ...createCancel(statements),
+    ...createTold(statements),
     ...createRunQueries(statements),
   };
 }
@@ -89,10 +90,15 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
          ELSE min(max(run_at, coalesce(min(?3, created_at + ${SETTLING_MS}), 0)), ?2 + ${SETTLING_MS}) END
        WHERE id = ?1 AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
     ),
+    /** Those whose chats know of an outage are tried again at once: what was away may be there now. */
+    retryOutages: run<[now: number]>(
+      `UPDATE runs SET run_at = min(run_at, ?1)
+       WHERE outage_told_at IS NOT NULL AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
+    ),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
       `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, cut_offs = 0, run_at = ?2,
-         cancel_requested = 0, finished_at = NULL
+         cancel_requested = 0, finished_at = NULL, interrupted = 0, outage_told_at = NULL, error_class = NULL, error = NULL
        WHERE id = ?1 AND state IN ('dead', 'cancelled')`,
     ),
   };
@@ -104,7 +110,7 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
  */
 function createClaim({ named }: Statements) {
   return named.rows(runRow).get<[args: { holder: string; now: number; excludeGroups: number[] }]>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @holder, started_at = @now
+    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @holder, started_at = @now, error_class = NULL, error = NULL
      WHERE id = (
        SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
@@ -121,11 +127,13 @@ function createClaim({ named }: Statements) {
 function createLeases({ run, rows, named }: Statements) {
   const mine = `WHERE id = @id AND state = 'leased' AND lease_owner = @holder AND attempt = @attempt`;
   const end = named.run<[LeaseRef & Pick<Run, 'state' | 'errorClass' | 'error'> & { now: number }]>(
-    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL,
+    `UPDATE runs SET state = @state, finished_at = @now, lease_owner = NULL, interrupted = 0,
        error_class = @errorClass, error = @error ${mine}`,
   );
-  const giveBack = named.run<[LeaseRef & Failed & { runAt: number; counted: boolean }]>(
+  // An interruption is forgotten once a runner has gone on with the run.
+  const giveBack = named.run<[LeaseRef & Failed & { runAt: number; counted: boolean; interrupted: boolean }]>(
     `UPDATE runs SET state = 'ready', run_at = @runAt, attempt = attempt - 1 + @counted, cut_offs = 0, lease_owner = NULL,
+       interrupted = iif(@interrupted, 1, iif(handed_attempt = attempt, 0, interrupted)),
        error_class = @errorClass, error = @error ${mine}`,
   );
   const handOver = run<[id: number]>('UPDATE runs SET handed_attempt = attempt WHERE id = ?1');
@@ -137,7 +145,7 @@ function createLeases({ run, rows, named }: Statements) {
   const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
   const release = rows(runRow).all<[owner: string, now: number]>(
     `UPDATE runs SET lease_owner = NULL, run_at = ?2 + ${pauseMs},
-       attempt = attempt - (handed_attempt < attempt), cut_offs = iif(${wasHanded}, cut_offs + 1, 0),
+       attempt = attempt - (handed_attempt < attempt), cut_offs = iif(${wasHanded}, cut_offs + 1, 0), interrupted = 1,
        state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
        finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
      WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,
@@ -153,9 +161,11 @@ function createLeases({ run, rows, named }: Statements) {
   return {
     finish: (lease: LeaseRef, state: 'done' | 'cancelled', now: number): boolean =>
       end({ ...lease, state, now, errorClass: null, error: null }),
-    /** Back to ready. `counted: false` refunds the attempt: the failure was not the run's. */
-    giveBack: (lease: LeaseRef, how: Failed & { runAt: number; counted: boolean }): boolean =>
-      giveBack({ ...lease, ...how }),
+    /** Back to ready. `counted: false` refunds the attempt: the failure was not the run's. `interrupted`: Pinch ends. */
+    giveBack: (
+      lease: LeaseRef,
+      { interrupted = false, ...how }: Failed & { runAt: number; counted: boolean; interrupted?: boolean },
+    ): boolean => giveBack({ ...lease, ...how, interrupted }),
     /** Out of attempts. */
     dead: (lease: LeaseRef, how: Failed & { now: number }): boolean => end({ ...lease, ...how, state: 'dead' }),
     /** A runner has the run now, in this attempt, with these messages. */
@@ -218,6 +228,26 @@ function createCancel({ run, values, count }: Statements) {
       waiting: one.ready(id, null, now),
       running: one.leased(id, null),
     }),
+  };
+}
+
+function createTold({ run, value, rows }: Statements) {
+  const told = z.object({ id: z.number(), chatId: z.number(), state: runState });
+  return {
+    /** Notes that the run's chat is told of a restart now; false where it is not to be: it knows since `since`, or of worse. */
+    restartTold: run<[id: number, now: number, since: number]>(
+      `UPDATE runs SET restart_told_at = ?2 WHERE id = ?1 AND state = 'leased' AND cancel_requested = 0
+         AND outage_told_at IS NULL AND coalesce(restart_told_at, 0) <= ?3`,
+    ),
+    /** Notes that the run's chat is told of an outage now, and returns it; undefined where it knows, or nobody waits there. */
+    outageTold: value<[id: number, now: number], number>(
+      `UPDATE runs SET outage_told_at = ?2 WHERE id = ?1 AND state IN ('ready', 'leased') AND cancel_requested = 0
+         AND task_id IS NULL AND outage_told_at IS NULL RETURNING chat_id`,
+    ),
+    /** The runs whose chats know of an outage; from now on they know of none. */
+    outageOver: rows(told).all<[]>(
+      'UPDATE runs SET outage_told_at = NULL WHERE outage_told_at IS NOT NULL RETURNING id, chat_id, state',
+    ),
   };
 }
 

@@ -206,7 +206,34 @@ describe('a container that means ill', () => {
 
   test('takes more than its memory: it ends with that as the reason', async () => {
     const { instance } = await world.run(`const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1));`);
-    expect(await instance.closed).toMatchObject({ outOfMemory: true, exitCode: 137 });
+    const reason = 'exit code 137: out of memory';
+    expect(await instance.closed).toEqual({ reason, outOfMemory: true, exitCode: 137 });
+  });
+
+  test('a program in it that takes more than its memory ends, and the runner does not; killed from outside later, that is the reason', async () => {
+    const { instance, result } = await world.run(
+      `const { spawnSync } = require('node:child_process');
+       const { signal, status } = spawnSync(process.execPath, ['-e', 'const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1));']);
+       setInterval(() => undefined, 1000); return signal ?? status;`,
+    );
+    expect(await result).toBe('SIGKILL');
+    await world.engine.getContainer(instance.id).kill();
+    const reason = 'exit code 137: it was killed from outside';
+    expect(await instance.closed).toEqual({ reason, outOfMemory: false, exitCode: 137 });
+  });
+
+  test.each(['kill', 'remove'] as const)('docker %s is not a lack of memory', async (how) => {
+    const { instance, result } = await world.run(`setInterval(() => undefined, 1000); return 1;`);
+    await result;
+    await world.engine.getContainer(instance.id)[how]({ force: true });
+    const reason = 'exit code 137: it was killed from outside';
+    expect(await instance.closed).toEqual({ reason, outOfMemory: false, exitCode: 137 });
+  });
+
+  test('exit code 137 that nobody explains is told as that', async () => {
+    const { instance } = await world.run(`process.kill(process.pid, 'SIGKILL');`);
+    const reason = 'exit code 137: it was killed, and the engine does not say why';
+    expect(await instance.closed).toEqual({ reason, outOfMemory: false, exitCode: 137 });
   });
 });
 

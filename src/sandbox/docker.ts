@@ -6,6 +6,7 @@ import type Docker from 'dockerode';
 import { atMost, type Clock } from '../core/clock.js';
 import type { BaseDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
+import { exitOf } from './end.js';
 import {
   connectEngine,
   type EngineDeps,
@@ -22,7 +23,7 @@ import { openInstance } from './instance.js';
 import { isExtra, MountChanged, verifyMounts } from './mounted.js';
 import { logRunnerLines } from './runner-log.js';
 import { agentImage, type RuntimeDefinition } from './runtime.js';
-import type { Mount, Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
+import type { Mount, Sandbox, SandboxInstance, SandboxSpec } from './sandbox.js';
 import { tellTunnels } from './tunnels.js';
 
 export interface DockerSandboxDeps extends BaseDeps, EngineDeps {
@@ -41,7 +42,6 @@ const PING_TIMEOUT_MS = 3_000;
 const REMOVE_WAIT_MS = 5_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MOST_MS = 60_000;
-const KILLED = 137;
 
 /** `held`: names of the containers this process starts or has; they are not left over. */
 type Host = DockerSandboxDeps & { held: Set<string> };
@@ -189,7 +189,7 @@ async function startContainer(
       engine.createContainer({ ...options, abortSignal }),
     );
     io = await attach(host, container, spec);
-    const exit = exitOf(container);
+    const exit = exitOf(engine, container, clock);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
     await verifyMounts(host, container, spec.mounts.filter(isExtra));
     const instance = await openInstance({ id, ...io, clock, onConnection, exit, kill: remove });
@@ -206,16 +206,6 @@ async function startContainer(
   }
 }
 
-function exitOf(container: Docker.Container): Promise<SandboxExit> {
-  return container.wait({ condition: 'next-exit' }).then(
-    ({ StatusCode: exitCode }) => ({ reason: describeExit(exitCode), exitCode, outOfMemory: exitCode === KILLED }),
-    (error: unknown) => {
-      const reason = `the engine lost it: ${describeError(error)}`;
-      return { reason, exitCode: undefined, outOfMemory: false };
-    },
-  );
-}
-
 type Attachment = Awaited<ReturnType<typeof attach>>;
 
 /** Before the start: with the log driver off, output that nobody reads is lost. */
@@ -228,9 +218,6 @@ async function attach(deps: DockerSandboxDeps, container: Docker.Container, spec
   logRunnerLines(stderr, deps.log.child({ [spec.box ? 'server' : 'group']: spec.folder }));
   return { stdin: io, stdout };
 }
-
-const describeExit = (code: number) =>
-  code === KILLED ? 'exit code 137: out of memory, or killed from outside' : `exit code ${code}`;
 
 /**
  * Docker's attach stream: frames of 8 header bytes (stream number, 3 zeros, length) and payload. The engine writes small ones, so a whole

@@ -14,7 +14,7 @@ interface Runner extends Omit<HostLinkDeps, 'helloTimeoutMs'> {
 
 const HELLO_TIMEOUT_MS = 20_000;
 /** How long a runner whose link is gone, or that never spoke, may take to end by itself, with all it started. */
-const EXIT_WAIT_MS = 500;
+const EXIT_WAIT_MS = 1_000;
 /** How long a stop waits until it is gone; a sick engine must not hold up our own end. */
 const KILL_WAIT_MS = 5_000;
 

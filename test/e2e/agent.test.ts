@@ -123,6 +123,16 @@ describe('the container', () => {
     expect(body).toContain('403');
   });
 
+  test('a program that takes all its memory is killed alone, and the agent is told why, whatever hides the exit code', async () => {
+    const eat = `node -e "const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1))" | cat`;
+    expect(await ask('too much', bash(eat), { text: 'I see.' })).toBe('I see.');
+    expect(lastBody()).toContain('out of memory: meanwhile the kernel killed a program of this container');
+    expect(await ask('from outside', bash('kill -9 $$'), { text: 'ah' })).toBe('ah');
+    const result = JSON.stringify(scene.model.requests.at(-1)?.body?.messages.at(-1));
+    expect(result).toContain('killed by SIGKILL');
+    expect(result).not.toContain('out of memory');
+  });
+
   test('a flood of 25 MB on the link hurts only itself, and the run is done all the same', async () => {
     const before = (await scene.daemon.api('GET', '/healthz')).status;
     const reply = await ask(

@@ -202,6 +202,7 @@ function initialStatus(now: number): StatusSnapshot {
     version: '0.1.0',
     startedAt: now - 90_000,
     lastEnd: null,
+    outage: null,
     assistantName: 'Pinch',
     model: 'claude-sonnet-5-5',
     backend: 'http',

@@ -1,6 +1,8 @@
 // The daemon as a service manager runs it: no terminal, its log in a file, ended by a crash now and then.
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -67,6 +69,35 @@ test('a kill leaves a reason that the next start logs and shows, a clean end non
   const third = await start();
   expect((await status(third)).lastEnd).toBeNull();
   expect(logText()).not.toContain(readFileSync(join(home, 'data/dashboard-token'), 'utf8').trim());
+});
+
+test.each<[string, (port: number) => Record<string, string>, RegExp]>([
+  [
+    'a wrong setting of a channel',
+    () => ({ TELEGRAM_BOT_TOKEN: 'none: at all' }),
+    /^the settings cannot be used: TELEGRAM_BOT_TOKEN: .*correct them in \.env/,
+  ],
+  [
+    'a port in use',
+    (port) => ({ PINCH_PORT: `${port}` }),
+    /^cannot listen on 127\.0\.0\.1:\d+: another program uses it \(set PINCH_PORT/,
+  ],
+])('a start that failed is told as that, whole, while nothing runs and by the next one: %s', async (_name, wrong, why) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const address = taken.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const failed = await spawnDaemon({ home, env: { ...env, ...wrong(port) } });
+  expect((await failed.exited).code).toBe(1);
+  const reason = why.source.slice(1);
+  expect(pinch(['status']).stderr).toMatch(new RegExp(`its last start failed: ${reason}`));
+  const running = await start();
+  const { lastEnd, text } = await status(running);
+  expect(lastEnd).toMatch(new RegExp(`^a start that failed: ${reason}`));
+  expect(text).toMatch(new RegExp(`\nThe start before this one failed: ${reason}`));
+  expect(logged('the last start failed')).toBeDefined();
+  expect(logText()).not.toContain('ended by itself');
+  taken.close();
 });
 
 test('its log is read from a terminal, for people and for scripts, while it runs and afterwards', async () => {

@@ -3,10 +3,11 @@ import http from 'node:http';
 import Anthropic from '@anthropic-ai/sdk';
 import { pino } from 'pino';
 import { decideBudget } from '../../src/budgets/caps.js';
-import { systemClock } from '../../src/core/clock.js';
+import { type Clock, systemClock } from '../../src/core/clock.js';
 import type { Backend } from '../../src/core/config.js';
 import { createBounds } from '../../src/gateway/bounds.js';
 import { type Ledger, modelRoutes } from '../../src/model/model.js';
+import type { CallEnd } from '../../src/model/outage.js';
 import type { ModelCallRow } from '../../src/model/rows.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
 
@@ -63,6 +64,9 @@ export interface ProxySetup {
   readOnMs?: number;
   /** The owner switched on the search of the provider. */
   modelSearch?: boolean;
+  clock?: Clock;
+  /** Hears whether the back end answers. */
+  note?(end: CallEnd): void;
 }
 
 /** Starts the three; what must be ended goes into `closers`. */
@@ -77,13 +81,13 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     config: { model, modelSearch },
-    tellRun: () => undefined,
+    outage: { note: (end) => setup.note?.(end) },
     onSearch: (link) => void searches.push(link.groupId),
     stopped: () => book.state.stopped,
     ledger: book.ledger,
     runOf: () => 42,
     readOnMs,
-    clock: systemClock,
+    clock: setup.clock ?? systemClock,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
   });
   const server = http.createServer((request, response) => {

@@ -41,6 +41,9 @@ test.each([
   [429, 'Number of request tokens has exceeded your per-minute rate limit', 'rate_limit'],
   [529, 'Overloaded', 'overloaded'],
   [400, 'messages: roles must alternate', 'invalid_request'],
+  [404, 'model: claude-none', 'invalid_request'],
+  [502, 'the model server api.example.com could not be reached: its name cannot be found (ENOTFOUND)', 'network'],
+  [502, 'Bad Gateway', 'overloaded'],
 ])('%i %s is %s', (status, message, errorClass) =>
   expect(classifyError(said(status, message, ''))).toMatchObject({ errorClass }));
 

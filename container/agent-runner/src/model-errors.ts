@@ -19,14 +19,22 @@ const MODERATED = /moderation|flagged|content[_ ](policy|filter)|safety (system|
 
 /** The first one that fits. */
 const ERROR_KINDS: ErrorKind[] = [
+  // The gateway's own word: nobody was there who could be broken.
+  {
+    kind: /^502/,
+    says: /^the model server \S+ could not be reached/,
+    errorClass: 'network',
+    what: 'no answer from the model',
+  },
   { kind: /^402|billing_error/, errorClass: 'billing', what: 'the model back end asks for money' },
   { kind: /^4(00|03|29)/, says: NO_MONEY, errorClass: 'billing', what: 'the model back end asks for money' },
-  { kind: /^429|rate_limit_error/, errorClass: 'rate_limit', what: 'the model back end is limiting our rate' },
+  { kind: /^429|rate_limit_error/, errorClass: 'rate_limit', what: 'the model back end limits our rate' },
   // One request was refused; the key is fine.
   { kind: /^403/, says: MODERATED, errorClass: 'invalid_request', what: 'the model back end refused the request' },
-  { kind: /^40[13]/, errorClass: 'auth', what: 'the model back end refused the credential' },
+  { kind: /^40[13]/, errorClass: 'auth', what: 'the model back end refused the key' },
+  { kind: /^404/, errorClass: 'invalid_request', what: 'the model back end has no such address, or no such model' },
   {
-    kind: /^4(00|04|13|22)|invalid_request_error/,
+    kind: /^4(00|13|22)|invalid_request_error/,
     errorClass: 'invalid_request',
     what: 'the model back end refused the request',
   },

@@ -8,7 +8,8 @@ import { createUnsent } from './unsent.js';
 const RETRY_MS = 1_000;
 const DRAFT = 'pinch.draft';
 const parkedTexts = {
-  auth: 'The model provider refused the key. Correct it in .env and restart Pinch; your messages wait.',
+  auth: 'The model provider refused the key. Correct it in .env; your messages wait and go on within two minutes.',
+  billing: 'The model provider asks for money. See to your account there; your messages wait.',
   budget: 'A budget is used up. Messages wait until it begins anew or until you raise it: write /budget.',
 };
 
@@ -102,11 +103,16 @@ function linkItem({ name, detail, qrImage }) {
 }
 
 /** What keeps messages from being answered and needs a person. */
-function problemsOf({ engine, groups, channels }) {
+function problemsOf({ engine, outage, groups, channels }) {
   const parked = groups.filter((group) => group.parked);
   const blocked = channels.filter(({ state }) => needsPerson.includes(state));
   return [
-    ...(engine.state === 'down' ? [`Docker is not available, messages wait (${engine.detail})`] : []),
+    ...(engine.state === 'down'
+      ? [`Docker is not available, messages wait (${engine.detail.replace(/^Docker does not answer: /, '')})`]
+      : []),
+    ...(outage
+      ? [`No answer from the model at ${outage.server}: ${outage.why}. Messages wait and go on by themselves.`]
+      : []),
     ...parked.map((group) => parkedTexts[group.parked] ?? `Group ${group.folder} waits: ${group.parked}`),
     ...blocked.map((channel) => `${channel.name}: ${channel.detail}`),
   ];

@@ -5,6 +5,7 @@ import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { systemClock } from '../../../../src/core/clock.js';
 import type { RunContext, Tool } from '../context.js';
+import { killedForMemory } from '../memory.js';
 import { networkHint } from '../network.js';
 import { exitText, type Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
@@ -12,6 +13,7 @@ import { cutMiddle, head } from '../text.js';
 const MAX_CHARS = 30_000;
 // One stream for both outputs keeps their order. The directory comes on descriptor 3, however the command ends.
 const SCRIPT = 'exec 2>&1; trap \'pwd >&3\' EXIT; eval "$1"';
+const OUT_OF_MEMORY = '\n[out of memory: meanwhile the kernel killed a program of this container, which had no more]';
 // No call waits for a background job, so its log says that it ended and how.
 const BACKGROUND_SCRIPT = 'exec 2>&1; trap \'echo "[exit code $?]"\' EXIT; eval "$1"';
 
@@ -32,6 +34,7 @@ type Input = { command: string; timeout_ms: number };
 
 async function foreground(context: RunContext, id: string, { command, timeout_ms: timeoutMs }: Input) {
   const { shell, signal, paths } = context;
+  const killedBefore = killedForMemory();
   const job = start(context, command);
   const inTime = await Promise.race([job.done, systemClock.sleep(timeoutMs, signal)]);
   if (signal.aborted) job.kill();
@@ -45,6 +48,8 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
     output = cutMiddle(output, MAX_CHARS, `full output: ${file}`);
   }
   output += hint;
+  // Of another run here, perhaps: nobody can tell whose program it was, and its exit code may be swallowed by what started it.
+  if (killedForMemory() > killedBefore) output += OUT_OF_MEMORY;
   if (signal.aborted) throw new Error(`${output}\n[stopped: the work was cancelled]`);
   if (inTime === undefined) return `${output}\n[timed out after ${timeoutMs} ms and was killed]`;
   return exit === 0 ? output : `${output}\n[${exitText(exit)}]`;
