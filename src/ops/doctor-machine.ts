@@ -7,6 +7,7 @@ import { PinchError } from '../core/errors.js';
 import { mountsFile } from '../mounts/list.js';
 import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
+import { askKind, describeKind } from '../sandbox/engine-kind.js';
 import { agentImage } from '../sandbox/runtime.js';
 import { readServices, servicesFile, variablesOf } from '../services/list.js';
 import { serverVariables } from '../services/servers.js';
@@ -38,9 +39,9 @@ export async function checkEngine({ config, clock }: CheckDeps): Promise<Finding
     }
     throw engineUnavailable(error);
   });
-  const [{ Version }, { SystemTime }] = await Promise.all([engine.version(), engine.info()]);
+  const [kind, { SystemTime }] = await Promise.all([askKind({ engine, clock }), engine.info()]);
   const skew = Math.abs(clock.now() - Date.parse(String(SystemTime)));
-  const found = ok(`${Version} at ${where}`);
+  const found = ok(`${describeKind(kind)} at ${where}`);
   if (!(skew > SKEW_MS)) return [found];
   return [found, warning(`its clock is ${Math.round(skew / 1000)} s off`, 'restart the engine (its machine slept)')];
 }
