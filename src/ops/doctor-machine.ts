@@ -12,6 +12,7 @@ import { agentImage } from '../sandbox/runtime.js';
 import { readServices, servicesFile, variablesOf } from '../services/list.js';
 import { serverVariables } from '../services/servers.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
+import { PROXY_FIX, unusedProxies } from './proxies.js';
 
 const GIB = 1024 ** 3;
 const HOUR_MS = 3_600_000;
@@ -92,6 +93,12 @@ export function checkServices({ config }: CheckDeps): Finding[] {
     ),
   ];
   return found.length > 0 ? found : [ok(`${services.length + servers.length} services of services.json`)];
+}
+
+export function checkProxies({ config }: CheckDeps): Finding {
+  const names = unusedProxies(config.env);
+  if (names.length === 0) return ok('connections go out directly');
+  return warning(`${names.join(', ')}: not used for the model, chats, services and sites, only by set-up`, PROXY_FIX);
 }
 
 export function checkDisk({ config }: CheckDeps): Finding {

@@ -139,7 +139,7 @@ test('on a machine where all is well each check says so in a line', async () => 
   store.close();
   expect(all.filter(({ state }) => state !== 'ok')).toEqual([]);
   const checks =
-    'node docker image walls mounts services disk permissions clock database daemon channels service port model'.split(
+    'node docker image walls mounts services proxies disk permissions clock database daemon channels service port model'.split(
       ' ',
     );
   expect(all.map(({ check }) => check)).toEqual(checks);

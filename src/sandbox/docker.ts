@@ -16,7 +16,7 @@ import {
   statusOf,
   within,
 } from './engine.js';
-import { askKind, type EngineKind, type Identity, identityFor } from './engine-kind.js';
+import { askKind, type EngineKind, type Identity, identityFor, unmountable } from './engine-kind.js';
 import { createFrameReader } from './frames.js';
 import { containerUser, homeId } from './home.js';
 import { openInstance } from './instance.js';
@@ -179,6 +179,16 @@ async function startContainer(
   host.kind ??= await askKind(host).catch((error: unknown) => {
     throw startError(host, spec, error);
   });
+  const odd = unmountable(
+    host.kind,
+    spec.mounts.map(({ source }) => source),
+  );
+  if (odd)
+    throw startError(
+      host,
+      spec,
+      new PinchError('bad_path', `Podman cannot mount ${odd}: move it to a path without comma and double quote`),
+    );
   const options = containerOptions({ ...host, ...identityFor(host.kind, host.user) }, spec);
   // By name, not by id: the engine may have created it although its answer never came.
   const container = engine.getContainer(options.name);

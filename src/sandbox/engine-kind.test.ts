@@ -1,6 +1,6 @@
 // Which engine it is, by what engines say of themselves, and who a container then runs as.
 import { expect, test } from 'vitest';
-import { describeKind, type EngineKind, identityFor, kindOf } from './engine-kind.js';
+import { describeKind, type EngineKind, identityFor, kindOf, unmountable } from './engine-kind.js';
 
 const podman = { Version: '4.3.1', Components: [{ Name: 'Podman Engine' }, { Name: 'Conmon' }] };
 const docker = { Version: '28.1.1', Components: [{ Name: 'Engine' }, { Name: 'containerd' }] };
@@ -60,4 +60,14 @@ test('doctor says what it found', () => {
   expect(said({ rootless: true, selinux: true })).toMatch(/^Docker 28.1; rootless: uid 0 inside is you; SELinux: /);
   expect(said({ name: 'Podman', rootless: true })).toBe('Podman 28.1; rootless: containers keep your uid');
   expect(said({ remapped: true })).toMatch(/userns-remap/);
+});
+
+test('Podman would take a comma or a quote in a path for its own', () => {
+  const odd = ['/home/a,dst=/etc', '/home/"a"', '/home/a, b'];
+  const even = ['/home/a b', "/home/it's", '/home/100 %', '/home/a:b', '/home/Bu\u0308ro & $co'];
+  for (const path of odd) {
+    expect(unmountable({ name: 'Podman', version: '4', ...plain }, [...even, path])).toBe(path);
+    expect(unmountable({ name: 'Docker', version: '28', ...plain }, [path])).toBeUndefined();
+  }
+  expect(unmountable({ name: 'Podman', version: '4', ...plain }, even)).toBeUndefined();
 });

@@ -71,6 +71,11 @@ export function identityFor(kind: EngineKind, user: Identity['user']): Identity 
   return { user, ...(kind.remapped && { usernsMode: 'host' }), securityOpt };
 }
 
+/** Pure. A folder that this engine would mount otherwise than it was asked to: Podman puts paths into a list with commas, unquoted. */
+export function unmountable(kind: EngineKind, sources: string[]): string | undefined {
+  return kind.name === 'Podman' ? sources.find((source) => /[",]/.test(source)) : undefined;
+}
+
 /** One line for `pinch doctor`. */
 export function describeKind(kind: EngineKind): string {
   const means = [
