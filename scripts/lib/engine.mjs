@@ -90,6 +90,17 @@ export async function hasImage(engine, tag) {
 }
 
 /**
+ * True when the engine is Docker and runs as a user of the machine: its uid 0 is that user. (Podman can keep the user's own uid.)
+ * @param {Engine} engine
+ */
+export async function isRootlessDocker(engine) {
+  const { status, body } = await get(engine, '/info');
+  if (status !== 200) throw new SetupError(`The container engine answers ${status}: ${body.slice(0, 300)}`);
+  const { SecurityOptions, BuildahVersion } = JSON.parse(body);
+  return BuildahVersion === undefined && (SecurityOptions ?? []).includes('name=rootless');
+}
+
+/**
  * One GET over node's own HTTP: dockerode takes longer to load than this whole step may last. Rejects when nothing answers in time.
  * @param {Engine} engine
  * @param {string} path

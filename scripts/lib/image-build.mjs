@@ -140,9 +140,9 @@ async function importOfflineBase(docker, tag) {
     await runQuietly('bash', [offlineScript, folder], {
       failure: 'The base image could not be made from Debian packages: see the lines above.',
     });
-    const [repo, version] = tag.split(':');
     const changes = ['ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'CMD ["node"]'];
-    const options = { repo, tag: version, changes };
+    // The tag as part of the name: Podman takes no other.
+    const options = { repo: tag, changes };
     const body = await docker.importImage(createReadStream(join(folder, 'rootfs.tar')), options);
     await finished(docker, body, 'The base image could not be imported');
   } finally {

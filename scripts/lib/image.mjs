@@ -2,14 +2,14 @@
 // image-build.mjs talks to the engine about building. Knows nothing about containers.
 import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasImage } from './engine.mjs';
+import { hasImage, isRootlessDocker } from './engine.mjs';
 import { bundles, dockerfile, imageFile, offlineScript, packageList } from './paths.mjs';
 import { SetupError } from './progress.mjs';
 import { hashOf } from './stamp.mjs';
 
 /** @typedef {import('./engine.mjs').Engine} Engine @typedef {import('./engine.mjs').Settings} Settings */
 
-/** The uid agents run as: the daemon's, so that files written inside are usable outside, but never root. */
+/** The uid agents run as: the daemon's, so that files written inside are usable outside, but never root; in rootless Docker, uid 0 is the daemon's user. */
 export const agentUid = () => process.getuid?.() || 1000;
 
 /**
@@ -19,7 +19,8 @@ export const agentUid = () => process.getuid?.() || 1000;
  * @returns {Promise<string>} the tag
  */
 export async function ensureImage(engine, settings) {
-  const plan = planImage(settings);
+  // As the daemon decides it (src/sandbox/engine-kind.ts).
+  const plan = planImage(settings, (await isRootlessDocker(engine)) ? 0 : agentUid());
   if (!(await hasImage(engine, plan.tag))) {
     const { buildImage } = await import('./image-build.mjs');
     await buildImage(engine, plan);
@@ -31,13 +32,13 @@ export async function ensureImage(engine, settings) {
 /**
  * The image that belongs to this checkout as it is built now. Throws SetupError when it is not.
  * @param {Settings} settings
+ * @param {number} [uid] agents run as
  * @returns {import('./image-build.mjs').ImagePlan}
  */
-export function planImage(settings) {
+export function planImage(settings, uid = agentUid()) {
   if (!bundles.every(existsSync)) throw new SetupError('The agent runner is not built: run `npm run build`.');
   const authorities = extraAuthorities(settings);
   const packages = readFileSync(packageList, 'utf8').match(/^[a-z0-9].*$/gm) ?? [];
-  const uid = agentUid();
   const tag = `pinch-agent:${hashOf([dockerfile, offlineScript, ...bundles], [`${uid}`, ...packages, ...authorities]).slice(0, 12)}`;
   return { tag, uid, authorities, packages, settings };
 }

@@ -1,6 +1,6 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from './config.js';
 
@@ -43,4 +43,27 @@ test('the environment wins over .env, and what is empty counts as unset', () => 
   writeFileSync(join(home, '.env'), 'PINCH_MODEL=from-file\nASSISTANT_NAME=File\nPINCH_PORT=\n');
   const config = load({ PINCH_HOME: home, ASSISTANT_NAME: 'Shell', PINCH_MODEL: '' });
   expect(config).toMatchObject({ model: 'from-file', assistantName: 'Shell', port: 7462 });
+});
+
+test('a home has one name, however it is reached, before and after it is made', () => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'pinch-config-')));
+  const plain = join(root, 'Bu\u0308ro (1) & $x', 'pinch');
+  mkdirSync(dirname(plain));
+  symlinkSync(dirname(plain), join(root, 'link'));
+  const names = () =>
+    [plain, join(root, 'link/pinch'), join(root, 'link/../link/pinch/')].map((path) => load({ PINCH_HOME: path }).home);
+  expect(new Set(names())).toEqual(new Set([plain]));
+  mkdirSync(plain);
+  expect(new Set(names())).toEqual(new Set([plain]));
+  symlinkSync('round', join(root, 'round'));
+  expect(load({ PINCH_HOME: join(root, 'round') }).home).toBe(join(root, 'round'));
+  rmSync(root, { recursive: true });
+});
+
+test('a disk that ignores case: another spelling is the same home', () => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'pinch-Case-')));
+  const other = join(dirname(root), basename(root).toLowerCase());
+  if (existsSync(other)) expect(load({ PINCH_HOME: other }).home).toBe(root);
+  else console.info('this disk tells upper and lower case apart: not tried');
+  rmSync(root, { recursive: true });
 });

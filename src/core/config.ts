@@ -1,8 +1,8 @@
 // Reads and checks the environment and `.env`. Every problem names the variable and the fix. Channels check the variables that are theirs
 // with schemas of their own, in the same record.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
@@ -80,7 +80,7 @@ export type Backend = ReturnType<typeof backendOf>;
  * Throws PinchError `config_invalid` whose message lists each wrong variable with its fix.
  */
 export function loadConfig(environment: Env, repository: string) {
-  const home = resolve(environment.PINCH_HOME || repository);
+  const home = truePath(resolve(environment.PINCH_HOME || repository));
   const env = readEnv(environment, home);
   const parsed = schema.safeParse(env);
   if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
@@ -115,6 +115,16 @@ export function loadConfig(environment: Env, repository: string) {
     timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     backend: backendOf(value),
   };
+}
+
+/** One home has one name, by which its containers and its service are known: without links, and on a disk that ignores case as it is written there. */
+function truePath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    // It is not there yet, or closed to us, which whoever opens it will tell.
+    return dirname(path) === path ? path : join(truePath(dirname(path)), basename(path));
+  }
 }
 
 /** The process environment over the home's `.env`; empty strings dropped. */

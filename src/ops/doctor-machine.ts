@@ -8,10 +8,12 @@ import { describeError, PinchError } from '../core/errors.js';
 import { mountsFile } from '../mounts/list.js';
 import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
+import { askKind, describeKind } from '../sandbox/engine-kind.js';
 import { agentImage } from '../sandbox/runtime.js';
 import { readServices, servicesFile, variablesOf } from '../services/list.js';
 import { serverVariables } from '../services/servers.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
+import { PROXY_FIX, unusedProxies } from './proxies.js';
 
 const GIB = 1024 ** 3;
 const HOUR_MS = 3_600_000;
@@ -39,9 +41,9 @@ export async function checkEngine({ config, clock }: CheckDeps): Promise<Finding
     }
     throw engineUnavailable(error);
   });
-  const [{ Version }, { SystemTime }] = await Promise.all([engine.version(), engine.info()]);
+  const [kind, { SystemTime }] = await Promise.all([askKind({ engine, clock }), engine.info()]);
   const skew = Math.abs(clock.now() - Date.parse(String(SystemTime)));
-  const found = ok(`${Version} at ${where}`);
+  const found = ok(`${describeKind(kind)} at ${where}`);
   if (!(skew > SKEW_MS)) return [found];
   return [found, warning(`its clock is ${Math.round(skew / 1000)} s off`, 'restart the engine (its machine slept)')];
 }
@@ -92,6 +94,12 @@ export function checkServices({ config }: CheckDeps): Finding[] {
     ),
   ];
   return found.length > 0 ? found : [ok(`${services.length + servers.length} services of services.json`)];
+}
+
+export function checkProxies({ config }: CheckDeps): Finding {
+  const names = unusedProxies(config.env);
+  if (names.length === 0) return ok('connections go out directly');
+  return warning(`${names.join(', ')}: not used for the model, chats, services and sites, only by set-up`, PROXY_FIX);
 }
 
 export function checkDisk({ config }: CheckDeps): Finding {

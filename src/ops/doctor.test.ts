@@ -1,16 +1,18 @@
 // Each finding on a machine that is broken in that one way; the engine and the model are small servers on 127.0.0.1.
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { loadConfig } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { openStore } from '../store.js';
 import { examine, showFindings } from './doctor.js';
-import { wallFindings } from './doctor-walls.js';
+import { fileFindings, wallFindings } from './doctor-walls.js';
 import type { CheckDeps } from './finding.js';
 
 const KEY = 'canary-sk-ant-0123456789';
@@ -56,13 +58,26 @@ async function startEngine({ skewMs = 0, images = [{}] }: { skewMs?: number; ima
     images,
   };
   const port = await serve((request, response) => {
-    const [, step] = /containers\/(create|\w+\/\w+)/.exec(request.url ?? '') ?? [];
-    if (step === 'create') return json(201, { Id: 'probe' })(request, response);
+    const [, step] = /containers\/(create|[\w-]+\/\w+)/.exec(request.url ?? '') ?? [];
+    if (step === 'create') return void writeAsInside(request).then(() => json(201, { Id: 'probe' })(request, response));
     if (step) return json(200, step.endsWith('logs') ? wellWalled : { StatusCode: 0 })(request, response);
     const [, name = ''] = /^\/(?:v[\d.]+\/)?(\w+)/.exec(request.url ?? '') ?? [];
     json(200, answers[name])(request, response);
   });
   return { DOCKER_HOST: `tcp://127.0.0.1:${port}` };
+}
+
+/** Does what the container that is asked for would do in its folder. */
+async function writeAsInside(request: IncomingMessage): Promise<void> {
+  const asked = z.object({
+    User: z.string(),
+    HostConfig: z.object({ Mounts: z.array(z.object({ Source: z.string() })) }),
+  });
+  const { User, HostConfig } = asked.parse(JSON.parse(await text(request)));
+  const [uid, gid] = User.split(':').map(Number);
+  const file = join(HostConfig.Mounts[0]?.Source ?? '', 'made');
+  writeFileSync(file, '');
+  if (uid !== undefined && gid !== undefined) chownSync(file, uid, gid);
 }
 
 /** What a container sees of itself where every wall holds. */
@@ -77,6 +92,7 @@ const wellWalled = {
   },
   status: { CapEff: '0000000000000000', CapBnd: '0000000000000000', NoNewPrivs: '1', Seccomp: '2' },
   ...{ uidMap: '0 100000 65536', profile: 'docker-default (enforce)', kernel: '6.1.0' },
+  wrote: 'done',
 };
 
 const running = {
@@ -123,11 +139,13 @@ test('on a machine where all is well each check says so in a line', async () => 
   store.close();
   expect(all.filter(({ state }) => state !== 'ok')).toEqual([]);
   const checks =
-    'node docker image walls mounts services disk permissions clock database daemon channels service port model'.split(
+    'node docker image walls mounts services proxies disk permissions clock database daemon channels service port model'.split(
       ' ',
     );
   expect(all.map(({ check }) => check)).toEqual(checks);
-  expect(showFindings(all)).toMatch(/^✓ node: v\d+\.\d+\.\d+\n✓ docker: 28\.1 at tcp:.*\n✓ image: pinch-agent:1\n/);
+  expect(showFindings(all)).toMatch(
+    /^✓ node: v\d+\.\d+\.\d+\n✓ docker: Docker 28\.1 at tcp:.*\n✓ image: pinch-agent:1\n/,
+  );
   expect(showFindings(all)).toMatch(/✓ clock: \d{4}-\d\d-\d\d [\d:]+ Asia\/Tokyo\n/);
 });
 
@@ -172,7 +190,6 @@ describe('the walls', () => {
   const engine = {
     runtime: 'runc',
     kernel: '6.1.0',
-    options: ['name=seccomp,profile=builtin'],
     limits: { memory: true, processes: true, cpu: true },
   };
   const of = (seen: object, more: object = {}) => wallFindings({ ...wellWalled, ...seen }, { ...engine, ...more });
@@ -182,14 +199,17 @@ describe('the walls', () => {
       'runc: no network, not root, read-only root, no capabilities, no new privileges, seccomp, 1 GiB of memory, 256 processes, 1 processor; ' +
         'not on this machine: user namespace, AppArmor or SELinux, a kernel of its own',
     ]);
-    expect(of({}, { options: ['name=userns'] })[0]?.detail).toMatch(
-      /user namespace, AppArmor or SELinux; not on this machine: a kernel of its own$/,
-    );
+    const rootless = of({ uid: 0, uidMap: '0 1001 1\n1 100000 65536' });
+    expect(rootless.map(({ detail }) => detail)).toEqual([
+      expect.stringMatching(
+        /not root.* user namespace, AppArmor or SELinux; not on this machine: a kernel of its own$/,
+      ),
+    ]);
   });
 
   test.each([
     [{ route: 'open' }, 'no network', 'failure'],
-    [{ uid: 0 }, 'not root', 'failure'],
+    [{ uid: 0, uidMap: '0 0 4294967295' }, 'not root', 'failure'],
     [{ root: 'rw,relatime' }, 'read-only root', 'failure'],
     [{ status: { ...wellWalled.status, CapBnd: '00000000a80425fb' } }, 'no capabilities', 'failure'],
     [{ status: { ...wellWalled.status, NoNewPrivs: '0' } }, 'no new privileges', 'failure'],
@@ -212,6 +232,17 @@ describe('the walls', () => {
     expect(of({ ...gvisor, status }).map(({ state }) => state)).toEqual(['ok']);
     const limits = { memory: false, processes: true, cpu: true };
     expect(of({ ...gvisor, status }, { limits }).map(({ detail }) => detail)[1]).toContain('1 GiB of memory');
+  });
+
+  test.each<[wrote: string, owner: number | undefined, found: unknown[]]>([
+    ['done', 1000, []],
+    ['done', 101_000, [expect.stringContaining('belongs to uid 101000, not to 1000')]],
+    ['done', 0, [expect.stringContaining('belongs to uid 0')]],
+    ['done', undefined, [expect.stringContaining('does not arrive in /h')]],
+    ['EACCES', undefined, [expect.stringContaining('cannot write in /h: EACCES')]],
+    ['EROFS', undefined, [expect.stringContaining('EROFS')]],
+  ])('a file written inside (%s) that belongs to %s outside', (wrote, owner, found) => {
+    expect(fileFindings('/h', { wrote, owner, own: 1000 }).map(({ detail }) => detail)).toEqual(found);
   });
 
   test('are not looked at without an engine; an OCI runtime it does not have is a failure', async () => {

@@ -11,6 +11,7 @@ import {
   checkMounts,
   checkNode,
   checkPermissions,
+  checkProxies,
   checkServices,
 } from './doctor-machine.js';
 import { checkWalls } from './doctor-walls.js';
@@ -23,6 +24,7 @@ const checks: [name: string, check: (deps: CheckDeps) => Finding | Finding[] | P
   ['walls', checkWalls],
   ['mounts', checkMounts],
   ['services', checkServices],
+  ['proxies', checkProxies],
   ['disk', checkDisk],
   ['permissions', checkPermissions],
   ['clock', checkClock],

@@ -4,6 +4,7 @@ import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
 import { closeToOthers, lockHome, prepareHome } from '../sandbox/home.js';
 import { isFailedStart, markEnded, markReady, markRunning } from './last-run.js';
+import { PROXY_FIX, unusedProxies } from './proxies.js';
 
 export interface Home {
   /** Why the process before this one ended, null when somebody stopped it. */
@@ -19,6 +20,9 @@ export function openHome(config: Config, log: Logger): Home {
   prepareHome(config);
   const paths = closeToOthers(config);
   if (paths.length > 0) log.warn({ paths }, 'files of this home could not be closed to other users of the machine');
+  const proxies = unusedProxies(config.env);
+  if (proxies.length > 0)
+    log.warn({ variables: proxies, hint: PROXY_FIX }, 'these proxies are not used: connections go out directly');
   const lock = lockHome(config);
   const lastEnd = markRunning(config.dataDir, systemClock.now());
   if (lastEnd && isFailedStart(lastEnd)) log.warn({ lastEnd }, 'the last start failed');

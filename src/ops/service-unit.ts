@@ -1,11 +1,12 @@
 // What the operating system is given so that Pinch runs from boot on: a launchd agent (macOS) or a systemd user unit (Linux), where
 // it lies, and the commands that start and stop it. Runs none of them.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config, Env } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { startLog } from './log-file.js';
+import { stableNode } from './service-node.js';
 
 /** The machine, as far as a service sees it. */
 export interface Machine {
@@ -30,6 +31,8 @@ export interface Unit {
   /** Where it lies. */
   file: string;
   text: string;
+  /** The path of Node in it. */
+  node: string;
   start: Step[];
   /** Before and after the file is removed. */
   stop: Step[];
@@ -46,7 +49,8 @@ export function serviceUnit(config: Config, machine: Machine): Unit {
     });
   }
   const folder = kind.folder(machine);
-  const command = [stableNode(machine.node), '--max-semi-space-size=1', join(config.repository, 'scripts/start.mjs')];
+  const node = stableNode(machine.node, machine.home);
+  const command = [node, '--max-semi-space-size=1', join(config.repository, 'scripts/start.mjs')];
   const environment = Object.entries(serviceEnvironment(config, machine)).map(kind.variable);
   const ours = kind.variable(['PINCH_HOME', config.home]);
   const label = chooseLabel(kind.name, config.home, (name) => {
@@ -63,7 +67,7 @@ export function serviceUnit(config: Config, machine: Machine): Unit {
   };
   const template = readFileSync(join(config.repository, 'launchd', kind.template), 'utf8');
   const text = template.replace(/@([A-Z_]+)@/g, (mark, name: string) => fill[name] ?? mark);
-  return { label, file, text, ...kind.steps(label, file, machine) };
+  return { label, file, text, node, ...kind.steps(label, file, machine) };
 }
 
 interface Kind {
@@ -135,19 +139,13 @@ const kinds: { [platform in NodeJS.Platform]?: Kind } = { darwin: launchd, linux
 /** A service starts with next to no environment: where programs are, and what set-up cannot find by itself. Never a key. */
 function serviceEnvironment(config: Config, { home, env, node }: Machine): Record<string, string> {
   const programs = ['/opt/homebrew/bin', '/usr/local/bin', join(home, '.orbstack/bin'), join(home, '.docker/bin')];
-  const path = [dirname(stableNode(node)), ...programs, '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+  const path = [dirname(stableNode(node, home)), ...programs, '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
   return {
     PINCH_SERVICE: '1',
     PINCH_HOME: config.home,
     PATH: [...new Set(path)].join(':'),
     ...(env.DOCKER_HOST && { DOCKER_HOST: env.DOCKER_HOST }),
   };
-}
-
-/** Homebrew's own path names the version and is gone after an upgrade; the link to it stays. */
-function stableNode(node: string): string {
-  const links = ['/opt/homebrew/bin/node', '/usr/local/bin/node', '/usr/bin/node'];
-  return links.find((link) => existsSync(link) && realpathSync(link) === realpathSync(node)) ?? node;
 }
 
 function chooseLabel(name: string, home: string, isOurs: (label: string) => boolean | undefined): string {

@@ -9,6 +9,7 @@ import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { lockHome, prepareHome } from '../sandbox/home.js';
 import { startLog } from './log-file.js';
+import { nodeNote } from './service-node.js';
 import { type Machine, type Step, serviceUnit, type Unit } from './service-unit.js';
 
 export interface ServiceDeps {
@@ -62,6 +63,8 @@ export async function installService(deps: ServiceDeps, options: ServiceOptions 
   chmodSync(unit.file, 0o644);
   for (const step of unit.start) await perform(deps, step);
   say(`The service ${unit.label} is installed (${unit.file}) and starts now and at every boot.`);
+  const note = nodeNote(unit.node);
+  if (note) say(note);
 }
 
 /** Stops it and removes the unit. Harmless when there is none; data stay. */

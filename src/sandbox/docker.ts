@@ -17,6 +17,7 @@ import {
   statusOf,
   within,
 } from './engine.js';
+import { askKind, type EngineKind, type Identity, identityFor, unmountable } from './engine-kind.js';
 import { createFrameReader } from './frames.js';
 import { containerUser, homeId } from './home.js';
 import { openInstance } from './instance.js';
@@ -31,7 +32,8 @@ export interface DockerSandboxDeps extends BaseDeps, EngineDeps {
   image: string;
   /** Label by which containers of this home are known. */
   homeId: string;
-  user: { uid: number; gid: number };
+  /** Who owns the folders that containers get. */
+  user: Identity['user'];
 }
 
 const MIB = 1024 * 1024;
@@ -43,8 +45,8 @@ const REMOVE_WAIT_MS = 5_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MOST_MS = 60_000;
 
-/** `held`: names of the containers this process starts or has; they are not left over. */
-type Host = DockerSandboxDeps & { held: Set<string> };
+/** `held`: names of the containers this process starts or has; they are not left over. `kind`: of the engine, until it may be another one. */
+type Host = DockerSandboxDeps & { held: Set<string>; kind?: EngineKind | undefined };
 
 export const dockerRuntime: RuntimeDefinition = {
   name: 'docker',
@@ -84,6 +86,7 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
       await requireRuntime(host);
     },
     async reap() {
+      host.kind = undefined;
       try {
         const all = await list(CALL_TIMEOUT_MS, { all: true, filters: { label: [`pinch.home=${deps.homeId}`] } });
         const left = all.filter(({ Names }) => !Names.some((name) => held.has(name.slice(1))));
@@ -104,7 +107,7 @@ function throwUnavailable(error: unknown): never {
 
 /** Every line is a wall: see docs/security.md for what each one stops. */
 export function containerOptions(
-  deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'user' | 'ociRuntime'>,
+  deps: Pick<DockerSandboxDeps, 'image' | 'homeId' | 'ociRuntime'> & Identity,
   spec: SandboxSpec,
 ): Docker.ContainerCreateOptions & { name: string } {
   const { box, tunnels = [] } = spec;
@@ -129,7 +132,8 @@ export function containerOptions(
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
+      ...(deps.usernsMode && { UsernsMode: deps.usernsMode }),
+      SecurityOpt: ['no-new-privileges', ...deps.securityOpt],
       PidsLimit: 256,
       Memory: memoryBytes,
       MemorySwap: memoryBytes,
@@ -172,7 +176,20 @@ async function startContainer(
   onConnection: Parameters<Sandbox['start']>[1],
 ): Promise<SandboxInstance> {
   const { engine, clock, held } = host;
-  const options = containerOptions(host, spec);
+  host.kind ??= await askKind(host).catch((error: unknown) => {
+    throw startError(host, spec, error);
+  });
+  const odd = unmountable(
+    host.kind,
+    spec.mounts.map(({ source }) => source),
+  );
+  if (odd)
+    throw startError(
+      host,
+      spec,
+      new PinchError('bad_path', `Podman cannot mount ${odd}: move it to a path without comma and double quote`),
+    );
+  const options = containerOptions({ ...host, ...identityFor(host.kind, host.user) }, spec);
   // By name, not by id: the engine may have created it although its answer never came.
   const container = engine.getContainer(options.name);
   held.add(options.name);
@@ -287,7 +304,7 @@ function startError({ image }: DockerSandboxDeps, spec: SandboxSpec, cause: unkn
   const text = describeError(cause);
   if (statusOf(cause) === 404 && /no such image/i.test(text))
     return failed(`the image ${image} is missing`, 'run npm start again: it builds the image');
-  if (/\bruntime (specified|name)/i.test(text)) return runtimeMissing(text, cause);
+  if (/\bruntime (specified|name)/i.test(text)) return runtimeMissing(text, undefined, cause);
   const gone = spec.mounts.find(({ source }) => !existsSync(source));
   if (gone && isExtra(gone)) return new MountChanged(gone.target);
   if (gone) return failed(`the folder ${gone.source} is missing`, `create it, or take the mount ${gone.target} away`);

@@ -88,17 +88,22 @@ export function isEngineDown(error: unknown): boolean {
 export async function requireRuntime({ engine, clock, ociRuntime }: EngineDeps): Promise<void> {
   if (!ociRuntime) return;
   const info: unknown = await atMost(clock, INFO_MS, engine.info());
-  const known = z.object({ Runtimes: z.record(z.string(), z.unknown()) }).safeParse(info).data;
+  const answer = z.object({ Runtimes: z.record(z.string(), z.unknown()), BuildahVersion: z.string().optional() });
+  const known = answer.safeParse(info).data;
+  // It lists what its settings know of, and starts its own default whatever is asked for.
+  if (known?.BuildahVersion !== undefined)
+    throw runtimeMissing('Podman takes none for a single container', PODMAN_HINT);
   if (!known) throw engineUnavailable(new Error('it does not say which runtimes it has'));
   const names = Object.keys(known.Runtimes);
   if (!names.includes(ociRuntime)) throw runtimeMissing(`it has ${names.join(', ')}, not ${ociRuntime}`);
 }
 
-export const runtimeMissing = (what: string, cause?: unknown) =>
-  new PinchError('no_oci_runtime', `the engine lacks the OCI runtime of PINCH_OCI_RUNTIME: ${what}`, {
-    hint: 'install it and name it under "runtimes" in /etc/docker/daemon.json, or take PINCH_OCI_RUNTIME out of .env',
-    cause,
-  });
+const DOCKER_HINT =
+  'install it and name it under "runtimes" in /etc/docker/daemon.json, or take PINCH_OCI_RUNTIME out of .env';
+const PODMAN_HINT = 'name it as `runtime` under [engine] in containers.conf, and take PINCH_OCI_RUNTIME out of .env';
+
+export const runtimeMissing = (what: string, hint = DOCKER_HINT, cause?: unknown) =>
+  new PinchError('no_oci_runtime', `the engine lacks the OCI runtime of PINCH_OCI_RUNTIME: ${what}`, { hint, cause });
 
 export const engineUnavailable = (cause: unknown) =>
   new PinchError('sandbox_unavailable', `Docker does not answer: ${describeError(cause)}`, {

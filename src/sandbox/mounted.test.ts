@@ -142,7 +142,7 @@ test('an exchange that is taken back as soon as the engine has mounted is found 
   let exchanged = 0;
   // Between us and the engine: the link is there only while a container starts.
   const relay = createServer({ allowHalfOpen: true }, (socket) => {
-    const engine = connect({ path: '/var/run/docker.sock', allowHalfOpen: true });
+    const engine = connect({ path: socketOf(world.engine), allowHalfOpen: true });
     engine.on('error', () => socket.destroy());
     socket.on('error', () => engine.destroy());
     socket.on('data', (bytes) => {
@@ -168,3 +168,5 @@ test('an exchange that is taken back as soon as the engine has mounted is found 
   relay.close();
   return undefined;
 });
+
+const socketOf = ({ modem }: Docker): string => z.object({ socketPath: z.string() }).parse(modem).socketPath;
