@@ -49,7 +49,7 @@ export function createOutageTells({ store, clock }: TellDeps) {
         for (const { id, chatId, state } of store.runs.outageOver()) {
           if (state !== 'ready' && state !== 'leased') continue;
           store.outbox.add({ key: `answers-again:${id}:${now}`, chatId, runId: null, text, now });
-          store.runs.bringForward(id, now);
+          store.runs.makeDue(id, now, null);
           store.signal('run:ready');
         }
       });
