@@ -20,6 +20,7 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
@@ -174,6 +175,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
+  const indexing = startIndexing(base);
   ready = true;
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
   greet({ config, channels: channels.names(), pairing, page: page?.link });
@@ -194,6 +196,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await delivery.stop();
       await page?.close();
       await backups.stop();
+      await indexing.stop();
       gateway.close();
       store.close();
       home.close();

@@ -315,6 +315,8 @@ export const historyRequest = z.object({
 });
 export const historyResponse = z.object({
   results: z.array(z.object({ chat: z.string(), sender: z.string(), sentAt: z.number().int(), text: z.string() })),
+  /** Why there may be more. */
+  note: z.string().optional(),
 });
 export type HistoryResponse = z.infer<typeof historyResponse>;
 

@@ -69,6 +69,7 @@ const areas: Area[] = [
   { name: 'runner', files: /^container\//, lines: 2_075 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'channels', files: /^src\/channels\//, lines: 1_800 },
+  { name: 'search in messages', files: /^src\/groups\/search/, lines: 305 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },

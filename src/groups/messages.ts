@@ -2,6 +2,7 @@
 import { flag, type Statements } from '../core/statements.js';
 import { messageRow, type StoredMedia, type StoredMessage } from '../core/types.js';
 import { createSearch } from './search.js';
+import type { SearchIndex } from './search-index.js';
 
 interface NewMessage
   extends Pick<StoredMessage, 'chatId' | 'direction' | 'platformId' | 'senderId' | 'senderName' | 'text' | 'sentAt'>,
@@ -30,7 +31,7 @@ const DEFAULTS = {
   outboxId: null,
 };
 
-export function createMessages(statements: Statements) {
+export function createMessages(statements: Statements, searchIndex: SearchIndex) {
   const { run, rows, value, named } = statements;
   const insert = named.value<[message: NewMessage], number>(
     `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host, outbox_id)
@@ -85,6 +86,6 @@ export function createMessages(statements: Statements) {
     after: rows(messageRow).all<[chatId: number, afterId: number, limit: number]>(
       `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3`,
     ),
-    search: createSearch(statements),
+    search: createSearch(statements, searchIndex),
   };
 }
