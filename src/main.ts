@@ -103,11 +103,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const backend = createBackends(config, environment, log);
   const search = (groupId: number) =>
     services.searchFor(groupId) ?? (config.modelSearch && backend().kind === 'http' ? 'model' : undefined);
-  const { askToSend, ownSkills } = approvals;
+  const { askToSend, ownSkills, skillsLeftOut } = approvals;
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
+  const ofSkills = { ownSkills, skillsLeftOut };
+  const forRuns = { stopSwitch, askToSend, ...ofSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>

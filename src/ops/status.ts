@@ -60,6 +60,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
       chats: store.groups.chatsOf(group.id).length,
       parked: group.parkedClass,
       ownSkills: store.ownSkills.of(group.id).map(({ name }) => name),
+      skillsLeftOut: store.ownSkills.leftOut(group.id),
     })),
     runs: store.runs.counts(),
     outboxQueued: store.outbox.queued(),
@@ -84,6 +85,7 @@ function statusText(status: Facts, now: number): string {
     ...status.groups.filter((group) => group.parked).map((group) => `- group ${group.folder} waits: ${group.parked}`),
     ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
+    ...status.groups.filter((group) => group.skillsLeftOut.length > 0).map(leftOutLine),
     ...(status.approvalsOpen ? [`- approvals that wait for an answer: ${status.approvalsOpen}`] : []),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
@@ -97,6 +99,14 @@ const containerText = ({ group, state }: Facts['containers'][number]) =>
 
 function skillsLine({ folder, ownSkills }: Facts['groups'][number]): string {
   return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.join(', ')}`;
+}
+
+function leftOutLine({ folder, skillsLeftOut }: Facts['groups'][number]): string {
+  const each = skillsLeftOut
+    .slice(0, 5)
+    .map(({ name, reason }) => `${shownLine(name, 40)} (${shownLine(reason, 120)})`);
+  const more = skillsLeftOut.length > each.length ? [`${skillsLeftOut.length - each.length} more`] : [];
+  return `- skills of ${folder} that are left out: ${[...each, ...more].join(', ')}`;
 }
 
 function duration(ms: number): string {
