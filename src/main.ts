@@ -20,6 +20,7 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
@@ -104,11 +105,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const backend = createBackends(config, environment, log);
   const search = (groupId: number) =>
     services.searchFor(groupId) ?? (config.modelSearch && backend().kind === 'http' ? 'model' : undefined);
-  const { askToSend, ownSkills } = approvals;
+  const { askToSend, ownSkills, skillsLeftOut } = approvals;
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
+  const ofSkills = { ownSkills, skillsLeftOut };
+  const forRuns = { stopSwitch, askToSend, ...ofSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
@@ -177,6 +179,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
+  const indexing = startIndexing(base);
   ready = true;
   home.ready();
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
@@ -198,6 +201,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await delivery.stop();
       await page?.close();
       await backups.stop();
+      await indexing.stop();
       gateway.close();
       store.close();
       home.close();

@@ -10,6 +10,7 @@ import { createOutbox } from './delivery/rows.js';
 import { createEgressRules } from './egress/rows.js';
 import { createMessages } from './groups/messages.js';
 import { createGroups } from './groups/rows.js';
+import { createSearchIndex } from './groups/search-index.js';
 import { createEvents } from './groups/timeline.js';
 import { createMcpTools } from './mcp/rows.js';
 import { createUsage } from './model/rows.js';
@@ -26,11 +27,13 @@ export type Store = ReturnType<typeof openStore>;
 export function openStore(file: string, log?: Pick<Logger, 'error'>) {
   const db = openDb(file, log);
   const { statements } = db;
+  const searchIndex = createSearchIndex(db);
   return {
     ...db,
     channelAuth: createChannelAuth(statements, db.transaction),
     groups: createGroups(statements),
-    messages: createMessages(statements),
+    searchIndex,
+    messages: createMessages(statements, searchIndex),
     events: createEvents(statements),
     outbox: createOutbox(statements, () => db.signal('outbox')),
     usage: createUsage(statements),

@@ -92,6 +92,10 @@ export type PromptMessage = z.infer<typeof promptMessage>;
 export const ownSkill = z.object({ name: z.string(), digest: z.string() });
 export type OwnSkill = z.infer<typeof ownSkill>;
 
+/** What looks like a skill and is none, and why. */
+export const leftOutSkill = z.object({ name: z.string().max(100), reason: z.string().max(200) });
+export type LeftOutSkill = z.infer<typeof leftOutSkill>;
+
 /** The search engines whose answers `web_search` can read when one is a service of the owner. */
 export const searchEngine = z.enum(['brave', 'tavily', 'searxng']);
 export type SearchEngine = z.infer<typeof searchEngine>;
@@ -108,6 +112,8 @@ const runSpec = z.object({
   timeZone: z.string(),
   /** Those the group wrote and the owner has read; others are not obeyed. */
   ownSkills: z.array(ownSkill),
+  /** The host knows of skills that were left out, and hears it when there are none any more. */
+  skillsLeftOut: z.boolean().optional(),
   /** APIs of the owner that it may call at /service/<name>/; `gitUrl`: where git goes there instead. */
   services: z.array(z.object({ name: z.string(), description: z.string(), gitUrl: z.string().optional() })).optional(),
   /** Who answers `web_search`: the model's provider by a tool of its own, or a service of the owner. Nobody: there is no such tool. */
@@ -264,6 +270,9 @@ export const skillProposal = z.object({
   files: listOf(z.object({ path: z.string().min(1).max(200), text: z.string().max(20_000) }), 20),
 });
 
+/** `POST /skills/left-out`: all that this group has of those now. */
+export const leftOutReport = z.object({ runId: z.number().int(), skills: listOf(leftOutSkill, 20) });
+
 /** `POST /mounts`: a folder of the machine for this group, or for main any group, at `/mnt/<name>`. Answered with `hostText`. */
 export const mountRequest = caller.pick({ runId: true }).extend({
   path: z.string().max(1_000),
@@ -319,6 +328,8 @@ export const historyRequest = z.object({
 });
 export const historyResponse = z.object({
   results: z.array(z.object({ chat: z.string(), sender: z.string(), sentAt: z.number().int(), text: z.string() })),
+  /** Why there may be more. */
+  note: z.string().optional(),
 });
 export type HistoryResponse = z.infer<typeof historyResponse>;
 

@@ -83,7 +83,7 @@ const areas: Area[] = [
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
-  { name: 'approvals', files: /^src\/approvals\//, lines: 680, aim: '260' },
+  { name: 'approvals', files: /^src\/approvals\//, lines: 690, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   {

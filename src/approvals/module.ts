@@ -18,6 +18,7 @@ export function createApprovalModule(deps: ApprovalDeps & { config: Config }) {
     onPress: createCardAnswers(both),
     routes: [...approvalCalls(both), ...skillCalls(both), ...mountCalls(both)],
     ownSkills: deps.store.ownSkills.of,
+    skillsLeftOut: (groupId: number) => deps.store.ownSkills.leftOut(groupId).length > 0,
     api: approvalApi(both),
   };
 }

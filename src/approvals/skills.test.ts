@@ -9,6 +9,7 @@ import { skillCalls } from './skills.js';
 let store: Store;
 let approvals: Approvals;
 let propose: (text: string, name?: string) => Promise<unknown>;
+let report: (skills: unknown) => Promise<unknown>;
 
 beforeEach(() => {
   store = openStore(':memory:');
@@ -23,6 +24,7 @@ beforeEach(() => {
   approvals = createApprovals({ ...base, ownerChat: () => chat });
   const call = createContainerCalls(skillCalls({ store, approvals }), clock);
   const link = { groupId: group.id, startedAt: 0, onWork: () => undefined };
+  report = (skills) => call(link, '/skills/left-out', { runId, skills });
   propose = (text, name = 'bread') => call(link, '/skills', { runId, name, files: [{ path: 'SKILL.md', text }] });
 });
 
@@ -44,4 +46,16 @@ test('names that are no skill, and more than a person reads, are refused', async
   await expect(propose('x', '../x')).rejects.toThrow();
   await expect(propose('x'.repeat(20_001))).rejects.toThrow();
   expect(store.approvals.list(null, 9)).toEqual([]);
+});
+
+test('what is left out is kept as the last run reported it, and a report of any size is not', async () => {
+  const one = { name: 'bread', reason: 'it has no description' };
+  await report([one]);
+  expect(store.ownSkills.leftOut(1)).toEqual([one]);
+  await expect(report(Array.from({ length: 21 }, () => one))).rejects.toThrow();
+  await expect(report([{ ...one, reason: 'x'.repeat(201) }])).rejects.toThrow();
+  await expect(report('bread')).rejects.toThrow();
+  expect(store.ownSkills.leftOut(1)).toEqual([one]);
+  await report([]);
+  expect(store.ownSkills.leftOut(1)).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { post, type Route } from '../gateway/server.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import { parse, workingRun } from '../runs/calls.js';
 import { taintOf } from '../taint/taint.js';
-import { type OwnSkill, skillProposal } from '../wire.js';
+import { leftOutReport, type OwnSkill, skillProposal } from '../wire.js';
 import { type Approvals, agentText } from './approvals.js';
 import type { Store } from './store.js';
 
@@ -35,6 +35,12 @@ export function skillCalls({ store, approvals }: { store: Store; approvals: Appr
         input: skill,
       });
       return { text: agentText(approval) };
+    }),
+    post('/skills/left-out', (link, body) => {
+      const { runId, skills } = parse(leftOutReport, body);
+      workingRun(store, link, runId);
+      store.ownSkills.putLeftOut(link.groupId, skills);
+      return { text: 'Noted.' };
     }),
   ];
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { flag, type Statements } from '../core/statements.js';
 import { messageRow, type StoredMedia, type StoredMessage } from '../core/types.js';
 import { createSearch } from './search.js';
+import type { SearchIndex } from './search-index.js';
 import { createWorkedOn } from './worked-on.js';
 
 export interface NewMessage
@@ -49,7 +50,7 @@ const DEFAULTS = {
   replaces: null,
 };
 
-export function createMessages(statements: Statements) {
+export function createMessages(statements: Statements, searchIndex: SearchIndex) {
   const { run, rows, value, named } = statements;
   const insert = named.value<[message: NewMessage], number>(
     `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host, outbox_id, album, album_size, intent, replaces)
@@ -97,6 +98,6 @@ export function createMessages(statements: Statements) {
       `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3`,
     ),
     ...createWorkedOn(statements),
-    search: createSearch(statements),
+    search: createSearch(statements, searchIndex),
   };
 }

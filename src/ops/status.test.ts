@@ -39,6 +39,11 @@ test('the skills a group wrote for itself are those that count: the owner has re
   expect(status().groups).toMatchObject([{ ownSkills: [] }, { folder: 'family', ownSkills: ['allotment', 'bread'] }]);
   store.ownSkills.remove(family, 'bread');
   expect(status().text).toContain('(1): allotment\n');
+  const skills = Array.from({ length: 6 }, (_, n) => ({ name: `s${n}\n`, reason: 'it has no *description*' }));
+  store.ownSkills.putLeftOut(family, skills);
+  expect(status().text).toMatch(/\n- skills of family that are left out: s0.* \(it has no .*\), s1.*, 1 more\n/);
+  store.ownSkills.putLeftOut(family, []);
+  expect(status().text).not.toContain('left out');
 });
 
 describe('what keeps messages from being answered', () => {

@@ -72,6 +72,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
       // What an earlier try was told, and what nothing waits for, is not the reason at present.
       parked: waiting.has(group.id) && (group.parkedUntil ?? 0) > now ? group.parkedClass : null,
       ownSkills: store.ownSkills.of(group.id).map(({ name }) => name),
+      skillsLeftOut: store.ownSkills.leftOut(group.id),
     })),
     runs,
     outboxQueued: store.outbox.queued(),
@@ -112,6 +113,7 @@ function statusText(status: Facts, now: number): string {
       .map((group) => `- group ${group.folder} waits: ${PARKED[group.parked ?? 'unknown'] ?? group.parked}`),
     ...status.heldChats.map(({ chatId, title }) => `- chat ${shownLine(title, 80)} waits: \`/continue ${chatId}\``),
     ...status.groups.filter((group) => group.ownSkills.length > 0).map(skillsLine),
+    ...status.groups.filter((group) => group.skillsLeftOut.length > 0).map(leftOutLine),
     ...(status.approvalsOpen ? [`- approvals that wait for an answer: ${status.approvalsOpen}`] : []),
     `- messages to send: ${status.outboxQueued}`,
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
@@ -125,6 +127,14 @@ const containerText = ({ group, state }: Facts['containers'][number]) =>
 
 function skillsLine({ folder, ownSkills }: Facts['groups'][number]): string {
   return `- skills ${folder} wrote for itself (${ownSkills.length}): ${ownSkills.join(', ')}`;
+}
+
+function leftOutLine({ folder, skillsLeftOut }: Facts['groups'][number]): string {
+  const each = skillsLeftOut
+    .slice(0, 5)
+    .map(({ name, reason }) => `${shownLine(name, 40)} (${shownLine(reason, 120)})`);
+  const more = skillsLeftOut.length > each.length ? [`${skillsLeftOut.length - each.length} more`] : [];
+  return `- skills of ${folder} that are left out: ${[...each, ...more].join(', ')}`;
 }
 
 function duration(ms: number): string {

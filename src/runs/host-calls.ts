@@ -62,13 +62,13 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
       '/history',
       async ({ groupId }, body) => {
         const { query, limit = 10 } = parse(wire.historyRequest, body);
-        const found = await store.messages.search(groupId, query, limit);
-        const untrusted = found.find((one) => one.untrusted);
+        const { results, note } = await store.messages.search(groupId, query, limit);
+        const untrusted = results.find((one) => one.untrusted);
         if (untrusted)
           store.transaction(() =>
             markWorking(store, groupId, `an old message of ${oneLine(untrusted.sender, 80)}`, deps.clock.now()),
           );
-        return { results: found.map(({ untrusted: _, ...hit }) => hit) };
+        return { results: results.map(({ untrusted: _, ...hit }) => hit), note };
       },
       { rate: 'history' },
     ),

@@ -35,7 +35,13 @@ beforeEach(() => {
   };
   const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
   const readers: Record<string, MediaReader> = { test: (...given) => read(...given) };
-  const none = { ownSkills: () => [], services: () => undefined, search: () => undefined, mcp: () => undefined };
+  const none = {
+    ownSkills: () => [],
+    skillsLeftOut: () => false,
+    services: () => undefined,
+    search: () => undefined,
+    mcp: () => undefined,
+  };
   startOrders = () => createWorkOrders({ ...none, store, config, channel: () => channel, readers });
   orders = startOrders();
   const group = store.groups.ensure('main', true, 1);

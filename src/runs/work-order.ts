@@ -18,6 +18,7 @@ export interface WorkOrderDeps {
   readers: Record<string, MediaReader>;
   /** Skills of a group that count. */
   ownSkills(groupId: number): OwnSkill[];
+  skillsLeftOut(groupId: number): boolean;
   services(groupId: number): RunSpec['services'];
   search(groupId: number): RunSpec['search'];
   mcp(groupId: number): RunSpec['mcp'];
@@ -35,7 +36,8 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers, ownSkills, services, search, mcp }: WorkOrderDeps) {
+export function createWorkOrders({ store, config, channel, readers, ...deps }: WorkOrderDeps) {
+  const { ownSkills, skillsLeftOut, services, search, mcp } = deps;
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -84,6 +86,7 @@ export function createWorkOrders({ store, config, channel, readers, ownSkills, s
         model: config.model,
         timeZone: config.timeZone,
         ownSkills: ownSkills(group.id),
+        ...(skillsLeftOut(group.id) && { skillsLeftOut: true }),
         services: services(group.id),
         search: search(group.id),
         mcp: mcp(group.id),

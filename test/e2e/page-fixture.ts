@@ -214,7 +214,7 @@ function initialStatus(now: number): StatusSnapshot {
     ],
     containers: [],
     servers: [],
-    groups: [{ folder: 'main', chats: 1, parked: null, ownSkills: [] }],
+    groups: [{ folder: 'main', chats: 1, parked: null, ownSkills: [], skillsLeftOut: [] }],
     runs: { ready: 1, done: 2 },
     outboxQueued: 3,
     costTodayMicroUsd: 0,

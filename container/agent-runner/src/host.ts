@@ -126,7 +126,7 @@ export function createHost(port: number) {
     ask: async (path: string, body: object, signal: AbortSignal) =>
       hostText.parse(await (await open(path, body, signal)).json()).text,
     history: async (query: string, limit: number, signal: AbortSignal) =>
-      historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()).results,
+      historyResponse.parse(await (await open('/history', { query, limit }, signal)).json()),
     service: (path: string, body: object | undefined, signal: AbortSignal) =>
       callService(fetch, `http://127.0.0.1:${port}/service/${path}`, { body, signal }),
     ...mcpCalls(call),

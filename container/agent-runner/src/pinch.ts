@@ -113,9 +113,9 @@ function readCall([command, ...args]: string[]): Call {
   const { words, flags } = parse(args, ['limit']);
   const { query, limit = 20 } = historyRequest.parse({ query: textFrom(words), limit: Number(flags.limit ?? 20) });
   return async (host, _caller, signal) => {
-    const found = await host.history(query, limit, signal);
-    const lines = found.map((m) => `${formatTime(m.sentAt, TZ)} ${m.sender} in ${m.chat}: ${m.text}`);
-    return lines.join('\n') || 'Nothing found.';
+    const { results, note } = await host.history(query, limit, signal);
+    const lines = results.map((m) => `${formatTime(m.sentAt, TZ)} ${m.sender} in ${m.chat}: ${m.text}`);
+    return [lines.join('\n') || 'Nothing found.', ...(note ? [note] : [])].join('\n');
   };
 }
 

@@ -8,7 +8,7 @@ import {
   servicesHead,
 } from '../../../src/wire.js';
 import type { McpCatalog, Paths } from './context.js';
-import type { Skill } from './skills.js';
+import { type findSkills, SKILL_NAME } from './skills.js';
 import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
 
 const MEMORY_MAX = 32_000;
@@ -23,9 +23,20 @@ function memorySection({ path, text }: Memory): string {
   return `<memory file="${escapeAttribute(path)}">\n${shown.replaceAll('</memory', '<\\/memory')}${note}\n</memory>`;
 }
 
-const skillSection = (skills: Skill[]) => `# Skills
+type Skills = Pick<ReturnType<typeof findSkills>, 'listed' | 'leftOut'>;
+
+const skillSection = ({ listed, leftOut }: Skills) => `# Skills
 How to do some kinds of work well. When one fits, read its file first. Those below skills/ of your own folder were written in this group.
-${skills.map(({ name, description, file }) => `- ${name} (${file}): ${description}`).join('\n')}`;
+${[...listed.map(({ name, description, file }) => `- ${name} (${file}): ${description}`), ...leftOutLine(leftOut)].join('\n')}`;
+
+/** Any other name of a folder could be a sentence to the model. */
+const nameOf = (name: string) => (SKILL_NAME.test(name) ? name : 'one');
+
+function leftOutLine(leftOut: Skills['leftOut']): string[] {
+  const shown = leftOut.slice(0, 5).map(({ name, reason }) => `${nameOf(name)} (${escapeXml(reason)})`);
+  if (leftOut.length > shown.length) shown.push(`${leftOut.length - shown.length} more`);
+  return shown.length > 0 ? [`Left out, no skills as they are: ${shown.join(', ')}.`] : [];
+}
 
 /** A server is named where there is more to say than its tools in the list do. */
 function mcpSection(servers: NonNullable<RunSpec['mcp']>, { hidden, problems }: McpCatalog): string {
@@ -51,7 +62,7 @@ type Places = Pick<Paths, 'workspace' | 'mounts'>;
 export function systemPrompt(
   run: RunSpec,
   { workspace, mounts }: Places,
-  skills: Skill[],
+  skills: Skills,
   memories: Memory[],
   mcp: McpCatalog,
 ): string {
@@ -76,7 +87,7 @@ export function systemPrompt(
 - What shall happen later or again and again is a task (task_* tools); the \`pinch\` command does the same in scripts (\`pinch help\`). A run that a task or a hook started says so in a note: nobody is there to answer then. Only where such a note says so, a last text of exactly [silent] sends nothing.`,
     ...(run.services?.length ? [[servicesHead, ...run.services.map(serviceLine)].join('\n')] : []),
     ...(run.mcp?.length ? [mcpSection(run.mcp, mcp)] : []),
-    ...(skills.length > 0 ? [skillSection(skills)] : []),
+    ...(skills.listed.length + skills.leftOut.length > 0 ? [skillSection(skills)] : []),
     ...memories.filter((memory) => memory.text.trim() !== '').map(memorySection),
   ].join('\n\n');
 }

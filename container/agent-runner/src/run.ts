@@ -21,7 +21,7 @@ import { splitTools } from './tools/mcp.js';
 function loadPrompt(run: RunSpec, paths: Paths, mcp: McpCatalog): string {
   const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
-  return systemPrompt(run, paths, findSkills(paths, run.ownSkills).listed, files.flatMap(readMemory), mcp);
+  return systemPrompt(run, paths, findSkills(paths, run.ownSkills), files.flatMap(readMemory), mcp);
 }
 
 /** More than the prompt shows of one, in any alphabet. */
@@ -84,12 +84,13 @@ function askAgain({ session, messages }: RunContext): undefined {
   session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
 }
 
-/** Skills that the owner has not read yet: asking them must not fail the run. */
+/** Skills that the owner has not read yet, and what is none: telling it must not fail the run. */
 async function proposeSkills({ run, paths, host, signal }: Omit<RunContext, 'session' | 'mcp'>): Promise<void> {
-  for (const skill of findSkills(paths, run.ownSkills).unread)
-    await host
-      .ask('/skills', { runId: run.id, ...skill }, signal)
-      .catch((error) => console.error('skill not asked', error));
+  const { unread, leftOut } = findSkills(paths, run.ownSkills);
+  const tell = (path: string, body: object) =>
+    host.ask(path, { runId: run.id, ...body }, signal).catch((error) => console.error('skill not told', error));
+  for (const skill of unread) await tell('/skills', skill);
+  if (leftOut.length > 0 || run.skillsLeftOut) await tell('/skills/left-out', { skills: leftOut });
 }
 
 /**

@@ -24,6 +24,7 @@ import {
   groupListRequest,
   groupRegisterRequest,
   historyRequest,
+  leftOutReport,
   mcpCallRequest,
   mountRequest,
   RUN_HEADER,
@@ -100,6 +101,7 @@ async function readFile(request: http.IncomingMessage) {
 function askedSchema(url: string) {
   if (url === '/ask') return askRequest;
   if (url === '/skills') return skillProposal;
+  if (url === '/skills/left-out') return leftOutReport;
   if (url === '/mounts') return mountRequest;
   if (url === '/mcp/propose') return serviceProposal;
   if (url === '/groups/list') return groupListRequest;
