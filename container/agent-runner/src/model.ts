@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/core/clock.js';
 import { PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
+import { mendStream } from './mend.js';
 import { classifyError } from './model-errors.js';
 import { foundTools, type Message, type ToolResult, textOf } from './records.js';
 
@@ -22,8 +23,10 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     timeout: 3_600_000,
     fetch: async (url, init) => {
       const response = await fetch(url, init);
-      if (Number(response.headers.get('retry-after')) > MAX_WAIT_S) response.headers.set('x-should-retry', 'false');
-      return response;
+      const { headers, status, body } = response;
+      if (Number(headers.get('retry-after')) > MAX_WAIT_S) headers.set('x-should-retry', 'false');
+      const isStream = body !== null && headers.get('content-type')?.startsWith('text/event-stream');
+      return isStream ? new Response(body.pipeThrough(mendStream()), { status, headers }) : response;
     },
   });
 }
