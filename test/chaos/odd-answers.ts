@@ -147,17 +147,15 @@ const refused: Kind[] = [
   },
   {
     name: 'more output asked for than is allowed',
-    steps: ({ token, wrong }) => [
-      ({ body }) =>
-        // The container may know it from an earlier turn.
+    calls: 2,
+    steps: ({ token }) => {
+      // The container may know it from an earlier turn.
+      const step: Step = ({ body }) =>
         (body?.max_tokens ?? 0) > 8_192
           ? refuse(`max_tokens: ${body?.max_tokens} > 8192, which is the maximum allowed number of output tokens`)
-          : { text: answerTo(token) },
-      ({ body }) => {
-        if ((body?.max_tokens ?? 0) > 8_192) wrong.push(`${token}: asks for ${body?.max_tokens} tokens again`);
-        return { text: answerTo(token) };
-      },
-    ],
+          : { text: answerTo(token) };
+      return [step, step, step, step];
+    },
   },
   ...NO_MONEY.map((step, at) => ({
     ...simple(`no money, in words ${at}`, step),

@@ -89,3 +89,42 @@ export function mendStream(): TransformStream<Uint8Array, Uint8Array> {
     flush: (controller) => void (rest !== '' && controller.enqueue(write([rest]))),
   });
 }
+
+const wholeReply = z.looseObject({ content: z.array(z.unknown()), stop_reason: z.unknown(), usage: z.unknown() });
+
+/** An answer that is no stream although one was asked for, as one: a whole reply, or an error that came with status 200. */
+export function asStream(text: string): string {
+  const said = objectIn(text);
+  const { data: message } = wholeReply.safeParse(said);
+  const lines = (events: { type: string }[]) =>
+    events.map((one) => `event: ${one.type}\ndata: ${JSON.stringify(one)}\n\n`).join('');
+  if (!message) return said ? lines([{ ...said, type: 'error' }]) : text;
+  const { content, stop_reason, usage } = message;
+  const blocks = content.flatMap((content_block, index) => [
+    { type: 'content_block_start', index, content_block },
+    { type: 'content_block_stop', index },
+  ]);
+  return lines([
+    { type: 'message_start', ...{ message: { ...message, content: [] } } },
+    ...blocks,
+    { type: 'message_delta', ...{ delta: { stop_reason }, usage } },
+    { type: 'message_stop' },
+  ]);
+}
+
+/** Seconds that the back end asks to wait, which it may give as a date; undefined when it says nothing that can be read. */
+export function waitOf(headers: Headers, now: number): number | undefined {
+  const after = headers.get('retry-after') ?? '';
+  const ms = headers.get('retry-after-ms');
+  const seconds = ms ? Number(ms) / 1_000 : Number(after || Number.NaN);
+  const waitS = Number.isNaN(seconds) ? (Date.parse(after) - now) / 1_000 : seconds;
+  return Number.isNaN(waitS) ? undefined : Math.max(0, Math.ceil(waitS));
+}
+
+/** What the API calls it, for stop reasons of other APIs that a proxy left as they were. */
+const STOP_REASONS: [RegExp, string][] = [
+  [/^(max_?)?(output_)?(tokens|length)$/i, 'max_tokens'],
+  [/^(content_filter(ed)?|safety|blocked)$/i, 'refusal'],
+];
+export const asStopReason = (given: string | null | undefined): string =>
+  STOP_REASONS.find(([pattern]) => pattern.test(given ?? ''))?.[1] ?? (given || 'end_turn');

@@ -294,6 +294,7 @@ test.each<[number, object | string, string]>([
   [503, { error: { code: 503, message: 'Loading model', type: 'unavailable_error' } }, 'overloaded'],
   [400, { error: { message: { text: 'an object' } } }, 'invalid_request'],
   [400, { error: null }, 'invalid_request'],
+  [429, { code: 'insufficient_quota', message: 'You cannot do that now' }, 'billing'],
 ])('other servers: %i %j is %s', (status, body, errorClass) => {
   expect(classifyError(answered(status, body))).toMatchObject({ errorClass, message: expect.any(String) });
 });
@@ -303,4 +304,12 @@ test('people read the words of an answer, not its brackets', () => {
   expect(words(classifyError(answered(400, { error: 'it is wrong' })))).toBe('it is wrong');
   expect(words(classifyError(answered(422, { detail: 'it is wrong' })))).toBe('it is wrong');
   expect(words(classifyError(answered(400, { error: { code: 7, message: 'it is wrong' } })))).toBe('it is wrong');
+});
+
+test('of the page of a proxy people read the words', () => {
+  const page =
+    '<!DOCTYPE html><html><head><style>b {}</style><title>502 Bad Gateway</title></head><body>nginx</body></html>';
+  expect(classifyError(answered(502, page)).message).toBe(
+    'the model back end is overloaded or broken (502): 502 502 Bad Gateway nginx',
+  );
 });

@@ -23,7 +23,7 @@ const MODERATED = /moderation|flagged|content[_ ](policy|filter)|safety (system|
 const ERROR_KINDS: ErrorKind[] = [
   { kind: /^402|billing_error/, errorClass: 'billing', what: 'the model back end asks for money' },
   { kind: /^4(00|03|29)/, says: NO_MONEY, errorClass: 'billing', what: 'the model back end asks for money' },
-  { kind: /^429|rate_limit_error/, errorClass: 'rate_limit', what: 'the model back end is limiting our rate' },
+  { kind: /^429|rate_limit/, errorClass: 'rate_limit', what: 'the model back end is limiting our rate' },
   // One request was refused; the key is fine.
   { kind: /^403/, says: MODERATED, errorClass: 'invalid_request', what: 'the model back end refused the request' },
   { kind: /^40[13]/, errorClass: 'auth', what: 'the model back end refused the credential' },
@@ -43,16 +43,34 @@ const OTHER_KIND: ErrorKind = { errorClass: 'unknown', what: 'the model back end
 /** The class of any thrown value, by which the host decides what to do next, and a line for people. Never throws. */
 export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
   const hasReply = error instanceof APIError && !(error instanceof APIConnectionError);
-  const all = describeError(error);
-  const why = head(wellFormed((hasReply && whyOf(error.error)) || all), 2_000);
+  const all = hasReply ? wordsOf(error) : describeError(error);
+  const why = head(wellFormed((hasReply && whyOf(error.error)) || withoutTags(describeError(error))), 2_000);
   if (!(error instanceof AnthropicError)) return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
   if (!hasReply) return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
-  const name = `${error.status ?? ''} ${error.type ?? ''}`.trim();
+  const name = `${statusOf(error) ?? ''} ${error.type ?? ''}`.trim();
   const fits = ({ kind, says }: ErrorKind) => kind?.test(name) && (says?.test(all) ?? true);
   const { errorClass, what } = ERROR_KINDS.find(fits) ?? OTHER_KIND;
   const waitMs = Math.ceil(Number(error.headers?.get('retry-after') ?? Number.NaN) * 1_000);
   return { errorClass, message: `${what} (${name}): ${why}`, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
 }
+
+/** Some say it in an answer that began well, as a code. */
+function statusOf({ status, error }: APIError): number | undefined {
+  return status ?? coded.safeParse(error).data?.error.code;
+}
+const coded = z.object({ error: z.object({ code: z.coerce.number().int().min(400).max(599) }) });
+
+/** All that it says, its codes too. */
+const wordsOf = ({ message, error }: APIError): string => `${message} ${JSON.stringify(error) ?? ''}`;
+
+/** The words of a page that a proxy answered with. */
+const withoutTags = (text: string): string =>
+  /<(html|!doctype)/i.test(text)
+    ? text
+        .replace(/<(style|script)\b.*?<\/\1>|<[^>]*>/gis, ' ')
+        .replace(/\s+/g, ' ')
+        .trim()
+    : text;
 
 const reasons = z.object({ error: z.unknown(), message: z.unknown(), detail: z.unknown() }).partial();
 
@@ -106,13 +124,13 @@ const NOT_ABOUT_REQUEST = [401, 402, 403, 408, 429, 503, 529];
 const isAboutRequest = (error: unknown): error is APIError =>
   error instanceof APIError &&
   !(error instanceof APIConnectionError) &&
-  !NOT_ABOUT_REQUEST.includes(error.status ?? 0) &&
+  !NOT_ABOUT_REQUEST.includes(statusOf(error) ?? 0) &&
   !/rate_limit|overloaded/.test(error.type ?? '');
 
 /** That the conversation does not fit, and the most tokens that do where the back end names it; undefined for any other error. */
 export function tooLong(error: unknown): { limit?: number } | undefined {
   if (!isAboutRequest(error)) return undefined;
-  const says = error.message;
+  const says = wordsOf(error);
   if (error.status !== 413 && !TOO_LONG.some((pattern) => pattern.test(says))) return undefined;
   const limit = limitIn(says);
   return limit ? { limit } : {};

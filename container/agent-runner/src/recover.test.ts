@@ -246,3 +246,50 @@ test('a picture that is refused in the middle of a stream', async () => {
   ]);
   expect(await bench.run({ messages: [withPicture(1)] })).toMatchObject({ text: 'I could not see it.' });
 });
+
+const json = (body: object, status = 200): Step => ({
+  raw: (response) => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+});
+const whole = (content: object[], stop_reason: string) =>
+  json({ id: 'm', type: 'message', role: 'assistant', model: 'm', content, stop_reason, usage: { input_tokens: 5 } });
+
+test('a whole reply where a stream was asked for', async () => {
+  bench = await setUp([
+    whole([{ type: 'tool_use', id: 'a', name: 'bash', input: { command: 'echo hello' } }], 'tool_use'),
+    whole([{ type: 'text', text: 'all at once' }], 'end_turn'),
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'all at once' });
+  expect(requests().at(-1)).toContain('hello');
+});
+
+test.each<[object, string]>([
+  [{ error: { code: 402, message: 'Insufficient credits' } }, 'billing'],
+  [{ error: { code: 403, message: 'Your input was flagged by moderation' } }, 'invalid_request'],
+  [{ type: 'error', error: { type: 'rate_limit_error', message: 'slower' } }, 'rate_limit'],
+  [{ error: { type: 'invalid_request_error', message: 'it is wrong' } }, 'invalid_request'],
+])('an error with status 200: %j is %s', async (body, errorClass) => {
+  bench = await setUp([json(body)]);
+  expect(await bench.run()).toMatchObject({ outcome: 'failed', errorClass });
+  expect(bench.fake.requests).toHaveLength(1);
+});
+
+test.each(['length', 'MAX_TOKENS', 'max_output_tokens'])('%s is the length limit', async (stopReason) => {
+  bench = await setUp([{ text: 'The first half ', stopReason }, { text: 'and the second.' }]);
+  expect(await bench.run()).toMatchObject({ text: expect.stringMatching(/^The first half ?and the second\.$/) });
+});
+
+test.each(['content_filter', 'SAFETY'])('%s is a refusal', async (stopReason) => {
+  bench = await setUp([{ text: 'I', stopReason }]);
+  expect(await bench.run()).toMatchObject({ text: expect.stringContaining('declined') });
+});
+
+test.each<[string, Record<string, string>]>([
+  ['a date', { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() }],
+  ['milliseconds', { 'retry-after-ms': '3600000' }],
+])('a long wait that is asked for as %s is left to the host', async (_name, headers) => {
+  bench = await setUp([{ fault: 429, type: 'rate_limit_error', headers }]);
+  const report = await bench.run();
+  expect(report).toMatchObject({ outcome: 'failed', errorClass: 'rate_limit' });
+  expect(report.outcome === 'failed' && report.retryAfterMs).toBeGreaterThan(3_500_000);
+  expect(bench.fake.requests).toHaveLength(1);
+});
