@@ -64,7 +64,7 @@ const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
-  { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors)/, lines: 130 },
+  { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors|mend)/, lines: 310 },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'runner', files: /^container\//, lines: 2_080 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },

@@ -10,6 +10,7 @@ import { type DaemonProcess, eventually, newHome, removeHome, spawnDaemon, start
 import { type RecordedRequest, type ScriptBlock, type Step, startFakeAnthropic } from '../fakes/anthropic.js';
 import { startFakeTelegram } from '../fakes/telegram.js';
 import { startFakeWhatsApp } from '../fakes/whatsapp.js';
+import { randomFrom } from './random.js';
 
 export interface StormOptions {
   kills: number;
@@ -43,17 +44,6 @@ interface Room {
   texts(): string[];
   copiesAllowed: number;
   ask(text: string): unknown;
-}
-
-/** Numbers from 0 to 1 that follow from the seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 const TOKEN = /\b[a-z]{3}[oen]\d+\b/g;

@@ -47,6 +47,8 @@ export interface ReplyStep {
     | { after: number; by: 'stall' | 'cut' | 'end' }
     | { after: number; by: 'error'; type: string; message?: string };
   headers?: Record<string, string>;
+  /** Changes the events before they are sent: what back ends that only look like this API leave out or add. */
+  edit?: (events: SseEvent[]) => SseEvent[];
 }
 
 export interface FaultStep {
@@ -57,7 +59,12 @@ export interface FaultStep {
   headers?: Record<string, string>;
 }
 
-export type Step = ReplyStep | FaultStep | ((request: RecordedRequest) => Step | Promise<Step>);
+/** Any answer at all, or none: a page of a proxy, an error of another shape, a cut connection. */
+export interface RawStep {
+  raw: (response: ServerResponse) => void;
+}
+
+export type Step = ReplyStep | FaultStep | RawStep | ((request: RecordedRequest) => Step | Promise<Step>);
 
 /** The API's error body. */
 export function errorBody(type: string, message: string, requestId: string) {
@@ -116,10 +123,11 @@ async function end(response: ServerResponse, { interrupt }: ReplyStep): Promise<
 
 function eventsOf(step: ReplyStep, message: ReplyMessage): SseEvent[] {
   const raw = new Map((step.content ?? []).flatMap((block, at) => rawInputOf(block, message.content[at])));
-  return messageEvents(message, {
+  const events = messageEvents(message, {
     toolJson: (block) => raw.get(block.id) ?? JSON.stringify(block.input),
     ...(step.deltaChars === undefined ? {} : { deltaChars: step.deltaChars }),
   });
+  return step.edit?.(events) ?? events;
 }
 
 function rawInputOf(scripted: ScriptBlock, served: ReplyBlock | undefined): [string, string][] {

@@ -7,10 +7,10 @@ import { checkRequest } from './anthropic-check.js';
 import type { ReplyUsage } from './anthropic-events.js';
 import { estimateTokens } from './anthropic-history.js';
 import { echo, replyMessage } from './anthropic-reply.js';
-import { type FaultStep, type ReplyStep, type Step, sendFault, sendReply } from './anthropic-serve.js';
+import { type FaultStep, type RawStep, type ReplyStep, type Step, sendFault, sendReply } from './anthropic-serve.js';
 import { knownModels, type MessagesBody, type ModelProfile } from './anthropic-shape.js';
 
-export type { FaultStep, ReplyStep, ScriptBlock, Step } from './anthropic-serve.js';
+export type { FaultStep, RawStep, ReplyStep, ScriptBlock, Step } from './anthropic-serve.js';
 
 export interface RecordedRequest {
   /** Position in `requests`. */
@@ -175,6 +175,7 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   try {
     const step = await resolveStep(state, record);
     if ('fault' in step) return sendFault(response, step, requestId);
+    if ('raw' in step) return step.raw(response);
     const binds = state.models[checked.body.model]?.bindsThinking ?? false;
     const { cache } = state;
     const message = replyMessage({ index: record.index, body: checked.body, binds, secret: SECRET, cache }, step);
@@ -221,7 +222,7 @@ function notify(state: State, record: RecordedRequest): void {
   for (const watcher of [...state.watchers]) watcher();
 }
 
-async function resolveStep(state: State, record: RecordedRequest): Promise<ReplyStep | FaultStep> {
+async function resolveStep(state: State, record: RecordedRequest): Promise<ReplyStep | FaultStep | RawStep> {
   let step: Step = state.script.shift() ?? state.responder;
   while (typeof step === 'function') step = await step(record);
   return step;

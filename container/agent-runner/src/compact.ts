@@ -12,6 +12,15 @@ const FILLED = 0.7;
 /** `tokens`: the most that the back end takes, as it says. */
 export const learnLimit = (model: string, tokens: number): void => void known.set(model, tokens);
 
+/** Of one reply, by model. */
+const knownOutput = new Map<string, number>();
+export const learnOutput = (model: string, tokens: number): void => void knownOutput.set(model, tokens);
+export const mostOutput = (model: string): number =>
+  Math.min(
+    knownOutput.get(model) ?? Number.POSITIVE_INFINITY,
+    Math.floor((known.get(model) ?? Number.POSITIVE_INFINITY) * (1 - FILLED)),
+  );
+
 /** Limits of a model in tokens; from a context of `compactAt` on, a conversation is summarized. */
 export function modelLimits(model: string): { compactAt: number; maxOutput: number } {
   const window = known.get(model) ?? Number.POSITIVE_INFINITY;

@@ -295,7 +295,6 @@ test.each<[string, Step]>([
   ['an error event', { text: 'lost', interrupt: { after: 3, by: 'error', type: 'overloaded_error' } }],
   ['a stream without end', { text: 'lost', interrupt: { after: 3, by: 'end' } }],
   ['a stalled stream', { text: 'lost', interrupt: { after: 3, by: 'stall' } }],
-  ['broken tool JSON', { content: [{ type: 'tool_use', name: 'bash', rawInput: '{"command": }' }] }],
   ['529', { fault: 529, type: 'overloaded_error' }],
   ['429 with retry-after', { fault: 429, type: 'rate_limit_error', headers: { 'retry-after': '0' } }],
 ])('%s ends in one reply', async (_name, fault) => {

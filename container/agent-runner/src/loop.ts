@@ -1,6 +1,6 @@
 // The agent loop of one run: model calls, tool calls, new messages, limits; each step is on disk before the next. Knows nothing about HTTP.
 import type { AnswerReport, PromptMessage } from '../../../src/wire.js';
-import { compact, modelLimits, needsCompaction } from './compact.js';
+import { compact, modelLimits, mostOutput, needsCompaction } from './compact.js';
 import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { present } from './media.js';
 import { callModel, type Reply } from './model.js';
@@ -8,6 +8,7 @@ import { classifyError } from './model-errors.js';
 import type { Block, ToolCall, ToolResult } from './records.js';
 import {
   isFinalReply,
+  isPaused,
   lastReply,
   lastTurn,
   renameRepeated,
@@ -17,7 +18,7 @@ import {
   toolCalls,
   toolResult,
 } from './records.js';
-import { afterRefusal, mayEndSilently, saysNothing } from './recover.js';
+import { afterRefusal, keepUsable, mayEndSilently, saysNothing } from './recover.js';
 import { head } from './text.js';
 
 const MAX_CUT_REPLIES = 2;
@@ -113,8 +114,7 @@ async function afterToolCalls(context: LoopContext, progress: Progress, reply: R
 }
 
 async function afterText(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
-  // The API goes on with a paused reply only when nothing comes after it.
-  if (reply.stopReason === 'pause_turn') return undefined;
+  if (reply.stopReason === 'pause_turn') return isPaused(reply) ? undefined : askToContinue(context);
   const isCut = reply.stopReason === 'max_tokens' && textOf(reply.content) !== '';
   if (isCut && progress.cutReplies < MAX_CUT_REPLIES) {
     progress.cutReplies += 1;
@@ -159,21 +159,23 @@ async function afterNothing(context: LoopContext, progress: Progress, reply: Rep
 /** One model call and what follows from it; the outcome when the run is over. */
 async function step(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
   const { run, session } = context;
-  const { maxTokens } = progress;
+  const mostTokens = () => Math.min(progress.maxTokens, mostOutput(run.model));
+  const maxTokens = mostTokens();
   if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(context, maxTokens, false);
   const reply = await callModel(context, toMessages(session.records, run), maxTokens).catch((error) =>
-    afterRefusal(context, error),
+    afterRefusal(context, error, maxTokens),
   );
   if (reply === 'again') return undefined;
   if (reply === 'too long' || reply.stopReason === 'model_context_window_exceeded') {
     if (progress.wasTooLong) return endWith(context, 'This conversation does not fit the model. Start over with /new.');
     progress.wasTooLong = true;
-    return void (await compact(context, maxTokens, true));
+    return void (await compact(context, mostTokens(), true));
   }
   if (reply.stopReason === 'refusal') {
     return endWith(context, 'The model declined to answer this. Ask differently, or start over with /new.');
   }
-  const isOver = reply.stopReason !== 'pause_turn';
+  keepUsable(reply.content);
+  const isOver = reply.stopReason !== 'pause_turn' || reply.content.length === 0;
   if (isOver && saysNothing(reply.content) && !mayEndSilently(context)) return afterNothing(context, progress, reply);
   const { content, stopReason, tokens } = reply;
   renameRepeated(content, session.records, context.callPrefix);

@@ -1,5 +1,6 @@
 // What went wrong with a model call: by status, by the API's own name for it, and by the words of back ends that say it otherwise. Pure.
 import { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
+import * as z from 'zod';
 import { describeError } from '../../../src/core/errors.js';
 import type { ErrorClass } from '../../../src/wire.js';
 import { head, wellFormed } from './text.js';
@@ -13,8 +14,9 @@ interface ErrorKind {
   what: string;
 }
 
+// A bare "billing" may be a word of the request that the error repeats.
 const NO_MONEY =
-  /credit balance|specified API usage limits|insufficient[_ ](funds|quota|balance|credits?)|out of credits|requires more credits|payment required|billing|plan and billing|spending limit/i;
+  /credit balance|(usage|spending|spend|credit|key|total|monthly|weekly|quota) limits?\b.{0,40}(reach|exceed|exhaust)|(reached|exceeded|used up) (your|its|the|all)\b.{0,60}(usage|spend\w*|credits?|quota|budget)|specified API usage limits|(insufficient|not enough)[_ ](account[_ ])?(funds|quota|balance|credits?)|exceeded[_ ]current[_ ]quota|out of (credits?|funds)|requires more credits|payment (is )?required|payment instrument|billing[_ ](details|account|information|hard|not|is|has|to be|error)|(enable|check your) billing|plan and billing|spending limit|good standing|arrearage|in arrears|余额不足|欠费|充值/i;
 const MODERATED = /moderation|flagged|content[_ ](policy|filter)|safety (system|filter)|violat/i;
 
 /** The first one that fits. */
@@ -28,7 +30,7 @@ const ERROR_KINDS: ErrorKind[] = [
   },
   { kind: /^402|billing_error/, errorClass: 'billing', what: 'the model back end asks for money' },
   { kind: /^4(00|03|29)/, says: NO_MONEY, errorClass: 'billing', what: 'the model back end asks for money' },
-  { kind: /^429|rate_limit_error/, errorClass: 'rate_limit', what: 'the model back end limits our rate' },
+  { kind: /^429|rate_limit/, errorClass: 'rate_limit', what: 'the model back end limits our rate' },
   // One request was refused; the key is fine.
   { kind: /^403/, says: MODERATED, errorClass: 'invalid_request', what: 'the model back end refused the request' },
   { kind: /^40[13]/, errorClass: 'auth', what: 'the model back end refused the key' },
@@ -49,48 +51,125 @@ const OTHER_KIND: ErrorKind = { errorClass: 'unknown', what: 'the model back end
 /** The class of any thrown value, by which the host decides what to do next, and a line for people. Never throws. */
 export function classifyError(error: unknown): { errorClass: ErrorClass; message: string; retryAfterMs?: number } {
   const hasReply = error instanceof APIError && !(error instanceof APIConnectionError);
-  const why = head(wellFormed((hasReply && error.apiMessage) || describeError(error)), 2_000);
+  const all = hasReply ? wordsOf(error) : describeError(error);
+  const why = head(wellFormed((hasReply && whyOf(error.error)) || withoutTags(describeError(error))), 2_000);
   if (!(error instanceof AnthropicError)) return { errorClass: 'crash', message: `the agent runner failed: ${why}` };
   if (!hasReply) return { errorClass: 'network', message: `no whole reply from the model: ${why}` };
-  const name = `${error.status ?? ''} ${error.type ?? ''}`.trim();
-  const fits = ({ kind, says }: ErrorKind) => kind?.test(name) && (says?.test(why) ?? true);
+  const name = `${statusOf(error) ?? ''} ${error.type ?? ''}`.trim();
+  const fits = ({ kind, says }: ErrorKind) => kind?.test(name) && (says?.test(all) ?? true);
   const { errorClass, what } = ERROR_KINDS.find(fits) ?? OTHER_KIND;
   const waitMs = Math.ceil(Number(error.headers?.get('retry-after') ?? Number.NaN) * 1_000);
   return { errorClass, message: `${what} (${name}): ${why}`, ...(waitMs >= 0 && { retryAfterMs: waitMs }) };
 }
 
+/** Some say it in an answer that began well, as a code. */
+function statusOf({ status, error }: APIError): number | undefined {
+  return status ?? coded.safeParse(error).data?.error.code;
+}
+const coded = z.object({ error: z.object({ code: z.coerce.number().int().min(400).max(599) }) });
+
+/** All that it says, its codes too. */
+const wordsOf = ({ message, error }: APIError): string => `${message} ${JSON.stringify(error) ?? ''}`;
+
+/** The words of a page that a proxy answered with. */
+const withoutTags = (text: string): string =>
+  /<(html|!doctype)/i.test(text)
+    ? text
+        .replace(/<(style|script)\b.*?<\/\1>|<[^>]*>/gis, ' ')
+        .replace(/\s+/g, ' ')
+        .trim()
+    : text;
+
+const reasons = z.object({ error: z.unknown(), message: z.unknown(), detail: z.unknown() }).partial();
+
+/** What an error says in words, wherever a back end puts them. */
+function whyOf(body: unknown): string | undefined {
+  if (typeof body === 'string') return body;
+  const { error, message, detail } = reasons.safeParse(body).data ?? {};
+  const said = [error, message, detail].map((one) => (one === undefined ? undefined : whyOf(one)));
+  return said.find((one) => one !== undefined);
+}
+
 /** How back ends say that a conversation does not fit. */
 const TOO_LONG = [
-  /(prompt|input|request|conversation|messages?) (is|are) too long/i,
-  /context[_ ](length|window|size|limit)/i,
-  /too many (input |prompt )?tokens/i,
-  /exceeds? (the |its |your )?(model|max(imum)?)?[ _]?(token|input|prompt|context)?[ _]?(limit|max length|length|tokens)/i,
-  /exceeded (the |its |your )?(model )?token limit/i,
+  /(prompt|input|request|conversation|messages?) (is|are|was|were) too (long|large|big)/i,
+  /context[_ -]?(length|window|size|limit)/i,
+  /too many (total )?(input |prompt )?(tokens|text bytes)/i,
+  /exceed(s|ed|ing)? (the |its |your |this )?((model|max(imum)?|allowed|configured|token|input|prompt|context|sequence|message)('s)?[ _]?)*(limit|length|size|tokens)/i,
   /exceeds? the maximum number of tokens/i,
+  /(longer|larger|greater|more) than the (model|maximum|context)/i,
   /range of input length should be/i,
   /maximum (input|prompt|context|sequence) (length|size)/i,
+  /input token count/i,
+  /`?inputs`? (tokens|must have)/i,
+  /(输入|上下文|提示|prompt|内容|消息).{0,12}(超|过长)|超出?.{0,8}(上下文|最大长度)/i,
 ];
-/** Where they name the limit, in tokens. */
+/** A number of tokens, perhaps as 128k or 131,072. */
+const NUMBER = '(\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\s?(k)\\b)?';
+/** Where they name the limit, in tokens; the first one that fits. */
 const LIMIT_NAMED = [
-  /> *(\d{3,8})/,
-  /\[\d+, *(\d{3,8})\]/,
-  /allowed \((\d{3,8})\)/,
-  /(?:limit|maximum(?: \w+){0,2}|length|size|window)(?: of| is|:)? *(\d{3,8})/i,
-];
+  `[<>]=? *${NUMBER}`,
+  `n_ctx\\W+${NUMBER}`,
+  `\\[\\d+, *${NUMBER}\\]`,
+  // Up to four words without a number stand between; "exceeded by 3000" names none.
+  `(?:context|max(?:imum)?|limit|window|available|allowed|only|up to|less than|at most)\\b(?: (?!by\\b)[a-z']+){0,4}[ :(=]*${NUMBER}`,
+  `${NUMBER} (?:tokens? )?max`,
+].map((pattern) => new RegExp(pattern, 'i'));
+/** No conversation fits into less: such a number means something else. */
+const LEAST_LIMIT = 1_000;
+
+function limitIn(says: string): number | undefined {
+  for (const pattern of LIMIT_NAMED) {
+    const [, digits = '', thousands] = pattern.exec(says) ?? [];
+    const limit = Number(digits.replaceAll(',', '')) * (thousands ? 1_000 : 1);
+    if (limit >= LEAST_LIMIT) return limit;
+  }
+  return undefined;
+}
+
+/** Statuses that are about who asks, how often or when, never about what is asked. */
+const NOT_ABOUT_REQUEST = [401, 402, 403, 408, 429, 503, 529];
+const isAboutRequest = (error: unknown): error is APIError =>
+  error instanceof APIError &&
+  !(error instanceof APIConnectionError) &&
+  !NOT_ABOUT_REQUEST.includes(statusOf(error) ?? 0) &&
+  !/rate_limit|overloaded/.test(error.type ?? '');
 
 /** That the conversation does not fit, and the most tokens that do where the back end names it; undefined for any other error. */
 export function tooLong(error: unknown): { limit?: number } | undefined {
-  if (!(error instanceof APIError)) return undefined;
-  const says = error.message;
+  if (!isAboutRequest(error)) return undefined;
+  const says = wordsOf(error);
   if (error.status !== 413 && !TOO_LONG.some((pattern) => pattern.test(says))) return undefined;
-  const named = LIMIT_NAMED.map((pattern) => Number(pattern.exec(says)?.[1] ?? 0)).find(Boolean);
-  return named ? { limit: named } : {};
+  const limit = limitIn(says);
+  return limit ? { limit } : {};
+}
+
+/** The length of a reply, by the names it has in requests, and what is wrong with it. */
+const REPLY_LENGTH =
+  /max[_ ]?(output|completion|new)?[_ ]?tokens|maximum (number of )?tokens you requested|output tokens/i;
+const TOO_MUCH =
+  /[<>]|exceed|too (large|high|big|many|much)|at most|maximum allowed|(less|lower|smaller) than|range|between|up to|超|非法/i;
+const OF_INPUT = /context|input|prompt/i;
+const LEAST_OUTPUT = 256;
+
+/** The most tokens of a reply when `asked` was too much: what the back end names, else half; undefined for any other error. */
+export function outputLimit(error: unknown, asked: number): number | undefined {
+  if (!isAboutRequest(error) || asked <= LEAST_OUTPUT) return undefined;
+  const says = whyOf(error.error) ?? error.message.replace(/^\d+ /, '');
+  const at = says.search(REPLY_LENGTH);
+  const ofInput = says.search(OF_INPUT);
+  // What is said of the input first is about the conversation.
+  if (at < 0 || !TOO_MUCH.test(says) || (ofInput >= 0 && ofInput < at)) return undefined;
+  const named = [...says.matchAll(new RegExp(NUMBER, 'g'))].map(([, digits = '']) =>
+    Number(digits.replaceAll(',', '')),
+  );
+  const fitting = named.filter((limit) => limit >= LEAST_OUTPUT && limit < asked);
+  return fitting.length > 0 ? Math.max(...fitting) : Math.floor(asked / 2);
 }
 
 /** What of a request a back end refused for itself, so that the rest may go through without it. */
 export function refusedPart(error: unknown): 'thinking' | 'media' | undefined {
-  if (!(error instanceof APIError) || error.status === undefined || ![400, 413, 422].includes(error.status))
-    return undefined;
+  if (!isAboutRequest(error)) return undefined;
   if (/signature|thinking/i.test(error.message)) return /thinking/i.test(error.message) ? 'thinking' : undefined;
   const isAboutMedia = /\b(image|picture|document|pdf|media|vision|multimodal)/i.test(error.message);
   return isAboutMedia ? 'media' : undefined;

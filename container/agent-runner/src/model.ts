@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/core/clock.js';
 import { PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
+import { asStopReason, asStream, mendStream, waitOf } from './mend.js';
 import { classifyError } from './model-errors.js';
 import { foundTools, type Message, type ToolResult, textOf } from './records.js';
 
@@ -22,8 +23,14 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     timeout: 3_600_000,
     fetch: async (url, init) => {
       const response = await fetch(url, init);
-      if (Number(response.headers.get('retry-after')) > MAX_WAIT_S) response.headers.set('x-should-retry', 'false');
-      return response;
+      const { headers, status, body } = response;
+      const waitS = waitOf(headers, systemClock.now());
+      if (waitS !== undefined) headers.set('retry-after', `${waitS}`);
+      if (Number(waitS) > MAX_WAIT_S) headers.set('x-should-retry', 'false');
+      if (!response.ok || !body) return response;
+      const isWhole = headers.get('content-type')?.includes('json');
+      const stream = isWhole ? new Blob([asStream(await response.text())]).stream() : body;
+      return new Response(stream.pipeThrough(mendStream()), { status, headers });
     },
   });
 }
@@ -68,7 +75,7 @@ async function callOnce(context: LoopContext, messages: Message[], maxTokens: nu
       const parts = (await runner.generateToolResponse(signal))?.content ?? [];
       return typeof parts === 'string' ? [] : parts.filter((part) => part.type === 'tool_result');
     };
-    return { content, stopReason: stop_reason ?? 'end_turn', tokens, runTools };
+    return { content, stopReason: asStopReason(stop_reason), tokens, runTools };
   } catch (error) {
     if (!signal.aborted) throw error;
     throw new Stopped(textOf(stream.currentMessage?.content ?? []));

@@ -136,10 +136,10 @@ function pairSearches(messages: Message[]): Message[] {
   const found = new Set(all.flatMap((part) => (part.type === 'web_search_tool_result' ? [part.tool_use_id] : [])));
   const end = messages.findLast(({ role }) => role === 'assistant');
   const after = messages.at(-1) === end ? [] : (messages.at(-1)?.content ?? []);
-  const goesOn = after.length === 0 || after.some(({ type }) => type === 'tool_result');
+  const isPaused = after.length === 0 || after.some(({ type }) => type === 'tool_result');
   const isWhole = (message: Message) => (part: Block) => {
     if (part.type === 'web_search_tool_result') return asked.has(part.tool_use_id);
-    return part.type !== 'server_tool_use' || found.has(part.id) || (message === end && goesOn);
+    return part.type !== 'server_tool_use' || found.has(part.id) || (message === end && isPaused);
   };
   const paired = messages.map((message) => ({ ...message, content: message.content.filter(isWhole(message)) }));
   return paired.filter(({ content }) => content.length > 0);
@@ -213,6 +213,10 @@ export const isFinalReply = (record: HistoryRecord | undefined): boolean =>
   record?.kind === 'assistant' &&
   !/^(pause_turn|aborted)$/.test(record.stopReason) &&
   toolCalls(record.content).length === 0;
+
+/** A reply that the API goes on with by itself when nothing comes after it: one that it paused, but never behind a text. */
+export const isPaused = ({ stopReason, content }: { stopReason: string; content: readonly Block[] }): boolean =>
+  stopReason === 'pause_turn' && content.length > 0 && content.at(-1)?.type !== 'text';
 
 /** The final reply of a run to the messages it took in; undefined when the last of them have none yet. */
 export function finalReplyOf(records: readonly HistoryRecord[], runId: number): AnswerReport | undefined {

@@ -1,6 +1,7 @@
 // One odd answer of a back end does not break a conversation.
 import { afterEach, expect, test } from 'vitest';
 import type { Step } from '../../../test/fakes/anthropic.js';
+import type { SseEvent } from '../../../test/fakes/anthropic-events.js';
 import { testMessage } from './testing/host.js';
 import { type Bench, setUp, use } from './testing/setup.js';
 
@@ -128,4 +129,167 @@ test('a sub-agent’s calls are not those of its agent', async () => {
   await bench.run();
   expect(bench.host.sends.map(({ text }) => text)).toEqual(['mine', 'its own']);
   expect(new Set(bench.host.sends.map(({ key }) => key)).size).toBe(2);
+});
+
+test('a reply that is longer than the back end gives is asked for shorter, from then on', async () => {
+  const words = 'max_tokens: 4000 > 1024, which is the maximum allowed number of output tokens';
+  bench = await setUp([refuse(words), { text: 'short' }, { text: 'short again' }]);
+  const model = 'claude-haiku-5-5';
+  expect(await bench.run({ model })).toMatchObject({ outcome: 'done', text: 'short' });
+  await bench.run({ id: 2, model, messages: [testMessage(2, 'b')] });
+  expect(bench.fake.requests.map(({ body }) => body?.max_tokens)).toEqual([4_000, 1_024, 1_024]);
+});
+
+test.each([
+  '{"command": }',
+  '"ls"',
+  '[1]',
+  '{"command": "ls"',
+])('the input %s: the model is told, nothing is run', async (rawInput) => {
+  bench = await setUp([
+    { content: [{ type: 'tool_use', name: 'task_list', rawInput }] },
+    { text: 'I see' },
+    { text: 'fine' },
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'I see' });
+  expect(requests().at(-1)).toContain('was not a JSON object');
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ text: 'fine' });
+  expect(bench.fake.requests).toHaveLength(3);
+  expect(bench.fake.rejections()).toEqual([]);
+});
+
+const without =
+  (name: string) =>
+  (events: SseEvent[]): SseEvent[] =>
+    events.map((event) => {
+      const kept = (one: object) => Object.fromEntries(Object.entries(one).filter(([key]) => key !== name));
+      return {
+        ...kept(event),
+        type: event.type,
+        ...(event.message instanceof Object && { message: kept(event.message) }),
+      };
+    });
+const block =
+  (content_block: object) =>
+  (events: SseEvent[]): SseEvent[] => [
+    ...events.slice(0, 1),
+    { type: 'content_block_start', index: 0, content_block },
+    { type: 'content_block_stop', index: 0 },
+    ...events.slice(1).map((event) => (typeof event.index === 'number' ? { ...event, index: event.index + 1 } : event)),
+  ];
+test.each<[string, (events: SseEvent[]) => SseEvent[]]>([
+  ['no usage', without('usage')],
+  ['no content at first', without('content')],
+  ['a block of another kind', block({ type: 'mystery', riddle: '?' })],
+  ['a search that is none', block({ type: 'server_tool_use', id: 'srv_1', name: 'code_execution', input: {} })],
+  ['a text of nothing', block({ type: 'text', text: null })],
+])('%s in each reply: an answer, and the conversation goes on', async (_name, edit) => {
+  bench = await setUp([
+    { text: 'one', edit },
+    { text: 'two', edit },
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'one' });
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
+  expect(bench.fake.requests).toHaveLength(2);
+  expect(bench.fake.rejections()).toEqual([]);
+});
+
+test('names and ids that no back end takes back', async () => {
+  bench = await setUp([
+    { content: [use('functions.bash', { command: 'ls' }, 'functions.bash:0')] },
+    { content: [use('bash', { command: 'echo five' }, 'functions.bash:0')] },
+    { text: 'done' },
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'done' });
+  expect(requests().at(-1)).toContain('five');
+  expect(bench.fake.rejections()).toEqual([]);
+});
+
+test('lines without the names of events', async () => {
+  const events = [
+    { type: 'message_start', message: { id: 'm', role: 'assistant', model: 'm' } },
+    { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+    { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'plain' } },
+    { type: 'content_block_stop', index: 0 },
+    { type: 'message_delta', delta: { stop_reason: 'end_turn' } },
+    { type: 'message_stop' },
+  ];
+  const lines = events.map((event) => `data:${JSON.stringify(event)}\r\n\r\n`).join('');
+  bench = await setUp([
+    {
+      raw: (response) =>
+        void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`${lines}data: [DONE]`),
+    },
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'plain' });
+});
+
+test('a pause behind a text is gone on from, also after a crash', async () => {
+  bench = await setUp([{ text: 'One moment.', stopReason: 'pause_turn' }, { text: ' Here it is.' }]);
+  expect(await bench.run()).toMatchObject({
+    outcome: 'done',
+    text: expect.stringMatching(/^One moment\. ?Here it is\.$/),
+  });
+  expect(bench.fake.rejections()).toEqual([]);
+});
+
+test('a pause with nothing in it is no answer', async () => {
+  bench = await setUp([{ content: [], stopReason: 'pause_turn' }, { text: 'here I am' }]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'here I am' });
+});
+
+test('a picture that is refused in the middle of a stream', async () => {
+  const message = 'Could not process image';
+  bench = await setUp([
+    { text: 'I', interrupt: { after: 2, by: 'error', type: 'invalid_request_error', message } },
+    { text: 'I could not see it.' },
+  ]);
+  expect(await bench.run({ messages: [withPicture(1)] })).toMatchObject({ text: 'I could not see it.' });
+});
+
+const json = (body: object, status = 200): Step => ({
+  raw: (response) => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
+});
+const whole = (content: object[], stop_reason: string) =>
+  json({ id: 'm', type: 'message', role: 'assistant', model: 'm', content, stop_reason, usage: { input_tokens: 5 } });
+
+test('a whole reply where a stream was asked for', async () => {
+  bench = await setUp([
+    whole([{ type: 'tool_use', id: 'a', name: 'bash', input: { command: 'echo hello' } }], 'tool_use'),
+    whole([{ type: 'text', text: 'all at once' }], 'end_turn'),
+  ]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'all at once' });
+  expect(requests().at(-1)).toContain('hello');
+});
+
+test.each<[object, string]>([
+  [{ error: { code: 402, message: 'Insufficient credits' } }, 'billing'],
+  [{ error: { code: 403, message: 'Your input was flagged by moderation' } }, 'invalid_request'],
+  [{ type: 'error', error: { type: 'rate_limit_error', message: 'slower' } }, 'rate_limit'],
+  [{ error: { type: 'invalid_request_error', message: 'it is wrong' } }, 'invalid_request'],
+])('an error with status 200: %j is %s', async (body, errorClass) => {
+  bench = await setUp([json(body)]);
+  expect(await bench.run()).toMatchObject({ outcome: 'failed', errorClass });
+  expect(bench.fake.requests).toHaveLength(1);
+});
+
+test.each(['length', 'MAX_TOKENS', 'max_output_tokens'])('%s is the length limit', async (stopReason) => {
+  bench = await setUp([{ text: 'The first half ', stopReason }, { text: 'and the second.' }]);
+  expect(await bench.run()).toMatchObject({ text: expect.stringMatching(/^The first half ?and the second\.$/) });
+});
+
+test.each(['content_filter', 'SAFETY'])('%s is a refusal', async (stopReason) => {
+  bench = await setUp([{ text: 'I', stopReason }]);
+  expect(await bench.run()).toMatchObject({ text: expect.stringContaining('declined') });
+});
+
+test.each<[string, Record<string, string>]>([
+  ['a date', { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() }],
+  ['milliseconds', { 'retry-after-ms': '3600000' }],
+])('a long wait that is asked for as %s is left to the host', async (_name, headers) => {
+  bench = await setUp([{ fault: 429, type: 'rate_limit_error', headers }]);
+  const report = await bench.run();
+  expect(report).toMatchObject({ outcome: 'failed', errorClass: 'rate_limit' });
+  expect(report.outcome === 'failed' && report.retryAfterMs).toBeGreaterThan(3_500_000);
+  expect(bench.fake.requests).toHaveLength(1);
 });

@@ -11,7 +11,7 @@ import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, r
 import { classifyError } from './model-errors.js';
 import { readStart } from './plain-file.js';
 import { systemPrompt } from './prompt.js';
-import { answerCalls, finalReplyOf, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
+import { answerCalls, finalReplyOf, isPaused, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
 import { openSession, removeOldHistories, type Session } from './session.js';
 import { createShell } from './shell.js';
 import { findSkills } from './skills.js';
@@ -71,7 +71,7 @@ async function begin(context: RunContext): Promise<Outcome | undefined> {
   // An earlier attempt may have died before the host had its reply; another run may have gone on in the session since.
   if (reply && !(await handOverReply(context, reply))) return done;
   if (await appendInput(context, { messages: newMessages(context), intro })) return undefined;
-  if (!done) return last?.kind === 'assistant' && last.stopReason !== 'pause_turn' ? askAgain(context) : undefined;
+  if (!done) return last?.kind === 'assistant' && !isPaused(last) ? askAgain(context) : undefined;
   if (last?.runId !== run.id) return done;
   if (last.kind !== 'assistant') return undefined;
   return last.stopReason === 'max_tokens' ? askToContinue(context) : done;

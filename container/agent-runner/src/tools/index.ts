@@ -4,6 +4,7 @@ import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/core/clock.js';
 import { describeError } from '../../../../src/core/errors.js';
 import { type RunContext, type Tool, type Tools, untilAborted } from '../context.js';
+import { NOT_JSON } from '../mend.js';
 import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
@@ -16,6 +17,12 @@ const WAITS_FOR_NOBODY = /^(agent|web_fetch|web_search)$/;
 function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext): Tool {
   return {
     ...tool,
+    parse(input) {
+      // The model sees in its own call what it wrote.
+      if (typeof input === 'object' && input !== null && NOT_JSON in input)
+        throw new ToolError('The input was not a JSON object: write the call again.');
+      return tool.parse(input);
+    },
     run: async (input, call) => {
       const { id, name } = call?.toolUse ?? { id: '', name: '' };
       let startedAt = systemClock.now();
