@@ -154,7 +154,7 @@ test('a search begins with the group: what others say neither shows nor hides an
 test('a changed message is found by what it says now only', async () => {
   const id = say('the old boiler');
   expect(await found('boiler')).toHaveLength(1);
-  store.messages.rewrite(id, 'the new kettle');
+  store.messages.rewrite(id, { text: 'the new kettle', sentAt: 2, intent: 'said' });
   expect(await found('boiler')).toEqual([]);
   expect(await found('kettle')).toEqual(['the new kettle']);
 });
