@@ -8,8 +8,8 @@ import {
   servicesHead,
 } from '../../../src/wire.js';
 import type { McpCatalog, Paths } from './context.js';
-import { type findSkills, SKILL_NAME } from './skills.js';
-import { escapeAttribute, escapeXml, head, wellFormed } from './text.js';
+import type { findSkills } from './skills.js';
+import { escapeAttribute, escapeXml, head, SKILL_NAME, wellFormed } from './text.js';
 
 const MEMORY_MAX = 32_000;
 

@@ -7,7 +7,7 @@ import type { LeftOutSkill, OwnSkill } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { readFrontMatter } from './front-matter.js';
 import { readStart } from './plain-file.js';
-import { cleanOutput, escapeXml, head } from './text.js';
+import { cleanOutput, escapeXml, head, SKILL_NAME } from './text.js';
 
 const MAX_SKILLS = 50;
 const MAX_DESCRIPTION = 200;
@@ -17,7 +17,6 @@ const MAX_FILE_BYTES = 256 * 1024;
 /** Of one of the group's own. */
 const MAX_FILES = 20;
 const MAX_OWN_BYTES = 20_000;
-export const SKILL_NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
 /** `file`: where the model reads it. */
 export type Skill = { name: string; description: string; file: string };
 

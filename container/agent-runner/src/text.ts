@@ -39,3 +39,6 @@ export function cutMiddle(text: string, max: number, hint: string): string {
   const last = text.slice(-Math.floor(max / 2)).replace(/^[\udc00-\udfff]/, '');
   return `${first}\n[${text.length - first.length - last.length} characters omitted, ${hint}]\n${last}`;
 }
+
+/** The folder of a skill. */
+export const SKILL_NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
