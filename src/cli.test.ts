@@ -92,3 +92,12 @@ test('logout signs every browser out', async () => {
   expect(await printed('logout')).toContain('Every browser is signed out');
   expect(home.store.pageSessions.endAll()).toBe(0);
 });
+
+test('the daemon of another home on the same port is not taken for ours', async () => {
+  writeFileSync(join(home.dataDir, 'data', 'dashboard-token'), 'of-the-second-checkout');
+  for (const args of [['status'], ['tasks'], ['stop'], ['runs', '--json']]) {
+    const text = await printed(...args);
+    expect(text, args[0]).toContain('the Pinch of another home answers');
+    expect(text, args[0]).toContain('PINCH_PORT');
+  }
+});

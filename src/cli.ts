@@ -90,6 +90,11 @@ async function ask(config: Config, call: string, argument: string | undefined, b
       });
     },
   );
+  // Our token is that of this home: whoever does not know it is the daemon of another one.
+  if (response.status === 401)
+    throw new PinchError('other_home', `at ${origin} the Pinch of another home answers, not that of ${config.home}`, {
+      hint: 'set PINCH_PORT in the .env of one of the two to another port, and restart it',
+    });
   const answer: unknown = await response.json();
   if (response.ok) return answer;
   const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(answer);

@@ -183,6 +183,8 @@ async function startContainer(
     host.kind,
     spec.mounts.map(({ source }) => source),
   );
+  // It would start its own default without a word.
+  if (host.kind.name === 'Podman') await requireRuntime(host);
   if (odd)
     throw startError(
       host,

@@ -21,6 +21,7 @@ import { systemClock } from '../core/clock.js';
 import { loadConfig } from '../core/config.js';
 import { checkFolder } from '../mounts/check.js';
 import { createDockerSandbox } from './docker.js';
+import { askKind } from './engine-kind.js';
 import { containerUser } from './home.js';
 import type { Mount } from './sandbox.js';
 
@@ -80,7 +81,9 @@ test('a folder is there to read, and to write only where the owner said so', asy
 
 test('under gVisor a container has its link and its folders all the same', async () => {
   const { Runtimes } = z.object({ Runtimes: z.record(z.string(), z.unknown()) }).parse(await world.engine.info());
-  if (!Object.hasOwn(Runtimes, 'runsc')) return console.info('this engine has no runtime runsc: gVisor is not tried');
+  const { name } = await askKind({ engine: world.engine, clock: systemClock });
+  if (name === 'Podman' || !Object.hasOwn(Runtimes, 'runsc'))
+    return console.info('this engine has no runtime runsc: gVisor is not tried');
   const { engine, homeId } = world;
   const deps = { engine, image: agentImage(), homeId, user: containerUser(), clock: systemClock };
   const sandbox = createDockerSandbox({ ...deps, log: pino({ enabled: false }), ociRuntime: 'runsc' });
@@ -94,10 +97,11 @@ test('an OCI runtime that the engine does not have starts nothing, and says what
   const { engine, homeId } = world;
   const deps = { engine, image: agentImage(), homeId, user: containerUser(), clock: systemClock };
   const sandbox = createDockerSandbox({ ...deps, log: pino({ enabled: false }), ociRuntime: 'nope' });
+  const isPodman = (await askKind({ engine, clock: systemClock })).name === 'Podman';
   const missing = {
     code: 'no_oci_runtime',
-    message: expect.stringContaining('nope'),
-    hint: expect.stringContaining('daemon.json'),
+    message: expect.stringContaining(isPodman ? 'Podman' : 'nope'),
+    hint: expect.stringContaining(isPodman ? 'containers.conf' : 'daemon.json'),
   };
   await expect(sandbox.ping()).rejects.toMatchObject(missing);
   await expect(sandbox.reap()).rejects.toMatchObject(missing);
@@ -138,6 +142,10 @@ test('another folder in its place is no link, and no better', async () => {
 
 test('an exchange that is taken back as soon as the engine has mounted is found all the same', async () => {
   if (process.platform !== 'linux') return console.info('not Linux: containers run in a machine of their own');
+  const { CgroupDriver } = z.object({ CgroupDriver: z.string() }).parse(await world.engine.info());
+  const { rootless } = await askKind({ engine: world.engine, clock: systemClock });
+  if (rootless && CgroupDriver !== 'systemd')
+    return console.info('a rootless engine without cgroup v2: which process is the container’s cannot be seen');
   const looked = await mount(photos, 'photos');
   let exchanged = 0;
   // Between us and the engine: the link is there only while a container starts.
