@@ -66,9 +66,14 @@ const areas: Area[] = [
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
   { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors|mend)/, lines: 310 },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
-  { name: 'runner', files: /^container\//, lines: 2_080 },
+  { name: 'skills in the runner', files: /^container\/agent-runner\/src\/(skills|front-matter)/, lines: 145 },
+  { name: 'runner', files: /^container\//, lines: 2_060 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
-  { name: 'channels', files: /^src\/channels\//, lines: 2_000 },
+  { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
+  { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
+  { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
+  { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
+  { name: 'channels', files: /^src\/channels\//, lines: 1_960 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
@@ -76,7 +81,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_955,
+    lines: 2_050,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -93,7 +98,7 @@ const areas: Area[] = [
   },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_765, tokens: 98_400, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_900, tokens: 101_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {
