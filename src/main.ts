@@ -24,6 +24,7 @@ import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
+import { createFallback } from './model/fallback.js';
 import { modelRoutes } from './model/model.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
@@ -106,7 +107,17 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
-  const forRuns = { stopSwitch, askToSend, ownSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
+  const fallback = createFallback(base);
+  const forRuns = {
+    stopSwitch,
+    fallback,
+    askToSend,
+    ownSkills,
+    guard,
+    services: services.forRun,
+    search,
+    mcp: mcp.forRun,
+  };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
@@ -115,12 +126,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
   const { ledger } = budgets;
   const { stopped } = stopSwitch;
-  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, tellRun: runs.tellRun }));
+  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, tellRun: runs.tellRun }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
-  return { ...parts, runs, tasks, egress };
+  return { ...parts, runs, tasks, egress, fallback };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */

@@ -27,6 +27,10 @@ export const errorClass = z.enum([
 ]);
 export type ErrorClass = z.infer<typeof errorClass>;
 
+/** How back ends say, with several statuses, that money is missing. */
+export const NO_MONEY =
+  /credit balance|specified API usage limits|insufficient[_ ](funds|quota|balance|credits?)|out of credits|requires more credits|payment required|billing|plan and billing|spending limit/i;
+
 export const promptMedia = z.object({
   /** Position within the message; the bytes are at `GET /media/<message id>/<index>`. */
   index: z.number().int(),

@@ -68,6 +68,7 @@ const areas: Area[] = [
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'runner', files: /^container\//, lines: 2_075 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
+  { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 260 },
   { name: 'channels', files: /^src\/channels\//, lines: 1_800 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
@@ -76,7 +77,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_900,
+    lines: 1_915,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -87,7 +88,7 @@ const areas: Area[] = [
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_750, tokens: 98_300, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_800, tokens: 99_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

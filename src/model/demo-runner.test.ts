@@ -23,7 +23,8 @@ beforeAll(async () => {
   const bounds = createBounds(() => 0)();
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
-    config: { model: 'any', modelSearch: false },
+    config: { modelSearch: false },
+    fallback: { models: ['any'], note: () => undefined },
     tellRun: () => undefined,
     onSearch: () => undefined,
     stopped: () => false,

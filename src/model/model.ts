@@ -6,6 +6,7 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
+import type { Fallback } from './fallback.js';
 import { createOutage } from './outage.js';
 import { loadPrices } from './prices.js';
 import { type ModelCall, type Refusal, readCall, withSearches, worstCaseCounted } from './request.js';
@@ -24,8 +25,9 @@ export interface Ledger {
 export interface ModelDeps {
   /** Asked anew for every call. */
   backend(): Backend;
-  /** `model` is the one the owner has set up; a container may call no other. */
-  config: Pick<Config, 'model' | 'modelSearch'>;
+  config: Pick<Config, 'modelSearch'>;
+  /** `models`: those the owner has set up; a container may call no other. */
+  fallback: Pick<Fallback, 'models' | 'note'>;
   ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
@@ -62,16 +64,16 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   if (response.destroyed) return;
   if ('status' in call) return refuse(response, call);
   const backend = deps.backend();
-  const { model } = deps.config;
-  if (backend.kind === 'http' && call.json.model !== model) {
-    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL): ${model}`;
+  const { models } = deps.fallback;
+  if (backend.kind === 'http' && !models.includes(call.json.model)) {
+    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL): ${models.join(', ')}`;
     return refuse(response, { status: 400, type: 'invalid_request_error', message });
   }
   const costOf = costs(prices, backend, call);
   const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
   const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
   const row = (spent: Spent): ModelCallRow => {
-    const { error: _, ...known } = progress;
+    const { error: _, overload: __, ...known } = progress;
     const { stopReason } = spent;
     return { ...caller, ...known, ...costOf(spent), stopReason, durationMs: clock.now() - at };
   };
@@ -91,13 +93,29 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
     await answer(deps, exchange, backend);
   } finally {
     reserved?.settle(row(spentOn(exchange)));
-    if (backend.kind === 'http' && progress.status !== 499) {
-      const why = progress.status < 500 ? undefined : (progress.error ?? `error ${progress.status}`);
-      deps.outage.note({ runId: caller.runId, server: new URL(backend.baseUrl).host, why });
-    }
+    if (backend.kind === 'http' && progress.status !== 499) noteEnd(deps, { exchange, backend, runId: caller.runId });
     // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
     response.end();
   }
+}
+
+/** For those who watch whether the server, and the model, can be used. */
+function noteEnd(
+  { outage, fallback }: ModelParts,
+  {
+    exchange,
+    backend,
+    runId,
+  }: { exchange: Exchange; backend: Extract<Backend, { kind: 'http' }>; runId: number | null },
+): void {
+  const { call, progress, tap } = exchange;
+  const { status, at: startedAt } = progress;
+  const why = status < 500 ? undefined : (progress.error ?? `error ${status}`);
+  outage.note({ runId, server: new URL(backend.baseUrl).host, why });
+  const { isOverloaded, complete } = tap.result();
+  const overload = progress.overload ?? (isOverloaded ? { waitMs: 0 } : undefined);
+  const isKnown = overload !== undefined || (status === 200 && complete);
+  if (isKnown && call.path === '/v1/messages') fallback.note({ runId, model: call.json.model, startedAt, overload });
 }
 
 /**

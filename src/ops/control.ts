@@ -3,6 +3,7 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
+import type { Fallback } from '../model/fallback.js';
 import type { Queue } from '../runs/queue.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import type { Containers } from '../sandbox/module.js';
@@ -21,6 +22,7 @@ export interface ControlDeps {
   containers: Containers;
   mcp: { killAll(): Promise<void>; running(): string[] };
   runs: { queue: Pick<Queue, 'cancelAll'> };
+  fallback: Pick<Fallback, 'inUse'>;
 }
 
 export type Control = ReturnType<typeof createControl>;
@@ -58,6 +60,7 @@ export function createControl(deps: ControlDeps) {
         channels: channels.states(),
         containers: pool.containers(),
         servers: deps.mcp.running(),
+        fallback: deps.fallback.inUse(),
       }),
   };
 }

@@ -15,6 +15,7 @@ test('the skills a group wrote for itself are those that count: the owner has re
   const store = openStore(join(config.dataDir, 'pinch.db'));
   const clock = createFakeClock();
   for (const folder of ['main', 'family']) store.groups.ensure(folder, folder === 'main', clock.now());
+  let fallback: Parameters<typeof statusSnapshot>[0]['fallback'];
   const status = () =>
     statusSnapshot({
       config,
@@ -27,6 +28,7 @@ test('the skills a group wrote for itself are those that count: the owner has re
       channels: [],
       containers: [],
       servers: [],
+      fallback,
     });
   expect(status().text).not.toContain('skills');
   // What lies in the folder and nobody read does not count.
@@ -37,4 +39,9 @@ test('the skills a group wrote for itself are those that count: the owner has re
   expect(status().groups).toMatchObject([{ ownSkills: [] }, { folder: 'family', ownSkills: ['allotment', 'bread'] }]);
   store.ownSkills.remove(family, 'bread');
   expect(status().text).toContain('(1): allotment\n');
+  expect(status().text).not.toContain('overloaded');
+  fallback = { model: 'claude-haiku-5-5', since: clock.now(), tryAt: clock.now() + 600_000 };
+  expect(status().text).toMatch(
+    /has been overloaded since \d\d:\d\d: claude-haiku-5-5 works in its place; next try at \d\d:\d\d/,
+  );
 });

@@ -24,6 +24,8 @@ export interface StatusDeps {
   containers: { group: string; id: string | null; runs: number; state: string }[];
   /** MCP servers that run. */
   servers: string[];
+  /** The second model works, because the first has been overloaded since then; that is tried again at `tryAt`. */
+  fallback: { model: string; since: number; tryAt: number } | undefined;
 }
 
 type Facts = ReturnType<typeof gatherFacts>;
@@ -44,6 +46,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     lastEnd: deps.lastEnd,
     assistantName: config.assistantName,
     model: config.model,
+    fallback: fallbackLine(config, deps.fallback),
     // `demo`: no account is configured, the scripted demo model answers.
     backend: config.backend.kind,
     // Emergency stop: nothing is started until it is resumed.
@@ -74,6 +77,7 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
 function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
+    ...(status.fallback ? [status.fallback] : []),
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
     ...(status.lastEnd ? [`Before this start I ended by myself: ${oneLine(status.lastEnd, 300)}`] : []),
     ...(status.engine.state === 'down' ? [`Docker: ${oneLine(status.engine.detail, 300)}`] : []),
@@ -89,6 +93,15 @@ function statusText(status: Facts, now: number): string {
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];
   return lines.join('\n');
+}
+
+/** Says it whole; null while the first model is used. */
+function fallbackLine({ model, timeZone }: Config, fallback: StatusDeps['fallback']): string | null {
+  if (!fallback) return null;
+  const [since, tryAt] = [fallback.since, fallback.tryAt].map((at) =>
+    new Date(at).toLocaleTimeString('sv-SE', { timeZone, timeStyle: 'short' }),
+  );
+  return `${model} has been overloaded since ${since}: ${fallback.model} works in its place; next try at ${tryAt}`;
 }
 
 /** One that stays in this state is one the engine cannot remove. */

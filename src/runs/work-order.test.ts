@@ -33,10 +33,11 @@ beforeEach(() => {
       return fetchMedia(ref, maxBytes);
     },
   };
-  const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
+  const config = { assistantName: 'Pinch', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
   const readers: Record<string, MediaReader> = { test: (...given) => read(...given) };
   const none = { ownSkills: () => [], services: () => undefined, search: () => undefined, mcp: () => undefined };
-  startOrders = () => createWorkOrders({ ...none, store, config, channel: () => channel, readers });
+  startOrders = () =>
+    createWorkOrders({ ...none, fallback: { choose: () => 'm' }, store, config, channel: () => channel, readers });
   orders = startOrders();
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });

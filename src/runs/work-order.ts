@@ -6,6 +6,7 @@ import { type Channel, ChannelError } from '../channels/channel.js';
 import type { Config, Env } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
+import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
 import type { TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
@@ -13,7 +14,8 @@ import { unattendedNote } from './unattended.js';
 
 export interface WorkOrderDeps {
   store: Store;
-  config: Pick<Config, 'assistantName' | 'model' | 'timeZone' | 'dataDir' | 'env'>;
+  config: Pick<Config, 'assistantName' | 'timeZone' | 'dataDir' | 'env'>;
+  fallback: Pick<Fallback, 'choose'>;
   channel(name: string): Channel | undefined;
   readers: Record<string, MediaReader>;
   /** Skills of a group that count. */
@@ -35,7 +37,8 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers, ownSkills, services, search, mcp }: WorkOrderDeps) {
+export function createWorkOrders(deps: WorkOrderDeps) {
+  const { store, config, channel, readers, fallback, ownSkills, services, search, mcp } = deps;
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -80,7 +83,7 @@ export function createWorkOrders({ store, config, channel, readers, ownSkills, s
         group: { folder: group.folder, isMain: group.isMain },
         chat: { title: chat.title },
         assistantName: config.assistantName,
-        model: config.model,
+        model: fallback.choose(run.id),
         timeZone: config.timeZone,
         ownSkills: ownSkills(group.id),
         services: services(group.id),

@@ -204,6 +204,7 @@ function initialStatus(now: number): StatusSnapshot {
     lastEnd: null,
     assistantName: 'Pinch',
     model: 'claude-sonnet-5-5',
+    fallback: null,
     backend: 'http',
     stopped: false,
     engine: { state: 'up', detail: 'test' },

@@ -6,6 +6,7 @@ import { decideBudget } from '../../src/budgets/caps.js';
 import { systemClock } from '../../src/core/clock.js';
 import type { Backend } from '../../src/core/config.js';
 import { createBounds } from '../../src/gateway/bounds.js';
+import type { Fallback } from '../../src/model/fallback.js';
 import { type Ledger, modelRoutes } from '../../src/model/model.js';
 import type { ModelCallRow } from '../../src/model/rows.js';
 import { type FakeAnthropic, startFakeAnthropic } from './anthropic.js';
@@ -73,10 +74,12 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const lines: string[] = [];
   /** Groups into whose containers results of searches came. */
   const searches: number[] = [];
+  const ends: Parameters<Fallback['note']>[0][] = [];
   const bounds = createBounds(() => 0)();
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
-    config: { model, modelSearch },
+    config: { modelSearch },
+    fallback: { models: [model], note: (end) => void ends.push(end) },
     tellRun: () => undefined,
     onSearch: (link) => void searches.push(link.groupId),
     stopped: () => book.state.stopped,
@@ -94,7 +97,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const url = await listen(server, closers);
   closers.push(fake.close);
   const client = new Anthropic({ baseURL: url, authToken: 'link', apiKey: null, maxRetries: 0 });
-  return { ...book, fake, url, client, lines, searches };
+  return { ...book, fake, url, client, lines, searches, ends };
 }
 
 export type Closer = () => Promise<void>;

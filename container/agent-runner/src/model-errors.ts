@@ -1,7 +1,7 @@
 // What went wrong with a model call: by status, by the API's own name for it, and by the words of back ends that say it otherwise. Pure.
 import { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { describeError } from '../../../src/core/errors.js';
-import type { ErrorClass } from '../../../src/wire.js';
+import { type ErrorClass, NO_MONEY } from '../../../src/wire.js';
 import { head, wellFormed } from './text.js';
 
 interface ErrorKind {
@@ -13,8 +13,6 @@ interface ErrorKind {
   what: string;
 }
 
-const NO_MONEY =
-  /credit balance|specified API usage limits|insufficient[_ ](funds|quota|balance|credits?)|out of credits|requires more credits|payment required|billing|plan and billing|spending limit/i;
 const MODERATED = /moderation|flagged|content[_ ](policy|filter)|safety (system|filter)|violat/i;
 
 /** The first one that fits. */
