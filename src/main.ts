@@ -26,6 +26,7 @@ import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
 import { modelRoutes } from './model/model.js';
+import { createWindows } from './model/window.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
@@ -111,6 +112,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const forRuns = {
     stopSwitch,
     fallback,
+    windowOf: createWindows({ backend, clock }),
     askToSend,
     ownSkills,
     guard,

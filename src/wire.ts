@@ -96,6 +96,11 @@ export type OwnSkill = z.infer<typeof ownSkill>;
 export const searchEngine = z.enum(['brave', 'tavily', 'searxng']);
 export type SearchEngine = z.infer<typeof searchEngine>;
 
+const modelWindow = z.object({ tokens: z.int().positive(), fix: z.string() });
+export type ModelWindow = z.infer<typeof modelWindow>;
+/** With a smaller one there is no room for a conversation beside what the agent has to be told. */
+export const LEAST_WINDOW_TOKENS = 8_000;
+
 const runSpec = z.object({
   id: z.number().int(),
   attempt: z.number().int(),
@@ -105,6 +110,8 @@ const runSpec = z.object({
   chat: z.object({ title: z.string() }),
   assistantName: z.string(),
   model: z.string(),
+  /** How many tokens the model's server gives it for prompt and reply together, where it said so, and how to give it more. */
+  window: modelWindow.optional(),
   timeZone: z.string(),
   /** Those the group wrote and the owner has read; others are not obeyed. */
   ownSkills: z.array(ownSkill),

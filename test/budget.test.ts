@@ -65,8 +65,13 @@ const areas: Area[] = [
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
   { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors)/, lines: 130 },
+  {
+    name: 'limits and small windows of models in the runner',
+    files: /^container\/agent-runner\/src\/(limits|small-window)/,
+    lines: 130,
+  },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
-  { name: 'runner', files: /^container\//, lines: 2_075 },
+  { name: 'runner', files: /^container\//, lines: 2_095 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 260 },
   { name: 'channels', files: /^src\/channels\//, lines: 1_800 },
@@ -77,7 +82,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 1_915,
+    lines: 1_940,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
@@ -88,7 +93,7 @@ const areas: Area[] = [
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_800, tokens: 99_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_805, tokens: 99_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

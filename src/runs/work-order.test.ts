@@ -37,7 +37,15 @@ beforeEach(() => {
   const readers: Record<string, MediaReader> = { test: (...given) => read(...given) };
   const none = { ownSkills: () => [], services: () => undefined, search: () => undefined, mcp: () => undefined };
   startOrders = () =>
-    createWorkOrders({ ...none, fallback: { choose: () => 'm' }, store, config, channel: () => channel, readers });
+    createWorkOrders({
+      ...none,
+      fallback: { choose: () => 'm' },
+      windowOf: async () => undefined,
+      store,
+      config,
+      channel: () => channel,
+      readers,
+    });
   orders = startOrders();
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });

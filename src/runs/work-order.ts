@@ -16,6 +16,7 @@ export interface WorkOrderDeps {
   store: Store;
   config: Pick<Config, 'assistantName' | 'timeZone' | 'dataDir' | 'env'>;
   fallback: Pick<Fallback, 'choose'>;
+  windowOf(model: string): Promise<RunSpec['window']>;
   channel(name: string): Channel | undefined;
   readers: Record<string, MediaReader>;
   /** Skills of a group that count. */
@@ -76,6 +77,7 @@ export function createWorkOrders(deps: WorkOrderDeps) {
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
+      const model = fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -83,7 +85,8 @@ export function createWorkOrders(deps: WorkOrderDeps) {
         group: { folder: group.folder, isMain: group.isMain },
         chat: { title: chat.title },
         assistantName: config.assistantName,
-        model: fallback.choose(run.id),
+        model,
+        window: await deps.windowOf(model),
         timeZone: config.timeZone,
         ownSkills: ownSkills(group.id),
         services: services(group.id),

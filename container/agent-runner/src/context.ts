@@ -56,8 +56,8 @@ export interface Tools {
   hidden: ReadonlyMap<string, Tool>;
 }
 
-/** What every model call of the run is made with. */
-export type LoopContext = RunContext & { system: string; tools: Tools };
+/** What every model call of the run is made with; `short`: the system text for a small window. */
+export type LoopContext = RunContext & { system: string; short: (windowTokens: number) => string; tools: Tools };
 
 /** The run was stopped from outside or by its time limit; `partialText` is what had arrived of a reply. */
 export class Stopped extends Error {

@@ -77,6 +77,19 @@ export function tooLong(error: unknown): { limit?: number } | undefined {
   return named ? { limit: named } : {};
 }
 
+/** How they name the longest reply that they give, in tokens. */
+const REPLY_LIMIT = [
+  /max_tokens\D{0,20}\d+ *> *(\d{3,7})/i,
+  /at most (\d{3,7}) (?:completion|output) tokens/i,
+  /max_(?:completion_)?tokens\b.{0,60}(?:at most|less than or equal to|<=|maximum(?: value)?(?: is| of)?|\[1,) *(\d{3,7})/i,
+];
+
+/** The longest reply that the back end gives, when it was asked for a longer one. */
+export function replyLimit(error: unknown): number | undefined {
+  if (!(error instanceof APIError) || (error.status !== 400 && error.status !== 422)) return undefined;
+  return REPLY_LIMIT.map((pattern) => Number(pattern.exec(error.message)?.[1] ?? 0)).find(Boolean);
+}
+
 /** What of a request a back end refused for itself, so that the rest may go through without it. */
 export function refusedPart(error: unknown): 'thinking' | 'media' | undefined {
   if (!(error instanceof APIError) || error.status === undefined || ![400, 413, 422].includes(error.status))

@@ -1,8 +1,9 @@
 // What one odd answer of a back end leads to, so that it does not break the conversation: a part that it refuses is left out, a limit that it
 // names is kept to, a reply of nothing is no reply.
-import { learnLimit } from './compact.js';
+
 import type { RunContext } from './context.js';
-import { refusedPart, tooLong } from './model-errors.js';
+import { learnReply, learnWindow, modelLimits } from './limits.js';
+import { refusedPart, replyLimit, tooLong } from './model-errors.js';
 import { type Block, type HistoryRecord, isMedia, THINKING, textOf, toolCalls } from './records.js';
 
 type Part = NonNullable<ReturnType<typeof refusedPart>>;
@@ -19,9 +20,14 @@ export function afterRefusal({ session, run, host }: RunContext, error: unknown)
     session.append({ kind: 'without', part });
     return 'again';
   }
+  const most = replyLimit(error);
+  if (most && most < modelLimits(run).maxOutput) {
+    learnReply(run.model, most);
+    return 'again';
+  }
   const long = tooLong(error);
   if (!long) throw error;
-  if (long.limit) learnLimit(run.model, long.limit);
+  if (long.limit) learnWindow(run.model, long.limit);
   return 'too long';
 }
 
