@@ -65,6 +65,7 @@ const areas: Area[] = [
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
   { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors)/, lines: 130 },
+  { name: 'pictures that are too large', files: /^container\/agent-runner\/src\/(image|pictures?)\./, lines: 160 },
   {
     name: 'limits and small windows of models in the runner',
     files: /^container\/agent-runner\/src\/(limits|small-window)/,

@@ -8,6 +8,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import type { McpTool, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
+import type { Pictures } from './pictures.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
 import type { Shell } from './shell.js';
@@ -36,6 +37,7 @@ export interface RunContext {
   shell: Shell;
   processes: Processes;
   web: Web;
+  pictures: Pictures;
   mcp: McpCatalog;
   /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
   delegate?: (prompt: string) => Promise<string>;

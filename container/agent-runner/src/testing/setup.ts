@@ -38,7 +38,7 @@ const OTHER_MODEL = {
 /** Starts all three; `steps` are what the model answers, in order; `models`: those it knows besides its own. */
 export async function setUp(
   steps: Step[],
-  { models = [], ...options }: { stallMs?: number; reader?: string; models?: string[] } = {},
+  { models = [], ...options }: { stallMs?: number; reader?: string; picture?: string; models?: string[] } = {},
 ) {
   const known = Object.fromEntries(models.map((name) => [name, OTHER_MODEL]));
   const fake = await startFakeAnthropic({ script: steps, key: 'link', models: known });
