@@ -1,6 +1,7 @@
 // Installs the packages of the lock file when they are not there. Knows nothing about what they are for.
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
 import { canInstallPackages, findProgram, installPackages } from './debian.mjs';
 import { inRoot, root } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
@@ -33,10 +34,10 @@ function required() {
   );
 }
 
-/** What npm has unpacked so far tells how far it is; before, it downloads. @param {string} output */
-function howFar(output) {
+/** What npm has unpacked so far tells how far it is; before, it downloads. @param {string} output @param {string} folder */
+function howFar(output, folder) {
   const paths = required().map(([path]) => path);
-  const there = paths.filter((path) => existsSync(inRoot(path, 'package.json')));
+  const there = paths.filter((path) => existsSync(join(folder, path, 'package.json')));
   const downloads = output.match(/^npm http fetch /gm)?.length ?? 0;
   if (there.length < paths.length)
     return `${there.length} of ${paths.length} packages are there, ${downloads} answers of the registry`;
@@ -69,7 +70,29 @@ async function install() {
   }
 }
 
+/** Letters that a compiler's makefile and a list of folders (PATH) take for what they are. */
+const PLAIN = /^[\w./@+-]+$/;
+const trees = ['node_modules', 'container/agent-runner/node_modules'];
+
+/** In the checkout, or where its path has blanks, brackets, `:` or the like: in a folder without, since nothing compiles there; then it is moved. */
 async function npmCi() {
+  if (PLAIN.test(root)) return npmCiIn(root);
+  const folder = mkdtempSync(join(PLAIN.test(tmpdir()) ? tmpdir() : '/tmp', 'pinch-packages-'));
+  try {
+    for (const file of inputs) cpSync(file, join(folder, relative(root, file)));
+    await npmCiIn(folder);
+    for (const tree of trees) {
+      rmSync(inRoot(tree), { recursive: true, force: true });
+      if (existsSync(join(folder, tree)))
+        cpSync(join(folder, tree), inRoot(tree), { recursive: true, verbatimSymlinks: true });
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {string} folder */
+async function npmCiIn(folder) {
   const headers = dirname(dirname(process.execPath));
   const env = { ...process.env };
   // Compiling against the headers that came with this Node needs no download.
@@ -77,9 +100,9 @@ async function npmCi() {
   // `npm start` sets this for its scripts; a production install would leave out the compiler.
   delete env.NODE_ENV;
   await runQuietly('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=http'], {
-    cwd: root,
+    cwd: folder,
     env,
-    doing: howFar,
+    doing: (output) => howFar(output, folder),
     noise: /^npm http /,
     failure:
       '`npm ci` failed: see the lines above. A proxy or a lost connection is the usual cause; `npm start` tries again.',

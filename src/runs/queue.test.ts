@@ -556,8 +556,11 @@ describe('an outage of the model', () => {
 
   test('a run whose chat knows is tried again at once after a restart', async () => {
     const now = clock.now();
-    const later =
-      store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now + 900_000, now }) ?? 0;
+    const later = store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now, now }) ?? 0;
+    const lease = { id: later, holder: 'it', attempt: 1 };
+    expect(store.runs.claim({ holder: 'it', now, excludeGroups: [] })?.id).toBe(later);
+    const failed = { errorClass: 'network' as const, error: 'away' };
+    store.runs.giveBack(lease, { ...failed, runAt: now + 900_000, counted: true });
     createOutageTells({ store, clock }).tell(later, 'away');
     await queue.stop();
     queue = start('second');
@@ -569,8 +572,11 @@ describe('an outage of the model', () => {
     const { runId } = await say('work');
     const tells = createOutageTells({ store, clock });
     const now = clock.now();
-    const later =
-      store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now + 900_000, now }) ?? 0;
+    const later = store.runs.enqueue({ ...ids, key: 'l', kind: 'message', session: 'l', runAt: now, now }) ?? 0;
+    const lease = { id: later, holder: 'it', attempt: 1 };
+    expect(store.runs.claim({ holder: 'it', now, excludeGroups: [] })?.id).toBe(later);
+    const failed = { errorClass: 'network' as const, error: 'away' };
+    store.runs.giveBack(lease, { ...failed, runAt: now + 900_000, counted: true });
     const unattended =
       store.runs.enqueue({
         ...ids,

@@ -21,7 +21,7 @@ const ERROR_KINDS: ErrorKind[] = [
   // The gateway's own word: nobody was there who could be broken.
   {
     kind: /^502/,
-    says: /^the model server \S+ could not be reached/,
+    says: /the model server \S+ could not be reached/,
     errorClass: 'network',
     what: 'no answer from the model',
   },
