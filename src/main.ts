@@ -130,7 +130,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
-  return { ...parts, runs, tasks, egress, backend, fallback, outage };
+  return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
