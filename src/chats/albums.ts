@@ -8,7 +8,7 @@ import { type Route, type RouteInput, standingOf } from './route.js';
 /** Platforms that do not say how many there are send the parts at once, in one answer or two. */
 const NEXT_PART_MS = 1_500;
 /** Where it is known that parts are missing: people's lines are slow, and one may never come. */
-const MISSING_PART_MS = 5_000;
+const MISSING_PART_MS = 10_000;
 /** Who corrects a message often does so twice. */
 const NEXT_EDIT_MS = 1_500;
 

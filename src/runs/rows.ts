@@ -21,7 +21,7 @@ const APART_MS = 10_000;
 /** A new run waits no longer than that for the rest of an album, or for further corrections. */
 const SETTLING_MS = 20_000;
 /** After a start, the rest of an album may still have to be fetched from its platform. */
-const REST_OF_ALBUM_MS = 3_000;
+const REST_OF_ALBUM_MS = 10_000;
 
 /** The right to change a leased run: who holds it, for which attempt. */
 export interface LeaseRef {

@@ -221,10 +221,7 @@ describe('WhatsApp', () => {
     });
     const before = calls();
     await olga.edits(id, 'what is 2+2?');
-    await answers('6', async () => {
-      await olga.edits(id, 'what is 2+3?');
-      await olga.edits(id, 'what is 2+4?');
-    });
+    await answers('6', () => olga.edits(id, 'what is 2+4?'));
     expect(calls() - before).toBe(1);
     expect(lastTurn(scene)).toMatch(/ replaces=\\"\d+\\".*<edited>.*2\+4/);
   });
