@@ -122,7 +122,7 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
 function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullable<InboundMessage['replyTo']> {
   return {
     platformId: String(replied.message_id),
-    sender: senderOf(replied.from ?? replied.chat, replied.sender_chat).name,
+    sender: replied.sender_chat ? titleOf(replied.sender_chat) : nameOf(replied.from),
     text: partOf(source) ?? (textOf(replied, bot) || nameOfFile(replied) || '[a message]'),
   };
 }

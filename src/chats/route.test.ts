@@ -103,6 +103,8 @@ describe('the router', () => {
   test.each<[string, Partial<RouteInput>, string]>([
     ['a stranger writes directly', chat({ kind: 'direct', groupId: null }), 'ignore'],
     ['an unregistered group names us', { text: '@Pinch hi', ...chat({ groupId: null }) }, 'stranger'],
+    ['a command behind a mark that nobody sees', { text: '\u200f/help' }, 'command'],
+    ['a command behind our name and such a mark', { text: '\u200e@Pinch /help' }, 'command'],
     [
       'an unregistered group talks about us by a forward',
       { text: '@Pinch hi', forwarded: true, ...chat({ groupId: null }) },

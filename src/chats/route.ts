@@ -81,7 +81,8 @@ export function mentionsName(text: string, assistantName: string): boolean {
 function stripLeadingTrigger(text: string, assistantName: string): string {
   const pattern = triggerPattern(assistantName);
   const starts = (one: string) => pattern.exec(one)?.index === 0;
-  const trimmed = text.trimStart();
+  // Keyboards of scripts that are written from the right put marks in front that nobody sees.
+  const trimmed = text.replace(/^[\s\p{Default_Ignorable_Code_Point}]+/u, '');
   const written = starts(trimmed) ? trimmed : asSeen(trimmed).trimStart();
   return starts(written) ? written.replace(pattern, '').replace(/^[\s,:，：、]+/u, '') : trimmed;
 }
