@@ -76,7 +76,7 @@ class Rules extends Tokenizer {
   }
 
   override paragraph(src: string): Tokens.Paragraph | undefined {
-    const found = super.lheading(src);
+    const found = /\n {0,3}-{3,} *(?:\n|$)/.test(src) ? super.lheading(src) : undefined;
     const text = found && !isHeading(found) && found.text.includes('\n') ? found.raw.replace(/[^\n]*$/, '') : src;
     return super.paragraph(text);
   }
