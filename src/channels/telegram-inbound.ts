@@ -1,5 +1,14 @@
 // Telegram updates as inbound messages: who, where, which words, which files. Pure; knows no network.
-import type { CallbackQuery, Chat, Document, Message, MessageReactionUpdated, Update, User } from 'grammy/types';
+import type {
+  CallbackQuery,
+  Chat,
+  Document,
+  Message,
+  MessageEntity,
+  MessageReactionUpdated,
+  Update,
+  User,
+} from 'grammy/types';
 import type { InboundMedia, InboundMessage } from './channel.js';
 import { safeFileName } from './file-name.js';
 import { type Topic, topicNews, topicOf } from './telegram-topics.js';
@@ -72,6 +81,8 @@ function chatOf(chat: Chat, other: User | undefined): InboundMessage['chat'] {
   return { address: String(chat.id), kind, title: chat.title ?? nameOf(other) };
 }
 
+const titleOf = (chat: Chat): string => chat.title ?? nameOf(chat);
+
 function placeOf(source: Parameters<typeof topicOf>[0], other: User | undefined): InboundMessage['chat'] {
   const chat = chatOf(source.chat, other);
   return { ...chat, address: topicOf(source)?.address ?? chat.address };
@@ -86,6 +97,7 @@ function senderOf(from: User | Chat, asChat?: Chat): InboundMessage['sender'] {
 
 function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edited'> {
   const { chat, from, sender_chat: senderChat, reply_to_message: repliedTo, external_reply: elsewhere } = source;
+  const story = source.reply_to_story;
   // The first message of a forum topic is what every other one in it formally replies to.
   const replied = repliedTo?.forum_topic_created ? undefined : repliedTo;
   const news = topicNews(source);
@@ -100,6 +112,7 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
     addressesAssistant: mentions(source, bot) || replied?.from?.id === bot.id,
     ...(replied && { replyTo: quoteOf(replied, source, bot) }),
     ...(elsewhere && { replyTo: quoteFromElsewhere(elsewhere, source) }),
+    ...(story && { replyTo: { platformId: `story-${story.id}`, sender: titleOf(story.chat), text: '[story]' } }),
     ...(source.media_group_id !== undefined && { album: { id: source.media_group_id } }),
     // What is replied to comes along: it may be from before anybody listened here.
     media: [source, replied, elsewhere].flatMap((one) => (one ? mediaOf(one) : [])),
@@ -109,23 +122,26 @@ function messageOf(source: Message, bot: BotIdentity): Omit<InboundMessage, 'edi
 function quoteOf(replied: Message, source: Message, bot: BotIdentity): NonNullable<InboundMessage['replyTo']> {
   return {
     platformId: String(replied.message_id),
-    sender: nameOf(replied.from),
-    text: source.quote?.text ?? (textOf(replied, bot) || nameOfFile(replied)),
+    sender: replied.sender_chat ? titleOf(replied.sender_chat) : nameOf(replied.from),
+    text: partOf(source) ?? (textOf(replied, bot) || nameOfFile(replied) || '[a message]'),
   };
 }
 
 /** A reply to a message of another chat, which Telegram tells less of. */
-function quoteFromElsewhere({ origin, message_id: id, ...shown }: ExternalReply, { quote }: Message) {
+function quoteFromElsewhere({ origin, message_id: id, ...shown }: ExternalReply, source: Message) {
   const of = {
     user: 'sender_user' in origin ? nameOf(origin.sender_user) : '',
     hidden_user: 'sender_user_name' in origin ? origin.sender_user_name : '',
     chat: 'sender_chat' in origin ? (origin.sender_chat.title ?? '') : '',
     channel: 'chat' in origin ? origin.chat.title : '',
   };
-  const text = quote?.text ?? (wordless(shown) || nameOfFile(shown));
+  const text = partOf(source) ?? (wordless(shown) || nameOfFile(shown) || '[a message]');
   return { platformId: `elsewhere-${id ?? origin.date}`, sender: of[origin.type] || 'Someone', text };
 }
 type ExternalReply = NonNullable<Message['external_reply']>;
+
+/** What somebody chose of the message they reply to. */
+const partOf = ({ quote }: Message): string | undefined => quote && withAddresses(quote.text, quote.entities ?? []);
 
 /** A file without words, for a quotation. */
 function nameOfFile(source: Files): string {
@@ -140,15 +156,17 @@ const wordsOf = (source: Message): string => source.text ?? source.caption ?? ''
 const entitiesOf = (source: Message) => source.entities ?? source.caption_entities ?? [];
 
 /** The words, with the address behind each that is a link; Telegram shows the words alone. */
-function wordsWithLinks(source: Message): string {
-  const links = entitiesOf(source).flatMap((entity) => (entity.type === 'text_link' ? [entity] : []));
+const wordsWithLinks = (source: Message): string => withAddresses(wordsOf(source), entitiesOf(source));
+
+function withAddresses(words: string, entities: MessageEntity[]): string {
+  const links = entities.flatMap((entity) => {
+    if (entity.type !== 'text_link') return [];
+    const shown = words.slice(entity.offset, entity.offset + entity.length);
+    return shown === entity.url ? [] : [{ end: entity.offset + shown.trimEnd().length, url: entity.url }];
+  });
   return links
-    .sort((a, b) => b.offset - a.offset)
-    .reduce((words, { offset, length, url }) => {
-      const end = offset + length;
-      const shown = words.slice(offset, end);
-      return shown === url ? words : `${words.slice(0, end)} (${url})${words.slice(end)}`;
-    }, wordsOf(source));
+    .sort((a, b) => b.end - a.end)
+    .reduce((all, { end, url }) => `${all.slice(0, end)} (${url})${all.slice(end)}`, words);
 }
 
 function mentions(source: Message, bot: BotIdentity): boolean {

@@ -185,6 +185,38 @@ describe('updates as messages', () => {
     expect(other).toMatchObject({ addressesAssistant: false, replyTo: { sender: 'Anna Bell', text: 'x' } });
   });
 
+  test('what is replied to is said by the channel or group in whose name it was, has the links of a quotation, and is never nothing', () => {
+    const replied = {
+      message_id: 3,
+      date: 1,
+      chat: family,
+      from: { id: 777_000, is_bot: false, first_name: 'Telegram' },
+    };
+    const to = (change: object, more: object = {}) =>
+      messageOf({ text: 'x', reply_to_message: { ...replied, ...change }, ...more }).replyTo;
+    const sender_chat = { id: -1, type: 'channel', title: 'News' };
+    expect(to({ sender_chat, is_automatic_forward: true, text: 'post' })).toMatchObject({
+      sender: 'News',
+      text: 'post',
+    });
+    const admin = { id: 1_087_968_824, is_bot: true, first_name: 'Group' };
+    expect(to({ from: admin, sender_chat: family, text: 'rule' })).toMatchObject({ sender: 'Family' });
+    expect(to({ from: anna, new_chat_members: [anna] })).toMatchObject({ sender: 'Anna Bell', text: '[a message]' });
+    const entities = [{ type: 'text_link', offset: 0, length: 4, url: 'https://q.example/' }];
+    const quote = { text: 'link', position: 2, entities };
+    expect(to({ text: 'a link' }, { quote })?.text).toBe('link (https://q.example/)');
+    const story = messageOf({
+      text: 'nice',
+      reply_to_story: { id: 3, chat: { id: 5, type: 'private', first_name: 'Eve' } },
+    });
+    expect(story.replyTo).toEqual({ platformId: 'story-3', sender: 'Eve', text: '[story]' });
+    const elsewhere = { origin: { type: 'hidden_user', date: 3, sender_user_name: 'Hid' } };
+    expect(messageOf({ text: 'so?', external_reply: elsewhere }).replyTo).toMatchObject({
+      sender: 'Hid',
+      text: '[a message]',
+    });
+  });
+
   test('in a forum topic that we opened not every message counts as a reply to us', () => {
     const opened = {
       message_id: 3,
@@ -257,6 +289,17 @@ describe('updates as messages', () => {
     const shown = 'see here (https://a.example/x) and 👍 (https://b.example/) or https://c.example';
     expect(messageOf({ text: words, entities }).text).toBe(shown);
     expect(messageOf({ photo: [{ file_id: 'f' }], caption: words, caption_entities: entities }).text).toBe(shown);
+    const across = [
+      { type: 'text_link', offset: 0, length: 8, url: 'https://a.example/' },
+      { type: 'text_link', offset: 3, length: 3, url: 'https://b.example/' },
+    ];
+    expect(messageOf({ text: 'ab cd ef', entities: across }).text).toBe(
+      'ab cd (https://b.example/) ef (https://a.example/)',
+    );
+    const bank = [{ type: 'text_link', offset: 0, length: 20, url: 'https://evil.example/' }];
+    expect(messageOf({ text: 'https://bank.example', entities: bank }).text).toBe(
+      'https://bank.example (https://evil.example/)',
+    );
     const same = [{ type: 'text_link', offset: 0, length: 18, url: 'https://a.example/' }];
     expect(messageOf({ text: 'https://a.example/', entities: same }).text).toBe('https://a.example/');
   });

@@ -6,7 +6,9 @@ import { type MarkdownTarget, renderMarkdown } from '../markdown/walk.js';
 
 /** `words` changes what is no code, address or mark. */
 export function markdownToWhatsApp(text: string, words = whatsapp.text): string {
-  const shown = renderMarkdown(text, { ...whatsapp, text: words }).trim();
+  const target = { ...whatsapp, text: words };
+  // A heading is bold as a whole.
+  const shown = renderMarkdown(text, { ...target, headings: { ...target, strong: (inner) => inner } }).trim();
   // Of an empty quote or fence only its marks are left, which WhatsApp hides.
   return isBlank(shown.replace(/^> ?|```/gm, '')) ? text.trim() : shown;
 }
@@ -19,11 +21,15 @@ const whatsapp: MarkdownTarget = {
   strong: (inner) => around('*', inner),
   emphasis: (inner) => around('_', inner),
   strike: (inner) => around('~', inner),
-  code: (text) => around('`', text.replaceAll('`', "'")),
+  // Its marks for a block also hold code that has such a mark in it.
+  code: (text) =>
+    text.includes('`') && !text.includes('```')
+      ? `\`\`\`${text.replace(/^(?=`)|(?<=`)$/g, ' ')}\`\`\``
+      : around('`', text.replaceAll('`', "'")),
   link: plain.link,
   lineBreak: () => '\n',
   paragraph: (inner) => inner,
-  heading: (_level, inner) => around('*', inner.replaceAll('*', '')),
+  heading: (_level, inner) => around('*', inner),
   codeBlock: (text) => `\`\`\`\n${text.replaceAll('```', "'''")}\n\`\`\``,
   quote: (inner) =>
     inner

@@ -84,6 +84,28 @@ test.each<[NonNullable<WAMessage['message']>, string]>([
   [{ orderMessage: { orderTitle: 'Two lamps' } }, '[order: Two lamps]'],
   [{ templateMessage: { hydratedTemplate: { hydratedContentText: 'Your parcel' } } }, 'Your parcel'],
   [{ listMessage: { title: 'Menu', description: 'choose' } }, 'Menu, choose'],
+  [
+    { listMessage: { title: 'Menu', sections: [{ rows: [{ title: 'Pizza' }, { title: 'Pasta' }] }] } },
+    'Menu, [Pizza / Pasta]',
+  ],
+  [{ buttonsMessage: { contentText: 'Go?', buttons: [{ buttonText: { displayText: 'Yes' } }] } }, 'Go?, [Yes]'],
+  [
+    {
+      templateMessage: {
+        hydratedTemplate: {
+          hydratedContentText: 'Pay',
+          hydratedButtons: [{ urlButton: { displayText: 'Now', url: 'https://pay.example' } }],
+        },
+      },
+    },
+    'Pay, [Now, https://pay.example]',
+  ],
+  [{ locationMessage: { degreesLatitude: 1, degreesLongitude: 2, comment: 'here' } }, '[location: 1, 2 here]'],
+  [{ liveLocationMessage: {} }, '[location: ?, ?]'],
+  [
+    { contactMessage: { displayName: 'Bo', vcard: 'item1.TEL;waid=491:+49 1\nitem1.X-ABLabel:Home' } },
+    '[contact: Bo +49 1]',
+  ],
   [{ interactiveMessage: { body: { text: 'Pay now?' } } }, 'Pay now?'],
   [{ pollCreationMessageV2: poll }, '[poll: When? — Mon / Tue]'],
   [{ pollCreationMessageV3: poll }, '[poll: When? — Mon / Tue]'],
@@ -157,6 +179,14 @@ test('what is replied to is named and comes along; whatever the reply is, it cou
     { bcallMessage: { caption: 'x' }, pollResultSnapshotMessage: { contextInfo } },
   ])
     expect(map(message)?.replyTo?.platformId).toBe('Q/15559');
+});
+
+test('a reply whose program leaves out what it answers still names it', () => {
+  const contextInfo = { stanzaId: 'Q', participant: '49170@s.whatsapp.net' };
+  expect(map({ extendedTextMessage: { text: 'yes', contextInfo } })?.replyTo).toMatchObject({
+    platformId: 'Q',
+    text: '[a message]',
+  });
 });
 
 test('wrappings without end', () => {

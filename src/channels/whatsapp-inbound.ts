@@ -85,14 +85,14 @@ function nameOfFile(content: Content): string {
 function quoteOf(content: Content, account: Account): InboundMessage['replyTo'] {
   const { stanzaId, participant, quotedMessage } = contextOf(content) ?? {};
   const quoted = unwrapped(quotedMessage);
-  if (!stanzaId || !quoted) return undefined;
+  if (!stanzaId) return undefined;
   const byUs = account.jids.includes(jidNormalizedUser(participant ?? ''));
   const { address } = identify(account, participant);
   return {
     // As its own message was named: ours by the id alone.
     platformId: byUs ? stanzaId : idOf(stanzaId, jidDecode(participant ?? '')?.user),
     sender: byUs ? account.assistantName : (account.nameOf(address) ?? address),
-    text: textOf(quoted, account, contextOf(content)) || nameOfFile(quoted),
+    text: quoted ? textOf(quoted, account, contextOf(content)) || nameOfFile(quoted) : '[a message]',
   };
 }
 
@@ -124,7 +124,7 @@ function wordless(content: Content, account: Account): string {
 
 function contactText({ displayName, vcard }: proto.Message.IContactMessage): string {
   const card = (vcard ?? '').slice(0, MAX_VCARD_CHARS);
-  const numbers = [...card.matchAll(/^TEL[^:\n]*:(.+)$/gm)].map(([, number]) => number?.trim());
+  const numbers = [...card.matchAll(/^(?:item\d+\.)?TEL[^:\n]*:(.+)$/gm)].map(([, number]) => number?.trim());
   return `[contact: ${[displayName, ...numbers].filter(Boolean).join(' ')}]`;
 }
 

@@ -10,6 +10,7 @@ const NAMES: Record<string, string> = {
   '200@lid': 'Bob',
   '201@lid': 'Bob',
   '49172': 'Pinch',
+  '202@lid': 'Pin\u200dch',
   '49173': 'Pin',
 };
 const accountOf = (names = NAMES): Account => ({
@@ -37,6 +38,7 @@ test.each<[name: string, text: string, jids: string[], shown: string]>([
   ['digits that nobody is', 'call @49171', [], 'call @49171'],
   ['longer digits', '@491711 and @49171', ['49171@s.whatsapp.net'], '@491711 and @Ann'],
   ['us', '@100, @49170: and @1000', ['100:3@lid'], '@Pinch, @Pinch: and @1000'],
+  ['one who is called like us, with a letter that nobody sees', '@202 hi', ['202@lid'], '@~Pin\u200dch hi'],
   ['all', '@all dinner', [], '@all dinner'],
   ['not a jid', '@1 @2', ['1', '@', ''], '@1 @2'],
 ])('%s: %s', (_name, text, mentionedJid, shown) => expect(textOf(text, { mentionedJid })).toBe(shown));

@@ -68,6 +68,10 @@ export function albumOf(sent: Content | null | undefined, content: Content, id: 
   return parent ? { id: parent } : undefined;
 }
 
+const choices = (all: (string | null | undefined)[] = []): string => {
+  const named = all.filter(Boolean);
+  return named.length > 0 ? `[${named.join(' / ')}]` : '';
+};
 const words = (...parts: (string | null | undefined)[]): string => parts.filter(Boolean).join(', ');
 
 /** `[event: Dinner, Friday at eight, …]`; empty when it says nothing to anybody. */
@@ -78,8 +82,14 @@ export function lineOf(content: Content): string {
 function cardLine({ locationMessage, liveLocationMessage, eventMessage: event, ...content }: Content): string {
   const place = locationMessage ?? liveLocationMessage;
   if (place) {
-    const called = words(locationMessage?.name, locationMessage?.address, liveLocationMessage?.caption);
-    return `[location: ${place.degreesLatitude}, ${place.degreesLongitude}${called && ` ${called}`}]`;
+    const called = words(
+      locationMessage?.name,
+      locationMessage?.address,
+      locationMessage?.comment,
+      liveLocationMessage?.caption,
+    );
+    const { degreesLatitude: north = '?', degreesLongitude: east = '?' } = place;
+    return `[location: ${north}, ${east}${called && ` ${called}`}]`;
   }
   if (event) {
     const startsAt = Number(event.startTime ?? 0) * 1_000;
@@ -125,10 +135,15 @@ function offerLine({ productMessage, orderMessage, ...content }: Content): strin
   const offered = content.templateMessage ?? content.highlyStructuredMessage?.hydratedHsm;
   const template = offered?.hydratedTemplate ?? offered?.hydratedFourRowTemplate;
   const { listMessage, buttonsMessage, interactiveMessage } = content;
+  const links = template?.hydratedButtons?.map(({ urlButton, quickReplyButton, callButton: call }) =>
+    words(urlButton?.displayText, urlButton?.url, quickReplyButton?.displayText, call?.displayText, call?.phoneNumber),
+  );
+  const rows = listMessage?.sections?.flatMap((section) => section.rows?.map((row) => row.title) ?? []);
+  const labels = buttonsMessage?.buttons?.map((button) => button.buttonText?.displayText);
   return [
-    words(template?.hydratedTitleText, template?.hydratedContentText, template?.hydratedFooterText),
-    words(listMessage?.title, listMessage?.description, listMessage?.footerText),
-    words(buttonsMessage?.text, buttonsMessage?.contentText, buttonsMessage?.footerText),
+    words(template?.hydratedTitleText, template?.hydratedContentText, template?.hydratedFooterText, choices(links)),
+    words(listMessage?.title, listMessage?.description, listMessage?.footerText, choices(rows)),
+    words(buttonsMessage?.text, buttonsMessage?.contentText, buttonsMessage?.footerText, choices(labels)),
     words(interactiveMessage?.header?.title, interactiveMessage?.body?.text, interactiveMessage?.footer?.text),
   ].join('');
 }

@@ -43,6 +43,24 @@ describe('the trigger', () => {
     ['e\u0301@Pinch', false],
     ['@Pinche\u0301', false],
     ['张三@Pinch.example', false],
+    ['@Pinchكيف', true],
+    ['@Pinchは', true],
+    ['नमस्ते@Pinch', true],
+    // What nobody sees, or stands around words, changes nothing.
+    ['❤️@Pinch hi', true],
+    ['1️⃣@Pinch hi', true],
+    ['@Pin\u200dch hi', true],
+    ['@\u2060Pinch', true],
+    ['\u200f@Pinch\ufe0f', true],
+    ['@Pinch\u200by', false],
+    ['x\u200b@Pinch', false],
+    ['_@Pinch_ hi', true],
+    ['_@Pinch come_', true],
+    ['x_@Pinch', false],
+    ['@Pinch__2', false],
+    ['https://t.me/@Pinch', false],
+    ['https://video.example/@pinch/1', false],
+    ['see https://a.example @Pinch', true],
   ])('%j → %s', (text, expected) => {
     expect(mentionsName(text, 'Pinch')).toBe(expected);
   });
@@ -85,6 +103,8 @@ describe('the router', () => {
   test.each<[string, Partial<RouteInput>, string]>([
     ['a stranger writes directly', chat({ kind: 'direct', groupId: null }), 'ignore'],
     ['an unregistered group names us', { text: '@Pinch hi', ...chat({ groupId: null }) }, 'stranger'],
+    ['a command behind a mark that nobody sees', { text: '\u200f/help' }, 'command'],
+    ['a command behind our name and such a mark', { text: '\u200e@Pinch /help' }, 'command'],
     [
       'an unregistered group talks about us by a forward',
       { text: '@Pinch hi', forwarded: true, ...chat({ groupId: null }) },

@@ -1,6 +1,6 @@
 // Where an inbound message goes: pure rules, no I/O.
 import type { InboundMessage } from '../channels/inbound-message.js';
-import { mentionPattern } from '../core/mention.js';
+import { asSeen, mentionPattern } from '../core/mention.js';
 import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
@@ -71,19 +71,20 @@ function isListed({ address, alias = address, username, isNameOnly }: RouteInput
 }
 
 /**
- * True when `@Name` stands in the text, in any case and however it is encoded (`＠Pinch`; NFKC): not as a part of a longer word or an address.
+ * True when `@Name` stands in the text, in any case and however it is encoded (`＠Pinch`; NFKC, without what is not seen): not as a part of a longer word or an address.
  * `a@Pinch.example` and `@Pinchy` are not it; `你好@Pinch在吗` is, because scripts without spaces begin a word anywhere.
  */
 export function mentionsName(text: string, assistantName: string): boolean {
-  return triggerPattern(assistantName).test(text.normalize('NFKC'));
+  return triggerPattern(assistantName).test(asSeen(text));
 }
 
 function stripLeadingTrigger(text: string, assistantName: string): string {
   const pattern = triggerPattern(assistantName);
   const starts = (one: string) => pattern.exec(one)?.index === 0;
-  const trimmed = text.trimStart();
-  const written = starts(trimmed) ? trimmed : trimmed.normalize('NFKC');
+  // Keyboards of scripts that are written from the right put marks in front that nobody sees.
+  const trimmed = text.replace(/^[\s\p{Default_Ignorable_Code_Point}]+/u, '');
+  const written = starts(trimmed) ? trimmed : asSeen(trimmed).trimStart();
   return starts(written) ? written.replace(pattern, '').replace(/^[\s,:，：、]+/u, '') : trimmed;
 }
 
-const triggerPattern = (assistantName: string): RegExp => mentionPattern(assistantName.normalize('NFKC'));
+const triggerPattern = (assistantName: string): RegExp => mentionPattern(asSeen(assistantName));

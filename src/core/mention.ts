@@ -9,10 +9,13 @@ const SPACED = ['Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Devanagari', 'Armenian
  */
 export function mentionPattern(...names: string[]): RegExp {
   const scripts = ['Latin', ...SPACED.filter((script) => new RegExp(`\\p{Script=${script}}`, 'u').test(names.join()))];
-  const word = `${scripts.map((script) => `\\p{Script=${script}}`).join('')}\\p{Nd}_`;
+  const letter = `${scripts.map((script) => `\\p{Script=${script}}`).join('')}\\p{Nd}`;
   const any = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
-  return new RegExp(
-    `(?<![${word}\\p{Script=Inherited}@])@(?:${any})(?![${word}\\p{Script=Inherited}@])(?![.\\-][${word}])`,
-    'iu',
-  );
+  // `_` is a part of words, and a mark of emphasis around them.
+  const before = `(?<![${letter}]\\p{Mn}*_*)(?<![@]|://[!-~]*)`;
+  return new RegExp(`${before}@(?:${any})(?!_*[${letter}]|[\\p{Mn}@]|[.\\-][${letter}_])`, 'iu');
 }
+
+/** The text as names in it are compared: one form for the same letters, and nothing that is not seen. */
+export const asSeen = (text: string): string =>
+  text.normalize('NFKC').replace(/\p{Default_Ignorable_Code_Point}/gu, '');

@@ -61,10 +61,10 @@ const telegram: MarkdownTarget = {
   strike: (inner) => around('s', inner),
   code,
   link(href, inner, title) {
-    const mail = /^mailto:([^?]+)/i.exec(href)?.[1];
+    const target = escapeHtml(href.replace(/^mailto:/i, ''));
     const safe = safeHref(href, /^(https?|tg):$/);
     // Telegram links addresses that it finds in the text, and no others.
-    if (!safe || inner === '') return withTarget(inner, escapeHtml(mail ?? href), title);
+    if (!safe || inner === '') return withTarget(inner.replace(/^mailto:/i, ''), target, title);
     return `<a href="${safe}">${withoutLinks(inner).replace(/<\/?code>/g, '')}</a>${escapeHtml(inBrackets(title))}`;
   },
   lineBreak: () => '\n',

@@ -29,7 +29,11 @@ export const plain: MarkdownTarget = {
 /** Whether a link's text says its target already: a bare `www.example.com` leads to `http://www.example.com`. */
 function isSame(inner: string, target: string): boolean {
   const bare = (text: string) => text.replace(/^https?:\/\//i, '').replace(/\/$/, '');
-  return inner === '' || inner === target || (/^(https?:\/\/|www\.)/i.test(inner) && bare(inner) === bare(target));
+  return (
+    inner === '' ||
+    inner.replace(/^mailto:/i, '') === target ||
+    (/^(https?:\/\/|www\.)/i.test(inner) && bare(inner) === bare(target))
+  );
 }
 
 /** The title of a link, which is seen nowhere else. */

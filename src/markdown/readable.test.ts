@@ -53,6 +53,27 @@ describe.each(readers)('%s', (_name, read) => {
     ['[x](https://e.example/?a=1&amp;b=&auml;)', ['x']],
     ['see www.example.com now', ['see www.example.com now']],
     ['see https://example.com/ now', ['see https://example.com/ now']],
+    // Cells that the heading has no place for, and strokes in code.
+    ['| a | b |\n|---|---|\n| 1 | 2 | three | four |', ['three', 'four']],
+    ['| a | b |\n|---|---|\n| 1 | `x|y` |', ['x|y']],
+    ['| a | `p|q` |\n|---|---|\n| 1 | `x||y|z` |', ['p|q', 'x||y|z']],
+    ['- | a |\n  |---|\n  | 1 | two |', ['two']],
+    ['| a |\n|---|\n| x \\| y | z |', ['x | y', 'z']],
+    // Products, powers, names, formulas.
+    ['2*3*4 and x*y + z*w', ['2*3*4 and x*y + z*w']],
+    ['x**2 + y**2 = z**2', ['x**2 + y**2 = z**2']],
+    ['2**3**4, (a+b)*(c+d)*e, a**n + b**n', ['2**3**4, (a+b)*(c+d)*e, a**n + b**n']],
+    ['*each: 2*3 EUR', ['*each: 2*3 EUR']],
+    ['# 2 \\* 3 and 4 * 5', ['2 * 3 and 4 * 5']],
+    ['__init__ and __main__', ['__init__ and __main__']],
+    ['src/__init__.py, obj.__dict__, __foo__()', ['src/__init__.py, obj.__dict__, __foo__()']],
+    ['$x_{i}$ and $\\mathbf{x}_{i} = \\mathbf{y}_{j}$', ['$x_{i}$ and $\\mathbf{x}_{i} = \\mathbf{y}_{j}$']],
+    ['$$\\hat{a}_{1} * \\hat{b}_{2}$$', ['$$\\hat{a}_{1} * \\hat{b}_{2}$$']],
+    // What stands below a line.
+    ['Best regards\n--\nAnn', ['--']],
+    ['2 + 2\n=\n4', ['=']],
+    ['[write](mailto:a@b.example?subject=Hi)', ['write']],
+    ['press `` ` `` and `` a`b ``', ['`', 'a`b']],
   ])('%j is readable', (markdown, words) => {
     for (const word of words) expect(read(markdown)).toContain(word);
   });
@@ -80,7 +101,22 @@ test.each([
   ['**价格：**100元，**数量：**5', '<b>价格：</b>100元，<b>数量：</b>5'],
   ['**「A」**と**「B」**', '<b>「A」</b>と<b>「B」</b>'],
   ['***重要！***他说', '<i><b>重要！</b></i>他说'],
+  ['**ไทย(Thai)**ครับ', '<b>ไทย(Thai)</b>ครับ'],
   // As everywhere else.
+  [
+    'un**believ**able, *foo*bar, *word*(note), **bold**2',
+    'un<b>believ</b>able, <i>foo</i>bar, <i>word</i>(note), <b>bold</b>2',
+  ],
+  ['a*b is *important*, __strong__', 'a*b is <i>important</i>, <b>strong</b>'],
+  ['costs $5 and $10 *really*', 'costs $5 and $10 <i>really</i>'],
+  ['| a |\n|---|\n| 1 | 2 |\n> x | y | z', '<pre>a\n-----\n1 | 2</pre>\n\n<blockquote>x | y | z</blockquote>'],
+  ['| a |\n|---|\n1 | 2\n\nx | y | z', '<pre>a\n-----\n1 | 2</pre>\n\nx | y | z'],
+  ['Title\n---\ntext', '<b>Title</b>\n\ntext'],
+  ['It is done.\n---\nNext', 'It is done.\n\n———\n\nNext'],
+  ['one\ntwo\n---\nNext', 'one\ntwo\n\n———\n\nNext'],
+  ['| | |\n|---|---|\n| | |', '| | |\n|---|---|\n| | |'],
+  ['[write](mailto:a@b.example?subject=Hi)', 'write (a@b.example?subject=Hi)'],
+  ['<mailto:a@b.example>', 'a@b.example'],
   ['2 * 3 * 4', '2 * 3 * 4'],
   ['a**b**c', 'a<b>b</b>c'],
   ['数 * 数 * 数', '数 * 数 * 数'],
@@ -93,6 +129,9 @@ test.each([
 
 test.each([
   ['see www.example.com', 'see www.example.com'],
+  ['# **a** and 2 * 3', '*a and 2 * 3*'],
+  ['`` a`b ``', '```a`b```'],
+  ['<mailto:a@b.example>', 'mailto:a@b.example'],
   ['[https://e.example](https://e.example/)', 'https://e.example'],
   ['[docs](https://e.example/)', 'docs (https://e.example/)'],
   ['| 名前 | n |\n|---|---|\n| 猫 | 10 |\n| 👩‍👩‍👧 | 2 |', '```\n名前 | n\n-----+---\n猫   | 10\n👩‍👩‍👧   | 2\n```'],

@@ -1,11 +1,10 @@
 // Where the parser reads Markdown otherwise than people mean it: link definitions that nobody refers to, single tildes, marks of emphasis
-// beside Chinese, Japanese and Korean. Pure.
+// beside Chinese, Japanese and Korean, lines below a text, rows with too many cells. Pure.
 import { Hooks, Lexer, type Links, Tokenizer, type Tokens } from 'marked';
+import { CJK, maskNoMarks } from './no-marks.js';
 import { labelOf } from './segments.js';
+import { fitRows } from './table.js';
 
-/** Letters of scripts that put no spaces between words, with their own punctuation. */
-const CJK =
-  '[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}\\p{Script=Bopomofo}\\u3000-\\u303f\\uff00-\\uffef\\ufe30-\\ufe4f]';
 const isCjk = (character: string): boolean => new RegExp(`^${CJK}$`, 'u').test(character);
 const CJK_PUNCTUATION = new RegExp(`(?=${CJK})[\\p{P}\\p{S}]`, 'gu');
 /** A mark stands between punctuation and such a letter: for the parser the punctuation would be the end of a word. */
@@ -16,7 +15,8 @@ const asLetters = (text: string): string => 'x'.repeat(text.length);
 
 /** What the parser looks for the closing marks of emphasis in: punctuation of or beside these scripts is a letter there. */
 class EmphasisMask extends Hooks {
-  override emStrongMask(src: string): string {
+  override emStrongMask(whole: string): string {
+    const src = maskNoMarks(whole);
     if (!new RegExp(CJK, 'u').test(src)) return src;
     const isMark = (text: string) => text === '*' || text === '_';
     const letter = (text: string) => (isMark(text) ? text : asLetters(text));
@@ -30,6 +30,11 @@ export interface Definitions {
   used: Set<string>;
   /** Every definition counts, as the parser has it. Otherwise those that nobody refers to, or that are there already, are text. */
   countsAll: boolean;
+}
+
+function isHeading({ raw, depth, text }: Tokens.Heading): boolean {
+  const [line = ''] = raw.split('\n').slice(-1);
+  return line.trim().length > 2 && (depth === 1 || !/\n|[.!?:;,。！？：；，…]$/.test(text));
 }
 
 class Rules extends Tokenizer {
@@ -64,7 +69,27 @@ class Rules extends Tokenizer {
     return call[0].startsWith('~~') ? super.del(...call) : undefined;
   }
 
+  /** What is written below a line to part it from the next, or to sign, makes no heading of that line. */
+  override lheading(src: string): Tokens.Heading | undefined {
+    const found = super.lheading(src);
+    return found && isHeading(found) ? found : undefined;
+  }
+
+  override paragraph(src: string): Tokens.Paragraph | undefined {
+    const found = /\n {0,3}-{3,} *(?:\n|$)/.test(src) ? super.lheading(src) : undefined;
+    const text = found && !isHeading(found) && found.text.includes('\n') ? found.raw.replace(/[^\n]*$/, '') : src;
+    return super.paragraph(text);
+  }
+
+  /** Cells beyond those of the heading are kept in the last one; the parser leaves them out. */
+  override table(src: string): Tokens.Table | undefined {
+    const lines = fitRows(src);
+    const found = super.table(lines?.join('\n') ?? src);
+    return lines && found ? { ...found, raw: src.split('\n', found.raw.split('\n').length).join('\n') } : found;
+  }
+
   override emStrong(src: string, mask: string, before = ''): Tokens.Em | Tokens.Strong | undefined {
+    if (mask.at(-src.length) !== src[0]) return undefined;
     const [, after = ''] = /^\*+(.)/su.exec(src) ?? [];
     const isBeside = isCjk(after) || (after.trim() !== '' && isCjk(before));
     return super.emStrong(src, mask, isBeside ? '' : before);

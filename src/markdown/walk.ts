@@ -24,6 +24,8 @@ export interface MarkdownTarget {
   table(header: string[], rows: string[][]): string;
   /** How what is in a table's cells is written, where that is not as elsewhere. */
   cells?: MarkdownTarget;
+  /** The same for headings. */
+  headings?: MarkdownTarget;
   rule(): string;
   /** Joins blocks that follow each other. */
   join(blocks: string[]): string;
@@ -139,7 +141,7 @@ function renderBlocks(tokens: Token[], target: MarkdownTarget, depth: Depth): st
 
 function renderBlock(token: MarkedToken, target: MarkdownTarget, depth: Depth): string {
   if (token.type === 'space' || token.type === 'def') return '';
-  if (token.type === 'heading') return target.heading(token.depth, inline(token.tokens, target));
+  if (token.type === 'heading') return target.heading(token.depth, inline(token.tokens, target.headings ?? target));
   if (token.type === 'paragraph') return target.paragraph(inline(token.tokens, target));
   // An empty fence, or all of it in the line that opens it.
   if (token.type === 'code' && isBlank(token.text)) return target.paragraph(target.text(token.raw.trim()));
@@ -150,6 +152,8 @@ function renderBlock(token: MarkedToken, target: MarkdownTarget, depth: Depth): 
   }
   if (token.type === 'list') return renderList(token, target, depth);
   if (token.type === 'table') {
+    if (isBlank([token.header, ...token.rows].flat().reduce((all, { text }) => all + text, '')))
+      return target.paragraph(target.text(token.raw.trim()));
     const cells = (row: Tokens.TableCell[]) => row.map((cell) => inline(cell.tokens, target.cells ?? target));
     return target.table(cells(token.header), token.rows.map(cells));
   }

@@ -40,8 +40,12 @@ function textOf(bytes: Uint8Array): string {
 /** People write `description: Bakes: bread`, which is no YAML, and mean all of the line. */
 function plainFields(lines: string): Fields | undefined {
   const field = (key: string) => {
-    const [, value = ''] = new RegExp(`^${key}[ \\t]*:[ \\t]+(.*)$`, 'im').exec(lines) ?? [];
-    return value.trim().replace(/^(["'])(.*)\1$/, '$2');
+    // Lines that are set in go on.
+    const [, value = ''] = new RegExp(`^${key}[ \\t]*:[ \\t]+(.*(?:\\n[ \\t]+\\S.*)*)$`, 'im').exec(lines) ?? [];
+    return value
+      .replace(/\s*\n\s*/g, ' ')
+      .trim()
+      .replace(/^(["'])(.*)\1$/, '$2');
   };
   const fields = { name: field('name'), description: field('description') };
   return fields.name === '' || fields.description === '' || NOT_PLAIN.test(fields.description) ? undefined : fields;

@@ -107,6 +107,11 @@ test.each([
 
 test.each([
   ['a colon in it', own('name: own\ndescription: Bakes: bread'), 'Bakes: bread'],
+  [
+    'a colon in it, and it goes on',
+    own('name: own\ndescription: Bakes: bread\n  and: cakes'),
+    'Bakes: bread and: cakes',
+  ],
   ['a number', own('name: own\ndescription: 42'), '42'],
   ['a word that is none to YAML', own('name: own\ndescription: no'), 'no'],
   ['signs of comments in words', own('name: own\ndescription: C# and a#1'), 'C# and a#1'],
