@@ -2,6 +2,7 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTlsSite } from '../../../../src/egress/testing/sites.js';
+import { whenBusy } from '../../../../test/limits.js';
 import { bundleReader, type Door, makePdf, startDoor } from '../testing/sites.js';
 import type { Document } from './document.js';
 import { MAX_BYTES, readUrl } from './request.js';
@@ -249,7 +250,7 @@ describe('hostile pages', () => {
     ['many open tags', `core ${'<'.repeat(4_000_000)}`, ''],
     ['blanks before a feed', ' '.repeat(5_000_000), 'core'],
   ])('%s: the text comes all the same, in time, and the runner goes on meanwhile', async (_name, start, end) => {
-    const patient = createWeb({ port: 1, reader, readMs: 4_000 });
+    const patient = createWeb({ port: 1, reader, readMs: whenBusy(4_000) });
     const startedAt = performance.now();
     let [longest, last] = [0, startedAt];
     const beat = setInterval(() => {
