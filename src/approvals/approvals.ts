@@ -251,7 +251,7 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     const carryOut = kinds.get(approval.kind);
     if (!carryOut) throw unknownKind(approval);
     const how = { approval, always: scope === 'always' };
-    const result = store.savepoint(() => carryOut(how));
+    const result = store.transaction(() => carryOut(how));
     return close(deps, approval, result === undefined ? 'allowed' : 'done', { by, result: result ?? null });
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;

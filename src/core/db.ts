@@ -22,13 +22,22 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   const db = openDatabase(file);
   const statements = createStatements(db, (row) => log?.error(row, 'a row cannot be read and was set aside'));
   const waiting: (() => void)[] = [];
-  /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
+  /**
+   * Runs `work` in one IMMEDIATE transaction; within another one, as a part of it. When it throws, all that it changed is undone, and what it
+   * wanted to do after the commit is not done. Whoever catches the error of a part goes on with the rest. `work` must not await.
+   */
   function transaction<T>(work: () => T): T {
-    if (db.inTransaction) return work();
-    waiting.length = 0;
-    const result = db.transaction(work).immediate();
-    for (const act of waiting.splice(0)) act();
-    return result;
+    const isPart = db.inTransaction;
+    const before = waiting.length;
+    try {
+      const result = isPart ? db.transaction(work)() : db.transaction(work).immediate();
+      if (isPart) return result;
+      for (const act of waiting.splice(0)) act();
+      return result;
+    } catch (error) {
+      waiting.length = before;
+      throw error;
+    }
   }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);
@@ -47,8 +56,6 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     signal,
     settings: createSettings(statements),
     transaction,
-    /** Part of a transaction: what it changed is undone when it throws, and the rest goes on. */
-    savepoint: <T>(work: () => T): T => db.transaction(work)(),
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,
     /** Writes a consistent copy to `target` while the store is in use. */
