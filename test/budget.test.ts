@@ -96,6 +96,7 @@ const areas: Area[] = [
     files: /^src\/(model\/(outage|trouble)|runs\/tells|sandbox\/end)\.ts$/,
     lines: 200,
   },
+  { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
   { name: 'orchestrator', files: /^src\//, lines: 5_900, tokens: 101_000, aim: '4,000 lines, 62,000 tokens' },
