@@ -29,6 +29,7 @@ import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
+import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
@@ -96,7 +97,9 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   });
   const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
-  const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
+  const clockWatch = createClockWatch(base);
+  const { stopped } = stopSwitch;
+  const approvals = createApprovalModule({ ...base, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, stopSwitch, approvals });
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
@@ -118,13 +121,24 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const onSearch = ({ groupId }: { groupId: number }) =>
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
   const { ledger } = budgets;
-  const { stopped } = stopSwitch;
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
+  const parts = {
+    base,
+    clockWatch,
+    channels,
+    gateway,
+    containers,
+    outboxFiles,
+    stopSwitch,
+    approvals,
+    services,
+    mcp,
+    budgets,
+  };
   return { ...parts, runs, tasks, egress, backend, outage };
 }
 
@@ -165,6 +179,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { config, store, log } = base;
   const { supervisor, pool } = parts.containers;
   let ready = false;
+  parts.clockWatch.start();
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   // Before any work starts: a port that is taken must not cost a run an attempt.
@@ -193,6 +208,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       tasks.stop();
       supervisor.stop();
       watch.stop();
+      parts.clockWatch.stop();
       await runs.queue.stop();
       await approvals.stop();
       // Together they have the seconds that a service manager leaves.

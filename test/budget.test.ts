@@ -78,6 +78,7 @@ const areas: Area[] = [
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
+  { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
@@ -88,7 +89,7 @@ const areas: Area[] = [
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
-  { name: 'approvals', files: /^src\/approvals\//, lines: 690, aim: '260' },
+  { name: 'approvals', files: /^src\/approvals\//, lines: 700, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   {

@@ -21,6 +21,8 @@ export interface ApprovalDeps extends Pick<LoopDeps, 'clock'> {
   config: Pick<Config, 'timeZone'>;
   ownerChat(): Chat;
   stopped(): boolean;
+  /** Corrects what a clock that jumped makes of the times in rows: nobody could answer while the machine slept. */
+  lookAtClock?(): void;
 }
 
 /** What can be asked for. */
@@ -104,8 +106,12 @@ export function createApprovals(deps: ApprovalDeps) {
     store.transaction(() => {
       for (const approval of store.approvals.due(clock.now())) close(deps, approval, 'expired', { result: null });
     });
-    const next = store.approvals.nextExpiry();
-    timer = next === undefined ? undefined : clock.at(next, watchExpiry);
+    const next = store.approvals.nextExpiry(clock.now());
+    const expire = () => {
+      deps.lookAtClock?.();
+      watchExpiry();
+    };
+    timer = next === undefined ? undefined : clock.at(next, expire);
   }
 
   return {
@@ -136,6 +142,7 @@ export function createApprovals(deps: ApprovalDeps) {
       return store.approvals.get(id);
     },
     start(): void {
+      store.signals.on('clock', watchExpiry);
       watchExpiry();
       for (const approval of store.approvals.allowed()) later.goOn(approval);
     },
