@@ -29,6 +29,7 @@ import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
+import { tellBadRows } from './ops/bad-rows.js';
 import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
@@ -180,6 +181,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { supervisor, pool } = parts.containers;
   let ready = false;
   parts.clockWatch.start();
+  tellBadRows(base);
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   // Before any work starts: a port that is taken must not cost a run an attempt.

@@ -79,6 +79,7 @@ const areas: Area[] = [
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
+  { name: 'what is set aside', files: /^src\/(ops\/bad-rows|core\/begun)\.ts$/, lines: 130 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,

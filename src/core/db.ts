@@ -8,7 +8,7 @@ import { describeError, PinchError } from './errors.js';
 import type { Logger } from './log.js';
 import { createSettings } from './settings.js';
 import type { SignalEvents, Signals } from './signals.js';
-import { createStatements } from './statements.js';
+import { type BadRow, createStatements } from './statements.js';
 
 export type Db = ReturnType<typeof openDb>;
 
@@ -20,7 +20,13 @@ export type Db = ReturnType<typeof openDb>;
 export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
-  const statements = createStatements(db, (row) => log?.error(row, 'a row cannot be read and was set aside'));
+  const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
+  const badRows: BadRow[] = [];
+  const statements = createStatements(db, (row) => {
+    log?.error(row, 'a row cannot be read and was set aside');
+    badRows.push(row);
+    signals.emit('bad-row');
+  });
   const waiting: (() => void)[] = [];
   /**
    * Runs `work` in one IMMEDIATE transaction; within another one, as a part of it. When it throws, all that it changed is undone, and what it
@@ -43,13 +49,14 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     if (db.inTransaction) waiting.push(act);
     else act();
   }
-  const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
   const signal: Signals['emit'] = (...event) => {
     afterCommit(() => signals.emit(...event));
     return true;
   };
   return {
     statements,
+    /** Those that were left out since somebody looked here last. */
+    badRows: (): BadRow[] => badRows.splice(0),
     /** To listen to. */
     signals,
     /** Says what a row that changed means to the next stage: as `afterCommit`. */

@@ -121,7 +121,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   const refusal = isMoney ? store.events.budgetRefusal(run.id, run.startedAt ?? now) : undefined;
   const { message: error } = failure;
   const errorClass = refusal ? 'budget' : failure.errorClass;
-  const { attempt } = run;
+  const attempt = run.attempt - run.attemptsLost;
   const maxAttempts = store.runs.input(run.id)?.attempts;
   const isOwn = refusal?.cap === 'run' || refusal?.cap === 'task';
   const refused = refusal && { isOwn, waitMs: (refusal.endsAt ?? now) - now };
