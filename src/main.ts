@@ -11,6 +11,7 @@ import { chatCommands } from './chats/commands.js';
 import { groupCalls } from './chats/host-calls.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
+import { createBegun } from './core/begun.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
 import type { Logger } from './core/log.js';
@@ -29,11 +30,12 @@ import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
-import { tellBadRows } from './ops/bad-rows.js';
+import { tellBadRows, tellSetAside } from './ops/bad-rows.js';
 import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
+import { endedItself } from './ops/last-run.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
@@ -100,11 +102,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const stopSwitch = createStopSwitch(dataDir, clock.now);
   const clockWatch = createClockWatch(base);
   const { stopped } = stopSwitch;
-  const approvals = createApprovalModule({ ...base, ownerChat, stopped, lookAtClock: clockWatch.look });
-  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
+  const begun = createBegun({ ...base, dataDir, onSetAside: (name) => tellSetAside(base, name) });
+  const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
+  const tasks = createTaskModule({ ...base, begun, stopSwitch, approvals });
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
-  const { guard } = budgets;
+  const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);
   const search = (groupId: number) =>
@@ -121,7 +124,6 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const onSearch = ({ groupId }: { groupId: number }) =>
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
-  const { ledger } = budgets;
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
@@ -129,6 +131,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.addProxy(egress.proxy);
   const parts = {
     base,
+    begun,
     clockWatch,
     channels,
     gateway,
@@ -160,7 +163,16 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
   const { onPress } = approvals;
-  const intake = createIntake({ ...base, pairing, assistantName, commands, owner, onPress, askToRegister });
+  const intake = createIntake({
+    ...base,
+    begun: parts.begun,
+    pairing,
+    assistantName,
+    commands,
+    owner,
+    onPress,
+    askToRegister,
+  });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
@@ -182,6 +194,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   let ready = false;
   parts.clockWatch.start();
   tellBadRows(base);
+  parts.begun.start(home.lastEnd !== null && endedItself(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   // Before any work starts: a port that is taken must not cost a run an attempt.
@@ -191,7 +204,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
+  const delivery = startDelivery({ ...base, begun: parts.begun, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
@@ -221,6 +234,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await backups.stop();
       await indexing.stop();
       gateway.close();
+      parts.begun.close();
       store.close();
       home.close();
     },

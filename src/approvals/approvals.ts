@@ -3,6 +3,7 @@
 // at each start until it has ended, or once where a second time would do harm; then a crash in between is told. Modules add their kinds.
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import type { Begun } from '../core/begun.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
@@ -21,6 +22,8 @@ export interface ApprovalDeps extends Pick<LoopDeps, 'clock'> {
   config: Pick<Config, 'timeZone'>;
   ownerChat(): Chat;
   stopped(): boolean;
+  /** Knows at the next start what was being carried out when Pinch ended. */
+  begun?: Begun;
   /** Corrects what a clock that jumped makes of the times in rows: nobody could answer while the machine slept. */
   lookAtClock?(): void;
 }
@@ -96,9 +99,13 @@ export type Approvals = ReturnType<typeof createApprovals>;
 export function createApprovals(deps: ApprovalDeps) {
   const { store, clock } = deps;
   const kinds: Kinds = new Map();
-  const later = createLater(clock, (approval, state, result) => {
-    store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
-  });
+  const later = createLater(
+    clock,
+    (approval, state, result) => {
+      store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
+    },
+    deps.begun,
+  );
   let timer: { cancel(): void } | undefined;
 
   function watchExpiry(): void {
