@@ -11,6 +11,7 @@ import { chatCommands } from './chats/commands.js';
 import { groupCalls } from './chats/host-calls.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
+import { createBegun } from './core/begun.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
 import type { Logger } from './core/log.js';
@@ -31,9 +32,12 @@ import { createOutage } from './model/outage.js';
 import { createWindows } from './model/window.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
+import { tellBadRows, tellSetAside } from './ops/bad-rows.js';
+import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
+import { endedItself } from './ops/last-run.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
@@ -98,11 +102,14 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   });
   const outboxFiles = guards.files(createOutboxFiles(dataDir));
   const stopSwitch = createStopSwitch(dataDir, clock.now);
-  const approvals = createApprovalModule({ ...base, ownerChat, stopped: stopSwitch.stopped });
-  const tasks = createTaskModule({ ...base, stopSwitch, approvals });
+  const clockWatch = createClockWatch(base);
+  const { stopped } = stopSwitch;
+  const begun = createBegun({ ...base, dataDir, onSetAside: (name) => tellSetAside(base, name) });
+  const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
+  const tasks = createTaskModule({ ...base, begun, stopSwitch, approvals });
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
-  const { guard } = budgets;
+  const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);
   const search = (groupId: number) =>
@@ -122,14 +129,13 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const onSearch = ({ groupId }: { groupId: number }) =>
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
-  const { ledger } = budgets;
-  const { stopped } = stopSwitch;
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
+  const own = { base, begun, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
+  const parts = { ...own, approvals, services, mcp, budgets };
   return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
 
@@ -150,7 +156,16 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
   const { onPress } = approvals;
-  const intake = createIntake({ ...base, pairing, assistantName, commands, owner, onPress, askToRegister });
+  const intake = createIntake({
+    ...base,
+    begun: parts.begun,
+    pairing,
+    assistantName,
+    commands,
+    owner,
+    onPress,
+    askToRegister,
+  });
   const api = [
     runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
@@ -170,6 +185,9 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { config, store, log } = base;
   const { supervisor, pool } = parts.containers;
   let ready = false;
+  parts.clockWatch.start();
+  tellBadRows(base);
+  parts.begun.start(home.lastEnd !== null && endedItself(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   // Before any work starts: a port that is taken must not cost a run an attempt.
@@ -179,7 +197,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
+  const delivery = startDelivery({ ...base, begun: parts.begun, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
@@ -198,6 +216,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       tasks.stop();
       supervisor.stop();
       watch.stop();
+      parts.clockWatch.stop();
       await runs.queue.stop();
       await approvals.stop();
       // Together they have the seconds that a service manager leaves.
@@ -208,6 +227,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await backups.stop();
       await indexing.stop();
       gateway.close();
+      parts.begun.close();
       store.close();
       home.close();
     },

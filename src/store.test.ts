@@ -295,6 +295,16 @@ describe('runs', () => {
     expect(store.runs.get(id)).toMatchObject({ state: 'dead', cutOffs: 12 });
   });
 
+  test('a run that was given back is not one that a runner has, until one has it again', () => {
+    const id = store.runs.enqueue(run('innocent')) ?? 0;
+    const claimed = claim();
+    if (!claimed) throw new Error('not claimed');
+    store.runs.handOver(id, []);
+    store.runs.giveBack(leaseOf(claimed), { runAt: 1, counted: false, errorClass: 'sandbox', error: 'stopped' });
+    for (let restart = 1; restart <= 20; restart++) cutOff(restart, false);
+    expect(store.runs.get(id)).toMatchObject({ state: 'ready', attempt: 0, cutOffs: 0, attemptsLost: 0 });
+  });
+
   test('from the third death in a row on, a run waits ever longer, and new messages do not bring it forward', () => {
     const id = store.runs.enqueue(run('poison')) ?? 0;
     const pauses = Array.from({ length: 11 }, (_, index) => {

@@ -3,6 +3,7 @@
 // at each start until it has ended, or once where a second time would do harm; then a crash in between is told. Modules add their kinds.
 import { createHash, randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import type { Begun } from '../core/begun.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
@@ -21,6 +22,10 @@ export interface ApprovalDeps extends Pick<LoopDeps, 'clock'> {
   config: Pick<Config, 'timeZone'>;
   ownerChat(): Chat;
   stopped(): boolean;
+  /** Knows at the next start what was being carried out when Pinch ended. */
+  begun?: Begun;
+  /** Corrects what a clock that jumped makes of the times in rows: nobody could answer while the machine slept. */
+  lookAtClock?(): void;
 }
 
 /** What can be asked for. */
@@ -94,9 +99,13 @@ export type Approvals = ReturnType<typeof createApprovals>;
 export function createApprovals(deps: ApprovalDeps) {
   const { store, clock } = deps;
   const kinds: Kinds = new Map();
-  const later = createLater(clock, (approval, state, result) => {
-    store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
-  });
+  const later = createLater(
+    clock,
+    (approval, state, result) => {
+      store.transaction(() => close(deps, { ...approval, state: 'allowed' }, state, { result }));
+    },
+    deps.begun,
+  );
   let timer: { cancel(): void } | undefined;
 
   function watchExpiry(): void {
@@ -104,8 +113,12 @@ export function createApprovals(deps: ApprovalDeps) {
     store.transaction(() => {
       for (const approval of store.approvals.due(clock.now())) close(deps, approval, 'expired', { result: null });
     });
-    const next = store.approvals.nextExpiry();
-    timer = next === undefined ? undefined : clock.at(next, watchExpiry);
+    const next = store.approvals.nextExpiry(clock.now());
+    const expire = () => {
+      deps.lookAtClock?.();
+      watchExpiry();
+    };
+    timer = next === undefined ? undefined : clock.at(next, expire);
   }
 
   return {
@@ -136,6 +149,7 @@ export function createApprovals(deps: ApprovalDeps) {
       return store.approvals.get(id);
     },
     start(): void {
+      store.signals.on('clock', watchExpiry);
       watchExpiry();
       for (const approval of store.approvals.allowed()) later.goOn(approval);
     },
@@ -251,7 +265,7 @@ function decide(deps: ApprovalDeps, kinds: Kinds, id: number, { decision, scope,
     const carryOut = kinds.get(approval.kind);
     if (!carryOut) throw unknownKind(approval);
     const how = { approval, always: scope === 'always' };
-    const result = store.savepoint(() => carryOut(how));
+    const result = store.transaction(() => carryOut(how));
     return close(deps, approval, result === undefined ? 'allowed' : 'done', { by, result: result ?? null });
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;

@@ -1,5 +1,7 @@
 // What a yes allows and is no row: begun once the yes is committed, and ended with a row. A crash in between is either gone on from at the next
 // start, or, where a second time would do harm, told: nobody knows then whether it was done.
+
+import type { Begun } from '../core/begun.js';
 import { atMost, type Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Approval } from './rows.js';
@@ -21,7 +23,7 @@ export const unknownKind = ({ kind }: Approval) =>
   new PinchError('not_found', `this Pinch knows no approvals of kind ${kind}`);
 
 /** `end` records how it ended; not called any more once Pinch is stopped. */
-export function createLater(clock: Clock, end: End) {
+export function createLater(clock: Clock, end: End, begun?: Begun) {
   const kinds = new Map<string, LaterWork>();
   const working = new Set<Promise<void>>();
   let isStopped = false;
@@ -30,7 +32,10 @@ export function createLater(clock: Clock, end: End) {
   async function finish(approval: Approval, isSecond: boolean): Promise<void> {
     const unknown = { work: () => Promise.reject(unknownKind(approval)), once: false };
     const { work, once } = kinds.get(approval.kind) ?? unknown;
-    const [state, result] = await (once && isSecond ? Promise.reject(unknownEnd()) : work(approval)).then(
+    const name = `approval ${approval.id}`;
+    const isOut = (once && isSecond) || begun?.isSetAside(name);
+    const doing = () => (begun ? begun.during(name, () => work(approval)) : work(approval));
+    const [state, result] = await (isOut ? Promise.reject(unknownEnd()) : doing()).then(
       (text) => ['done', text] as const,
       (error: unknown) => ['failed', describeError(error)] as const,
     );

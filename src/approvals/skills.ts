@@ -45,11 +45,12 @@ export function skillCalls({ store, approvals }: { store: Store; approvals: Appr
   ];
 }
 
-export const skillCommands = ({ store: { groups, ownSkills } }: { store: Store }): ChatCommand[] => [
+export const skillCommands = ({ store }: { store: Store }): ChatCommand[] => [
   {
     usage: '/skills [remove <name>]',
     what: 'what I wrote down for myself here and you have read',
-    answer: inGroup(groups, ({ id }, { argument }) => {
+    answer: inGroup(store, ({ id }, { argument }) => {
+      const { ownSkills } = store;
       const [action, name = ''] = argument.split(/\s+/);
       if (action === 'remove')
         return ownSkills.remove(id, name) ? 'It counts no more.' : 'There is no such skill here.';

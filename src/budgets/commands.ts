@@ -13,18 +13,18 @@ export interface BudgetCommandDeps extends CostDeps {
 }
 
 export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
-  const { groups } = deps.store;
+  const { store } = deps;
   return [
     {
       usage: '/budget [run | day | month | <group>] [<amount> | default] [today]',
       what: 'what may be spent, what is left, and until when; with an amount in US dollars: change it',
-      answer: inGroup(groups, (group, { argument }) => budget(deps, group, argument)),
+      answer: inGroup(store, (group, { argument }) => budget(deps, group, argument)),
     },
     {
       usage: '/cost',
       what: 'what was spent, by group, model, task and day',
       forMembers: true,
-      answer: inGroup(groups, (group) => costsText(costsOf(deps, scopeOf(group)))),
+      answer: inGroup(store, (group) => costsText(costsOf(deps, scopeOf(group)))),
     },
     {
       usage: '/continue [<chat>]',

@@ -2,6 +2,7 @@
 // Knows the store and the pure rules; never a container, never the network.
 import { randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
+import type { Begun } from '../core/begun.js';
 import type { BaseDeps } from '../core/deps.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
@@ -23,6 +24,8 @@ export interface IntakeDeps extends BaseDeps {
   pairing: Pairing;
   assistantName: string;
   askToRegister: Pick<RegisterAsker, 'forCall'>;
+  /** Knows at the next start which message was being taken in when Pinch ended. */
+  begun?: Pick<Begun, 'during' | 'isSetAside'>;
   /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
@@ -44,6 +47,13 @@ export function createIntake(given: IntakeDeps) {
       deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
       return {};
     }
+    const { begun } = deps;
+    const name = `message ${channel} ${checked.chat.address} ${checked.platformId}`;
+    if (begun?.isSetAside(name)) return {};
+    return begun ? begun.during(name, () => take(channel, checked)) : take(channel, checked);
+  }
+
+  function take(channel: string, checked: InboundMessage): Received {
     return store.transaction(() => {
       const inbound = inItsTopic(deps, channel, checked);
       const seen = recordPeople(deps, channel, inbound);

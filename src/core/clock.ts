@@ -5,7 +5,10 @@ export interface Clock {
   now(): number;
   /** 0 <= n < 1. */
   random(): number;
-  /** Calls `fire` once at or after `at` (epoch ms), however far away; `cancel` is harmless after firing. */
+  /**
+   * Calls `fire` once at or after `at` (epoch ms), however far away; `cancel` is harmless after firing. Should somebody set the clock back, it is
+   * called when as much time has passed as was left: whoever waits for a time of day looks again then.
+   */
   at(at: number, fire: () => void): { cancel(): void };
   /** Resolves after `ms`, or at once when `signal` aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -50,7 +53,10 @@ export const backoffMs = (failures: number, jitter: number, [firstMs, maxMs]: re
 export const systemClock: Clock = {
   now: () => Date.now(),
   random: () => Math.random(),
-  at: (at, fire) => wait(() => at - Date.now(), fire),
+  at(at, fire) {
+    const end = performance.now() + at - Date.now();
+    return wait(() => Math.min(at - Date.now(), end - performance.now()), fire);
+  },
   sleep(ms, signal) {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();

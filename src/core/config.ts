@@ -24,6 +24,15 @@ const whole = (min: number, max: number) => {
 const usd = matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or 2.50').transform((value) =>
   Math.round(Number(value) * 1_000_000),
 );
+/** US dollars for a million tokens: input/output, or input/output/cache read. */
+const price = matching(
+  /^\d+(\.\d+)?(\/\d+(\.\d+)?){1,2}$/,
+  'use US dollars for a million tokens as input/output or input/output/cache read, such as 0.5/2 or 0.5/2/0.05',
+).transform((value) => {
+  const [input = 0, output = 0, cacheRead = input] = value.split('/').map(Number);
+  // What is written to a cache costs more than what is only read, at Anthropic so much; where it does not, a little too much is counted.
+  return { input, output, cacheRead, cacheWrite5m: input * 1.25, cacheWrite1h: input * 2 };
+});
 /** What a container may reach of the outside: nothing, what rules name, what the owner says when asked, every public host. */
 export const egressMode = z.enum(['none', 'listed', 'ask', 'open'], { error: 'use none, listed, ask or open' });
 export type EgressMode = z.infer<typeof egressMode>;
@@ -48,6 +57,7 @@ const schema = z.object({
   PINCH_MODEL: modelId.default('claude-sonnet-5-5'),
   PINCH_MODEL_FALLBACK: modelId.optional(),
   PINCH_MODEL_FREE: flag.optional(),
+  PINCH_MODEL_PRICE: price.optional(),
   PINCH_WEB_SEARCH: z
     .enum(['off', 'model'], { error: 'use off, or model for the search of the model provider' })
     .default('off'),
@@ -177,13 +187,20 @@ function shown(name: string, value: string | undefined, type: z.ZodType): string
   return data === undefined ? '' : String(data);
 }
 
-/** `free`: models that the price list does not know cost nothing there. */
+/** `free`: models that the price list does not know cost nothing there. `price`: what the owner says that the model costs. */
 function backendOf(value: z.infer<typeof schema>) {
   const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_AUTH_TOKEN: authToken, ANTHROPIC_BASE_URL: baseUrl } = value;
   if (!apiKey && !authToken && !baseUrl) return { kind: 'demo' as const };
   const url = baseUrl ?? 'https://api.anthropic.com';
   const free = value.PINCH_MODEL_FREE ?? isOwnMachine(new URL(url));
-  return { kind: 'http' as const, baseUrl: url, apiKey, authToken, free };
+  return {
+    kind: 'http' as const,
+    baseUrl: url,
+    apiKey,
+    authToken,
+    free,
+    ...(value.PINCH_MODEL_PRICE && { price: value.PINCH_MODEL_PRICE }),
+  };
 }
 
 /** Whether a server is surely the owner's: by a loopback or private address, or a name that exists on the own machine or network only. */

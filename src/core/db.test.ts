@@ -125,3 +125,66 @@ describe('a database that cannot be opened is told as what it is', () => {
     }
   });
 });
+
+describe('a transaction within another one', () => {
+  const values = (db: ReturnType<typeof openDb>) =>
+    ['a', 'b', 'c', 'd'].filter((key) => db.settings.get(key) !== undefined);
+  const failing = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  };
+
+  test('that fails leaves nothing behind, and the one around it goes on', () => {
+    const store = openDb(':memory:');
+    store.transaction(() => {
+      store.settings.set('a', '1');
+      failing(() =>
+        store.transaction(() => {
+          store.settings.set('b', '1');
+          store.transaction(() => store.settings.set('c', '1'));
+          throw new RangeError('no');
+        }),
+      );
+      store.settings.set('d', '1');
+    });
+    expect(values(store)).toEqual(['a', 'd']);
+  });
+
+  test('that fails takes back what it wanted done after the commit, and only that', () => {
+    const store = openDb(':memory:');
+    const done: string[] = [];
+    const later = (name: string) => store.afterCommit(() => done.push(name));
+    store.transaction(() => {
+      later('before');
+      failing(() =>
+        store.transaction(() => {
+          store.transaction(() => later('deeper'));
+          later('failed');
+          throw new RangeError('no');
+        }),
+      );
+      store.transaction(() => later('part'));
+      expect(done).toEqual([]);
+    });
+    expect(done).toEqual(['before', 'part']);
+  });
+
+  test('goes with the one around it', () => {
+    const store = openDb(':memory:');
+    const done: string[] = [];
+    const outer = () =>
+      store.transaction(() => {
+        store.transaction(() => {
+          store.settings.set('a', '1');
+          store.afterCommit(() => done.push('a'));
+        });
+        throw new RangeError('no');
+      });
+    expect(outer).toThrow(RangeError);
+    store.transaction(() => undefined);
+    expect([values(store), done]).toEqual([[], []]);
+  });
+});

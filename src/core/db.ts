@@ -8,7 +8,7 @@ import { describeError, PinchError } from './errors.js';
 import type { Logger } from './log.js';
 import { createSettings } from './settings.js';
 import type { SignalEvents, Signals } from './signals.js';
-import { createStatements } from './statements.js';
+import { type BadRow, createStatements } from './statements.js';
 
 export type Db = ReturnType<typeof openDb>;
 
@@ -20,35 +20,49 @@ export type Db = ReturnType<typeof openDb>;
 export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
-  const statements = createStatements(db, (row) => log?.error(row, 'a row cannot be read and was set aside'));
+  const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
+  const badRows: BadRow[] = [];
+  const statements = createStatements(db, (row) => {
+    log?.error(row, 'a row cannot be read and was set aside');
+    badRows.push(row);
+    signals.emit('bad-row');
+  });
   const waiting: (() => void)[] = [];
-  /** Runs `work` in one IMMEDIATE transaction (nested calls join it). `work` must not await. */
+  /**
+   * Runs `work` in one IMMEDIATE transaction; within another one, as a part of it. When it throws, all that it changed is undone, and what it
+   * wanted to do after the commit is not done. Whoever catches the error of a part goes on with the rest. `work` must not await.
+   */
   function transaction<T>(work: () => T): T {
-    if (db.inTransaction) return work();
-    waiting.length = 0;
-    const result = db.transaction(work).immediate();
-    for (const act of waiting.splice(0)) act();
-    return result;
+    const isPart = db.inTransaction;
+    const before = waiting.length;
+    try {
+      const result = isPart ? db.transaction(work)() : db.transaction(work).immediate();
+      if (isPart) return result;
+      for (const act of waiting.splice(0)) act();
+      return result;
+    } catch (error) {
+      waiting.length = before;
+      throw error;
+    }
   }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);
     else act();
   }
-  const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
   const signal: Signals['emit'] = (...event) => {
     afterCommit(() => signals.emit(...event));
     return true;
   };
   return {
     statements,
+    /** Those that were left out since somebody looked here last. */
+    badRows: (): BadRow[] => badRows.splice(0),
     /** To listen to. */
     signals,
     /** Says what a row that changed means to the next stage: as `afterCommit`. */
     signal,
     settings: createSettings(statements),
     transaction,
-    /** Part of a transaction: what it changed is undone when it throws, and the rest goes on. */
-    savepoint: <T>(work: () => T): T => db.transaction(work)(),
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,
     /** Writes a consistent copy to `target` while the store is in use. */

@@ -24,6 +24,10 @@ export interface SignalEvents {
   channel: [name: string];
   /** Everything was stopped or resumed, or the container engine went or came back. */
   daemon: [];
+  /** A row was left out that cannot be read; maybe in the middle of a transaction. */
+  'bad-row': [];
+  /** The machine's clock jumped, and the times in rows were corrected. */
+  clock: [];
   /** This approval was asked for or decided. */
   approval: [id: number];
   /** A browser was signed out of the page. */

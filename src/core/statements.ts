@@ -6,15 +6,22 @@ import { z } from 'zod';
 
 export type Statements = ReturnType<typeof createStatements>;
 
-type OnBadRow = (row: { id: number | undefined; sql: string; problem: string }) => void;
+/** A row that its schema refuses: its table and number, where it has one. */
+export interface BadRow {
+  table: string | undefined;
+  id: number | undefined;
+  sql: string;
+  problem: string;
+}
 
 /** `onBadRow` is called once for each row that its schema refuses, with how the query begins. */
-export function createStatements(db: Database.Database, onBadRow: OnBadRow) {
+export function createStatements(db: Database.Database, onBadRow: (row: BadRow) => void) {
   const reported = new Set<string>();
   function report(row: unknown, sql: string, error: z.ZodError): void {
     const id = z.object({ id: z.number() }).safeParse(row).data?.id;
     const name = `${id} ${sql}`;
-    if (!reported.has(name)) onBadRow({ id, sql: sql.slice(0, 80), problem: z.prettifyError(error) });
+    const [, table] = /\b(?:FROM|INTO|UPDATE)\s+(\w+)/.exec(sql) ?? [];
+    if (!reported.has(name)) onBadRow({ table, id, sql: sql.slice(0, 80), problem: z.prettifyError(error) });
     reported.add(name);
   }
   return {
@@ -33,29 +40,31 @@ function createQueries<Allowed extends unknown[]>(
   report: (row: unknown, sql: string, error: z.ZodError) => void,
 ) {
   return {
-    rows: <Row>(schema: z.ZodType<Row>) => ({
-      /** A query for one row, or a change that returns one. Throws when the schema refuses the row. */
-      get<Params extends Allowed>(sql: string) {
-        const statement = db.prepare<unknown[], unknown[]>(sql).raw();
-        const toObject = objectOf(statement);
-        return (...params: Params): Row | undefined => {
-          const row = statement.get(bind(params));
-          return row && schema.parse(toObject(row));
-        };
-      },
-      /** A query for rows, or a change that returns them. A row that the schema refuses is reported and left out: it must not hide the others. */
-      all<Params extends Allowed>(sql: string) {
-        const statement = db.prepare<unknown[], unknown[]>(sql).raw();
-        const toObject = objectOf(statement);
-        return (...params: Params): Row[] =>
-          statement.all(bind(params)).flatMap((values) => {
-            const row = toObject(values);
-            const { data, error } = schema.safeParse(row);
-            if (error) report(row, sql, error);
-            return error ? [] : [data];
-          });
-      },
-    }),
+    rows<Row>(schema: z.ZodType<Row>) {
+      const read = (row: object, sql: string): Row | undefined => {
+        const { data, error } = schema.safeParse(row);
+        if (error) report(row, sql, error);
+        return data;
+      };
+      return {
+        /** A query for one row, or a change that returns one. A row that the schema refuses is reported, and as if it were not there. */
+        get<Params extends Allowed>(sql: string) {
+          const statement = db.prepare<unknown[], unknown[]>(sql).raw();
+          const toObject = objectOf(statement);
+          return (...params: Params): Row | undefined => {
+            const values = statement.get(bind(params));
+            return values && read(toObject(values), sql);
+          };
+        },
+        /** A query for rows, or a change that returns them. A row that the schema refuses is reported and left out: it must not hide the others. */
+        all<Params extends Allowed>(sql: string) {
+          const statement = db.prepare<unknown[], unknown[]>(sql).raw();
+          const toObject = objectOf(statement);
+          return (...params: Params): Row[] =>
+            statement.all(bind(params)).flatMap((values) => read(toObject(values), sql) ?? []);
+        },
+      };
+    },
     /** The first column of one row. */
     value<Params extends Allowed, Value>(sql: string) {
       const statement = db.prepare<unknown[], Value>(sql).pluck();

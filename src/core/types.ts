@@ -105,6 +105,8 @@ export const runRow = z.object({
   attempt: z.number(),
   /** How often in a row the host died while a runner had it. */
   cutOffs: z.number(),
+  /** How many attempts ended like that in all: they are not its failures. */
+  attemptsLost: z.number(),
   /** Pinch ended in the middle of its latest attempt. */
   interrupted: flag,
   /** Not before this time. */

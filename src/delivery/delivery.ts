@@ -1,6 +1,7 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError } from '../channels/channel.js';
+import type { Begun } from '../core/begun.js';
 import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -16,6 +17,8 @@ export interface DeliveryDeps extends LoopDeps {
   store: Store;
   config: { assistantName: string };
   outboxFiles: OutboxFiles;
+  /** Knows at the next start what was being sent when Pinch ended. */
+  begun?: Begun;
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
 }
@@ -29,19 +32,29 @@ const MAX_AGE_MS = 3 * 86_400_000;
 const CHANNEL_OFF_MS = 60_000;
 
 export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
-  const { store, clock } = deps;
+  const { store, clock, begun } = deps;
   /** One piece of work for each chat, and one for each message whose buttons are to go. */
   const working = new Map<string, Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let stopped = false;
 
+  /** What was being sent when Pinch ended is tried one at a time: should Pinch end once more, it is known which it was. */
+  let trying: Promise<void> = Promise.resolve();
+  function tried(row: OutboxRow): { work(): Promise<void> } {
+    const doing = nameOf(row);
+    const send = () => (begun ? begun.during(doing, () => deliver(deps, row)) : deliver(deps, row));
+    const inTurn = () => {
+      trying = trying.then(send);
+      return trying;
+    };
+    return { work: begun?.isSuspect(doing) ? inTurn : send };
+  }
+
   function pump(): void {
     timer?.cancel();
     if (stopped) return;
     const now = clock.now();
-    const heads = store.outbox
-      .heads()
-      .map((row) => ({ ...row, name: `chat ${row.chatId}`, work: () => deliver(deps, row) }));
+    const heads = store.outbox.heads().map((row) => ({ ...row, name: `chat ${row.chatId}`, ...tried(row) }));
     const drops = store.outbox
       .buttonsToDrop()
       .map((row) => ({ ...row, name: `buttons ${row.id}`, work: () => dropButtons(deps, row) }));
@@ -69,6 +82,9 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
   };
 }
 
+const nameOf = ({ id }: OutboxRow): string => `outbox ${id}`;
+const ENDED_US = new ChannelError('permanent', 'Pinch ended twice while it was being sent');
+
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
   const { store, clock, config, outboxFiles } = deps;
   const chat = store.groups.chat(row.chatId);
@@ -76,6 +92,7 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
   if (!chat || !channel)
     return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
   try {
+    if (deps.begun?.isSetAside(nameOf(row))) throw ENDED_US;
     const { file } = row;
     const parts = row.parts ?? (file ? [row.text] : await splitOrCut(deps, channel, row));
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.

@@ -9,17 +9,17 @@ import type { Store } from './store.js';
 type CommandDeps = { store: Store; config: Pick<Config, 'egressMode'>; clock: Clock };
 
 export function egressCommands(deps: CommandDeps): ChatCommand[] {
-  const { groups } = deps.store;
+  const { store } = deps;
   return [
     {
       usage: '/allow <host | *.host | preset> [all]',
       what: `let me reach a site from this group (\`all\`: from every group); presets: ${presetNames.join(', ')}`,
-      answer: inGroup(groups, (group, { argument }) => allow(deps, group, argument)),
+      answer: inGroup(store, (group, { argument }) => allow(deps, group, argument)),
     },
     {
       usage: '/egress [remove <number> | mode none|listed|ask|open|default]',
       what: 'the sites I may reach from this group',
-      answer: inGroup(groups, (group, { argument }) => egress(deps, group, argument)),
+      answer: inGroup(store, (group, { argument }) => egress(deps, group, argument)),
     },
   ];
 }

@@ -30,13 +30,20 @@ export function saying(work: () => string): string {
   }
 }
 
-/** `answer` of a command about the chat's group. */
+interface InGroupDeps {
+  groups: Pick<ReturnType<typeof createGroups>, 'get'>;
+  transaction<T>(work: () => T): T;
+}
+
+/** `answer` of a command about the chat's group. Of one that cannot be carried out nothing stays: it may have changed something before it failed. */
 export function inGroup(
-  { get }: Pick<ReturnType<typeof createGroups>, 'get'>,
+  { groups, transaction }: InGroupDeps,
   answer: (group: Group, call: CommandCall) => string,
 ): ChatCommand['answer'] {
   return (call) => {
-    const group = call.chat.groupId === null ? undefined : get(call.chat.groupId);
-    return group ? saying(() => answer(group, call)) : 'This chat belongs to no group yet: `/register <folder>` first.';
+    const group = call.chat.groupId === null ? undefined : groups.get(call.chat.groupId);
+    return group
+      ? saying(() => transaction(() => answer(group, call)))
+      : 'This chat belongs to no group yet: `/register <folder>` first.';
   };
 }

@@ -149,6 +149,42 @@ test('a caller that leaves before the answer begins is booked with the worst cas
   expect((await recorded(1))[0]).toMatchObject({ status: 499, estimated: true, outputTokens: hello.max_tokens });
 });
 
+describe('what a call costs at a back end whose prices we do not know', () => {
+  const price = { input: 1, output: 10, cacheRead: 1, cacheWrite5m: 1, cacheWrite1h: 1 };
+  const priced: ProxySetup = { backend: (fake) => ({ ...httpBackend(fake.url, KEY), price }) };
+
+  test.each([true, false])('is what it says itself, streamed: %s', async (stream) => {
+    const { client, fake, recorded } = await start(priced);
+    fake.push({ text: 'hi', usage: { cost: 0.0042 } });
+    await (stream ? client.messages.stream(hello).finalMessage() : client.messages.create(hello));
+    expect((await recorded(1))[0]).toMatchObject({ costMicroUsd: 4_200, estimated: false });
+  });
+
+  test('is what the owner says, and its worst case is reserved before', async () => {
+    const { client, fake, recorded, state } = await start(priced);
+    fake.push({ text: 'hi', usage: { input_tokens: 100, output_tokens: 7 } });
+    await client.messages.create(hello);
+    const [call] = await recorded(1);
+    expect(call).toMatchObject({ estimated: false, costMicroUsd: (call?.inputTokens ?? 0) + 70 });
+    expect(state.mostReserved).toBeGreaterThanOrEqual(hello.max_tokens * 10);
+  });
+
+  test('is refused by its price when the budget is too small', async () => {
+    const { client, fake } = await start({ ...priced, limitMicroUsd: hello.max_tokens * 10 - 1 });
+    expect(await caught(client.messages.create(hello))).toBeInstanceOf(PaymentRequiredError);
+    expect(fake.requests.filter(({ path }) => path === '/v1/messages')).toHaveLength(0);
+  });
+
+  test('is the worst case when it is cut off before it says so', async () => {
+    const { client, fake, recorded } = await start(priced);
+    fake.push({ text: 'word '.repeat(200), usage: { cost: 0.0001 }, interrupt: { after: 20, by: 'cut' } });
+    await caught(client.messages.stream(hello, { maxRetries: 0 }).finalMessage());
+    const [call] = await recorded(1);
+    expect(call?.estimated).toBe(true);
+    expect(call?.costMicroUsd).toBeGreaterThanOrEqual(hello.max_tokens * 10);
+  });
+});
+
 test('no budget: 402 as the SDK knows it, one attempt, nothing sent', async () => {
   const { url, fake, calls } = await start({ limitMicroUsd: 100 });
   const client = new Anthropic({ baseURL: url, authToken: 'link', apiKey: null, maxRetries: 3 });

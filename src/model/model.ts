@@ -154,13 +154,17 @@ async function boundWorstCase(
 }
 
 type Prices = ReturnType<typeof loadPrices>;
-type Spent = Pick<ModelCallRow, 'estimated' | 'stopReason'> & { usage: TokenUsage };
+type Spent = Pick<ModelCallRow, 'estimated' | 'stopReason'> & {
+  usage: TokenUsage;
+  /** What the back end itself says that it costs. */
+  reportedMicroUsd?: number | undefined;
+};
 
 function costs(prices: Prices, backend: Backend, { json }: ModelCall) {
   const model = backend.kind === 'demo' ? 'demo' : json.model;
-  const freeUnknown = backend.kind === 'demo' || backend.free;
-  return ({ usage, estimated }: Spent) => {
-    const cost = prices.cost(model, usage, { freeUnknown });
+  const known = backend.kind === 'demo' ? { freeUnknown: true } : { freeUnknown: backend.free, price: backend.price };
+  return ({ usage, estimated, reportedMicroUsd: microUsd }: Spent) => {
+    const cost = microUsd === undefined ? prices.cost(model, usage, known) : { microUsd, estimated: false };
     const isGuess = estimated || (cost.estimated && cost.microUsd > 0);
     return { model, ...usage, costMicroUsd: cost.microUsd, estimated: isGuess };
   };
@@ -190,9 +194,9 @@ async function answer({ log }: ModelDeps, exchange: Exchange, backend: Backend):
 
 /** The back end's figures; the worst case for those that never came. Errors cost nothing. */
 function spentOn({ call: { worstCase }, progress, tap }: Exchange): Spent {
-  const { usage, started, complete, stopReason } = tap.result();
+  const { usage, started, complete, stopReason, reportedMicroUsd } = tap.result();
   if (progress.status !== 200 && progress.status !== 499) return { usage: tokensOf({}), estimated: false, stopReason };
-  if (complete) return { usage, estimated: false, stopReason };
+  if (complete) return { usage, estimated: false, stopReason, reportedMicroUsd };
   // Every search has the prompt read once more, and what came does not say how many there were.
   const input = started && worstCase.webSearches === 0 ? usage : withSearches(worstCase);
   // Tokens of thinking are billed and not streamed: nobody can tell from what came how many there were.

@@ -49,3 +49,15 @@ test('a broken price list is refused by name', () => {
   writeFileSync(file, '{"models": {"x": {"input": "1"}}}');
   expect(() => loadPrices(file)).toThrow(/prices\.json cannot be used/);
 });
+
+test('a price of the owner counts before the list, also where unknown models cost nothing', () => {
+  const { cost } = loadPrices();
+  const price = { input: 0.5, output: 2, cacheRead: 0.05, cacheWrite5m: 0.625, cacheWrite1h: 1 };
+  const usage = { ...none, inputTokens: 1_000, outputTokens: 100, cacheReadTokens: 100 };
+  for (const [model, freeUnknown] of [
+    ['qwen3:8b', true],
+    ['mistral/large', false],
+    ['claude-opus-5-5', false],
+  ] as const)
+    expect(cost(model, usage, { freeUnknown, price })).toEqual({ microUsd: 705, estimated: false });
+});

@@ -21,12 +21,16 @@ export function loadPrices(file: string | URL = new URL('./prices.json', import.
   const dearest = models.map(([, known]) => known).reduce((a, b) => (b.output > a.output ? b : a));
   return {
     /**
-     * Cost of one call. A model without a price costs nothing when `freeUnknown` (a server of one's own), else as much as the most
+     * Cost of one call. `price` counts before the list. A model without a price costs nothing when `freeUnknown` (a server of one's own), else as much as the most
      * expensive known one, so that a budget still holds; `estimated` is then true.
      */
-    cost(model: string, usage: TokenUsage, { freeUnknown }: { freeUnknown: boolean }) {
+    cost(
+      model: string,
+      usage: TokenUsage,
+      { freeUnknown, price }: { freeUnknown: boolean; price?: Price | undefined },
+    ) {
       // A dated name is the model it begins with, the longest that fits.
-      const known = models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
+      const known = price ?? models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
       if (known) return { microUsd: costMicroUsd(known, usage) + searches(usage), estimated: false };
       return { microUsd: freeUnknown ? 0 : costMicroUsd(dearest, usage) + searches(usage), estimated: !freeUnknown };
     },

@@ -142,3 +142,21 @@ test('an endless line is dropped, and the events behind it are read', () => {
   const flood = Array.from({ length: 40 }, () => Buffer.alloc(100_000, 'x'));
   expect(tapAll([...flood, Buffer.from('\n\n'), ...stream(message)]).usage).toEqual(usage);
 });
+
+test.each<[object, number | undefined]>([
+  [{ cost: 0.00123456 }, 1_235],
+  [{ cost: 0 }, 0],
+  [{ cost: 0.0001, is_byok: true, cost_details: { upstream_inference_cost: 0.002 } }, 2_100],
+  [{ cost: 0.002, is_byok: false, cost_details: { upstream_inference_cost: 0.002 } }, 2_000],
+  [{ cost: 0.002, cost_details: { upstream_inference_cost: null } }, 2_000],
+  [{ cost: -1 }, undefined],
+  [{ cost: '1' }, undefined],
+  [{ cost: null }, undefined],
+  [{ cost: Number.POSITIVE_INFINITY }, undefined],
+  [{}, undefined],
+])('a back end that says %j reports %s micro USD', (more, microUsd) => {
+  const whole = createUsageTap();
+  whole.feedWhole(JSON.stringify({ ...message, usage: { ...message.usage, ...more } }));
+  const streamed = tapEvents({ type: 'message_delta', delta: {}, usage: { output_tokens: 1, ...more } });
+  expect([whole.result().reportedMicroUsd, streamed.reportedMicroUsd]).toEqual([microUsd, microUsd]);
+});

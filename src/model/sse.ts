@@ -14,6 +14,21 @@ const rawUsage = z.object({
   server_tool_use: z.object({ web_search_requests: count }).catch({ web_search_requests: 0 }),
 });
 
+/** What OpenRouter and others say that the call cost, in USD; with a key of another provider, that one's bill comes on top. */
+const reportedCost = z.object({
+  cost: z.number().nonnegative(),
+  is_byok: z.boolean().catch(false),
+  cost_details: z.object({ upstream_inference_cost: count }).catch({ upstream_inference_cost: 0 }),
+});
+
+/** Micro USD; undefined where the reply does not say. */
+function reportedMicroUsd(usage: object): number | undefined {
+  const { data } = reportedCost.safeParse(usage);
+  if (!data) return undefined;
+  const usd = data.cost + (data.is_byok ? data.cost_details.upstream_inference_cost : 0);
+  return Math.ceil(Number((usd * 1e6).toFixed(6)));
+}
+
 /** Token counts of one call in the parts that have different prices, and its searches. */
 export type TokenUsage = ReturnType<typeof tokensOf>;
 
@@ -97,6 +112,7 @@ export function createUsageTap(onSearch: () => void = () => undefined) {
     },
     result: () => ({
       usage: tokensOf(raw),
+      reportedMicroUsd: reportedMicroUsd(raw),
       /** The input counts are the provider's. */
       started: Object.keys(raw).length > 0,
       /** All counts are: `message_delta`, or a whole reply, was read. */

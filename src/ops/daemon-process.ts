@@ -59,8 +59,11 @@ function endOnSignals(daemon: Daemon, log: Logger, dataDir: string): void {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => void end(signal));
+  // Whoever ends the process in the middle of it.
+  process.on('exit', (code) => ending || markCrashed(dataDir, `it ended itself (code ${code})`));
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error: unknown) => {
+      ending = true;
       markCrashed(dataDir, error);
       log.fatal({ err: error }, 'unknown error, exiting; leases are taken back at the next start');
       process.exit(1);

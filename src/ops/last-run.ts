@@ -17,6 +17,7 @@ type Marker = z.infer<typeof marker>;
 const MAX_ERROR = 300;
 /** What a person has to correct is told whole. */
 const MAX_REASON = 2_000;
+const ERROR = 'an error: ';
 const FAILED_START = 'a start that failed: ';
 const markerFile = (dataDir: string) => join(dataDir, 'running.json');
 
@@ -54,6 +55,9 @@ export function failedStart(dataDir: string): string | undefined {
 /** Whether the reason that `markRunning` gave is that of a start. */
 export const isFailedStart = (lastEnd: string): boolean => lastEnd.startsWith(FAILED_START);
 
+/** Whether it was an error of its own: nobody killed it. */
+export const endedItself = (lastEnd: string): boolean => isFailedStart(lastEnd) || lastEnd.startsWith(ERROR);
+
 /** That reason as a sentence of the one whose it is. */
 export const endText = (lastEnd: string): string =>
   isFailedStart(lastEnd)
@@ -66,7 +70,7 @@ export const markEnded = (dataDir: string): void => rmSync(markerFile(dataDir), 
 function describeEnd(dataDir: string, bootedAt: number): string {
   const last = read(dataDir);
   if (!last) return 'unknown: its marker cannot be read';
-  if (last.error) return `${last.ready ? 'an error: ' : FAILED_START}${last.error}`;
+  if (last.error) return `${last.ready ? ERROR : FAILED_START}${last.error}`;
   return last.startedAt < bootedAt ? 'the machine went down' : 'killed from outside, or out of memory';
 }
 

@@ -9,7 +9,7 @@ const group: Group = {
 };
 const run: Run = {
   ...{ id: 7, key: 'k', kind: 'message', groupId: 2, chatId: 1, session: 's', state: 'leased', attempt: 2 },
-  ...{ cutOffs: 0, interrupted: false },
+  ...{ cutOffs: 0, attemptsLost: 0, interrupted: false },
   ...{ runAt: 0, leaseOwner: null, cancelRequested: 0, errorClass: null, error: null, taskId: null },
   ...{ createdAt: 0, startedAt: null, finishedAt: null },
 };

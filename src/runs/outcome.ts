@@ -124,7 +124,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   const { message: error } = failure;
   const known = deps.fallback.afterFailure(run.id, failure.errorClass);
   const errorClass = refusal ? 'budget' : known.errorClass;
-  const { attempt } = run;
+  const attempt = run.attempt - run.attemptsLost;
   const maxAttempts = store.runs.input(run.id)?.attempts;
   const isOwn = refusal?.cap === 'run' || refusal?.cap === 'task';
   const refused = refusal && { isOwn, waitMs: (refusal.endsAt ?? now) - now };

@@ -36,7 +36,7 @@ const MAX_PARK_MS: Partial<Record<ErrorClass, number>> = {
 
 export interface Failure {
   errorClass: ErrorClass;
-  /** The attempt that failed, from 1. */
+  /** The attempt that failed, from 1; those that a dying host cut off are not counted. */
   attempt: number;
   /** Tries that a task allows its runs; the class decides when it allows more. */
   maxAttempts?: number | undefined;

@@ -10,7 +10,8 @@ import { type TaskRunInput, taskRunInput } from './run-input.js';
 /**
  * A run may be what kills the host: it is dead when the host died twelve times in a row while a runner had it. How long it waits, ms, after
  * the first time, the second and so on: meanwhile others work, and a host that dies all the same acquits it. So a run that is not at fault
- * waits about as long as the host lives, and is never dead for that.
+ * waits about as long as the host lives, and is never dead for that. Such attempts count here alone: how often a run may fail is decided
+ * in retry.ts by the others.
  */
 const CUT_OFF_PAUSES_MS = [0, 0, 5, 10, 20, 40, 60, 60, 60, 60, 60].map((seconds) => seconds * 1_000);
 const MAX_CUT_OFFS = CUT_OFF_PAUSES_MS.length + 1;
@@ -97,20 +98,22 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
     ),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
-      `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, cut_offs = 0, run_at = ?2,
+      `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, attempts_lost = 0, cut_offs = 0, run_at = ?2,
          cancel_requested = 0, finished_at = NULL, interrupted = 0, outage_told_at = NULL, error_class = NULL, error = NULL
        WHERE id = ?1 AND state IN ('dead', 'cancelled')`,
     ),
   };
 }
 
+const CANNOT_BE_READ = 'its row cannot be read';
+
 /**
  * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run at a time once its
  * waiting time is over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on.
  */
-function createClaim({ named }: Statements) {
-  return named.rows(runRow).get<[args: { holder: string; now: number; excludeGroups: number[] }]>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @holder, started_at = @now, error_class = NULL, error = NULL
+function createClaim({ named, rows, run }: Statements) {
+  const next = named.value<[args: { holder: string; now: number; excludeGroups: number[] }], number>(
+    `UPDATE runs SET state = 'leased', attempt = attempt + 1, handed_attempt = min(handed_attempt, attempt), lease_owner = @holder, started_at = @now, error_class = NULL, error = NULL
      WHERE id = (
        SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
@@ -120,8 +123,23 @@ function createClaim({ named }: Statements) {
          AND (g.parked_class IS NULL OR (g.parked_until <= @now
            AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
        ORDER BY r.run_at, r.id LIMIT 1)
-     RETURNING *`,
+     RETURNING id`,
   );
+  const withInput = rows(runRow.extend({ input: json(taskRunInput).nullable() })).get<[id: number]>(
+    'SELECT * FROM runs WHERE id = ?1',
+  );
+  const setAside = run<[id: number, now: number]>(
+    `UPDATE runs SET state = 'dead', lease_owner = NULL, finished_at = ?2, error = '${CANNOT_BE_READ}' WHERE id = ?1`,
+  );
+  return (args: Parameters<typeof next>[0]): Run | undefined => {
+    for (;;) {
+      const id = next(args);
+      const claimed = id === undefined ? undefined : withInput(id);
+      if (id === undefined || claimed) return claimed;
+      // Nobody knows what to do for it: it must not hold up the others.
+      setAside(id, args.now);
+    }
+  };
 }
 
 function createLeases({ run, rows, named }: Statements) {
@@ -145,7 +163,8 @@ function createLeases({ run, rows, named }: Statements) {
   const isPoison = `(${wasHanded} AND cut_offs + 1 >= ${MAX_CUT_OFFS})`;
   const release = rows(runRow).all<[owner: string, now: number]>(
     `UPDATE runs SET lease_owner = NULL, run_at = ?2 + ${pauseMs},
-       attempt = attempt - (handed_attempt < attempt), cut_offs = iif(${wasHanded}, cut_offs + 1, 0), interrupted = 1,
+       attempt = attempt - (handed_attempt < attempt), attempts_lost = attempts_lost + ${wasHanded},
+       cut_offs = iif(${wasHanded}, cut_offs + 1, 0), interrupted = 1,
        state = CASE WHEN cancel_requested THEN 'cancelled' WHEN ${isPoison} THEN 'dead' ELSE 'ready' END,
        finished_at = CASE WHEN cancel_requested OR ${isPoison} THEN ?2 END
      WHERE state = 'leased' AND lease_owner <> ?1 RETURNING *`,

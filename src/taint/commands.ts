@@ -1,5 +1,6 @@
 // The chat command /taint: what a conversation was given that nobody vouched for, and whether that counts in its group.
 import type { Config } from '../core/config.js';
+import type { Db } from '../core/db.js';
 import { shownLine } from '../core/one-line.js';
 import { timeText } from '../core/times.js';
 import { sessionName } from '../core/types.js';
@@ -8,14 +9,15 @@ import type { createGroups } from '../groups/rows.js';
 import type { createTaints } from './rows.js';
 
 type Store = { groups: ReturnType<typeof createGroups>; taints: ReturnType<typeof createTaints> };
-type Deps = { store: Store; config: Pick<Config, 'timeZone'> };
+type Deps = { store: Store & Pick<Db, 'transaction'>; config: Pick<Config, 'timeZone'> };
 
-export const taintCommands = ({ store: { groups, taints }, config: { timeZone } }: Deps): ChatCommand[] => [
+export const taintCommands = ({ store, config: { timeZone } }: Deps): ChatCommand[] => [
   {
     usage: '/taint [on | off]',
     what: 'what I was given here that nobody vouched for; off: it does not count in this group (the owner)',
     forMembers: 'bare',
-    answer: inGroup(groups, ({ id, folder }, { chat, argument }) => {
+    answer: inGroup(store, ({ id, folder }, { chat, argument }) => {
+      const { taints } = store;
       const word = argument.toLowerCase();
       if (!['', 'on', 'off'].includes(word)) return 'Write `/taint`, `/taint on` or `/taint off`.';
       if (word) taints.setOn(id, word === 'on');

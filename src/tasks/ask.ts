@@ -32,7 +32,7 @@ export function createTaskAsker({ store, tasks, approvals }: { store: Store; tas
   /** Throws what it would throw, and changes nothing: the owner is not asked about what cannot be. */
   function rehearse(wish: Wish): void {
     try {
-      store.savepoint(() => {
+      store.transaction(() => {
         carryOut(wish, randomUUID());
         throw REHEARSED;
       });

@@ -15,28 +15,28 @@ export interface TaskCommandDeps {
 }
 
 export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
-  const { groups } = deps.store;
+  const { store } = deps;
   return [
     {
       usage: '/tasks',
       what: 'what is scheduled here',
       forMembers: true,
-      answer: inGroup(groups, (group) => deps.tasks.list(scopeOf(group))),
+      answer: inGroup(store, (group) => deps.tasks.list(scopeOf(group))),
     },
     {
       usage: '/task <number> show|pause|resume|run|cancel|budget <amount>',
       what: 'one of them',
-      answer: inGroup(groups, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
+      answer: inGroup(store, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
     },
     {
       usage: '/heartbeat every 30m 8-22 | off',
       what: 'look into `HEARTBEAT.md` now and then and do what is due',
-      answer: inGroup(groups, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
+      answer: inGroup(store, (_group, { chat, argument }) => setHeartbeat(deps, chat, argument)),
     },
     {
       usage: '/hook [signed | files <pattern>] <what to do>',
       what: 'start work when another program calls, or when a file appears in `inbox/`',
-      answer: inGroup(groups, (_group, { chat, argument }) => addHook(deps, chat, argument)),
+      answer: inGroup(store, (_group, { chat, argument }) => addHook(deps, chat, argument)),
     },
   ];
 }

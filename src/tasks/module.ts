@@ -9,11 +9,11 @@ import { taskCommands } from './commands.js';
 import { createHooks } from './hooks.js';
 import { createTaskCalls } from './host-calls.js';
 import { startInboxWatch } from './inbox-watch.js';
-import { startScheduler } from './scheduler.js';
+import { type SchedulerDeps, startScheduler } from './scheduler.js';
 import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
 
-export interface TaskModuleDeps extends LoopDeps {
+export interface TaskModuleDeps extends LoopDeps, Pick<SchedulerDeps, 'begun'> {
   store: Store;
   config: Config;
   stopSwitch: Pick<StopSwitch, 'stopped'>;

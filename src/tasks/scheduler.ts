@@ -1,5 +1,6 @@
 // The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
+import type { Begun } from '../core/begun.js';
 import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -20,6 +21,8 @@ type Passed = Extract<GateDecision, { why: string }>;
 export interface SchedulerDeps extends LoopDeps {
   store: Store;
   timeZone: string;
+  /** Knows at the next start which task was being started when Pinch ended. */
+  begun?: Begun | undefined;
   /** What becomes due during an emergency stop counts as missed. */
   stopSwitch: Pick<StopSwitch, 'stopped'>;
 }
@@ -49,7 +52,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
     const due = store.tasks.due(now, BATCH);
     if (due.length > 0) {
       store.transaction(() => {
-        for (const task of due) fireDue(deps, task, now);
+        for (const task of due) begin(deps, task, now);
         releaseWaiting(deps);
       });
       store.signal('run:ready');
@@ -81,6 +84,20 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
       timer?.cancel();
     },
   };
+}
+
+/** A task that ended Pinch twice is paused: the others go on. */
+function begin(deps: SchedulerDeps, task: Task, now: number): void {
+  const { begun, store } = deps;
+  const name = `task ${task.id}`;
+  if (!begun) return fireDue(deps, task, now);
+  if (!begun.isSetAside(name)) return begun.during(name, () => fireDue(deps, task, now));
+  begun.forget(name);
+  haltTask(store, task.id, 'paused', now);
+  deps.notifyOwner(
+    `task-ended-us:${task.id}:${now}`,
+    taskNotices.paused(task, 2, 'Pinch ended while it was being started'),
+  );
 }
 
 /** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */

@@ -155,6 +155,16 @@ describe('in chat', () => {
     expect(tasks.open(main.groupId)).toEqual([]);
   });
 
+  test('a heartbeat that cannot be replaced stays, and whoever asked is told why', () => {
+    command('heartbeat', 'every 30m 8-22');
+    const before = tasks.open(null);
+    // As many as an older Pinch allowed: taking one away makes no room.
+    for (let number = 0; number < 1_001; number++)
+      if (before[0]) store.tasks.add({ ...before[0], key: `old ${number}`, nextAt: null, now: 1 });
+    expect(command('heartbeat', 'every 1h')).toContain('1000 tasks already');
+    expect(store.tasks.get(before[0]?.id ?? 0)).toEqual(before[0]);
+  });
+
   test('/hook makes one; its secret is not in the answer', () => {
     const answer = command('hook', 'Tell me who rang');
     const [task] = tasks.open(null);

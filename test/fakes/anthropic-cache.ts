@@ -12,7 +12,9 @@ interface Item {
   mark: '5m' | '1h' | undefined;
 }
 
-export type CacheUsage = Required<Omit<ReplyUsage, 'output_tokens' | 'server_tool_use'>>;
+export type CacheUsage = Required<
+  Omit<ReplyUsage, 'output_tokens' | 'server_tool_use' | 'cost' | 'is_byok' | 'cost_details'>
+>;
 
 export type PromptCache = ReturnType<typeof createPromptCache>;
 

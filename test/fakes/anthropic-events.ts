@@ -37,6 +37,10 @@ export interface ReplyUsage {
   server_tool_use?: { web_search_requests: number };
   cache_creation_input_tokens?: number;
   cache_read_input_tokens?: number;
+  /** What OpenRouter says that it cost, US dollars. */
+  cost?: number;
+  is_byok?: boolean;
+  cost_details?: { upstream_inference_cost: number | null };
   cache_creation?: { ephemeral_5m_input_tokens: number; ephemeral_1h_input_tokens: number };
 }
 
@@ -75,8 +79,8 @@ export function messageEvents(message: ReplyMessage, options: EncodeOptions = {}
     // How many searches there were is known at the end only.
     usage: { ...usage, output_tokens: Math.min(1, usage.output_tokens), server_tool_use: null },
   };
-  const { output_tokens, server_tool_use } = usage;
-  const atEnd = { output_tokens, ...(server_tool_use && { server_tool_use }) };
+  const { output_tokens, server_tool_use, cost } = usage;
+  const atEnd = { output_tokens, ...(server_tool_use && { server_tool_use }), ...(cost !== undefined && { cost }) };
   return [
     { type: 'message_start', message: opened },
     ...content.flatMap((block, index) => blockEvents(block, index, options)),
