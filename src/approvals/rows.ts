@@ -43,6 +43,10 @@ type New = Omit<Approval, 'id' | 'state' | 'input' | 'cardChatId' | 'decidedBy' 
 type Closed = Pick<Approval, 'id' | 'decidedBy' | 'result'> & { state: ApprovalState; now: number };
 
 export function createApprovalRows({ rows, run, value, exists, named }: Statements) {
+  const newest = rows(approvalRow).all<[limit: number]>('SELECT * FROM approvals ORDER BY id DESC LIMIT ?1');
+  const newestIn = rows(approvalRow).all<[state: string, limit: number]>(
+    'SELECT * FROM approvals WHERE state = ?1 ORDER BY id DESC LIMIT ?2',
+  );
   return {
     get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
     add: named.value<[New], number>(
@@ -79,8 +83,6 @@ export function createApprovalRows({ rows, run, value, exists, named }: Statemen
        ORDER BY decided_at DESC, id DESC LIMIT ?1`,
     ),
     /** Newest first. */
-    list: rows(approvalRow).all<[state: string | null, limit: number]>(
-      'SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
-    ),
+    list: (state: string | null, limit: number): Approval[] => (state ? newestIn(state, limit) : newest(limit)),
   };
 }

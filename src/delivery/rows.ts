@@ -68,7 +68,9 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     ),
     /** The next message of every chat: the only ones that may be sent now. */
     heads: rows(outboxRow).all<[]>(
-      `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
+      `WITH RECURSIVE c (chat_id) AS (SELECT min(chat_id) FROM outbox WHERE state = 'queued' UNION ALL
+         SELECT (SELECT min(chat_id) FROM outbox WHERE state = 'queued' AND chat_id > c.chat_id) FROM c WHERE c.chat_id IS NOT NULL)
+       SELECT o.* FROM c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
     /** How many parts of `partChars` characters a run has queued since `since`; each row counts as one at least. */

@@ -89,7 +89,7 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
     get: rows(messageRow).get<[id: number]>(`SELECT * FROM messages WHERE id = ?1`),
     ofRun: rows(messageRow).all<[runId: number]>(
-      `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY m.id`,
+      `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY r.message_id`,
     ),
     /** Oldest first, only rows after `afterId`. */
     latest: (chatId: number, limit: number, afterId = 0): StoredMessage[] => latest(chatId, limit, afterId).reverse(),
