@@ -68,8 +68,12 @@ export function createApprovalRows({ rows, run, value, exists, named }: Statemen
     /** A yes that is being carried out. */
     allowed: rows(approvalRow).all<[]>(`SELECT * FROM approvals WHERE state = 'allowed' ORDER BY id`),
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
-    nextExpiry: value<[], number>(`SELECT expires_at FROM approvals WHERE state = 'open' ORDER BY expires_at LIMIT 1`),
-    isAskedFor: exists<[kind: string, chatId: number]>('SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1'),
+    nextExpiry: value<[], number>(
+      `SELECT expires_at FROM approvals INDEXED BY approvals_open WHERE state = 'open' ORDER BY expires_at LIMIT 1`,
+    ),
+    isAskedFor: exists<[kind: string, chatId: number]>(
+      'SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1 LIMIT 1',
+    ),
     /** Whoever saw all of them saw every change: an approval is new, or an open one or one that is being carried out goes on. */
     marks: rows(z.object({ open: z.number(), allowed: z.number(), newest: z.number().nullable() })).get<[]>(
       `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open,

@@ -64,7 +64,7 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     waitingFiles: values<[], string>(`SELECT key FROM outbox WHERE state = 'queued' AND file IS NOT NULL`),
     /** Bytes of the files of a group that wait to be sent. */
     waitingBytes: total<[groupId: number]>(
-      `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
+      `SELECT sum(o.file ->> 'bytes') FROM outbox o INDEXED BY outbox_heads JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
     ),
     /** The next message of every chat: the only ones that may be sent now. */
     heads: rows(outboxRow).all<[]>(
@@ -79,7 +79,7 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     ),
     /** Nothing more goes out of what runs said: one, those in one chat, or all. Returns how many messages that ended. */
     endOfRuns: named.count<[which: { runId: number | null; chatId: number | null; error: string }]>(
-      `UPDATE outbox SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
+      `UPDATE outbox INDEXED BY outbox_heads SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
          AND (@runId IS NULL OR run_id = @runId) AND (@chatId IS NULL OR chat_id = @chatId)`,
     ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),

@@ -108,7 +108,7 @@ function createClaim({ named }: Statements) {
   return named.rows(runRow).get<[args: { holder: string; now: number; excludeGroups: number[] }]>(
     `UPDATE runs SET state = 'leased', attempt = attempt + 1, lease_owner = @holder, started_at = @now, error_class = NULL, error = NULL
      WHERE id = (
-       SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
+       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
          AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
          AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
@@ -197,22 +197,25 @@ export interface Cancelled {
 }
 
 function createCancel({ run, values, count }: Statements) {
-  const cancelOf = (mine: string) => ({
+  /** `known`: where the index is known that finds what waits and what works; else SQLite chooses. */
+  const cancelOf = (mine: string, [waiting, working]: readonly [string, string] = ['', '']) => ({
     ready: count<[id: number, session: string | null, now: number]>(
-      `UPDATE runs SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
+      `UPDATE runs ${waiting} SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
     ),
     leased: values<[id: number, session: string | null], number>(
-      `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
+      `UPDATE runs ${working} SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
     ),
   });
-  const ofChat = cancelOf('chat_id = ?1 AND (?2 IS NULL OR session = ?2)');
+  // Of all runs of a chat or a task, only those that are open: SQLite would look at years of them.
+  const ofNow = ['INDEXED BY runs_due', 'INDEXED BY one_leased_run_per_session'] as const;
+  const ofChat = cancelOf('chat_id = ?1 AND (?2 IS NULL OR session = ?2)', ofNow);
   const one = cancelOf('id = ?1 AND ?2 IS NULL');
   return {
     /** Nothing that works now may be tried again. */
     requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
     /** Cancels what waits of a task; what works goes on. */
     cancelOfTask: run<[taskId: number, now: number]>(
-      `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
+      `UPDATE runs INDEXED BY runs_due SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
     ),
     /** Cancels what waits in the chat, in one session or (null) in all, and marks what runs; returns the ids that must now be aborted, and how many waited. */
     cancel: (chatId: number, session: string | null, now: number): Cancelled => ({

@@ -35,6 +35,8 @@ CREATE INDEX tasks_files ON tasks(id) WHERE state = 'active' AND next_at IS NULL
 DROP INDEX approvals_allowed;
 CREATE INDEX approvals_by_state ON approvals(state, id);
 
+CREATE INDEX senders_owner ON senders(channel) WHERE is_owner = 1;
+
 -- The latest of all.
 CREATE INDEX slots_by_created ON slots(created_at);
 CREATE INDEX tasks_by_created ON tasks(created_at);
