@@ -82,14 +82,14 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_050,
+    lines: 2_066,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_405, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
-  { name: 'approvals', files: /^src\/approvals\//, lines: 690, aim: '260' },
+  { name: 'approvals', files: /^src\/approvals\//, lines: 694, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   {

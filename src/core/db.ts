@@ -34,6 +34,7 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     if (db.inTransaction) waiting.push(act);
     else act();
   }
+  const changes = statements.total<[]>('SELECT total_changes()');
   const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
   const signal: Signals['emit'] = (...event) => {
     afterCommit(() => signals.emit(...event));
@@ -46,6 +47,8 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     /** Says what a row that changed means to the next stage: as `afterCommit`. */
     signal,
     settings: createSettings(statements),
+    /** Another value after each change of any row, also by another program: what was made of rows before is no longer true. */
+    version: (): string => `${changes()} ${db.pragma('data_version', { simple: true })}`,
     transaction,
     /** Part of a transaction: what it changed is undone when it throws, and the rest goes on. */
     savepoint: <T>(work: () => T): T => db.transaction(work)(),
