@@ -41,6 +41,13 @@ test('a backlog of 10,000 messages: the newest 200 go along, the others are coun
   expect([idsOf(second), leftOutOf(second)]).toEqual([[again], []]);
 });
 
+test('nobody counts a backlog of years to its end', () => {
+  chatter(20_500);
+  const [run, question] = [start(), ask('?')];
+  attach(run, question);
+  expect(leftOutOf(run)).toMatchObject([{ leftOut: 20_000 }]);
+});
+
 test.each([
   ['of 2 kB', 2_000, 27],
   ['of 200 bytes in letters of three bytes', 200, 200],
