@@ -25,8 +25,10 @@ import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
+import { createFallback } from './model/fallback.js';
 import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
+import { createWindows } from './model/window.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
@@ -109,8 +111,11 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
+  const fallback = createFallback(base);
+  const ofModels = { fallback, windowOf: createWindows({ backend, clock }) };
   const ofSkills = { ownSkills, skillsLeftOut };
-  const forRuns = { stopSwitch, askToSend, ...ofSkills, guard, services: services.forRun, search, mcp: mcp.forRun };
+  const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
+  const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
@@ -120,12 +125,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { ledger } = budgets;
   const { stopped } = stopSwitch;
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, backend, ledger, runOf, onSearch, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const parts = { base, channels, gateway, containers, outboxFiles, stopSwitch, approvals, services, mcp, budgets };
-  return { ...parts, runs, tasks, egress, backend, outage };
+  return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */

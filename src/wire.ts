@@ -27,6 +27,10 @@ export const errorClass = z.enum([
 ]);
 export type ErrorClass = z.infer<typeof errorClass>;
 
+/** How back ends say, with several statuses, that money is missing. */
+export const NO_MONEY =
+  /credit balance|(usage|spending|spend|credit|key|total|monthly|weekly|quota) limits?\b.{0,40}(reach|exceed|exhaust)|(reached|exceeded|used up) (your|its|the|all)\b.{0,60}(usage|spend\w*|credits?|quota|budget)|specified API usage limits|(insufficient|not enough)[_ ](account[_ ])?(funds|quota|balance|credits?)|exceeded[_ ]current[_ ]quota|out of (credits?|funds)|requires more credits|payment (is )?required|payment instrument|billing[_ ](details|account|information|hard|not|is|has|to be|error)|(enable|check your) billing|plan and billing|spending limit|good standing|arrearage|in arrears|余额不足|欠费|充值/i;
+
 export const promptMedia = z.object({
   /** Position within the message; the bytes are at `GET /media/<message id>/<index>`. */
   index: z.number().int(),
@@ -105,6 +109,11 @@ export type LeftOutSkill = z.infer<typeof leftOutSkill>;
 export const searchEngine = z.enum(['brave', 'tavily', 'searxng']);
 export type SearchEngine = z.infer<typeof searchEngine>;
 
+const modelWindow = z.object({ tokens: z.int().positive(), fix: z.string() });
+export type ModelWindow = z.infer<typeof modelWindow>;
+/** With a smaller one there is no room for a conversation beside what the agent has to be told. */
+export const LEAST_WINDOW_TOKENS = 8_000;
+
 const runSpec = z.object({
   id: z.number().int(),
   attempt: z.number().int(),
@@ -114,6 +123,8 @@ const runSpec = z.object({
   chat: z.object({ title: z.string() }),
   assistantName: z.string(),
   model: z.string(),
+  /** How many tokens the model's server gives it for prompt and reply together, where it said so, and how to give it more. */
+  window: modelWindow.optional(),
   timeZone: z.string(),
   /** Those the group wrote and the owner has read; others are not obeyed. */
   ownSkills: z.array(ownSkill),

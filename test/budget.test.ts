@@ -65,11 +65,18 @@ const areas: Area[] = [
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
   { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors|mend)/, lines: 310 },
+  { name: 'pictures that are too large', files: /^container\/agent-runner\/src\/(image|pictures?)\./, lines: 160 },
+  {
+    name: 'limits and small windows in the runner',
+    files: /^container\/agent-runner\/src\/(limits|small-window)/,
+    lines: 97,
+  },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'skills in the runner', files: /^container\/agent-runner\/src\/(skills|front-matter)/, lines: 145 },
   { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
-  { name: 'runner', files: /^container\//, lines: 2_070 },
+  { name: 'runner', files: /^container\//, lines: 2_072 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
+  { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 268 },
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
@@ -82,7 +89,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_066,
+    lines: 2_105,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_405, aim: '1,250' },
@@ -95,11 +102,11 @@ const areas: Area[] = [
   {
     name: 'what went wrong, for people',
     files: /^src\/(model\/(outage|trouble)|runs\/tells|sandbox\/end)\.ts$/,
-    lines: 200,
+    lines: 205,
   },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_940, tokens: 101_500, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_982, tokens: 102_400, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -1,12 +1,14 @@
 // TypeScript to dist/, the pages' files beside it, and the agent runner as one file. Knows nothing about Docker.
 import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import {
   boxBundle,
   bundles,
   dist,
   imageFile,
   inRoot,
+  pictureBundle,
+  pictureCode,
   pinchBundle,
   readerBundle,
   root,
@@ -23,6 +25,7 @@ const entries = [
   ['pinch.ts', pinchBundle],
   ['web/reader.ts', readerBundle],
   ['box.ts', boxBundle],
+  ['picture.ts', pictureBundle],
 ];
 
 /** Builds when a source, an option or a package version changed. Throws SetupError with the compiler's lines. */
@@ -88,6 +91,7 @@ async function bundleAll() {
   const esbuild = await import('esbuild');
   try {
     for (const [entry, outfile] of entries) await bundle(esbuild, join(runnerSource, entry), outfile);
+    copyFileSync(inRoot('node_modules', '@silvia-odwyer', 'photon-node', basename(pictureCode)), pictureCode);
   } finally {
     // Its helper process would live on beside the daemon.
     await esbuild.stop();

@@ -22,8 +22,12 @@ export const readerBundle = inRoot('dist', 'reader.cjs');
 /** The runner of containers of MCP servers as one file; goes into the image beside the other. */
 export const boxBundle = inRoot('dist', 'box.cjs');
 
+/** What makes pictures smaller, for the runner, as one file with the library's code beside it; go into the image. */
+export const pictureBundle = inRoot('dist', 'picture.cjs');
+export const pictureCode = inRoot('dist', 'photon_rs_bg.wasm');
+
 /** All that is bundled for the image. */
-export const bundles = [runnerBundle, pinchBundle, readerBundle, boxBundle];
+export const bundles = [runnerBundle, pinchBundle, readerBundle, boxBundle, pictureBundle, pictureCode];
 
 /** What the image is made from; `packageList` names the Debian packages that skills add. */
 export const dockerfile = inRoot('container', 'Dockerfile');

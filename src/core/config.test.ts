@@ -19,6 +19,8 @@ test.each([
   ['PINCH_UNSAFE', 'yes'],
   ['ASSISTANT_NAME', 'two words'],
   ['ANTHROPIC_BASE_URL', 'ftp://example.org'],
+  ['PINCH_MODEL_FALLBACK', 'two words'],
+  ['PINCH_MODEL_FALLBACK', 'claude-sonnet-5-5'],
   ['PINCH_EGRESS', 'all'],
   ['PINCH_OCI_RUNTIME', '/usr/bin/runsc'],
   ['TZ', 'Europe/Nowhere'],

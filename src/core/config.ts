@@ -36,6 +36,8 @@ const owner = matching(
   return { channel, address };
 });
 
+const modelId = matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5');
+
 const schema = z.object({
   ASSISTANT_NAME: matching(/^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u, 'use one word of letters, digits, - and _').default(
     'Pinch',
@@ -43,7 +45,8 @@ const schema = z.object({
   ANTHROPIC_API_KEY: z.string().optional(),
   ANTHROPIC_AUTH_TOKEN: z.string().optional(),
   ANTHROPIC_BASE_URL: z.url({ protocol: /^https?$/, error: 'use a URL such as https://api.anthropic.com' }).optional(),
-  PINCH_MODEL: matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5').default('claude-sonnet-5-5'),
+  PINCH_MODEL: modelId.default('claude-sonnet-5-5'),
+  PINCH_MODEL_FALLBACK: modelId.optional(),
   PINCH_MODEL_FREE: flag.optional(),
   PINCH_WEB_SEARCH: z
     .enum(['off', 'model'], { error: 'use off, or model for the search of the model provider' })
@@ -87,6 +90,8 @@ export function loadConfig(environment: Env, repository: string) {
   const value = parsed.data;
   const unsafe = 'PINCH_RUNTIME: `process` runs agents without a sandbox; set PINCH_UNSAFE=1 as well to accept that';
   if (value.PINCH_RUNTIME === 'process' && !value.PINCH_UNSAFE) throw invalid([unsafe]);
+  if (value.PINCH_MODEL_FALLBACK === value.PINCH_MODEL)
+    throw invalid([`PINCH_MODEL_FALLBACK: use another model than PINCH_MODEL, which is ${value.PINCH_MODEL}`]);
   return {
     home,
     repository,
@@ -95,6 +100,8 @@ export function loadConfig(environment: Env, repository: string) {
     env,
     assistantName: value.ASSISTANT_NAME,
     model: value.PINCH_MODEL,
+    /** Works while `model` is overloaded. */
+    modelFallback: value.PINCH_MODEL_FALLBACK,
     /** The model provider's own web search may be used. */
     modelSearch: value.PINCH_WEB_SEARCH === 'model',
     owner: value.PINCH_OWNER,

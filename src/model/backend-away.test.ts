@@ -40,6 +40,7 @@ test.each<[string, () => Promise<string> | string, string | undefined]>([
   ['529', () => answering(529, '{}', 'application/json'), 'it is overloaded or down (error 529)'],
   ['429', () => answering(429, '{}', 'application/json'), 'error 429'],
   ['the log-in page of a network', () => answering(200, HTML), 'its answer breaks off, or is none'],
+  ['429, as money is missing', () => answering(429, '{"error":"insufficient_quota"}', 'application/json'), undefined],
   ['a wrong path', () => answering(404, HTML), undefined],
   ['a refused key', () => answering(401, '{}', 'application/json'), undefined],
 ])('%s', async (_name, start, why) => {
@@ -55,7 +56,7 @@ test.each<[string, () => Promise<string> | string, string | undefined]>([
 test.each<['cut' | 'end' | 'error', string]>([
   ['cut', 'it broke off the connection'],
   ['end', 'its answer breaks off'],
-  ['error', 'its answer breaks off'],
+  ['error', 'it is overloaded'],
 ])('a stream that ends too early (%s) is no answer; the whole one after it is', async (by, why) => {
   const notes: CallEnd[] = [];
   const { client, fake } = await startProxy(closers, { note: (end) => notes.push(end) });
@@ -63,6 +64,26 @@ test.each<['cut' | 'end' | 'error', string]>([
   fake.push({ text: 'never whole, this one', interrupt }, { text: 'whole' });
   for (const _ of [1, 2]) await caught(client.messages.stream(hello).finalMessage());
   expect(notes).toMatchObject([{ why: expect.stringContaining(why) }, { why: undefined }]);
+});
+
+test.each([429, 503, 529])('%i is no outage while the second model may answer', async (status) => {
+  const [notes, aside]: [CallEnd[], string[]] = [[], []];
+  const baseUrl = await answering(status, '{}', 'application/json');
+  const { client, ends } = await startProxy(closers, {
+    ...{ backend: () => httpBackend(baseUrl), isCovered: true },
+    ...{ note: (end) => notes.push(end), setAside: () => aside.push('aside') },
+  });
+  await caught(client.messages.create(hello));
+  expect({ notes, aside, ends }).toMatchObject({ notes: [], aside: ['aside'], ends: [{ overload: { waitMs: 0 } }] });
+});
+
+test('what is no overload is told with a second model too', async () => {
+  const notes: CallEnd[] = [];
+  const baseUrl = await answering(500, HTML);
+  const note = (end: CallEnd) => notes.push(end);
+  const { client } = await startProxy(closers, { backend: () => httpBackend(baseUrl), isCovered: true, note });
+  await caught(client.messages.create(hello));
+  expect(notes).toMatchObject([{ why: 'it is broken (error 500)' }]);
 });
 
 test('a caller that leaves says nothing about the back end', async () => {

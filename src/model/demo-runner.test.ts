@@ -23,8 +23,9 @@ beforeAll(async () => {
   const bounds = createBounds(() => 0)();
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
-    config: { model: 'any', modelSearch: false },
-    outage: { note: () => undefined },
+    config: { modelSearch: false },
+    fallback: { models: ['any'], note: () => undefined, covers: () => false },
+    outage: { note: () => undefined, setAside: () => undefined },
     onSearch: () => undefined,
     stopped: () => false,
     runOf: () => null,

@@ -6,6 +6,7 @@ import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
 import { RUN_HEADER } from '../wire.js';
 import { answerDemo } from './demo-model.js';
+import type { Fallback } from './fallback.js';
 import type { Outage } from './outage.js';
 import { loadPrices } from './prices.js';
 import { type ModelCall, type Refusal, readCall, withSearches, worstCaseCounted } from './request.js';
@@ -25,15 +26,16 @@ export interface Ledger {
 export interface ModelDeps {
   /** Asked anew for every call. */
   backend(): Backend;
-  /** `model` is the one the owner has set up; a container may call no other. */
-  config: Pick<Config, 'model' | 'modelSearch'>;
+  config: Pick<Config, 'modelSearch'>;
+  /** `models`: those the owner has set up; a container may call no other. */
+  fallback: Pick<Fallback, 'models' | 'note' | 'covers'>;
   ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
   /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
   /** Hears of every call whether the back end answers. */
-  outage: Pick<Outage, 'note'>;
+  outage: Pick<Outage, 'note' | 'setAside'>;
   /** What a search of the provider found is about to enter the container. */
   onSearch(link: Link): void;
   /** How long a reply is read on when its caller has left, so that its real cost is known. */
@@ -63,16 +65,16 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   if (response.destroyed) return;
   if ('status' in call) return refuse(response, call);
   const backend = deps.backend();
-  const { model } = deps.config;
-  if (backend.kind === 'http' && call.json.model !== model) {
-    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL): ${model}`;
+  const { models } = deps.fallback;
+  if (backend.kind === 'http' && !models.includes(call.json.model)) {
+    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL): ${models.join(', ')}`;
     return refuse(response, { status: 400, type: 'invalid_request_error', message });
   }
   const costOf = costs(prices, backend, call);
   const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
   const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
   const row = (spent: Spent): ModelCallRow => {
-    const { error: _error, heardAt: _heardAt, ...known } = progress;
+    const { error: _error, heardAt: _heardAt, overload: _overload, ...known } = progress;
     const { stopReason } = spent;
     return { ...caller, ...known, ...costOf(spent), stopReason, durationMs: clock.now() - at };
   };
@@ -101,11 +103,11 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
 
 /** Notices that the back end is silent, and how the call ended; the demo model always answers. */
 function watchBackend(
-  { outage, clock }: ModelParts,
+  { outage, fallback, clock }: ModelParts,
   { exchange, backend, runId }: { exchange: Exchange; backend: Backend; runId: number | null },
 ): { ended(): void } | undefined {
   if (backend.kind === 'demo') return undefined;
-  const { progress, tap, response } = exchange;
+  const { call, progress, tap, response } = exchange;
   const { host: server } = new URL(backend.baseUrl);
   let since = progress.at;
   const wait = (dueAt: number): { cancel(): void } =>
@@ -123,8 +125,14 @@ function watchBackend(
   return {
     ended() {
       timer.cancel();
-      const { status, error } = progress;
-      const trouble = troubleOf({ status, error, complete: tap.result().complete, callerLeft: response.destroyed });
+      const { status, error, at: startedAt } = progress;
+      const { isOverloaded, complete } = tap.result();
+      const overload = progress.overload ?? (isOverloaded ? { waitMs: 0 } : undefined);
+      const isKnown = overload !== undefined || (status === 200 && complete);
+      if (isKnown) fallback.note({ runId, model: call.json.model, startedAt, overload });
+      const isOver = overload !== undefined;
+      if (isOver && fallback.covers()) return outage.setAside();
+      const trouble = troubleOf({ status, error, isOver, complete, callerLeft: response.destroyed });
       if (trouble) outage.note({ runId, server, ...trouble });
     },
   };

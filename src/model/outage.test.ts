@@ -41,6 +41,21 @@ test('after a minute each run that waits is told, and all once more when there i
   expect(told).toEqual([['all', 'The model answers again: I go on.']]);
 });
 
+test('a trouble that another model takes on is none: nobody more is told, and who knows of it hears of the next answer', async () => {
+  const { clock, outage, told } = setUp();
+  outage.note({ runId: 1, ...down });
+  outage.setAside();
+  await clock.advance(120_000);
+  expect([told, outage.state()]).toEqual([[], undefined]);
+  outage.note({ runId: 1, ...down });
+  await clock.advance(60_000);
+  expect(told.splice(0)).toEqual([[1, TEXT]]);
+  outage.setAside();
+  expect(outage.state()).toBeUndefined();
+  outage.note({ runId: 1, ...fine });
+  expect(told).toEqual([['all', 'The model answers again: I go on.']]);
+});
+
 test('a back end that asks for an hour until the next try: told after a minute, without another call', async () => {
   const { clock, outage, told } = setUp();
   outage.note({ runId: 1, server, why: 'it lets me ask no more for now (error 429)' });

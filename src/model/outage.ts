@@ -68,6 +68,12 @@ export function createOutage({ clock, tell, over, onChange }: OutageDeps) {
       const { server, why, since } = trouble;
       return { server, why, since };
     },
+    /** The server answers, and another model takes the place of the one that is overloaded: who was told hears of the next answer. */
+    setAside(): void {
+      if (!trouble) return;
+      forget();
+      onChange();
+    },
     note({ runId, server, why, since = clock.now() }: CallEnd): void {
       if (why === undefined) return noteAnswer();
       // Another server, because the settings were changed, or a trouble of long ago: its time does not count.

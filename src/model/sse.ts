@@ -40,6 +40,7 @@ const usageEvent = z.object({
   usage,
   stop_reason: text,
   delta: z.object({ stop_reason: text }).optional().catch(undefined),
+  error: z.object({ type: text }).optional().catch(undefined),
 });
 
 // A line longer than this is no event whose usage we need; it must not fill the memory.
@@ -54,7 +55,7 @@ export type UsageTap = ReturnType<typeof createUsageTap>;
 /** `onSearch` is called once, before `feed` or `feedWhole` returns with the first result of a search. */
 export function createUsageTap(onSearch: () => void = () => undefined) {
   const decoder = new StringDecoder('utf8');
-  const seen = { complete: false, stopReason: '' };
+  const seen = { complete: false, stopReason: '', error: '' };
   let raw: Record<string, unknown> = {};
   let line = '';
   let lookedAt = '';
@@ -76,6 +77,7 @@ export function createUsageTap(onSearch: () => void = () => undefined) {
     const given = Object.entries({ ...message?.usage, ...event.usage }).filter(([, value]) => value !== null);
     raw = { ...raw, ...Object.fromEntries(given) };
     seen.complete ||= event.usage !== undefined;
+    seen.error = event.error?.type ?? seen.error;
     seen.stopReason = delta?.stop_reason || event.stop_reason || seen.stopReason;
   }
 
@@ -100,6 +102,8 @@ export function createUsageTap(onSearch: () => void = () => undefined) {
       /** All counts are: `message_delta`, or a whole reply, was read. */
       complete: seen.complete,
       stopReason: seen.stopReason || null,
+      /** The reply was begun, and given up for this reason. */
+      isOverloaded: seen.error === 'overloaded_error',
     }),
   };
 }

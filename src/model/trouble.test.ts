@@ -22,15 +22,18 @@ test.each([
 });
 
 type Call = Parameters<typeof troubleOf>[0];
-const whole: Call = { status: 200, error: undefined, complete: true, callerLeft: false };
+const whole: Call = { status: 200, error: undefined, isOver: false, complete: true, callerLeft: false };
 test.each<[string, Partial<Call>, string | null | undefined]>([
   ['a whole answer', {}, undefined],
   ['one that its caller did not wait for', { complete: false, callerLeft: true }, null],
   ['one that breaks off', { complete: false }, 'breaks off'],
   ['one cut by the connection', { complete: false, callerLeft: true, error: 'it broke off' }, 'it broke off'],
   ['our own end of a call that was left', { status: 499, complete: false, callerLeft: true }, null],
-  ['a limit', { status: 429 }, '429'],
-  ['overloaded', { status: 529 }, 'overloaded'],
+  ['a limit', { status: 429, isOver: true }, '429'],
+  ['missing money', { status: 429 }, null],
+  ['overloaded', { status: 529, isOver: true }, 'overloaded'],
+  ['overloaded by its own word', { status: 500, isOver: true }, 'overloaded'],
+  ['overloaded in the middle', { complete: false, isOver: true }, 'overloaded'],
   ['down', { status: 503 }, '503'],
   ['broken', { status: 500 }, 'broken'],
   ['a gateway before it', { status: 504 }, '504'],

@@ -21,15 +21,18 @@ export function troubleOf(call: {
   status: number;
   /** Why there was no answer, or no whole one. */
   error: string | undefined;
+  /** It says that there is too much to do. */
+  isOver: boolean;
   complete: boolean;
   callerLeft: boolean;
 }): { why: string | undefined } | undefined {
-  const { status, error, complete, callerLeft } = call;
+  const { status, error, isOver, complete, callerLeft } = call;
   if (error) return { why: error };
-  if (status === 429) return { why: 'it lets me ask no more for now (error 429)' };
-  if (status === 529 || status === 503) return { why: `it is overloaded or down (error ${status})` };
+  if (isOver && status === 429) return { why: 'it lets me ask no more for now (error 429)' };
+  if (isOver && status === 200) return { why: 'it is overloaded' };
+  if (isOver || status === 529 || status === 503) return { why: `it is overloaded or down (error ${status})` };
   if (status >= 500) return { why: `it is broken (error ${status})` };
-  // It refuses this request or this key, which is told elsewhere.
+  // It refuses this request or this key, or wants money, which is told elsewhere.
   if (status !== 200) return undefined;
   if (complete) return { why: undefined };
   return callerLeft ? undefined : { why: 'its answer breaks off, or is none' };

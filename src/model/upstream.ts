@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import type { Backend } from '../core/config.js';
 import { sizeOf } from '../gateway/scanner.js';
+import { type Overload, overloadOf } from './overload.js';
 import type { ModelCall, Refusal } from './request.js';
 import type { ModelCallRow } from './rows.js';
 import type { UsageTap } from './sse.js';
@@ -35,6 +36,7 @@ export type Progress = Pick<ModelCallRow, 'at' | 'status' | 'firstByteMs' | 'req
   error?: string;
   /** When anything came last, epoch ms. */
   heardAt?: number;
+  overload?: Overload | undefined;
 };
 
 /** One call on its way through. */
@@ -69,6 +71,7 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
     return;
   }
   const whole = await text(answer);
+  if (progress.status !== 200) progress.overload = overloadOf(progress.status, headers['retry-after'], whole);
   tap.feedWhole(whole);
   // An error goes to the container without the owner's credential, should the back end have repeated it.
   const secret = backend.apiKey || backend.authToken;

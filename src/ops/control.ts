@@ -3,6 +3,7 @@ import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
 import type { Backend, Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
+import type { Fallback } from '../model/fallback.js';
 import type { Outage } from '../model/outage.js';
 import type { Queue } from '../runs/queue.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
@@ -25,6 +26,7 @@ export interface ControlDeps {
   /** The model's, as `.env` says now. */
   backend(): Backend;
   outage: Pick<Outage, 'state'>;
+  fallback: Pick<Fallback, 'inUse'>;
 }
 
 export type Control = ReturnType<typeof createControl>;
@@ -66,6 +68,7 @@ export function createControl(deps: ControlDeps) {
         channels: channels.states(),
         containers: pool.containers(),
         servers: deps.mcp.running(),
+        fallback: deps.fallback.inUse(),
       }),
   };
 }

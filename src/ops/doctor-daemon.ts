@@ -4,13 +4,11 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
 import { type ChannelState, needsPerson } from '../channels/channel.js';
-import type { Backend } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
 import { endText } from './last-run.js';
 
 const CONNECT_MS = 500;
-const MODEL_MS = 20_000;
 const HOUR_MS = 3_600_000;
 
 const channelState = z.custom<ChannelState['state']>((value) => typeof value === 'string');
@@ -89,39 +87,4 @@ async function isOpen(port: number, host: string): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-/** One answer of one token: says whether key, address and model fit together. */
-export async function checkModel({ config, mayCall }: CheckDeps): Promise<Finding> {
-  const { backend, model } = config;
-  if (backend.kind === 'demo') return ok('the demo model answers: no account is configured');
-  const { host } = new URL(backend.baseUrl);
-  if (!(await mayCall(`Ask ${model} at ${host} for one word? It costs less than a cent.`)))
-    return skipped(`${model} at ${host}: not asked (--yes)`);
-  const response = await callModel(backend, model).catch((error: unknown) => {
-    const hint = 'check the network and ANTHROPIC_BASE_URL';
-    throw new PinchError('model_unreachable', `${host} does not answer`, { hint, cause: error });
-  });
-  if (response.ok) return ok(`${model} at ${host} answers`);
-  const text = `${host} says ${response.status}: ${await response.text()}`;
-  if (response.status === 401 || response.status === 403) return failure(text, 'correct ANTHROPIC_API_KEY in .env');
-  if (response.status === 404) return failure(text, 'correct PINCH_MODEL or ANTHROPIC_BASE_URL in .env');
-  if (response.status === 429 || response.status >= 500) return warning(text, 'try again later');
-  return failure(text, 'do what it says');
-}
-
-function callModel(backend: Extract<Backend, { kind: 'http' }>, model: string): Promise<Response> {
-  const url = new URL(backend.baseUrl);
-  url.pathname = `${url.pathname.replace(/\/(v1\/?)?$/, '')}/v1/messages`;
-  const { apiKey, authToken } = backend;
-  return fetch(url, {
-    method: 'POST',
-    signal: AbortSignal.timeout(MODEL_MS),
-    headers: {
-      'content-type': 'application/json',
-      'anthropic-version': '2023-06-01',
-      ...(apiKey ? { 'x-api-key': apiKey } : authToken && { authorization: `Bearer ${authToken}` }),
-    },
-    body: JSON.stringify({ model, max_tokens: 1, messages: [{ role: 'user', content: 'Hi' }] }),
-  });
 }

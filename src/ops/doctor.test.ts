@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { startModelServer } from '../../test/fakes/model-windows.js';
 import { loadConfig } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { openStore } from '../store.js';
@@ -386,5 +387,29 @@ describe('the model', () => {
     expect(await states('model', { mayCall })).toEqual(['ok']);
     expect(questions).toHaveLength(1);
     expect(await states('model', { env })).toEqual(['failure']);
+  });
+
+  test.each([
+    ['ollama', 4_096, 'failure', 'OLLAMA_CONTEXT_LENGTH=32768'],
+    ['lm-studio', 8_192, 'warning', '--context-length 32768'],
+    ['llama.cpp', 65_536, 'ok', undefined],
+    ['vllm', 2_048, 'failure', '--max-model-len 32768'],
+    ['other', 2_048, 'skipped', undefined],
+  ] as const)('of %s with a window of %i tokens: %s', async (kind, window, state, setting) => {
+    const server = await startModelServer({ kind, model: 'qwen3', window, isLoaded: false });
+    const env = { ANTHROPIC_BASE_URL: server.url, PINCH_MODEL: 'qwen3' };
+    const [answers, found] = await findings('model', { env });
+    server.close();
+    expect([answers?.state, found?.state]).toEqual(['ok', state]);
+    expect(found?.detail).toContain(state === 'skipped' ? 'does not say' : `${window} tokens`);
+    expect(found?.fix ?? '').toContain(setting ?? '');
+  });
+
+  test('that works while the first is overloaded is asked as well', async () => {
+    const server = await startModelServer({ kind: 'other', model: 'any' });
+    const env = { ANTHROPIC_BASE_URL: server.url, PINCH_MODEL_FALLBACK: 'claude-haiku-5-5' };
+    const found = await findings('model', { env });
+    server.close();
+    expect(found.map(({ detail }) => detail.split(' ')[0])).toEqual(['claude-sonnet-5-5', 'claude-haiku-5-5']);
   });
 });

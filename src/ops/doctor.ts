@@ -1,7 +1,7 @@
 // `pinch doctor`: looks at everything a run depends on and says what to do about what is wrong. The list of checks is below; what
-// each looks at is in the two files it comes from. Changes nothing, works with and without the daemon, shows no secret.
+// each looks at is in the file it comes from. Changes nothing, works with and without the daemon, shows no secret.
 import { describeError, PinchError } from '../core/errors.js';
-import { checkChannels, checkDaemon, checkModel, checkPort, checkService } from './doctor-daemon.js';
+import { checkChannels, checkDaemon, checkPort, checkService } from './doctor-daemon.js';
 import {
   checkClock,
   checkDatabase,
@@ -14,6 +14,7 @@ import {
   checkProxies,
   checkServices,
 } from './doctor-machine.js';
+import { checkModel } from './doctor-model.js';
 import { checkWalls } from './doctor-walls.js';
 import { type CheckDeps, type Finding, failure } from './finding.js';
 

@@ -31,6 +31,7 @@ test('the skills a group wrote for itself are those that count: the owner has re
       channels: [],
       containers: [],
       servers: [],
+      fallback: undefined,
     });
   expect(status().text).not.toContain('skills');
   // What lies in the folder and nobody read does not count.
@@ -73,7 +74,17 @@ describe('what keeps messages from being answered', () => {
     const status = (more: Partial<StatusDeps> = {}) =>
       statusSnapshot({
         stored: stored(),
-        ...{ config, store, clock, backend, outage: undefined, startedAt: now, lastEnd: null, stopped: false },
+        ...{
+          config,
+          store,
+          clock,
+          backend,
+          outage: undefined,
+          fallback: undefined,
+          startedAt: now,
+          lastEnd: null,
+          stopped: false,
+        },
         ...{ engine: { state: 'up', detail: '' }, channels: [], containers: [], servers: [], ...more },
       });
     return { store, group, chat, enqueue, status };
@@ -124,6 +135,20 @@ describe('what keeps messages from being answered', () => {
     expect(
       status({ engine: { state: 'down', detail: 'Docker does not answer: ENOENT' } }).text.match(/Docker/g),
     ).toHaveLength(1);
+  });
+
+  test('the second model works in the place of the first, unless it gives no answer either', () => {
+    const { enqueue, status } = setUp();
+    const now = clock.now();
+    const fallback = { model: 'claude-haiku-5-5', since: now, tryAt: now + 600_000 };
+    expect(status().text).not.toContain('overloaded');
+    expect(status({ fallback }).text).toMatch(
+      /has been overloaded since \d\d:\d\d: claude-haiku-5-5 works in its place; next try at \d\d:\d\d/,
+    );
+    enqueue();
+    expect(status({ fallback, outage }).text).toMatch(
+      /has been overloaded since \d\d:\d\d, and claude-haiku-5-5 gives no answer either\nNo answer from the model/,
+    );
   });
 });
 

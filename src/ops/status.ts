@@ -32,6 +32,8 @@ export interface StatusDeps {
   containers: { group: string; id: string | null; runs: number; state: string }[];
   /** MCP servers that run. */
   servers: string[];
+  /** The second model works, because the first has been overloaded since then; that is tried again at `tryAt`. */
+  fallback: { model: string; since: number; tryAt: number } | undefined;
 }
 
 type Facts = ReturnType<typeof gatherFacts>;
@@ -80,6 +82,7 @@ function lookUp({ config, store, clock }: StoredDeps, version: string, today: st
 function gatherFacts({ config, store, stored, ...deps }: StatusDeps) {
   const now = deps.clock.now();
   const { runs, groups, ...rows } = stored;
+  const outage = outageNow(deps, (runs.ready ?? 0) + (runs.leased ?? 0));
   const isParked = ({ parkedUntil }: (typeof groups)[number]) => (parkedUntil ?? 0) > now;
   const waiting = new Set(groups.some(isParked) ? store.runs.groupsWithDueRuns(now) : []);
   return {
@@ -90,13 +93,14 @@ function gatherFacts({ config, store, stored, ...deps }: StatusDeps) {
     lastEnd: deps.lastEnd,
     assistantName: config.assistantName,
     model: config.model,
+    fallback: fallbackLine(config, deps.fallback, outage !== null),
     // `demo`: no account is configured, the scripted demo model answers.
     backend: deps.backend.kind,
     // Emergency stop: nothing is started until it is resumed.
     stopped: deps.stopped,
     engine: deps.engine,
     // Null also when nothing waits for the model: nobody knows then whether it answers.
-    outage: outageNow(deps, (runs.ready ?? 0) + (runs.leased ?? 0)),
+    outage,
     channels: deps.channels.map((channel) => ({
       ...channel,
       ...(channel.link?.qr && { qrImage: qrForPage(channel.link.qr) }),
@@ -127,6 +131,7 @@ const PARKED: Partial<Record<ErrorClass, string>> = {
 function statusText(status: Facts, now: number): string {
   const lines = [
     `**${status.assistantName}** ${status.version}, up ${duration(now - status.startedAt)}, model ${status.backend === 'demo' ? 'demo (no account)' : status.model}`,
+    ...(status.fallback ? [status.fallback] : []),
     ...(status.stopped ? ['**Emergency stop is on**: `npm run -s pinch -- resume` ends it.'] : []),
     ...(status.lastEnd ? [oneLine(endText(status.lastEnd), 2_100)] : []),
     ...(status.engine.state === 'down' ? [`No containers: ${oneLine(status.engine.detail, 300)}`] : []),
@@ -146,6 +151,16 @@ function statusText(status: Facts, now: number): string {
     `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];
   return lines.join('\n');
+}
+
+/** Says it whole; null while the first model is used. */
+function fallbackLine({ model, timeZone }: Config, fallback: StatusDeps['fallback'], isOut: boolean): string | null {
+  if (!fallback) return null;
+  const [since, tryAt] = [fallback.since, fallback.tryAt].map((at) =>
+    new Date(at).toLocaleTimeString('sv-SE', { timeZone, timeStyle: 'short' }),
+  );
+  if (isOut) return `${model} has been overloaded since ${since}, and ${fallback.model} gives no answer either`;
+  return `${model} has been overloaded since ${since}: ${fallback.model} works in its place; next try at ${tryAt}`;
 }
 
 /** One that stays in this state is one the engine cannot remove. */

@@ -3,6 +3,7 @@ import type { LoopGuard } from '../budgets/guard.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
+import type { Fallback } from '../model/fallback.js';
 import type { FinishReport } from '../wire.js';
 import { queueAnswer } from './answers.js';
 import { runNotices } from './notices.js';
@@ -20,6 +21,7 @@ export type AttemptEnd = Done | Failed | { outcome: 'cancelled' } | { outcome: '
 export interface OutcomeDeps extends LoopDeps {
   store: Store;
   guard: Pick<LoopGuard, 'note'>;
+  fallback: Pick<Fallback, 'afterFailure'>;
   leaseHolder: string;
 }
 
@@ -120,13 +122,14 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   const isMoney = failure.errorClass === 'billing' || failure.errorClass === 'budget';
   const refusal = isMoney ? store.events.budgetRefusal(run.id, run.startedAt ?? now) : undefined;
   const { message: error } = failure;
-  const errorClass = refusal ? 'budget' : failure.errorClass;
+  const known = deps.fallback.afterFailure(run.id, failure.errorClass);
+  const errorClass = refusal ? 'budget' : known.errorClass;
   const { attempt } = run;
   const maxAttempts = store.runs.input(run.id)?.attempts;
   const isOwn = refusal?.cap === 'run' || refusal?.cap === 'task';
   const refused = refusal && { isOwn, waitMs: (refusal.endsAt ?? now) - now };
   const chance = { parkCount: group.parkCount, jitter: deps.clock.random() };
-  const next = decideFailure({ ...failure, ...chance, errorClass, attempt, maxAttempts, refused });
+  const next = decideFailure({ ...failure, ...chance, ...known, errorClass, attempt, maxAttempts, refused });
   store.events.add(run.id, now, 'attempt_failed', { errorClass, message: error, next: next.kind });
   const about = { runId: run.id, group: group.folder, attempt, errorClass, next: next.kind, error };
   deps.log.warn(about, 'run attempt failed');

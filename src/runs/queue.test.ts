@@ -103,6 +103,7 @@ const start = (leaseHolder: string): Queue => {
       },
     },
     guard: { note: (run) => void ended.push(run.id) },
+    fallback: { afterFailure: (_, errorClass) => ({ errorClass }) },
     supervisor: { engineDown: () => false, reportDown: () => undefined },
     stopSwitch: { stopped: () => isStopped },
     orders: { dropMedia: () => dropMedia(), promptMessages: messagesOf, buildSpec },

@@ -42,6 +42,8 @@ export interface Failure {
   maxAttempts?: number | undefined;
   /** What the other side asked for, ms. */
   retryAfterMs?: number | undefined;
+  /** It is not worth while to wait longer: another model may answer by then. */
+  withinMs?: number | undefined;
   /** Our own refusal that ended it: `isOwn` when the cap is that of the run or its task alone, else how long until the cap begins anew, ms. */
   refused?: { isOwn: boolean; waitMs: number } | undefined;
   /** How often the group was parked in a row. */
@@ -60,9 +62,10 @@ export function decideFailure(failure: Failure): FailureDecision {
   const most = Math.min(MAX_ATTEMPTS[errorClass] ?? OUTLAST_OUTAGES, failure.maxAttempts ?? Number.POSITIVE_INFINITY);
   if (errorClass !== 'sandbox' && attempt >= most) return { kind: 'dead' };
   const longest = IS_AWAY.test(errorClass) ? MAX_DELAY_AWAY_MS : MAX_DELAY_MS;
-  const delayMs = Math.max(
+  const waitMs = Math.max(
     backoffMs(attempt, jitter, [FIRST_DELAY_MS, longest]),
     Math.min(failure.retryAfterMs ?? 0, 24 * 3_600_000),
   );
+  const delayMs = Math.min(waitMs, failure.withinMs ?? waitMs);
   return { kind: 'retry', delayMs, counted: errorClass !== 'sandbox' };
 }

@@ -33,7 +33,7 @@ beforeEach(() => {
       return fetchMedia(ref, maxBytes);
     },
   };
-  const config = { assistantName: 'Pinch', model: 'm', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
+  const config = { assistantName: 'Pinch', timeZone: 'UTC', dataDir, env: { CANARY: 'set' } };
   const readers: Record<string, MediaReader> = { test: (...given) => read(...given) };
   const none = {
     ownSkills: () => [],
@@ -42,7 +42,8 @@ beforeEach(() => {
     search: () => undefined,
     mcp: () => undefined,
   };
-  startOrders = () => createWorkOrders({ ...none, store, config, channel: () => channel, readers });
+  const ofModels = { fallback: { choose: () => 'm' }, windowOf: async () => undefined };
+  startOrders = () => createWorkOrders({ ...none, ...ofModels, store, config, channel: () => channel, readers });
   orders = startOrders();
   const group = store.groups.ensure('main', true, 1);
   const chat = store.groups.seenChat({ channel: 'telegram', address: '1', kind: 'direct', title: 'Ann', now: 1 });

@@ -6,6 +6,7 @@ import { type Channel, ChannelError } from '../channels/channel.js';
 import type { Config, Env } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
+import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
 import type { TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
@@ -13,7 +14,9 @@ import { unattendedNote } from './unattended.js';
 
 export interface WorkOrderDeps {
   store: Store;
-  config: Pick<Config, 'assistantName' | 'model' | 'timeZone' | 'dataDir' | 'env'>;
+  config: Pick<Config, 'assistantName' | 'timeZone' | 'dataDir' | 'env'>;
+  fallback: Pick<Fallback, 'choose'>;
+  windowOf(model: string): Promise<RunSpec['window']>;
   channel(name: string): Channel | undefined;
   readers: Record<string, MediaReader>;
   /** Skills of a group that count. */
@@ -40,7 +43,7 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
 export function createWorkOrders({ store, config, channel, readers, ...deps }: WorkOrderDeps) {
-  const { ownSkills, skillsLeftOut, services, search, mcp } = deps;
+  const { fallback, windowOf, ownSkills, skillsLeftOut, services, search, mcp } = deps;
   const { mediaFile, filesOf, drop } = createMedia({ store, config, channel, readers });
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
@@ -62,6 +65,7 @@ export function createWorkOrders({ store, config, channel, readers, ...deps }: W
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
+      const model = fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -69,7 +73,8 @@ export function createWorkOrders({ store, config, channel, readers, ...deps }: W
         group: { folder: group.folder, isMain: group.isMain },
         chat: { title: chat.title },
         assistantName: config.assistantName,
-        model: config.model,
+        model,
+        window: await windowOf(model),
         timeZone: config.timeZone,
         ownSkills: ownSkills(group.id),
         ...(skillsLeftOut(group.id) && { skillsLeftOut: true }),

@@ -205,6 +205,7 @@ function initialStatus(now: number): StatusSnapshot {
     outage: null,
     assistantName: 'Pinch',
     model: 'claude-sonnet-5-5',
+    fallback: null,
     backend: 'http',
     stopped: false,
     engine: { state: 'up', detail: 'test' },

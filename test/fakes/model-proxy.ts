@@ -6,6 +6,7 @@ import { decideBudget } from '../../src/budgets/caps.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import type { Backend } from '../../src/core/config.js';
 import { createBounds } from '../../src/gateway/bounds.js';
+import type { Fallback } from '../../src/model/fallback.js';
 import { type Ledger, modelRoutes } from '../../src/model/model.js';
 import type { CallEnd } from '../../src/model/outage.js';
 import type { ModelCallRow } from '../../src/model/rows.js';
@@ -65,8 +66,11 @@ export interface ProxySetup {
   /** The owner switched on the search of the provider. */
   modelSearch?: boolean;
   clock?: Clock;
+  /** A second model is there for overloads. */
+  isCovered?: boolean;
   /** Hears whether the back end answers. */
   note?(end: CallEnd): void;
+  setAside?(): void;
 }
 
 /** Starts the three; what must be ended goes into `closers`. */
@@ -77,11 +81,13 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const lines: string[] = [];
   /** Groups into whose containers results of searches came. */
   const searches: number[] = [];
+  const ends: Parameters<Fallback['note']>[0][] = [];
   const bounds = createBounds(() => 0)();
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
-    config: { model, modelSearch },
-    outage: { note: (end) => setup.note?.(end) },
+    config: { modelSearch },
+    fallback: { models: [model], note: (end) => void ends.push(end), covers: () => setup.isCovered ?? false },
+    outage: { note: (end) => setup.note?.(end), setAside: () => setup.setAside?.() },
     onSearch: (link) => void searches.push(link.groupId),
     stopped: () => book.state.stopped,
     ledger: book.ledger,
@@ -98,7 +104,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const url = await listen(server, closers);
   closers.push(fake.close);
   const client = new Anthropic({ baseURL: url, authToken: 'link', apiKey: null, maxRetries: 0 });
-  return { ...book, fake, url, client, lines, searches };
+  return { ...book, fake, url, client, lines, searches, ends };
 }
 
 export type Closer = () => Promise<void>;

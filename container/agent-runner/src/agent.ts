@@ -3,20 +3,25 @@ import type { RunSpec } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { createHost } from './host.js';
 import { createClient } from './model.js';
+import { createPictures } from './pictures.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
 import { createShell, type Shell } from './shell.js';
 import { createWeb } from './web/web.js';
 
-/** `port`: where the gateway is reached on 127.0.0.1; `reader`: the bundle of web/reader.ts; `stallMs`: silence in a model stream after which it counts as dead. */
-type AgentOptions = { port: number; paths: Paths; reader: string; stallMs?: number };
+/** `port`: where the gateway is reached on 127.0.0.1; `reader`, `picture`: the bundles of web/reader.ts and picture.ts; `stallMs`: silence in a model stream after which it counts as dead. */
+type AgentOptions = { port: number; paths: Paths; reader: string; picture?: string; stallMs?: number };
 
 /** Starts to work. `ended` resolves when the host says stop or goes away; `killAll` then ends every job at once. */
-export function startAgent({ port, paths, reader, stallMs }: AgentOptions): { ended: Promise<void>; killAll(): void } {
+export function startAgent({ port, paths, reader, picture = '', stallMs }: AgentOptions): {
+  ended: Promise<void>;
+  killAll(): void;
+} {
   const host = createHost(port);
   const client = createClient(port, stallMs);
   const processes = createProcesses(port);
   const web = createWeb({ port, reader });
+  const pictures = createPictures(picture);
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
   async function start(run: RunSpec): Promise<void> {
@@ -25,7 +30,7 @@ export function startAgent({ port, paths, reader, stallMs }: AgentOptions): { en
     if (previous) await previous.done;
     const shell = shells.get(run.session) ?? createShell(paths.workspace);
     shells.set(run.session, shell);
-    const active = startRun(run, { host, client, paths, processes, web, shell });
+    const active = startRun(run, { host, client, paths, processes, web, pictures, shell });
     runs.set(run.id, active);
     const report = await active.done;
     runs.delete(run.id);

@@ -1,35 +1,10 @@
 // Compaction: before a conversation is too long for the model, a summary takes its place. Knows nothing about chats.
 import { type LoopContext, Stopped } from './context.js';
 import { keepText } from './fit.js';
+import { type Model, modelLimits, windowOf } from './limits.js';
 import { callModel } from './model.js';
 import { type HistoryRecord, lastTurn, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
-
-/** What back ends said when a conversation did not fit, by model. */
-const known = new Map<string, number>();
-/** Part of a window that a conversation may fill: the reply has to fit as well. */
-const FILLED = 0.7;
-
-/** `tokens`: the most that the back end takes, as it says. */
-export const learnLimit = (model: string, tokens: number): void => void known.set(model, tokens);
-
-/** Of one reply, by model. */
-const knownOutput = new Map<string, number>();
-export const learnOutput = (model: string, tokens: number): void => void knownOutput.set(model, tokens);
-export const mostOutput = (model: string): number =>
-  Math.min(
-    knownOutput.get(model) ?? Number.POSITIVE_INFINITY,
-    Math.floor((known.get(model) ?? Number.POSITIVE_INFINITY) * (1 - FILLED)),
-  );
-
-/** Limits of a model in tokens; from a context of `compactAt` on, a conversation is summarized. */
-export function modelLimits(model: string): { compactAt: number; maxOutput: number } {
-  const window = known.get(model) ?? Number.POSITIVE_INFINITY;
-  const within = (compactAt: number) => Math.min(compactAt, Math.floor(window * FILLED));
-  if (!model.startsWith('claude-')) return { compactAt: within(96_000), maxOutput: 32_000 };
-  // Above 100k tokens of prompt this one costs five times as much.
-  return { compactAt: within(model.startsWith('claude-haiku-5-5') ? 90_000 : 150_000), maxOutput: 64_000 };
-}
 
 /** True when the context of the last reply was that long, unless there was a compaction just before. Pure. */
 export function needsCompaction(records: readonly HistoryRecord[], compactAt: number): boolean {
@@ -46,12 +21,14 @@ const REQUEST =
 const TRANSCRIPT_CHARS = 120_000;
 const BLOCK_CHARS = 2_000;
 
-/** The conversation shortened to one text that fits every model. */
-function transcript(messages: Message[]): Message[] {
+/** The conversation shortened to one text that fits the model. */
+function transcript(messages: Message[], run: Model): Message[] {
   const parts = messages.flatMap(({ role, content }) => content.map((part) => ({ role, ...part })));
   const kept = parts.filter(({ type }) => !/thinking|image|web_search_tool_result/.test(type));
   const lines = kept.map((part) => cutMiddle(JSON.stringify(part), BLOCK_CHARS, 'not kept'));
-  const text = cutMiddle(lines.join('\n'), TRANSCRIPT_CHARS, 'not kept');
+  // Half of a window, at three characters a token.
+  const most = Math.min(TRANSCRIPT_CHARS, (windowOf(run) ?? TRANSCRIPT_CHARS) * 1.5);
+  const text = cutMiddle(lines.join('\n'), most, 'not kept');
   return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${REQUEST}`)] }];
 }
 
@@ -67,7 +44,7 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
   const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(REQUEST)] };
   let summary = isTooLong ? '' : await summarize([...messages.slice(0, -1), question]);
-  if (summary === '') summary = await summarize(transcript(messages));
+  if (summary === '') summary = await summarize(transcript(messages, run));
   if (summary === '') throw new Error('the model gave no summary of a conversation that is too long');
   // The run goes on after the summary: its request (without images) and its list of steps stay word for word.
   const asked = session.records.flatMap((r) =>
@@ -75,7 +52,7 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
   );
   const todo = session.records.findLast((r) => r.kind === 'todo')?.items ?? [];
   // Also in a window that is small, and with letters that are a token each.
-  const most = Math.floor(modelLimits(run.model).compactAt / 8);
+  const most = Math.floor(modelLimits(run).compactAt / 8);
   const text = [
     `[Summary of the conversation so far]\n${summary}`,
     `[Your list of steps]\n${cutMiddle(todoText(todo), most, 'not kept')}`,

@@ -8,6 +8,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import type { McpTool, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
+import type { Pictures } from './pictures.js';
 import type { Processes } from './processes.js';
 import type { Session } from './session.js';
 import type { Shell } from './shell.js';
@@ -36,6 +37,7 @@ export interface RunContext {
   shell: Shell;
   processes: Processes;
   web: Web;
+  pictures: Pictures;
   mcp: McpCatalog;
   /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
   delegate?: (prompt: string) => Promise<string>;
@@ -56,8 +58,8 @@ export interface Tools {
   hidden: ReadonlyMap<string, Tool>;
 }
 
-/** What every model call of the run is made with. */
-export type LoopContext = RunContext & { system: string; tools: Tools };
+/** What every model call of the run is made with; `short`: the system text for a small window. */
+export type LoopContext = RunContext & { system: string; short: (windowTokens: number) => string; tools: Tools };
 
 /** The run was stopped from outside or by its time limit; `partialText` is what had arrived of a reply. */
 export class Stopped extends Error {

@@ -1,10 +1,11 @@
 // The agent loop of one run: model calls, tool calls, new messages, limits; each step is on disk before the next. Knows nothing about HTTP.
 import type { AnswerReport, PromptMessage } from '../../../src/wire.js';
-import { compact, modelLimits, mostOutput, needsCompaction } from './compact.js';
+import { compact, needsCompaction } from './compact.js';
 import { type LoopContext, type RunContext, Stopped } from './context.js';
+import { modelLimits } from './limits.js';
 import { present } from './media.js';
 import { callModel, type Reply } from './model.js';
-import { classifyError } from './model-errors.js';
+import { classifyError, tooLong } from './model-errors.js';
 import type { Block, ToolCall, ToolResult } from './records.js';
 import {
   isFinalReply,
@@ -19,6 +20,7 @@ import {
   toolResult,
 } from './records.js';
 import { afterRefusal, keepUsable, mayEndSilently, saysNothing } from './recover.js';
+import { doesNotFit, isTooLong, whyTooSmall } from './small-window.js';
 import { head } from './text.js';
 
 const MAX_CUT_REPLIES = 2;
@@ -96,9 +98,13 @@ function whyCutTooOften(context: RunContext, progress: Progress): string | undef
 }
 
 function giveMoreRoom({ run }: RunContext, progress: Progress): void {
-  const most = Math.max(progress.maxTokens, modelLimits(run.model).maxOutput);
+  const most = Math.max(progress.maxTokens, modelLimits(run).maxOutput);
   progress.maxTokens = Math.min(progress.maxTokens * 2, most);
 }
+
+/** Of the next reply, by what is known of the model now. */
+const mostTokens = ({ run }: RunContext, { maxTokens }: Progress): number =>
+  Math.min(maxTokens, modelLimits(run).maxOutput);
 
 async function afterToolCalls(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   const calls = toolCalls(reply.content);
@@ -156,20 +162,39 @@ async function afterNothing(context: LoopContext, progress: Progress, reply: Rep
   return endWith(context, 'The model gave no answer, twice. Ask again, perhaps in other words.');
 }
 
+/** A reply, or what became of a call that is refused, by the back end or because it surely would be. */
+function callOrRefuse(context: LoopContext, maxTokens: number): Promise<Reply | ReturnType<typeof afterRefusal>> {
+  const messages = toMessages(context.session.records, context.run);
+  if (isTooLong(context, messages)) return Promise.resolve('too long');
+  return callModel(context, messages, maxTokens).catch((error) => afterRefusal(context, error, maxTokens));
+}
+
+/** A summary in the place of what does not fit. Where not even that fits, the people are told. */
+async function afterTooLong(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
+  const why = whyTooSmall(context);
+  if (why) return endWith(context, why);
+  try {
+    await compact(context, mostTokens(context, progress), true);
+    return undefined;
+  } catch (error) {
+    if (!tooLong(error)) throw error;
+    return endWith(context, doesNotFit(context));
+  }
+}
+
 /** One model call and what follows from it; the outcome when the run is over. */
 async function step(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
   const { run, session } = context;
-  const mostTokens = () => Math.min(progress.maxTokens, mostOutput(run.model));
-  const maxTokens = mostTokens();
-  if (needsCompaction(session.records, modelLimits(run.model).compactAt)) await compact(context, maxTokens, false);
-  const reply = await callModel(context, toMessages(session.records, run), maxTokens).catch((error) =>
-    afterRefusal(context, error, maxTokens),
-  );
+  const tooSmall = whyTooSmall(context);
+  if (tooSmall) return endWith(context, tooSmall);
+  const maxTokens = mostTokens(context, progress);
+  if (needsCompaction(session.records, modelLimits(run).compactAt)) await compact(context, maxTokens, false);
+  const reply = await callOrRefuse(context, maxTokens);
   if (reply === 'again') return undefined;
   if (reply === 'too long' || reply.stopReason === 'model_context_window_exceeded') {
-    if (progress.wasTooLong) return endWith(context, 'This conversation does not fit the model. Start over with /new.');
+    if (progress.wasTooLong) return endWith(context, doesNotFit(context));
     progress.wasTooLong = true;
-    return void (await compact(context, mostTokens(), true));
+    return afterTooLong(context, progress);
   }
   if (reply.stopReason === 'refusal') {
     return endWith(context, 'The model declined to answer this. Ask differently, or start over with /new.');

@@ -16,8 +16,9 @@ async function main(): Promise<void> {
   const own = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
   const paths = { ...own, mounts: extraFolders(env.PINCH_MOUNTS) };
   // Beside this bundle.
-  const reader = path.join(path.dirname(process.argv[1] ?? ''), 'reader.cjs');
-  const agent = startAgent({ port: link.port, paths, reader });
+  const beside = (name: string) => path.join(path.dirname(process.argv[1] ?? ''), name);
+  const programs = { reader: beside('reader.cjs'), picture: beside('picture.cjs') };
+  const agent = startAgent({ port: link.port, paths, ...programs });
   // Also when the host was killed: nothing may outlive the link.
   process.once('exit', agent.killAll);
   await agent.ended;

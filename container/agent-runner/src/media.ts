@@ -6,7 +6,7 @@ import { describeError } from '../../../src/core/errors.js';
 import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { fit, keepFile, shorten } from './fit.js';
-import { checkImage } from './image.js';
+import { checkImage, imageSize } from './image.js';
 import { readStart } from './plain-file.js';
 import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
 import { type Block, type ImageBlock, textBlock, toMessages } from './records.js';
@@ -38,19 +38,41 @@ export function imagesOf({ session, run }: Pick<RunContext, 'session' | 'run'>):
   });
 }
 
-/** The picture for the model, beside the `images` that it sees already, or why not. */
-export function imageBlock(bytes: Buffer, images: ImageBlock[]): { block?: ImageBlock; why?: string | undefined } {
-  const { type, why } = checkImage(bytes);
+const TOO_MANY = { why: 'not shown: too many images in this conversation' };
+
+type Shown = { block: ImageBlock; why?: string | undefined } | { block?: undefined; why?: string | undefined };
+
+/** The picture for the model, beside the `images` that it sees already, or why not; one that is too large is made smaller, and `why` says so. */
+export async function imageBlock(
+  { pictures, signal }: RunContext,
+  bytes: Buffer,
+  images: ImageBlock[],
+): Promise<Shown> {
+  const { isTooLarge, ...checked } = checkImage(bytes);
+  if (!isTooLarge) return fitted(bytes, checked, images);
+  if (images.length >= MAX_IMAGES) return TOO_MANY;
+  try {
+    const smaller = await pictures.shrink(bytes, signal);
+    const [width, height] = imageSize(bytes)?.size ?? [];
+    const { block, why } = fitted(smaller, checkImage(smaller), images);
+    return block ? { block, why: `shown smaller than it is: ${width}x${height} px` } : { why };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { why: `not shown: too large, and it could not be made smaller: ${describeError(error)}` };
+  }
+}
+
+function fitted(bytes: Buffer, { type, why }: ReturnType<typeof checkImage>, images: ImageBlock[]): Shown {
   if (!type) return { why };
   const data = bytes.toString('base64');
   const full = images.length >= MAX_IMAGES || JSON.stringify(images).length + data.length > MAX_IMAGE_CHARS;
-  if (full) return { why: 'not shown: too many images in this conversation' };
+  if (full) return TOO_MANY;
   return { block: { type: 'image', source: { type: 'base64', media_type: type, data } } };
 }
 
-/** Adds the file to `images`, or returns why not. */
-function show(file: string, images: ImageBlock[]): string | undefined {
-  const { block, why } = imageBlock(readStart(file, MAX_IMAGE_BYTES), images);
+/** Adds the file to `images`; returns why not, or not as it is. */
+async function show(context: RunContext, file: string, images: ImageBlock[]): Promise<string | undefined> {
+  const { block, why } = await imageBlock(context, readStart(file, MAX_IMAGE_BYTES), images);
   if (block) images.push(block);
   return why;
 }
@@ -78,7 +100,7 @@ async function attach(context: RunContext, id: number, media: PromptMedia, image
     if (error !== undefined) throw new Error(error);
     const file = await save(context, id, media);
     const isImage = kind === 'image' || mimeType.startsWith('image/');
-    if (isImage) return { kind, path: file, note: show(file, images) };
+    if (isImage) return { kind, path: file, note: await show(context, file, images) };
     const about = kind === 'document' ? { type: mimeType, size: `${media.sizeBytes} bytes` } : {};
     return { kind, path: file, ...about, note: adviceFor(media), ...(transcript && { transcript }) };
   } catch (fault) {

@@ -245,6 +245,9 @@ test.each<[number, object, number]>([
     4_096,
   ],
   [400, { error: { code: '1210', message: 'max_tokens参数非法' } }, 8_000],
+  [400, { error: { message: 'this model gives at most 4096 completion tokens' } }, 4_096],
+  [422, { message: 'invalid max_completion_tokens: the maximum value is 8192' }, 8_192],
+  [400, { message: 'max_tokens has a maximum of 8192' }, 8_192],
 ])('a reply that may not be so long: %i %j', (status, body, most) => {
   expect(outputLimit(answered(status, body), 16_000)).toBe(most);
 });

@@ -2,7 +2,7 @@
 import { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import * as z from 'zod';
 import { describeError } from '../../../src/core/errors.js';
-import type { ErrorClass } from '../../../src/wire.js';
+import { type ErrorClass, NO_MONEY } from '../../../src/wire.js';
 import { head, wellFormed } from './text.js';
 
 interface ErrorKind {
@@ -14,9 +14,6 @@ interface ErrorKind {
   what: string;
 }
 
-// A bare "billing" may be a word of the request that the error repeats.
-const NO_MONEY =
-  /credit balance|(usage|spending|spend|credit|key|total|monthly|weekly|quota) limits?\b.{0,40}(reach|exceed|exhaust)|(reached|exceeded|used up) (your|its|the|all)\b.{0,60}(usage|spend\w*|credits?|quota|budget)|specified API usage limits|(insufficient|not enough)[_ ](account[_ ])?(funds|quota|balance|credits?)|exceeded[_ ]current[_ ]quota|out of (credits?|funds)|requires more credits|payment (is )?required|payment instrument|billing[_ ](details|account|information|hard|not|is|has|to be|error)|(enable|check your) billing|plan and billing|spending limit|good standing|arrearage|in arrears|余额不足|欠费|充值/i;
 const MODERATED = /moderation|flagged|content[_ ](policy|filter)|safety (system|filter)|violat/i;
 
 /** The first one that fits. */
@@ -146,9 +143,9 @@ export function tooLong(error: unknown): { limit?: number } | undefined {
 
 /** The length of a reply, by the names it has in requests, and what is wrong with it. */
 const REPLY_LENGTH =
-  /max[_ ]?(output|completion|new)?[_ ]?tokens|maximum (number of )?tokens you requested|output tokens/i;
+  /max[_ ]?(output|completion|new)?[_ ]?tokens|maximum (number of )?tokens you requested|(output|completion) tokens/i;
 const TOO_MUCH =
-  /[<>]|exceed|too (large|high|big|many|much)|at most|maximum allowed|(less|lower|smaller) than|range|between|up to|超|非法/i;
+  /[<>]|exceed|too (large|high|big|many|much)|at most|maximum (allowed|value|is|of)|(less|lower|smaller) than|range|between|up to|超|非法/i;
 const OF_INPUT = /context|input|prompt/i;
 const LEAST_OUTPUT = 256;
 

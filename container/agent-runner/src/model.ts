@@ -7,6 +7,7 @@ import { createFetch } from './fetch.js';
 import { asStopReason, asStream, mendStream, waitOf } from './mend.js';
 import { classifyError } from './model-errors.js';
 import { foundTools, type Message, type ToolResult, textOf } from './records.js';
+import { promptFor } from './small-window.js';
 
 /** When the back end asks for a longer wait, the run fails and the host tries again later. */
 const MAX_WAIT_S = 30;
@@ -38,9 +39,10 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
 export type Reply = Awaited<ReturnType<typeof callOnce>>;
 
 async function callOnce(context: LoopContext, messages: Message[], maxTokens: number) {
-  const { client, run, signal, system, tools, session } = context;
+  const { client, run, signal, tools, session } = context;
+  const { system, listed: fitting } = promptFor(context);
   const find = (name: string) => tools.hidden.get(name) ?? [];
-  const listed = [...tools.listed, ...foundTools(session.records).flatMap(find)];
+  const listed = [...fitting, ...foundTools(session.records).flatMap(find)];
   const runner = client.beta.messages.toolRunner(
     {
       model: run.model,

@@ -1,7 +1,7 @@
 // What one odd answer of a back end leads to, so that it does not break the conversation: a part that it refuses is left out, a limit that it
 // names is kept to, a reply of nothing is no reply.
-import { learnLimit, learnOutput } from './compact.js';
 import type { RunContext } from './context.js';
+import { learnReply, learnWindow } from './limits.js';
 import { asInput } from './mend.js';
 import { outputLimit, refusedPart, tooLong } from './model-errors.js';
 import { type Block, type HistoryRecord, isMedia, THINKING, textOf, toolCalls } from './records.js';
@@ -21,7 +21,7 @@ export function afterRefusal(
   const most = outputLimit(error, maxTokens);
   if (most !== undefined) {
     host.event(run.id, 'note', { text: `the model back end gives at most ${most} tokens at once: asking for no more` });
-    learnOutput(run.model, most);
+    learnReply(run.model, most);
     return 'again';
   }
   const part = refusedPart(error);
@@ -32,7 +32,7 @@ export function afterRefusal(
   }
   const long = tooLong(error);
   if (!long) throw error;
-  if (long.limit) learnLimit(run.model, long.limit);
+  if (long.limit) learnWindow(run.model, long.limit);
   return 'too long';
 }
 

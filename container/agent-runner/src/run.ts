@@ -15,13 +15,18 @@ import { answerCalls, finalReplyOf, isPaused, lastTurn, recordedResults, textBlo
 import { openSession, removeOldHistories, type Session } from './session.js';
 import { createShell } from './shell.js';
 import { findSkills } from './skills.js';
+import { shortPrompt } from './small-window.js';
 import { createTools } from './tools/index.js';
 import { splitTools } from './tools/mcp.js';
 
-function loadPrompt(run: RunSpec, paths: Paths, mcp: McpCatalog): string {
+function loadPrompt(run: RunSpec, paths: Paths, mcp: McpCatalog): Pick<LoopContext, 'system' | 'short'> {
   const { global, workspace } = paths;
   const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
-  return systemPrompt(run, paths, findSkills(paths, run.ownSkills), files.flatMap(readMemory), mcp);
+  const memories = files.flatMap(readMemory);
+  return {
+    system: systemPrompt(run, paths, findSkills(paths, run.ownSkills), memories, mcp),
+    short: (window) => shortPrompt(run, paths, memories, window),
+  };
 }
 
 /** More than the prompt shows of one, in any alphabet. */
@@ -127,12 +132,12 @@ async function perform(given: Omit<RunContext, 'session' | 'mcp'>): Promise<Fini
     removeOldHistories(paths.sessions, run.session);
     session = openSession({ dir: paths.sessions, name: run.session, runId: run.id });
     const deps = { ...given, mcp: await loadMcp(given) };
-    const system = loadPrompt(run, paths, deps.mcp);
-    const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, system }, prompt) };
+    const texts = loadPrompt(run, paths, deps.mcp);
+    const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, ...texts }, prompt) };
     const ended = await runCheck(context);
     if (!ended) repair(context);
     const outcome =
-      ended ?? (await begin(context)) ?? (await runLoop({ ...context, system, tools: createTools(context) }));
+      ended ?? (await begin(context)) ?? (await runLoop({ ...context, ...texts, tools: createTools(context) }));
     session.close();
     await proposeSkills(given);
     return { handledMessageIds: handledMessageIds(), ...outcome };

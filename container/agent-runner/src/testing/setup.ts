@@ -30,9 +30,18 @@ export function readHistory(paths: Paths, session = 'main-1'): HistoryRecord[] {
     .map((line) => historyRecord.parse(JSON.parse(line)));
 }
 
-/** Starts all three; `steps` are what the model answers, in order. */
-export async function setUp(steps: Step[], options: { stallMs?: number; reader?: string } = {}) {
-  const fake = await startFakeAnthropic({ script: steps, key: 'link' });
+/** Of another provider: nothing is special about it. */
+const OTHER_MODEL = {
+  ...{ maxTokens: 64_000, windowTokens: 1_000_000, prefill: true, forcedToolChoice: true, bindsThinking: false },
+};
+
+/** Starts all three; `steps` are what the model answers, in order; `models`: those it knows besides its own. */
+export async function setUp(
+  steps: Step[],
+  { models = [], ...options }: { stallMs?: number; reader?: string; picture?: string; models?: string[] } = {},
+) {
+  const known = Object.fromEntries(models.map((name) => [name, OTHER_MODEL]));
+  const fake = await startFakeAnthropic({ script: steps, key: 'link', models: known });
   const host = await startTestHost(fake.url);
   const paths = makePaths();
   const agent = startAgent({ port: host.port, paths, reader: '', ...options });

@@ -1,16 +1,25 @@
 // For tests: a site on 127.0.0.1 behind the real proxy of a gateway, and the reader as it is shipped.
 import fs from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { startInside } from '../../../../src/egress/testing/inside.js';
 import { startSite } from '../../../../src/egress/testing/sites.js';
 
-/** Bundles the reader into a folder of its own; returns its path. */
-export async function bundleReader(): Promise<string> {
-  const outfile = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'pinch-reader-')), 'reader.cjs');
-  const entryPoints = [path.join(import.meta.dirname, '../web/reader.ts')];
+/** Bundles the reader, or the program for pictures, into a folder of its own; returns its path. */
+export const bundleReader = () => bundle('../web/reader.ts', 'reader.cjs');
+export async function bundlePicture(): Promise<string> {
+  const outfile = await bundle('../picture.ts', 'picture.cjs');
+  const code = createRequire(import.meta.url).resolve('@silvia-odwyer/photon-node/photon_rs_bg.wasm');
+  fs.copyFileSync(code, path.join(path.dirname(outfile), path.basename(code)));
+  return outfile;
+}
+
+async function bundle(entry: string, name: string): Promise<string> {
+  const outfile = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'pinch-reader-')), name);
+  const entryPoints = [path.join(import.meta.dirname, entry)];
   await build({
     entryPoints,
     bundle: true,

@@ -4,6 +4,7 @@ import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import { systemClock } from '../../../../src/core/clock.js';
 import { describeError } from '../../../../src/core/errors.js';
 import { type RunContext, type Tool, type Tools, untilAborted } from '../context.js';
+import { fitting } from '../limits.js';
 import { NOT_JSON } from '../mend.js';
 import { toolResult } from '../records.js';
 import { head, wellFormed } from '../text.js';
@@ -37,7 +38,7 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
       // When the run is stopped, bash ends by itself with its output; the other tools are left behind.
       const ended = name === 'bash' ? working : untilAborted(working, signal);
       const result = await ended.then(
-        (said) => toolResult(id, typeof said === 'string' ? wellFormed(said) || '(empty)' : said),
+        (said) => toolResult(id, typeof said === 'string' ? fitting(run, wellFormed(said)) || '(empty)' : said),
         (error) => toolResult(id, wellFormed(describeError(error)) || 'failed', true),
       );
       session.append({ kind: 'tool_done', result });

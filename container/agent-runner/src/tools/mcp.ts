@@ -52,7 +52,7 @@ function toTool(context: RunContext, { name, description, schema }: McpTool): To
     async run(input, call) {
       const { run, host, signal } = context;
       const { head, blocks } = await host.callMcp({ runId: run.id, name, input: anyInput.parse(input) }, signal);
-      const shown = show(context, blocks, { source: head.source, id: call?.toolUse.id ?? 'mcp' });
+      const shown = await show(context, blocks, { source: head.source, id: call?.toolUse.id ?? 'mcp' });
       if (!head.isError) return shown;
       const texts =
         typeof shown === 'string'
@@ -63,17 +63,25 @@ function toTool(context: RunContext, { name, description, schema }: McpTool): To
   };
 }
 
-function show(context: RunContext, blocks: McpBlock[], { source, id }: { source: string | undefined; id: string }) {
+async function show(
+  context: RunContext,
+  blocks: McpBlock[],
+  { source, id }: { source: string | undefined; id: string },
+) {
   const images = imagesOf(context);
   const before = images.length;
-  const texts = blocks.map((block, index) => {
-    if (block.type === 'text') return block.text;
+  const texts: string[] = [];
+  for (const [index, block] of blocks.entries()) {
+    if (block.type === 'text') {
+      texts.push(block.text);
+      continue;
+    }
     const bytes = Buffer.from(block.data, 'base64');
-    const picture = block.type === 'image' ? imageBlock(bytes, images) : { why: 'a file' };
-    if (picture.block) images.push(picture.block);
-    else return `[${picture.why}: ${save(context, `${id}-${index}`, block, bytes)}]`;
-    return '';
-  });
+    const { block: picture, why } =
+      block.type === 'image' ? await imageBlock(context, bytes, images) : { why: 'a file' };
+    if (picture) images.push(picture);
+    if (why) texts.push(`[${why}: ${save(context, `${id}-${index}`, block, bytes)}]`);
+  }
   const all = cleanOutput(texts.filter(Boolean).join('\n'));
   const text = all.length > MAX_CHARS ? cutMiddle(all, MAX_CHARS, `all of it: ${saveText(context, id, all)}`) : all;
   const safe = source === undefined ? text : marked(`<untrusted${attributes({ source })}>`, text);

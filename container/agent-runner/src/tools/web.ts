@@ -92,10 +92,10 @@ function showPage({ pages, mark, note }: KeptPage, page: number): string {
   return [note, marked(mark, text), where].filter(Boolean).join('\n');
 }
 
-function showImage(context: RunContext, { url, bytes }: Answer) {
-  const { block, why } = imageBlock(bytes, imagesOf(context));
+async function showImage(context: RunContext, { url, bytes }: Answer) {
+  const { block, why } = await imageBlock(context, bytes, imagesOf(context));
   if (!block) return `[a picture, ${why}: ${download(url)}]`;
-  return [{ type: 'text' as const, text: `<untrusted${attributes({ source: url })}/>` }, block];
+  return [{ type: 'text' as const, text: `<untrusted${attributes({ source: url, note: why })}/>` }, block];
 }
 
 export function webTools(context: RunContext): Tool[] {
