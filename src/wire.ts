@@ -52,6 +52,9 @@ export type PromptMedia = z.infer<typeof promptMedia>;
 export const senderRole = z.enum(['owner', 'listed', 'member']);
 export type SenderRole = z.infer<typeof senderRole>;
 
+/** Nobody counts further than that what is left out: counting holds the event loop. */
+export const MANY_LEFT_OUT = 20_000;
+
 const promptMessage = z.object({
   /** Row id in `messages`; the runner writes it into the session history so that no message reaches the model twice. */
   id: z.number().int(),
@@ -66,6 +69,8 @@ const promptMessage = z.object({
   /** Epoch ms, the platform's time. */
   sentAt: z.number().int(),
   text: z.string(),
+  /** So many messages of the chat right before this one are not shown (`MANY_LEFT_OUT`: that many at least). */
+  leftOut: z.int().optional(),
   /** Somebody else's words, passed on. */
   forwarded: z.boolean().optional(),
   replyTo: z

@@ -73,7 +73,8 @@ const areas: Area[] = [
   },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'skills in the runner', files: /^container\/agent-runner\/src\/(skills|front-matter)/, lines: 145 },
-  { name: 'runner', files: /^container\//, lines: 2_060 },
+  { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
+  { name: 'runner', files: /^container\//, lines: 2_072 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 268 },
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
@@ -90,7 +91,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_085,
+    lines: 2_105,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_415, aim: '1,250' },
@@ -108,7 +109,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_935, tokens: 101_500, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_982, tokens: 102_400, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

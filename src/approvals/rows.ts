@@ -43,6 +43,10 @@ type New = Omit<Approval, 'id' | 'state' | 'input' | 'cardChatId' | 'decidedBy' 
 type Closed = Pick<Approval, 'id' | 'decidedBy' | 'result'> & { state: ApprovalState; now: number };
 
 export function createApprovalRows({ rows, run, value, exists, named }: Statements) {
+  const newest = rows(approvalRow).all<[limit: number]>('SELECT * FROM approvals ORDER BY id DESC LIMIT ?1');
+  const newestIn = rows(approvalRow).all<[state: string, limit: number]>(
+    'SELECT * FROM approvals WHERE state = ?1 ORDER BY id DESC LIMIT ?2',
+  );
   return {
     get: rows(approvalRow).get<[id: number]>('SELECT * FROM approvals WHERE id = ?1'),
     add: named.value<[New], number>(
@@ -66,9 +70,11 @@ export function createApprovalRows({ rows, run, value, exists, named }: Statemen
     due: rows(approvalRow).all<[now: number]>(`SELECT * FROM approvals WHERE state = 'open' AND expires_at <= ?1`),
     /** Only times after now: one that stays due has a row that cannot be read. */
     nextExpiry: value<[now: number], number>(
-      `SELECT expires_at FROM approvals WHERE state = 'open' AND expires_at > ?1 ORDER BY expires_at LIMIT 1`,
+      `SELECT expires_at FROM approvals INDEXED BY approvals_open WHERE state = 'open' AND expires_at > ?1 ORDER BY expires_at LIMIT 1`,
     ),
-    isAskedFor: exists<[kind: string, chatId: number]>('SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1'),
+    isAskedFor: exists<[kind: string, chatId: number]>(
+      'SELECT 1 FROM approvals WHERE chat_id = ?2 AND kind = ?1 LIMIT 1',
+    ),
     /** Whoever saw all of them saw every change: an approval is new, or an open one or one that is being carried out goes on. */
     marks: rows(z.object({ open: z.number(), allowed: z.number(), newest: z.number().nullable() })).get<[]>(
       `SELECT (SELECT count(*) FROM approvals WHERE state = 'open') AS open,
@@ -82,8 +88,6 @@ export function createApprovalRows({ rows, run, value, exists, named }: Statemen
        ORDER BY decided_at DESC, id DESC LIMIT ?1`,
     ),
     /** Newest first. */
-    list: rows(approvalRow).all<[state: string | null, limit: number]>(
-      'SELECT * FROM approvals WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
-    ),
+    list: (state: string | null, limit: number): Approval[] => (state ? newestIn(state, limit) : newest(limit)),
   };
 }

@@ -49,6 +49,7 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     if (db.inTransaction) waiting.push(act);
     else act();
   }
+  const changes = statements.total<[]>('SELECT total_changes()');
   const signal: Signals['emit'] = (...event) => {
     afterCommit(() => signals.emit(...event));
     return true;
@@ -62,6 +63,8 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     /** Says what a row that changed means to the next stage: as `afterCommit`. */
     signal,
     settings: createSettings(statements),
+    /** Another value after each change of any row, also by another program: what was made of rows before is no longer true. */
+    version: (): string => `${changes()} ${db.pragma('data_version', { simple: true })}`,
     transaction,
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,

@@ -64,11 +64,13 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     waitingFiles: values<[], string>(`SELECT key FROM outbox WHERE state = 'queued' AND file IS NOT NULL`),
     /** Bytes of the files of a group that wait to be sent. */
     waitingBytes: total<[groupId: number]>(
-      `SELECT sum(o.file ->> 'bytes') FROM outbox o JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
+      `SELECT sum(o.file ->> 'bytes') FROM outbox o INDEXED BY outbox_heads JOIN chats c ON c.id = o.chat_id WHERE o.state = 'queued' AND c.group_id = ?1`,
     ),
     /** The next message of every chat: the only ones that may be sent now. */
     heads: rows(outboxRow).all<[]>(
-      `SELECT o.* FROM (SELECT DISTINCT chat_id FROM outbox WHERE state = 'queued') c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
+      `WITH RECURSIVE c (chat_id) AS (SELECT min(chat_id) FROM outbox WHERE state = 'queued' UNION ALL
+         SELECT (SELECT min(chat_id) FROM outbox WHERE state = 'queued' AND chat_id > c.chat_id) FROM c WHERE c.chat_id IS NOT NULL)
+       SELECT o.* FROM c JOIN outbox o ON o.id = ${headOf('c.chat_id')}`,
     ),
     isHead: (row: Pick<OutboxRow, 'id' | 'chatId'>): boolean => head(row.chatId) === row.id,
     /** How many parts of `partChars` characters a run has queued since `since`; each row counts as one at least. */
@@ -77,7 +79,7 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     ),
     /** Nothing more goes out of what runs said: one, those in one chat, or all. Returns how many messages that ended. */
     endOfRuns: named.count<[which: { runId: number | null; chatId: number | null; error: string }]>(
-      `UPDATE outbox SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
+      `UPDATE outbox INDEXED BY outbox_heads SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
          AND (@runId IS NULL OR run_id = @runId) AND (@chatId IS NULL OR chat_id = @chatId)`,
     ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),

@@ -63,9 +63,11 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
   const find = rows(storedVersion).get<[chatId: number, platformId: string]>(
     `SELECT m.*, EXISTS (SELECT 1 FROM run_messages r JOIN runs ON runs.id = r.run_id
        WHERE r.message_id = m.id AND (runs.state <> 'ready' OR runs.started_at IS NOT NULL)) AS assigned
-     FROM messages m WHERE m.chat_id = ?1 AND m.direction = 'in'
-       AND (m.platform_id = ?2 OR (m.platform_id > ?2 || '#' AND m.platform_id < ?2 || '$'
-         AND m.sender_id IN (SELECT sender_id FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'in'))) ORDER BY m.id DESC LIMIT 1`,
+     FROM messages m WHERE m.id = (SELECT max(id) FROM (
+       SELECT id FROM messages WHERE chat_id = ?1 AND platform_id = ?2 AND direction = 'in'
+       UNION ALL SELECT v.id FROM messages o CROSS JOIN messages v ON v.chat_id = ?1 AND v.platform_id > ?2 || '#' AND v.platform_id < ?2 || '$'
+         AND v.direction = 'in' AND v.sender_id = o.sender_id
+       WHERE o.chat_id = ?1 AND o.platform_id = ?2 AND o.direction = 'in'))`,
   );
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
@@ -89,7 +91,7 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
     get: rows(messageRow).get<[id: number]>(`SELECT * FROM messages WHERE id = ?1`),
     ofRun: rows(messageRow).all<[runId: number]>(
-      `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY m.id`,
+      `SELECT m.* FROM messages m JOIN run_messages r ON r.message_id = m.id WHERE r.run_id = ?1 ORDER BY r.message_id`,
     ),
     /** Oldest first, only rows after `afterId`. */
     latest: (chatId: number, limit: number, afterId = 0): StoredMessage[] => latest(chatId, limit, afterId).reverse(),

@@ -125,7 +125,8 @@ function createSenders({ run, rows, value, exists, named }: Statements) {
     seenSender: (sender: SeenSender): Sender => returned(seen({ chatId: null, ...sender })),
     /** Makes this sender the only owner on the channel. */
     makeOwner: run<[channel: string, address: string]>(
-      'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',
+      `UPDATE senders SET is_owner = (address = ?2) WHERE id IN (SELECT id FROM senders WHERE channel = ?1 AND is_owner = 1
+         UNION ALL SELECT id FROM senders WHERE channel = ?1 AND address = ?2)`,
     ),
     hasOwner: exists<[channel: string]>('SELECT 1 FROM senders WHERE channel = ?1 AND is_owner = 1'),
   };

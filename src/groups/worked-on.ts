@@ -25,7 +25,7 @@ export function createWorkedOn({ rows, value, exists }: Statements) {
     /** Where a message was worked on. */
     sessionOf: value<[id: number], string>(
       `SELECT r.session FROM run_messages c JOIN runs r ON r.id = c.run_id
-       WHERE c.message_id = ?1 AND r.kind = 'message' ORDER BY r.id DESC LIMIT 1`,
+       WHERE c.message_id = ?1 AND r.kind = 'message' ORDER BY c.run_id DESC LIMIT 1`,
     ),
     /** Where others of the album are worked on, or were because one of them `asked`; undefined when nowhere, or when that was stopped. */
     albumRun: rows(albumRun).get<[chatId: number, album: string, senderId: number]>(

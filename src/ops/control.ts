@@ -10,7 +10,7 @@ import type { StopSwitch } from '../runs/stop-switch.js';
 import type { Containers } from '../sandbox/module.js';
 import type { Store } from '../tasks/store.js';
 import type { Home } from './home-lock.js';
-import { type StatusSnapshot, statusSnapshot } from './status.js';
+import { createStoredFacts, type StatusSnapshot, statusSnapshot } from './status.js';
 
 export interface ControlDeps {
   config: Config;
@@ -36,6 +36,7 @@ export function createControl(deps: ControlDeps) {
   const { signals } = deps.store;
   const { pool, supervisor } = deps.containers;
   const startedAt = deps.clock.now();
+  const stored = createStoredFacts(deps);
   return {
     emergencyStop(reason: string): void {
       log.warn({ reason }, 'emergency stop');
@@ -57,6 +58,7 @@ export function createControl(deps: ControlDeps) {
     status: (): StatusSnapshot =>
       statusSnapshot({
         ...deps,
+        stored: stored(),
         backend: deps.backend(),
         outage: deps.outage.state(),
         startedAt,

@@ -7,19 +7,21 @@ import { createFakeClock } from '../../test/fakes/clock.js';
 import { type Backend, loadConfig } from '../core/config.js';
 import { prepareHome } from '../sandbox/home.js';
 import { openStore } from '../store.js';
-import { type StatusDeps, statusSnapshot } from './status.js';
+import { createStoredFacts, type StatusDeps, statusSnapshot } from './status.js';
 
 test('the skills a group wrote for itself are those that count: the owner has read them', () => {
   const config = loadConfig({ PINCH_HOME: mkdtempSync(join(tmpdir(), 'pinch-status-')) }, process.cwd());
   prepareHome(config);
   const store = openStore(join(config.dataDir, 'pinch.db'));
   const clock = createFakeClock();
+  const stored = createStoredFacts({ config, store, clock });
   for (const folder of ['main', 'family']) store.groups.ensure(folder, folder === 'main', clock.now());
   const status = () =>
     statusSnapshot({
       config,
       store,
       clock,
+      stored: stored(),
       backend: config.backend,
       outage: undefined,
       startedAt: clock.now(),
@@ -68,8 +70,10 @@ describe('what keeps messages from being answered', () => {
     const chat = store.groups.seenChat({ channel: 'web', address: 'owner', kind: 'direct', title: 'Web', now });
     const ids = { groupId: group.id, chatId: chat.id };
     const enqueue = () => store.runs.enqueue({ ...ids, key: 'k', kind: 'message', session: 's', runAt: now, now });
+    const stored = createStoredFacts({ config, store, clock });
     const status = (more: Partial<StatusDeps> = {}) =>
       statusSnapshot({
+        stored: stored(),
         ...{
           config,
           store,
@@ -146,4 +150,25 @@ describe('what keeps messages from being answered', () => {
       /has been overloaded since \d\d:\d\d, and claude-haiku-5-5 gives no answer either\nNo answer from the model/,
     );
   });
+});
+
+test('what the rows say is looked up once per change, also of another program, and once a day', () => {
+  const config = loadConfig({ PINCH_HOME: mkdtempSync(join(tmpdir(), 'pinch-status-')) }, process.cwd());
+  prepareHome(config);
+  const file = join(config.dataDir, 'pinch.db');
+  const [store, clock] = [openStore(file), createFakeClock()];
+  const stored = createStoredFacts({ config, store, clock });
+  const first = stored();
+  for (const _ of [1, 2, 3]) expect(stored()).toBe(first);
+  store.groups.ensure('family', false, 1);
+  const second = stored();
+  expect(second.groups).toMatchObject([{ folder: 'family' }]);
+  expect(stored()).toBe(second);
+  const other = openStore(file);
+  other.groups.ensure('work', false, 1);
+  other.close();
+  expect(stored().groups).toHaveLength(2);
+  const third = stored();
+  clock.set(clock.now() + 86_400_000);
+  expect(stored()).not.toBe(third);
 });

@@ -18,6 +18,8 @@ export interface StatusDeps {
   config: Config;
   store: Store;
   clock: Clock;
+  /** What `createStoredFacts` says. */
+  stored: StoredFacts;
   backend: Backend;
   /** What calls of the model met last. */
   outage: ReturnType<Outage['state']>;
@@ -43,14 +45,49 @@ export function statusSnapshot(deps: StatusDeps): StatusSnapshot {
   return { ...facts, text: statusText(facts, deps.clock.now()) };
 }
 
-function gatherFacts({ config, store, ...deps }: StatusDeps) {
-  const now = deps.clock.now();
-  const today = dayName(now, config.timeZone);
-  const runs = store.runs.counts();
-  const outage = outageNow(deps, (runs.ready ?? 0) + (runs.leased ?? 0));
-  const waiting = new Set(store.runs.groupsWithDueRuns(now));
+type StoredDeps = Pick<StatusDeps, 'config' | 'store' | 'clock'>;
+export type StoredFacts = ReturnType<typeof lookUp>;
+
+/** What the rows say; looked up once per change and day, however many pages and programs ask. */
+export function createStoredFacts(deps: StoredDeps): () => StoredFacts {
+  const version = packageVersion(deps.config.repository);
+  let known: { mark: string; facts: StoredFacts } | undefined;
+  return () => {
+    const today = dayName(deps.clock.now(), deps.config.timeZone);
+    const mark = `${deps.store.version()} ${today}`;
+    if (known?.mark !== mark) known = { mark, facts: lookUp(deps, version, today) };
+    return known.facts;
+  };
+}
+
+function lookUp({ config, store, clock }: StoredDeps, version: string, today: string) {
   return {
-    version: packageVersion(config.repository),
+    version,
+    runs: store.runs.counts(),
+    groups: store.groups.all().map(({ id, folder, parkedClass, parkedUntil }) => ({
+      ...{ id, folder, parkedClass, parkedUntil },
+      chats: store.groups.chatsOf(id).length,
+      ownSkills: store.ownSkills.of(id).map(({ name }) => name),
+      skillsLeftOut: store.ownSkills.leftOut(id),
+    })),
+    outboxQueued: store.outbox.queued(),
+    costTodayMicroUsd: store.usage.spent(today, today, null),
+    budgetDayMicroUsd: limitOf({ config, store, clock }, 'day', null),
+    approvalsOpen: store.approvals.marks()?.open ?? 0,
+    // Where the loop guard waits for the owner.
+    heldChats: store.budgets.heldChats(),
+  };
+}
+
+function gatherFacts({ config, store, stored, ...deps }: StatusDeps) {
+  const now = deps.clock.now();
+  const { runs, groups, ...rows } = stored;
+  const outage = outageNow(deps, (runs.ready ?? 0) + (runs.leased ?? 0));
+  const isParked = ({ parkedUntil }: (typeof groups)[number]) => (parkedUntil ?? 0) > now;
+  const waiting = new Set(groups.some(isParked) ? store.runs.groupsWithDueRuns(now) : []);
+  return {
+    ...rows,
+    runs,
     startedAt: deps.startedAt,
     // Why the process before this one ended, when nobody stopped it.
     lastEnd: deps.lastEnd,
@@ -70,21 +107,11 @@ function gatherFacts({ config, store, ...deps }: StatusDeps) {
     })),
     containers: deps.containers,
     servers: deps.servers,
-    groups: store.groups.all().map((group) => ({
-      folder: group.folder,
-      chats: store.groups.chatsOf(group.id).length,
+    groups: groups.map(({ id, parkedClass, parkedUntil, ...group }) => ({
+      ...group,
       // What an earlier try was told, and what nothing waits for, is not the reason at present.
-      parked: waiting.has(group.id) && (group.parkedUntil ?? 0) > now ? group.parkedClass : null,
-      ownSkills: store.ownSkills.of(group.id).map(({ name }) => name),
-      skillsLeftOut: store.ownSkills.leftOut(group.id),
+      parked: waiting.has(id) && (parkedUntil ?? 0) > now ? parkedClass : null,
     })),
-    runs,
-    outboxQueued: store.outbox.queued(),
-    costTodayMicroUsd: store.usage.spent(today, today, null),
-    budgetDayMicroUsd: limitOf({ config, store, clock: deps.clock }, 'day', null),
-    approvalsOpen: store.approvals.marks()?.open ?? 0,
-    // Where the loop guard waits for the owner.
-    heldChats: store.budgets.heldChats(),
   };
 }
 

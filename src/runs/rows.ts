@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { json, type Statements } from '../core/statements.js';
 import { type Run, runRow, runState } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
+import { createAttach } from './attach.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
@@ -40,6 +41,7 @@ interface NewRun extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'sess
 export function createRuns(statements: Statements) {
   return {
     ...createEnqueue(statements),
+    ...createAttach(statements),
     claim: createClaim(statements),
     ...createLeases(statements),
     ...createCancel(statements),
@@ -48,7 +50,7 @@ export function createRuns(statements: Statements) {
   };
 }
 
-function createEnqueue({ rows, run, values, count, named }: Statements) {
+function createEnqueue({ rows, run, values, named }: Statements) {
   const enqueue = named.value<[row: NewRun], number>(
     `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
      VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
@@ -62,15 +64,9 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
     enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
     /** What a run that nobody asked for just now works with. */
     input: (id: number): TaskRunInput | undefined => inputOf(id)?.input ?? undefined,
-    /** Gives the run every message of the chat up to `upTo` that no run carries yet; returns how many. */
-    attachMessages: count<[runId: number, chatId: number, upTo: number]>(
-      `INSERT INTO run_messages (run_id, message_id)
-       SELECT ?1, m.id FROM messages m JOIN chats c ON c.id = m.chat_id
-       WHERE m.chat_id = ?2 AND m.direction = 'in' AND m.command = 0 AND m.id <= ?3 AND m.id > c.context_after
-         AND NOT EXISTS (SELECT 1 FROM run_messages r WHERE r.message_id = m.id)`,
-    ),
     copyMessages: run<[from: number, to: number]>(
-      'INSERT OR IGNORE INTO run_messages (run_id, message_id) SELECT ?2, message_id FROM run_messages WHERE run_id = ?1',
+      `INSERT OR IGNORE INTO run_messages (run_id, message_id, left_out)
+       SELECT ?2, message_id, left_out FROM run_messages WHERE run_id = ?1`,
     ),
     moveMessages: run<[from: number, to: number, messageIds: number[]]>(
       `UPDATE run_messages SET run_id = ?2, handed = 0
@@ -115,7 +111,7 @@ function createClaim({ named, rows, run }: Statements) {
   const next = named.value<[args: { holder: string; now: number; excludeGroups: number[] }], number>(
     `UPDATE runs SET state = 'leased', attempt = attempt + 1, handed_attempt = min(handed_attempt, attempt), lease_owner = @holder, started_at = @now, error_class = NULL, error = NULL
      WHERE id = (
-       SELECT r.id FROM runs r JOIN groups g ON g.id = r.group_id
+       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
        WHERE r.state = 'ready' AND r.run_at <= @now
          AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
          AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
@@ -220,22 +216,25 @@ export interface Cancelled {
 }
 
 function createCancel({ run, values, count }: Statements) {
-  const cancelOf = (mine: string) => ({
+  /** `known`: where the index is known that finds what waits and what works; else SQLite chooses. */
+  const cancelOf = (mine: string, [waiting, working]: readonly [string, string] = ['', '']) => ({
     ready: count<[id: number, session: string | null, now: number]>(
-      `UPDATE runs SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
+      `UPDATE runs ${waiting} SET state = 'cancelled', finished_at = ?3 WHERE state = 'ready' AND ${mine}`,
     ),
     leased: values<[id: number, session: string | null], number>(
-      `UPDATE runs SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
+      `UPDATE runs ${working} SET cancel_requested = 1 WHERE state = 'leased' AND ${mine} RETURNING id`,
     ),
   });
-  const ofChat = cancelOf('chat_id = ?1 AND (?2 IS NULL OR session = ?2)');
+  // Of all runs of a chat or a task, only those that are open: SQLite would look at years of them.
+  const ofNow = ['INDEXED BY runs_due', 'INDEXED BY one_leased_run_per_session'] as const;
+  const ofChat = cancelOf('chat_id = ?1 AND (?2 IS NULL OR session = ?2)', ofNow);
   const one = cancelOf('id = ?1 AND ?2 IS NULL');
   return {
     /** Nothing that works now may be tried again. */
     requestCancelAll: run<[]>(`UPDATE runs SET cancel_requested = 1 WHERE state = 'leased'`),
     /** Cancels what waits of a task; what works goes on. */
     cancelOfTask: run<[taskId: number, now: number]>(
-      `UPDATE runs SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
+      `UPDATE runs INDEXED BY runs_due SET state = 'cancelled', finished_at = ?2 WHERE state = 'ready' AND task_id = ?1`,
     ),
     /** Cancels what waits in the chat, in one session or (null) in all, and marks what runs; returns the ids that must now be aborted, and how many waited. */
     cancel: (chatId: number, session: string | null, now: number): Cancelled => ({
@@ -275,15 +274,20 @@ function createRunQueries({ rows, value, values }: Statements) {
     `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
      FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
   );
-  const counts = rows(z.object({ state: runState, n: z.number() })).all<[]>(
-    'SELECT state, count(*) AS n FROM runs GROUP BY state',
+  const counts = rows(z.object({ state: runState, n: z.number() })).all<[]>('SELECT * FROM run_counts WHERE n > 0');
+  // In a group that is parked until later, its earliest run counts, else the earliest that is not due yet.
+  const nextDueAt = value<[now: number], number | null>(
+    `SELECT min(max(coalesce(g.parked_until, 0), (SELECT min(r.run_at) FROM runs r WHERE r.state = 'ready' AND r.group_id = g.id
+       AND r.run_at > iif(g.parked_until > ?1, -1, ?1)))) FROM groups g`,
+  );
+  const newest = rows(runRow).all<[limit: number]>('SELECT * FROM runs ORDER BY id DESC LIMIT ?1');
+  const newestIn = rows(runRow).all<[state: Run['state'], limit: number]>(
+    'SELECT * FROM runs WHERE state = ?1 ORDER BY id DESC LIMIT ?2',
   );
   return {
     get: rows(runRow).get<[id: number]>('SELECT * FROM runs WHERE id = ?1'),
     /** Newest first. */
-    list: rows(runRow).all<[state: Run['state'] | null, limit: number]>(
-      'SELECT * FROM runs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2',
-    ),
+    list: (state: Run['state'] | null, limit: number): Run[] => (state ? newestIn(state, limit) : newest(limit)),
     leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: rows(runRow).get<[session: string]>(
@@ -292,13 +296,10 @@ function createRunQueries({ rows, value, values }: Statements) {
     ),
     activeOfSession: (session: string) => active(session) ?? { working: 0, waiting: 0 },
     groupsWithDueRuns: values<[now: number], number>(
-      `SELECT DISTINCT group_id FROM runs WHERE state = 'ready' AND run_at <= ?1`,
+      `SELECT g.id FROM groups g WHERE EXISTS (SELECT 1 FROM runs r WHERE r.state = 'ready' AND r.group_id = g.id AND r.run_at <= ?1)`,
     ),
     /** When the next run that is not due yet becomes due; undefined when there is none. */
-    nextDueAt: value<[now: number], number>(
-      `SELECT max(r.run_at, coalesce(g.parked_until, 0)) AS due_at FROM runs r JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND due_at > ?1 ORDER BY due_at LIMIT 1`,
-    ),
+    nextDueAt: (now: number): number | undefined => nextDueAt(now) ?? undefined,
     counts: (): Partial<Record<Run['state'], number>> => Object.fromEntries(counts().map((row) => [row.state, row.n])),
   };
 }

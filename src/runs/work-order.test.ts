@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { type Channel, ChannelError } from '../channels/channel.js';
 import { openStore, type Store } from '../store.js';
 import { createWorkOrders, type MediaReader, type WorkOrders } from './work-order.js';
@@ -144,4 +144,54 @@ test('a message says who spoke, and a quote shows our own row, whatever it claim
     { sender: 'Pinch', text: 'I promised it', unverified: true },
   ]);
   expect(messages.at(-1)).toMatchObject({ role: 'listed', mayAsk: true, forwarded: true });
+});
+
+describe('a backlog with many files', () => {
+  const photo = (n: number) => ({ kind: 'image' as const, fileName: `${n}.png`, mimeType: 'image/png', sizeBytes: 0 });
+  const say = (n: number, media: number, album?: string) => {
+    const chatId = store.messages.get(messageId)?.chatId ?? 0;
+    const files = Array.from({ length: media }, (_, at) => ({ ...photo(at), ref: `${n}-${at}` }));
+    const said = { chatId, direction: 'in' as const, platformId: `b${n}`, senderId: null, senderName: 'Ann', text: '' };
+    const id = store.messages.add({ ...said, media: files, sentAt: 1, now: 1, album: album ?? null }) ?? 0;
+    store.runs.attachMessages(runId, chatId, id);
+    return id;
+  };
+  const fetched = async () =>
+    (await orders.promptMessages(runId)).filter(({ media }) => media.some(({ error }) => !error)).map(({ id }) => id);
+
+  test('the files of the newest ten messages are fetched, of the others it is said that they are not', async () => {
+    const ids = Array.from({ length: 14 }, (_, n) => say(n, 1));
+    say(20, 0);
+    expect(await fetched()).toEqual(ids.slice(-10));
+    expect(fetches).toBe(10);
+    const [oldest] = await orders.promptMessages(runId);
+    expect(oldest?.media[0]?.error).toContain('the newest 10 messages');
+    // It is no fault of the file: asked for again, in a later run, it is fetched.
+    expect(store.messages.get(messageId)?.media[0]).not.toHaveProperty('error');
+  });
+
+  test('an album is one message, however many pictures it has', async () => {
+    const album = Array.from({ length: 30 }, (_, n) => say(n, 1, 'holidays'));
+    const later = Array.from({ length: 9 }, (_, n) => say(100 + n, 1));
+    expect(await fetched()).toEqual([...album, ...later]);
+  });
+
+  test('two files are fetched at the same time, never more; those of one message one after the other', async () => {
+    let [now, most] = [0, 0];
+    let meet: () => void = () => undefined;
+    const met = new Promise<void>((resolve) => {
+      meet = resolve;
+    });
+    fetchMedia = async () => {
+      most = Math.max(most, ++now);
+      if (now === 2) meet();
+      await met;
+      await new Promise((resolve) => setImmediate(resolve));
+      now -= 1;
+      return Buffer.from('bytes');
+    };
+    for (let n = 0; n < 5; n += 1) say(n, 3);
+    await orders.promptMessages(runId);
+    expect([most, fetches]).toEqual([2, 16]);
+  });
 });

@@ -35,41 +35,27 @@ export type MediaReader = (file: string, media: StoredMedia, env: Env) => Promis
 
 /** Telegram's own limit for bots; larger files are named to the model, not fetched. */
 const MAX_MEDIA_BYTES = 20 * 1024 * 1024;
+/** So many messages have their files with them, the newest; so many files are fetched at the same time. */
+const MAX_WITH_MEDIA = 10;
+const FETCHED_AT_ONCE = 2;
 const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 };
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
 export function createWorkOrders({ store, config, channel, readers, ...deps }: WorkOrderDeps) {
   const { fallback, windowOf, ownSkills, skillsLeftOut, services, search, mcp } = deps;
-  const folder = join(config.dataDir, 'media');
-  const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
-  const fetching = new Map<number, Promise<StoredMedia[]>>();
-
-  /** Two who ask at the same time (a run and what steers it) share one fetch. */
-  function fetchMedia(message: StoredMessage): Promise<StoredMedia[]> {
-    const fetched = fetching.get(message.id) ?? fetchMissing(message).finally(() => fetching.delete(message.id));
-    fetching.set(message.id, fetched);
-    return fetched;
-  }
-
-  async function fetchMissing({ id, chatId, media }: StoredMessage): Promise<StoredMedia[]> {
-    // A row that says `fetched` is not enough: the copies of a finished run are removed, and a replay needs them again.
-    const atHand = (item: StoredMedia, at: number) => item.error || (item.fetched && existsSync(mediaFile(id, at)));
-    if (media.every(atHand)) return media;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const by = { channel: channel(store.groups.chat(chatId)?.channel ?? ''), readers, env: config.env };
-    const get = (item: StoredMedia, at: number) => (atHand(item, at) ? item : fetchOne(by, item, mediaFile(id, at)));
-    const fetched = await Promise.all(media.map(get));
-    store.messages.setMedia(id, fetched);
-    return fetched;
-  }
+  const { mediaFile, filesOf, drop } = createMedia({ store, config, channel, readers });
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
     const rows = store.messages.ofRun(runId);
-    return Promise.all(
-      rows.map(async (row) => ({ ...toPromptMessage(store, row, await fetchMedia(row)), ...togetherWith(rows, row) })),
-    );
+    const leftOut = new Map(store.runs.leftOut(runId).map((row) => [row.messageId, row.leftOut]));
+    const files = await filesOf(rows);
+    return rows.map((row) => ({
+      ...toPromptMessage(store, row, files.get(row.id) ?? []),
+      ...togetherWith(rows, row),
+      ...(leftOut.has(row.id) && { leftOut: leftOut.get(row.id) }),
+    }));
   }
 
   return {
@@ -102,8 +88,58 @@ export function createWorkOrders({ store, config, channel, readers, ...deps }: W
     },
     /** The copies in data/media of a finished run; the group has its own in inbox/. */
     async dropMedia(runId: number): Promise<void> {
-      for (const { id, media } of store.messages.ofRun(runId))
-        await Promise.all(media.map((_, index) => rm(mediaFile(id, index), { force: true })));
+      for (const message of store.messages.ofRun(runId)) await drop(message);
+    },
+  };
+}
+
+/** Copies in data/media of what people sent. */
+function createMedia({
+  store,
+  config,
+  channel,
+  readers,
+}: Pick<WorkOrderDeps, 'store' | 'config' | 'channel' | 'readers'>) {
+  const folder = join(config.dataDir, 'media');
+  const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
+  const fetching = new Map<number, Promise<StoredMedia[]>>();
+
+  /** Two who ask at the same time (a run and what steers it) share one fetch. */
+  function fetchMedia(message: StoredMessage): Promise<StoredMedia[]> {
+    const fetched = fetching.get(message.id) ?? fetchMissing(message).finally(() => fetching.delete(message.id));
+    fetching.set(message.id, fetched);
+    return fetched;
+  }
+
+  async function fetchMissing({ id, chatId, media }: StoredMessage): Promise<StoredMedia[]> {
+    // A row that says `fetched` is not enough: the copies of a finished run are removed, and a replay needs them again.
+    const atHand = (item: StoredMedia, at: number) => item.error || (item.fetched && existsSync(mediaFile(id, at)));
+    if (media.every(atHand)) return media;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const by = { channel: channel(store.groups.chat(chatId)?.channel ?? ''), readers, env: config.env };
+    const fetched: StoredMedia[] = [];
+    for (const [at, item] of media.entries())
+      fetched.push(atHand(item, at) ? item : await fetchOne(by, item, mediaFile(id, at)));
+    store.messages.setMedia(id, fetched);
+    return fetched;
+  }
+
+  return {
+    mediaFile,
+    /** By message, what there is of its files: those of the newest are fetched. Rejects while they cannot be had. */
+    async filesOf(rows: StoredMessage[]): Promise<Map<number, StoredMedia[]>> {
+      const wanted = withNewestMedia(rows);
+      const files = new Map<number, StoredMedia[]>();
+      const left = rows.values();
+      const fetchSome = async (): Promise<void> => {
+        for (const row of left)
+          files.set(row.id, wanted.has(row.id) ? await fetchMedia(row) : row.media.map(notFetched));
+      };
+      await Promise.all(Array.from({ length: FETCHED_AT_ONCE }, fetchSome));
+      return files;
+    },
+    async drop({ id, media }: StoredMessage): Promise<void> {
+      await Promise.all(media.map((_, index) => rm(mediaFile(id, index), { force: true })));
     },
   };
 }
@@ -112,6 +148,21 @@ export function createWorkOrders({ store, config, channel, readers, ...deps }: W
 function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrusted }: TaskRunInput): PromptMessage {
   return { id: -id, sender: `Task ${taskId}`, role: 'task', sentAt, text, media: [], ...(untrusted && { untrusted }) };
 }
+
+/** The newest messages with files; an album counts as one, however many pictures it has. */
+function withNewestMedia(rows: StoredMessage[]): Set<number> {
+  const units = new Set<string>();
+  const newest = rows.toReversed().filter(({ id, album, senderId, media }) => {
+    if (media.length > 0) units.add(album === null ? `${id}` : `${senderId} ${album}`);
+    return media.length > 0 && units.size <= MAX_WITH_MEDIA;
+  });
+  return new Set(newest.map(({ id }) => id));
+}
+
+const notFetched = (media: StoredMedia): StoredMedia => ({
+  error: `only the files of the newest ${MAX_WITH_MEDIA} messages come along: ask for it again if you need it`,
+  ...media,
+});
 
 /** An album has the number of the first of its messages in the run. */
 function togetherWith(rows: StoredMessage[], { album, senderId }: StoredMessage): Pick<PromptMessage, 'album'> {

@@ -91,6 +91,7 @@ interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'>, Partial<Pic
 export function createTasks(statements: Statements) {
   const { rows, run, value, total, named } = statements;
   return {
+    ...createOpenTasks(statements),
     ...createSlots(statements),
     ...createSlotChanges(statements),
     /** Returns the new task, or undefined when the key exists. */
@@ -101,15 +102,8 @@ export function createTasks(statements: Statements) {
     ),
     get: rows(taskRow).get<[id: number]>('SELECT * FROM tasks WHERE id = ?1'),
     /** How many there ever were. */
-    count: total<[]>('SELECT count(*) FROM tasks'),
+    count: total<[]>(`SELECT seq FROM sqlite_sequence WHERE name = 'tasks'`),
     byKey: rows(taskRow).get<[key: string]>('SELECT * FROM tasks WHERE key = ?1'),
-    /** Those that are not over, of one group or of all. */
-    open: rows(taskRow).all<[groupId: number | null]>(
-      `SELECT * FROM tasks WHERE state IN ('active', 'paused') AND (?1 IS NULL OR group_id = ?1) ORDER BY id`,
-    ),
-    openCount: total<[groupId: number]>(
-      `SELECT count(*) FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?1`,
-    ),
     /** Active ones that wait for files. */
     startedByFiles: rows(taskRow).all<[]>(
       `SELECT * FROM tasks WHERE state = 'active' AND next_at IS NULL AND starts ->> 'kind' = 'files' ORDER BY id`,
@@ -138,6 +132,17 @@ export function createTasks(statements: Statements) {
       `SELECT t.id AS task_id, t.options ->> 'budgetMicroUsd' AS limit_micro_usd FROM runs r JOIN tasks t ON t.id = r.task_id
        WHERE r.id = ?1 AND limit_micro_usd IS NOT NULL`,
     ),
+  };
+}
+
+function createOpenTasks({ rows, total }: Statements) {
+  const isOpen = `state IN ('active', 'paused')`;
+  const all = rows(taskRow).all<[]>(`SELECT * FROM tasks WHERE ${isOpen} ORDER BY id`);
+  const of = rows(taskRow).all<[groupId: number]>(`SELECT * FROM tasks WHERE ${isOpen} AND group_id = ?1 ORDER BY id`);
+  return {
+    /** Those that are not over, of one group or of all. */
+    open: (groupId: number | null): Task[] => (groupId === null ? all() : of(groupId)),
+    openCount: total<[groupId: number]>(`SELECT count(*) FROM tasks WHERE ${isOpen} AND group_id = ?1`),
   };
 }
 
@@ -170,7 +175,7 @@ function createSlots({ rows, value, total, exists, named }: Statements) {
     otherOpen: total<[taskId: number, before: number]>(
       `SELECT count(*) FROM slots WHERE state IN ('waiting', 'running') AND task_id = ?1 AND (slot_at < ?2 OR state = 'running')`,
     ),
-    waiting: rows(slotRow).all<[]>(`SELECT * FROM slots WHERE ${isWaiting} ORDER BY slot_at, task_id`),
+    waiting: rows(slotRow).all<[]>(`SELECT * FROM slots WHERE state = 'waiting' ORDER BY slot_at, task_id`),
     /** Slots whose run has ended, of one run or of all. */
     endedSlots: rows(endedSlot).all<[runId: number | null]>(
       `SELECT s.task_id, s.slot_at, s.run_id, r.state AS run_state, r.error_class, r.error FROM slots s JOIN runs r ON r.id = s.run_id

@@ -1,7 +1,7 @@
 // Compaction: before a conversation is too long for the model, a summary takes its place. Knows nothing about chats.
-
 import { type LoopContext, Stopped } from './context.js';
-import { fitting, type Model, windowOf } from './limits.js';
+import { keepText } from './fit.js';
+import { type Model, modelLimits, windowOf } from './limits.js';
 import { callModel } from './model.js';
 import { type HistoryRecord, lastTurn, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
@@ -51,10 +51,17 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
     r.kind === 'user' && r.runId === run.id && r.messageIds.length > 0 ? [textOf(r.content)] : [],
   );
   const todo = session.records.findLast((r) => r.kind === 'todo')?.items ?? [];
+  // Also in a window that is small, and with letters that are a token each.
+  const most = Math.floor(modelLimits(run).compactAt / 8);
   const text = [
     `[Summary of the conversation so far]\n${summary}`,
-    `[Your list of steps]\n${todoText(todo)}`,
-    ...(asked.length > 0 ? [`[The request you are working on]\n${fitting(run, asked.join('\n'))}`] : []),
+    `[Your list of steps]\n${cutMiddle(todoText(todo), most, 'not kept')}`,
+    ...(asked.length > 0 ? [`[The request you are working on]\n${shortRequest(context, asked.join('\n'), most)}`] : []),
   ].join('\n\n');
   session.append({ kind: 'compact', content: [textBlock(text)] });
+}
+
+/** A request that would fill what was just made room for is kept in a file. */
+function shortRequest({ paths, run }: LoopContext, text: string, most: number): string {
+  return text.length > most ? cutMiddle(text, most, keepText(paths, `request-${run.id}.txt`, text)) : text;
 }

@@ -5,6 +5,7 @@ import { systemClock } from '../../../src/core/clock.js';
 import { describeError } from '../../../src/core/errors.js';
 import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
+import { fit, keepFile, shorten } from './fit.js';
 import { checkImage, imageSize } from './image.js';
 import { readStart } from './plain-file.js';
 import { type Attachment, messagesXml, type ShownMessage } from './prompt.js';
@@ -18,17 +19,10 @@ const MAX_IMAGE_CHARS = 20_000_000;
 const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
 
 async function save({ host, paths }: RunContext, messageId: number, media: PromptMedia): Promise<string> {
-  const inbox = path.join(paths.workspace, 'inbox');
   const name = path.basename(media.fileName).replace(/[^\p{L}\p{N}._ -]/gu, '_');
-  const file = path.join(inbox, `${messageId}-${media.index}-${name.slice(-100)}`);
+  const file = path.join(paths.workspace, 'inbox', `${messageId}-${media.index}-${name.slice(-100)}`);
   if (fs.lstatSync(file, { throwIfNoEntry: false })?.isFile()) return file;
-  const bytes = await host.media(messageId, media.index);
-  fs.mkdirSync(inbox, { recursive: true });
-  // Renamed when it is whole, so that a second attempt never finds half a file. What stands there may be a pipe, which nobody reads.
-  fs.rmSync(`${file}.part`, { force: true, recursive: true });
-  fs.writeFileSync(`${file}.part`, bytes, { flag: 'wx' });
-  fs.renameSync(`${file}.part`, file);
-  return file;
+  return keepFile(file, await host.media(messageId, media.index));
 }
 
 /** The images that the next model call would have, also those in results of tools. */
@@ -122,8 +116,9 @@ export async function present(context: RunContext, messages: PromptMessage[]): P
   for (const message of messages) {
     const media: Attachment[] = [];
     for (const item of message.media) media.push(await attach(context, message.id, item, images));
-    shown.push({ ...message, media });
+    shown.push(shorten(context.paths, { ...message, media }));
   }
-  const xml = messagesXml(context.run, shown, systemClock.now());
+  const { fitting, before: said } = fit(context, shown);
+  const xml = messagesXml(context.run, fitting, systemClock.now(), said);
   return [...[...endedJobs(context), xml].map(textBlock), ...images.slice(before)];
 }

@@ -1,5 +1,6 @@
 // What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
 import {
+  MANY_LEFT_OUT,
   MCP_STARTING,
   type PromptMedia,
   type PromptMessage,
@@ -111,7 +112,12 @@ export function formatTime(at: number, timeZone: string, withDay = true): string
 export type Attachment = Pick<PromptMedia, 'transcript'> & { kind: string } & Partial<
     Record<'path' | 'type' | 'size' | 'note', string | undefined>
   >;
-export type ShownMessage = Omit<PromptMessage, 'media'> & { media: Attachment[] };
+/** `cut`: where the rest of what is too long was kept; of the text, of `untrusted`. */
+export type ShownMessage = Omit<PromptMessage, 'media'> & {
+  media: Attachment[];
+  cut?: string | undefined;
+  cutUntrusted?: string | undefined;
+};
 
 /** ` name="value"` for each value there is. */
 export function attributes(values: Record<string, string | undefined>): string {
@@ -126,7 +132,15 @@ function mediaXml({ transcript, ...about }: Attachment): string {
   return `${element}><transcript${by}>${escapeXml(transcript.text)}</transcript></media>`;
 }
 
-function messageXml(message: ShownMessage, zone: string): string {
+const OLDER = 'older messages of this chat are not shown here: search_history finds them';
+/** What stands in the place of messages that were left out. */
+export function leftOutXml(count: number): string {
+  const atLeast = count >= MANY_LEFT_OUT ? 'at least ' : '';
+  return count > 0 ? `<left-out>${atLeast}${count} ${OLDER}</left-out>\n` : '';
+}
+
+/** One message, without what was left out before it. */
+export function messageXml(message: ShownMessage, zone: string): string {
   const { id, sender, senderId, role, mayAsk, sentAt, replyTo, edited } = message;
   const { media, text, untrusted, forwarded, replaces, album } = message;
   const isContext = mayAsk === false;
@@ -136,11 +150,13 @@ function messageXml(message: ShownMessage, zone: string): string {
     replyTo ? replyXml(replyTo) : '',
     edited ? '<edited>this replaces an earlier version of the message</edited>' : '',
     isContext ? `<untrusted${attributes({ source: 'somebody who may not ask' })}>${own}</untrusted>` : own,
-    untrusted ? `<untrusted${attributes({ source: untrusted.source })}>${escapeXml(untrusted.text)}</untrusted>` : '',
+    untrusted
+      ? `<untrusted${attributes({ source: untrusted.source, cut: message.cutUntrusted })}>${escapeXml(untrusted.text)}</untrusted>`
+      : '',
   ];
   const who = { id: `${id}`, sender, 'sender-id': senderId?.toString(), role };
   const about = { ...who, replaces: replaces?.toString(), album: album?.toString() };
-  const state = { 'may-ask': isContext ? 'no' : undefined, time: formatTime(sentAt, zone, false) };
+  const state = { 'may-ask': isContext ? 'no' : undefined, time: formatTime(sentAt, zone, false), cut: message.cut };
   return `<message${attributes({ ...about, ...state })}>${parts.join('')}</message>`;
 }
 
@@ -149,8 +165,14 @@ function replyXml({ sender, role, part, unverified, text }: NonNullable<PromptMe
   return `<reply-to${attributes(about)}>${escapeXml(text)}</reply-to>`;
 }
 
-/** The messages of one turn as XML; nothing a person wrote can leave its element. `now` is epoch ms. */
-export function messagesXml({ timeZone: zone, chat }: RunSpec, messages: ShownMessage[], now: number): string {
+/** The messages of one turn as XML; nothing a person wrote can leave its element. `now` is epoch ms; `before`: what is said ahead of them. */
+export function messagesXml(
+  { timeZone: zone, chat }: RunSpec,
+  messages: ShownMessage[],
+  now: number,
+  before: string[] = [],
+): string {
   const open = `<messages${attributes({ chat: chat.title, now: formatTime(now, zone), zone })}>`;
-  return [open, ...messages.map((message) => messageXml(message, zone)), '</messages>'].join('\n');
+  const each = messages.map((message) => `${leftOutXml(message.leftOut ?? 0)}${messageXml(message, zone)}`);
+  return [open, ...before, ...each, '</messages>'].join('\n');
 }

@@ -32,6 +32,10 @@ export function head(text: string, max: number): string {
   return text.length > max ? text.slice(0, max).replace(/[\ud800-\udbff]$/, '') : text;
 }
 
+/** At most `max` bytes of UTF-8 from the start, never half a character. */
+export const headBytes = (text: string, max: number): string =>
+  new TextDecoder().decode(Buffer.from(text).subarray(0, max), { stream: true });
+
 /** The text with a note in place of its middle when it is longer than `max`; `hint` says how to see the rest. */
 export function cutMiddle(text: string, max: number, hint: string): string {
   if (text.length <= max) return text;
