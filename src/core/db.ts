@@ -30,6 +30,18 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     for (const act of waiting.splice(0)) act();
     return result;
   }
+  /**
+   * A transaction that does not wait for the disk: a power cut may undo it, and then it is done again. What is committed later is on disk only
+   * together with it.
+   */
+  function unhurried<T>(work: () => T): T {
+    db.pragma('synchronous = NORMAL');
+    try {
+      return transaction(work);
+    } finally {
+      db.pragma('synchronous = FULL');
+    }
+  }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);
     else act();
@@ -47,6 +59,7 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     signal,
     settings: createSettings(statements),
     transaction,
+    unhurried,
     /** Part of a transaction: what it changed is undone when it throws, and the rest goes on. */
     savepoint: <T>(work: () => T): T => db.transaction(work)(),
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
@@ -65,8 +78,6 @@ function openDatabase(file: string): Database.Database {
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
     db.pragma('busy_timeout = 5000');
-    const check = db.pragma('quick_check(1)', { simple: true });
-    if (check !== 'ok') throw new Error(String(check));
     migrate(db, new URL('migrations/', import.meta.url));
     // The words of the search index, where search.ts looks up those with a common prefix.
     db.exec('CREATE VIRTUAL TABLE temp.message_terms USING fts5vocab(main, messages_fts, instance)');

@@ -59,7 +59,7 @@ function start(from = store): void {
     log,
     tasks,
     notifyOwner: () => 0,
-    config: { groupsDir },
+    config: { groupsDir, keepDays: 90 },
   });
 }
 const wait = (pattern: string) =>
