@@ -6,6 +6,7 @@ import { createClient } from './model.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
 import { createShell, type Shell } from './shell.js';
+import { onceADay, removeOldOutput } from './tidy.js';
 import { createWeb } from './web/web.js';
 
 /** `port`: where the gateway is reached on 127.0.0.1; `reader`: the bundle of web/reader.ts; `stallMs`: silence in a model stream after which it counts as dead. */
@@ -19,6 +20,7 @@ export function startAgent({ port, paths, reader, stallMs }: AgentOptions): { en
   const web = createWeb({ port, reader });
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
+  const tidy = onceADay(() => removeOldOutput(paths));
   async function start(run: RunSpec): Promise<void> {
     const previous = runs.get(run.id);
     // Two attempts of one run must not write to the history at the same time.
@@ -30,6 +32,7 @@ export function startAgent({ port, paths, reader, stallMs }: AgentOptions): { en
     const report = await active.done;
     runs.delete(run.id);
     await host.finish(run.id, report);
+    tidy();
   }
   async function work(): Promise<void> {
     for await (const line of host.work()) {
