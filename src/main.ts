@@ -32,6 +32,7 @@ import { startBackups } from './ops/backup.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
+import { startIntegrityCheck } from './ops/integrity.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
@@ -179,6 +180,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
+  const integrity = startIntegrityCheck({ ...base, home });
   const backups = startBackups(base);
   const indexing = startIndexing(base);
   const retention = startRetention(base);
@@ -202,6 +204,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       egress.close();
       await delivery.stop();
       await page?.close();
+      await integrity.stop();
       await backups.stop();
       await indexing.stop();
       await retention.stop();
