@@ -187,7 +187,13 @@ describe('what somebody needs stays, however old it is', () => {
     ['it waits', () => plantRun(1, daysAgo(999), { state: 'ready', finished_at: null })],
     ['it works', () => plantRun(1, daysAgo(999), { state: 'leased', finished_at: null })],
     ['it ended lately', () => plantRun(1, daysAgo(999), { finished_at: daysAgo(3) })],
-    ['what it said is not sent', () => (plantRun(1, daysAgo(999)), plantOut(1, 1, daysAgo(999), 'queued'))],
+    [
+      'what it said is not sent',
+      () => {
+        plantRun(1, daysAgo(999));
+        plantOut(1, 1, daysAgo(999), 'queued');
+      },
+    ],
     [
       'the owner is asked about it',
       () => {
