@@ -7,7 +7,6 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../store.js';
 import { passOnce, startRetention } from './sweep.js';
-import { keeping } from './tables.js';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2031, 0, 15);
@@ -77,16 +76,6 @@ function plantFile(name: string, days: number): void {
 const isThere = (name: string) => existsSync(join(home, name));
 const ids = (table: string) => sql.prepare(`SELECT id FROM ${table} ORDER BY id`).pluck().all();
 const count = (table: string) => sql.prepare(`SELECT count(*) FROM ${table}`).pluck().get();
-
-test('every table of the schema says how long its rows are kept', () => {
-  const tables = sql
-    .prepare(
-      `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'messages_fts\\__%' ESCAPE '\\'`,
-    )
-    .pluck()
-    .all();
-  expect(Object.keys(keeping).sort()).toEqual(tables.sort());
-});
 
 describe('what is over goes', () => {
   test('runs with all that belongs to them; messages and sums stay', async () => {
