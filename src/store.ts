@@ -16,6 +16,7 @@ import { createMcpTools } from './mcp/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
+import { createRetentionRows } from './retention/rows.js';
 import { createRuns } from './runs/rows.js';
 import { createServiceBodies } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
@@ -49,5 +50,6 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
+    retention: createRetentionRows(statements),
   };
 }

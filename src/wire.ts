@@ -388,3 +388,12 @@ export type BoxOrder = z.infer<typeof boxOrder>;
 /** Targets of CONNECT that carry the program's stdin, whose end is the end of that connection, and its stdout. One each: the end of one must not end the other. */
 export const BOX_STDIN = 'stdin.invalid:1';
 export const BOX_STDOUT = 'stdout.invalid:1';
+
+/** Where a conversation that was summarized lies, in /sessions. */
+export const archiveName = (session: string): string => `${session}.archive.jsonl`;
+
+/** The group's copy of a file that came with a message, in /workspace/inbox. */
+export function inboxName(messageId: number, index: number, fileName: string): string {
+  const name = (/[^/]*(?=\/*$)/.exec(fileName)?.[0] ?? '').replace(/[^\p{L}\p{N}._ -]/gu, '_');
+  return `${messageId}-${index}-${name.slice(-100)}`;
+}

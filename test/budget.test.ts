@@ -80,6 +80,7 @@ const areas: Area[] = [
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
+  { name: 'retention', files: /^src\/retention\//, lines: 440 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
   { name: 'channels', files: /^src\/channels\//, lines: 1_990 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },

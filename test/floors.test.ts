@@ -12,7 +12,7 @@ const floors = [
   ['main', 'cli'],
   ['store'],
   ['page'],
-  ['ops'],
+  ['ops', 'retention'],
   ['chats'],
   ['tasks'],
   ['mcp'],

@@ -28,6 +28,11 @@ const lines: [file: string, before: string, after: string][] = [
     "import { createShelf } from './shelf/rows.js';\nimport { createTaints }",
   ],
   ['src/store.ts', '    tasks: ', '    shelf: createShelf(statements),\n    tasks: '],
+  [
+    'src/retention/tables.ts',
+    '  tasks: {',
+    "  shelf: { kept: 'bounded', why: 'one row per thing of a group' },\n  tasks: {",
+  ],
   ['src/main.ts', 'import { openStore', "import { createShelfModule } from './shelf/shelf.js';\nimport { openStore"],
   [
     'src/main.ts',
@@ -70,7 +75,7 @@ test(
     addDomain();
     expect(await checkout.build()).toBe('');
     expect(await checkout.lint(['src', 'test/floors.test.ts'])).toBe('');
-    expect(await checkout.test(['test/floors.test.ts', 'src/store.test.ts'])).toBe('');
+    expect(await checkout.test(['test/floors.test.ts', 'src/store.test.ts', 'src/retention/tables.test.ts'])).toBe('');
     copyFileSync(
       join(import.meta.dirname, '..', 'dist', 'agent-image.json'),
       join(checkout.root, 'dist', 'agent-image.json'),

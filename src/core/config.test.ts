@@ -26,6 +26,10 @@ test.each([
   ['PINCH_MODEL_FALLBACK', 'two words'],
   ['PINCH_MODEL_FALLBACK', 'claude-sonnet-5-5'],
   ['PINCH_EGRESS', 'all'],
+  ['PINCH_KEEP_DAYS', '-1'],
+  ['PINCH_KEEP_DAYS', '90d'],
+  ['PINCH_KEEP_MESSAGES_DAYS', '1.5'],
+  ['PINCH_KEEP_MESSAGES_DAYS', 'forever'],
   ['PINCH_OCI_RUNTIME', '/usr/bin/runsc'],
   ['TZ', 'Europe/Nowhere'],
 ])('%s=%s is refused by its name', (name, value) => {

@@ -74,6 +74,8 @@ const schema = z.object({
   PINCH_EGRESS: egressMode.default('ask'),
   PINCH_BUDGET_USD_MONTH: usd.default(100_000_000),
   PINCH_BUDGET_USD_RUN: usd.default(2_000_000),
+  PINCH_KEEP_DAYS: whole(0, 100_000).default(90),
+  PINCH_KEEP_MESSAGES_DAYS: whole(0, 100_000).default(0),
   PINCH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
     .default('info'),
@@ -128,6 +130,9 @@ export function loadConfig(environment: Env, repository: string) {
       group: value.PINCH_BUDGET_USD_GROUP_DAY,
       run: value.PINCH_BUDGET_USD_RUN,
     },
+    /** How long what is over is kept; 0: for ever. */
+    keepDays: value.PINCH_KEEP_DAYS,
+    keepMessagesDays: value.PINCH_KEEP_MESSAGES_DAYS,
     logLevel: value.PINCH_LOG_LEVEL,
     timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     backend: backendOf(value),

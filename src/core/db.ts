@@ -45,6 +45,18 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
       throw error;
     }
   }
+  /**
+   * A transaction that does not wait for the disk: a power cut may undo it, and then it is done again. What is committed later is on disk only
+   * together with it.
+   */
+  function unhurried<T>(work: () => T): T {
+    db.pragma('synchronous = NORMAL');
+    try {
+      return transaction(work);
+    } finally {
+      db.pragma('synchronous = FULL');
+    }
+  }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);
     else act();
@@ -66,6 +78,7 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     /** Another value after each change of any row, also by another program: what was made of rows before is no longer true. */
     version: (): string => `${changes()} ${db.pragma('data_version', { simple: true })}`,
     transaction,
+    unhurried,
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,
     /** Writes a consistent copy to `target` while the store is in use. */
@@ -82,8 +95,6 @@ function openDatabase(file: string): Database.Database {
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
     db.pragma('busy_timeout = 5000');
-    const check = db.pragma('quick_check(1)', { simple: true });
-    if (check !== 'ok') throw new Error(String(check));
     migrate(db, new URL('migrations/', import.meta.url));
     // The words of the search index, where search.ts looks up those with a common prefix.
     db.exec('CREATE VIRTUAL TABLE temp.message_terms USING fts5vocab(main, messages_fts, instance)');

@@ -106,3 +106,14 @@ export function createEntry(folder: Folder, name: string, content: string | Uint
   }
   return true;
 }
+
+/** Removes a file, or a link and not what it leads to. False when there is none, or a folder. */
+export function removeEntry(folder: Folder, name: string): boolean {
+  try {
+    fs.unlinkSync(inside(folder, name));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && /^(ENOENT|EISDIR|EPERM)$/.test(String(error.code))) return false;
+    throw error;
+  }
+}

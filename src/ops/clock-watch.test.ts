@@ -19,6 +19,8 @@ const LEFT: Record<string, string> = {
   'tasks.next_at': 'computed anew by the scheduler',
   'slots.slot_at': 'the name of a slot',
   'chats.context_after': 'a message',
+  'chats.attached_to': 'a message',
+  'forgotten_messages.forgotten_at': 'when it may be forgotten altogether, a year later or two',
   ...Object.fromEntries(
     [
       'groups.created_at chats.created_at chats.last_seen_at messages.sent_at messages.received_at runs.created_at',

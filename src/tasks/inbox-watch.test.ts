@@ -50,16 +50,16 @@ afterEach(() => {
   rmSync(groupsDir, { recursive: true, force: true });
 });
 
-function start(from = store): void {
+function start(from = store, time = clock): void {
   running?.stop();
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
   running = startInboxWatch({
     store: from,
-    clock,
+    clock: time,
     log,
     tasks,
     notifyOwner: () => 0,
-    config: { groupsDir },
+    config: { groupsDir, keepDays: 90 },
   });
 }
 const wait = (pattern: string) =>
@@ -89,6 +89,18 @@ test('one that was moved there keeps its old date and counts; what came while no
   renameSync(elsewhere, join(inbox, 'report.csv'));
   start();
   await expect.poll(announced).toEqual(['inbox/report.csv (3 bytes)']);
+});
+
+test('a file that lies there since before runs are kept starts nothing: nobody knows whether it did', async () => {
+  wait('*');
+  mkdirSync(inbox);
+  drop('old.csv');
+  const days = (count: number) => ({ ...clock, now: () => clock.now() + count * 86_400_000 });
+  start(store, days(91));
+  await systemClock.sleep(800);
+  expect(announced()).toEqual([]);
+  start(store, days(89));
+  await expect.poll(announced).toEqual(['inbox/old.csv (1 bytes)']);
 });
 
 test('a link in place of the folder is refused, one in it is passed over', async () => {

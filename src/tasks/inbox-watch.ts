@@ -12,7 +12,7 @@ import type { Tasks } from './tasks.js';
 
 export interface InboxWatchDeps extends LoopDeps {
   store: Store;
-  config: { groupsDir: string };
+  config: { groupsDir: string; keepDays: number };
   tasks: Tasks;
 }
 
@@ -24,6 +24,7 @@ const MAX_AT_ONCE = 20;
 const MAX_ENTRIES = 50_000;
 /** File systems keep time less exactly than the clock. */
 const CLOCK_SLACK_MS = 1_000;
+const DAY_MS = 86_400_000;
 /** What the runner saves there from chats (`<message>-<index>-…`), hidden files and unfinished downloads. */
 const NOT_ANNOUNCED = /^(\d+-\d+-|\.)|\.(part|tmp|crdownload)$/;
 
@@ -125,12 +126,18 @@ interface Inbox {
 }
 
 /** One run per file that appeared and task, some at a time. Returns whether another look is due. */
-function startForNewFiles({ store, clock, tasks: service }: InboxWatchDeps, { files, tasks, known }: Inbox): boolean {
+function startForNewFiles(
+  { store, clock, config, tasks: service }: InboxWatchDeps,
+  { files, tasks, known }: Inbox,
+): boolean {
   let isDue = false;
   let started = 0;
+  // Of an older file nobody knows any more whether a run was started for it (retention/).
+  const oldest = config.keepDays === 0 ? 0 : clock.now() - config.keepDays * DAY_MS;
   for (const { name, stat } of files) {
     // ctime: a file that was moved here keeps its old mtime.
-    const waiting = tasks.filter((task) => stat.ctimeMs >= task.createdAt - CLOCK_SLACK_MS && matches(task, name));
+    const since = (task: Task) => Math.max(task.createdAt - CLOCK_SLACK_MS, oldest);
+    const waiting = tasks.filter((task) => stat.ctimeMs >= since(task) && matches(task, name));
     const isSettled = clock.now() - stat.ctimeMs >= SETTLED_MS;
     if (waiting.length > 0 && (!isSettled || started >= MAX_AT_ONCE)) {
       isDue = true;

@@ -7,6 +7,7 @@ import { createPictures } from './pictures.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
 import { createShell, type Shell } from './shell.js';
+import { onceADay, removeOldOutput } from './tidy.js';
 import { createWeb } from './web/web.js';
 
 /** `port`: where the gateway is reached on 127.0.0.1; `reader`, `picture`: the bundles of web/reader.ts and picture.ts; `stallMs`: silence in a model stream after which it counts as dead. */
@@ -24,6 +25,7 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
   const pictures = createPictures(picture);
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
+  const tidy = onceADay(() => removeOldOutput(paths));
   async function start(run: RunSpec): Promise<void> {
     const previous = runs.get(run.id);
     // Two attempts of one run must not write to the history at the same time.
@@ -35,6 +37,7 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
     const report = await active.done;
     runs.delete(run.id);
     await host.finish(run.id, report);
+    tidy();
   }
   async function work(): Promise<void> {
     for await (const line of host.work()) {

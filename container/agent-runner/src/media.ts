@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
 import { describeError } from '../../../src/core/errors.js';
-import type { PromptMedia, PromptMessage } from '../../../src/wire.js';
+import { inboxName, type PromptMedia, type PromptMessage } from '../../../src/wire.js';
 import type { RunContext } from './context.js';
 import { fit, keepFile, shorten } from './fit.js';
 import { checkImage, imageSize } from './image.js';
@@ -19,8 +19,7 @@ const MAX_IMAGE_CHARS = 20_000_000;
 const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
 
 async function save({ host, paths }: RunContext, messageId: number, media: PromptMedia): Promise<string> {
-  const name = path.basename(media.fileName).replace(/[^\p{L}\p{N}._ -]/gu, '_');
-  const file = path.join(paths.workspace, 'inbox', `${messageId}-${media.index}-${name.slice(-100)}`);
+  const file = path.join(paths.workspace, 'inbox', inboxName(messageId, media.index, media.fileName));
   if (fs.lstatSync(file, { throwIfNoEntry: false })?.isFile()) return file;
   return keepFile(file, await host.media(messageId, media.index));
 }

@@ -230,3 +230,37 @@ export function foundTools(records: readonly HistoryRecord[]): string[] {
   const since = records.slice(records.findLastIndex(({ kind }) => kind === 'compact') + 1);
   return [...new Set(since.flatMap((record) => (record.kind === 'tools' ? record.names : [])))];
 }
+
+/** A run that comes again has messages that were among the last ones, and its reply among these. */
+const KEPT_MESSAGES = 10_000;
+const KEPT_REPLIES = 20;
+
+/**
+ * Of records before a summary, what later runs ask for: which messages the conversation has, the replies of the last runs (a host that died may
+ * not have them), the list of steps, the jobs that nobody was told the end of. The model is shown none of it.
+ */
+export function keptOfArchived(records: readonly HistoryRecord[]): HistoryRecord[] {
+  const last = records.at(-1);
+  if (!last) return [];
+  const kept = new Set<HistoryRecord>();
+  let replies = 0;
+  for (const runId of new Set(records.map((r) => r.runId).reverse())) {
+    if (replies === KEPT_REPLIES) break;
+    if (finalReplyOf(records, runId) === undefined) continue;
+    replies += 1;
+    const end = records.findLastIndex((r) => r.runId === runId && isFinalReply(r));
+    const input = records.findLastIndex((r, at) => at < end && r.kind === 'user' && r.origin !== 'continue');
+    for (const record of records.slice(Math.max(0, input), end + 1)) kept.add(record);
+  }
+  const jobs = new Map(records.flatMap((r) => (r.kind === 'job' ? [[r.id, r] as const] : [])));
+  // The last one says how many there were.
+  const [latest] = [...jobs.values()].reverse();
+  for (const job of jobs.values()) if (job.state === 'started' || job === latest) kept.add(job);
+  const todo = records.findLast((r) => r.kind === 'todo');
+  if (todo) kept.add(todo);
+  const messageIds = records.flatMap((r) => (r.kind === 'user' ? r.messageIds : [])).slice(-KEPT_MESSAGES);
+  const { seq, ts } = last;
+  const known = { seq, ts, runId: 0, kind: 'user' as const, origin: 'messages' as const, messageIds, content: [] };
+  const withoutInput = (r: HistoryRecord) => (r.kind === 'user' ? { ...r, content: [], messageIds: [] } : r);
+  return [...records.filter((r) => kept.has(r)).map(withoutInput), known];
+}

@@ -12,10 +12,11 @@ import { classifyError } from './model-errors.js';
 import { readStart } from './plain-file.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, finalReplyOf, isPaused, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
-import { openSession, removeOldHistories, type Session } from './session.js';
+import { openSession, type Session } from './session.js';
 import { createShell } from './shell.js';
 import { findSkills } from './skills.js';
 import { shortPrompt } from './small-window.js';
+import { removeOldHistories } from './tidy.js';
 import { createTools } from './tools/index.js';
 import { splitTools } from './tools/mcp.js';
 

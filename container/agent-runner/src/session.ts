@@ -2,16 +2,28 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/clock.js';
+import { archiveName } from '../../../src/wire.js';
 import { openForAppend } from './plain-file.js';
-import { type Entry, type HistoryRecord, historyRecord } from './records.js';
+import { type Entry, type HistoryRecord, historyRecord, keptOfArchived } from './records.js';
 
-function parseLine(line: string): HistoryRecord[] {
-  try {
-    return [historyRecord.parse(JSON.parse(line))];
-  } catch (error) {
-    console.error('unreadable line in the history', error);
-    return [];
+interface Line {
+  record: HistoryRecord;
+  /** Where it begins in the file. */
+  at: number;
+}
+
+/** Of whole lines. What cannot be read is left out. */
+function parseLines(bytes: Buffer): Line[] {
+  const lines: Line[] = [];
+  for (let at = 0, end = bytes.indexOf(10); end >= 0; at = end + 1, end = bytes.indexOf(10, at)) {
+    if (end === at) continue;
+    try {
+      lines.push({ record: historyRecord.parse(JSON.parse(bytes.toString('utf8', at, end))), at });
+    } catch (error) {
+      console.error('unreadable line in the history', error);
+    }
   }
+  return lines;
 }
 
 function syncFolder(dir: string): void {
@@ -20,17 +32,78 @@ function syncFolder(dir: string): void {
   fs.closeSync(folder);
 }
 
-/** Histories of task runs with a session of their own. A later run goes on in one only when people answer what it asked. */
-const TASK_HISTORY = /^task\d+-\d+\.jsonl$/;
-const KEPT_MS = 7 * 86_400_000;
+interface Place {
+  dir: string;
+  session: string;
+}
+const fileOf = ({ dir, session }: Place): string => path.join(dir, `${session}.jsonl`);
 
-/** When `name` is such a history: removes the others that nothing was written to for a week. */
-export function removeOldHistories(dir: string, name: string): void {
-  if (!TASK_HISTORY.test(`${name}.jsonl`)) return;
-  for (const other of fs.readdirSync(dir).filter((file) => TASK_HISTORY.test(file) && file !== `${name}.jsonl`)) {
-    const file = path.join(dir, other);
-    const stat = fs.lstatSync(file, { throwIfNoEntry: false });
-    if (stat?.isFile() && stat.mtimeMs < systemClock.now() - KEPT_MS) fs.rmSync(file, { force: true });
+/** So many bytes are read in no time: less is not moved. */
+const ARCHIVED_BYTES = 128 * 1024;
+
+/**
+ * The place of the last summary, when what lies before it is to be moved; else 0. A run that has been here before may need all of it: its
+ * requests, and the ids of its calls.
+ */
+function summaryToArchive(lines: Line[], runId: number): number {
+  const summary = lines.findLastIndex(({ record }) => record.kind === 'compact');
+  const isLong = (lines[summary]?.at ?? 0) > ARCHIVED_BYTES;
+  return isLong && !lines.some(({ record }) => record.runId === runId) ? summary : 0;
+}
+
+/**
+ * Moves what lies before the summary to the archive of the session: no run reads that again. Killed after any step, the next run does the rest:
+ * what is in the archive is known by its `seq`. False, and the history stays as it is, when the disk takes no more.
+ */
+function archive(place: Place, { lines, bytes, summary }: { lines: Line[]; bytes: Buffer; summary: number }): boolean {
+  const records = lines.map(({ record }) => record);
+  const cut = lines[summary]?.at ?? 0;
+  const kept = keptOfArchived(records.slice(0, summary)).map((record) => `${JSON.stringify(record)}\n`);
+  try {
+    const known = endOfArchive(place);
+    const first = lines.findIndex(({ record }) => record.seq > known);
+    write(path.join(place.dir, archiveName(place.session)), [bytes.subarray(lines[first]?.at ?? cut, cut)]);
+    syncFolder(place.dir);
+    const part = `${fileOf(place)}.part`;
+    fs.rmSync(part, { force: true });
+    write(part, [Buffer.from(kept.join('')), bytes.subarray(cut)]);
+    fs.renameSync(part, fileOf(place));
+    syncFolder(place.dir);
+    return true;
+  } catch (error) {
+    console.error('the history cannot be archived', error);
+    return false;
+  }
+}
+
+/** Appends; returns when it is on disk. */
+function write(file: string, pieces: Buffer[]): void {
+  const fd = openForAppend(file);
+  try {
+    for (const piece of pieces) for (let done = 0; done < piece.length; ) done += fs.writeSync(fd, piece, done);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** The `seq` of the last record in the archive; 0 when there is none. A line that a crash cut off is removed. */
+function endOfArchive({ dir, session }: Place): number {
+  const fd = openForAppend(path.join(dir, archiveName(session)));
+  try {
+    const { size } = fs.fstatSync(fd);
+    for (let length = 64 * 1024; ; length *= 8) {
+      const bytes = Buffer.alloc(Math.min(length, size));
+      fs.readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+      const whole = bytes.lastIndexOf(10) + 1;
+      const before = bytes.lastIndexOf(10, whole - 2);
+      // The last whole line must be there from its beginning.
+      if (bytes.length < size && (whole === 0 || before < 0)) continue;
+      fs.ftruncateSync(fd, size - bytes.length + whole);
+      return parseLines(bytes.subarray(before + 1, whole)).at(-1)?.record.seq ?? 0;
+    }
+  } finally {
+    fs.closeSync(fd);
   }
 }
 
@@ -38,14 +111,22 @@ export type Session = ReturnType<typeof openSession>;
 
 /** Opens or creates `<dir>/<name>.jsonl` for one run. A last line that a crash cut off is removed. Throws when no file can be there. */
 export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
-  const file = path.join(dir, `${path.basename(name)}.jsonl`);
-  const fd = openForAppend(file);
+  const place = { dir, session: path.basename(name) };
+  const file = fileOf(place);
+  let fd = openForAppend(file);
   const bytes = fs.readFileSync(fd);
   // A new file is on disk only when its folder is.
   if (bytes.length === 0) syncFolder(dir);
-  const whole = bytes.lastIndexOf('\n') + 1;
+  const whole = bytes.lastIndexOf(10) + 1;
   if (whole < bytes.length) fs.ftruncateSync(fd, whole);
-  const records = bytes.toString('utf8', 0, whole).split('\n').filter(Boolean).flatMap(parseLine);
+  const lines = parseLines(bytes.subarray(0, whole));
+  let records = lines.map(({ record }) => record);
+  const summary = summaryToArchive(lines, runId);
+  if (summary > 0 && archive(place, { lines, bytes: bytes.subarray(0, whole), summary })) {
+    fs.closeSync(fd);
+    fd = openForAppend(file);
+    records = [...keptOfArchived(records.slice(0, summary)), ...records.slice(summary)];
+  }
   return {
     records,
     /** Writes one record and returns its `seq` when it is on disk. Throws when it cannot be. */

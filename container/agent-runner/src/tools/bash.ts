@@ -58,7 +58,8 @@ async function foreground(context: RunContext, id: string, { command, timeout_ms
 function background(context: RunContext, command: string): string {
   const { session, shell, run, signal } = context;
   // Never the number of an earlier job, which the model may remember.
-  const id = `job${session.records.filter((r) => r.kind === 'job' && r.state === 'started').length + 1}`;
+  const numbers = session.records.flatMap((r) => (r.kind === 'job' ? [Number(r.id.slice(3))] : []));
+  const id = `job${Math.max(0, ...numbers) + 1}`;
   const log = outFile(context, `${run.session}-${id}.log`);
   const job = start(context, command, log);
   session.append({ kind: 'job', id, state: 'started' });

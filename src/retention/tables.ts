@@ -1,0 +1,48 @@
+// How long the rows of every table stay. A test compares this list with the schema: whoever adds a table says here what becomes of its rows.
+
+type Keeping =
+  /** Goes `PINCH_KEEP_DAYS` after it was over, or with the row that it belongs to. */
+  | { kept: 'days'; with?: string }
+  /** Goes after `PINCH_KEEP_MESSAGES_DAYS`, when that is set. */
+  | { kept: 'messages' }
+  /** Its rows do not grow with what is said and done, or somebody else takes them away. */
+  | { kept: 'bounded' | 'for ever'; why: string };
+
+export const keeping: Record<string, Keeping> = {
+  runs: { kept: 'days' },
+  events: { kept: 'days', with: 'runs' },
+  run_messages: { kept: 'days', with: 'runs' },
+  model_calls: { kept: 'days' },
+  outbox: { kept: 'days' },
+  slots: { kept: 'days' },
+  approvals: { kept: 'days' },
+  service_bodies: { kept: 'days', with: 'approvals' },
+  taints: { kept: 'days' },
+  messages: { kept: 'messages' },
+  messages_fts: { kept: 'messages' },
+  forgotten_messages: { kept: 'bounded', why: 'a year: no platform delivers anything again after that' },
+  search_todo: { kept: 'bounded', why: 'worked off by the search index' },
+  costs: { kept: 'for ever', why: 'one row per day, group, task and model: what Pinch cost must not change' },
+  tasks: { kept: 'for ever', why: 'the costs of years name them, and their numbers are never given again' },
+  groups: { kept: 'for ever', why: 'the owner makes them' },
+  chats: { kept: 'for ever', why: 'one row per conversation: who registers one counts on its number' },
+  senders: { kept: 'for ever', why: 'one row per person: their names stand in what is kept' },
+  forums: { kept: 'for ever', why: 'the owner registers them' },
+  settings: { kept: 'bounded', why: 'a few names' },
+  migrations: { kept: 'bounded', why: 'one row per file of core/migrations' },
+  channel_auth: { kept: 'bounded', why: 'the channel takes away what it does not need' },
+  page_sessions: { kept: 'bounded', why: 'the page forgets those that are over' },
+  egress_rules: { kept: 'for ever', why: 'what the owner allowed; those with an end are removed at it' },
+  egress_bytes: { kept: 'bounded', why: 'one row per group' },
+  own_skills: { kept: 'bounded', why: 'one row per skill of a group' },
+  skills_left_out: { kept: 'bounded', why: 'one row per group' },
+  service_tokens: { kept: 'bounded', why: 'one row per service' },
+  service_clients: { kept: 'bounded', why: 'one row per service and client' },
+  mcp_servers: { kept: 'bounded', why: 'one row per service' },
+  mcp_tools: { kept: 'bounded', why: 'the tools of the services' },
+  run_counts: { kept: 'bounded', why: 'one row per state' },
+  suspects: { kept: 'bounded', why: 'goes when it went well, and after a while' },
+  budget_caps: { kept: 'bounded', why: 'caps of single days are dropped after them' },
+  silent_streaks: { kept: 'bounded', why: 'one row per task and chat' },
+  held_chats: { kept: 'bounded', why: 'one row per chat' },
+};
