@@ -79,6 +79,8 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure }),
     send: (part) => connection.send(async () => String((await deliver(telegram, part)).message_id)),
+    // Ids of groups are negative.
+    kindOf: (address) => (address.startsWith('-') ? 'group' : 'direct'),
     typing: (address) => void attempt(deps, showTyping(telegram, address)),
     dropButtons: (address, id) =>
       connection.send(async () => {

@@ -49,7 +49,7 @@ function createChats(statements: Statements) {
     `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at, group_id, senders_policy, listed_senders)
      SELECT @channel, @address, @kind, @title, @now, @now, f.group_id, coalesce(f.senders_policy, 'all'), coalesce(f.listed_senders, '[]')
      FROM (SELECT 1) LEFT JOIN forums f ON f.channel = @channel AND f.address = @forum WHERE true
-     ON CONFLICT (channel, address) DO UPDATE SET title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING *`,
+     ON CONFLICT (channel, address) DO UPDATE SET kind = excluded.kind, title = excluded.title, last_seen_at = excluded.last_seen_at RETURNING *`,
   );
   const byAddress = rows(chatRow).get<[channel: string, address: string]>(
     `SELECT * FROM chats WHERE channel = ?1 AND address = ?2`,
