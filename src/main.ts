@@ -8,6 +8,7 @@ import { createChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
 import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
+import { releaseFormerOwners } from './chats/former-owners.js';
 import { groupCalls } from './chats/host-calls.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
@@ -87,7 +88,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
   const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
-  const base = { config, store, clock, log, notifyOwner };
+  const base = { config, store, clock, log, notifyOwner, ownerChat };
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
   const containers = createContainers({
@@ -167,6 +168,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   let ready = false;
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
+  releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
   const page = await openPage({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
@@ -174,7 +176,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, outboxFiles, channel: channels.get });
+  const delivery = startDelivery({ ...base, ...channels, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });

@@ -9,10 +9,11 @@ import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
-import type { Store } from '../runs/store.js';
+import type { Store } from '../tasks/store.js';
 import { followAlbum, settling } from './albums.js';
 import type { RegisterAsker } from './ask-register.js';
 import { helpText } from './commands.js';
+import { releaseFormerOwners } from './former-owners.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
 import { decideRoute, type Route, type Speaker, standingOf } from './route.js';
@@ -110,10 +111,13 @@ function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage
   let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
   const row = store.groups.seenSender({ channel, address, name, username, chatId: chat.id });
   const isNamed = deps.owner?.channel === channel && [address, alias].includes(deps.owner.address);
-  const isOwner = !inbound.sender.isNameOnly && (row.isOwner || channel === WEB_CHAT.channel || isNamed);
+  // Paired by the number, say, and here known by the other id that the platform vouches for.
+  const isPaired = row.isOwner || (alias !== address && store.groups.isOwner(channel, alias));
+  const isOwner = !inbound.sender.isNameOnly && (isPaired || channel === WEB_CHAT.channel || isNamed);
   if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
     const main = store.groups.ensure('main', true, now);
-    store.groups.assignChat(chat.id, main.id);
+    const paired = row.isOwner ? address : alias;
+    store.groups.assignOwnerChat(chat.id, main.id, isPaired ? paired : (deps.owner?.address ?? address));
     chat = { ...chat, groupId: main.id };
   }
   return { chat, sender: { ...inbound.sender, id: row.id, username, isOwner } };
@@ -189,7 +193,8 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   if (outcome !== 'paired') return {};
   const main = deps.store.groups.ensure('main', true, now);
   deps.store.groups.makeOwner(channel, sender.address);
-  deps.store.groups.assignChat(chat.id, main.id);
+  deps.store.groups.assignOwnerChat(chat.id, main.id, sender.address);
+  releaseFormerOwners(deps);
   deps.log.info({ channel }, 'owner paired');
   const text = `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`;
   say(deps, chat.id, `paired:${chat.id}:${now}`, text);

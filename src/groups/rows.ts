@@ -58,9 +58,16 @@ function createChats(statements: Statements) {
   const move = run<[channel: string, from: string, to: string]>(
     'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
   );
-  const movePerson = run<[channel: string, from: string, to: string]>(
-    'UPDATE OR IGNORE senders SET address = ?3 WHERE channel = ?1 AND address = ?2',
+  const moveOwner = run<[channel: string, from: string, to: string]>(
+    'UPDATE chats SET owner_address = ?3 WHERE channel = ?1 AND owner_address = ?2',
   );
+  // Somebody may have written at both addresses: each is a chat then, and the new one begins with what the old one is registered for.
+  const inherit = run<[channel: string, from: string, to: string]>(
+    `UPDATE chats SET (group_id, senders_policy, listed_senders, owner_address) =
+       (SELECT group_id, senders_policy, listed_senders, owner_address FROM chats WHERE channel = ?1 AND address = ?2)
+     WHERE channel = ?1 AND address = ?3 AND group_id IS NULL AND EXISTS (SELECT 1 FROM chats WHERE channel = ?1 AND address = ?2)`,
+  );
+  const movePerson = createMovePerson(statements);
   // A group that became another one counts its messages anew: what has an old number now must not be taken for a message that came before.
   const renumber = run<[channel: string, address: string]>(
     `UPDATE messages SET platform_id = 'before-' || platform_id
@@ -86,7 +93,19 @@ function createChats(statements: Statements) {
     chats: rows(chatRow).all<[]>(`SELECT * FROM chats ORDER BY id`),
     /** Most recently used first. */
     chatsOf: rows(chatRow).all<[groupId: number]>(`SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`),
-    assignChat: run<[id: number, groupId: number]>('UPDATE chats SET group_id = ?2 WHERE id = ?1'),
+    assignChat: run<[id: number, groupId: number]>(
+      'UPDATE chats SET group_id = ?2, owner_address = NULL WHERE id = ?1',
+    ),
+    /** Into the main group as long as this person is the owner. */
+    assignOwnerChat: run<[id: number, groupId: number, owner: string]>(
+      'UPDATE chats SET group_id = ?2, owner_address = ?3 WHERE id = ?1',
+    ),
+    /** Chats that are in the main group for somebody who is the owner no more: neither paired nor this one, whom the settings name. */
+    chatsOfFormerOwners: rows(chatRow).all<[channel: string | null, address: string | null]>(
+      `SELECT c.* FROM chats c WHERE c.owner_address IS NOT NULL AND NOT (c.channel IS ?1 AND c.owner_address IS ?2)
+       AND NOT EXISTS (SELECT 1 FROM senders s WHERE s.channel = c.channel AND s.address = c.owner_address AND s.is_owner = 1)`,
+    ),
+    releaseChat: run<[id: number]>('UPDATE chats SET group_id = NULL, owner_address = NULL WHERE id = ?1'),
     setSenders: run<[id: number, policy: Chat['sendersPolicy'], listed: string[]]>(
       'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
     ),
@@ -100,10 +119,32 @@ function createChats(statements: Statements) {
       if (byAddress(channel, from)) dropStub(channel, to);
       renumber(channel, from);
       move(channel, from, to);
+      inherit(channel, from, to);
       forums.moveForum(channel, from, to);
       // A direct chat has the address of its person, who may be the owner.
       movePerson(channel, from, to);
+      moveOwner(channel, from, to);
     },
+  };
+}
+
+/** When both addresses are known already, the owner's mark goes to the new one: left behind, it would lock the owner out. */
+function createMovePerson({ run }: Statements) {
+  const has = (address: string) => `EXISTS (SELECT 1 FROM senders WHERE channel = ?1 AND address = ${address})`;
+  const rename = run<[channel: string, from: string, to: string]>(
+    `UPDATE senders SET address = ?3 WHERE channel = ?1 AND address = ?2 AND NOT ${has('?3')}`,
+  );
+  const takeMark = run<[channel: string, from: string, to: string]>(
+    `UPDATE senders SET is_owner = 1 WHERE channel = ?1 AND address = ?3
+       AND (SELECT is_owner FROM senders WHERE channel = ?1 AND address = ?2) = 1`,
+  );
+  const dropMark = run<[channel: string, from: string, to: string]>(
+    `UPDATE senders SET is_owner = 0 WHERE channel = ?1 AND address = ?2 AND is_owner = 1 AND ?2 <> ?3 AND ${has('?3')}`,
+  );
+  return (channel: string, from: string, to: string): void => {
+    if (rename(channel, from, to)) return;
+    takeMark(channel, from, to);
+    dropMark(channel, from, to);
   };
 }
 
@@ -126,6 +167,9 @@ function createSenders({ run, rows, value, exists, named }: Statements) {
     /** Makes this sender the only owner on the channel. */
     makeOwner: run<[channel: string, address: string]>(
       'UPDATE senders SET is_owner = (address = ?2) WHERE channel = ?1',
+    ),
+    isOwner: exists<[channel: string, address: string]>(
+      'SELECT 1 FROM senders WHERE channel = ?1 AND address = ?2 AND is_owner = 1',
     ),
     hasOwner: exists<[channel: string]>('SELECT 1 FROM senders WHERE channel = ?1 AND is_owner = 1'),
   };
