@@ -188,17 +188,15 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   greet({ config, channels: channels.names(), pairing, page: page?.link });
 
   return {
-    // First what brings work, then what does it, then what both need.
+    // First what brings work, then what does it, then what both need. What may take seconds goes together: a service manager leaves ten.
     async stop() {
       ready = false;
-      await channels.stop();
+      const quiet = channels.stop();
       tasks.stop();
       supervisor.stop();
       watch.stop();
       await runs.queue.stop();
-      await approvals.stop();
-      // Together they have the seconds that a service manager leaves.
-      await Promise.all([parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
+      await Promise.all([quiet, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
       egress.close();
       await delivery.stop();
       await page?.close();

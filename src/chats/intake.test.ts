@@ -190,6 +190,59 @@ test('an owner who gets another address stays the owner', () => {
   expect(replies()[0]).toContain('all is well');
 });
 
+describe('what members are told', () => {
+  const asMember = (text: string, direct = false) => {
+    const { messageId } = receive(message(text, { from: '2', direct }));
+    expect(messageId).toBeDefined();
+    return replies()[0] ?? '';
+  };
+  const toMain = () => {
+    receive(message('/register main', { direct: false }));
+    store.groups.assignChat(
+      ...[store.groups.seenChat({ ...{ channel: 'telegram', address: '2', kind: 'direct', title: 'Ben' }, now: 1 }).id],
+      store.groups.ensure('main', true, 1).id,
+    );
+  };
+
+  test.each([
+    false,
+    true,
+  ])('/status says nothing of other groups, also in a chat of the main group (direct: %s)', (direct) => {
+    toMain();
+    expect(asMember('/status', direct)).not.toContain('all is well');
+    expect(replies()[0]).toContain('in this conversation: 0 working, 0 waiting');
+    receive(message('/status', { direct: false }));
+    expect(replies()[0]).toContain('all is well');
+  });
+
+  test('/tasks lists what is done for their chat, not that of other chats or groups', () => {
+    toMain();
+    const chat = store.groups.chatByAddress('telegram', '-5') ?? never();
+    const other = store.groups.chatByAddress('telegram', '2') ?? never();
+    const far = store.groups.seenChat({ channel: 'telegram', address: '-7', kind: 'group', title: 'Far', now: 1 });
+    store.groups.assignChat(far.id, store.groups.ensure('far', false, 1).id);
+    const schedule = { every: '1h', prompt: 'x' };
+    for (const [title, at] of Object.entries({
+      ours: chat,
+      theirs: other,
+      farther: store.groups.chat(far.id) ?? never(),
+    }))
+      tasks.add({ ...schedule, title }, at, {});
+    expect(asMember('/tasks')).toMatch(/ours/);
+    expect(replies()[0]).not.toMatch(/theirs|farther/);
+    receive(message('/tasks', { direct: false }));
+    expect(replies()[0]).toMatch(/ours.*theirs.*farther/s);
+  });
+
+  test('/help names what they may use', () => {
+    toMain();
+    expect(asMember('/help')).toContain('/status');
+    expect(replies()[0]).not.toMatch(/\/register|\/stop|\/resume|\/hook/);
+    receive(message('/help', { direct: false }));
+    expect(replies()[0]).toMatch(/\/register(.|\n)*\/hook/);
+  });
+});
+
 describe('two ids of one person that become one', () => {
   const pairAs = (from: string) => receive(message(`/pair ${createPairing(store).code('telegram')}`, { from }));
   const lastAnswer = () => replies()[0];
@@ -374,6 +427,50 @@ describe('an answer to what a task sent', () => {
     expect(sessionOf(message('yes'))).toBe(session);
     store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
     expect(sessionOf(message('and now to something else'))).not.toBe(session);
+  });
+});
+
+describe('an answer in a group to what a task asked there', () => {
+  let session: string;
+  beforeEach(() => {
+    receive(message('/register family', { direct: false }));
+    const chat = store.groups.chatByAddress('telegram', '-5') ?? never();
+    const task = tasks.add({ prompt: 'x', every: '1d' }, chat);
+    session = `task${task.id}-5`;
+    const place = { groupId: task.groupId, chatId: chat.id, session, runAt: 0, now: 0 };
+    const runId = store.runs.enqueue({ ...place, key: session, kind: 'task', taskId: task.id }) ?? 0;
+    store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
+    const said = { chatId: chat.id, direction: 'out' as const, platformId: '99', senderName: 'Pinch', text: 'Which?' };
+    store.messages.add({ ...said, senderId: null, sentAt: 1, now: 1, runId });
+  });
+  const says = (text: string, change: Partial<InboundMessage> = {}) =>
+    receive(message(text, { direct: false, from: '2', ...change })).runId;
+  const answers = { replyTo: { platformId: '99', sender: 'Pinch', text: 'Which?' } };
+
+  test('takes nothing along that was said beside it: that is for the chat', () => {
+    says('one');
+    says('two');
+    const answered = says('@Pinch the green one', answers);
+    expect([store.runs.get(answered ?? 0)?.session, texts(answered)]).toEqual([session, ['@Pinch the green one']]);
+    says('three');
+    expect(texts(says('@Pinch hello'))).toEqual(['one', 'two', 'three', '@Pinch hello']);
+  });
+
+  test('is steered in alone while the task works', () => {
+    const first = says('@Pinch the green one', answers);
+    expect(claim()?.id).toBe(first);
+    says('one');
+    expect(says('@Pinch no, the red one', answers)).toBe(first);
+    expect(texts(first)).toEqual(['@Pinch the green one', '@Pinch no, the red one']);
+  });
+
+  test('takes the pictures along that were sent with it', () => {
+    const album = { id: 'a' };
+    says('one');
+    says('', { album });
+    says('', { album: { id: 'b' } });
+    const answered = says('@Pinch these', { ...answers, album });
+    expect(texts(answered)).toEqual(['', '@Pinch these']);
   });
 });
 

@@ -80,7 +80,8 @@ export function createIntake(given: IntakeDeps) {
 }
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
-  const answer = (): string => helpText(assistantName, all);
+  const answer = ({ byOwner }: { byOwner: boolean }): string =>
+    helpText(assistantName, byOwner ? all : all.filter(({ forMembers }) => forMembers !== undefined));
   const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
   return all;
 }
@@ -141,8 +142,10 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const { messageId, starts, session: known } = storeMessage(deps, routed);
   if (messageId === undefined) return {};
   deps.store.signal('message', chat.id);
-  if (route.kind === 'command')
-    say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
+  if (route.kind === 'command') {
+    const call = { argument: route.argument, chat, messageId, byOwner: routed.sender.isOwner };
+    say(deps, chat.id, `command:${messageId}`, route.command.answer(call));
+  }
   if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${inbound.platformId}`, route.answer);
   if (!starts) return { messageId, runId: undefined };
   const quoted = inbound.replyTo?.platformId ?? null;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
+import { type Channel, ChannelError, type ChannelState, type OutboundPart } from '../channels/channel.js';
 import type { Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startDelivery } from './delivery.js';
@@ -23,6 +23,7 @@ let files: OutboxFiles;
 let buttons: (OutboundPart['buttons'] | null)[];
 let dropped: string[];
 let blocked: Set<string>;
+let state: ChannelState['state'];
 /** How the next ones are answered; then they are taken. */
 let dropAnswers: (() => Promise<unknown>)[];
 
@@ -56,6 +57,7 @@ beforeEach(() => {
   clock = createFakeClock();
   signals = store.signals;
   blocked = new Set(['off']);
+  state = 'open';
   [sent, answers, notices, buttons, dropped, dropAnswers] = [[], [], [], [], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
@@ -73,6 +75,7 @@ function start(): void {
     outboxFiles: files,
     notifyOwner: (key) => notices.push(key),
     isBlocked: (name) => blocked.has(name),
+    states: () => [{ name: 'telegram', state }],
     ownerChat: createOwnerChat({ store, clock, isBlocked: (name) => blocked.has(name) }),
   }).stop;
 }
@@ -110,6 +113,25 @@ test('a retry goes on at the part that failed and cuts the text as before', asyn
   start();
   await clock.advance(60_000);
   expect(sent).toEqual(['a one', 'a two', 'a three']);
+});
+
+test('a connection that is there again is used at once, unless the provider asked to wait', async () => {
+  const emit = async () => {
+    signals.emit('channel', 'telegram');
+    await new Promise(setImmediate);
+    await clock.advance(0);
+  };
+  answers = [fail('network'), fail('retry', 50_000)];
+  await queue('3', 'again');
+  await queue('4', 'later', 1);
+  state = 'reconnecting';
+  await emit();
+  expect(sent).toEqual([]);
+  state = 'open';
+  await emit();
+  expect(sent).toEqual(['a again']);
+  await clock.advance(50_000);
+  expect(sent).toEqual(['a again', 'b later']);
 });
 
 test('retry_after is kept to the millisecond', async () => {

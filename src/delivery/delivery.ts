@@ -1,6 +1,6 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
-import { type Channel, ChannelError } from '../channels/channel.js';
+import { type Channel, ChannelError, type ChannelState } from '../channels/channel.js';
 import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -18,6 +18,7 @@ export interface DeliveryDeps extends LoopDeps {
   outboxFiles: OutboxFiles;
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
+  states(): ({ name: string } & Pick<ChannelState, 'state'>)[];
   /** Whether a channel is switched off or waits for a person. */
   isBlocked(name: string): boolean;
   /** Where a notice goes now. */
@@ -63,6 +64,10 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
 
   // Not within the work that signals: should the rest of it fail and end the process, the message would go out twice.
   store.signals.on('outbox', () => setImmediate(pump));
+  store.signals.on('channel', (changed) => {
+    const isOpen = deps.states().some(({ name, state }) => name === changed && state === 'open');
+    if (isOpen && store.outbox.retryNow(changed, clock.now())) setImmediate(pump);
+  });
   pump();
   return {
     async stop() {

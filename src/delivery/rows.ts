@@ -80,6 +80,11 @@ export function createOutbox(statements: Statements, onWork: () => void) {
       `UPDATE outbox SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
          AND (@runId IS NULL OR run_id = @runId) AND (@chatId IS NULL OR chat_id = @chatId)`,
     ),
+    /** What waits only because the channel was away is due: its connection is there again. */
+    retryNow: run<[channel: string, now: number]>(
+      `UPDATE outbox SET next_at = ?2 WHERE state = 'queued' AND attempt = 0 AND next_at > ?2
+         AND chat_id IN (SELECT id FROM chats WHERE channel = ?1)`,
+    ),
     /** Nothing more goes out of anything to this chat. */
     endOfChat: run<[chatId: number, error: string]>(
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1`,

@@ -55,29 +55,7 @@ function createChats(statements: Statements) {
     `SELECT * FROM chats WHERE channel = ?1 AND address = ?2`,
   );
   const byId = rows(chatRow).get<[id: number]>(`SELECT * FROM chats WHERE id = ?1`);
-  const move = run<[channel: string, from: string, to: string]>(
-    'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
-  );
-  const moveOwner = run<[channel: string, from: string, to: string]>(
-    'UPDATE chats SET owner_address = ?3 WHERE channel = ?1 AND owner_address = ?2',
-  );
-  // Somebody may have written at both addresses: each is a chat then, and the new one begins with what the old one is registered for.
-  const inherit = run<[channel: string, from: string, to: string]>(
-    `UPDATE chats SET (group_id, senders_policy, listed_senders, owner_address) =
-       (SELECT group_id, senders_policy, listed_senders, owner_address FROM chats WHERE channel = ?1 AND address = ?2)
-     WHERE channel = ?1 AND address = ?3 AND group_id IS NULL AND EXISTS (SELECT 1 FROM chats WHERE channel = ?1 AND address = ?2)`,
-  );
-  const movePerson = createMovePerson(statements);
-  // A group that became another one counts its messages anew: what has an old number now must not be taken for a message that came before.
-  const renumber = run<[channel: string, address: string]>(
-    `UPDATE messages SET platform_id = 'before-' || platform_id
-     WHERE chat_id = (SELECT id FROM chats WHERE channel = ?1 AND address = ?2 AND kind = 'group')`,
-  );
-  const dropStub = run<[channel: string, address: string]>(
-    `DELETE FROM chats WHERE channel = ?1 AND address = ?2 AND group_id IS NULL
-       AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
-       AND NOT EXISTS (SELECT 1 FROM outbox WHERE chat_id = chats.id)`,
-  );
+  const moveChat = createMoveChat(statements, forums.moveForum);
   return {
     ...forums,
     /** Records that the chat exists; its text is not stored here. A topic of a registered forum begins with what is registered there. */
@@ -113,18 +91,49 @@ function createChats(statements: Statements) {
     newSession: run<[id: number, after: number]>(
       'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',
     ),
-    /** The platform gave the chat another address (e.g. a Telegram group became a supergroup). Call it in a transaction. */
-    moveChat(channel: string, from: string, to: string): void {
-      // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
-      if (byAddress(channel, from)) dropStub(channel, to);
-      renumber(channel, from);
-      move(channel, from, to);
-      inherit(channel, from, to);
-      forums.moveForum(channel, from, to);
-      // A direct chat has the address of its person, who may be the owner.
-      movePerson(channel, from, to);
-      moveOwner(channel, from, to);
-    },
+    moveChat,
+  };
+}
+
+/** The platform gave a chat another address (e.g. a Telegram group became a supergroup). Call it in a transaction. */
+function createMoveChat(statements: Statements, moveForum: ReturnType<typeof createForums>['moveForum']) {
+  const { run } = statements;
+  const move = run<[channel: string, from: string, to: string]>(
+    'UPDATE OR IGNORE chats SET address = ?3 WHERE channel = ?1 AND address = ?2',
+  );
+  const moveOwner = run<[channel: string, from: string, to: string]>(
+    'UPDATE chats SET owner_address = ?3 WHERE channel = ?1 AND owner_address = ?2',
+  );
+  // Somebody may have written at both addresses: each is a chat then, and the new one begins with what the old one is registered for.
+  const inherit = run<[channel: string, from: string, to: string]>(
+    `UPDATE chats SET (group_id, senders_policy, listed_senders, owner_address) =
+       (SELECT group_id, senders_policy, listed_senders, owner_address FROM chats WHERE channel = ?1 AND address = ?2)
+     WHERE channel = ?1 AND address = ?3 AND group_id IS NULL AND EXISTS (SELECT 1 FROM chats WHERE channel = ?1 AND address = ?2)`,
+  );
+  const movePerson = createMovePerson(statements);
+  const has = statements.exists<[channel: string, address: string]>(
+    'SELECT 1 FROM chats WHERE channel = ?1 AND address = ?2',
+  );
+  // A group that became another one counts its messages anew: what has an old number now must not be taken for a message that came before.
+  const renumber = run<[channel: string, address: string]>(
+    `UPDATE messages SET platform_id = 'before-' || platform_id
+     WHERE chat_id = (SELECT id FROM chats WHERE channel = ?1 AND address = ?2 AND kind = 'group')`,
+  );
+  const dropStub = run<[channel: string, address: string]>(
+    `DELETE FROM chats WHERE channel = ?1 AND address = ?2 AND group_id IS NULL
+       AND NOT EXISTS (SELECT 1 FROM messages WHERE chat_id = chats.id)
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE chat_id = chats.id)`,
+  );
+  return (channel: string, from: string, to: string): void => {
+    // Somebody may have written at the new address before we heard of the move: a chat without a group and without messages.
+    if (has(channel, from)) dropStub(channel, to);
+    renumber(channel, from);
+    move(channel, from, to);
+    inherit(channel, from, to);
+    moveForum(channel, from, to);
+    // A direct chat has the address of its person, who may be the owner.
+    movePerson(channel, from, to);
+    moveOwner(channel, from, to);
   };
 }
 

@@ -68,6 +68,14 @@ function createEnqueue({ rows, run, values, count, named }: Statements) {
        WHERE m.chat_id = ?2 AND m.direction = 'in' AND m.command = 0 AND m.id <= ?3 AND m.id > c.context_after
          AND NOT EXISTS (SELECT 1 FROM run_messages r WHERE r.message_id = m.id)`,
     ),
+    /** Gives the run this message alone, with what its sender sent as one with it. */
+    attachMessage: run<[runId: number, messageId: number]>(
+      `INSERT INTO run_messages (run_id, message_id)
+       SELECT ?1, m.id FROM messages m WHERE m.direction = 'in' AND m.id IN (SELECT ?2 UNION SELECT p.id FROM messages q
+           JOIN messages p ON p.chat_id = q.chat_id AND p.album = q.album AND p.sender_id = q.sender_id
+           WHERE q.id = ?2 AND p.id < ?2 AND p.album IS NOT NULL)
+         AND NOT EXISTS (SELECT 1 FROM run_messages r WHERE r.message_id = m.id)`,
+    ),
     copyMessages: run<[from: number, to: number]>(
       'INSERT OR IGNORE INTO run_messages (run_id, message_id) SELECT ?2, message_id FROM run_messages WHERE run_id = ?1',
     ),
