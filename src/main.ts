@@ -8,6 +8,7 @@ import { createChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
 import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
+import { releaseFormerOwners } from './chats/former-owners.js';
 import { groupCalls } from './chats/host-calls.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
@@ -95,7 +96,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
   const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
-  const base = { config, store, clock, log, notifyOwner };
+  const base = { config, store, clock, log, notifyOwner, ownerChat };
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
   const containers = createContainers({
@@ -192,6 +193,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   parts.begun.start(home.lastEnd !== null && endedItself(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
+  releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
   const page = await openPage({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
@@ -199,7 +201,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, begun: parts.begun, outboxFiles, channel: channels.get });
+  const delivery = startDelivery({ ...base, ...channels, begun: parts.begun, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
@@ -213,18 +215,16 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   greet({ config, channels: channels.names(), pairing, page: page?.link });
 
   return {
-    // First what brings work, then what does it, then what both need.
+    // First what brings work, then what does it, then what both need. What may take seconds goes together: a service manager leaves ten.
     async stop() {
       ready = false;
-      await channels.stop();
+      const quiet = channels.stop();
       tasks.stop();
       supervisor.stop();
       watch.stop();
       parts.clockWatch.stop();
       await runs.queue.stop();
-      await approvals.stop();
-      // Together they have the seconds that a service manager leaves.
-      await Promise.all([parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
+      await Promise.all([quiet, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
       egress.close();
       await delivery.stop();
       await page?.close();

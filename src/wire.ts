@@ -194,7 +194,12 @@ export const finishReport = z.discriminatedUnion('outcome', [
     retryAfterMs: z.number().int().nonnegative().optional(),
     handledMessageIds: messageIds,
   }),
-  z.object({ outcome: z.literal('cancelled'), handledMessageIds: messageIds }),
+  z.object({
+    outcome: z.literal('cancelled'),
+    handledMessageIds: messageIds,
+    /** Of what it started nothing is left, and background jobs of other sessions work on: the container should stay. */
+    keeps: z.boolean().optional(),
+  }),
 ]);
 export type FinishReport = z.infer<typeof finishReport>;
 

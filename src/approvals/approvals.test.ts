@@ -208,7 +208,7 @@ describe('who may answer', () => {
     ask('hello');
     const [name, ...argument] = line.split(' ');
     const command = approvalCommands({ store, approvals }).find(({ usage }) => usage.split(' ')[0] === `/${name}`);
-    const say = (chat: Chat) => command?.answer({ chat, argument: argument.join(' '), messageId: 1 });
+    const say = (chat: Chat) => command?.answer({ chat, argument: argument.join(' '), messageId: 1, byOwner: true });
     expect(say(family)).toMatch(/another chat/);
     expect(state(1)).toBe('open');
     expect(say(owner)).toMatch(/^Approval 1: shout hello: (no\.|yes)/);

@@ -9,11 +9,12 @@ beforeEach(() => {
   home = createHome();
   home.group('family');
 });
-const say = (text: string, chat = home.chat): string => {
+const say = (text: string, chat = home.chat, byOwner = true): string => {
   const [, name, argument = ''] = /^\/(\w+)\s*(.*)$/.exec(text) ?? [];
   return (
-    home.commands.find(({ usage }) => usage.split(' ')[0] === `/${name}`)?.answer({ chat, argument, messageId: 1 }) ??
-    'no such command'
+    home.commands
+      .find(({ usage }) => usage.split(' ')[0] === `/${name}`)
+      ?.answer({ chat, argument, messageId: 1, byOwner }) ?? 'no such command'
   );
 };
 const refusal = (costUsd: number, folder = 'main') => {
@@ -115,6 +116,9 @@ describe('/cost', () => {
       '- days: 2026-11-21 $0.20, 2026-11-20 $0.30',
     ];
     expect(say('/cost').split('\n')).toEqual(text);
+    // Somebody else in a chat of the main group.
+    expect(say('/cost', home.chat, false)).toContain('- groups: `main` $0.20 ($0.20)\n');
+    expect(say('/cost', home.chat, false)).not.toContain('family');
     const chat = home.store.groups.seenChat({
       channel: 'telegram',
       address: '-1',

@@ -24,7 +24,7 @@ export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
       usage: '/cost',
       what: 'what was spent, by group, model, task and day',
       forMembers: true,
-      answer: inGroup(store, (group) => costsText(costsOf(deps, scopeOf(group)))),
+      answer: inGroup(store, (group, { byOwner }) => costsText(costsOf(deps, byOwner ? scopeOf(group) : group.id))),
     },
     {
       usage: '/continue [<chat>]',
@@ -37,7 +37,7 @@ export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
   ];
 }
 
-/** The main group sees the costs of all. */
+/** In the main group the owner sees the costs of all. */
 const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
 
 const USAGE =

@@ -92,6 +92,8 @@ export interface Channel {
   split(text: string): string[] | Promise<string[]>;
   /** Resolves once the provider accepted the part. Throws `ChannelError`. */
   send(part: OutboundPart): Promise<{ platformId: string }>;
+  /** What kind of chat an address stands for, where the address tells; one that tells nothing counts as a group until its first message. */
+  kindOf?(address: string): InboundMessage['chat']['kind'] | undefined;
   /** Shows "typing…" for a few seconds; failures are the channel's to swallow. */
   typing(address: string): void;
   /** Takes the buttons away from a message of ours, which are used or lead nowhere. Throws `ChannelError`; harmless when repeated. */

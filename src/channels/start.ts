@@ -33,7 +33,7 @@ export interface RunningChannels {
   get(name: string): Channel | undefined;
   names(): string[];
   states(): ({ name: string } & ChannelState)[];
-  /** Needed a person, and has not been connected since. */
+  /** Switched off, or needed a person and has not been connected since. */
   isBlocked(name: string): boolean;
   start(handlers: ChannelHandlers): void;
   /** Has those that wait for a new link ask for one. */
@@ -81,7 +81,7 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
         name,
         ...(states.get(name) ?? { state: 'connecting' as const, detail: '' }),
       })),
-    isBlocked: (name) => blocked.has(name),
+    isBlocked: (name) => blocked.has(name) || !channels.has(name),
     start: (given) => {
       handlers = given;
       for (const channel of channels.values()) channel.start();

@@ -637,6 +637,21 @@ describe('sending', () => {
     expect(fake.sent[0]).toMatchObject({ plain: 'bold & <tag>', parse_mode: undefined });
   });
 
+  test.each([
+    ['sendPhoto', "can't parse entities: unexpected", '**all**', ['sendDocument all']],
+    ['sendDocument', "can't parse entities: unexpected", '**all**', ['sendDocument all']],
+    ['sendDocument', 'message caption is too long', '**all**', ['sendDocument all']],
+    ['sendDocument', undefined, 'x'.repeat(1_100), ['sendDocument ', `sendMessage ${'x'.repeat(1_100)}`]],
+  ])('a file is not lost with a caption that %s refuses (%s)', async (method, why, text, read) => {
+    const { fake, channel } = await openTelegram();
+    if (why) fake.faults.next(method, { status: 400, description: `Bad Request: ${why}` });
+    const path = join(mkdtempSync(join(tmpdir(), 'pinch-caption-')), 'f');
+    writeFileSync(path, 'bytes');
+    const mimeType = method === 'sendPhoto' ? 'image/png' : 'text/plain';
+    await channel.send({ address: '11', text, key: '1.0', file: { path, fileName: 'f.bin', mimeType } });
+    expect(fake.sent.map((sent) => `${sent.method} ${sent.plain}`)).toEqual(read);
+  });
+
   test('text that Markdown hides is sent as it is', async () => {
     const { fake, send } = await openTelegram();
     await send('[only]: https://e.org/');

@@ -38,6 +38,7 @@ export const telegram = defineChannel({
 
 /** Text of one message after entities are parsed (https://core.telegram.org/bots/api#sendmessage). */
 const MAX_MESSAGE_CHARS = 4_096;
+const MAX_CAPTION_CHARS = 1_024;
 /** Telegram's servers refuse about 35,000 bytes of markup: long addresses and escapes must not get there. */
 const MAX_HTML_PER_CHAR = 7;
 /** Reactions come only when they are asked for by name, and those in groups only to administrators. */
@@ -79,6 +80,8 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure }),
     send: (part) => connection.send(async () => String((await deliver(telegram, part)).message_id)),
+    // Ids of groups are negative.
+    kindOf: (address) => (address.startsWith('-') ? 'group' : 'direct'),
     typing: (address) => void attempt(deps, showTyping(telegram, address)),
     dropButtons: (address, id) =>
       connection.send(async () => {
@@ -202,18 +205,45 @@ async function deliver(telegram: Telegram, part: OutboundPart) {
   }
 }
 
+/** A file whose caption Telegram refuses is better sent with a plain one, or before its text, than lost. */
+async function sendFile(telegram: Telegram, outgoing: Outgoing, file: OutboundFile) {
+  const html = markdownToTelegramHtml(outgoing.text);
+  try {
+    return await upload(telegram, outgoing, { ...file, caption: html, parse_mode: 'HTML' });
+  } catch (error) {
+    if (!isCaptionRefused(error)) throw error;
+    telegram.deps.log.warn({ error: toChannelError(error).message }, 'telegram refused the caption');
+  }
+  const caption = telegramPlainText(html);
+  if (caption.length <= MAX_CAPTION_CHARS) return upload(telegram, outgoing, { ...file, caption });
+  const sent = await upload(telegram, outgoing, file);
+  const { buttons: _, ...words } = outgoing;
+  await sendMessage(telegram, words);
+  return sent;
+}
+
+const isCaptionRefused = (error: unknown): boolean =>
+  isRefusal(error, 400, "can't parse entities") || isRefusal(error, 400, 'caption is too long');
+
+type Upload = OutboundFile & { caption?: string; parse_mode?: 'HTML' };
+
 /** A picture as such where Telegram takes it as one, else as a file. */
-async function sendFile({ api, signals }: Telegram, { chat, to, text, buttons }: Outgoing, file: OutboundFile) {
+async function upload(
+  { api, signals }: Telegram,
+  { chat, to, buttons }: Outgoing,
+  { path, fileName, ...file }: Upload,
+) {
   const signal = signals.sending;
-  const upload = () => new InputFile(file.path, file.fileName);
-  const options = { ...to, caption: markdownToTelegramHtml(text), parse_mode: 'HTML', ...keyboardOf(buttons) } as const;
-  if (file.mimeType.startsWith('image/'))
+  const { mimeType, ...words } = file;
+  const bytes = () => new InputFile(path, fileName);
+  const options = { ...to, ...words, ...keyboardOf(buttons) };
+  if (mimeType.startsWith('image/'))
     try {
-      return await api.sendPhoto(chat, upload(), options, signal);
+      return await api.sendPhoto(chat, bytes(), options, signal);
     } catch (error) {
-      if (!isRefusal(error, 400)) throw error;
+      if (!isRefusal(error, 400) || isCaptionRefused(error)) throw error;
     }
-  return api.sendDocument(chat, upload(), options, signal);
+  return api.sendDocument(chat, bytes(), options, signal);
 }
 
 /** One below the other, so that long labels can be read. */

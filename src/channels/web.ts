@@ -20,6 +20,7 @@ export const web = defineChannel({
       },
       split: (text) => splitMarkdown(text, { limit: MAX_PART_CHARS, measure: (part) => part.length }),
       send: async (part) => ({ platformId: part.key }),
+      kindOf: () => 'direct',
       // The page shows "working…" from the run's state, which also survives a reload.
       typing: () => undefined,
       async fetchMedia() {

@@ -253,6 +253,17 @@ describe('start and stop', () => {
     expect(fake.knocks).toBe(1);
   });
 
+  test('stop while a message waits for its turn: it stays with its sender, and nobody waits for it', async () => {
+    setup.stopTime();
+    const channel = await setup.connect();
+    const part = (key: string) => channel.send({ address: ann.phone, text: key, key });
+    await part('1.0');
+    const waits = expect(part('2.0')).rejects.toMatchObject({ kind: 'network' });
+    await channel.stop();
+    await waits;
+    expect(setup.sleeping()).toBe(0);
+  });
+
   test('stop while people write, twice: nothing arrives afterwards, and what did not is there at the next start', async () => {
     const channel = await setup.connect();
     const said = Array.from({ length: 10 }, (_, i) => `message ${i}`);

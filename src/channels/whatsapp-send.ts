@@ -36,6 +36,22 @@ interface SenderOptions {
   prefix: string;
   /** Who may be mentioned in a group. */
   membersOf(sock: WASocket, group: string): Promise<Member[]>;
+  /** Aborted when the channel stops: what is not on its way yet stays with whoever sends it. */
+  over: AbortSignal;
+}
+
+/** Resolves when the next message may go, at a person's pace. Throws `ChannelError` once the channel stops. */
+function createPace({ clock }: Pick<ChannelDeps, 'clock'>, over: AbortSignal) {
+  const sentAt: number[] = [];
+  return async (): Promise<void> => {
+    const now = clock.now();
+    const gap = GAP_MS + clock.random() * GAP_JITTER_MS;
+    const next = Math.max((sentAt.at(-1) ?? 0) + gap, (sentAt.at(-PER_MINUTE) ?? 0) + 60_000);
+    if (next > now) await clock.sleep(next - now, over);
+    if (over.aborted) throw new ChannelError('network', 'the channel is stopped');
+    sentAt.push(clock.now());
+    sentAt.splice(0, sentAt.length - PER_MINUTE);
+  };
 }
 
 export type Sender = ReturnType<typeof createSender>;
@@ -43,17 +59,8 @@ export type Sender = ReturnType<typeof createSender>;
 export function createSender(deps: ChannelDeps, options: SenderOptions) {
   const { storage, clock } = deps;
   const waiting = new Map<string, Ack>();
-  const sentAt: number[] = [];
+  const pace = createPace(deps, options.over);
   let queue: Promise<unknown> = Promise.resolve();
-
-  async function pace(): Promise<void> {
-    const now = clock.now();
-    const gap = GAP_MS + clock.random() * GAP_JITTER_MS;
-    const next = Math.max((sentAt.at(-1) ?? 0) + gap, (sentAt.at(-PER_MINUTE) ?? 0) + 60_000);
-    if (next > now) await clock.sleep(next - now);
-    sentAt.push(clock.now());
-    sentAt.splice(0, sentAt.length - PER_MINUTE);
-  }
 
   async function sendNow(sock: WASocket, part: OutboundPart): Promise<{ platformId: string }> {
     const { address, key } = part;

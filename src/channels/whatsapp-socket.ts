@@ -51,6 +51,8 @@ const STEADY_MS = 60_000;
 /** The library waits for ever when the server refuses the upgrade with an HTTP status. */
 const CONNECT_TIMEOUT_MS = 120_000;
 const SEND_GRACE_MS = 3_000;
+/** Messages that somebody could not read and we, or they, asked for again. */
+const MAX_CACHED = 1_000;
 
 /** Connects at once. `stop` resolves when no event can arrive any more. */
 export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
@@ -59,7 +61,11 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   const over = new AbortController();
   const contacts = createContacts(deps);
   const groups = createGroupCache(deps, contacts);
-  const sender = createSender(deps, { prefix: shared ? `*${deps.assistantName}:* ` : '', membersOf: groups.membersOf });
+  const sender = createSender(deps, {
+    prefix: shared ? `*${deps.assistantName}:* ` : '',
+    membersOf: groups.membersOf,
+    over: over.signal,
+  });
   const receiver = createReceiver(deps, { findSent: sender.find, groups, contacts, shared, over: over.signal });
   const connection: WhatsApp = {
     ...{ deps, settings, sender, receiver, groups, contacts, over, retries: createCache() },
@@ -228,7 +234,6 @@ async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promi
   try {
     const code = await sock.requestPairingCode(settings.pairingPhone);
     if (connection.sock !== sock) return;
-    deps.log.info({ code }, 'whatsapp pairing code');
     const detail = `enter ${code} on the phone: WhatsApp → Linked devices → Link with phone number instead`;
     deps.onState({ state: 'linking', detail, link: { code } });
   } catch (error) {
@@ -236,12 +241,17 @@ async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promi
   }
 }
 
-/** A cache as Baileys wants one, kept from connection to connection. */
+/** A cache as Baileys wants one, kept from connection to connection; what was set longest ago goes first. */
 function createCache() {
   const values = new Map();
   return {
     get: (key: string) => values.get(key),
-    set: (key: string, value: unknown) => void values.set(key, value),
+    set(key: string, value: unknown): void {
+      values.delete(key);
+      values.set(key, value);
+      const [oldest] = values.keys();
+      if (values.size > MAX_CACHED) values.delete(oldest);
+    },
     del: (key: string) => void values.delete(key),
     flushAll: () => values.clear(),
   };

@@ -61,6 +61,7 @@ export const whatsapp = defineChannel({
         if (!connection) throw new ChannelError('network', 'WhatsApp is still starting');
         return connection.send(part);
       },
+      kindOf: (address) => (address.endsWith('@g.us') ? 'group' : 'direct'),
       typing: (address) => connection?.typing(address),
       async fetchMedia(ref, maxBytes) {
         const { fetchWhatsAppMedia } = await import('./whatsapp-media.js');

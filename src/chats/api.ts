@@ -27,7 +27,7 @@ export interface ChatApiDeps {
   store: TasksStore & EgressStore;
   clock: Clock;
   pairing: Pick<Pairing, 'open'>;
-  channels: Pick<RunningChannels, 'names' | 'states' | 'link'>;
+  channels: Pick<RunningChannels, 'get' | 'names' | 'states' | 'link'>;
 }
 
 export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
@@ -90,7 +90,7 @@ function firstSight({ store, clock, channels }: ChatApiDeps, name: string): Chat
     throw refuse(404, 'not_found', `there is no chat "${name}"`, hint);
   }
   const address = plainAddress(written);
-  // Group ids are negative on Telegram and end in @g.us on WhatsApp.
-  const kind = address.startsWith('-') || address.endsWith('@g.us') ? 'group' : 'direct';
+  // Taken for direct, a room would have every word in it start work. The first message says what it is.
+  const kind = channels.get(channel)?.kindOf?.(address) ?? 'group';
   return store.groups.seenChat({ channel, address, kind, title: address, now: clock.now() });
 }

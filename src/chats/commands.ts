@@ -28,7 +28,8 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
       usage: '/status',
       what: 'what is running, waiting and connected',
       forMembers: true,
-      answer: ({ chat }) => `${status().text}\n${hereText(deps.store, chat)}`,
+      answer: ({ chat, byOwner }) =>
+        `${byOwner ? status().text : statusHere(deps, chat)}\n${hereText(deps.store, chat)}`,
     },
     {
       usage: '/stop',
@@ -66,6 +67,12 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
 export function helpText(assistantName: string, commands: ChatCommand[]): string {
   const lines = commands.map(({ usage, what }) => `- \`${usage}\` — ${what}`);
   return `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.\n\n${lines.join('\n')}`;
+}
+
+/** For members: nothing about other groups, what they do and cost, or the machine. */
+function statusHere({ store, config }: ChatCommandDeps, chat: Chat): string {
+  const { working, waiting } = store.runs.activeOfSession(sessionName(chat));
+  return `**${config.assistantName}** is here.\n- in this conversation: ${working} working, ${waiting} waiting`;
 }
 
 function hereText({ groups }: Store, { groupId, title, channel, address }: Chat): string {

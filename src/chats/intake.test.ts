@@ -12,6 +12,7 @@ import { taskCommands } from '../tasks/commands.js';
 import { createTasks, type Tasks } from '../tasks/tasks.js';
 import { createRegisterAsker } from './ask-register.js';
 import { chatCommands } from './commands.js';
+import { releaseFormerOwners } from './former-owners.js';
 import { createIntake, type Intake } from './intake.js';
 import { createPairing } from './pairing.js';
 
@@ -189,6 +190,153 @@ test('an owner who gets another address stays the owner', () => {
   expect(replies()[0]).toContain('all is well');
 });
 
+describe('what members are told', () => {
+  const asMember = (text: string, direct = false) => {
+    const { messageId } = receive(message(text, { from: '2', direct }));
+    expect(messageId).toBeDefined();
+    return replies()[0] ?? '';
+  };
+  const toMain = () => {
+    receive(message('/register main', { direct: false }));
+    store.groups.assignChat(
+      ...[store.groups.seenChat({ ...{ channel: 'telegram', address: '2', kind: 'direct', title: 'Ben' }, now: 1 }).id],
+      store.groups.ensure('main', true, 1).id,
+    );
+  };
+
+  test.each([
+    false,
+    true,
+  ])('/status says nothing of other groups, also in a chat of the main group (direct: %s)', (direct) => {
+    toMain();
+    expect(asMember('/status', direct)).not.toContain('all is well');
+    expect(replies()[0]).toContain('in this conversation: 0 working, 0 waiting');
+    receive(message('/status', { direct: false }));
+    expect(replies()[0]).toContain('all is well');
+  });
+
+  test('/tasks lists what is done for their chat, not that of other chats or groups', () => {
+    toMain();
+    const chat = store.groups.chatByAddress('telegram', '-5') ?? never();
+    const other = store.groups.chatByAddress('telegram', '2') ?? never();
+    const far = store.groups.seenChat({ channel: 'telegram', address: '-7', kind: 'group', title: 'Far', now: 1 });
+    store.groups.assignChat(far.id, store.groups.ensure('far', false, 1).id);
+    const schedule = { every: '1h', prompt: 'x' };
+    for (const [title, at] of Object.entries({
+      ours: chat,
+      theirs: other,
+      farther: store.groups.chat(far.id) ?? never(),
+    }))
+      tasks.add({ ...schedule, title }, at, {});
+    expect(asMember('/tasks')).toMatch(/ours/);
+    expect(replies()[0]).not.toMatch(/theirs|farther/);
+    receive(message('/tasks', { direct: false }));
+    expect(replies()[0]).toMatch(/ours.*theirs.*farther/s);
+  });
+
+  test('/help names what they may use', () => {
+    toMain();
+    expect(asMember('/help')).toContain('/status');
+    expect(replies()[0]).not.toMatch(/\/register|\/stop|\/resume|\/hook/);
+    receive(message('/help', { direct: false }));
+    expect(replies()[0]).toMatch(/\/register(.|\n)*\/hook/);
+  });
+});
+
+describe('two ids of one person that become one', () => {
+  const pairAs = (from: string) => receive(message(`/pair ${createPairing(store).code('telegram')}`, { from }));
+  const lastAnswer = () => replies()[0];
+
+  test.each([
+    ['which nobody has seen', () => undefined],
+    ['which wrote in a group', () => void receive(message('hello', { from: '49170', direct: false }))],
+    ['which wrote directly', () => void receive(message('hello', { from: '49170' }))],
+    ['which is a registered chat', () => registered('49170')],
+    ['which got a message', () => void sentTo('49170')],
+  ])('the owner stays the owner, in the main group, under the new one %s', (_name, before) => {
+    receive(message('/register family', { direct: false }));
+    pairAs('200@lid');
+    before();
+    intake.chatMoved('telegram', '200@lid', '49170');
+    intake.chatMoved('telegram', '200@lid', '49170');
+    receive(message('/status', { from: '49170' }));
+    expect(lastAnswer()).toContain('all is well');
+    receive(message('/status', { from: '49170', direct: false }));
+    expect(replies().filter((text) => text.includes('all is well'))).toHaveLength(2);
+    expect(store.groups.isOwner('telegram', '200@lid')).toBe(false);
+  });
+
+  test('who is nobody does not become the owner by it', () => {
+    pairAs('200@lid');
+    receive(message('hi', { from: '300@lid' }));
+    receive(message('hi', { from: '49171' }));
+    intake.chatMoved('telegram', '300@lid', '49171');
+    expect(receive(message('hi', { from: '49171' }))).toEqual({});
+    expect(store.groups.isOwner('telegram', '200@lid')).toBe(true);
+  });
+
+  test('the owner is known in a group by the other id before anything was moved', () => {
+    pairAs('200@lid');
+    const sender = { address: '49170', alias: '200@lid', name: 'Olga' };
+    receive(message('/register garden', { direct: false, sender }));
+    expect(lastAnswer()).toContain('`garden`');
+  });
+
+  test('a chat that was registered under the old id is answered under the new one', () => {
+    registered('200@lid');
+    sentTo('49170');
+    intake.chatMoved('telegram', '200@lid', '49170');
+    expect(receive(message('hi', { from: '49170' })).runId).toBeDefined();
+  });
+
+  const chatOf = (address: string) =>
+    store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: 'T', now: 1 });
+  const registered = (address: string) =>
+    void store.groups.assignChat(chatOf(address).id, store.groups.ensure('anna', false, 1).id);
+  const sentTo = (address: string) =>
+    store.outbox.add({ key: 'x', chatId: chatOf(address).id, runId: null, text: 'x', now: 1 });
+});
+
+describe('an owner who is one no more', () => {
+  const release = (owner: { channel: string; address: string } | undefined) =>
+    releaseFormerOwners({ store, clock, log: pino({ level: 'silent' }), owner });
+  const folderOf = (address: string) =>
+    store.groups.get(store.groups.chatByAddress('telegram', address)?.groupId ?? 0)?.folder;
+
+  test.each([
+    ['somebody else', { channel: 'telegram', address: '2' }],
+    ['somebody on another channel', { channel: 'whatsapp', address: '1' }],
+    ['nobody', undefined],
+  ])('when the settings name %s, their chat leaves the main group with all that waits in it', (_name, owner) => {
+    const { runId = 0 } = receive(message('hi'));
+    store.outbox.add({
+      ...{ key: 'notice:1', chatId: store.runs.get(runId)?.chatId ?? 0, runId: null, text: 'x', now: 1 },
+    });
+    release({ channel: 'telegram', address: '1' });
+    expect([folderOf('1'), store.runs.get(runId)?.state]).toEqual(['main', 'ready']);
+    release(owner);
+    expect([folderOf('1'), store.runs.get(runId)?.state]).toEqual([undefined, 'cancelled']);
+    expect(store.outbox.list(9)).toMatchObject([{ key: 'notice:1', state: 'dead' }]);
+  });
+
+  test('who was paired stays, and so does a chat that somebody registered for another person', () => {
+    receive(message(`/pair ${createPairing(store).code('telegram')}`, { from: '9' }));
+    receive(message('hi', { from: '8' }));
+    const chat = store.groups.chatByAddress('telegram', '8');
+    store.groups.assignChat(chat?.id ?? 0, store.groups.ensure('main', true, 1).id);
+    release(undefined);
+    expect([folderOf('9'), folderOf('8')]).toEqual(['main', 'main']);
+  });
+
+  test('when another person pairs, the chat of the first is nobody’s', () => {
+    const pair = (from: string) => receive(message(`/pair ${createPairing(store).code('telegram')}`, { from }));
+    pair('9');
+    pair('10');
+    expect([folderOf('9'), folderOf('10')]).toEqual([undefined, 'main']);
+    expect(receive(message('hi', { from: '9' }))).toEqual({});
+  });
+});
+
 describe('repetitions and edits', () => {
   test('the same update twice is one message and one run', () => {
     const update = message('hi');
@@ -279,6 +427,50 @@ describe('an answer to what a task sent', () => {
     expect(sessionOf(message('yes'))).toBe(session);
     store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
     expect(sessionOf(message('and now to something else'))).not.toBe(session);
+  });
+});
+
+describe('an answer in a group to what a task asked there', () => {
+  let session: string;
+  beforeEach(() => {
+    receive(message('/register family', { direct: false }));
+    const chat = store.groups.chatByAddress('telegram', '-5') ?? never();
+    const task = tasks.add({ prompt: 'x', every: '1d' }, chat);
+    session = `task${task.id}-5`;
+    const place = { groupId: task.groupId, chatId: chat.id, session, runAt: 0, now: 0 };
+    const runId = store.runs.enqueue({ ...place, key: session, kind: 'task', taskId: task.id }) ?? 0;
+    store.runs.finish({ id: claim()?.id ?? 0, holder: 'w', attempt: 1 }, 'done', 1);
+    const said = { chatId: chat.id, direction: 'out' as const, platformId: '99', senderName: 'Pinch', text: 'Which?' };
+    store.messages.add({ ...said, senderId: null, sentAt: 1, now: 1, runId });
+  });
+  const says = (text: string, change: Partial<InboundMessage> = {}) =>
+    receive(message(text, { direct: false, from: '2', ...change })).runId;
+  const answers = { replyTo: { platformId: '99', sender: 'Pinch', text: 'Which?' } };
+
+  test('takes nothing along that was said beside it: that is for the chat', () => {
+    says('one');
+    says('two');
+    const answered = says('@Pinch the green one', answers);
+    expect([store.runs.get(answered ?? 0)?.session, texts(answered)]).toEqual([session, ['@Pinch the green one']]);
+    says('three');
+    expect(texts(says('@Pinch hello'))).toEqual(['one', 'two', 'three', '@Pinch hello']);
+  });
+
+  test('is steered in alone while the task works', () => {
+    const first = says('@Pinch the green one', answers);
+    expect(claim()?.id).toBe(first);
+    says('one');
+    expect(says('@Pinch no, the red one', answers)).toBe(first);
+    expect(texts(first)).toEqual(['@Pinch the green one', '@Pinch no, the red one']);
+  });
+
+  test('takes the pictures along that were sent with it', () => {
+    const album = { id: 'a' };
+    says('one');
+    says('', { album });
+    says('', { album: { id: 'b' } });
+    const answered = says('@Pinch these', { ...answers, album });
+    expect(texts(answered)).toEqual(['', '@Pinch these']);
   });
 });
 

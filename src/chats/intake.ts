@@ -10,10 +10,11 @@ import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
-import type { Store } from '../runs/store.js';
+import type { Store } from '../tasks/store.js';
 import { followAlbum, settling } from './albums.js';
 import type { RegisterAsker } from './ask-register.js';
 import { helpText } from './commands.js';
+import { releaseFormerOwners } from './former-owners.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
 import { decideRoute, type Route, type Speaker, standingOf } from './route.js';
@@ -89,7 +90,8 @@ export function createIntake(given: IntakeDeps) {
 }
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
-  const answer = (): string => helpText(assistantName, all);
+  const answer = ({ byOwner }: { byOwner: boolean }): string =>
+    helpText(assistantName, byOwner ? all : all.filter(({ forMembers }) => forMembers !== undefined));
   const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
   return all;
 }
@@ -120,10 +122,13 @@ function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage
   let chat = store.groups.seenChat({ channel, ...inbound.chat, now });
   const row = store.groups.seenSender({ channel, address, name, username, chatId: chat.id });
   const isNamed = deps.owner?.channel === channel && [address, alias].includes(deps.owner.address);
-  const isOwner = !inbound.sender.isNameOnly && (row.isOwner || channel === WEB_CHAT.channel || isNamed);
+  // Paired by the number, say, and here known by the other id that the platform vouches for.
+  const isPaired = row.isOwner || (alias !== address && store.groups.isOwner(channel, alias));
+  const isOwner = !inbound.sender.isNameOnly && (isPaired || channel === WEB_CHAT.channel || isNamed);
   if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
     const main = store.groups.ensure('main', true, now);
-    store.groups.assignChat(chat.id, main.id);
+    const paired = row.isOwner ? address : alias;
+    store.groups.assignOwnerChat(chat.id, main.id, isPaired ? paired : (deps.owner?.address ?? address));
     chat = { ...chat, groupId: main.id };
   }
   return { chat, sender: { ...inbound.sender, id: row.id, username, isOwner } };
@@ -147,8 +152,10 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const { messageId, starts, session: known } = storeMessage(deps, routed);
   if (messageId === undefined) return {};
   deps.store.signal('message', chat.id);
-  if (route.kind === 'command')
-    say(deps, chat.id, `command:${messageId}`, route.command.answer({ ...route, chat, messageId }));
+  if (route.kind === 'command') {
+    const call = { argument: route.argument, chat, messageId, byOwner: routed.sender.isOwner };
+    say(deps, chat.id, `command:${messageId}`, route.command.answer(call));
+  }
   if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${inbound.platformId}`, route.answer);
   if (!starts) return { messageId, runId: undefined };
   const quoted = inbound.replyTo?.platformId ?? null;
@@ -199,7 +206,8 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   if (outcome !== 'paired') return {};
   const main = deps.store.groups.ensure('main', true, now);
   deps.store.groups.makeOwner(channel, sender.address);
-  deps.store.groups.assignChat(chat.id, main.id);
+  deps.store.groups.assignOwnerChat(chat.id, main.id, sender.address);
+  releaseFormerOwners(deps);
   deps.log.info({ channel }, 'owner paired');
   const text = `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`;
   say(deps, chat.id, `paired:${chat.id}:${now}`, text);

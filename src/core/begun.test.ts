@@ -156,6 +156,11 @@ describe('what is done with it', () => {
         ...{ store, clock, log, config: { assistantName: 'Pinch' }, begun: start(), channel: () => channel },
         outboxFiles: { ...outboxFiles, keep: async () => die(), sweep: async () => undefined },
         notifyOwner: (key) => void notices.push(key),
+        states: () => [],
+        isBlocked: () => false,
+        ownerChat: () => {
+          throw new Error('no notice waits');
+        },
       });
       await clock.advance(0);
       await clock.advance(0);

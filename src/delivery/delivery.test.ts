@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
-import { type Channel, ChannelError, type OutboundPart } from '../channels/channel.js';
+import { type Channel, ChannelError, type ChannelState, type OutboundPart } from '../channels/channel.js';
 import type { Signals } from '../core/signals.js';
 import { openStore, type Store } from '../store.js';
 import { startDelivery } from './delivery.js';
 import { createOutboxFiles, type OutboxFiles } from './files.js';
+import { createOwnerChat } from './notices.js';
 
 let store: Store;
 let clock: FakeClock;
@@ -21,6 +22,8 @@ let stop: () => Promise<void>;
 let files: OutboxFiles;
 let buttons: (OutboundPart['buttons'] | null)[];
 let dropped: string[];
+let blocked: Set<string>;
+let state: ChannelState['state'];
 /** How the next ones are answered; then they are taken. */
 let dropAnswers: (() => Promise<unknown>)[];
 
@@ -53,6 +56,8 @@ beforeEach(() => {
   files = createOutboxFiles(folder);
   clock = createFakeClock();
   signals = store.signals;
+  blocked = new Set(['off']);
+  state = 'open';
   [sent, answers, notices, buttons, dropped, dropAnswers] = [[], [], [], [], [], []];
   chats = ['a', 'b'].map(
     (address) => store.groups.seenChat({ channel: 'telegram', address, kind: 'direct', title: address, now: 1 }).id,
@@ -69,6 +74,9 @@ function start(): void {
     channel: (name) => (name === 'telegram' ? channel : undefined),
     outboxFiles: files,
     notifyOwner: (key) => notices.push(key),
+    isBlocked: (name) => blocked.has(name),
+    states: () => [{ name: 'telegram', state }],
+    ownerChat: createOwnerChat({ store, clock, isBlocked: (name) => blocked.has(name) }),
   }).stop;
 }
 
@@ -105,6 +113,25 @@ test('a retry goes on at the part that failed and cuts the text as before', asyn
   start();
   await clock.advance(60_000);
   expect(sent).toEqual(['a one', 'a two', 'a three']);
+});
+
+test('a connection that is there again is used at once, unless the provider asked to wait', async () => {
+  const emit = async () => {
+    signals.emit('channel', 'telegram');
+    await new Promise(setImmediate);
+    await clock.advance(0);
+  };
+  answers = [fail('network'), fail('retry', 50_000)];
+  await queue('3', 'again');
+  await queue('4', 'later', 1);
+  state = 'reconnecting';
+  await emit();
+  expect(sent).toEqual([]);
+  state = 'open';
+  await emit();
+  expect(sent).toEqual(['a again']);
+  await clock.advance(50_000);
+  expect(sent).toEqual(['a again', 'b later']);
 });
 
 test('retry_after is kept to the millisecond', async () => {
@@ -333,5 +360,85 @@ describe('buttons that lead nowhere', () => {
     expect(dropAnswers).toHaveLength(2 - Math.max(times, 1));
     expect(dropped).toEqual(times > 0 ? ['b p1.0'] : []);
     expect(store.outbox.list(9)).toMatchObject([{ state: 'sent', error: null }]);
+  });
+});
+
+describe('a channel that is switched off', () => {
+  const DAY_MS = 86_400_000;
+  const chatOn = (channel: string, now = clock.now()) => {
+    const main = store.groups.ensure('main', true, now);
+    const chat = store.groups.seenChat({ channel, address: `${channel}-chat`, kind: 'direct', title: 'Owner', now });
+    store.groups.assignChat(chat.id, main.id);
+    return chat.id;
+  };
+  const queueFor = async (chatId: number, key: string, now = clock.now()) => {
+    store.outbox.add({ key, chatId, runId: null, text: key, now });
+    signals.emit('outbox');
+    await clock.advance(0);
+  };
+  const states = () => store.outbox.list(9).map(({ key, state, error }) => `${key} ${state} ${error}`);
+
+  test('what waits for it is seen to wait, given up after three days, and never comes out weeks later', async () => {
+    await queueFor(chatOn('off'), '1:final');
+    expect(states()).toEqual(['1:final queued its channel is switched off']);
+    await clock.advance(4 * DAY_MS);
+    expect(states()).toEqual(['1:final dead its channel is switched off']);
+    expect(notices).toEqual(['outbox:1']);
+    expect(sent).toEqual([]);
+  });
+
+  test('a notice that waited for it goes to a chat of the owner whose channel works', async () => {
+    const chat = chatOn('off');
+    // No other chat works either: it waits.
+    blocked.add('web').add('telegram');
+    await queueFor(chat, 'notice:1');
+    expect(states()).toEqual(['notice:1 queued its channel is switched off']);
+    chatOn('telegram', 5);
+    blocked.delete('telegram');
+    await clock.advance(60_000);
+    expect(sent).toEqual(['telegram-chat notice:1']);
+  });
+
+  test('a notice whose channel waits for a person goes elsewhere; anything else waits for that person', async () => {
+    const chat = chatOn('telegram');
+    blocked.add('telegram');
+    answers = [fail('network')];
+    await queueFor(chat, '1:final');
+    await queueFor(chat, 'notice:1');
+    await clock.advance(60_000);
+    const web = store.groups.chatByAddress('web', 'owner');
+    expect(store.outbox.list(9).map(({ key, chatId }) => [key, chatId])).toEqual([
+      ['notice:1', web?.id],
+      ['1:final', chat],
+    ]);
+  });
+
+  test('an old notice is no news: what was queued before a long pause is not sent after it', async () => {
+    await queueFor(chatOn('telegram'), 'notice:1', clock.now() - 4 * DAY_MS);
+    await queueFor(chatOn('telegram'), 'notice:2', clock.now() - 2 * DAY_MS);
+    expect(sent).toEqual(['telegram-chat notice:2']);
+    expect(states()).toContain('notice:1 dead nobody could be told for days');
+  });
+
+  test('buttons there are not taken away for ever', async () => {
+    const chat = chatOn('telegram');
+    store.outbox.add({
+      key: 'card',
+      chatId: chat,
+      runId: null,
+      text: 'x',
+      buttons: [{ label: 'Y', value: 'y' }],
+      now: 1,
+    });
+    signals.emit('outbox');
+    await clock.advance(0);
+    await stop();
+    store.statements.run('UPDATE chats SET channel = ?1 WHERE id = ?2')('off', chat);
+    start();
+    store.outbox.endButtons('card');
+    await clock.advance(DAY_MS);
+    expect(store.outbox.buttonsToDrop()).toHaveLength(1);
+    await clock.advance(3 * DAY_MS);
+    expect(store.outbox.buttonsToDrop()).toEqual([]);
   });
 });

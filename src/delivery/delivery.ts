@@ -1,6 +1,6 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
-import { type Channel, ChannelError } from '../channels/channel.js';
+import { type Channel, ChannelError, type ChannelState } from '../channels/channel.js';
 import type { Begun } from '../core/begun.js';
 import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
@@ -21,6 +21,11 @@ export interface DeliveryDeps extends LoopDeps {
   begun?: Begun;
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
+  states(): ({ name: string } & Pick<ChannelState, 'state'>)[];
+  /** Whether a channel is switched off or waits for a person. */
+  isBlocked(name: string): boolean;
+  /** Where a notice goes now. */
+  ownerChat(): Chat;
 }
 
 /** The first pause and the longest. */
@@ -72,6 +77,10 @@ export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
 
   // Not within the work that signals: should the rest of it fail and end the process, the message would go out twice.
   store.signals.on('outbox', () => setImmediate(pump));
+  store.signals.on('channel', (changed) => {
+    const isOpen = deps.states().some(({ name, state }) => name === changed && state === 'open');
+    if (isOpen && store.outbox.retryNow(changed, clock.now())) setImmediate(pump);
+  });
   pump();
   return {
     async stop() {
@@ -88,11 +97,11 @@ const ENDED_US = new ChannelError('permanent', 'Pinch ended twice while it was b
 async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
   const { store, clock, config, outboxFiles } = deps;
   const chat = store.groups.chat(row.chatId);
-  const channel = chat && deps.channel(chat.channel);
-  if (!chat || !channel)
-    return void store.outbox.retry(row.id, clock.now() + CHANNEL_OFF_MS, false, 'its channel is switched off');
+  if (!chat || isNotForHere(deps, row, chat)) return;
   try {
     if (deps.begun?.isSetAside(nameOf(row))) throw ENDED_US;
+    const channel = deps.channel(chat.channel);
+    if (!channel) throw new ChannelError('network', 'its channel is switched off', { retryAfterMs: CHANNEL_OFF_MS });
     const { file } = row;
     const parts = row.parts ?? (file ? [row.text] : await splitOrCut(deps, channel, row));
     // Fixed before the first send: a retry after a crash or an update must cut the text at the same places.
@@ -126,14 +135,30 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
   }
 }
 
+const isNotice = ({ key }: OutboxRow): boolean => key.startsWith('notice:');
+
+/** True when nothing is to be sent now: it is a notice that goes to a chat whose channel works, or is too old to be news. */
+function isNotForHere({ store, clock, ...deps }: DeliveryDeps, row: OutboxRow, chat: Chat): boolean {
+  const now = clock.now();
+  const isUntold = isNotice(row) && row.partsSent === 0;
+  if (isUntold && now - row.createdAt > MAX_AGE_MS)
+    return store.outbox.dead(row.id, row.error ?? 'nobody could be told for days');
+  if (!deps.isBlocked(chat.channel)) return false;
+  const { id } = deps.ownerChat();
+  // Also those behind a message that has to wait.
+  return id !== chat.id && store.outbox.moveNotices(chat.id, id, now) && isUntold;
+}
+
 type ButtonsToDrop = ReturnType<Store['outbox']['buttonsToDrop']>[number];
 
-async function dropButtons(deps: DeliveryDeps, { id, chatId, platformId }: ButtonsToDrop): Promise<void> {
+async function dropButtons(deps: DeliveryDeps, { id, chatId, platformId, sentAt }: ButtonsToDrop): Promise<void> {
   const { store, clock } = deps;
   const chat = store.groups.chat(chatId);
   const channel = chat && deps.channel(chat.channel);
   try {
-    if (!channel) throw new ChannelError('network', 'its channel is switched off');
+    // A channel that stays off is not asked for ever.
+    const kind = clock.now() - sentAt > MAX_AGE_MS ? 'permanent' : 'network';
+    if (!channel) throw new ChannelError(kind, 'its channel is switched off');
     await channel.dropButtons?.(chat.address, platformId);
   } catch (error) {
     // What the provider refuses for good is done too: that message is gone, or has no buttons.
@@ -169,7 +194,9 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
   const { kind, retryAfterMs = 0 } = thrown instanceof ChannelError ? thrown : { kind: 'retry' as const };
   const error = describeError(thrown);
   const attempt = row.attempt + (kind === 'retry' ? 1 : 0);
-  log.warn({ outboxId: row.id, chatId: chat.id, channel: chat.channel, attempt, kind, error }, 'message not sent');
+  // One that is switched off is nothing new every minute.
+  const level = deps.channel(chat.channel) ? 'warn' : 'debug';
+  log[level]({ outboxId: row.id, chatId: chat.id, channel: chat.channel, attempt, kind, error }, 'message not sent');
   if (kind !== 'permanent' && attempt < MAX_ATTEMPTS && now - row.createdAt <= MAX_AGE_MS) {
     const delay = backoffMs(attempt + 1, clock.random(), DELAY_MS);
     return void store.outbox.retry(row.id, now + Math.round(Math.max(delay, retryAfterMs)), kind === 'retry', error);
@@ -178,7 +205,7 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
     if (!store.outbox.dead(row.id, error)) return;
     addEvent(deps, row, 'message_dead', { key: row.key, error });
     // A notice that cannot be sent must not lead to another notice.
-    if (row.key.startsWith('notice:')) return;
+    if (isNotice(row)) return;
     const what = `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`;
     notifyOwner(`outbox:${row.id}`, what);
   });

@@ -19,3 +19,20 @@ test('of what a group brings about only six an hour are told, of everything else
   notify('loud:later', 'x', 2);
   expect(keys().filter((key) => key === 'loud')).toHaveLength(7);
 });
+
+test('a notice goes where it is read: to no chat that is switched off, unless none works', () => {
+  const store = openStore(':memory:');
+  const clock = createFakeClock();
+  const blocked = new Set(['web', 'whatsapp', 'telegram']);
+  const ownerChat = createOwnerChat({ store, clock, isBlocked: (name) => blocked.has(name) });
+  const main = store.groups.ensure('main', true, 1);
+  ['telegram', 'whatsapp'].forEach((channel, index) => {
+    const chat = store.groups.seenChat({ channel, address: 'a', kind: 'direct', title: 'A', now: index });
+    store.groups.assignChat(chat.id, main.id);
+  });
+  expect(ownerChat().channel).toBe('whatsapp');
+  blocked.delete('web');
+  expect(ownerChat().channel).toBe('web');
+  blocked.delete('telegram');
+  expect(ownerChat().channel).toBe('telegram');
+});

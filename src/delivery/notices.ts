@@ -12,15 +12,18 @@ interface NoticeDeps extends Pick<LoopDeps, 'clock'> {
 /** Notices about one group. More than these are found in its runs. */
 const MAX_AN_HOUR = 6;
 
-/** Where the owner is found: the direct chat of the main group used last whose channel works, else the web chat. */
+/** Where the owner is found: the direct chat of the main group used last whose channel works, else the web chat; the first of all when that is off too. */
 export function createOwnerChat({ store, clock, isBlocked }: NoticeDeps & Pick<RunningChannels, 'isBlocked'>) {
+  // That a notice goes there is no use of it: when another channel works again, the next one goes there.
+  const webChat = () =>
+    store.groups.chatByAddress(WEB_CHAT.channel, WEB_CHAT.address) ?? store.groups.seenChat({ ...WEB_CHAT, now: 0 });
   return (): Chat => {
     const now = clock.now();
     const main = store.groups.ensure('main', true, now);
     const chats = store.groups.chatsOf(main.id);
-    const chat =
-      chats.find(({ kind, channel }) => kind === 'direct' && !isBlocked(channel)) ??
-      store.groups.seenChat({ ...WEB_CHAT, now });
+    const direct = chats.filter(({ kind }) => kind === 'direct');
+    const waits = isBlocked(WEB_CHAT.channel) ? direct[0] : undefined;
+    const chat = direct.find(({ channel }) => !isBlocked(channel)) ?? waits ?? webChat();
     if (chat.groupId === null) store.groups.assignChat(chat.id, main.id);
     return chat;
   };

@@ -82,6 +82,20 @@ export function createOutbox(statements: Statements, onWork: () => void) {
       `UPDATE outbox INDEXED BY outbox_heads SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
          AND (@runId IS NULL OR run_id = @runId) AND (@chatId IS NULL OR chat_id = @chatId)`,
     ),
+    /** What waits only because the channel was away is due: its connection is there again. */
+    retryNow: run<[channel: string, now: number]>(
+      `UPDATE outbox INDEXED BY outbox_heads SET next_at = ?2 WHERE state = 'queued' AND attempt = 0 AND next_at > ?2
+         AND chat_id IN (SELECT id FROM chats WHERE channel = ?1)`,
+    ),
+    /** Nothing more goes out of anything to this chat. */
+    endOfChat: run<[chatId: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE state = 'queued' AND chat_id = ?1`,
+    ),
+    /** Those of which nothing went out yet go to another chat, whose channel may cut the text elsewhere. */
+    moveNotices: run<[from: number, to: number, now: number]>(
+      `UPDATE outbox INDEXED BY outbox_heads SET chat_id = ?2, parts = NULL, next_at = ?3
+       WHERE state = 'queued' AND chat_id = ?1 AND key GLOB 'notice:*' AND parts_sent = 0`,
+    ),
     setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
     partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
     /** False when it was ended meanwhile. */
@@ -123,9 +137,9 @@ function createButtons({ rows, run }: Statements, onWork: () => void) {
     },
     /** Where buttons are to be taken away, some at a time: below the last part of what was sent. */
     buttonsToDrop: rows(
-      z.object({ id: z.number(), chatId: z.number(), platformId: z.string(), nextAt: z.number() }),
+      z.object({ id: z.number(), chatId: z.number(), platformId: z.string(), nextAt: z.number(), sentAt: z.number() }),
     ).all<[]>(
-      `SELECT o.id, o.chat_id, o.next_at, m.platform_id FROM outbox o
+      `SELECT o.id, o.chat_id, o.next_at, o.sent_at, m.platform_id FROM outbox o
        JOIN messages m ON m.id = (SELECT max(id) FROM messages WHERE outbox_id = o.id AND direction = 'out')
        WHERE o.buttons_over = 1 AND o.state = 'sent' ORDER BY o.next_at LIMIT 20`,
     ),

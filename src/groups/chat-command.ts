@@ -18,6 +18,8 @@ export interface CommandCall {
   /** Everything behind the name, trimmed. */
   argument: string;
   messageId: number;
+  /** Who is not the owner is told about this chat and its group only. */
+  byOwner: boolean;
 }
 
 /** What `work` returns. What cannot be done is an answer too; anything else that goes wrong is thrown. */

@@ -15,9 +15,12 @@ export interface ReportDeps extends LoopDeps {
 /** A channel's new state, for the log, the page and, where only a person can go on, the owner. */
 export function reportChannel(deps: ReportDeps, channel: string, { state, detail, link }: ChannelState): void {
   const { log, store, notifyOwner, clock, config } = deps;
-  log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail }, 'channel state');
+  // Whoever has the code links a device of their own: the page and `pinch pair` show it, the log does not.
+  const logged = link?.code ? detail.replaceAll(link.code, '…') : detail;
+  log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail: logged }, 'channel state');
   store.signal('channel', channel);
   if (link?.qr && !isService(config)) process.stderr.write(`\n${qrForTerminal(link.qr)}\n   ${channel}: ${detail}\n\n`);
+  if (link?.code && !isService(config)) process.stderr.write(`\n   ${channel}: ${detail}\n\n`);
   if (needsPerson(state))
     notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${oneLine(detail, 500)}`);
 }

@@ -157,6 +157,22 @@ describe('registering chats', () => {
     expect(home.store.groups.chats()).toMatchObject([{ channel: 'telegram', kind }]);
   });
 
+  test('a chat whose address tells nothing waits to be called, until its messages say what it is', async () => {
+    home.state.status.channels.push({ name: 'slack', state: 'open', detail: '' });
+    expect((await post('/api/chats/slack:C0XYZ/register', { folder: 'early' })).status).toBe(200);
+    expect(home.store.groups.chats()).toMatchObject([{ channel: 'slack', kind: 'group' }]);
+    const kinds = ['group', 'direct', 'group'] as const;
+    const started = kinds.map((kind, index) => {
+      const chat = { address: 'C0XYZ', kind, title: 'T' };
+      const { runId } = home.intake.receive('slack', {
+        ...{ chat, sender: { address: 'U1', name: 'Anna' }, platformId: `${index}`, text: 'just words' },
+        ...{ sentAt: clock.now(), addressesAssistant: false, forwarded: false, edited: false, media: [] },
+      });
+      return [home.store.groups.chats()[0]?.kind, runId !== undefined];
+    });
+    expect(started).toEqual(kinds.map((kind) => [kind, kind === 'direct']));
+  });
+
   test.each([
     ['telegram:-100/45', ['-100/45']],
     ['telegram:-100/1', ['-100']],

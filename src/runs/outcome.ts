@@ -16,7 +16,11 @@ type Done = Extract<FinishReport, { outcome: 'done' }>;
 type Failed = Omit<Extract<FinishReport, { outcome: 'failed' }>, 'handledMessageIds'> &
   Partial<Pick<Done, 'handledMessageIds'>>;
 /** How an attempt ended, wherever the news came from: a runner's report is one of these. Released: we stop, it does not count. */
-export type AttemptEnd = Done | Failed | { outcome: 'cancelled' } | { outcome: 'released' };
+export type AttemptEnd =
+  | Done
+  | Failed
+  | { outcome: 'cancelled'; keeps?: boolean | undefined }
+  | { outcome: 'released' };
 
 export interface OutcomeDeps extends LoopDeps {
   store: Store;

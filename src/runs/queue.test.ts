@@ -246,6 +246,23 @@ test('/stop: a runner that obeys keeps its container, one that does not loses it
   for (const { runId } of [obeys, deaf]) expect(stateOf(runId)).toMatchObject({ state: 'cancelled' });
 });
 
+test('/stop of one that does not obey costs another run in its container no attempt', async () => {
+  const deaf = await say('one');
+  const chat = store.groups.seenChat({ channel: 'telegram', address: '2', kind: 'direct', title: 'Other', now: 1 });
+  store.groups.assignChat(chat.id, ids.groupId);
+  const now = clock.now();
+  const where = { groupId: ids.groupId, chatId: chat.id, session: 'o' };
+  const other = store.runs.enqueue({ kind: 'message', key: 'other', ...where, runAt: now, now }) ?? 0;
+  signals.emit('run:ready');
+  await settled();
+  // The next one takes its time.
+  container = new Promise(() => undefined);
+  for (const id of store.runs.cancel(ids.chatId, 's', clock.now()).running) signals.emit('run:stopped', id);
+  await clock.advance(2_000);
+  expect(stateOf(deaf.runId)).toMatchObject({ state: 'cancelled' });
+  expect(stateOf(other)).toMatchObject({ state: 'leased', attempt: 1, error: null });
+});
+
 test('stopping gives a run back uncounted, also while its container starts', async () => {
   container = new Promise(() => undefined);
   const { runId } = await say('hello');

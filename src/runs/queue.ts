@@ -147,11 +147,13 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
-  recordOutcome(queue, run, await ended);
+  const end = await ended;
+  recordOutcome(queue, run, end);
   over.abort();
   active.delete(run.id);
   const state = store.runs.get(run.id)?.state;
-  const release = (container: GroupContainer) => pool.release(container, state === 'cancelled');
+  const mustEnd = state === 'cancelled' && !(end.outcome === 'cancelled' && end.keeps);
+  const release = (container: GroupContainer) => pool.release(container, mustEnd);
   void entry.acquiring?.then(release, () => undefined);
   store.signal('run:ended', run.id);
   store.signal('run:ready');
@@ -233,7 +235,12 @@ async function abort({ active, clock, pool }: QueueState, runId: number): Promis
   if (worker?.send({ type: 'abort', runId, reason: 'the user stopped it' })) await clock.sleep(ABORT_GRACE_MS);
   if (active.get(runId) !== entry) return;
   entry.settle({ outcome: 'cancelled' });
-  if (worker) await pool.kill(worker);
+  if (!worker) return;
+  const killed = pool.kill(worker);
+  // Nobody stopped those that work beside it: they go on in another container, and it costs them no attempt.
+  for (const other of active.values())
+    if (other.worker === worker && other !== entry) other.settle({ outcome: 'released' });
+  await killed;
 }
 
 async function keepTyping({ store, channels, clock }: QueueState, chatId: number, over: AbortSignal): Promise<void> {

@@ -64,6 +64,14 @@ function createEnqueue({ rows, run, values, named }: Statements) {
     enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
     /** What a run that nobody asked for just now works with. */
     input: (id: number): TaskRunInput | undefined => inputOf(id)?.input ?? undefined,
+    /** Gives the run this message alone, with what its sender sent as one with it. */
+    attachMessage: run<[runId: number, messageId: number]>(
+      `INSERT INTO run_messages (run_id, message_id)
+       SELECT ?1, m.id FROM messages m WHERE m.direction = 'in' AND m.id IN (SELECT ?2 UNION SELECT p.id FROM messages q
+           JOIN messages p ON p.chat_id = q.chat_id AND p.album = q.album AND p.sender_id = q.sender_id
+           WHERE q.id = ?2 AND p.id < ?2 AND p.album IS NOT NULL)
+         AND NOT EXISTS (SELECT 1 FROM run_messages r WHERE r.message_id = m.id)`,
+    ),
     copyMessages: run<[from: number, to: number]>(
       `INSERT OR IGNORE INTO run_messages (run_id, message_id, left_out)
        SELECT ?2, message_id, left_out FROM run_messages WHERE run_id = ?1`,

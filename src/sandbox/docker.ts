@@ -67,9 +67,9 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
   const list = (ms: number, options: Docker.ContainerListOptions) =>
     within(clock, ms, (abortSignal) => engine.listContainers({ ...options, abortSignal }));
   return {
-    async start(spec, onConnection) {
+    async start(spec, onConnection, cancelled) {
       try {
-        return await startContainer(host, spec, onConnection);
+        return await startContainer(host, spec, { onConnection, cancelled });
       } catch (error) {
         if (!(error instanceof MountChanged)) throw error;
         deps.log.warn(
@@ -78,7 +78,7 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         );
         // Whoever can do that could do it again.
         const mounts = spec.mounts.filter((mount) => !isExtra(mount));
-        return startContainer(host, { ...spec, mounts }, onConnection);
+        return startContainer(host, { ...spec, mounts }, { onConnection, cancelled });
       }
     },
     async ping() {
@@ -173,7 +173,7 @@ function bindMount({ source, target, readOnly, identity }: Mount): Docker.MountS
 async function startContainer(
   host: Host,
   spec: SandboxSpec,
-  onConnection: Parameters<Sandbox['start']>[1],
+  { onConnection, cancelled }: { onConnection: Parameters<Sandbox['start']>[1]; cancelled: AbortSignal | undefined },
 ): Promise<SandboxInstance> {
   const { engine, clock, held } = host;
   host.kind ??= await askKind(host).catch((error: unknown) => {
@@ -207,7 +207,10 @@ async function startContainer(
     const { id } = await within(clock, CALL_TIMEOUT_MS, (abortSignal) =>
       engine.createContainer({ ...options, abortSignal }),
     );
+    // Only now: a call that is broken off may have made the container all the same.
+    cancelled?.throwIfAborted();
     io = await attach(host, container, spec);
+    cancelled?.addEventListener('abort', () => void remove());
     const exit = exitOf(engine, container, clock);
     await within(clock, CALL_TIMEOUT_MS, (abortSignal) => container.start({ abortSignal }));
     await verifyMounts(host, container, spec.mounts.filter(isExtra));

@@ -60,8 +60,9 @@ export async function within<T>(clock: Clock, ms: number, call: (abortSignal: Ab
   try {
     return await call(abort.signal);
   } catch (error) {
-    if (abort.signal.aborted) throw new Error(`no answer within ${Math.round(ms / 1000)} s`, { cause: error });
-    throw error;
+    if (!abort.signal.aborted) throw error;
+    const late = new Error(`no answer within ${Math.round(ms / 1000)} s`, { cause: error });
+    throw Object.assign(late, { code: 'ETIMEDOUT' });
   } finally {
     timeout.cancel();
   }
@@ -78,10 +79,24 @@ export function statusOf(error: unknown): number | undefined {
 const DYING =
   /code = Unavailable|transport is closing|error while dialing|connection refused|context canceled|shutting down|containerd\.sock/i;
 
-/** True when the engine is at fault: not there, hung, or on its way out. Another status is its refusal of this one call. */
+const UNREACHED =
+  /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|HPE_\w+|ERR_STREAM_PREMATURE_CLOSE|ERR_SOCKET_\w+)$/;
+const systemError = z.object({ code: z.string(), syscall: z.string().optional() });
+
+/** True when nobody answered at the engine's address: by what the call met, not because anything else went wrong around it. */
+function isUnreached(error: unknown): boolean {
+  const { code = '', syscall } = systemError.safeParse(error).data ?? {};
+  // A socket that is not there or not ours; a file that is not there has another call.
+  return UNREACHED.test(code) || (syscall === 'connect' && code !== '');
+}
+
+/**
+ * True when the engine is at fault: not there, hung, or on its way out. Another status is its refusal of this one call, and an error that is
+ * neither is one of ours: to wait for the engine would be to wait for ever.
+ */
 export function isEngineDown(error: unknown): boolean {
   const status = statusOf(error);
-  return status === undefined || (status >= 500 && DYING.test(describeError(error)));
+  return status === undefined ? isUnreached(error) : status >= 500 && DYING.test(describeError(error));
 }
 
 /** Throws PinchError `no_oci_runtime` when the engine does not have the one that the settings ask for, `sandbox_unavailable` when it does not answer. */

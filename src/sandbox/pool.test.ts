@@ -23,6 +23,7 @@ let containers: Container[];
 let asksForWork: boolean;
 let freed: number;
 let version: string;
+let startHangs: { hears: boolean } | undefined;
 let links: Map<string, Link>;
 /** What the engine takes to remove a container that has ended. */
 let removal: Promise<void>;
@@ -35,6 +36,7 @@ beforeEach(() => {
   clock = createFakeClock();
   [containers, asksForWork, freed, removal, version] = [[], true, 0, Promise.resolve(), '1'];
   links = new Map();
+  startHangs = undefined;
   pool = createPool({
     ...{ clock, log: pino({ enabled: false }), maxContainers: 2, idleMs: 60_000 },
     gateway: { connect: (link) => void links.set(`g${link.groupId}`, link) },
@@ -46,7 +48,12 @@ beforeEach(() => {
     sandbox: {
       ping: async () => undefined,
       reap: async () => 0,
-      async start({ folder }, onConnection) {
+      async start({ folder }, onConnection, cancelled) {
+        const { hears } = startHangs ?? {};
+        if (hears !== undefined)
+          await new Promise((_, giveUp) => {
+            if (hears) cancelled?.addEventListener('abort', () => giveUp(new Error('given up')));
+          });
         let end: (exit: SandboxExit) => void = () => undefined;
         const closed = new Promise<SandboxExit>((resolve) => {
           end = resolve;
@@ -124,9 +131,27 @@ test('what a person stopped takes its container along, unless another run works 
   const [stopped, other] = [await pool.acquire(group(1)), await pool.acquire(group(1))];
   pool.release(stopped, true);
   expect(containers[0]?.stops).toEqual([]);
-  pool.release(other, true);
+  // Though this one ends by itself: what the stopped one left may still be there.
+  pool.release(other);
   expect(containers[0]?.stops).toEqual([0]);
 });
+
+test('a start that takes its time is given up at the end, heard or not', async () => {
+  for (const hears of [true, false]) {
+    startHangs = { hears };
+    const refused = expect(Promise.race([pool.acquire(group(1)), ended()])).rejects.toThrow('given up');
+    await settled();
+    const stopping = pool.stopAll('Pinch is stopping');
+    await clock.advance(hears ? 0 : 5_000);
+    await stopping;
+    await refused;
+    pool.reopen();
+  }
+});
+const ended = async () => {
+  await clock.sleep(5_000);
+  throw new Error('given up');
+};
 
 test('when what containers get has changed, a group gets a new one as soon as nothing works in the old one', async () => {
   const worker = await pool.acquire(group(1));

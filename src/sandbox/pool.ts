@@ -39,6 +39,10 @@ interface PoolEntry {
   idleTimer: { cancel(): void } | undefined;
   starting: Promise<GroupContainer>;
   instance: SandboxInstance | undefined;
+  /** Once no run works in it. */
+  mustEnd: boolean;
+  /** Aborted when it is to end before it has started. */
+  cancel: AbortController;
 }
 
 const emptyPool = (deps: PoolDeps) => ({
@@ -56,6 +60,8 @@ type PoolState = ReturnType<typeof emptyPool>;
 const MAX_RUNS_PER_GROUP = 3;
 const WORK_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 2_000;
+/** For a start that was given up; service managers and our own end do not wait longer. */
+const CANCEL_WAIT_MS = 5_000;
 /** Work that a runner was sent and did not read, beyond which it is ended. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 
@@ -86,15 +92,16 @@ export function createPool(deps: PoolDeps) {
       return entry.starting;
     },
     /**
-     * Counts a run out; the container stays warm. After a run that a person stopped the last one takes it along: a process can leave
-     * the group in which the runner would end it, and nothing that was stopped may go on.
+     * Counts a run out; the container stays warm. `mustEnd`: a person stopped the run, and something that it started may be left: the last
+     * run takes the container along.
      */
-    release(container: GroupContainer, wasStopped = false): void {
+    release(container: GroupContainer, mustEnd = false): void {
       const entry = entryOf(container);
       if (!entry) return;
       entry.runs -= 1;
       entry.idleSince = deps.clock.now();
-      if (entry.runs === 0 && wasStopped) void stopEntry(pool, entry, 'its run was stopped', 0);
+      entry.mustEnd ||= mustEnd;
+      if (entry.runs === 0 && entry.mustEnd) void stopEntry(pool, entry, 'its run was stopped', 0);
       else if (entry.runs === 0)
         entry.idleTimer = deps.clock.at(entry.idleSince + deps.idleMs, () => void stopEntry(pool, entry, 'idle'));
       deps.onFree();
@@ -146,6 +153,8 @@ function openEntry(pool: PoolState, group: Group): PoolEntry {
     idleTimer: undefined,
     starting: room.then(() => startContainer(pool, entry)),
     instance: undefined,
+    mustEnd: false,
+    cancel: new AbortController(),
   };
   entry.starting.catch(() => drop(pool, entry));
   entries.set(group.id, entry);
@@ -164,7 +173,9 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
   });
   const startedAt = clock.now();
   const link = { groupId: entry.group.id, startedAt, onWork: (response: ServerResponse) => onWork(response) };
-  const instance = await sandbox.start(await specFor(entry.group), (connection) => gateway.connect(link, connection));
+  const spec = await specFor(entry.group);
+  entry.cancel.signal.throwIfAborted();
+  const instance = await sandbox.start(spec, (io) => gateway.connect(link, io), entry.cancel.signal);
   entry.instance = instance;
   void instance.closed.then(() => drop(pool, entry));
   const ended = instance.closed.then(({ reason }) => `ended before it asked for work: ${reason}`);
@@ -206,13 +217,16 @@ function drop(pool: PoolState, entry: PoolEntry): void {
 function stopEntry(pool: PoolState, entry: PoolEntry, why: string, graceMs = STOP_GRACE_MS): Promise<void> {
   forget(pool, entry);
   pool.deps.log.info({ group: entry.group.folder, why }, 'container stopping');
-  const stopped = stopInstance(entry, graceMs).finally(() => pool.stopping.delete(stopped));
+  const stopped = stopInstance(pool.deps, entry, graceMs).finally(() => pool.stopping.delete(stopped));
   pool.stopping.add(stopped);
   return stopped;
 }
 
-async function stopInstance(entry: PoolEntry, graceMs: number): Promise<void> {
-  // While the container is being started there is nothing to end yet.
-  if (!entry.instance) await entry.starting.catch(() => undefined);
+async function stopInstance({ clock }: PoolDeps, entry: PoolEntry, graceMs: number): Promise<void> {
+  if (!entry.instance) {
+    // Not waited for to its end: it is given up, and gone soon, unless the engine is sick.
+    entry.cancel.abort();
+    await atMost(clock, CANCEL_WAIT_MS, Promise.allSettled([entry.starting]));
+  }
   await entry.instance?.stop(graceMs);
 }

@@ -23,7 +23,7 @@ export const processRuntime: RuntimeDefinition = {
 
 export function createProcessSandbox(deps: ProcessSandboxDeps): Sandbox {
   return {
-    start: (spec, onConnection) => startProcess(deps, spec, onConnection),
+    start: (...request) => startProcess(deps, ...request),
     ping: async () => undefined,
     // A runner ends with the stdin of the process that started it: nothing can be left.
     reap: async () => 0,
@@ -32,8 +32,7 @@ export function createProcessSandbox(deps: ProcessSandboxDeps): Sandbox {
 
 async function startProcess(
   deps: ProcessSandboxDeps,
-  spec: SandboxSpec,
-  onConnection: Parameters<Sandbox['start']>[1],
+  ...[spec, onConnection, cancelled]: Parameters<Sandbox['start']>
 ) {
   if (spec.box)
     throw new PinchError('no_container', `the server ${spec.folder} needs a container`, {
@@ -58,6 +57,7 @@ async function startProcess(
     return exit;
   };
   const { stdin, stdout } = child;
+  cancelled?.addEventListener('abort', () => void kill());
   try {
     const id = `process-${child.pid}`;
     return await openInstance({ id, stdin, stdout, clock: deps.clock, onConnection, exit, kill });

@@ -58,9 +58,14 @@ export interface Sandbox {
   /**
    * Starts the runner; resolves once the link is up (hello seen on both sides).
    * `onConnection` gets one plain duplex per TCP connection made inside to 127.0.0.1:8080: feed it to an HTTP/1.1 server.
-   * Throws PinchError: `sandbox_unavailable` (the engine does not answer) or `container_start_failed`.
+   * Throws PinchError: `sandbox_unavailable` (the engine does not answer) or `container_start_failed`, this one also soon after `cancelled`
+   * aborted; nothing is left then.
    */
-  start(spec: SandboxSpec, onConnection: (connection: Duplex) => void): Promise<SandboxInstance>;
+  start(
+    spec: SandboxSpec,
+    onConnection: (connection: Duplex) => void,
+    cancelled?: AbortSignal,
+  ): Promise<SandboxInstance>;
   /** Throws PinchError `sandbox_unavailable` with a hint when the engine does not answer within a few seconds. */
   ping(): Promise<void>;
   /**

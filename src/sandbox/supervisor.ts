@@ -14,16 +14,31 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 15_000;
 /** The owner is not told about a shorter outage, e.g. an update of the engine. */
 const NOTICE_AFTER_MS = 60_000;
+/** One that fails again so soon never was well: the owner hears of it as of one outage, and the pauses go on growing. */
+const STEADY_MS = 60_000;
+
+interface Outage {
+  since: number;
+  /** Until the engine is asked again. */
+  pauseMs: number;
+  detail: string;
+}
 
 export type Supervisor = ReturnType<typeof createSupervisor>;
 
 export function createSupervisor({ sandbox, signals, clock, log, notifyOwner }: SupervisorDeps) {
   const over = new AbortController();
-  let down: { since: number; detail: string } | undefined;
+  let down: Outage | undefined;
+  /** The one before, and when it seemed to be over. */
+  let before: { outage: Outage; backAt: number } | undefined;
 
-  async function watch(state: NonNullable<typeof down>): Promise<void> {
-    for (let pause = FIRST_PAUSE_MS; down; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
-      await clock.sleep(pause, over.signal);
+  function tell({ since, detail }: Outage): void {
+    if (clock.now() - since >= NOTICE_AFTER_MS) notifyOwner(`engine:${since}`, notice(detail));
+  }
+
+  async function watch(state: Outage): Promise<void> {
+    for (; down; state.pauseMs = Math.min(state.pauseMs * 2, MAX_PAUSE_MS)) {
+      await clock.sleep(state.pauseMs, over.signal);
       if (over.signal.aborted) return;
       try {
         await sandbox.ping();
@@ -32,9 +47,10 @@ export function createSupervisor({ sandbox, signals, clock, log, notifyOwner }: 
         down = undefined;
       } catch (error) {
         state.detail = describeError(error);
-        if (clock.now() - state.since >= NOTICE_AFTER_MS) notifyOwner(`engine:${state.since}`, notice(state.detail));
+        tell(state);
       }
     }
+    before = { outage: state, backAt: clock.now() };
     log.info({ downMs: clock.now() - state.since }, 'container engine is back');
     for (const changed of ['daemon', 'run:ready'] as const) signals.emit(changed);
   }
@@ -42,7 +58,10 @@ export function createSupervisor({ sandbox, signals, clock, log, notifyOwner }: 
   /** The engine did not answer somebody; harmless when that is known. */
   function reportDown(error: unknown): void {
     if (down || over.signal.aborted) return;
-    down = { since: clock.now(), detail: describeError(error) };
+    const isSame = before !== undefined && clock.now() - before.backAt < STEADY_MS;
+    const { since, pauseMs } = (isSame && before?.outage) || { since: clock.now(), pauseMs: FIRST_PAUSE_MS };
+    down = { since, pauseMs, detail: describeError(error) };
+    tell(down);
     log.error({ error: down.detail }, 'container engine is down, runs wait');
     signals.emit('daemon');
     void watch(down);

@@ -121,7 +121,12 @@ describe('the history', () => {
 test('/taint says what this conversation was given and whether it counts; on and off are for the whole group', () => {
   const [command] = taintCommands({ store, config: { timeZone: 'UTC' } });
   const say = (argument = '') =>
-    command?.answer({ chat: store.groups.chat(chatId) ?? expect.unreachable(), argument, messageId: 1 }) ?? '';
+    command?.answer({
+      chat: store.groups.chat(chatId) ?? expect.unreachable(),
+      argument,
+      messageId: 1,
+      byOwner: true,
+    }) ?? '';
   expect(say()).toMatch(/was given nothing that nobody vouched for\. What was given counts until `\/new`/);
   store.taints.mark(`chat${chatId}-1`, 1, 'the *site* a.example', 0);
   expect(say()).toMatch(/vouched for: the \\\*site\\\* a\.example \(Thu 1 Jan 1970, 00:00\)\./);

@@ -21,7 +21,9 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
       usage: '/tasks',
       what: 'what is scheduled here',
       forMembers: true,
-      answer: inGroup(store, (group) => deps.tasks.list(scopeOf(group))),
+      answer: inGroup(store, (group, { byOwner, chat }) =>
+        byOwner ? deps.tasks.list(scopeOf(group)) : deps.tasks.list(group.id, chat.id),
+      ),
     },
     {
       usage: '/task <number> show|pause|resume|run|cancel|budget <amount>',
@@ -41,7 +43,7 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
   ];
 }
 
-/** The main group sees the tasks of all. */
+/** In the main group the owner sees the tasks of all. */
 const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
 
 const USAGE =

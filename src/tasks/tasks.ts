@@ -74,7 +74,9 @@ export function createTasks(deps: TasksDeps) {
       };
     },
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
-    list: (groupId: number | null): string => taskList(store.tasks.open(groupId)),
+    /** Of one group (null: of all), or what is done for one chat of it. */
+    list: (groupId: number | null, chatId?: number): string =>
+      taskList(store.tasks.open(groupId).filter((task) => chatId === undefined || task.chatId === chatId)),
   };
 }
 

@@ -71,6 +71,7 @@ describe.skipIf(!executablePath)('approvals and sites on the page', () => {
     return startDelivery({
       ...{ store, clock: home.deps.clock, log: home.deps.log, config: { assistantName: 'Pinch' } },
       ...{ outboxFiles: createOutboxFiles(dataDir), notifyOwner: () => undefined, channel: () => channel },
+      ...{ isBlocked: () => false, states: () => [], ownerChat: home.webChat },
     });
   }
 

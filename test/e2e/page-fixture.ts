@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { createApprovalModule } from '../../src/approvals/module.js';
 import { createBudgetModule } from '../../src/budgets/module.js';
 import type { Button } from '../../src/channels/channel.js';
+import { telegram } from '../../src/channels/telegram.js';
 import { chatApi } from '../../src/chats/api.js';
 import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
@@ -25,6 +26,7 @@ import { taskApi } from '../../src/tasks/api.js';
 import { taskCommands } from '../../src/tasks/commands.js';
 import { createHooks } from '../../src/tasks/hooks.js';
 import { createTasks } from '../../src/tasks/tasks.js';
+import { createChannelHost } from '../fakes/channel-host.js';
 
 export interface PageFixtureOptions {
   clock?: Clock;
@@ -59,10 +61,12 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     },
     status: (): StatusSnapshot => state.status,
   };
+  const channel = telegram.create({ TELEGRAM_BOT_TOKEN: `1:${'a'.repeat(20)}` }, createChannelHost().deps);
   const channels = {
     names: () => state.status.channels.map(({ name }) => name),
     states: () => state.status.channels,
     link: () => undefined,
+    get: (name: string) => (name === 'telegram' ? channel : undefined),
   };
   const base = { store, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });

@@ -35,8 +35,11 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
     const active = startRun(run, { host, client, paths, processes, web, pictures, shell });
     runs.set(run.id, active);
     const report = await active.done;
+    // Not what is only over its time: background jobs may go on then.
+    const isStopped = report.outcome === 'cancelled' && active.isAborted();
+    const keeps = isStopped && (await processes.endSession(run.session));
     runs.delete(run.id);
-    await host.finish(run.id, report);
+    await host.finish(run.id, keeps ? { ...report, keeps } : report);
     tidy();
   }
   async function work(): Promise<void> {

@@ -1,5 +1,5 @@
 // The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
-import { systemClock } from '../../../src/core/clock.js';
+import { systemClock, timeLimit } from '../../../src/core/clock.js';
 import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, WorkLine } from '../../../src/wire.js';
 import {
   historyResponse,
@@ -28,6 +28,9 @@ class HostError extends Error {
 
 /** Of a service's answer. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
+/** A report whose answer got lost is sent again: the host takes it once. */
+const FINISH_TIMEOUT_MS = 10_000;
 
 const isRefusal = (error: unknown): boolean => error instanceof HostError && error.status < 500;
 const isTooMany = (error: unknown): boolean => error instanceof HostError && error.status === 429;
@@ -116,7 +119,9 @@ export function createHost(port: number) {
     /** After all events. Never rejects: when the host refuses the report, the next attempt finds the reply in the history. */
     finish(runId: number, report: FinishReport): Promise<unknown> {
       const isFinal = (error: unknown) => isRefusal(error) && !isTooMany(error);
-      const taken = events.then(() => repeat(() => call(`/runs/${runId}/finish`, report), isFinal));
+      const taken = events.then(() =>
+        repeat(() => call(`/runs/${runId}/finish`, report, timeLimit(FINISH_TIMEOUT_MS)), isFinal),
+      );
       return taken.catch((error) => console.error(`report ${runId} not taken`, error));
     },
     /** These throw the host's reason when it refuses. */

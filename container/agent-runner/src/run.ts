@@ -106,8 +106,8 @@ async function proposeSkills({ run, paths, host, signal }: Omit<RunContext, 'ses
 async function delegate(deps: Omit<LoopContext, 'session' | 'tools'>, prompt: string): Promise<string> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-'));
   const shell = createShell(deps.shell.cwd);
+  const session = openSession({ dir, name: 'history', runId: deps.run.id });
   try {
-    const session = openSession({ dir, name: 'history', runId: deps.run.id });
     const callPrefix = `${path.basename(dir)}_`;
     const context: LoopContext = { ...deps, session, shell, callPrefix, messages: [], tools: NO_TOOLS };
     context.tools = createTools(context);
@@ -118,6 +118,7 @@ async function delegate(deps: Omit<LoopContext, 'session' | 'tools'>, prompt: st
     throw outcome.outcome === 'cancelled' ? new Stopped() : new Error(outcome.message);
   } finally {
     for (const { job } of shell.jobs.values()) job.kill();
+    session.close();
     fs.rmSync(dir, { recursive: true, force: true });
   }
 }
@@ -139,12 +140,13 @@ async function perform(given: Omit<RunContext, 'session' | 'mcp'>): Promise<Fini
     if (!ended) repair(context);
     const outcome =
       ended ?? (await begin(context)) ?? (await runLoop({ ...context, ...texts, tools: createTools(context) }));
-    session.close();
     await proposeSkills(given);
     return { handledMessageIds: handledMessageIds(), ...outcome };
   } catch (error) {
     // Outside the loop the disk or the link failed; the host decides whether to try again.
     return { outcome: 'failed', ...classifyError(error), handledMessageIds: handledMessageIds() };
+  } finally {
+    session?.close();
   }
 }
 
@@ -159,6 +161,8 @@ export function startRun(run: RunSpec, deps: Omit<RunContext, 'run' | 'session' 
     /** Messages that come too late are not reported as handled, and the host makes the next run of them. */
     steer: (more: PromptMessage[]) => void messages.push(...more),
     abort: () => aborted.abort(),
+    /** By a person, not by the time limit. */
+    isAborted: () => aborted.signal.aborted && aborted.signal.reason.name !== 'TimeoutError',
     done: perform({ ...deps, run, signal: aborted.signal, messages }).finally(timeLimit.cancel),
   };
 }

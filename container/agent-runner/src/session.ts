@@ -127,10 +127,13 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
     fd = openForAppend(file);
     records = [...keptOfArchived(records.slice(0, summary)), ...records.slice(summary)];
   }
+  let isClosed = false;
   return {
     records,
     /** Writes one record and returns its `seq` when it is on disk. Throws when it cannot be. */
     append(entry: Entry): number {
+      // The number of the file may be that of another history by now.
+      if (isClosed) throw new Error('the run of this history is over');
       const record = { seq: (records.at(-1)?.seq ?? 0) + 1, ts: systemClock.now(), runId, ...entry };
       fs.writeSync(fd, `${JSON.stringify(record)}\n`);
       fs.fsyncSync(fd);
@@ -139,9 +142,10 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
     },
     /** True when the history has the message. */
     knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
-    /** Closes the file, and removes it when nothing was written to it. */
+    /** Closes the file for good, and removes it when nothing was written to it. */
     close(): void {
-      if (fs.fstatSync(fd).size === 0) fs.rmSync(file);
+      isClosed = true;
+      if (fs.fstatSync(fd).size === 0) fs.rmSync(file, { force: true });
       fs.closeSync(fd);
     },
   };

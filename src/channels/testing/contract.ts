@@ -160,11 +160,14 @@ function storingTests(start: () => Promise<Platform>): void {
     expect(heldAtCommit).toEqual([1, 1]);
   });
 
-  test('what is handed over can be stored as it is, and what somebody passed on is marked', async () => {
+  test('what is handed over can be stored as it is, from a chat of the kind its address tells, and what somebody passed on is marked', async () => {
     const platform = await openPlatform(start);
-    const { host } = await openChannel(platform);
+    const { channel, host } = await openChannel(platform);
     platform.says?.('my own words');
     await host.until(() => host.messages.length === 1);
+    // Registered by its address before it wrote, the chat must have been taken for what it is.
+    const [{ chat } = { chat: undefined }] = host.messages;
+    expect([undefined, chat?.kind]).toContain(channel.kindOf?.(chat?.address ?? ''));
     platform.passesOn?.('/stop');
     await host.until(() => !platform.passesOn || host.messages.length === 2);
     for (const message of host.messages) expect(checkInbound(message, Date.now())).toEqual(message);

@@ -140,6 +140,24 @@ test("a background job's output is read from its log file, its end is announced,
   expect(lastUserText(bench)).toContain('[background job job2 (sleep 600) ended: [killed by SIGTERM]]');
 });
 
+test('a stopped run takes along what left its process group, and nothing of another session', async () => {
+  const away =
+    'setsid sleep 600 & echo $! > away; (setsid sleep 601 & echo $! > orphan); setsid bash -c "trap \'\' TERM HUP; sleep 602" & echo $! > deaf';
+  const wait = 'until [ -s away ] && [ -s orphan ] && [ -s deaf ]; do sleep 0.01; done; touch began; sleep 600';
+  bench.fake.push(
+    { content: [use('bash', { command: 'echo $$ > theirs; exec sleep 603', background: true })] },
+    { text: 'ok' },
+  );
+  await bench.run({ id: 1, session: 'other', messages: [testMessage(1, 'x')] });
+  bench.fake.push({ content: [use('bash', { command: away, background: true }), use('bash', { command: wait })] });
+  bench.start({ id: 2, messages: [testMessage(2, 'y')] });
+  await expect.poll(() => fs.existsSync(inWorkspace('began'))).toBe(true);
+  const pid = (name: string) => Number(fs.readFileSync(inWorkspace(name), 'utf8'));
+  bench.host.push({ type: 'abort', runId: 2, reason: 'stop' });
+  await bench.host.finished(2);
+  expect(['away', 'orphan', 'deaf', 'theirs'].map((name) => isAlive(pid(name)))).toEqual([false, false, false, true]);
+});
+
 test('a background job dies with the abort of its run, its children as well', async () => {
   const command = 'sleep 600 & echo $! > child; wait';
   const wait = 'until [ -s child ]; do sleep 0.05; done; sleep 600';

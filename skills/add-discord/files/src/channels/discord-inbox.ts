@@ -1,5 +1,4 @@
 // From Discord's messages to committed ones: once each, in order, those too that were written while nobody listened.
-import type { Clock } from '../core/clock.js';
 import type { ChannelDeps } from './channel.js';
 import { storeReceived } from './connection.js';
 import type { DiscordApi } from './discord-api.js';
@@ -31,7 +30,7 @@ export interface Session {
 export function createInbox(api: DiscordApi, deps: ChannelDeps) {
   const { storage, clock } = deps;
   const committed = new Set<string>();
-  const chatOf = rememberedChats(api, clock);
+  const chatOf = rememberedChats(api, deps);
 
   const cursor = (): bigint | undefined => {
     const stored = storage.get('cursor', [CURSOR])[CURSOR];
@@ -87,6 +86,9 @@ const readable = (messages: Promise<DiscordMessage[]>): Promise<DiscordMessage[]
 const directChats = ({ storage }: ChannelDeps): string[] =>
   (storage.get('chats', ['direct']).direct ?? '').split(' ').filter(Boolean);
 
+/** Ids tell nothing: it is known of the direct ones that wrote. */
+export const kindOf = (deps: ChannelDeps, id: string) => (directChats(deps).includes(id) ? 'direct' : undefined);
+
 function knownDirect(deps: ChannelDeps, id: string) {
   const known = directChats(deps);
   return known.includes(id) ? [] : [{ kind: 'chats', id: 'direct', value: [...known, id].join(' ') }];
@@ -95,7 +97,8 @@ function knownDirect(deps: ChannelDeps, id: string) {
 type Place = Awaited<ReturnType<DiscordApi['channel']>>;
 
 /** Asks once an hour for each channel; one that Discord does not show any more must not block the messages behind it. */
-function rememberedChats(api: DiscordApi, clock: Clock): (id: string) => Promise<Place> {
+function rememberedChats(api: DiscordApi, deps: ChannelDeps): (id: string) => Promise<Place> {
+  const { clock } = deps;
   const known = new Map<string, { until: number; place: Promise<Place> }>();
   return (id) => {
     const before = known.get(id);
@@ -104,7 +107,7 @@ function rememberedChats(api: DiscordApi, clock: Clock): (id: string) => Promise
       known.delete(id);
       const error = toChannelError(cause);
       if (error.kind !== 'permanent') throw error;
-      return { kind: 'group', title: `#${id}` };
+      return { kind: kindOf(deps, id) ?? 'group', title: `#${id}` };
     });
     known.set(id, { until: clock.now() + NAME_KEPT_MS, place });
     return place;

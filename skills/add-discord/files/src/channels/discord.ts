@@ -12,7 +12,7 @@ import { toChannelError } from './discord-errors.js';
 import { downloadAttachment } from './discord-files.js';
 import { markdownToDiscord } from './discord-format.js';
 import { type DiscordEvent, openGateway } from './discord-gateway.js';
-import { createInbox } from './discord-inbox.js';
+import { createInbox, kindOf } from './discord-inbox.js';
 
 export const discord = defineChannel({
   name: 'discord',
@@ -45,6 +45,7 @@ function createDiscord(settings: DiscordSettings, deps: ChannelDeps): Channel {
     split: (text) =>
       splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure: (part) => markdownToDiscord(part).length }),
     send: (part) => connection.send(() => sender.post({ ...part, text: markdownToDiscord(part.text) })),
+    kindOf: (address) => kindOf(deps, address),
     typing(address) {
       reader.typing(address).catch((error: unknown) => {
         deps.log.debug({ error: toChannelError(error).message }, 'discord call failed');

@@ -48,6 +48,7 @@ function createEmail(settings: EmailSettings, deps: ChannelDeps): Channel {
     stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_MAIL_CHARS, measure: (part) => part.length }),
     send: (part) => connection.send(() => send(email, part)),
+    kindOf: () => 'direct',
     // Mail knows no such thing.
     typing: () => undefined,
     fetchMedia: (ref, maxBytes) => fetchMedia(email, ref, maxBytes),

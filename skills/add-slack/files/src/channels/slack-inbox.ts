@@ -156,11 +156,14 @@ async function describe(
   };
 }
 
+/** Ids of direct conversations begin with D; those of group conversations and channels with G or C. */
+export const kindOf = (id: string): Conversation['kind'] => (id.startsWith('D') ? 'direct' : 'group');
+
 type Directory = ReturnType<typeof createDirectory>;
 
 /** Who people are, what channels are called and how threads began. Throws ChannelError only when Slack cannot be asked. */
 function createDirectory(api: SlackApi, { clock }: ChannelDeps) {
-  const conversation = (id: string): Conversation => ({ id, kind: 'group' });
+  const conversation = (id: string): Conversation => ({ id, kind: kindOf(id) });
   const person: Awaited<ReturnType<SlackApi['person']>> = { name: 'Someone' };
   const threads = remembered<SlackMessage | undefined>(clock, {
     ask: (id) => api.firstOfThread(...splitId(id)),

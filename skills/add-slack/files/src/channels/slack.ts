@@ -10,7 +10,7 @@ import { createSlackApi, type SlackApi, type SlackSettings } from './slack-api.j
 import { toChannelError } from './slack-errors.js';
 import { downloadSlackFile } from './slack-files.js';
 import { markdownToSlack } from './slack-format.js';
-import { createInbox } from './slack-inbox.js';
+import { createInbox, kindOf } from './slack-inbox.js';
 import { openSocket } from './slack-socket.js';
 
 const token = (prefix: string, where: string) =>
@@ -59,6 +59,7 @@ function createSlack(settings: SlackSettings, deps: ChannelDeps): Channel {
       connection.send(() =>
         part.file ? sender.upload(part.address, textOf(part), part.file) : post(sender, deps, part),
       ),
+    kindOf,
     // Slack shows it for people only.
     typing: () => undefined,
     fetchMedia: (ref, maxBytes) => downloadSlackFile(reader, settings, { ref, maxBytes, signal: connection.receiving }),

@@ -59,6 +59,7 @@ function createXmpp(settings: XmppSettings, deps: ChannelDeps): Channel {
     stop: connection.stop,
     split: (text) => splitMarkdown(text, { limit: MAX_BODY_BYTES, measure }),
     send: (part) => connection.send(() => send(xmpp, part)),
+    kindOf: (address) => (settings.rooms.includes(address) ? 'group' : 'direct'),
     typing(address) {
       const isRoom = settings.rooms.includes(address);
       xmpp.session?.stream.send(composing(address, isRoom)).catch(() => deps.log.debug('xmpp typing not shown'));
