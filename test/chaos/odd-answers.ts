@@ -79,7 +79,11 @@ const NO_MONEY = [
 ];
 
 const gaveUp = /^I could not finish this and gave up on it; my owner knows why/;
-const parked = (why: RegExp) => [why, /^The model answers again; group `\w+` goes on\.$/];
+/** A group that waits for its owner: that one is told why, and the chat that it waits. */
+const parked = (why: RegExp): Pick<Kind, 'owner' | 'says'> => ({
+  owner: [why, /^The model answers again; group `\w+` goes on\.$/],
+  says: (token) => [/^I cannot work on this yet: the model back end does not let me in/, answerTo(token)],
+});
 
 function withoutPicture({ token, wrong }: Turn): Step {
   return ({ body }: RecordedRequest) => {
@@ -159,15 +163,15 @@ const refused: Kind[] = [
   },
   ...NO_MONEY.map((step, at) => ({
     ...simple(`no money, in words ${at}`, step),
-    owner: parked(/^The model back end asks for money/),
+    ...parked(/^The model back end asks for money/),
   })),
   {
     ...simple('a wrong key', refuse('invalid x-api-key', 401, 'authentication_error')),
-    owner: parked(/ANTHROPIC_API_KEY/),
+    ...parked(/ANTHROPIC_API_KEY/),
   },
   {
     ...simple('a key without rights', refuse('Request not allowed', 403, 'permission_error')),
-    owner: parked(/ANTHROPIC_API_KEY/),
+    ...parked(/ANTHROPIC_API_KEY/),
   },
   {
     ...simple('moderation', ...twice(refuse('Your input was flagged for "violence"', 403, 'permission_error'))),
