@@ -42,8 +42,11 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
   const messages = toMessages(session.records, run);
   // Nobody must be shown half a summary as a reply.
   const withoutText = (error: unknown) => Promise.reject(error instanceof Stopped ? new Stopped() : error);
-  const summarize = async (prompt: Message[]) =>
-    textOf((await callModel(context, prompt, maxTokens).catch(withoutText)).content);
+  const summarize = async (prompt: Message[]) => {
+    const { content, stopReason } = await callModel(context, prompt, maxTokens).catch(withoutText);
+    // What it began to say before it declined would take the place of everything.
+    return /^(refusal|model_context_window_exceeded)$/.test(stopReason) ? '' : textOf(content);
+  };
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
   const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(REQUEST)] };
   let summary = isTooLong ? '' : await summarize([...messages.slice(0, -1), question]);

@@ -356,6 +356,14 @@ test.each<[string, string, Step]>([
   expect(bench.history().filter(({ kind }) => kind === 'compact')).toHaveLength(1);
 });
 
+test.each(['refusal', 'model_context_window_exceeded'])('a summary that ends with %s is none', async (stopReason) => {
+  const broken: Step = { text: 'I', stopReason };
+  bench = await setUp([{ text: 'one', usage: LONG }, broken, { text: 'what was said' }, { text: 'two' }]);
+  await bench.run();
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
+  expect(requests().at(-1)).toContain('what was said');
+});
+
 test('no summary of what still fits: the conversation goes on as it is', async () => {
   const nothing: Step = { content: [] };
   bench = await setUp([{ text: 'one', usage: LONG }, nothing, nothing, nothing, { text: 'two' }]);
