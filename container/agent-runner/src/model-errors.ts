@@ -47,7 +47,7 @@ const ERROR_KINDS: ErrorKind[] = [
     what: 'the model back end refused the request',
   },
   {
-    kind: /^(5|408|409|425)|overloaded_error|api_error/,
+    kind: /^(5|408|409|425|498)|overloaded_error|api_error/,
     errorClass: 'overloaded',
     what: 'the model back end is overloaded or broken',
   },
