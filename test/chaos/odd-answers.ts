@@ -219,6 +219,7 @@ const replies: Kind[] = [
   habit('the same message id', withSameId),
   habit('blocks counted from one', fromOne),
   habit('texts of null', withNulls),
+  habit('a reply that begins twice', (events) => [...events.slice(0, 1), ...events]),
   habit('no usage', withoutUsage),
 ];
 

@@ -46,11 +46,6 @@ function createBlocks() {
     return begun - 1;
   }
   return {
-    reset(): void {
-      places.clear();
-      inputs.clear();
-      begun = 0;
-    },
     mend(said: Said): Said[] {
       const { type, index: given = -1, delta, content_block } = said;
       if (type === 'content_block_start')
@@ -73,10 +68,14 @@ function createBlocks() {
   };
 }
 
+const START = { id: 'none', type: 'message', role: 'assistant', model: 'unnamed', stop_reason: null };
+
 /** Mends one line of a stream after another. */
 function createMender() {
   const blocks = createBlocks();
   let name: string | undefined;
+  // Once, and before all else: the SDK reads no other order, and such a server would never have another.
+  let isBegun = false;
   const linesOf = ({ type, ...data }: Said) => [
     ...(type ? [`event: ${type}`] : []),
     `data: ${JSON.stringify({ ...(type && { type }), ...data })}`,
@@ -93,15 +92,20 @@ function createMender() {
     if (!said) return [...(given ? [`event: ${given}`] : []), line];
     const { type = given ?? ('error' in said ? 'error' : undefined), ...rest } = event.parse(said);
     const data = { type, ...rest };
-    const { message, usage = {}, delta = {} } = data;
-    if (type === 'message_start' && message) {
-      blocks.reset();
-      const whole = { ...message, usage: message.usage ?? {}, content: message.content ?? [] };
-      return linesOf({ ...data, message: whole });
-    }
-    if (type === 'message_delta') return linesOf({ ...data, usage, delta });
-    if (!type?.startsWith('content_block_')) return linesOf(data);
-    return blocks.mend(data).flatMap((one, at) => [...(at > 0 ? [''] : []), ...linesOf(one)]);
+    const { message = {}, usage = {}, delta = {} } = data;
+    if (!/^(message|content_block)_/.test(type ?? '')) return linesOf(data);
+    const begins = { type: 'message_start', message: { ...START, usage: {}, content: [] } };
+    const events: Said[] = isBegun || type === 'message_start' ? [] : [begins];
+    if (type === 'message_start' && !isBegun)
+      events.push({
+        ...data,
+        message: { ...START, ...message, usage: message.usage ?? {}, content: message.content ?? [] },
+      });
+    else if (type === 'message_delta') events.push({ ...data, usage, delta });
+    else if (type === 'message_stop') events.push(data);
+    else if (type !== 'message_start') events.push(...blocks.mend(data));
+    isBegun = true;
+    return events.flatMap((one, at) => [...(at > 0 ? [''] : []), ...linesOf(one)]);
   };
 }
 

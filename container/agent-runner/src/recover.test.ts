@@ -331,6 +331,18 @@ test.each<[string, SseEvent[]]>([
   expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'onetwo' });
 });
 
+const startOf = (events: SseEvent[]) => events.filter(({ type }) => type === 'message_start');
+test.each<[string, (events: SseEvent[]) => SseEvent[]]>([
+  ['twice', (events) => [...startOf(events), ...events]],
+  ['again in the middle', (events) => [...events.slice(0, 3), ...startOf(events), ...events.slice(3)]],
+  ['never', (events) => events.filter(({ type }) => type !== 'message_start')],
+  ['without a message', (events) => [{ type: 'message_start' }, ...events.slice(1)]],
+])('a reply that begins %s is read', async (_name, edit) => {
+  bench = await setUp([{ text: 'an answer', edit }]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'an answer' });
+  expect(bench.fake.requests).toHaveLength(1);
+});
+
 const LONG = { input_tokens: 170_000 };
 test.each<[string, string, Step]>([
   [
