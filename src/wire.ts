@@ -29,7 +29,7 @@ export type ErrorClass = z.infer<typeof errorClass>;
 
 /** How back ends say, with several statuses, that money is missing. */
 export const NO_MONEY =
-  /credit balance|(usage|spending|spend|credit|key|total|monthly|weekly|quota) limits?\b.{0,40}(reach|exceed|exhaust)|(reached|exceeded|used up) (your|its|the|all)\b.{0,60}(usage|spend\w*|credits?|quota|budget)|specified API usage limits|(insufficient|not enough)[_ ](account[_ ])?(funds|quota|balance|credits?)|exceeded[_ ]current[_ ]quota|out of (credits?|funds)|requires more credits|payment (is )?required|payment instrument|billing[_ ](details|account|information|hard|not|is|has|to be|error)|(enable|check your) billing|plan and billing|spending limit|good standing|arrearage|in arrears|余额不足|欠费|充值/i;
+  /credit balance|(usage|spending|spend|credit|key|total|monthly|weekly|quota) limits?\b.{0,40}(reach|exceed|exhaust)|(reached|exceeded|used up) (your|its|the|all)\b.{0,60}(usage|spend\w*|credits?|quota|budget)|specified API usage limits|(insufficient|not enough)[_ ](account[_ ])?(funds|quota|balance|credits?)|exceeded[_ ]current[_ ]quota|out of (credits?|funds)|requires more credits|payment (is )?required|payment instrument|billing[_ ](details|account|information|hard|not|is|has|to be|error)|(enable|check your) billing|plan and billing|spending limit|good standing|arrearage|in arrears|non-?payment|balance (is |has been |was )?(exhausted|depleted|negative|used up|too low)|余额不足|欠费|充值/i;
 
 export const promptMedia = z.object({
   /** Position within the message; the bytes are at `GET /media/<message id>/<index>`. */

@@ -64,7 +64,7 @@ const areas: Area[] = [
   { name: 'reading pages and documents', files: /^container\/agent-runner\/src\/(web|tools\/web)/, lines: 870 },
   { name: 'web search', files: /^container\/agent-runner\/src\/tools\/search/, lines: 125 },
   { name: 'runner of servers, names for programs', files: /^container\/agent-runner\/src\/(box|tunnels)/, lines: 125 },
-  { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors|mend)/, lines: 310 },
+  { name: 'odd answers of back ends', files: /^container\/agent-runner\/src\/(recover|model-errors|mend)/, lines: 366 },
   { name: 'pictures that are too large', files: /^container\/agent-runner\/src\/(image|pictures?)\./, lines: 160 },
   {
     name: 'limits and small windows in the runner',

@@ -8,12 +8,11 @@ export interface Overload {
 }
 
 /** What of a refusal says so; undefined for any other: a wrong key, a missing account, a broken server are the same for every model. */
-export function overloadOf(status: number, retryAfter: string | undefined, body: string): Overload | undefined {
+export function overloadOf(status: number, waitS: number | undefined, body: string): Overload | undefined {
   const isOver = status === 429 || status === 503 || status === 529 || /"overloaded_error"/.test(body);
   // Some say with a 429 that the money is used up.
   if (!isOver || NO_MONEY.test(body)) return undefined;
-  const seconds = Number(retryAfter ?? 0);
-  return { waitMs: seconds > 0 ? seconds * 1_000 : 0 };
+  return { waitMs: (waitS ?? 0) * 1_000 };
 }
 
 /** So long the first model has to have refused everything; a wait that it asks for itself and that is as long is enough. */

@@ -31,9 +31,10 @@ export function troubleOf(call: {
   if (isOver && status === 429) return { why: 'it lets me ask no more for now (error 429)' };
   if (isOver && status === 200) return { why: 'it is overloaded' };
   if (isOver || status === 529 || status === 503) return { why: `it is overloaded or down (error ${status})` };
+  if (/^(408|409|425|498)$/.test(`${status}`)) return { why: `it does not get to an answer (error ${status})` };
   if (status >= 500) return { why: `it is broken (error ${status})` };
   // It refuses this request or this key, or wants money, which is told elsewhere.
-  if (status !== 200) return undefined;
+  if (!/^(2\d\d|304)$/.test(`${status}`)) return undefined;
   if (complete) return { why: undefined };
   return callerLeft ? undefined : { why: 'its answer breaks off, or is none' };
 }

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import type { Backend } from '../core/config.js';
+import { retryAfterS } from '../core/retry-after.js';
 import { sizeOf } from '../gateway/scanner.js';
 import { type Overload, overloadOf } from './overload.js';
 import type { ModelCall, Refusal } from './request.js';
@@ -71,7 +72,8 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
     return;
   }
   const whole = await text(answer);
-  if (progress.status !== 200) progress.overload = overloadOf(progress.status, headers['retry-after'], whole);
+  const waitS = retryAfterS(headers['retry-after'], headers['retry-after-ms'], clock.now());
+  if (progress.status !== 200) progress.overload = overloadOf(progress.status, waitS, whole);
   tap.feedWhole(whole);
   // An error goes to the container without the owner's credential, should the back end have repeated it.
   const secret = backend.apiKey || backend.authToken;

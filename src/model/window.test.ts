@@ -55,6 +55,32 @@ test.each<ServerKind>(['lm-studio', 'llama.cpp', 'vllm', 'other'])('%s that does
   expect(await askWindow(at(url), model, true)).toBeUndefined();
 });
 
+test.each<[string, object]>([
+  ['GET /api/ps', { models: [{}, { name: 'other', context_length: 0 }, { name: model, context_length: 8_192 }] }],
+  ['GET /api/v0/models', { data: [{ id: 1 }, { id: model, loaded_context_length: 8_192 }] }],
+  [
+    'GET /v1/models',
+    {
+      data: [
+        { id: 'other', max_model_len: null },
+        { id: model, max_model_len: 8_192 },
+      ],
+    },
+  ],
+])('%s: what is odd in other models does not hide it', async (call, answer) => {
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume();
+    if (`${incoming.method} ${incoming.url}` !== call) outgoing.writeHead(404);
+    outgoing.end(JSON.stringify(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  expect(await askWindow(at(url), model, false)).toMatchObject({ tokens: 8_192 });
+  server.closeAllConnections();
+  server.close();
+});
+
 test('a server that is away, answers without end, or with no JSON, is no error', async () => {
   const endless = createServer((_, response) => {
     const write = () => {

@@ -22,11 +22,13 @@ interface ModelServer {
   find(ask: Ask, model: string, mayLoad: boolean): Promise<Found>;
 }
 
-const tokens = z.int().positive();
+/** What is odd in one model of a list says nothing about the others. */
+const tokens = z.int().positive().optional().catch(undefined);
+const name = z.string().catch('');
 const list = <T extends z.ZodType>(model: T) => z.array(model);
 
 const running = z.object({
-  models: list(z.object({ name: z.string(), model: z.string().optional(), context_length: tokens.optional() })),
+  models: list(z.object({ name, model: name, context_length: tokens })),
 });
 const shown = z.object({ parameters: z.string().optional() });
 
@@ -50,7 +52,7 @@ const ollama: ModelServer = {
   },
 };
 
-const studioModels = z.object({ data: list(z.object({ id: z.string(), loaded_context_length: tokens.optional() })) });
+const studioModels = z.object({ data: list(z.object({ id: name, loaded_context_length: tokens })) });
 /** https://lmstudio.ai/docs/developer/rest: the native API; the model's own most says nothing of what it was loaded with. */
 const lmStudio: ModelServer = {
   fix: (model) => `load it with more: \`lms load ${model} --context-length ${WANTED}\` (in the app: Context Length)`,
@@ -71,7 +73,7 @@ const llamaCpp: ModelServer = {
 };
 
 const openModels = z.object({
-  data: list(z.object({ id: z.string(), max_model_len: tokens.optional(), context_length: tokens.optional() })),
+  data: list(z.object({ id: name, max_model_len: tokens, context_length: tokens })),
 });
 /** vLLM's list has `max_model_len`; routers have `context_length`. */
 const vllm: ModelServer = {

@@ -1,6 +1,6 @@
 // Which walls around a container are real on this machine: a container with the options of an agent's looks at itself, the engine says what it
 // can do. Engines leave limits out where the kernel lacks what they need, and say so only in passing.
-import { rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
@@ -96,6 +96,8 @@ async function lookFromInside(config: Config, clock: Clock): Promise<{ seen: Fac
     ...identityFor(await askKind({ engine, clock }), containerUser()),
     ociRuntime,
   };
+  // A home that was never started has none yet, and is to stay one.
+  const made = mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const source = ownFolder(config.dataDir, 'doctor');
   const options = containerOptions(from, {
     folder: 'doctor',
@@ -118,7 +120,7 @@ async function lookFromInside(config: Config, clock: Clock): Promise<{ seen: Fac
     if (!seen) throw new Error(`a container that only looks at itself says: ${output}`);
     return { seen, owner: statSync(join(source, 'made'), { throwIfNoEntry: false })?.uid };
   } finally {
-    rmSync(source, { recursive: true, force: true });
+    rmSync(made ?? source, { recursive: true, force: true });
     await call((abortSignal) => container.remove({ force: true, abortSignal })).catch(() => undefined);
   }
 }

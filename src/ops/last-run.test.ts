@@ -1,4 +1,5 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
@@ -87,4 +88,30 @@ test('a start that never had the home says nothing about the one that has it', (
 test('half a marker is still one', () => {
   writeFileSync(join(dataDir, 'running.json'), '{"pid":');
   expect(start(2_000)).toBe('unknown: its marker cannot be read');
+});
+
+test('a start that failed before it had the home is told by the next one, and until then', () => {
+  start(2_000);
+  const fails = (settings: Record<string, string>) =>
+    spawnSync(
+      process.execPath,
+      [
+        '-e',
+        `import('./scripts/lib/failed-start.mjs').then(({ keepingWhy }) =>
+        keepingWhy(async () => { throw new Error('the settings cannot be used:\\n  - PINCH_PORT: use a number\\n  - TZ: wrong'); }))`,
+      ],
+      { env: { ...process.env, ...settings } },
+    ).status;
+  const home = mkdtempSync(join(tmpdir(), 'pinch-home-'));
+  expect(fails({ PINCH_HOME: home })).toBe(1);
+  dataDir = join(home, 'data');
+  expect(failedStart(dataDir)).toBeUndefined();
+  mkdirSync(dataDir);
+  start(2_000);
+  expect(fails({ PINCH_HOME: home })).toBe(1);
+  const why = 'the settings cannot be used: PINCH_PORT: use a number; TZ: wrong';
+  expect(failedStart(dataDir)).toBe(why);
+  expect(start(3_000)).toBe(`a start that failed: ${why}`);
+  expect(failedStart(dataDir)).toBeUndefined();
+  expect(start(4_000)).toBe('killed from outside, or out of memory');
 });

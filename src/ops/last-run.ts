@@ -20,12 +20,16 @@ const MAX_REASON = 2_000;
 const ERROR = 'an error: ';
 const FAILED_START = 'a start that failed: ';
 const markerFile = (dataDir: string) => join(dataDir, 'running.json');
+/** Of a start that ended before it had the home: scripts/lib/failed-start.mjs writes it. */
+const setupFile = (dataDir: string) => join(dataDir, 'failed-start.json');
 
 /** Notes that this process runs; returns why the last one ended, null when it was stopped (or there was none). */
 export function markRunning(dataDir: string, now: number, bootedAt = now - uptime() * 1_000): string | null {
+  const failed = failedSetup(dataDir);
   const last = existsSync(markerFile(dataDir)) ? describeEnd(dataDir, bootedAt) : null;
+  rmSync(setupFile(dataDir), { force: true });
   write(dataDir, { pid: process.pid, startedAt: now, ready: false });
-  return last;
+  return failed === undefined ? last : `${FAILED_START}${failed}`;
 }
 
 /** The start is over: what ends this process from now on is no failed start. */
@@ -48,6 +52,8 @@ function change(dataDir: string, what: Partial<Marker>): void {
 
 /** Why the latest start failed, when nothing has run since. */
 export function failedStart(dataDir: string): string | undefined {
+  const failed = failedSetup(dataDir);
+  if (failed !== undefined) return failed;
   const last = read(dataDir);
   return last?.ready ? undefined : last?.error;
 }
@@ -74,11 +80,27 @@ function describeEnd(dataDir: string, bootedAt: number): string {
   return last.startedAt < bootedAt ? 'the machine went down' : 'killed from outside, or out of memory';
 }
 
+function failedSetup(dataDir: string): string | undefined {
+  try {
+    const { error } = z.object({ error: z.string() }).parse(JSON.parse(readFileSync(setupFile(dataDir), 'utf8')));
+    return inOneLine(error).slice(0, MAX_REASON);
+  } catch {
+    // There was none, or it could not tell.
+    return undefined;
+  }
+}
+
+/** The list of what is wrong as one sentence. */
+function inOneLine(text: string): string {
+  const [line = '', ...more] = text.split(/\n\s*(?:- )?/);
+  return [line, more.join('; ')].join(' ').trim();
+}
+
 /** One line without a place in the code: members of a chat may read it. The log has the rest. */
 function briefly(error: unknown): string {
-  const [line = '', ...more] = describeError(error).split(/\n\s*(?:- )?/);
-  if (!(error instanceof PinchError)) return line.slice(0, MAX_ERROR);
-  return [line, more.join('; ')].join(' ').trim().slice(0, MAX_REASON);
+  const text = describeError(error);
+  if (error instanceof PinchError) return inOneLine(text).slice(0, MAX_REASON);
+  return text.split('\n', 1).join('').slice(0, MAX_ERROR);
 }
 
 function read(dataDir: string): Marker | undefined {

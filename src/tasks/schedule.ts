@@ -27,7 +27,7 @@ export function parseSchedule(
   const { cron, every, at } = input;
   if ([cron, every, at].filter((value) => value !== undefined).length !== 1)
     throw bad('give exactly one of cron, every and at', 'cron: "0 9 * * 1-5", every: "30m" or at: "2026-12-01T09:00"');
-  const timeZone = zoneOf(input.tz ?? home);
+  const timeZone = zoneOf(input.tz?.trim() ?? home);
   if (every !== undefined) return { kind: 'every', everyMs: parseDuration(every), anchorAt: now, timeZone };
   const schedule: Schedule =
     cron === undefined
@@ -75,25 +75,29 @@ export function nextSlots(schedule: Schedule, after: number, count: number): num
 
 /** The first letter of a unit says which it is. A capital M alone might be a month. */
 const LENGTH =
-  /(\d{1,9}|an?\b) *(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)(?![a-z])[ ,]*(?:and )?/g;
+  /(\d{1,9}(?:[.,]\d{1,2})?|(?:half )?an?\b) *(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)(?![a-z])\.?[ ,]*(?:and )?/g;
 
 /** "90s", "30m", "1h30m", "1 hour and 30 minutes", "2d", "1w" as ms. Throws PinchError `bad_schedule`: from one second to a year. */
 export function parseDuration(text: string): number {
   const words = /\dM/.test(text) ? '' : text.trim().toLowerCase();
   const parts = [...words.matchAll(LENGTH)];
-  const countOf = (word: string) => (word.startsWith('a') ? 1 : Number(word));
-  const ms = parts.reduce((sum, [, count = '', unit = '']) => sum + countOf(count) * (UNITS[unit.charAt(0)] ?? 0), 0);
+  const countOf = (word: string) =>
+    ({ a: 1, an: 1, 'half a': 0.5, 'half an': 0.5 })[word] ?? Number(word.replace(',', '.'));
+  const sum = parts.reduce((all, [, count = '', unit = '']) => all + countOf(count) * (UNITS[unit.charAt(0)] ?? 0), 0);
+  const ms = Math.round(sum);
   if (parts.map(([part]) => part).join('') !== words || ms < SECOND_MS || ms > LONGEST_MS)
     throw bad(`"${text}" is not a length of time between 1s and a year`, 'write "90s", "30m", "1h30m", "2d" or "1w"');
   return ms;
 }
 
-/** "in 5m", a local time in the zone, or one with its own offset. Throws PinchError `bad_schedule`. */
+/** "in 5m", which may be without "in", a local time in the zone, or one with its own offset. Throws PinchError `bad_schedule`. */
 function parseMoment(text: string, { now, timeZone }: { now: number; timeZone: string }): number {
-  const delay = /^in\s+(.+)$/i.exec(text.trim())?.[1];
-  if (delay !== undefined) return now + parseDuration(delay);
-  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?$/.exec(text.trim());
-  const [, date = '', time = '', offset = ''] = match ?? [];
+  const words = text.trim();
+  if (/^in\s|^(half )?an? |^[\d.,]+ *[a-z]/i.test(words)) return now + parseDuration(words.replace(/^in\s+/i, ''));
+  const match =
+    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,]\d{1,9})?(Z| ?UTC| ?GMT|[+-]\d\d(?::?\d\d)?)?$/i.exec(words);
+  const [, date = '', time = '', given = ''] = match ?? [];
+  const offset = given.replace(/^ ?[a-z]+$/i, 'Z').replace(/^(.\d\d)$/, '$1:00');
   // 30 February must not quietly become 2 March.
   const utc = new Date(`${date}T${time}Z`);
   if (Number.isNaN(utc.getTime()) || utc.toISOString().slice(0, 10) !== date)

@@ -123,7 +123,7 @@ async function killContainer(home: string, folder: string): Promise<void> {
 }
 
 /** What only a restart or a long trouble adds, in whatever turn it falls. */
-const ON_THE_WAY = /^(I was restarted|I cannot reach the model|The model answers again: I go on)/;
+const ON_THE_WAY = /^(I was restarted|I get no answer from the model|The model answers again: I go on)/;
 
 const fits = (text: string | undefined, wanted: string | RegExp) =>
   typeof wanted === 'string' ? text === wanted : wanted.test(text ?? '');

@@ -79,7 +79,11 @@ const NO_MONEY = [
 ];
 
 const gaveUp = /^I could not finish this and gave up on it; my owner knows why/;
-const parked = (why: RegExp) => [why, /^The model answers again; group `\w+` goes on\.$/];
+/** A group that waits for its owner: that one is told why, and the chat that it waits. */
+const parked = (why: RegExp): Pick<Kind, 'owner' | 'says'> => ({
+  owner: [why, /^The model answers again; group `\w+` goes on\.$/],
+  says: (token) => [/^I cannot work on this yet: the model back end does not let me in/, answerTo(token)],
+});
 
 function withoutPicture({ token, wrong }: Turn): Step {
   return ({ body }: RecordedRequest) => {
@@ -106,6 +110,14 @@ const withStrangeBlock = (events: SseEvent[]): SseEvent[] => {
   const moved = rest.map((event) => (typeof event.index === 'number' ? { ...event, index: event.index + 1 } : event));
   return start ? [start, strange, { type: 'content_block_stop', index: 0 }, ...moved] : [];
 };
+/** Blocks counted from 1. */
+const fromOne = (events: SseEvent[]): SseEvent[] =>
+  events.map((event) => (typeof event.index === 'number' ? { ...event, index: event.index + 1 } : event));
+/** Pieces of text that are none, between those that are. */
+const withNulls = (events: SseEvent[]): SseEvent[] =>
+  events.flatMap((event) =>
+    event.type === 'content_block_delta' ? [{ ...event, delta: { type: 'text_delta', text: null } }, event] : [event],
+  );
 const withSameId = (events: SseEvent[]): SseEvent[] =>
   events.map((event) =>
     'message' in event ? { ...event, message: Object.assign({}, event.message, { id: 'msg_1' }) } : event,
@@ -117,6 +129,8 @@ const notReached: Kind[] = [
   simple('a broken stream', { text: 'half of', interrupt: { after: 3, by: 'cut' } }),
   simple('a stream without an end', { text: 'half of', interrupt: { after: 3, by: 'end' } }),
   simple('a page of a proxy, 502', page(502, '<html><head><title>502 Bad Gateway</title></head></html>')),
+  simple('no content, 204', { raw: (response) => void response.writeHead(204).end() }),
+  simple('a time-out of a proxy, 408', refuse('Request timed out', 408)),
   simple('overload', refuse('Overloaded', 529, 'overloaded_error')),
   simple('rate limit', { fault: 429, type: 'rate_limit_error', headers: { 'retry-after': '1' } }),
   simple('too many tokens a minute', {
@@ -159,15 +173,15 @@ const refused: Kind[] = [
   },
   ...NO_MONEY.map((step, at) => ({
     ...simple(`no money, in words ${at}`, step),
-    owner: parked(/^The model back end asks for money/),
+    ...parked(/^The model back end asks for money/),
   })),
   {
     ...simple('a wrong key', refuse('invalid x-api-key', 401, 'authentication_error')),
-    owner: parked(/ANTHROPIC_API_KEY/),
+    ...parked(/ANTHROPIC_API_KEY/),
   },
   {
     ...simple('a key without rights', refuse('Request not allowed', 403, 'permission_error')),
-    owner: parked(/ANTHROPIC_API_KEY/),
+    ...parked(/ANTHROPIC_API_KEY/),
   },
   {
     ...simple('moderation', ...twice(refuse('Your input was flagged for "violence"', 403, 'permission_error'))),
@@ -203,6 +217,9 @@ const replies: Kind[] = [
   habit('a block of no known kind', withStrangeBlock),
   simple('a block of no known kind alone', { content: [], edit: withStrangeBlock }),
   habit('the same message id', withSameId),
+  habit('blocks counted from one', fromOne),
+  habit('texts of null', withNulls),
+  habit('a reply that begins twice', (events) => [...events.slice(0, 1), ...events]),
   habit('no usage', withoutUsage),
 ];
 

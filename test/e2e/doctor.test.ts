@@ -1,5 +1,6 @@
 // `pinch doctor` with the real engine: a container looks at its own walls, and nothing is left of it.
 import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
@@ -11,7 +12,8 @@ const findings = z.array(z.object({ check: z.string(), state: z.string(), detail
 
 test('the walls that every engine can build stand on this machine', async () => {
   const program = `import('./dist/cli.js').then(({ runCli }) => runCli(['doctor', '--json']))`;
-  const env = { ...process.env, PINCH_HOME: newHome() };
+  const home = newHome();
+  const env = { ...process.env, PINCH_HOME: home };
   const { stdout } = await promisify(execFile)('node', ['-e', program], {
     cwd: join(import.meta.dirname, '../..'),
     env,
@@ -22,4 +24,6 @@ test('the walls that every engine can build stand on this machine', async () => 
   expect(walls[0]?.detail).toMatch(/no network, not root, read-only root, no capabilities, no new privileges/);
   const left = await new Docker().listContainers({ all: true, filters: { label: ['pinch.group=doctor'] } });
   expect(left).toEqual([]);
+  // The home was never started, and doctor does not make it look as if.
+  expect(readdirSync(home)).toEqual([]);
 });

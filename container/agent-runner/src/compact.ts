@@ -32,20 +32,26 @@ function transcript(messages: Message[], run: Model): Message[] {
   return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${REQUEST}`)] }];
 }
 
-/** Appends a summary that replaces the conversation; one that `isTooLong` is summarized from a transcript. Throws when there is no summary. */
-export async function compact(context: LoopContext, maxTokens: number, isTooLong: boolean): Promise<void> {
+/**
+ * Appends a summary that replaces the conversation; one that `isTooLong` is summarized from a transcript. False when the model gave none. Throws what
+ * its calls throw.
+ */
+export async function compact(context: LoopContext, maxTokens: number, isTooLong: boolean): Promise<boolean> {
   const { session, run } = context;
   context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
   const messages = toMessages(session.records, run);
   // Nobody must be shown half a summary as a reply.
   const withoutText = (error: unknown) => Promise.reject(error instanceof Stopped ? new Stopped() : error);
-  const summarize = async (prompt: Message[]) =>
-    textOf((await callModel(context, prompt, maxTokens).catch(withoutText)).content);
+  const summarize = async (prompt: Message[]) => {
+    const { content, stopReason } = await callModel(context, prompt, maxTokens).catch(withoutText);
+    // What it began to say before it declined would take the place of everything.
+    return /^(refusal|model_context_window_exceeded)$/.test(stopReason) ? '' : textOf(content);
+  };
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
   const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(REQUEST)] };
   let summary = isTooLong ? '' : await summarize([...messages.slice(0, -1), question]);
-  if (summary === '') summary = await summarize(transcript(messages, run));
-  if (summary === '') throw new Error('the model gave no summary of a conversation that is too long');
+  for (let tries = 0; tries < 2 && summary === ''; tries += 1) summary = await summarize(transcript(messages, run));
+  if (summary === '') return false;
   // The run goes on after the summary: its request (without images) and its list of steps stay word for word.
   const asked = session.records.flatMap((r) =>
     r.kind === 'user' && r.runId === run.id && r.messageIds.length > 0 ? [textOf(r.content)] : [],
@@ -59,6 +65,7 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
     ...(asked.length > 0 ? [`[The request you are working on]\n${shortRequest(context, asked.join('\n'), most)}`] : []),
   ].join('\n\n');
   session.append({ kind: 'compact', content: [textBlock(text)] });
+  return true;
 }
 
 /** A request that would fill what was just made room for is kept in a file. */

@@ -13,7 +13,12 @@ export function createFetch(stallMs = 0) {
         response.setTimeout(stallMs, () => response.destroy(new Error(`no byte for ${stallMs} ms`)));
         const replied = new Headers();
         for (const [name, value] of Object.entries(response.headers)) replied.set(name, String(value));
-        resolve(new Response(Readable.toWeb(response), { status: response.statusCode ?? 0, headers: replied }));
+        // With any other status a Response has no body, or cannot be made.
+        const status = response.statusCode ?? 0;
+        const hasBody = status >= 200 && status <= 599 && ![204, 205, 304].includes(status);
+        if (!hasBody) response.resume();
+        const reply = { status: hasBody ? status : 502, headers: replied };
+        resolve(new Response(hasBody ? Readable.toWeb(response) : null, reply));
       });
       request.on('error', reject).end(typeof body === 'string' || body instanceof Uint8Array ? body : undefined);
     });

@@ -5,7 +5,7 @@ import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { modelLimits } from './limits.js';
 import { present } from './media.js';
 import { callModel, type Reply } from './model.js';
-import { classifyError, tooLong } from './model-errors.js';
+import { classifyError } from './model-errors.js';
 import type { Block, ToolCall, ToolResult } from './records.js';
 import {
   isFinalReply,
@@ -173,13 +173,23 @@ function callOrRefuse(context: LoopContext, maxTokens: number): Promise<Reply | 
 async function afterTooLong(context: LoopContext, progress: Progress): Promise<Outcome | undefined> {
   const why = whyTooSmall(context);
   if (why) return endWith(context, why);
-  try {
-    await compact(context, mostTokens(context, progress), true);
-    return undefined;
-  } catch (error) {
-    if (!tooLong(error)) throw error;
-    return endWith(context, doesNotFit(context));
-  }
+  const made = await summary(context, progress, true);
+  if (made === 'again') progress.wasTooLong = false;
+  return made === true || made === 'again' ? undefined : endWith(context, doesNotFit(context));
+}
+
+/** Whether there is a summary now, or what became of the call that was to make it. */
+const summary = (context: LoopContext, progress: Progress, isTooLong: boolean) => {
+  const maxTokens = mostTokens(context, progress);
+  return compact(context, maxTokens, isTooLong).catch((error) => afterRefusal(context, error, maxTokens));
+};
+
+/** Before it is too long; undefined when the next call may be made. */
+async function afterLong(context: LoopContext, progress: Progress): Promise<'again' | 'too long' | undefined> {
+  if (!needsCompaction(context.session.records, modelLimits(context.run).compactAt)) return undefined;
+  const made = await summary(context, progress, false);
+  // Without a summary it still fits.
+  return typeof made === 'string' ? made : undefined;
 }
 
 /** One model call and what follows from it; the outcome when the run is over. */
@@ -187,9 +197,7 @@ async function step(context: LoopContext, progress: Progress): Promise<Outcome |
   const { run, session } = context;
   const tooSmall = whyTooSmall(context);
   if (tooSmall) return endWith(context, tooSmall);
-  const maxTokens = mostTokens(context, progress);
-  if (needsCompaction(session.records, modelLimits(run).compactAt)) await compact(context, maxTokens, false);
-  const reply = await callOrRefuse(context, maxTokens);
+  const reply = (await afterLong(context, progress)) ?? (await callOrRefuse(context, mostTokens(context, progress)));
   if (reply === 'again') return undefined;
   if (reply === 'too long' || reply.stopReason === 'model_context_window_exceeded') {
     if (progress.wasTooLong) return endWith(context, doesNotFit(context));

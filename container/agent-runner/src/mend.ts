@@ -11,6 +11,7 @@ const event = z.looseObject({
   index: z.number().optional().catch(undefined),
   message: object.optional().catch(undefined),
   delta: object.optional().catch(undefined),
+  content_block: object.optional().catch(undefined),
   usage: object.optional().catch(undefined),
 });
 
@@ -27,13 +28,57 @@ function objectIn(text: string): z.infer<typeof object> | undefined {
 export const asInput = (input: unknown): Record<string, unknown> =>
   object.safeParse(input).data ?? { [NOT_JSON]: input };
 
-/** Mends one line of a stream after another; the input of a tool call is held back until it is whole. */
-function createMender() {
+type Said = z.infer<typeof event>;
+const textOr = (part: Record<string, unknown> | undefined) =>
+  /^text(_delta)?$/.test(`${part?.type}`) && typeof part?.text !== 'string' ? { ...part, text: '' } : part;
+
+/**
+ * Mends the events of blocks: the SDK counts them from 0 without a gap and drops what stands anywhere else; a text of nothing would become the
+ * word "null"; the input of a tool call is held back until it is whole.
+ */
+function createBlocks() {
+  const places = new Map<number, number>();
   const inputs = new Map<number, string>();
+  let begun = 0;
+  function begin(given: number): number {
+    places.set(given, begun);
+    begun += 1;
+    return begun - 1;
+  }
+  return {
+    mend(said: Said): Said[] {
+      const { type, index: given = -1, delta, content_block } = said;
+      if (type === 'content_block_start')
+        return [{ ...said, index: begin(given), content_block: textOr(content_block) }];
+      const known = places.get(given);
+      const isNew = known === undefined && delta?.type === 'text_delta';
+      const index = isNew ? begin(given) : (known ?? given);
+      const begins = { type: 'content_block_start', index, content_block: { type: 'text', text: '' } };
+      const one = { ...said, index };
+      if (delta?.type === 'input_json_delta') {
+        inputs.set(index, `${inputs.get(index) ?? ''}${delta.partial_json ?? ''}`);
+        return [];
+      }
+      const input = type === 'content_block_stop' ? inputs.get(index) : undefined;
+      if (!input) return [...(isNew ? [begins] : []), delta ? { ...one, delta: textOr(delta) } : one];
+      inputs.delete(index);
+      const partial_json = JSON.stringify(objectIn(input) ?? { [NOT_JSON]: input });
+      return [{ type: 'content_block_delta', index, delta: { type: 'input_json_delta', partial_json } }, one];
+    },
+  };
+}
+
+const START = { id: 'none', type: 'message', role: 'assistant', model: 'unnamed', stop_reason: null };
+
+/** Mends one line of a stream after another. */
+function createMender() {
+  const blocks = createBlocks();
   let name: string | undefined;
-  const linesOf = (type: string | undefined, data: object) => [
+  // Once, and before all else: the SDK reads no other order, and such a server would never have another.
+  let isBegun = false;
+  const linesOf = ({ type, ...data }: Said) => [
     ...(type ? [`event: ${type}`] : []),
-    `data: ${JSON.stringify(data)}`,
+    `data: ${JSON.stringify({ ...(type && { type }), ...data })}`,
   ];
   return (line: string): string[] => {
     if (line.startsWith('event:')) {
@@ -45,25 +90,22 @@ function createMender() {
     const given = name;
     name = undefined;
     if (!said) return [...(given ? [`event: ${given}`] : []), line];
-    const data = event.parse(said);
-    const { index = -1, message, delta } = data;
-    const type = data.type ?? given ?? ('error' in said ? 'error' : undefined);
-    const usage = data.usage ?? {};
-    if (type === 'message_start' && message) {
-      const whole = { ...message, usage: message.usage ?? {}, content: message.content ?? [] };
-      return linesOf(type, { ...data, message: whole });
-    }
-    if (type === 'message_delta') return linesOf(type, { ...data, usage, delta: delta ?? {} });
-    if (delta?.type === 'input_json_delta') {
-      inputs.set(index, `${inputs.get(index) ?? ''}${delta.partial_json ?? ''}`);
-      return [];
-    }
-    const input = inputs.get(index);
-    if (type !== 'content_block_stop' || !input) return linesOf(type, said);
-    inputs.delete(index);
-    const partial_json = JSON.stringify(objectIn(input) ?? { [NOT_JSON]: input });
-    const whole = { type: 'content_block_delta', index, delta: { type: 'input_json_delta', partial_json } };
-    return [...linesOf(whole.type, whole), '', ...linesOf(type, said)];
+    const { type = given ?? ('error' in said ? 'error' : undefined), ...rest } = event.parse(said);
+    const data = { type, ...rest };
+    const { message = {}, usage = {}, delta = {} } = data;
+    if (!/^(message|content_block)_/.test(type ?? '')) return linesOf(data);
+    const begins = { type: 'message_start', message: { ...START, usage: {}, content: [] } };
+    const events: Said[] = isBegun || type === 'message_start' ? [] : [begins];
+    if (type === 'message_start' && !isBegun)
+      events.push({
+        ...data,
+        message: { ...START, ...message, usage: message.usage ?? {}, content: message.content ?? [] },
+      });
+    else if (type === 'message_delta') events.push({ ...data, usage, delta });
+    else if (type === 'message_stop') events.push(data);
+    else if (type !== 'message_start') events.push(...blocks.mend(data));
+    isBegun = true;
+    return events.flatMap((one, at) => [...(at > 0 ? [''] : []), ...linesOf(one)]);
   };
 }
 
@@ -112,19 +154,11 @@ export function asStream(text: string): string {
   ]);
 }
 
-/** Seconds that the back end asks to wait, which it may give as a date; undefined when it says nothing that can be read. */
-export function waitOf(headers: Headers, now: number): number | undefined {
-  const after = headers.get('retry-after') ?? '';
-  const ms = headers.get('retry-after-ms');
-  const seconds = ms ? Number(ms) / 1_000 : Number(after || Number.NaN);
-  const waitS = Number.isNaN(seconds) ? (Date.parse(after) - now) / 1_000 : seconds;
-  return Number.isNaN(waitS) ? undefined : Math.max(0, Math.ceil(waitS));
-}
-
 /** What the API calls it, for stop reasons of other APIs that a proxy left as they were. */
 const STOP_REASONS: [RegExp, string][] = [
-  [/^(max_?)?(output_)?(tokens|length)$/i, 'max_tokens'],
-  [/^(content_filter(ed)?|safety|blocked)$/i, 'refusal'],
+  [/^(max_?|model_?)?(output_)?(tokens|length)$/i, 'max_tokens'],
+  [/^(content_filter(ed)?|safety|blocked|prohibited_content|recitation|sensitive|guardrail_intervened)$/i, 'refusal'],
+  [/^context_(length|window)_exceeded$/i, 'model_context_window_exceeded'],
 ];
 export const asStopReason = (given: string | null | undefined): string =>
   STOP_REASONS.find(([pattern]) => pattern.test(given ?? ''))?.[1] ?? (given || 'end_turn');

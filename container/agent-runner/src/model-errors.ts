@@ -14,7 +14,11 @@ interface ErrorKind {
   what: string;
 }
 
-const MODERATED = /moderation|flagged|content[_ ](policy|filter)|safety (system|filter)|violat/i;
+const MODERATED =
+  /moderation|flagged|content[_ ](policy|filter)|safety (system|filter)|violat|inappropriate|harmful|(prohibited|unsafe|sensitive) content/i;
+/** Not every back end has a status for that. */
+const WRONG_KEY =
+  /(invalid|incorrect|expired|missing) (x-)?api[ -_]?key|api[ -_]?key (is )?(not valid|invalid|expired|missing)|organization has been disabled/i;
 
 /** The first one that fits. */
 const ERROR_KINDS: ErrorKind[] = [
@@ -27,18 +31,30 @@ const ERROR_KINDS: ErrorKind[] = [
   },
   { kind: /^402|billing_error/, errorClass: 'billing', what: 'the model back end asks for money' },
   { kind: /^4(00|03|29)/, says: NO_MONEY, errorClass: 'billing', what: 'the model back end asks for money' },
+  { kind: /^400/, says: WRONG_KEY, errorClass: 'auth', what: 'the model back end refused the key' },
   { kind: /^429|rate_limit/, errorClass: 'rate_limit', what: 'the model back end limits our rate' },
   // One request was refused; the key is fine.
   { kind: /^403/, says: MODERATED, errorClass: 'invalid_request', what: 'the model back end refused the request' },
   { kind: /^40[13]/, errorClass: 'auth', what: 'the model back end refused the key' },
-  { kind: /^404/, errorClass: 'invalid_request', what: 'the model back end has no such address, or no such model' },
+  {
+    kind: /^(3|4(04|05|10))/,
+    errorClass: 'invalid_request',
+    what: 'the model back end has no such address, or no such model',
+  },
   {
     kind: /^4(00|13|22)|invalid_request_error/,
     errorClass: 'invalid_request',
     what: 'the model back end refused the request',
   },
   {
-    kind: /^5|overloaded_error|api_error/,
+    kind: /^(5|408|409|425|498)|overloaded_error|api_error/,
+    errorClass: 'overloaded',
+    what: 'the model back end is overloaded or broken',
+  },
+  // An error in the middle of an answer, by its words alone.
+  {
+    kind: /^$/,
+    says: /overload|capacity|try again|temporar|time[d ]*out|unavailable|upstream/i,
     errorClass: 'overloaded',
     what: 'the model back end is overloaded or broken',
   },
@@ -89,36 +105,41 @@ function whyOf(body: unknown): string | undefined {
 
 /** How back ends say that a conversation does not fit. */
 const TOO_LONG = [
-  /(prompt|input|request|conversation|messages?) (is|are|was|were) too (long|large|big)/i,
+  /(prompt|input|request|conversation|messages?) (is |are |was |were )?too (long|large|big)/i,
+  /(reduce|shorten) (the |your )?(length|size|number) of (the |your )?(messages|prompt|input|conversation)/i,
   /context[_ -]?(length|window|size|limit)/i,
   /too many (total )?(input |prompt )?(tokens|text bytes)/i,
   /exceed(s|ed|ing)? (the |its |your |this )?((model|max(imum)?|allowed|configured|token|input|prompt|context|sequence|message)('s)?[ _]?)*(limit|length|size|tokens)/i,
-  /exceeds? the maximum number of tokens/i,
+  /exceeds? the (maximum number of tokens|token window)/i,
+  /token (count|limit) (is )?exceed/i,
+  /(prompt|input|conversation|context)( length| size| tokens)? (is (over|above|beyond) |exceeds )(the |its )?(limit|maximum|\d)/i,
+  /context is full|n_ctx|max(imum)? input (characters|tokens)/i,
   /(longer|larger|greater|more) than the (model|maximum|context)/i,
   /range of input length should be/i,
   /maximum (input|prompt|context|sequence) (length|size)/i,
   /input token count/i,
   /`?inputs`? (tokens|must have)/i,
-  /(输入|上下文|提示|prompt|内容|消息).{0,12}(超|过长)|超出?.{0,8}(上下文|最大长度)/i,
+  /(输入|上下文|提示|prompt|内容|消息).{0,12}(超|过长)|超出?.{0,8}(上下文|最大长度)|コンテキスト長/i,
 ];
-/** A number of tokens, perhaps as 128k or 131,072. */
-const NUMBER = '(\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\s?(k)\\b)?';
+/** A number of tokens, perhaps as 128k or 131,072; of nothing else. */
+const NUMBER = '(\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\s?([km])\\b)?(?!,?\\d| *(?:[km]?b|bytes|characters|chars|letters)\\b)';
 /** Where they name the limit, in tokens; the first one that fits. */
 const LIMIT_NAMED = [
-  `[<>]=? *${NUMBER}`,
+  `[<>]=? *(?:n_ctx \\(*)?${NUMBER}`,
   `n_ctx\\W+${NUMBER}`,
   `\\[\\d+, *${NUMBER}\\]`,
   // Up to four words without a number stand between; "exceeded by 3000" names none.
-  `(?:context|max(?:imum)?|limit|window|available|allowed|only|up to|less than|at most)\\b(?: (?!by\\b)[a-z']+){0,4}[ :(=]*${NUMBER}`,
+  `(?:context|max(?:imum)?|exceeds|最大长度|コンテキスト長は|limit|window|available|allowed|only|up to|less than|at most)(?:\\b|(?<=[^\\x00-\\x7f]))(?: (?!(?:by|characters|exceed\\w*)\\b)[a-z']+){0,4}[ :(=]*${NUMBER}`,
   `${NUMBER} (?:tokens? )?max`,
 ].map((pattern) => new RegExp(pattern, 'i'));
+const UNITS: Record<string, number> = { k: 1_000, m: 1_000_000 };
 /** No conversation fits into less: such a number means something else. */
 const LEAST_LIMIT = 1_000;
 
 function limitIn(says: string): number | undefined {
   for (const pattern of LIMIT_NAMED) {
-    const [, digits = '', thousands] = pattern.exec(says) ?? [];
-    const limit = Number(digits.replaceAll(',', '')) * (thousands ? 1_000 : 1);
+    const [, digits = '', unit = ''] = pattern.exec(says) ?? [];
+    const limit = Number(digits.replaceAll(',', '')) * (UNITS[unit.toLowerCase()] ?? 1);
     if (limit >= LEAST_LIMIT) return limit;
   }
   return undefined;
@@ -132,10 +153,14 @@ const isAboutRequest = (error: unknown): error is APIError =>
   !NOT_ABOUT_REQUEST.includes(statusOf(error) ?? 0) &&
   !/rate_limit|overloaded/.test(error.type ?? '');
 
+/** How large a picture is, no conversation. */
+const OF_PICTURE = /pixels|dimensions/i;
+
 /** That the conversation does not fit, and the most tokens that do where the back end names it; undefined for any other error. */
 export function tooLong(error: unknown): { limit?: number } | undefined {
   if (!isAboutRequest(error)) return undefined;
   const says = wordsOf(error);
+  if (OF_PICTURE.test(says)) return undefined;
   if (error.status !== 413 && !TOO_LONG.some((pattern) => pattern.test(says))) return undefined;
   const limit = limitIn(says);
   return limit ? { limit } : {};
@@ -147,6 +172,7 @@ const REPLY_LENGTH =
 const TOO_MUCH =
   /[<>]|exceed|too (large|high|big|many|much)|at most|maximum (allowed|value|is|of)|(less|lower|smaller) than|range|between|up to|超|非法/i;
 const OF_INPUT = /context|input|prompt/i;
+const OF_WINDOW = /context (length|window|size)( is| of|:)? *\d/i;
 const LEAST_OUTPUT = 256;
 
 /** The most tokens of a reply when `asked` was too much: what the back end names, else half; undefined for any other error. */
@@ -155,8 +181,9 @@ export function outputLimit(error: unknown, asked: number): number | undefined {
   const says = whyOf(error.error) ?? error.message.replace(/^\d+ /, '');
   const at = says.search(REPLY_LENGTH);
   const ofInput = says.search(OF_INPUT);
-  // What is said of the input first is about the conversation.
-  if (at < 0 || !TOO_MUCH.test(says) || (ofInput >= 0 && ofInput < at)) return undefined;
+  // What is said of the input first, or of the whole window, is about the conversation.
+  const isAboutInput = (ofInput >= 0 && ofInput < at) || OF_WINDOW.test(says);
+  if (at < 0 || !TOO_MUCH.test(says) || isAboutInput) return undefined;
   const named = [...says.matchAll(new RegExp(NUMBER, 'g'))].map(([, digits = '']) =>
     Number(digits.replaceAll(',', '')),
   );
@@ -164,10 +191,16 @@ export function outputLimit(error: unknown, asked: number): number | undefined {
   return fitting.length > 0 ? Math.max(...fitting) : Math.floor(asked / 2);
 }
 
+/** Whether what does not fit is the conversation and the room for its reply together. */
+export const isOfBoth = (error: unknown): boolean =>
+  error instanceof APIError && /max[_ ]?\w*tokens|completion|output/i.test(wordsOf(error));
+
 /** What of a request a back end refused for itself, so that the rest may go through without it. */
 export function refusedPart(error: unknown): 'thinking' | 'media' | undefined {
   if (!isAboutRequest(error)) return undefined;
-  if (/signature|thinking/i.test(error.message)) return /thinking/i.test(error.message) ? 'thinking' : undefined;
-  const isAboutMedia = /\b(image|picture|document|pdf|media|vision|multimodal)/i.test(error.message);
+  if (/signature|thinking/i.test(error.message)) return 'thinking';
+  const isAboutMedia = /\b(image|picture|document|pdf|media|vision|multimodal|base64)|password|图片|图像/i.test(
+    error.message,
+  );
   return isAboutMedia ? 'media' : undefined;
 }

@@ -1,10 +1,11 @@
 // One model call through the gateway with the Anthropic SDK: streaming, retries, errors as classes. Knows nothing about history or chats.
 import Anthropic, { AnthropicError, APIError } from '@anthropic-ai/sdk';
 import { systemClock } from '../../../src/core/clock.js';
+import { retryAfterS } from '../../../src/core/retry-after.js';
 import { PROVIDER_SEARCH, RUN_HEADER } from '../../../src/wire.js';
 import { type LoopContext, Stopped } from './context.js';
 import { createFetch } from './fetch.js';
-import { asStopReason, asStream, mendStream, waitOf } from './mend.js';
+import { asStopReason, asStream, mendStream } from './mend.js';
 import { classifyError } from './model-errors.js';
 import { foundTools, type Message, type ToolResult, textOf } from './records.js';
 import { promptFor } from './small-window.js';
@@ -25,7 +26,7 @@ export function createClient(port: number, stallMs = 90_000): Anthropic {
     fetch: async (url, init) => {
       const response = await fetch(url, init);
       const { headers, status, body } = response;
-      const waitS = waitOf(headers, systemClock.now());
+      const waitS = retryAfterS(headers.get('retry-after'), headers.get('retry-after-ms'), systemClock.now());
       if (waitS !== undefined) headers.set('retry-after', `${waitS}`);
       if (Number(waitS) > MAX_WAIT_S) headers.set('x-should-retry', 'false');
       if (!response.ok || !body) return response;

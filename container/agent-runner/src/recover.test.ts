@@ -273,12 +273,17 @@ test.each<[object, string]>([
   expect(bench.fake.requests).toHaveLength(1);
 });
 
-test.each(['length', 'MAX_TOKENS', 'max_output_tokens'])('%s is the length limit', async (stopReason) => {
+test.each([
+  'length',
+  'MAX_TOKENS',
+  'max_output_tokens',
+  'model_length',
+])('%s is the length limit', async (stopReason) => {
   bench = await setUp([{ text: 'The first half ', stopReason }, { text: 'and the second.' }]);
   expect(await bench.run()).toMatchObject({ text: expect.stringMatching(/^The first half ?and the second\.$/) });
 });
 
-test.each(['content_filter', 'SAFETY'])('%s is a refusal', async (stopReason) => {
+test.each(['content_filter', 'SAFETY', 'PROHIBITED_CONTENT', 'sensitive'])('%s is a refusal', async (stopReason) => {
   bench = await setUp([{ text: 'I', stopReason }]);
   expect(await bench.run()).toMatchObject({ text: expect.stringContaining('declined') });
 });
@@ -292,4 +297,97 @@ test.each<[string, Record<string, string>]>([
   expect(report).toMatchObject({ outcome: 'failed', errorClass: 'rate_limit' });
   expect(report.outcome === 'failed' && report.retryAfterMs).toBeGreaterThan(3_500_000);
   expect(bench.fake.requests).toHaveLength(1);
+});
+
+test.each([204, 205, 304, 999])('the status %i is no answer, and the runner lives on', async (status) => {
+  bench = await setUp([{ raw: (response) => void response.writeHead(status).end() }, { text: 'here I am' }]);
+  const report = await bench.run();
+  if (status !== 304) expect(report).toMatchObject({ outcome: 'done', text: 'here I am' });
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done' });
+});
+
+const begin = (index: number, text: string | null): SseEvent => ({
+  ...{ type: 'content_block_start', index },
+  content_block: { type: 'text', text },
+});
+const goOn = (index: number, text: string | null): SseEvent => ({
+  ...{ type: 'content_block_delta', index },
+  delta: { type: 'text_delta', text },
+});
+const finish = (index: number): SseEvent => ({ type: 'content_block_stop', index });
+test.each<[string, SseEvent[]]>([
+  ['begins at 1', [begin(1, ''), goOn(1, 'onetwo'), finish(1)]],
+  ['has a gap', [begin(0, ''), goOn(0, 'one'), finish(0), begin(2, ''), goOn(2, 'two'), finish(2)]],
+  ['begins at 0 twice', [begin(0, ''), goOn(0, 'one'), finish(0), begin(0, ''), goOn(0, 'two'), finish(0)]],
+  ['never begins', [goOn(0, 'one'), goOn(0, 'two')]],
+  ['has texts of nothing', [begin(0, null), goOn(0, null), goOn(0, 'onetwo'), finish(0)]],
+])('a count of blocks that %s: every text arrives', async (_name, blocks) => {
+  const edit = (events: SseEvent[]): SseEvent[] => [
+    ...events.slice(0, 1),
+    ...blocks,
+    ...events.filter(({ type }) => /^message_(delta|stop)$/.test(type)),
+  ];
+  bench = await setUp([{ text: 'x', edit }]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'onetwo' });
+});
+
+const startOf = (events: SseEvent[]) => events.filter(({ type }) => type === 'message_start');
+test.each<[string, (events: SseEvent[]) => SseEvent[]]>([
+  ['twice', (events) => [...startOf(events), ...events]],
+  ['again in the middle', (events) => [...events.slice(0, 3), ...startOf(events), ...events.slice(3)]],
+  ['never', (events) => events.filter(({ type }) => type !== 'message_start')],
+  ['without a message', (events) => [{ type: 'message_start' }, ...events.slice(1)]],
+])('a reply that begins %s is read', async (_name, edit) => {
+  bench = await setUp([{ text: 'an answer', edit }]);
+  expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'an answer' });
+  expect(bench.fake.requests).toHaveLength(1);
+});
+
+const LONG = { input_tokens: 170_000 };
+test.each<[string, string, Step]>([
+  [
+    'thinking',
+    'Invalid `signature` in `thinking` block',
+    {
+      content: [
+        { type: 'thinking', thinking: 'hm' },
+        { type: 'text', text: 'one' },
+      ],
+      usage: LONG,
+    },
+  ],
+  [
+    'output',
+    'max_tokens: 4000 > 1024, which is the maximum allowed number of output tokens',
+    { text: 'one', usage: LONG },
+  ],
+])('the summary of a long conversation is refused for its %s: made without it', async (_name, words, first) => {
+  bench = await setUp([first, refuse(words), { text: 'what was said' }, { text: 'two' }]);
+  await bench.run();
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
+  expect(bench.history().filter(({ kind }) => kind === 'compact')).toHaveLength(1);
+});
+
+test.each(['refusal', 'model_context_window_exceeded'])('a summary that ends with %s is none', async (stopReason) => {
+  const broken: Step = { text: 'I', stopReason };
+  bench = await setUp([{ text: 'one', usage: LONG }, broken, { text: 'what was said' }, { text: 'two' }]);
+  await bench.run();
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
+  expect(requests().at(-1)).toContain('what was said');
+});
+
+test('no summary of what still fits: the conversation goes on as it is', async () => {
+  const nothing: Step = { content: [] };
+  bench = await setUp([{ text: 'one', usage: LONG }, nothing, nothing, nothing, { text: 'two' }]);
+  await bench.run();
+  expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
+});
+
+test('a short conversation with too much room for its reply is asked again with less, not summarized', async () => {
+  const words =
+    "max_tokens is too large: 4000. This model's maximum context length is 12000 tokens and your request has 9000 input tokens";
+  const model = 'other-1';
+  bench = await setUp([refuse(words), { text: 'fits' }], { models: [model] });
+  expect(await bench.run({ model })).toMatchObject({ outcome: 'done', text: 'fits' });
+  expect(bench.history().filter(({ kind }) => kind === 'compact')).toEqual([]);
 });

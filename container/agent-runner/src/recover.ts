@@ -1,9 +1,9 @@
 // What one odd answer of a back end leads to, so that it does not break the conversation: a part that it refuses is left out, a limit that it
 // names is kept to, a reply of nothing is no reply.
 import type { RunContext } from './context.js';
-import { learnReply, learnWindow } from './limits.js';
+import { learnReply, learnWindow, modelLimits, windowOf } from './limits.js';
 import { asInput } from './mend.js';
-import { outputLimit, refusedPart, tooLong } from './model-errors.js';
+import { isOfBoth, outputLimit, refusedPart, tooLong } from './model-errors.js';
 import { type Block, type HistoryRecord, isMedia, THINKING, textOf, toolCalls } from './records.js';
 
 type Part = NonNullable<ReturnType<typeof refusedPart>>;
@@ -32,8 +32,10 @@ export function afterRefusal(
   }
   const long = tooLong(error);
   if (!long) throw error;
+  const isNew = long.limit !== undefined && long.limit < (windowOf(run) ?? Number.POSITIVE_INFINITY);
   if (long.limit) learnWindow(run.model, long.limit);
-  return 'too long';
+  // With a shorter reply, which is part of a window, the same conversation may fit.
+  return isNew && maxTokens > modelLimits(run).maxOutput && isOfBoth(error) ? 'again' : 'too long';
 }
 
 /** Whether there is any of it that was not left out yet. */
