@@ -74,7 +74,9 @@ const areas: Area[] = [
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'skills in the runner', files: /^container\/agent-runner\/src\/(skills|front-matter)/, lines: 145 },
   { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
-  { name: 'runner', files: /^container\//, lines: 2_072 },
+  { name: 'histories of sessions', files: /^container\/agent-runner\/src\/(session|tidy)/, lines: 155 },
+  { name: 'whose processes are whose', files: /^container\/agent-runner\/src\/process-owner/, lines: 75 },
+  { name: 'runner', files: /^container\//, lines: 2_110 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 268 },
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
@@ -82,7 +84,7 @@ const areas: Area[] = [
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
   { name: 'retention', files: /^src\/retention\//, lines: 440 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
-  { name: 'channels', files: /^src\/channels\//, lines: 1_990 },
+  { name: 'channels', files: /^src\/channels\//, lines: 2_030 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
@@ -92,10 +94,10 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_105,
+    lines: 2_195,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_415, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_432, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
@@ -110,7 +112,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 5_982, tokens: 102_400, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_185, tokens: 106_500, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

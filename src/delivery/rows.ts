@@ -52,6 +52,7 @@ export function createOutbox(statements: Statements, onWork: () => void) {
   );
   return {
     ...createButtons(statements, onWork),
+    ...createChanges(statements),
     /** Queues a message; false when this key was queued before. */
     add(message: NewOutboxRow): boolean {
       const added = insert({ file: undefined, buttons: undefined, ...message });
@@ -77,6 +78,29 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     partsOfRun: total<[runId: number, since: number, partChars: number]>(
       'SELECT sum(1 + cast(length(text) / ?3 AS INTEGER)) FROM outbox WHERE run_id = ?1 AND created_at >= ?2',
     ),
+    setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
+    partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
+    /** False when it was ended meanwhile. */
+    sent: run<[id: number, now: number]>(
+      `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
+    ),
+    /** `counted`: whether this try counts towards the last. */
+    retry: run<[id: number, nextAt: number, counted: boolean, error: string | null]>(
+      'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
+    ),
+    /** False when it was ended before. */
+    dead: run<[id: number, error: string]>(
+      `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
+    ),
+    queued: total<[]>(`SELECT count(*) FROM outbox WHERE state = 'queued'`),
+    list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
+    ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
+  };
+}
+
+/** What becomes of many messages at once. */
+function createChanges({ run, named }: Statements) {
+  return {
     /** Nothing more goes out of what runs said: one, those in one chat, or all. Returns how many messages that ended. */
     endOfRuns: named.count<[which: { runId: number | null; chatId: number | null; error: string }]>(
       `UPDATE outbox INDEXED BY outbox_heads SET state = 'dead', error = @error WHERE state = 'queued' AND run_id IS NOT NULL
@@ -96,23 +120,6 @@ export function createOutbox(statements: Statements, onWork: () => void) {
       `UPDATE outbox INDEXED BY outbox_heads SET chat_id = ?2, parts = NULL, next_at = ?3
        WHERE state = 'queued' AND chat_id = ?1 AND key GLOB 'notice:*' AND parts_sent = 0`,
     ),
-    setParts: run<[id: number, parts: string[]]>('UPDATE outbox SET parts = ?2 WHERE id = ?1'),
-    partSent: run<[id: number]>('UPDATE outbox SET parts_sent = parts_sent + 1, attempt = 0 WHERE id = ?1'),
-    /** False when it was ended meanwhile. */
-    sent: run<[id: number, now: number]>(
-      `UPDATE outbox SET state = 'sent', sent_at = ?2, error = NULL WHERE id = ?1 AND state = 'queued'`,
-    ),
-    /** `counted`: whether this try counts towards the last. */
-    retry: run<[id: number, nextAt: number, counted: boolean, error: string | null]>(
-      'UPDATE outbox SET next_at = ?2, attempt = attempt + ?3, error = ?4 WHERE id = ?1',
-    ),
-    /** False when it was ended before. */
-    dead: run<[id: number, error: string]>(
-      `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
-    ),
-    queued: total<[]>(`SELECT count(*) FROM outbox WHERE state = 'queued'`),
-    list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
-    ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
   };
 }
 
