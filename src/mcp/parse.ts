@@ -28,6 +28,8 @@ export function createParser(clock: Clock) {
   function start(): Worker {
     const started = new Worker(new URL('./parse-worker.js', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB },
+      // Not those of this process: some are only for its own first file.
+      execArgv: [],
       env: {},
     });
     started.unref();

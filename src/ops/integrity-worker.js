@@ -3,6 +3,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 
 const db = new Database(workerData, { readonly: true, fileMustExist: true });
-const found = db.pragma('quick_check(1)', { simple: true });
+parentPort.postMessage({ found: look() });
 db.close();
-parentPort.postMessage(String(found));
+
+/** What is damaged much is an error of SQLite; any other error says that nobody could look, and ends this thread. */
+function look() {
+  try {
+    return String(db.pragma('quick_check(1)', { simple: true }));
+  } catch (error) {
+    if (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code)) return error.message;
+    throw error;
+  }
+}

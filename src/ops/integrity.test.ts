@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -50,6 +50,13 @@ test('a damaged database opens, and the owner is told after an end that nobody a
 test('an intact one is told to nobody but the log', async () => {
   start('the machine went down');
   await vi.waitFor(() => expect(lines.join()).toContain('intact'), 20_000);
+  expect(told).toEqual([]);
+});
+
+test('what keeps it from looking is no damage', async () => {
+  rmSync(join(dataDir, 'pinch.db'));
+  start('killed from outside');
+  await vi.waitFor(() => expect(lines.join()).toContain('could not be looked at'), 20_000);
   expect(told).toEqual([]);
 });
 

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
 import { databaseTrouble } from '../core/db.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -13,19 +14,26 @@ export interface IntegrityDeps extends LoopDeps {
   home: { lastEnd: string | null };
 }
 
+/** `ok`, or what is wrong. */
+const said = z.object({ found: z.string() });
+
 /** Begins at once; `stop` ends the look. */
 export function startIntegrityCheck({ config, home, clock, log, notifyOwner }: IntegrityDeps): {
   stop(): Promise<void>;
 } {
   if (home.lastEnd === null) return { stop: async () => undefined };
   const file = join(config.dataDir, 'pinch.db');
-  const worker = new Worker(new URL('./integrity-worker.js', import.meta.url), { workerData: file });
+  // Not the options of this process: some are only for its own first file.
+  const worker = new Worker(new URL('./integrity-worker.js', import.meta.url), { workerData: file, execArgv: [] });
   worker.unref();
   let isOver = false;
   const look = async () => {
     const began = performance.now();
-    const found = await once(worker, 'message').then(([text]) => String(text), describeError);
+    const looked = await once(worker, 'message').then(([answer]) => said.parse(answer), describeError);
     if (isOver) return;
+    // Whatever kept it from looking says nothing of the database.
+    if (typeof looked === 'string') return log.warn({ error: looked }, 'the database could not be looked at whole');
+    const { found } = looked;
     if (found === 'ok') return log.info({ tookMs: Math.round(performance.now() - began) }, 'the database is intact');
     const [, hint] = databaseTrouble(file, undefined);
     log.error({ found, hint }, 'the database is damaged');
