@@ -170,6 +170,11 @@ test('pictures, links, resources and what is only structured reach the model', a
   expect(said[3]).toMatch(/\/workspace\/\.out\/\S+/);
 });
 
+test('a long answer, which is read off the event loop, reaches it too', async () => {
+  const { said } = await work(use('mcp__all__echo', { message: `begin ${'long '.repeat(20_000)}` }));
+  expect(said[0]).toContain('Echo: begin long long');
+});
+
 test('what a server is given is in its own container, and nowhere else', async () => {
   const { said } = await work(bash('env; cat /proc/*/environ'), use('mcp__all__get-env'));
   expect(said[1]).toContain('GIVEN');
