@@ -319,6 +319,13 @@ describe('an owner who is one no more', () => {
     expect(store.outbox.list(9)).toMatchObject([{ key: 'notice:1', state: 'dead' }]);
   });
 
+  test("the page's chat stays, whomever the settings name", () => {
+    const { runId = 0 } = intake.receiveFromPage('hi');
+    for (const owner of [undefined, { channel: 'telegram', address: '1' }]) release(owner);
+    expect(store.runs.get(runId)?.state).toBe('ready');
+    expect(store.groups.chatByAddress('web', 'owner')?.groupId).toBe(store.runs.get(runId)?.groupId);
+  });
+
   test('who was paired stays, and so does a chat that somebody registered for another person', () => {
     receive(message(`/pair ${createPairing(store).code('telegram')}`, { from: '9' }));
     receive(message('hi', { from: '8' }));

@@ -128,7 +128,9 @@ function recordPeople(deps: IntakeDeps, channel: string, inbound: InboundMessage
   if (isOwner && chat.kind === 'direct' && chat.groupId === null) {
     const main = store.groups.ensure('main', true, now);
     const paired = row.isOwner ? address : alias;
-    store.groups.assignOwnerChat(chat.id, main.id, isPaired ? paired : (deps.owner?.address ?? address));
+    // Whoever has the page's token is the owner, whoever the settings name.
+    if (channel === WEB_CHAT.channel) store.groups.assignChat(chat.id, main.id);
+    else store.groups.assignOwnerChat(chat.id, main.id, isPaired ? paired : (deps.owner?.address ?? address));
     chat = { ...chat, groupId: main.id };
   }
   return { chat, sender: { ...inbound.sender, id: row.id, username, isOwner } };

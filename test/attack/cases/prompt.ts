@@ -72,8 +72,8 @@ const marks: Record<string, RegExp> = {
   'somebody who may not ask ends the mark': /may-ask="no".*<untrusted source="[^"]*">[^<]*<\/untrusted><\/message>$/,
   'a quote that ends its mark': /unverified="true"/,
   'a file whose name leads elsewhere': /path="\/workspace\/inbox\/\d+-0-x"/,
-  'a picture of 60,000 pixels a side': /note="not shown: 60000x60000 px, over 8000 px"/,
-  'a picture of 6 MB that is none': /note="not shown: larger than 3.9 MB"/,
+  'a picture of 60,000 pixels a side': /note="not shown: 60000x60000 px, over 40 million pixels"/,
+  'a picture of 6 MB that is none': /note="not shown: not a readable PNG, JPEG, GIF or WebP"/,
 };
 
 const cases: SmallCase[] = Object.keys(written).map((name) => ({
