@@ -2,11 +2,10 @@
 // is a row before its platform is told, so a process that is killed in between loses none.
 import type { InboundMessage } from '../channels/inbound-message.js';
 import type { Chat } from '../core/types.js';
+import { NEXT_PART_MS } from '../runs/rows.js';
 import type { Store } from '../runs/store.js';
 import { type Route, type RouteInput, standingOf } from './route.js';
 
-/** Platforms that do not say how many there are send the parts at once, in one answer or two. */
-const NEXT_PART_MS = 1_500;
 /** Where it is known that parts are missing: people's lines are slow, and one may never come. */
 const MISSING_PART_MS = 10_000;
 /** Who corrects a message often does so twice. */

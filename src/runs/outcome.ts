@@ -8,7 +8,7 @@ import type { FinishReport } from '../wire.js';
 import { queueAnswer } from './answers.js';
 import { runNotices } from './notices.js';
 import { decideFailure } from './retry.js';
-import type { LeaseRef } from './rows.js';
+import { type LeaseRef, NEXT_PART_MS } from './rows.js';
 import type { Store } from './store.js';
 
 type Done = Extract<FinishReport, { outcome: 'done' }>;
@@ -95,7 +95,10 @@ const runKey = (run: Run, messageIds: number[]) => `msg:${run.chatId}:${messageI
 /** Has the next run carry these messages of a message run that is over. */
 function splitOff(store: Store, run: Run, messageIds: number[], now: number): void {
   if (run.kind !== 'message' || messageIds.length === 0) return;
-  const next = store.runs.enqueue({ ...run, key: runKey(run, messageIds), runAt: now, now });
+  // The rest of an album that began while the run ended is on its way.
+  const isAlbum = store.messages.ofRun(run.id).some(({ id, album }) => album !== null && messageIds.includes(id));
+  const runAt = now + (isAlbum ? NEXT_PART_MS : 0);
+  const next = store.runs.enqueue({ ...run, key: runKey(run, messageIds), runAt, now });
   if (next !== undefined) store.runs.moveMessages(run.id, next, messageIds);
 }
 

@@ -117,7 +117,11 @@ const start = (leaseHolder: string): Queue => {
 };
 
 /** Gives `runId` one more message, or starts a run with it. */
-async function say(text: string, runId?: number): Promise<{ runId: number; messageId: number }> {
+async function say(
+  text: string,
+  runId?: number,
+  album: string | null = null,
+): Promise<{ runId: number; messageId: number }> {
   const now = clock.now();
   const row = {
     chatId: ids.chatId,
@@ -126,6 +130,7 @@ async function say(text: string, runId?: number): Promise<{ runId: number; messa
     senderId: null,
     senderName: 'Ann',
     text,
+    album,
   };
   const messageId = store.messages.add({ ...row, sentAt: now, now }) ?? 0;
   const kind = 'message' as const;
@@ -176,6 +181,15 @@ test('a message whose files cannot be had ends nothing and becomes the next run'
   fetchMedia = async () => undefined;
   await clock.advance(10_000);
   expect(sent.at(-1)).toMatchObject({ type: 'run', run: { id: next?.id, messages: [{ text: 'and this photo' }] } });
+});
+
+test('the first pictures of an album that came while the run ended wait for the rest in the next run', async () => {
+  const first = await say('hello');
+  await say('which one?', first.runId, 'holiday');
+  queue.onFinish(first.runId, { outcome: 'done', text: 'hi', step: 2, handledMessageIds: [first.messageId] });
+  await settled();
+  const [next] = store.runs.list('ready', 1);
+  expect((next?.runAt ?? 0) - clock.now()).toBe(1_500);
 });
 
 test('an answer by a runner that never read the message does not count', async () => {

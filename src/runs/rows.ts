@@ -22,6 +22,8 @@ const APART_MS = 10_000;
 
 /** A new run waits no longer than that for the rest of an album, or for further corrections. */
 const SETTLING_MS = 20_000;
+/** Platforms that do not say how many pictures an album has send them at once, in one answer or two. */
+export const NEXT_PART_MS = 1_500;
 /** After a start, the rest of an album may still have to be fetched from its platform. */
 const REST_OF_ALBUM_MS = 10_000;
 
