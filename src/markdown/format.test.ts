@@ -179,8 +179,11 @@ describe('splitting', () => {
       ],
     );
     // Counted, not compared: a span that had to be cut shows its marks and address as well.
+    // The address of a link that is none once the text is cut stands in the text itself, so it is not counted as words.
     const shown = (markdown: string) =>
-      telegramPlainText(markdownToTelegramHtml(markdown)).match(/[a-z👩]/gu)?.length ?? 0;
+      telegramPlainText(markdownToTelegramHtml(markdown))
+        .replaceAll(' (https://e.org/)', '')
+        .match(/[a-z👩]/gu)?.length ?? 0;
     await holds(
       fc.asyncProperty(
         fc.array(bits, { minLength: 10, maxLength: 60 }),
