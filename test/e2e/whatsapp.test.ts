@@ -26,8 +26,7 @@ beforeAll(async () => {
   writeFileSync(authority, fake.media.ca);
   env = {
     ...{ WHATSAPP_ENABLED: '1', WHATSAPP_WS_URL: fake.url, PINCH_OWNER: 'whatsapp:+491701111111' },
-    ...{ NODE_EXTRA_CA_CERTS: authority, FAKE_WHATSAPP_MEDIA: fake.media.host },
-    NODE_OPTIONS: `--import=${join(import.meta.dirname, '../fakes/whatsapp-media-host.mjs')}`,
+    ...{ NODE_EXTRA_CA_CERTS: authority, NODE_OPTIONS: fake.media.nodeOptions },
   };
   scene = await startScene({ daemon: { home, env } });
 });
