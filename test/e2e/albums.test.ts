@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type FakeWhatsApp, type Group, type Peer, startFakeWhatsApp } from '../fakes/whatsapp.js';
-import { type Family, startFamily } from './family.js';
+import { type Family, registerFamily, startFamily } from './family.js';
 import { eventually, newHome, startDaemon } from './harness.js';
 import { type Scene, startScene } from './talk.js';
 
@@ -20,9 +20,7 @@ describe('Telegram', () => {
   beforeAll(async () => {
     all = await startFamily();
     scene = await startScene({ daemon: { env: all.env } });
-    await all.tg.waitForPoll();
-    all.tg.userSends(all.family, all.olga, '/register family');
-    await all.tg.waitForSent((sent) => sent.chat_id === -500);
+    await registerFamily(all);
   });
   afterAll(async () => {
     await scene.close();

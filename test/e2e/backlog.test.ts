@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openStore } from '../../src/store.js';
-import { type Family, startFamily } from './family.js';
+import { type Family, registerFamily, startFamily } from './family.js';
 import { eventually, startDaemon } from './harness.js';
 import { type Scene, startScene } from './talk.js';
 
@@ -12,9 +12,7 @@ let all: Family;
 beforeAll(async () => {
   all = await startFamily();
   scene = await startScene({ daemon: { env: all.env } });
-  await all.tg.waitForPoll();
-  all.tg.userSends(all.family, all.olga, '/register family');
-  await all.tg.waitForSent((sent) => sent.chat_id === -500);
+  await registerFamily(all);
 });
 afterAll(async () => {
   await scene.close();

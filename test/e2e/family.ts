@@ -13,3 +13,10 @@ export async function startFamily(nameOfBen = 'Ben') {
   const env = { TELEGRAM_BOT_TOKEN: tg.token, TELEGRAM_API_ROOT: tg.url, PINCH_OWNER: 'telegram:11' };
   return { tg, olga, ben, direct, family, env };
 }
+
+/** Makes their group one of the assistant's, once a daemon is there for them. */
+export async function registerFamily({ tg, olga, family }: Family): Promise<void> {
+  await tg.waitForPoll();
+  tg.userSends(family, olga, '/register family');
+  await tg.waitForSent((sent) => sent.chat_id === family.id);
+}
