@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { approvalTerminal } from './approvals/terminal.js';
+import { backupCommands } from './backup/commands.js';
 import { budgetTerminal } from './budgets/terminal.js';
 import { chatTerminal } from './chats/terminal.js';
+import { systemClock as clock } from './core/clock.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
 import { originOf } from './core/terminal.js';
@@ -31,6 +33,8 @@ export const commands = [
   ...opsTerminal,
   // These need no running daemon.
   ...localCommands,
+  // The store with all tables is loaded for a restore only.
+  ...backupCommands({ clock, openStore: async (file) => (await import('./store.js')).openStore(file) }),
 ];
 
 /** Runs one command; returns the exit code. Never throws. */

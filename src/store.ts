@@ -2,6 +2,7 @@
 
 import { createOwnSkills } from './approvals/own-skills.js';
 import { createApprovalRows } from './approvals/rows.js';
+import { createRestoredRows } from './backup/rows.js';
 import { createBudgets } from './budgets/rows.js';
 import { createChannelAuth } from './channels/rows.js';
 import { openDb } from './core/db.js';
@@ -50,6 +51,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
+    restored: createRestoredRows(statements),
     retention: createRetentionRows(statements),
   };
 }

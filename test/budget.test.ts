@@ -82,6 +82,7 @@ const areas: Area[] = [
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
+  { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
   { name: 'retention', files: /^src\/retention\//, lines: 440 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_030 },

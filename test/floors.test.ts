@@ -13,7 +13,7 @@ const floors = [
   ['store'],
   ['page'],
   ['ops', 'retention'],
-  ['chats'],
+  ['chats', 'backup'],
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],

@@ -95,6 +95,21 @@ export function openEntry<T>(folder: Folder, name: string, act: (fd: number, sta
   }
 }
 
+/** As openEntry, for who reads it later: the caller closes it. */
+export function takeEntry(folder: Folder, name: string): { fd: number; stat: fs.Stats } | undefined {
+  const fd = tryOpen(inside(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, [...NOT_OPENED, 'EACCES']);
+  return fd === undefined ? undefined : { fd, stat: fs.fstatSync(fd) };
+}
+
+/** Where the link of this name leads, as it is written there. Undefined when it is none any more. */
+export function readLink(folder: Folder, name: string): string | undefined {
+  try {
+    return fs.readlinkSync(inside(folder, name));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Makes a file for its owner alone. False, and nothing happens, when there is anything of that name: a dangling link as well. */
 export function createEntry(folder: Folder, name: string, content: string | Uint8Array): boolean {
   const fd = tryOpen(inside(folder, name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, ['EEXIST', 'ELOOP']);

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { lastBackup } from '../backup/last.js';
 import type { Config } from '../core/config.js';
 import { databaseTrouble } from '../core/db.js';
 import { describeError, PinchError } from '../core/errors.js';
@@ -153,12 +154,23 @@ export function checkDatabase({ config, clock }: CheckDeps): Finding[] {
   const size = `${(statSync(file).size / 1024 ** 2).toFixed(1)} MiB, intact`;
   const backup = newestBackup(config);
   // One is made a day while it runs; a daemon that was off for long makes one when it starts.
-  if (backup !== undefined && clock.now() - backup < 50 * HOUR_MS) return [ok(`${size}, backed up`)];
-  return [ok(size), warning('there is no backup of the last two days', 'start Pinch; if it runs: `pinch logs`')];
+  const whole = wholeBackup(config);
+  if (backup !== undefined && clock.now() - backup < 50 * HOUR_MS) return [ok(`${size}, backed up; ${whole}`)];
+  return [
+    ok(`${size}; ${whole}`),
+    warning('there is no backup of the last two days', 'start Pinch; if it runs: `pinch logs`'),
+  ];
 }
 
 const databaseFiles = ({ dataDir }: Config) =>
   ['pinch.db', 'pinch.db-wal'].map((name) => join(dataDir, name)).filter((file) => existsSync(file));
+
+/** The last one of all of the home: those of each day are of the database alone, and lie on the same disk. */
+function wholeBackup(config: Config): string {
+  const last = lastBackup(config);
+  const when = last && `${new Date(last.at).toISOString().slice(0, 16).replace('T', ' ')} UTC, ${last.file}`;
+  return when ? `the whole home: ${when}` : 'the whole home never (`pinch backup <file>`)';
+}
 
 function newestBackup({ dataDir }: Config): number | undefined {
   const folder = join(dataDir, 'backups');

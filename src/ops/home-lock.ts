@@ -1,4 +1,5 @@
 // The home while this process has it: its folders, its lock, and the mark that says a process runs.
+import { refuseUnfinished } from '../backup/unfinished.js';
 import { systemClock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Logger } from '../core/log.js';
@@ -17,6 +18,7 @@ export interface Home {
 
 /** Throws PinchError when another process has it. */
 export function openHome(config: Config, log: Logger): Home {
+  refuseUnfinished(config);
   prepareHome(config);
   const paths = closeToOthers(config);
   if (paths.length > 0) log.warn({ paths }, 'files of this home could not be closed to other users of the machine');

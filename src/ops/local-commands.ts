@@ -27,6 +27,8 @@ export const localOptions = {
   yes: { type: 'boolean' },
   group: { type: 'string' },
   rw: { type: 'boolean' },
+  encrypt: { type: 'boolean' },
+  force: { type: 'boolean' },
 } as const;
 
 export interface LocalCall {

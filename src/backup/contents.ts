@@ -1,0 +1,29 @@
+// What a backup holds of a home. Everything but what is made anew, so that what a later module keeps in data/ is in it as well.
+
+/** Below data/. The database is copied by SQLite; the rest here is of one process, of one day, or of the copies themselves. */
+const NOT_OF_DATA =
+  /^(pinch\.db.*|backups|logs|doctor|begun|lock\.db.*|running\.json|failed-start\.json|whole-backup\.json|restoring.*|before-restore.*)$/;
+/** Owner's files beside groups/ and data/. */
+export const SETTINGS = ['.env', 'services.json'];
+export const DATABASE = 'data/pinch.db';
+/** First and last entry: what it is, and that it is whole. */
+export const ABOUT = 'backup.json';
+export const END = 'end.json';
+
+/** Whether a file or folder belongs to a backup; `path` is relative to the home, with `/`. Pure. */
+export function belongs(path: string): boolean {
+  const [top, first = '', second = '', third] = path.split('/');
+  // It comes with the checkout.
+  if (top === 'groups') return second !== 'CLAUDE.template.md';
+  if (top !== 'data') return SETTINGS.includes(path);
+  if (NOT_OF_DATA.test(first)) return false;
+  // A server's programs are installed again; what it has written is kept.
+  return first !== 'mcp' || third === undefined || third === 'data' || second === '';
+}
+
+/** Whether an entry of an archive may be written: below the home, and only where a backup has something. Pure. */
+export function isSafe(path: string): boolean {
+  const parts = path.split('/');
+  const isPlain = parts.every((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0'));
+  return isPlain && (path === DATABASE || belongs(path) || path === 'groups' || path === 'data');
+}
