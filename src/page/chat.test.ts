@@ -276,6 +276,7 @@ describe('the web channel', () => {
       assistantName: 'Pinch',
       clock,
       log: pino({ level: 'silent' }),
+      takeIn: () => true,
       onMessage: () => undefined,
       onChatMoved: () => undefined,
       onState: (state) => states.push(state),

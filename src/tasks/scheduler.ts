@@ -1,6 +1,6 @@
 // The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
-import type { Begun } from '../core/begun.js';
+import { type Begun, unwatched } from '../core/begun.js';
 import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -88,9 +88,8 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
 
 /** A task that ended Pinch twice is paused: the others go on. */
 function begin(deps: SchedulerDeps, task: Task, now: number): void {
-  const { begun, store } = deps;
+  const { begun = unwatched, store } = deps;
   const name = `task ${task.id}`;
-  if (!begun) return fireDue(deps, task, now);
   if (!begun.isSetAside(name)) return begun.during(name, () => fireDue(deps, task, now));
   begun.forget(name);
   haltTask(store, task.id, 'paused', now);
