@@ -245,7 +245,7 @@ async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promi
 }
 
 /** A cache as Baileys wants one, kept from connection to connection; what was set longest ago goes first. */
-function createCache() {
+export function createCache() {
   const values = new Map();
   return {
     get: (key: string) => values.get(key),

@@ -33,6 +33,7 @@ const BATCH = 200;
 const WATCH_MS = 5 * 60_000;
 const SET_BACK_MS = 60_000;
 const MAX_FAILURES = 5;
+const ENDED_US = 'Pinch ended twice while it was being started';
 const BUDGET_USED_UP = 'its budget of the day is used up';
 /** Slots kept per task. */
 const KEPT_SLOTS = 500;
@@ -93,10 +94,7 @@ function begin(deps: SchedulerDeps, task: Task, now: number): void {
   if (!begun.isSetAside(name)) return begun.during(name, () => fireDue(deps, task, now));
   begun.forget(name);
   haltTask(store, task.id, 'paused', now);
-  deps.notifyOwner(
-    `task-ended-us:${task.id}:${now}`,
-    taskNotices.paused(task, 2, 'Pinch ended while it was being started'),
-  );
+  deps.notifyOwner(`task-ended-us:${task.id}:${now}`, taskNotices.paused(task, 2, ENDED_US));
 }
 
 /** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */
@@ -146,9 +144,21 @@ function releaseWaiting(deps: SchedulerDeps): void {
   const { store } = deps;
   const isChanged = (slot: Slot) => {
     const task = store.tasks.get(slot.taskId);
-    return task !== undefined && release(deps, task, slot);
+    return task !== undefined && releaseOnce(deps, task, slot);
   };
   while (store.tasks.waiting().filter(isChanged).length > 0);
+}
+
+/** One that ended Pinch twice has failed: the task and the others go on. */
+function releaseOnce(deps: SchedulerDeps, task: Task, slot: Slot): boolean {
+  const { begun = unwatched, store, clock, notifyOwner } = deps;
+  const { slotAt } = slot;
+  const name = `slot ${task.id} ${slotAt}`;
+  if (!begun.isSetAside(name)) return begun.during(name, () => release(deps, task, slot));
+  begun.forget(name);
+  store.tasks.endSlot({ taskId: task.id, slotAt, state: 'failed', detail: ENDED_US, now: clock.now() });
+  notifyOwner(`slot-ended-us:${task.id}:${slotAt}`, taskNotices.failed(task, ENDED_US));
+  return true;
 }
 
 /** Starts the run of a slot that waited, if it may start now. Returns whether it no longer waits. */
