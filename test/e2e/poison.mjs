@@ -49,8 +49,9 @@ if (isMainThread) {
     return message;
   };
   for (const name of ['write', 'end'])
-    watch(ClientRequest.prototype, name, (_, chunk) => {
-      if (String(chunk ?? '').includes('poison-answer')) end('poison-answer telegram', 'exit');
+    watch(ClientRequest.prototype, name, ({ path }, chunk) => {
+      if (/\/sendMessage$/.test(path) && String(chunk ?? '').includes('poison-answer'))
+        end('poison-answer telegram', 'exit');
     });
   watch(files, 'writeFile', (_, __, bytes) => {
     if (bytes instanceof Uint8Array && Buffer.from(bytes).includes('poison-file')) end('poison-file', 'exit');

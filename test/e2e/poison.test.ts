@@ -36,8 +36,8 @@ beforeAll(async () => {
     NODE_OPTIONS: `${fake.media.nodeOptions} --import=${poison}`,
   };
   const responder = ({ body }: { body: { messages: unknown[] } | undefined }) => {
-    const asked = /say (poison-answer)|say "([^"\\]+)/.exec(JSON.stringify(body?.messages.at(-1)));
-    return { text: asked?.[1] ?? asked?.[2] ?? 'well' };
+    const [, asked = 'well'] = /say ([\w-]+)/.exec(JSON.stringify(body?.messages.at(-1))) ?? [];
+    return { text: asked };
   };
   scene = await startScene({ model: { responder }, daemon: { home, env } });
   living = keepAlive();
@@ -100,8 +100,8 @@ const told = (text: string) =>
 describe('what ends Pinch', () => {
   test('an update of Telegram: those behind it are answered', async () => {
     says('poison-update of Telegram');
-    says('@Pinch say "after the update"');
-    await hears('after the update');
+    says('@Pinch say after-the-update');
+    await hears('after-the-update');
     await told('message telegram');
     expect(ends('poison-update')).toBe(2);
   });
@@ -109,8 +109,8 @@ describe('what ends Pinch', () => {
   test('a message on WhatsApp, in the library’s own hands: those behind it are answered', async () => {
     await whatsappOpens();
     await olga.says('poison-stanza on WhatsApp', { encrypted: true });
-    await olga.says('say "after the stanza"', { encrypted: true });
-    await reads('after the stanza');
+    await olga.says('say after-the-stanza', { encrypted: true });
+    await reads('after-the-stanza');
     await told('message whatsapp');
     expect(ends('poison-stanza')).toBe(2);
   });
@@ -118,13 +118,13 @@ describe('what ends Pinch', () => {
   test('an answer to Telegram and one to WhatsApp: the next ones are sent', async () => {
     says('@Pinch say poison-answer');
     await told('could not be sent: Pinch ended twice');
-    says('@Pinch say "after the answer"');
-    await hears('after the answer');
+    says('@Pinch say after-the-answer');
+    await hears('after-the-answer');
     expect(ends('poison-answer telegram')).toBe(2);
     await olga.says('say poison-answer', { encrypted: true });
     await eventually(() => ends('poison-answer whatsapp') === 2, 'it ended twice');
-    await olga.says('say "after this one too"', { encrypted: true });
-    await reads('after this one too');
+    await olga.says('say after-this-one-too', { encrypted: true });
+    await reads('after-this-one-too');
     expect(ends('poison-answer whatsapp')).toBe(2);
   });
 
@@ -150,18 +150,18 @@ describe('what ends Pinch', () => {
 
   test('a file that somebody sent, a run that is handed over, and a message that is indexed', async () => {
     const document = { bytes: Buffer.from('poison-file'), file_name: 'a.txt' };
-    family.tg.userSends(family.family, family.olga, { document, caption: '@Pinch say "without the file"' });
-    await hears('without the file');
+    family.tg.userSends(family.family, family.olga, { document, caption: '@Pinch say without-the-file' });
+    await hears('without-the-file');
     expect(ends('poison-file')).toBe(2);
     says('@Pinch poison-run');
     await told('Pinch ended twice while it was being handed over');
-    says('@Pinch say "after the run"');
-    await hears('after the run');
+    says('@Pinch say after-the-run');
+    await hears('after-the-run');
     expect(ends('poison-run')).toBe(2);
     says('a word: poisonindex');
     await told('search-entry');
-    says('@Pinch say "after the index"');
-    await hears('after the index');
+    says('@Pinch say after-the-index');
+    await hears('after-the-index');
     expect(ends('poisonindex')).toBe(2);
   });
 
@@ -177,10 +177,10 @@ describe('what ends Pinch', () => {
 describe('what throws', () => {
   test('an update and a message: after some tries those behind them go on, and what they said is kept', async () => {
     says('refused-update of Telegram');
-    says('@Pinch say "nothing is held up"');
+    says('@Pinch say nothing-is-held-up');
     await olga.says('refused-message on WhatsApp', { encrypted: true });
-    await olga.says('say "neither is this"', { encrypted: true });
-    await Promise.all([hears('nothing is held up'), reads('neither is this')]);
+    await olga.says('say neither-is-this', { encrypted: true });
+    await Promise.all([hears('nothing-is-held-up'), reads('neither-is-this')]);
     const kept = JSON.stringify((await api('GET', '/api/set-aside')).body);
     for (const words of ['poison-update', 'poison-stanza', 'poison-hook', 'refused-update', 'refused-message'])
       expect(kept).toContain(words);
