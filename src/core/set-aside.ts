@@ -125,7 +125,7 @@ const shown = (name: string): string => `"${oneLine(name, 200)}"`;
 const refusedText = (name: string, why: string): string =>
   `I could not take in ${shown(name)}: ${why}. I left it out and go on with what came after it. ${LOOK}`;
 /** What is told by the module that gives it up. */
-const TOLD_ELSEWHERE = /^(outbox|task|slot|approval|run|keep) /;
+const TOLD_ELSEWHERE = /^(outbox|task|slot|approval|run|run-messages|keep) /;
 
 /** What ended Pinch twice. */
 export function tellSetAside({ notifyOwner }: Pick<LoopDeps, 'notifyOwner'>, name: string): void {

@@ -13,7 +13,7 @@ import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
 import { tellRestart } from './tells.js';
-import { doingOf, type WorkOrders } from './work-order.js';
+import { puttingTogether, type WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
   pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
@@ -173,9 +173,9 @@ async function attend(
   { run, entry, over }: { run: Run; entry: ActiveRun; over: AbortSignal },
 ): Promise<void> {
   const { store, pool, clock, log, begun = unwatched } = queue;
-  const name = doingOf(run.id);
+  const name = handingOver(run.id);
   try {
-    if (begun.isSetAside(name)) return giveUp(queue, run, entry);
+    if ([name, puttingTogether(run.id)].some(begun.isSetAside)) return giveUp(queue, run, entry);
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
     entry.acquiring = pool.acquire(group);
@@ -201,6 +201,9 @@ async function attend(
   }
 }
 
+/** What a start knows it by that comes after an end in the middle of it. */
+const handingOver = (runId: number): string => `run ${runId}`;
+
 /** False when the runner does not take it. */
 function handOver(
   { store, clock }: QueueState,
@@ -219,7 +222,7 @@ function handOver(
 
 function giveUp({ begun = unwatched }: QueueState, { id }: Run, entry: ActiveRun): void {
   // Should the owner try it again, it counts anew.
-  begun.forget(doingOf(id));
+  for (const name of [handingOver(id), puttingTogether(id)]) begun.forget(name);
   const message = 'Pinch ended twice while it was being handed over';
   entry.settle({ outcome: 'failed', errorClass: 'crash', message, isHopeless: true });
 }

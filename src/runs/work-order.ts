@@ -54,7 +54,7 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
     const rows = store.messages.ofRun(runId);
     const leftOut = new Map(store.runs.leftOut(runId).map((row) => [row.messageId, row.leftOut]));
     const files = await filesOf(rows);
-    return begun.guarded(doingOf(runId), () =>
+    return begun.guarded(puttingTogether(runId), () =>
       rows.map((row) => ({
         ...toPromptMessage(store, row, files.get(row.id) ?? []),
         ...togetherWith(rows, row),
@@ -99,7 +99,7 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
 }
 
 /** What a start knows it by that comes after an end in the middle of it. */
-export const doingOf = (runId: number): string => `run ${runId}`;
+export const puttingTogether = (runId: number): string => `run-messages ${runId}`;
 
 /** Copies in data/media of what people sent. */
 function createMedia({

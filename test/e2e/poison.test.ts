@@ -166,7 +166,7 @@ describe('what ends Pinch', () => {
   });
 
   test('a request that a page repeats: it is refused, others are answered', async () => {
-    await api('POST', '/api/tasks', { chat: 'telegram:-500', prompt: 'x', title: 'poison-page', at: '2099-01-01' });
+    await api('POST', '/api/tasks', { chat: 'telegram:-500', prompt: 'x', title: 'poison-page', every: '9h' });
     const { status } = await api('GET', '/api/tasks');
     expect([status, ends('poison-page')]).toEqual([503, 2]);
     expect((await api('GET', '/api/status')).status).toBe(200);
