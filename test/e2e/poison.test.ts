@@ -93,6 +93,7 @@ const ends = (word: string) =>
 const says = (text: string) => family.tg.userSends(family.family, family.olga, text);
 const hears = (text: string) => family.tg.waitForSent(({ plain }) => plain.includes(text));
 const reads = (text: string) => fake.untilSent((sent) => sent.text.includes(text));
+const kept = async () => JSON.stringify((await api('GET', '/api/set-aside')).body);
 /** To the owner, wherever that is. */
 const told = (text: string) =>
   eventually(async () => JSON.stringify((await api('GET', '/api/outbox')).body).includes(text), `told: ${text}`);
@@ -103,7 +104,7 @@ describe('what ends Pinch', () => {
     says('@Pinch say after-the-update');
     await hears('after-the-update');
     await told('message telegram');
-    expect(ends('poison-update')).toBe(2);
+    expect([ends('poison-update'), await kept()]).toEqual([2, expect.stringContaining('poison-update')]);
   });
 
   test('a message on WhatsApp, in the library’s own hands: those behind it are answered', async () => {
@@ -112,7 +113,7 @@ describe('what ends Pinch', () => {
     await olga.says('say after-the-stanza', { encrypted: true });
     await reads('after-the-stanza');
     await told('message whatsapp');
-    expect(ends('poison-stanza')).toBe(2);
+    expect([ends('poison-stanza'), await kept()]).toEqual([2, expect.stringContaining('poison-stanza')]);
   });
 
   test('an answer to Telegram and one to WhatsApp: the next ones are sent', async () => {
@@ -144,7 +145,7 @@ describe('what ends Pinch', () => {
         () => undefined,
       );
     expect(await eventually(() => call('poison-hook'), 'the hook is answered')).toBe(200);
-    expect(ends('poison-hook')).toBe(2);
+    expect([ends('poison-hook'), await kept()]).toEqual([2, expect.stringContaining('poison-hook')]);
     expect(await call('another')).toBe(202);
   });
 
@@ -181,8 +182,6 @@ describe('what throws', () => {
     await olga.says('refused-message on WhatsApp', { encrypted: true });
     await olga.says('say neither-is-this', { encrypted: true });
     await Promise.all([hears('nothing-is-held-up'), reads('neither-is-this')]);
-    const kept = JSON.stringify((await api('GET', '/api/set-aside')).body);
-    for (const words of ['poison-update', 'poison-stanza', 'poison-hook', 'refused-update', 'refused-message'])
-      expect(kept).toContain(words);
+    for (const words of ['refused-update', 'refused-message']) expect(await kept()).toContain(words);
   });
 });
