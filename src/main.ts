@@ -16,6 +16,7 @@ import { createBegun } from './core/begun.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
 import type { Logger } from './core/log.js';
+import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
@@ -33,13 +34,13 @@ import { createOutage } from './model/outage.js';
 import { createWindows } from './model/window.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
-import { tellBadRows, tellSetAside } from './ops/bad-rows.js';
+import { tellBadRows } from './ops/bad-rows.js';
 import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
 import { startIntegrityCheck } from './ops/integrity.js';
-import { endedItself } from './ops/last-run.js';
+import { kindOfEnd } from './ops/last-run.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
@@ -108,8 +109,10 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const clockWatch = createClockWatch(base);
   const { stopped } = stopSwitch;
   const begun = createBegun({ ...base, dataDir, onSetAside: (name) => tellSetAside(base, name) });
+  const setAside = createSetAside({ ...base, begun });
+  const { takeIn } = setAside;
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
-  const tasks = createTaskModule({ ...base, begun, stopSwitch, approvals });
+  const tasks = createTaskModule({ ...base, begun, takeIn, stopSwitch, approvals });
   const taskTitle = (id: number) => store.tasks.get(id)?.title;
   const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard, ledger } = budgets;
@@ -126,7 +129,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const ofSkills = { ownSkills, skillsLeftOut };
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
   const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices };
-  const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
+  const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
@@ -137,7 +140,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const own = { base, begun, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
+  const own = { base, begun, setAside, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, budgets };
   return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
@@ -161,7 +164,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const { onPress } = approvals;
   const intake = createIntake({
     ...base,
-    begun: parts.begun,
+    takeIn: parts.setAside.takeIn,
     pairing,
     assistantName,
     commands,
@@ -178,7 +181,12 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     mcp.api,
     services.api(mcp.view),
     egress.api,
-    opsApi({ ...base, control, promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()) }),
+    opsApi({
+      ...base,
+      control,
+      setAside: parts.setAside,
+      promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()),
+    }),
   ];
   return { control, pairing, intake, api };
 }
@@ -186,29 +194,31 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
 async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { base, home, channels, gateway, approvals, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
+  const { begun } = parts;
+  const { takeIn } = parts.setAside;
   const { supervisor, pool } = parts.containers;
   let ready = false;
   parts.clockWatch.start();
   tellBadRows(base);
-  parts.begun.start(home.lastEnd !== null && endedItself(home.lastEnd));
+  begun.start(kindOfEnd(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
-  const page = await openPage({ ...base, intake, api, status, markdownToSafeHtml, ready: () => ready });
+  const page = await openPage({ ...base, begun, intake, api, status, markdownToSafeHtml, ready: () => ready });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, ...channels, begun: parts.begun, outboxFiles, channel: channels.get });
-  channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
+  const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get });
+  channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const integrity = startIntegrityCheck({ ...base, home });
   const backups = startBackups(base);
-  const indexing = startIndexing(base);
-  const retention = startRetention(base);
+  const indexing = startIndexing({ ...base, begun });
+  const retention = startRetention({ ...base, begun });
   ready = true;
   home.ready();
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
@@ -233,7 +243,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await indexing.stop();
       await retention.stop();
       gateway.close();
-      parts.begun.close();
+      begun.close();
       store.close();
       home.close();
     },

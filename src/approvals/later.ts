@@ -1,7 +1,7 @@
 // What a yes allows and is no row: begun once the yes is committed, and ended with a row. A crash in between is either gone on from at the next
 // start, or, where a second time would do harm, told: nobody knows then whether it was done.
 
-import type { Begun } from '../core/begun.js';
+import { type Begun, unwatched } from '../core/begun.js';
 import { atMost, type Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Approval } from './rows.js';
@@ -23,7 +23,7 @@ export const unknownKind = ({ kind }: Approval) =>
   new PinchError('not_found', `this Pinch knows no approvals of kind ${kind}`);
 
 /** `end` records how it ended; not called any more once Pinch is stopped. */
-export function createLater(clock: Clock, end: End, begun?: Begun) {
+export function createLater(clock: Clock, end: End, begun: Begun = unwatched) {
   const kinds = new Map<string, LaterWork>();
   const working = new Set<Promise<void>>();
   let isStopped = false;
@@ -33,8 +33,8 @@ export function createLater(clock: Clock, end: End, begun?: Begun) {
     const unknown = { work: () => Promise.reject(unknownKind(approval)), once: false };
     const { work, once } = kinds.get(approval.kind) ?? unknown;
     const name = `approval ${approval.id}`;
-    const isOut = (once && isSecond) || begun?.isSetAside(name);
-    const doing = () => (begun ? begun.during(name, () => work(approval)) : work(approval));
+    const isOut = (once && isSecond) || begun.isSetAside(name);
+    const doing = () => begun.attempt(name, () => work(approval));
     const [state, result] = await (isOut ? Promise.reject(unknownEnd()) : doing()).then(
       (text) => ['done', text] as const,
       (error: unknown) => ['failed', describeError(error)] as const,

@@ -110,6 +110,12 @@ export interface ChannelDeps {
    * stored as it is (sizes, times, halves of characters) is mended first: inbound-message.ts.
    */
   onMessage(message: InboundMessage): void;
+  /**
+   * Does `work`, which takes in what the platform brought: from its bytes on to `onMessage`, which alone does the same from there on. `id` is the
+   * same whenever it comes again, `raw` what it says. Throws what `work` throws, then the platform must not be acknowledged. What ended Pinch
+   * twice, is `Unreadable` or was refused again and again is set aside: this returns false, and the platform is told that we have it.
+   */
+  takeIn(id: string, raw: unknown, work: () => void): boolean;
   onState(state: ChannelState): void;
   /** What the person with this address was called when they last wrote anywhere. */
   nameOf(address: string): string | undefined;

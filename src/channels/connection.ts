@@ -102,7 +102,7 @@ function afterFailure(error: ChannelError, failures: number, jitter: number): { 
 }
 
 /** Stores what was received. Throws `ChannelError` when the store refuses it: the connection ends, and what is behind it cannot overtake it. */
-export function storeReceived(store: () => void): void {
+export function storeReceived(store: () => unknown): void {
   try {
     store();
   } catch (cause) {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { type Config, type Env, invalid } from '../core/config.js';
+import type { TakeIn } from '../core/set-aside.js';
 import {
   type Channel,
   type ChannelDefinition,
@@ -24,6 +25,7 @@ export interface ChannelsDeps {
 /** Who takes what channels bring. */
 export interface ChannelHandlers {
   receive(channel: string, message: InboundMessage): void;
+  takeIn: TakeIn;
   chatMoved(channel: string, from: string, to: string): void;
   /** A channel's state changed; `blocked` needs a person. */
   onState(channel: string, state: ChannelState): void;
@@ -68,6 +70,13 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
       storage: deps.storage(name),
       nameOf: (address) => deps.nameOf(name, address),
       onMessage: (message) => handler().receive(name, message),
+      takeIn(id, raw, work) {
+        const taken = handler().takeIn({ name: `message ${name} ${id}`, raw }, () => {
+          work();
+          return true;
+        });
+        return taken === true;
+      },
       onChatMoved: (from, to) => handler().chatMoved(name, from, to),
       onState: (state) => onState(name, state),
     });

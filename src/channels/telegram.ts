@@ -6,6 +6,7 @@ import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
 import { timeLimit } from '../core/clock.js';
 import { oneLine } from '../core/one-line.js';
+import { Unreadable } from '../core/set-aside.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from '../markdown/format.js';
 import { splitMarkdown } from '../markdown/split.js';
 import {
@@ -170,21 +171,23 @@ async function introduce({ api, signals, deps }: Telegram): Promise<BotIdentity>
 
 /** Throws when the store refuses the message: its update must come again. One that makes no sense must not block those behind it. */
 function receive({ deps, forums }: Telegram, update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): void {
-  let mapped: Mapped;
-  try {
+  const take = () => {
+    const mapped = understood(update, bot);
     if (update.message?.chat.is_forum) forums.add(update.message.chat.id);
-    mapped = mapUpdate(update, bot);
-  } catch (error) {
-    const name = error instanceof Error ? error.name : 'unknown';
-    deps.log.error({ updateId: update.update_id, error: name }, 'telegram update not understood, skipped');
-    return;
-  }
-  storeReceived(() => {
     if (mapped.kind === 'moved') deps.onChatMoved(mapped.from, mapped.to);
     if (mapped.kind !== 'message') return;
     const { message, topic } = mapped;
     deps.onMessage(topic ? nameTopic(deps.storage, message, topic) : message);
-  });
+  };
+  storeReceived(() => deps.takeIn(String(update.update_id), update, take));
+}
+
+function understood(update: Parameters<typeof mapUpdate>[0], bot: BotIdentity): Mapped {
+  try {
+    return mapUpdate(update, bot);
+  } catch (error) {
+    throw new Unreadable('a telegram update that is not understood', { cause: error });
+  }
 }
 
 /** A part with where it goes in Telegram's words. */

@@ -11,25 +11,37 @@ import {
   type WAMessage,
   type WASocket,
 } from '@whiskeysockets/baileys';
+import type { ChannelDeps } from './channel.js';
 
 /** Chats that are none: status updates and channels. */
 export const isIgnored = (jid: string): boolean => /@(broadcast|newsletter)$/.test(jid);
 
 type Repository = SocketConfig['makeSignalRepository'];
 
-/** `commit` stores the message before it returns; when it throws, nothing is confirmed and no key is used up. */
-export function createCommitter(creds: AuthenticationCreds, commit: (message: WAMessage) => void) {
+/** What a message without anything in it is before it is encrypted. */
+const EMPTY = Uint8Array.of(1);
+
+interface CommitterDeps {
+  creds: AuthenticationCreds;
+  takeIn: ChannelDeps['takeIn'];
+  /** Stores the message before it returns; when it throws, nothing is confirmed and no key is used up. */
+  commit(message: WAMessage): void;
+}
+
+export function createCommitter({ creds, commit, takeIn }: CommitterDeps) {
   /** The stanza that a ciphertext came in. */
   const stanzas = new WeakMap<Uint8Array, BinaryNode>();
-  function commitContent(stanza: BinaryNode, content: Uint8Array): void {
-    const { fullMessage } = decodeMessageNode(stanza, creds.me?.id ?? '', creds.me?.lid ?? '');
-    const message = proto.Message.decode(content);
-    commit({ ...fullMessage, message: message.deviceSentMessage?.message ?? message });
-  }
+  /** False when it is set aside. */
+  const commitContent = (stanza: BinaryNode, content: Uint8Array): boolean =>
+    takeIn(stanza.attrs.id ?? '', content, () => {
+      const { fullMessage } = decodeMessageNode(stanza, creds.me?.id ?? '', creds.me?.lid ?? '');
+      const message = proto.Message.decode(content);
+      commit({ ...fullMessage, message: message.deviceSentMessage?.message ?? message });
+    });
   function committed(ciphertext: Uint8Array, plaintext: Uint8Array): Uint8Array {
     const stanza = stanzas.get(ciphertext);
-    if (stanza) commitContent(stanza, unpadRandomMax16(plaintext));
-    return plaintext;
+    // The library must not read what is set aside either.
+    return !stanza || commitContent(stanza, unpadRandomMax16(plaintext)) ? plaintext : EMPTY;
   }
   const makeSignalRepository: Repository = (auth, ...more) => {
     const repository = DEFAULT_CONNECTION_CONFIG.makeSignalRepository(auth, ...more);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { ChannelHost } from '../../test/fakes/channel-host.js';
 import type { FakeWhatsApp, Peer } from '../../test/fakes/whatsapp.js';
 import { setUpWhatsApp, type WhatsAppSetup } from './testing/whatsapp-harness.js';
+import { createCache } from './whatsapp-socket.js';
 
 let setup: WhatsAppSetup;
 let fake: FakeWhatsApp;
@@ -280,4 +281,15 @@ describe('start and stop', () => {
     await host.until(() => new Set(host.texts()).size === said.length);
     expect(host.texts()).toEqual(said);
   });
+});
+
+test('the messages that are asked for again are bounded: what was set longest ago is forgotten', () => {
+  const cache = createCache();
+  for (let n = 0; n < 5_000; n++) {
+    cache.set(`m${n}`, n);
+    // What is used again and again stays.
+    cache.set('often', n);
+  }
+  const kept = Array.from({ length: 5_000 }, (_, n) => cache.get(`m${n}`)).filter((value) => value !== undefined);
+  expect([kept.length, kept[0], cache.get('often')]).toEqual([999, 4_001, 4_999]);
 });

@@ -45,11 +45,13 @@ export function createReceiver(deps: ChannelDeps, { findSent, groups, contacts, 
     if (!message.message || message.messageStubType || findSent(message.key.id ?? '')) return;
     // What was said before the account was linked is history, not work.
     if (Number(message.messageTimestamp ?? 0) * 1_000 < linkedAt() - CLOCKS_DIFFER_MS) return;
-    const mapped = understood(log, message, account(sock));
-    if (!mapped) return;
-    const { address, alias } = mapped.sender;
-    if (alias !== undefined && mapped.chat.kind === 'direct') deps.onChatMoved(alias, address);
-    deps.onMessage(mapped);
+    deps.takeIn(message.key.id ?? '', message, () => {
+      const mapped = understood(log, message, account(sock));
+      if (!mapped) return;
+      const { address, alias } = mapped.sender;
+      if (alias !== undefined && mapped.chat.kind === 'direct') deps.onChatMoved(alias, address);
+      deps.onMessage(mapped);
+    });
   }
 
   /** Never throws: that would end the process. What cannot be stored now is tried again, in its order; what was stored already is left out. */

@@ -2,6 +2,7 @@
 import makeWASocket, {
   jidNormalizedUser,
   makeCacheableSignalKeyStore,
+  type WAMessage,
   type WAMessageKey,
   type WASocket,
   type WAVersion,
@@ -117,11 +118,11 @@ function open(connection: WhatsApp): void {
   // Its lines hold keys and texts.
   const silent = deps.log.child({}, { level: 'silent' });
   let isBroken = false;
-  const committer = createCommitter(auth.state.creds, (message) => {
+  const takeIn: ChannelDeps['takeIn'] = (...incoming) => {
     try {
       // What is behind a message that was not stored must not overtake it.
       if (isBroken || connection.sock !== sock) throw new Error('this connection is over');
-      receiver.commit(sock, message);
+      return deps.takeIn(...incoming);
     } catch (error) {
       isBroken = true;
       // Not confirmed, it comes again with the next connection.
@@ -130,7 +131,9 @@ function open(connection: WhatsApp): void {
       void sock.end(new ChannelError('retry', why));
       throw error;
     }
-  });
+  };
+  const commit = (message: WAMessage) => receiver.commit(sock, message);
+  const committer = createCommitter({ creds: auth.state.creds, takeIn, commit });
   const sock = makeWASocket({
     auth: { creds: auth.state.creds, keys: makeCacheableSignalKeyStore(auth.state.keys, silent) },
     logger: silent,
@@ -242,7 +245,7 @@ async function showLink(connection: WhatsApp, sock: WASocket, qr: string): Promi
 }
 
 /** A cache as Baileys wants one, kept from connection to connection; what was set longest ago goes first. */
-function createCache() {
+export function createCache() {
   const values = new Map();
   return {
     get: (key: string) => values.get(key),

@@ -2,8 +2,8 @@
 // Knows the store and the pure rules; never a container, never the network.
 import { randomUUID } from 'node:crypto';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
-import type { Begun } from '../core/begun.js';
 import type { BaseDeps } from '../core/deps.js';
+import type { TakeIn } from '../core/set-aside.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { StoredVersion } from '../groups/messages.js';
@@ -25,8 +25,8 @@ export interface IntakeDeps extends BaseDeps {
   pairing: Pairing;
   assistantName: string;
   askToRegister: Pick<RegisterAsker, 'forCall'>;
-  /** Knows at the next start which message was being taken in when Pinch ended. */
-  begun?: Pick<Begun, 'during' | 'isSetAside'>;
+  /** Sets aside what cannot be taken in. */
+  takeIn?: TakeIn;
   /** Without `/help`, which is made here because it lists the others. */
   commands: ChatCommand[];
   owner: { channel: string; address: string } | undefined;
@@ -48,10 +48,9 @@ export function createIntake(given: IntakeDeps) {
       deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
       return {};
     }
-    const { begun } = deps;
+    const { takeIn = (_, work) => work() } = deps;
     const name = `message ${channel} ${checked.chat.address} ${checked.platformId}`;
-    if (begun?.isSetAside(name)) return {};
-    return begun ? begun.during(name, () => take(channel, checked)) : take(channel, checked);
+    return takeIn({ name, raw: checked }, () => take(channel, checked)) ?? {};
   }
 
   function take(channel: string, checked: InboundMessage): Received {

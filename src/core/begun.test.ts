@@ -11,7 +11,8 @@ import { startDelivery } from '../delivery/delivery.js';
 import { openStore, type Store } from '../store.js';
 import { startScheduler } from '../tasks/scheduler.js';
 import { createTasks } from '../tasks/tasks.js';
-import { createBegun } from './begun.js';
+import { createBegun, type LastEnd } from './begun.js';
+import { createSetAside } from './set-aside.js';
 
 let dataDir: string;
 let store: Store;
@@ -26,9 +27,9 @@ beforeEach(() => {
 });
 
 /** A process that finds what the one before left. */
-function start(byItself = true) {
+function start(last: LastEnd = 'itself') {
   const begun = createBegun({ dataDir, store, clock, onSetAside: (name) => told.push(name) });
-  begun.start(byItself);
+  begun.start(last);
   return begun;
 }
 class Poison extends Error {}
@@ -54,25 +55,63 @@ describe('which work it was', () => {
     dies(() => start().during('a', die));
     start().during('a', () => 1);
     dies(() => start().during('a', die));
-    void start().during('later', never);
-    await start().during('later', async () => undefined);
-    void start().during('later', never);
+    void start().attempt('later', never);
+    await start().attempt('later', async () => undefined);
+    void start().attempt('later', never);
     expect([start().isSetAside('a'), start().isSetAside('later'), told]).toEqual([false, false, []]);
   });
 
-  test('that was killed: what holds the process up needs three kills in a row, what goes on beside others none', () => {
-    for (let kill = 1; kill <= 9; kill++) {
-      const begun = start(false);
-      expect(begun.isSetAside('now')).toBe(kill > 3);
-      if (kill <= 3) dies(() => begun.during('now', die));
-      void begun.during('later', never);
+  test('that was killed twice: what held the process up, or had just begun; what had been going on for a while, six times', async () => {
+    for (let kill = 1; kill <= 6; kill++) {
+      void start('killed').attempt('slow', never);
+      await clock.advance(0);
+      await clock.advance(1_000);
     }
-    expect(start(false).isSetAside('later')).toBe(false);
+    expect(told).toEqual([]);
+    for (let kill = 1; kill <= 2; kill++) {
+      void start('killed').attempt('fresh', never);
+      await clock.advance(0);
+    }
+    expect(start('killed').isSetAside('fresh')).toBe(true);
+    for (let kill = 1; kill <= 2; kill++) {
+      const begun = start('killed');
+      void begun.attempt('beside it', never);
+      dies(() => begun.during('around', () => begun.during('within', die)));
+    }
+    start('killed');
+    // What held the process up is what ended it, and nothing else; the slow one had its sixth kill with the first start after those.
+    expect(told).toEqual(['slow', 'fresh', 'within']);
+  });
+
+  test('is nothing when Pinch was stopped, or when somebody caught what it threw', () => {
+    for (let time = 1; time <= 3; time++) {
+      const begun = start('stopped');
+      dies(() => begun.during('stopped', die));
+    }
+    for (let time = 1; time <= 3; time++) dies(() => start(time === 1 ? 'stopped' : 'itself').guarded('caught', die));
+    start();
+    expect(told).toEqual([]);
+  });
+
+  test('is not acquitted by being put off', async () => {
+    for (let time = 1; time <= 2; time++) {
+      const begun = start('killed');
+      await begun.attempt(
+        'a',
+        async () => 'put off',
+        (how) => how === 'done',
+      );
+      await begun.attempt('a', () => Promise.reject(new Poison())).catch(() => undefined);
+      void begun.attempt('a', never);
+      await clock.advance(0);
+    }
+    start('killed');
+    expect(told).toEqual(['a']);
   });
 
   test('is known after many thousands of others, and with long names', () => {
     const begun = start();
-    void begun.during('long ago', never);
+    void begun.attempt('long ago', never);
     for (let n = 0; n < 5_000; n++) begun.during(`message web owner ${n}`, () => n);
     expect(start().isSuspect('long ago')).toBe(true);
   });
@@ -98,13 +137,19 @@ describe('what is done with it', () => {
     });
     const takeIn = () => {
       const transaction: Store['transaction'] = (work) => store.transaction(() => work());
+      const begun = start();
+      // Nothing is written any more once the process is gone.
+      const end = () => {
+        begun.close();
+        return die();
+      };
       const spoiled = {
         ...store,
         transaction,
         messages: {
           ...store.messages,
           add: (row: Parameters<Store['messages']['add']>[0]) =>
-            row.text === 'poison' ? die() : store.messages.add(row),
+            row.text === 'poison' ? end() : store.messages.add(row),
         },
       };
       const intake = createIntake({
@@ -115,7 +160,7 @@ describe('what is done with it', () => {
           pairing: createPairing(store),
           assistantName: 'Pinch',
           commands: [],
-          begun: start(),
+          takeIn: createSetAside({ store, clock, log, begun, notifyOwner: () => undefined }).takeIn,
         },
         ...{ askToRegister: { forCall: () => undefined }, owner: { channel: 'telegram', address: '1' } },
       });

@@ -1,7 +1,7 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
 import { type Channel, ChannelError, type ChannelState } from '../channels/channel.js';
-import type { Begun } from '../core/begun.js';
+import { type Begun, unwatched } from '../core/begun.js';
 import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -37,29 +37,26 @@ const MAX_AGE_MS = 3 * 86_400_000;
 const CHANNEL_OFF_MS = 60_000;
 
 export function startDelivery(deps: DeliveryDeps): { stop(): Promise<void> } {
-  const { store, clock, begun } = deps;
+  const { store, clock, begun = unwatched } = deps;
   /** One piece of work for each chat, and one for each message whose buttons are to go. */
   const working = new Map<string, Promise<void>>();
   let timer: { cancel(): void } | undefined;
   let stopped = false;
 
-  /** What was being sent when Pinch ended is tried one at a time: should Pinch end once more, it is known which it was. */
-  let trying: Promise<void> = Promise.resolve();
-  function tried(row: OutboxRow): { work(): Promise<void> } {
-    const doing = nameOf(row);
-    const send = () => (begun ? begun.during(doing, () => deliver(deps, row)) : deliver(deps, row));
-    const inTurn = () => {
-      trying = trying.then(send);
-      return trying;
-    };
-    return { work: begun?.isSuspect(doing) ? inTurn : send };
+  /** One that is put off was not sent: should it end Pinch, that comes when its channel is back. */
+  async function send(row: OutboxRow): Promise<void> {
+    await begun.attempt(
+      nameOf(row),
+      () => deliver(deps, row),
+      () => !store.outbox.isHead(row),
+    );
   }
 
   function pump(): void {
     timer?.cancel();
     if (stopped) return;
     const now = clock.now();
-    const heads = store.outbox.heads().map((row) => ({ ...row, name: `chat ${row.chatId}`, ...tried(row) }));
+    const heads = store.outbox.heads().map((row) => ({ ...row, name: `chat ${row.chatId}`, work: () => send(row) }));
     const drops = store.outbox
       .buttonsToDrop()
       .map((row) => ({ ...row, name: `buttons ${row.id}`, work: () => dropButtons(deps, row) }));

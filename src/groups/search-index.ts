@@ -2,6 +2,7 @@
 // group, and after an update those of years. What is to be done are rows (`search_todo`), so that it goes on after any end of the process.
 import { once } from 'node:events';
 import { z } from 'zod';
+import { type Begun, unwatched } from '../core/begun.js';
 import type { Clock } from '../core/clock.js';
 import type { Db } from '../core/db.js';
 import { MAX_CHARS, termsOf } from './search-words.js';
@@ -32,21 +33,26 @@ export function createSearchIndex({ statements, transaction }: Pick<Db, 'stateme
   const goOn = run<[id: number, untilId: number]>('UPDATE search_todo SET until_id = ?2 WHERE id = ?1');
   const done = run<[id: number]>('DELETE FROM search_todo WHERE id = ?1');
 
-  function indexNext(work: z.infer<typeof todo>): void {
+  function indexNext(work: z.infer<typeof todo>, begun: Begun): void {
     const found = next(work.chatId, work.fromId, work.untilId);
-    if (found?.groupId) put(found.id, [...termsOf(found.text)].map((term) => scoped(found.groupId, term)).join(' '));
-    else if (found) remove(found.id);
+    const name = `search-entry ${found?.id}`;
+    if (found && !begun.isSetAside(name)) begun.during(name, () => index(found));
     if (found && found.id > work.fromId) goOn(work.id, found.id - 1);
     else done(work.id);
   }
 
+  function index(found: z.infer<typeof message>): void {
+    if (found.groupId) put(found.id, [...termsOf(found.text)].map((term) => scoped(found.groupId, term)).join(' '));
+    else remove(found.id);
+  }
+
   /** Newest first, so that what people search soon is there soon. */
-  function step(onlyNew: boolean): boolean {
+  function step(onlyNew: boolean, begun: Begun): boolean {
     return transaction(() => {
       const end = performance.now() + STEP_MS;
       let work = newest();
       while (work && !(onlyNew && work.fromId < work.untilId) && performance.now() < end) {
-        indexNext(work);
+        indexNext(work, begun);
         work = newest();
       }
       merge();
@@ -55,9 +61,9 @@ export function createSearchIndex({ statements, transaction }: Pick<Db, 'stateme
   }
   return {
     /** Some milliseconds of work; false when nothing is left. */
-    step: () => newest() !== undefined && step(false),
+    step: (begun: Begun = unwatched) => newest() !== undefined && step(false, begun),
     /** The same of messages that were stored or changed just now. */
-    stepNew: () => newest() !== undefined && step(true),
+    stepNew: () => newest() !== undefined && step(true, unwatched),
     /** Whether messages of this group are not in the index yet. */
     isBehind: exists<[groupId: number]>(
       'SELECT 1 FROM chats c WHERE c.group_id = ?1 AND EXISTS (SELECT 1 FROM search_todo t WHERE t.chat_id = c.id) LIMIT 1',
@@ -71,15 +77,17 @@ export const scoped = (groupId: number | null, term: string): string => `${group
 interface IndexingDeps {
   store: { searchIndex: SearchIndex; signals: Db['signals'] };
   clock: Pick<Clock, 'sleep'>;
+  /** Knows at the next start which message was taken in when Pinch ended. */
+  begun?: Begun;
 }
 
 /** Keeps the index up to date until it is stopped. */
-export function startIndexing({ store, clock }: IndexingDeps): { stop(): Promise<void> } {
+export function startIndexing({ store, clock, begun }: IndexingDeps): { stop(): Promise<void> } {
   const over = new AbortController();
   const { signal } = over;
   const loop = async () => {
     while (!signal.aborted) {
-      if (store.searchIndex.step()) await clock.sleep(PAUSE_MS, signal);
+      if (store.searchIndex.step(begun)) await clock.sleep(PAUSE_MS, signal);
       else {
         await once(store.signals, 'message', { signal }).catch(() => undefined);
         await clock.sleep(GATHER_MS, signal);

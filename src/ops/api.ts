@@ -2,20 +2,23 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import { listLimit, parse, readBody } from '../core/http.js';
+import type { SetAside } from '../core/set-aside.js';
 import type { PromptPart } from '../groups/prompt-part.js';
 import type { Control } from './control.js';
 import { type MetricsDeps, metricsText } from './metrics.js';
 
 export interface OpsApiDeps extends MetricsDeps {
   control: Control;
+  setAside: Pick<SetAside, 'list'>;
   /** What services and their like add to the prompt. */
   promptParts(): PromptPart[];
 }
 
 export const opsApi = (deps: OpsApiDeps) => (app: Hono) => {
-  const { store, control, promptParts } = deps;
+  const { store, control, promptParts, setAside } = deps;
   app.get('/api/status', (c) => c.json(control.status()));
   app.get('/api/prompt', (c) => c.json({ parts: promptParts() }));
+  app.get('/api/set-aside', (c) => c.json({ setAside: setAside.list() }));
   app.get('/api/outbox', (c) => {
     const { limit } = parse(z.object({ limit: listLimit }), c.req.query());
     return c.json({ outbox: store.outbox.list(limit) });

@@ -24,12 +24,3 @@ export function tellBadRows({ store, notifyOwner }: BadRowDeps): void {
   store.signals.on('bad-row', () => setImmediate(tell));
   tell();
 }
-
-/** What ended Pinch twice. What else is given up is told by the module that does it. */
-export function tellSetAside({ notifyOwner }: Pick<LoopDeps, 'notifyOwner'>, name: string): void {
-  const [kind, channel, chat, id] = name.split(' ');
-  if (kind !== 'message') return;
-  const where = oneLine(`${channel}, chat ${chat}, message ${id}`, 200);
-  const text = `I ended twice while I took in a message (${where}), so I left it out and go on with the others. Look at it there; the log has what went wrong.`;
-  notifyOwner(`set-aside:${name}`, text);
-}

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { LastEnd } from '../core/begun.js';
 import { describeError, PinchError } from '../core/errors.js';
 
 /** `ready`: its start is over. Older ones do not say; theirs was. */
@@ -14,6 +15,7 @@ const marker = z.object({
   error: z.string().optional(),
 });
 type Marker = z.infer<typeof marker>;
+const MACHINE_DOWN = 'the machine went down';
 const MAX_ERROR = 300;
 /** What a person has to correct is told whole. */
 const MAX_REASON = 2_000;
@@ -61,8 +63,11 @@ export function failedStart(dataDir: string): string | undefined {
 /** Whether the reason that `markRunning` gave is that of a start. */
 export const isFailedStart = (lastEnd: string): boolean => lastEnd.startsWith(FAILED_START);
 
-/** Whether it was an error of its own: nobody killed it. */
-export const endedItself = (lastEnd: string): boolean => isFailedStart(lastEnd) || lastEnd.startsWith(ERROR);
+/** Whose doing it was: what the process worked on, somebody who killed it, or nobody's. */
+export function kindOfEnd(lastEnd: string | null): LastEnd {
+  if (lastEnd === null || lastEnd === MACHINE_DOWN) return 'stopped';
+  return isFailedStart(lastEnd) || lastEnd.startsWith(ERROR) ? 'itself' : 'killed';
+}
 
 /** That reason as a sentence of the one whose it is. */
 export const endText = (lastEnd: string): string =>
@@ -77,7 +82,7 @@ function describeEnd(dataDir: string, bootedAt: number): string {
   const last = read(dataDir);
   if (!last) return 'unknown: its marker cannot be read';
   if (last.error) return `${last.ready ? ERROR : FAILED_START}${last.error}`;
-  return last.startedAt < bootedAt ? 'the machine went down' : 'killed from outside, or out of memory';
+  return last.startedAt < bootedAt ? MACHINE_DOWN : 'killed from outside, or out of memory';
 }
 
 function failedSetup(dataDir: string): string | undefined {

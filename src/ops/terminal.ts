@@ -1,5 +1,9 @@
 // The terminal's commands about the daemon as a whole.
-import type { TerminalCommand } from '../core/terminal.js';
+import { z } from 'zod';
+import { reading, type TerminalCommand } from '../core/terminal.js';
+
+const setAsideShape = { name: z.string(), why: z.string(), at: z.number(), body: z.string().nullable() };
+const localTime = (at: number): string => new Date(at).toLocaleString('sv-SE');
 
 export const opsTerminal: TerminalCommand[] = [
   {
@@ -7,6 +11,18 @@ export const opsTerminal: TerminalCommand[] = [
     what: 'emergency stop: end everything, start nothing until resume',
     call: 'POST /api/stop',
     show: () => 'Everything is stopped. `resume` ends that.',
+  },
+  {
+    usage: 'set-aside',
+    what: 'what came and could not be taken in, newest first',
+    call: 'GET /api/set-aside',
+    show: reading(
+      z.object({ setAside: z.array(z.object(setAsideShape)) }),
+      ({ setAside }) =>
+        setAside
+          .map(({ name, why, at, body }) => `${localTime(at)}  ${name}  ${why}\n${body ?? 'It could not be kept.'}`)
+          .join('\n\n') || 'nothing',
+    ),
   },
   { usage: 'resume', what: 'end the emergency stop', call: 'POST /api/resume', show: () => 'Working again.' },
 ];

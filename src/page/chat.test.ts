@@ -6,6 +6,7 @@ import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError, type ChannelState } from '../channels/channel.js';
 import { web } from '../channels/web.js';
+import { unwatched } from '../core/begun.js';
 
 let home: PageFixture;
 let clock: FakeClock;
@@ -276,6 +277,7 @@ describe('the web channel', () => {
       assistantName: 'Pinch',
       clock,
       log: pino({ level: 'silent' }),
+      takeIn: () => true,
       onMessage: () => undefined,
       onChatMoved: () => undefined,
       onState: (state) => states.push(state),
@@ -311,4 +313,21 @@ describe('the web channel', () => {
       expect(Buffer.from(part).toString() === part).toBe(true);
     }
   });
+});
+
+test('a message that ended Pinch twice when it was shown is shown as it was written, the others as before', async () => {
+  await send('hello', 'a');
+  const chat = home.store.groups.chatByAddress('web', 'owner');
+  if (!chat) throw new Error('no chat');
+  const said = { chatId: chat.id, direction: 'out' as const, senderId: null, senderName: 'Pinch', sentAt: 1, now: 1 };
+  const [poison, other] = ['poison', 'other'].map((text) =>
+    home.store.messages.add({ ...said, platformId: text, text }),
+  );
+  home.deps.begun = { ...unwatched, isSetAside: (name) => name === `shown-message ${poison}` };
+  const shape = z.object({
+    messages: z.array(z.object({ id: z.number(), text: z.string(), html: z.string().nullable() })),
+  });
+  const { messages } = shape.parse((await home.api('GET', '/api/chat/messages')).body);
+  expect(messages.find(({ id }) => id === poison)).toEqual({ id: poison, text: 'poison', html: null });
+  expect(messages.find(({ id }) => id === other)?.html).toBe('<p>other</p>');
 });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Hono } from 'hono';
 import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import { z } from 'zod';
+import { unwatched } from '../core/begun.js';
 import { readBody, refuse } from '../core/http.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
@@ -144,11 +145,17 @@ function createEvents(deps: PageDeps, after: number | undefined) {
   };
 }
 
+/** A text that ended Pinch twice is shown as it was written. */
+async function rendered({ begun = unwatched, markdownToSafeHtml }: PageDeps, id: number, text: string) {
+  const name = `shown-message ${id}`;
+  return begun.isSetAside(name) ? null : begun.attempt(name, async () => markdownToSafeHtml(text));
+}
+
 /** A message as the page shows it. */
 async function pageMessage(deps: PageDeps, message: StoredMessage) {
   const { id, direction, senderName, text, sentAt, platformId, outboxId } = message;
   // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
-  const html = direction === 'out' ? await deps.markdownToSafeHtml(text) : null;
+  const html = direction === 'out' ? await rendered(deps, id, text) : null;
   // The sender's own id of an inbound message: the page finds its unsent copy by it.
   const clientId = direction === 'out' ? null : platformId;
   // Below a message of ours, until one was used; an answer has the same `outboxId` as what it answers.

@@ -1,6 +1,7 @@
 // What the page is given: it starts nothing and stops nothing by itself.
 
 import type { Intake } from '../chats/intake.js';
+import type { Begun } from '../core/begun.js';
 import type { Clock } from '../core/clock.js';
 import type { Api } from '../core/http.js';
 import type { Logger } from '../core/log.js';
@@ -19,6 +20,8 @@ export interface PageDeps {
   markdownToSafeHtml(text: string): string | Promise<string>;
   intake: Pick<Intake, 'receiveFromPage'>;
   status(): StatusSnapshot;
+  /** Knows at the next start what was being answered when Pinch ended. */
+  begun?: Begun;
   /** Whether everything that takes in and works on messages is up. */
   ready(): boolean;
   /** The routes of the modules below. */

@@ -9,6 +9,7 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { secureHeaders } from 'hono/secure-headers';
+import { unwatched } from '../core/begun.js';
 import type { Config } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { refuse } from '../core/http.js';
@@ -83,6 +84,7 @@ function createApp(deps: PageDeps): Hono {
   app.use(guard(sessions));
   // Hooks stand outside of /api and have a limit of their own.
   app.use('/api/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+  app.use('/api/*', refusePoison(deps));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addSessions(app, sessions);
   addChat(app, deps, sessions);
@@ -96,6 +98,19 @@ function createApp(deps: PageDeps): Hono {
     return refuse(500, 'internal', 'something went wrong here', 'the log of Pinch says what').getResponse();
   });
   return app;
+}
+
+const MAX_NAME_CHARS = 200;
+
+/** A page asks again and again by itself, also for what ends Pinch. The chat's own routes do that for each message (chat.ts). */
+function refusePoison({ begun = unwatched }: PageDeps): MiddlewareHandler {
+  return async (c, next) => {
+    const name = `request ${c.req.url.replace(/^https?:\/\/[^/]*/, '').slice(0, MAX_NAME_CHARS)}`;
+    if (c.req.method !== 'GET' || c.req.path.startsWith('/api/chat/')) return next();
+    if (begun.isSetAside(name))
+      throw refuse(503, 'set_aside', 'I ended twice while I answered this', 'the log of Pinch says why');
+    await begun.attempt(name, next);
+  };
 }
 
 /** Stands before every route: nothing is reachable that is not decided here. */

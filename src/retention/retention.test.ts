@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { unwatched } from '../core/begun.js';
 import { openStore, type Store } from '../store.js';
 import { passOnce, startRetention } from './sweep.js';
 
@@ -214,6 +215,23 @@ describe('what somebody needs stays, however old it is', () => {
     await forget();
     expect(ids('runs')).toEqual([2]);
   });
+});
+
+test('a row that ended Pinch twice while it was taken away is left, and known by name while that goes on', async () => {
+  for (const id of [1, 2, 3]) plantRun(id, daysAgo(200));
+  plantOut(7, null, daysAgo(200));
+  const names: string[] = [];
+  const begun = {
+    ...unwatched,
+    guarded<T>(name: string, work: () => T): T {
+      names.push(name);
+      return work();
+    },
+    isSetAside: (name: string) => name === 'old-row runs 2',
+  };
+  await passOnce({ store, clock, log, config: config(), begun }, new AbortController().signal);
+  expect([ids('runs'), ids('outbox')]).toEqual([[2], []]);
+  expect(names).toEqual(['old-row runs 1', 'old-row runs 3', 'old-row outbox 7']);
 });
 
 describe('messages, when the owner says so', () => {

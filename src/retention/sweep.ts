@@ -1,5 +1,7 @@
 // Takes away what is old: a pass over all tables every hour, in steps of a few milliseconds with pauses between them. A pass keeps nothing but its
 // place in memory: after any end of the process the next one begins anew, and goes on where rows are left.
+
+import { type Begun, unwatched } from '../core/begun.js';
 import type { Clock } from '../core/clock.js';
 import type { Db } from '../core/db.js';
 import { describeError } from '../core/errors.js';
@@ -12,6 +14,8 @@ export interface RetentionDeps extends FileDeps {
   config: FileDeps['config'] & { keepDays: number; keepMessagesDays: number };
   clock: Pick<Clock, 'now' | 'sleep'>;
   log: Pick<Logger, 'info' | 'warn'>;
+  /** Knows at the next start which row was being taken away when Pinch ended. */
+  begun?: Begun;
 }
 
 const DAY_MS = 86_400_000;
@@ -168,9 +172,11 @@ function* walk(pass: Pass, table: Walk, filesOf?: (id: number) => (() => void) |
 }
 
 /** A row that cannot go must not hold up the others: it is left, and told. */
-function forgetSafely({ store, log, limits }: Pass, table: Walk, id: number): boolean {
+function forgetSafely({ store, log, limits, begun = unwatched }: Pass, table: Walk, id: number): boolean {
+  const name = `old-row ${table.name} ${id}`;
+  if (begun.isSetAside(name)) return true;
   try {
-    return store.transaction(() => table.forget(id, limits));
+    return begun.guarded(name, () => store.transaction(() => table.forget(id, limits)));
   } catch (error) {
     log.warn({ table: table.name, id, error: describeError(error) }, 'an old row cannot be taken away');
     return true;

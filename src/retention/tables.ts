@@ -41,6 +41,7 @@ export const keeping: Record<string, Keeping> = {
   mcp_servers: { kept: 'bounded', why: 'one row per service' },
   mcp_tools: { kept: 'bounded', why: 'the tools of the services' },
   run_counts: { kept: 'bounded', why: 'one row per state' },
+  set_aside: { kept: 'bounded', why: 'the newest hundred' },
   suspects: { kept: 'bounded', why: 'goes when it went well, and after a while' },
   budget_caps: { kept: 'bounded', why: 'caps of single days are dropped after them' },
   silent_streaks: { kept: 'bounded', why: 'one row per task and chat' },

@@ -14,7 +14,7 @@ import type { Store } from './store.js';
 type Done = Extract<FinishReport, { outcome: 'done' }>;
 /** `handledMessageIds`: what the runner had read, when it is a runner that says so. */
 type Failed = Omit<Extract<FinishReport, { outcome: 'failed' }>, 'handledMessageIds'> &
-  Partial<Pick<Done, 'handledMessageIds'>>;
+  Partial<Pick<Done, 'handledMessageIds'>> & { isHopeless?: boolean };
 /** How an attempt ended, wherever the news came from: a runner's report is one of these. Released: we stop, it does not count. */
 export type AttemptEnd =
   | Done
@@ -132,7 +132,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   const known = deps.fallback.afterFailure(run.id, failure.errorClass);
   const errorClass = refusal ? 'budget' : known.errorClass;
   const attempt = run.attempt - run.attemptsLost;
-  const maxAttempts = store.runs.input(run.id)?.attempts;
+  const maxAttempts = failure.isHopeless ? 1 : store.runs.input(run.id)?.attempts;
   const isOwn = refusal?.cap === 'run' || refusal?.cap === 'task';
   const refused = refusal && { isOwn, waitMs: (refusal.endsAt ?? now) - now };
   const chance = { parkCount: group.parkCount, jitter: deps.clock.random() };

@@ -2,17 +2,18 @@
 // that is not due yet. How an attempt ended is recorded in outcome.ts.
 import { ChannelError } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
+import { type Begun, unwatched } from '../core/begun.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
 import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import { markMessages } from '../taint/taint.js';
-import type { ErrorClass, FinishReport } from '../wire.js';
+import type { ErrorClass, FinishReport, RunSpec } from '../wire.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
 import { tellRestart } from './tells.js';
-import type { WorkOrders } from './work-order.js';
+import { puttingTogether, type WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
   pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
@@ -20,6 +21,8 @@ export interface QueueDeps extends OutcomeDeps {
   supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
   orders: Pick<WorkOrders, 'buildSpec' | 'promptMessages' | 'dropMedia'>;
+  /** Knows at the next start which run was being handed over when Pinch ended. */
+  begun?: Begun;
   /** Where "typing…" is shown while a run works. */
   channels: Pick<RunningChannels, 'get'>;
 }
@@ -169,8 +172,10 @@ async function attend(
   queue: QueueState,
   { run, entry, over }: { run: Run; entry: ActiveRun; over: AbortSignal },
 ): Promise<void> {
-  const { store, pool, clock, log } = queue;
+  const { store, pool, clock, log, begun = unwatched } = queue;
+  const name = handingOver(run.id);
   try {
+    if ([name, puttingTogether(run.id)].some(begun.isSetAside)) return giveUp(queue, run, entry);
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
     entry.acquiring = pool.acquire(group);
@@ -182,14 +187,8 @@ async function attend(
       const message = outOfMemory ? 'the container ran out of memory' : `the container ended: ${reason}`;
       entry.settle({ outcome: 'failed', errorClass: 'crash', message });
     });
-    // Before it knows them: a host that dies in between has marked too much, never too little.
-    store.transaction(() => markMessages(store, run, spec.messages, clock.now()));
     // A runner that does not read its work cannot do it.
-    if (!worker.send({ type: 'run', run: spec })) return await pool.kill(worker);
-    store.transaction(() => {
-      store.runs.handOver(run.id, [...entry.given]);
-      store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
-    });
+    if (!begun.guarded(name, () => handOver(queue, { run, spec, worker }))) return await pool.kill(worker);
     void steer(queue, run.id);
     await clock.sleep(spec.limits.wallClockMs + OVERDUE_MS, over);
     if (over.aborted) return;
@@ -200,6 +199,32 @@ async function attend(
     if (errorClass === 'sandbox') queue.supervisor.reportDown(error);
     entry.settle({ outcome: 'failed', errorClass, message: describeError(error) });
   }
+}
+
+/** What a start knows it by that comes after an end in the middle of it. */
+const handingOver = (runId: number): string => `run ${runId}`;
+
+/** False when the runner does not take it. */
+function handOver(
+  { store, clock }: QueueState,
+  { run, spec, worker }: { run: Run; spec: RunSpec; worker: GroupContainer },
+): boolean {
+  // Before it knows them: a host that dies in between has marked too much, never too little.
+  store.transaction(() => markMessages(store, run, spec.messages, clock.now()));
+  if (!worker.send({ type: 'run', run: spec })) return false;
+  const ids = spec.messages.map(({ id }) => id);
+  store.transaction(() => {
+    store.runs.handOver(run.id, ids);
+    store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
+  });
+  return true;
+}
+
+function giveUp({ begun = unwatched }: QueueState, { id }: Run, entry: ActiveRun): void {
+  // Should the owner try it again, it counts anew.
+  for (const name of [handingOver(id), puttingTogether(id)]) begun.forget(name);
+  const message = 'Pinch ended twice while it was being handed over';
+  entry.settle({ outcome: 'failed', errorClass: 'crash', message, isHopeless: true });
 }
 
 function classify(error: unknown): ErrorClass {

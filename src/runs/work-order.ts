@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Channel, ChannelError } from '../channels/channel.js';
+import { type Begun, unwatched } from '../core/begun.js';
 import type { Config, Env } from '../core/config.js';
 import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
@@ -19,6 +20,8 @@ export interface WorkOrderDeps {
   windowOf(model: string): Promise<RunSpec['window']>;
   channel(name: string): Channel | undefined;
   readers: Record<string, MediaReader>;
+  /** Knows at the next start which run was put together, or which file was read, when Pinch ended. */
+  begun?: Begun;
   /** Skills of a group that count. */
   ownSkills(groupId: number): OwnSkill[];
   skillsLeftOut(groupId: number): boolean;
@@ -42,20 +45,22 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers, ...deps }: WorkOrderDeps) {
+export function createWorkOrders({ store, config, channel, readers, begun = unwatched, ...deps }: WorkOrderDeps) {
   const { fallback, windowOf, ownSkills, skillsLeftOut, services, search, mcp } = deps;
-  const { mediaFile, filesOf, drop } = createMedia({ store, config, channel, readers });
+  const { mediaFile, filesOf, drop } = createMedia({ store, config, channel, readers, begun });
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
     const rows = store.messages.ofRun(runId);
     const leftOut = new Map(store.runs.leftOut(runId).map((row) => [row.messageId, row.leftOut]));
     const files = await filesOf(rows);
-    return rows.map((row) => ({
-      ...toPromptMessage(store, row, files.get(row.id) ?? []),
-      ...togetherWith(rows, row),
-      ...(leftOut.has(row.id) && { leftOut: leftOut.get(row.id) }),
-    }));
+    return begun.guarded(puttingTogether(runId), () =>
+      rows.map((row) => ({
+        ...toPromptMessage(store, row, files.get(row.id) ?? []),
+        ...togetherWith(rows, row),
+        ...(leftOut.has(row.id) && { leftOut: leftOut.get(row.id) }),
+      })),
+    );
   }
 
   return {
@@ -93,13 +98,17 @@ export function createWorkOrders({ store, config, channel, readers, ...deps }: W
   };
 }
 
+/** What a start knows it by that comes after an end in the middle of it. */
+export const puttingTogether = (runId: number): string => `run-messages ${runId}`;
+
 /** Copies in data/media of what people sent. */
 function createMedia({
   store,
   config,
   channel,
   readers,
-}: Pick<WorkOrderDeps, 'store' | 'config' | 'channel' | 'readers'>) {
+  begun,
+}: Pick<WorkOrderDeps, 'store' | 'config' | 'channel' | 'readers'> & { begun: Begun }) {
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -118,8 +127,13 @@ function createMedia({
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const by = { channel: channel(store.groups.chat(chatId)?.channel ?? ''), readers, env: config.env };
     const fetched: StoredMedia[] = [];
-    for (const [at, item] of media.entries())
-      fetched.push(atHand(item, at) ? item : await fetchOne(by, item, mediaFile(id, at)));
+    for (const [at, item] of media.entries()) {
+      const name = `file ${id}-${at}`;
+      if (atHand(item, at)) fetched.push(item);
+      else if (begun.isSetAside(name))
+        fetched.push({ ...item, error: 'Pinch ended twice while it was fetched and read' });
+      else fetched.push(await begun.attempt(name, () => fetchOne(by, item, mediaFile(id, at))));
+    }
     store.messages.setMedia(id, fetched);
     return fetched;
   }

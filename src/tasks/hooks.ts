@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import { sameSecret } from '../core/secrets.js';
+import type { TakeIn } from '../core/set-aside.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 
@@ -9,6 +10,7 @@ export interface HooksDeps {
   store: Store;
   clock: Clock;
   tasks: Tasks;
+  takeIn: TakeIn;
 }
 
 export interface HookCall {
@@ -28,7 +30,7 @@ const MAX_SHOWN_CHARS = 60_000;
 /** Senders that repeat a delivery name it in one of these. */
 const DELIVERY_HEADERS = ['idempotency-key', 'x-github-delivery', 'webhook-id', 'x-delivery-id'];
 
-export function createHooks({ store, clock, tasks }: HooksDeps) {
+export function createHooks({ store, clock, tasks, takeIn }: HooksDeps) {
   const calls = new Map<number, number[]>();
 
   function isTooMany(id: number): boolean {
@@ -56,8 +58,13 @@ export function createHooks({ store, clock, tasks }: HooksDeps) {
       const key = `hook:${task.id}:${createHash('sha256').update(delivery).digest('base64url')}`;
       if (store.tasks.wasStarted(key)) return { status: 200, message: 'this delivery was taken before' };
       const text = call.body.toString('utf8').slice(0, MAX_SHOWN_CHARS);
-      tasks.start(task, { key, untrusted: { source: `hook: ${task.title}`, text } });
-      return { status: 202, message: 'taken' };
+      // By what it says: whoever repeats it may name the delivery anew each time.
+      const name = `hook ${task.id} ${createHash('sha256').update(call.body).digest('base64url')}`;
+      const taken = takeIn({ name, raw: text }, () => {
+        tasks.start(task, { key, untrusted: { source: `hook: ${task.title}`, text } });
+        return true;
+      });
+      return taken ? { status: 202, message: 'taken' } : { status: 200, message: 'set aside: it cannot be taken in' };
     },
   };
 }

@@ -2,6 +2,7 @@
 import type { Approvals } from '../approvals/approvals.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
+import type { TakeIn } from '../core/set-aside.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskApi } from './api.js';
 import { createTaskAsker } from './ask.js';
@@ -14,20 +15,21 @@ import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
 
 export interface TaskModuleDeps extends LoopDeps, Pick<SchedulerDeps, 'begun'> {
+  takeIn: TakeIn;
   store: Store;
   config: Config;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
   approvals: Approvals;
 }
 
-export function createTaskModule({ config, stopSwitch, approvals, ...loop }: TaskModuleDeps) {
+export function createTaskModule({ config, stopSwitch, approvals, takeIn, ...loop }: TaskModuleDeps) {
   const { store, clock } = loop;
   const tasks = createTasks({ store, clock, config });
   return {
     pause: tasks.pause,
     routes: createTaskCalls({ store, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),
     commands: taskCommands({ store, tasks }),
-    api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks }) }),
+    api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks, takeIn }) }),
     start(): { stop(): void } {
       const scheduler = startScheduler({ ...loop, stopSwitch, timeZone: config.timeZone });
       const inboxes = startInboxWatch({ ...loop, config, tasks });

@@ -1,6 +1,6 @@
 // The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
-import type { Begun } from '../core/begun.js';
+import { type Begun, unwatched } from '../core/begun.js';
 import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
@@ -33,6 +33,7 @@ const BATCH = 200;
 const WATCH_MS = 5 * 60_000;
 const SET_BACK_MS = 60_000;
 const MAX_FAILURES = 5;
+const ENDED_US = 'Pinch ended twice while it was being started';
 const BUDGET_USED_UP = 'its budget of the day is used up';
 /** Slots kept per task. */
 const KEPT_SLOTS = 500;
@@ -88,16 +89,12 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
 
 /** A task that ended Pinch twice is paused: the others go on. */
 function begin(deps: SchedulerDeps, task: Task, now: number): void {
-  const { begun, store } = deps;
+  const { begun = unwatched, store } = deps;
   const name = `task ${task.id}`;
-  if (!begun) return fireDue(deps, task, now);
   if (!begun.isSetAside(name)) return begun.during(name, () => fireDue(deps, task, now));
   begun.forget(name);
   haltTask(store, task.id, 'paused', now);
-  deps.notifyOwner(
-    `task-ended-us:${task.id}:${now}`,
-    taskNotices.paused(task, 2, 'Pinch ended while it was being started'),
-  );
+  deps.notifyOwner(`task-ended-us:${task.id}:${now}`, taskNotices.paused(task, 2, ENDED_US));
 }
 
 /** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */
@@ -147,9 +144,21 @@ function releaseWaiting(deps: SchedulerDeps): void {
   const { store } = deps;
   const isChanged = (slot: Slot) => {
     const task = store.tasks.get(slot.taskId);
-    return task !== undefined && release(deps, task, slot);
+    return task !== undefined && releaseOnce(deps, task, slot);
   };
   while (store.tasks.waiting().filter(isChanged).length > 0);
+}
+
+/** One that ended Pinch twice has failed: the task and the others go on. */
+function releaseOnce(deps: SchedulerDeps, task: Task, slot: Slot): boolean {
+  const { begun = unwatched, store, clock, notifyOwner } = deps;
+  const { slotAt } = slot;
+  const name = `slot ${task.id} ${slotAt}`;
+  if (!begun.isSetAside(name)) return begun.during(name, () => release(deps, task, slot));
+  begun.forget(name);
+  store.tasks.endSlot({ taskId: task.id, slotAt, state: 'failed', detail: ENDED_US, now: clock.now() });
+  notifyOwner(`slot-ended-us:${task.id}:${slotAt}`, taskNotices.failed(task, ENDED_US));
+  return true;
 }
 
 /** Starts the run of a slot that waited, if it may start now. Returns whether it no longer waits. */

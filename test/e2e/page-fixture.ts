@@ -11,8 +11,10 @@ import { chatApi } from '../../src/chats/api.js';
 import { chatCommands } from '../../src/chats/commands.js';
 import { createIntake } from '../../src/chats/intake.js';
 import { createPairing } from '../../src/chats/pairing.js';
+import { unwatched } from '../../src/core/begun.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import { loadConfig } from '../../src/core/config.js';
+import { createSetAside } from '../../src/core/set-aside.js';
 import { sessionName } from '../../src/core/types.js';
 import { createOwnerChat } from '../../src/delivery/notices.js';
 import { egressApi } from '../../src/egress/api.js';
@@ -52,7 +54,8 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     signals.emit('daemon');
   };
   const tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
-  const hooks = createHooks({ store, clock, tasks });
+  const setAside = createSetAside({ store, clock, log, begun: unwatched, notifyOwner: () => undefined });
+  const hooks = createHooks({ store, clock, tasks, takeIn: setAside.takeIn });
   const control = {
     emergencyStop,
     resume: () => {
@@ -106,6 +109,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       opsApi({
         ...base,
         control,
+        setAside,
         promptParts: () => [{ name: 'notes', kind: 'http', groups: ['main'], adds: 'a line', tokens: 12 }],
       }),
     ],

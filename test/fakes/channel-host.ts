@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import type { ChannelDeps, ChannelState, ChannelStorage, InboundMessage } from '../../src/channels/channel.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
+import { Unreadable } from '../../src/core/set-aside.js';
 import { openStore } from '../../src/store.js';
 import { HANG_MS } from '../limits.js';
 import { createWaiters } from './telegram-wait.js';
@@ -10,6 +11,8 @@ export interface ChannelHost {
   deps: ChannelDeps;
   /** Every call of `onMessage`, refused ones too. */
   offered: InboundMessage[];
+  /** What made no sense. */
+  setAside: unknown[];
   /** What `onMessage` returned for: the committed ones. */
   messages: InboundMessage[];
   states: ChannelState[];
@@ -47,6 +50,7 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
   const logLines: string[] = [];
   const host: ChannelHost = {
     offered: [],
+    setAside: [],
     messages: [],
     states: [],
     moves: [],
@@ -65,6 +69,16 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
           host.messages.push(message);
         } finally {
           waiters.notify();
+        }
+      },
+      takeIn(_, raw, work) {
+        try {
+          work();
+          return true;
+        } catch (error) {
+          if (!(error instanceof Unreadable)) throw error;
+          host.setAside.push(raw);
+          return false;
         }
       },
       onState(state) {

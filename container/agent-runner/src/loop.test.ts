@@ -95,6 +95,27 @@ test('messages already in the history are not added again', async () => {
   expectClean();
 });
 
+/** Linux tells; elsewhere nothing is seen. */
+function openHistories(): string[] {
+  if (process.platform !== 'linux') return [];
+  const names = fs.readdirSync('/proc/self/fd').map((fd) => {
+    const file = `/proc/self/fd/${fd}`;
+    return fs.existsSync(file) ? fs.readlinkSync(file) : '';
+  });
+  return names.filter((name) => name.includes('.jsonl'));
+}
+
+test('no history stays open: not that of a run that failed, was stopped or threw, nor that of a sub-agent', async () => {
+  const agent = { content: [use('agent', { prompt: 'look' })] };
+  const refused: Step = { fault: 401, type: 'authentication_error' };
+  await withScript([refused, agent, refused, refused, agent, { text: 'seen' }, { text: 'done' }]);
+  const outcomes = [];
+  for (const id of [1, 2, 3]) outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
+  fs.mkdirSync(path.join(bench.paths.sessions, 's4.jsonl'));
+  outcomes.push((await bench.run({ id: 4, session: 's4', messages: [testMessage(4, 'hi')] })).outcome);
+  expect([outcomes, openHistories()]).toEqual([['failed', 'failed', 'done', 'failed'], []]);
+});
+
 test('what people write during a run reaches it after the tool results, once', async () => {
   const steer: Step = () => {
     bench.host.push({ type: 'steer', runId: 1, messages: [testMessage(2, 'wait, also this')] });
