@@ -1,5 +1,4 @@
 // `npm run bench`: what Pinch itself adds, measured from outside the real daemon with real containers, the fakes in this process.
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +7,7 @@ import { z } from 'zod';
 import { storm } from '../chaos/storm.js';
 import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { benchEgress } from './egress.js';
-import { createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
+import { cpuMs, createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
 import { benchYears } from './years.js';
 
 const WARM = 50;
@@ -88,11 +87,6 @@ function seedTasks(home: string, dueAt: number): void {
   })();
   db.close();
 }
-
-const cpuMs = (pid: number) => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-};
 
 async function benchTasks(world: World): Promise<Record<string, number[]>> {
   const home = newHome();

@@ -9,12 +9,12 @@ import Database from 'better-sqlite3';
 import { type DaemonProcess, newHome, removeHome } from '../e2e/harness.js';
 import { bash } from '../e2e/talk.js';
 import { largeHome } from './large-home.js';
-import { createWorld, quantile, roundTrip, rssMbOf, start, type World } from './world.js';
+import { cpuMs, createWorld, quantile, roundTrip, rssMbOf, start, type World } from './world.js';
 
-const STARTS = 7;
-const TURNS = 40;
-const SEARCHES = 10;
-const COMMANDS = 3;
+const STARTS = 5;
+const TURNS = 25;
+const SEARCHES = 6;
+const COMMANDS = 2;
 /** Nothing is old enough; and half of the runs are. */
 const KEEP_ALL = { PINCH_KEEP_DAYS: '3650' };
 const KEEP_HALF = { PINCH_KEEP_DAYS: String(Math.round(2.5 * 365)) };
@@ -97,6 +97,7 @@ async function measureStarts(sides: Side[]): Promise<void> {
       // The first one fills the page cache.
       if (n === 0) continue;
       note(side, 'process start → ready (ms)', performance.now() - began);
+      note(side, 'processor time until ready (ms)', cpuMs(side.daemon.pid));
       note(side, 'resident memory at ready (MB)', rssMbOf(side.daemon.pid));
     }
   }
@@ -106,7 +107,9 @@ async function measureTurns(sides: Side[]): Promise<void> {
   for (let n = 0; n < 5; n += 1) for (const { world } of sides) await roundTrip(world);
   for (let n = 0; n < TURNS; n += 1) {
     for (const side of sides) {
+      const before = cpuMs(side.daemon.pid);
       await turn(side);
+      note(side, 'processor time of a turn (ms)', cpuMs(side.daemon.pid) - before);
       for (const [name, path] of Object.entries(PAGES))
         if (path !== '/metrics') await timed(side, name, () => side.daemon.api('GET', path));
         else await timed(side, name, () => fetchText(side, path));
