@@ -101,6 +101,7 @@ export function createTasks(statements: Statements) {
        ON CONFLICT (key) DO NOTHING RETURNING *`,
     ),
     get: rows(taskRow).get<[id: number]>('SELECT * FROM tasks WHERE id = ?1'),
+    titleOf: value<[id: number], string>('SELECT title FROM tasks WHERE id = ?1'),
     /** How many there ever were. */
     count: total<[]>(`SELECT seq FROM sqlite_sequence WHERE name = 'tasks'`),
     byKey: rows(taskRow).get<[key: string]>('SELECT * FROM tasks WHERE key = ?1'),

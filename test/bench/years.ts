@@ -214,6 +214,7 @@ async function measureRetention(still: Side, going: Side): Promise<void> {
   console.log(isOver ? 'Retention was over before the turns were.' : 'Retention was at work during all turns.');
   for (const [index, side] of [still, going].entries())
     side.figures['healthz every 5 ms (ms)'] = (await pings[index]?.()) ?? [];
+  table(still, going, ['nothing is old', 'half of the runs go']);
   await gone;
   const seconds = Math.round((performance.now() - began) / 1_000);
   const db = new Database(file, { readonly: true });
@@ -276,7 +277,6 @@ export async function benchYears(): Promise<void> {
   await logged(going.daemon, 'database backed up');
   await sleep(5_000);
   await measureRetention(still, going);
-  table(still, going, ['nothing is old', 'half of the runs go']);
   await endSide(still);
   await endSide(going);
 }
