@@ -113,8 +113,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { takeIn } = setAside;
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, begun, takeIn, stopSwitch, approvals });
-  const taskTitle = (id: number) => store.tasks.get(id)?.title;
-  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
+  const budgets = createBudgetModule({
+    ...base,
+    pauseTask: tasks.pause,
+    taskTitle: store.tasks.titleOf,
+    taskCap: store.tasks.capOfRun,
+  });
   const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);

@@ -22,6 +22,7 @@ const OF_NOW = [
     'slots_waiting',
     'tasks_open',
     'tasks_files',
+    'tasks_hooks',
     'approvals_open',
     'senders_owner',
   ],
@@ -30,7 +31,7 @@ const OF_NOW = [
 ];
 
 /** A search for all of a chat, a group, a task or a channel reads years of them, too: it has to say how many it wants. */
-const WIDE = ['chat_id', 'group_id', 'task_id', 'channel', 'seen_in', 'direction', 'kind', 'state', 'id'];
+const WIDE = ['chat_id', 'group_id', 'task_id', 'session', 'channel', 'seen_in', 'direction', 'kind', 'state', 'id'];
 const WITH_WIDE = ['messages', 'runs', 'events', 'outbox', 'model_calls', 'slots', 'approvals', 'senders'];
 const STATE_OF_NOW = /state = '(ready|leased|queued|open|allowed|waiting|running)'/;
 
@@ -154,6 +155,7 @@ test.each([
   'SELECT count(*) FROM runs WHERE task_id = ?1',
   'SELECT 1 FROM senders WHERE channel = ?1',
   'SELECT * FROM runs WHERE state = ?1',
+  `SELECT count(*) FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
   'SELECT m.* FROM messages m WHERE m.text = ?1',
   'SELECT 1 FROM chats c JOIN outbox AS o ON o.sent_at = c.id',
   'SELECT DISTINCT session FROM runs',

@@ -83,7 +83,7 @@ const areas: Area[] = [
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
-  { name: 'retention', files: /^src\/retention\//, lines: 440 },
+  { name: 'retention', files: /^src\/retention\//, lines: 463 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 297 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_055 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
@@ -95,13 +95,13 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_240,
+    lines: 2_242,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_450, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
-  { name: 'budgets', files: /^src\/budgets\//, lines: 490 },
+  { name: 'budgets', files: /^src\/budgets\//, lines: 491 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 710, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
@@ -113,7 +113,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_237, tokens: 106_925, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_241, tokens: 106_925, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

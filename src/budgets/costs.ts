@@ -28,7 +28,10 @@ export function costsOf({ store, clock, config, taskTitle }: CostDeps, groupId: 
   const period = (from: string) => {
     const rows = all.filter((row) => row.day >= from);
     const [total = priced(NOTHING)] = sumBy(rows, () => ({}));
-    const tasks = sumBy(rows, ({ taskId }) => ({ task: taskId || null, title: taskTitle(taskId) ?? null }));
+    const tasks = sumBy(rows, ({ taskId }) => ({ task: taskId || null })).map((row) => ({
+      ...row,
+      title: taskTitle(row.task ?? 0) ?? null,
+    }));
     return { from, ...total, rows: sumBy(rows, ({ folder: group, model }) => ({ group, model })), tasks };
   };
   const days = sumBy(all, (row) => ({ day: row.day })).sort((a, b) => (a.day < b.day ? 1 : -1));

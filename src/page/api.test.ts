@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
+import { longestTurn } from '../../test/fakes/loop-delay.js';
 import { dayName } from '../core/day.js';
 
 let home: PageFixture;
@@ -340,6 +341,25 @@ describe('tasks', () => {
     await home.api('PATCH', '/api/tasks/1', { action: 'cancel' });
     expect((await get('/api/tasks')).body).toEqual({ tasks: [] });
     expect(await get('/api/tasks/1')).toMatchObject({ body: { task: { state: 'cancelled' } } });
+  });
+
+  test('a thousand are listed without holding up anybody, and page by page', async () => {
+    await post('/api/tasks', { ...input, chat });
+    const { groupId, chatId, title, prompt, starts, options, nextAt } = home.store.tasks.get(1) ?? expect.fail();
+    const same = { groupId, chatId, title, prompt, starts, options, nextAt, secret: null, now: 1 };
+    home.store.transaction(() => {
+      for (let n = 0; n < 1_000; n += 1) home.store.tasks.add({ ...same, key: `${n}` });
+    });
+    let all: unknown;
+    const { busyMs } = await longestTurn(async () => {
+      all = (await get('/api/tasks')).body;
+    });
+    expect(all).toMatchObject({ tasks: Array.from({ length: 1_000 }, (_, n) => ({ id: n + 1 })) });
+    // In one turn it takes half a second.
+    expect(busyMs).toBeLessThan(150);
+    expect((await get('/api/tasks?after=998&limit=2')).body).toMatchObject({ tasks: [{ id: 999 }, { id: 1_000 }] });
+    expect((await get('/api/tasks?after=1000')).body).toMatchObject({ tasks: [{ id: 1_001 }] });
+    expect((await get('/api/tasks?after=-1')).status).toBe(400);
   });
 
   test.each<[object, number, RegExp]>([

@@ -164,6 +164,19 @@ describe('what is over goes', () => {
     expect(sql.prepare('SELECT session FROM taints ORDER BY session').pluck().all()).toEqual(['chat1-2', 'task1-5']);
   });
 
+  test('keys of accounts that were linked anew, never those of the account that is linked', async () => {
+    const [before, lately] = [daysAgo(40), daysAgo(20)];
+    const put = sql.prepare('INSERT INTO channel_auth VALUES (?, ?, ?, ?, ?)');
+    for (const channel of ['telegram', 'whatsapp', `whatsapp@${before}`, `whatsapp@${lately}`])
+      for (let id = 0; id < 250; id += 1) put.run(channel, 'session', `s${id}`, '{}', before);
+    await forget({ keepDays: 0 });
+    expect(sql.prepare('SELECT channel, count(*) FROM channel_auth GROUP BY channel').raw().all()).toEqual([
+      ['telegram', 250],
+      ['whatsapp', 250],
+      [`whatsapp@${lately}`, 250],
+    ]);
+  });
+
   test('for ever means for ever', async () => {
     plantRun(1, daysAgo(4_000));
     plantMessage(1, daysAgo(4_000));

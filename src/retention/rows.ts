@@ -47,6 +47,7 @@ export function createRetentionRows(statements: Statements) {
          ORDER BY slot_at LIMIT ?3)`,
     ),
     ...taintRows(statements),
+    ...formerAccounts(statements),
     isCarried: exists<[messageId: number]>(
       `SELECT 1 FROM run_messages c JOIN runs r ON r.id = c.run_id WHERE c.message_id = ?1 AND r.state IN ('ready', 'leased')`,
     ),
@@ -55,7 +56,7 @@ export function createRetentionRows(statements: Statements) {
       `SELECT g.folder, m.media FROM messages m JOIN chats c ON c.id = m.chat_id JOIN groups g ON g.id = c.group_id WHERE m.id = ?1 AND m.media <> '[]'`,
     ),
     messageExists: exists<[id: number]>('SELECT 1 FROM messages WHERE id = ?1'),
-    hasRunIn: exists<[session: string]>('SELECT 1 FROM runs WHERE session = ?1'),
+    hasRunIn: exists<[session: string]>('SELECT 1 FROM runs WHERE session = ?1 LIMIT 1'),
   };
 }
 
@@ -181,5 +182,19 @@ function taintRows({ rows, run }: Statements) {
        FROM taints t WHERE session > ?1 ORDER BY session LIMIT ?3`,
     ),
     forgetTaint: run<[session: string]>('DELETE FROM taints WHERE session = ?1'),
+  };
+}
+
+/** What a channel put aside when its account was linked anew: under its name and the time of that. */
+function formerAccounts({ value, count }: Statements) {
+  return {
+    /** The next channel with rows, by its name. */
+    channelAfter: value<[name: string], string>(
+      'SELECT channel FROM channel_auth WHERE channel > ?1 ORDER BY channel LIMIT 1',
+    ),
+    /** Returns how many rows went. */
+    forgetAccount: count<[channel: string, limit: number]>(
+      `DELETE FROM channel_auth WHERE (channel, kind, id) IN (SELECT channel, kind, id FROM channel_auth WHERE channel = ?1 LIMIT ?2)`,
+    ),
   };
 }

@@ -37,6 +37,8 @@ const JUMP_SETTING = 'retention_looked_at';
 const FILES_MS = 7 * DAY_MS;
 /** No platform delivers anything again after a year. */
 const REMEMBERED_MS = 365 * DAY_MS;
+/** Keys of an account that was linked anew are of no use, except to whoever looks for the reason. */
+const FORMER_ACCOUNT_MS = 30 * DAY_MS;
 
 export function startRetention(deps: RetentionDeps): { stop(): Promise<void> } {
   const over = new AbortController();
@@ -149,6 +151,8 @@ function* walkAll(pass: Pass): Generator<void> {
   }
   limits.before = ago(REMEMBERED_MS);
   yield* walk(pass, rows.forgotten);
+  limits.before = ago(FORMER_ACCOUNT_MS);
+  yield* walkFormerAccounts(pass);
 }
 
 /** `filesOf` is asked before the row is gone, and says what is to be done after that. */
@@ -213,5 +217,19 @@ function* walkTaints({ store, limits, gone }: Pass): Generator<void> {
       if (isOver) gone.taints = (gone.taints ?? 0) + Number(forgetTaint(session));
     }
     if (page.length === 0) return;
+  }
+}
+
+function* walkFormerAccounts({ store, limits, gone }: Pass): Generator<void> {
+  const { channelAfter, forgetAccount } = store.retention;
+  for (let channel = channelAfter(''); channel !== undefined; channel = channelAfter(channel)) {
+    const [, asideAt = Infinity] = /@(\d+)$/.exec(channel) ?? [];
+    for (let isLeft = Number(asideAt) < limits.before; isLeft; ) {
+      const most = limits.rows;
+      const went = forgetAccount(channel, most);
+      gone.channel_auth = (gone.channel_auth ?? 0) + went;
+      isLeft = went === most;
+      yield;
+    }
   }
 }

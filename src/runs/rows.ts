@@ -282,7 +282,7 @@ function createTold({ run, value, rows }: Statements) {
 function createRunQueries({ rows, value, values }: Statements) {
   const active = rows(z.object({ working: z.number(), waiting: z.number() })).get<[session: string]>(
     `SELECT count(*) FILTER (WHERE state = 'leased') AS working, count(*) FILTER (WHERE state = 'ready') AS waiting
-     FROM runs WHERE session = ?1 AND state IN ('ready', 'leased')`,
+     FROM runs INDEXED BY runs_open WHERE session = ?1 AND state IN ('ready', 'leased')`,
   );
   const counts = rows(z.object({ state: runState, n: z.number() })).all<[]>('SELECT * FROM run_counts WHERE n > 0');
   // In a group that is parked until later, its earliest run counts, else the earliest that is not due yet.
@@ -301,7 +301,7 @@ function createRunQueries({ rows, value, values }: Statements) {
     leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: rows(runRow).get<[session: string]>(
-      `SELECT * FROM runs WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
+      `SELECT * FROM runs INDEXED BY runs_open WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')
          AND cancel_requested = 0 ORDER BY id LIMIT 1`,
     ),
     activeOfSession: (session: string) => active(session) ?? { working: 0, waiting: 0 },

@@ -35,7 +35,7 @@ export interface GuardedStore {
     hasRoom(runId: number): boolean;
   };
   runs: { leasedOf(groupId: number): number[] };
-  tasks: { add(task: Omit<HookRow, 'id'>): HookRow | undefined; open(groupId: null): HookRow[] };
+  tasks: { add(task: Omit<HookRow, 'id'>): HookRow | undefined; hooks(): HookRow[] };
   serviceTokens: { put(tokens: TokenRow): boolean; renew(tokens: TokenRow): boolean; all(): TokenRow[] };
   serviceClients: { put(client: ClientRow): boolean; all(): ClientRow[] };
   channelAuth: { of(channel: string, now: () => number): ChannelRows };
@@ -48,7 +48,7 @@ export function guardStore<Store extends GuardedStore>(secrets: Secrets, store: 
   const addHook = (row: HookRow | undefined): void => {
     if (row?.secret) secrets.add(`hook of task ${row.id}`, row.secret);
   };
-  for (const task of store.tasks.open(null)) addHook(task);
+  for (const task of store.tasks.hooks()) addHook(task);
   const addTokens = ({ service, accessToken, refreshToken }: TokenRow): void => {
     secrets.add(`access token of the service ${service}`, accessToken);
     if (refreshToken !== null) secrets.add(`refresh token of the service ${service}`, refreshToken);

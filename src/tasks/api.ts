@@ -1,16 +1,25 @@
 // The JSON API about tasks, and the way in for hooks.
+import { setImmediate } from 'node:timers/promises';
 import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
-import { checked, parse, readBody, refuse } from '../core/http.js';
+import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
 import { taskChange, taskInput } from '../wire.js';
 import { type Hooks, MAX_HOOK_BYTES } from './hooks.js';
 import type { Task } from './rows.js';
 import type { Store } from './store.js';
-import type { Tasks } from './tasks.js';
+import type { Tasks, TaskView } from './tasks.js';
 
 const newTask = taskInput.extend({ chat: z.string().min(1).max(200) });
 const change = taskInput.partial().extend({ action: taskChange.shape.action.exclude(['run']).optional() });
+
+/** Ordered by their numbers: the last of a page is the `after` of the next one. */
+const listQuery = z.object({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: listLimit.default(1_000),
+});
+/** Tasks that one turn of the event loop looks at. */
+const TURN = 5;
 
 export interface TaskApiDeps {
   store: Store;
@@ -30,7 +39,17 @@ function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
     return chat;
   };
   const findTask = (c: Context): Task => checked(() => tasks.find(Number(c.req.param('id')), null));
-  app.get('/api/tasks', (c) => c.json({ tasks: tasks.open(null).map(tasks.view) }));
+  app.get('/api/tasks', async (c) => {
+    const { after, limit } = parse(listQuery, c.req.query());
+    const views: TaskView[] = [];
+    for (let page = tasks.open(null, after, Math.min(limit, TURN)); page.length > 0; ) {
+      views.push(...page.map(tasks.view));
+      // A thousand of them take a second: others go on meanwhile.
+      await setImmediate();
+      page = tasks.open(null, page.at(-1)?.id, Math.min(limit - views.length, TURN));
+    }
+    return c.json({ tasks: views });
+  });
   app.get('/api/tasks/:id', (c) => c.json({ task: tasks.view(findTask(c)) }));
   app.get('/api/tasks/:id/secret', (c) => {
     const { id, secret, starts } = findTask(c);

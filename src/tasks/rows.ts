@@ -101,6 +101,7 @@ export function createTasks(statements: Statements) {
        ON CONFLICT (key) DO NOTHING RETURNING *`,
     ),
     get: rows(taskRow).get<[id: number]>('SELECT * FROM tasks WHERE id = ?1'),
+    titleOf: value<[id: number], string>('SELECT title FROM tasks WHERE id = ?1'),
     /** How many there ever were. */
     count: total<[]>(`SELECT seq FROM sqlite_sequence WHERE name = 'tasks'`),
     byKey: rows(taskRow).get<[key: string]>('SELECT * FROM tasks WHERE key = ?1'),
@@ -137,12 +138,21 @@ export function createTasks(statements: Statements) {
 
 function createOpenTasks({ rows, total }: Statements) {
   const isOpen = `state IN ('active', 'paused')`;
-  const all = rows(taskRow).all<[]>(`SELECT * FROM tasks WHERE ${isOpen} ORDER BY id`);
-  const of = rows(taskRow).all<[groupId: number]>(`SELECT * FROM tasks WHERE ${isOpen} AND group_id = ?1 ORDER BY id`);
+  const all = rows(taskRow).all<[after: number, limit: number]>(
+    `SELECT * FROM tasks WHERE ${isOpen} AND id > ?1 ORDER BY id LIMIT ?2`,
+  );
+  const of = rows(taskRow).all<[after: number, limit: number, groupId: number]>(
+    `SELECT * FROM tasks WHERE ${isOpen} AND group_id = ?3 AND id > ?1 ORDER BY id LIMIT ?2`,
+  );
+  const countAll = total<[]>(`SELECT count(*) FROM tasks INDEXED BY tasks_open WHERE ${isOpen}`);
+  const countOf = total<[groupId: number]>(`SELECT count(*) FROM tasks WHERE ${isOpen} AND group_id = ?1`);
   return {
-    /** Those that are not over, of one group or of all. */
-    open: (groupId: number | null): Task[] => (groupId === null ? all() : of(groupId)),
-    openCount: total<[groupId: number]>(`SELECT count(*) FROM tasks WHERE ${isOpen} AND group_id = ?1`),
+    /** Those that are not over, of one group or of all; the next ones after this one, as many as there are unless told. */
+    open: (groupId: number | null, after = 0, limit = -1): Task[] =>
+      groupId === null ? all(after, limit) : of(after, limit, groupId),
+    openCount: (groupId: number | null): number => (groupId === null ? countAll() : countOf(groupId)),
+    /** Those of them that somebody starts with a secret. */
+    hooks: rows(taskRow).all<[]>(`SELECT * FROM tasks WHERE ${isOpen} AND secret IS NOT NULL ORDER BY id`),
   };
 }
 

@@ -13,7 +13,7 @@ import { badTask, taskOptions } from './options.js';
 import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
-import { nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
+import { MAX_LISTED, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
 
 export interface TasksDeps {
   store: Store;
@@ -56,7 +56,7 @@ export function createTasks(deps: TasksDeps) {
     },
     start: (task: Task, trigger: Trigger): void => store.transaction(() => startTask(deps, task, trigger)),
     /** Of the group, of every group for null. */
-    open: (groupId: number | null): Task[] => store.tasks.open(groupId),
+    open: store.tasks.open,
     /** A task of the group (of any for null). Throws PinchError `not_found`; "not yours" and "not there" read the same. */
     find(id: number, groupId: number | null): Task {
       const task = store.tasks.get(id);
@@ -75,8 +75,12 @@ export function createTasks(deps: TasksDeps) {
     },
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
     /** Of one group (null: of all), or what is done for one chat of it. */
-    list: (groupId: number | null, chatId?: number): string =>
-      taskList(store.tasks.open(groupId).filter((task) => chatId === undefined || task.chatId === chatId)),
+    list(groupId: number | null, chatId?: number): string {
+      if (chatId === undefined)
+        return taskList(store.tasks.open(groupId, 0, MAX_LISTED), store.tasks.openCount(groupId));
+      const ofChat = store.tasks.open(groupId).filter((task) => task.chatId === chatId);
+      return taskList(ofChat, ofChat.length);
+    },
   };
 }
 

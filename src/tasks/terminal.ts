@@ -31,7 +31,7 @@ export const taskTerminal: TerminalCommand[] = [
     call: 'GET /api/tasks',
     show: reading(
       z.object({ tasks: z.array(taskAnswer) }),
-      ({ tasks }) => tasks.map(taskText).join('\n') || 'no tasks',
+      ({ tasks }) => [...tasks.map(taskText), ...moreText(tasks)].join('\n') || 'no tasks',
     ),
   },
   { usage: 'task <id>', what: 'one task with its next times and latest slots', call: 'GET /api/tasks/:id' },
@@ -44,6 +44,10 @@ export const taskTerminal: TerminalCommand[] = [
     ),
   },
 ];
+
+/** The API gives a thousand at a time. */
+const moreText = (tasks: { id: number }[]): string[] =>
+  tasks.length < 1_000 ? [] : [`There may be more: GET /api/tasks?after=${tasks.at(-1)?.id} has the next ones.`];
 
 function taskText({ id, title, state, starts, next, failures }: z.infer<typeof taskAnswer>): string {
   const failed = failures > 0 ? `, failed ${failures} times in a row` : '';

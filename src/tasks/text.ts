@@ -62,11 +62,12 @@ export function taskConfirmation(task: Task, tz?: string): string {
 }
 
 /** More than that is no list any more. */
-const MAX_LISTED = 50;
+export const MAX_LISTED = 50;
 
-export function taskList(tasks: Task[]): string {
-  const more = tasks.length - MAX_LISTED;
+/** The first ones of `count`. */
+export function taskList(tasks: Task[], count: number): string {
   const lines = tasks.slice(0, MAX_LISTED).map(taskLine);
+  const more = count - lines.length;
   return [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n') || 'There are no tasks.';
 }
 

@@ -1,5 +1,4 @@
 // `npm run bench`: what Pinch itself adds, measured from outside the real daemon with real containers, the fakes in this process.
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +7,8 @@ import { z } from 'zod';
 import { storm } from '../chaos/storm.js';
 import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { benchEgress } from './egress.js';
-import { createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
+import { cpuMs, createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
+import { benchYears } from './years.js';
 
 const WARM = 50;
 const COLD = 10;
@@ -88,11 +88,6 @@ function seedTasks(home: string, dueAt: number): void {
   db.close();
 }
 
-const cpuMs = (pid: number) => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-};
-
 async function benchTasks(world: World): Promise<Record<string, number[]>> {
   const home = newHome();
   const first = await start(world, home);
@@ -134,6 +129,7 @@ async function benchChaos(kills = 500, seed = Date.now() % 2 ** 31): Promise<voi
 console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`);
 const [what, ...numbers] = process.argv.slice(2);
 if (what === 'chaos') await benchChaos(...numbers.map(Number));
+else if (what === 'years') await benchYears();
 else {
   const world = await createWorld();
   if (what === undefined) {
