@@ -126,7 +126,7 @@ const MAX_EVENT = { keys: 16, bytes: 8_192 };
 const MAX_TIMELINE = { rows: 5_000, bytes: 2 * 1024 * 1024 };
 const MAX_WAITING_FILE_BYTES = 200 * 1024 * 1024;
 
-const tooMany = (what: string) => new PinchError('too_many', what);
+const tooMany = (of: 'events' | 'messages' | 'files', what: string) => new PinchError(`too_many_${of}`, what);
 
 /** Throws `too_many` for what would fill the disk through the timeline. */
 function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): void {
@@ -134,10 +134,10 @@ function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): v
   const sizes = events.map(({ detail }) => Buffer.byteLength(JSON.stringify(detail)));
   const isLarge = ({ detail }: wire.RunnerEvent) => Object.keys(detail).length > MAX_EVENT.keys;
   if (events.some(isLarge) || sizes.some((bytes) => bytes > MAX_EVENT.bytes))
-    throw tooMany(`an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
+    throw tooMany('events', `an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
   const bytes = sizes.reduce((sum, size) => sum + size, timeline.bytes);
   if (timeline.rows + events.length > MAX_TIMELINE.rows || bytes > MAX_TIMELINE.bytes)
-    throw tooMany('the timeline of this run is full');
+    throw tooMany('events', 'the timeline of this run is full');
 }
 
 type Keyed = Pick<wire.SendRequest, 'runId' | 'key'>;
@@ -160,7 +160,7 @@ function checkSendLimit({ store, clock }: HostCallDeps, runId: number, key: stri
     inAll > PARTS_PER_RUN
       ? `a run may send ${PARTS_PER_RUN} messages, long ones counted by their parts; end your turn`
       : `a run may send ${PARTS_PER_MINUTE} messages a minute, long ones counted by their parts; wait, or put the text into a file`;
-  throw tooMany(why);
+  throw tooMany('messages', why);
 }
 
 /** Queues a message once per key of the run, with its event. */
@@ -218,7 +218,7 @@ async function queueFile(deps: HostCallDeps, uploads: Uploads, { groupId }: Link
   const key = `${call.runId}:${call.key}`;
   // The first call's file may have been sent and removed by now: nothing would ever remove a second copy.
   if (store.outbox.has(key)) return { queued: true };
-  if (uploads.has(key)) throw tooMany('this file is being taken already');
+  if (uploads.has(key)) throw tooMany('files', 'this file is being taken already');
   uploads.set(key, { groupId, bytes });
   try {
     const coming = [...uploads.values()].filter((file) => file.groupId === groupId);
