@@ -25,6 +25,8 @@ export interface HostCallDeps {
   onFinish(runId: number, report: wire.FinishReport): boolean;
   mediaFile(messageId: number, index: number): string;
   outboxFiles: OutboxFiles;
+  /** Throws `disk_full` when no file may be written for this group. */
+  checkRoom(groupId: number): void;
   /** Asks the owner where a message to this chat needs it: what the agent is told then, else undefined. */
   askToSend(link: Link, run: Run, message: { chat: Chat; name: string; text: string }): string | undefined;
 }
@@ -75,11 +77,13 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
   ];
 }
 
-async function sendMedia({ store, mediaFile }: HostCallDeps, { link, response, ids }: Call): Promise<void> {
+async function sendMedia({ store, mediaFile, checkRoom }: HostCallDeps, { link, response, ids }: Call): Promise<void> {
   const [messageId = 0, index = 0] = ids;
   const message = store.messages.get(messageId);
   const chat = message && store.groups.chat(message.chatId);
   if (chat?.groupId !== link.groupId || !message?.media[index]?.fetched) throw unknownThing('media');
+  // It goes into the group's folders.
+  checkRoom(link.groupId);
   const file = mediaFile(messageId, index);
   const { size } = await stat(file);
   response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
@@ -218,6 +222,7 @@ async function queueFile(deps: HostCallDeps, uploads: Uploads, { groupId }: Link
   const key = `${call.runId}:${call.key}`;
   // The first call's file may have been sent and removed by now: nothing would ever remove a second copy.
   if (store.outbox.has(key)) return { queued: true };
+  deps.checkRoom(groupId);
   if (uploads.has(key)) throw tooMany('files', 'this file is being taken already');
   uploads.set(key, { groupId, bytes });
   try {

@@ -1,8 +1,11 @@
-// How much the agents of a group may plan, so that no container occupies the host with tasks. Pure. What the owner makes by a command, a script
+// How much the agents of a group may plan, so that no container occupies the host with tasks. What the owner makes by a command, a script
 // or a yes is not counted.
+import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
-import { isTimed, type Starts } from './rows.js';
+import type { TaskChange } from '../wire.js';
+import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlots } from './schedule.js';
+import type { Store } from './store.js';
 
 const HOUR_MS = 3_600_000;
 /** Enough for a calendar that is read in, too little to fill the machine. */
@@ -57,6 +60,8 @@ export function decideQuota(has: Planned, wants: { isNew: boolean; perHour: numb
   return undefined;
 }
 
+export type Plans = ReturnType<typeof createPlans>;
+
 /** Counts for each group what its agents planned within the last hour. In memory: a restart forgives. */
 export function createPlans(now: () => number) {
   const times = new Map<number, number[]>();
@@ -66,4 +71,32 @@ export function createPlans(now: () => number) {
     lately: (groupId: number): number => lately(groupId).length,
     note: (groupId: number): void => void times.set(groupId, [...lately(groupId), now()]),
   };
+}
+
+/** What an agent does that makes work for later: `action` of its change, and whether the task has new times. */
+interface Plan {
+  action: TaskChange['action'] | 'add';
+  isNewTime: boolean;
+}
+
+interface PlanDeps {
+  store: Store;
+  clock: Pick<Clock, 'now'>;
+  plans: Plans;
+}
+
+/** Counts what an agent planned; in the transaction of that. Throws `too_many_tasks`, which takes the whole transaction back, when that is more than its group may. */
+export function countPlan(
+  { store, clock, plans }: PlanDeps,
+  groupId: number,
+  task: Task,
+  { action, isNewTime }: Plan,
+): void {
+  if (!isNewTime && action !== 'run' && action !== 'resume') return;
+  const has = store.tasks.plannedBy(groupId, task.id) ?? { open: 0, perHour: 0 };
+  const perHour = action === 'run' ? 0 : slotsPerHour(task.starts, clock.now());
+  const refusal = decideQuota({ ...has, lately: plans.lately(groupId) }, { isNew: action === 'add', perHour });
+  if (refusal) throw refusal;
+  if (isNewTime) store.tasks.setPlanned(task.id, groupId, perHour);
+  store.afterCommit(() => plans.note(groupId));
 }

@@ -10,7 +10,7 @@ import { MAX_TITLE_CHARS } from '../runs/unattended.js';
 import type { TaskChange } from '../wire.js';
 import { inputOf } from './due.js';
 import { badTask, taskOptions } from './options.js';
-import { createPlans, decideQuota, slotsPerHour } from './quota.js';
+import { countPlan, createPlans, type Plans } from './quota.js';
 import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
@@ -41,7 +41,7 @@ interface Changing {
   chat?: Chat | undefined;
   byAgentOf?: number | undefined;
 }
-type Working = TasksDeps & { plans: ReturnType<typeof createPlans> };
+type Working = TasksDeps & { plans: Plans };
 /** What started a slot that no time started. */
 type Trigger = Pick<TaskRunInput, 'key' | 'untrusted'>;
 
@@ -117,23 +117,6 @@ function addTask(deps: Working, input: NewTaskInput, chat: Chat, preset: Preset)
   if (byAgentOf !== undefined) countPlan(deps, byAgentOf, task, { action: 'add', isNewTime: true });
   deps.store.signal('task');
   return task;
-}
-
-/** What an agent does that makes work for later: `action` of its change, and whether the task has new times. */
-interface Plan {
-  action: TaskChange['action'] | 'add';
-  isNewTime: boolean;
-}
-
-/** Counts what an agent planned. Throws `too_many_tasks`, which takes the whole transaction back, when that is more than its group may. */
-function countPlan({ store, clock, plans }: Working, groupId: number, task: Task, { action, isNewTime }: Plan): void {
-  if (!isNewTime && action !== 'run' && action !== 'resume') return;
-  const has = store.tasks.plannedBy(groupId, task.id) ?? { open: 0, perHour: 0 };
-  const perHour = action === 'run' ? 0 : slotsPerHour(task.starts, clock.now());
-  const refusal = decideQuota({ ...has, lately: plans.lately(groupId) }, { isNew: action === 'add', perHour });
-  if (refusal) throw refusal;
-  if (isNewTime) store.tasks.setPlanned(task.id, groupId, perHour);
-  store.afterCommit(() => plans.note(groupId));
 }
 
 function changeTask(deps: Working, task: Task, change: TaskChange, { chat, byAgentOf }: Changing): Task {
