@@ -155,7 +155,12 @@ async function countGroup(
     const atStart = known.get(group.id)?.atStart ?? (isLive ? share : undefined);
     const isOver = isLive && mustEnd(share, atStart ?? 0);
     // The next container of the group may clean up.
-    known.set(group.id, { at: clock.now(), tookMs: performance.now() - began, free, atStart: isOver ? share : atStart });
+    known.set(group.id, {
+      at: clock.now(),
+      tookMs: performance.now() - began,
+      free,
+      atStart: isOver ? share : atStart,
+    });
     react(watch, group, { wasFull: wasLevel !== 'ok', mustEnd: isOver });
   } catch (error) {
     if (over.aborted) return;
