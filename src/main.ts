@@ -149,7 +149,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.addProxy(egress.proxy);
   const own = { base, begun, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, budgets };
-  return { ...parts, backend, fallback, outage, runs, tasks, egress, disk };
+  return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */

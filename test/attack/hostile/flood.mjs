@@ -2,22 +2,13 @@
 import { appendFileSync } from 'node:fs';
 import { call, connection, count, main, sleep } from './lib.mjs';
 
+const KINDS = ['send', 'events', 'history', 'tasks'];
+/** On a machine that is busy it goes on until each kind was refused once. */
+const ENOUGH_MS = 60_000;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 main(async ({ runId, ms, fillBytes }) => {
-  const end = Date.now() + ms;
   const statuses = {};
-  /** The same kind of call again and again, `atOnce` at a time. */
-  const without = (name, atOnce, ask) =>
-    Promise.all(
-      Array.from({ length: atOnce }, async (_, lane) => {
-        for (let n = 0; Date.now() < end; n += 1) {
-          const { status, text } = await ask(`${lane}-${n}`);
-          const kind = status === 200 ? 200 : `${status} ${/"message":"(.{0,40})/.exec(text)?.[1]}`;
-          statuses[name] = { ...statuses[name], [kind]: (statuses[name]?.[kind] ?? 0) + 1 };
-        }
-      }),
-    );
   const post = (path, body) => call('POST', path, body, JSON_TYPE);
   const file = (key) =>
     call(
@@ -28,16 +19,29 @@ main(async ({ runId, ms, fillBytes }) => {
   const events = Array.from({ length: 100 }, () => ({ kind: 'note', at: 1, detail: { text: 'flood' } }));
   const chunk = Buffer.alloc(1024 * 1024, 7);
   for (let left = fillBytes; left > 0; left -= chunk.length) appendFileSync('/workspace/fill', chunk);
-  const streams = Promise.all(Array.from({ length: 64 }, () => streamFor(end)));
+  // First: they keep its own small calls from the link as well.
+  const streams = await Promise.all(Array.from({ length: 64 }, () => streamFor(Date.now() + ms / 3)));
+  const end = Date.now() + (ms * 2) / 3;
+  const isRefusedAll = () => KINDS.every((kind) => Object.keys(statuses[kind] ?? {}).length > 1);
+  /** The same kind of call again and again, `atOnce` at a time. */
+  const endless = (name, atOnce, ask) =>
+    Promise.all(
+      Array.from({ length: atOnce }, async (_, lane) => {
+        for (let n = 0; Date.now() < end || (!isRefusedAll() && Date.now() < end + ENOUGH_MS); n += 1) {
+          const { status, text } = await ask(`${lane}-${n}`);
+          const kind = status === 200 ? 200 : `${status} ${/"message":"(.{0,40})/.exec(text)?.[1]}`;
+          statuses[name] = { ...statuses[name], [kind]: (statuses[name]?.[kind] ?? 0) + 1 };
+        }
+      }),
+    );
   await Promise.all([
-    without('file', 2, file),
-    without('send', 2, (key) => post('/send', { runId, key: `s${key}`, text: '**flood** '.repeat(200) })),
-    without('events', 2, () => post(`/runs/${runId}/events`, { events })),
-    without('history', 4, () => post('/history', { query: 'th th th', limit: 50 })),
-    without('tasks', 2, (key) => post('/tasks', { runId, key: `t${key}`, prompt: 'flood', every: '1s' })),
-    streams,
+    endless('file', 2, file),
+    endless('send', 6, (key) => post('/send', { runId, key: `s${key}`, text: '**flood** '.repeat(200) })),
+    endless('events', 2, () => post(`/runs/${runId}/events`, { events })),
+    endless('history', 6, () => post('/history', { query: 'th th th', limit: 50 })),
+    endless('tasks', 6, (key) => post('/tasks', { runId, key: `t${key}`, prompt: 'flood', every: '1s' })),
   ]);
-  return { ...statuses, streams: count(await streams) };
+  return { ...statuses, streams: count(streams) };
 });
 
 /** Bodies of 32 MiB on one connection after the other; resolves with the last status. */
