@@ -12,7 +12,7 @@ import { memoryMb } from './measure.js';
 import { addGroup, fillHistory, numberOf } from './rows.js';
 
 const QUOTA_MB = 60;
-const FLOOD_MS = 15_000;
+const FLOOD_MS = 9_000;
 const OVER = ['done', 'dead', 'cancelled'];
 const PORT = 'http://127.0.0.1:8080';
 
@@ -112,7 +112,7 @@ test('everything at once, without end', { timeout: 300_000 }, async () => {
   expect(run.state).toBe('done');
   expect(mostMb - idleMb).toBeLessThan(150);
   expect(ratio).toBeLessThan(whenBusy(2));
-  // Each kind has its line, and none more than one a minute.
+  // A busy machine serves searches and events so slowly that they do not reach their bounds; bounds.test.ts sees to those.
   const kinds = [
     /searches too often/,
     /messages a minute/,
@@ -125,7 +125,8 @@ test('everything at once, without end', { timeout: 300_000 }, async () => {
       refused.filter((why) => kind.test(why)),
       `${kind}`,
     ).not.toEqual([]);
-  expect(refused.length).toBeLessThan(2 * 10);
+  expect(refused.length).toBeLessThan(20);
+  expect(events.length).toBeLessThan(5_100);
   expect(events.filter(({ kind }) => kind === 'disk')).toMatchObject([{ detail: { state: 'full' } }]);
   expect(tasks).toBe(2);
   expect(wasAsked('The folders of this group are full')).toBe(true);
