@@ -45,6 +45,8 @@ import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
+import { createQuotas } from './quotas/quotas.js';
+import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
@@ -132,8 +134,16 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const ofModels = { fallback, windowOf: createWindows({ backend, clock }) };
   const ofSkills = { ownSkills, skillsLeftOut };
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
-  const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices };
+  const quotas = createQuotas(config);
+  const ofDisk = { checkRoom: quotas.checkRoom, diskNote: quotas.noteFor, diskIsLow: quotas.isLow };
+  const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices, ...ofDisk };
   const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
+  const disk = createDiskWatch({
+    ...{ ...base, quotas, tell: runs.queue.tellGroup },
+    liveFolders: () => containers.pool.containers().map(({ group }) => group),
+    end: (groupId, message, forGood) =>
+      runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
+  });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
@@ -146,7 +156,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.addProxy(egress.proxy);
   const own = { base, begun, setAside, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, budgets };
-  return { ...parts, backend, fallback, outage, runs, tasks, egress };
+  return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
@@ -214,7 +224,9 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
+  await parts.disk.look();
   runs.queue.start();
+  parts.disk.start();
   const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get });
   channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
@@ -243,6 +255,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       await delivery.stop();
       await page?.close();
       await integrity.stop();
+      await parts.disk.stop();
       await backups.stop();
       await indexing.stop();
       await retention.stop();

@@ -23,6 +23,7 @@ export const errorClass = z.enum([
   'crash',
   'check',
   'sandbox',
+  'disk',
   'unknown',
 ]);
 export type ErrorClass = z.infer<typeof errorClass>;
@@ -188,8 +189,8 @@ export const finishReport = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('done'), ...answerReport.shape, handledMessageIds: messageIds }),
   z.object({
     outcome: z.literal('failed'),
-    // `sandbox` failures cost no attempt: they are the host's to tell.
-    errorClass: errorClass.transform((value): ErrorClass => (value === 'sandbox' ? 'unknown' : value)),
+    // `sandbox` failures cost no attempt, `disk` ones end the run: they are the host's to tell.
+    errorClass: errorClass.transform((value): ErrorClass => (/^(sandbox|disk)$/.test(value) ? 'unknown' : value)),
     message: z.string().max(4_000),
     retryAfterMs: z.number().int().nonnegative().optional(),
     handledMessageIds: messageIds,

@@ -98,7 +98,9 @@ const areas: Area[] = [
     lines: 2_242,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
+  { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_513, aim: '1,250' },
+  { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 491 },
@@ -113,7 +115,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_241, tokens: 106_925, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_333, tokens: 108_517, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -17,7 +17,7 @@ const floors = [
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],
-  ['approvals', 'oauth'],
+  ['approvals', 'oauth', 'quotas'],
   ['runs'],
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],

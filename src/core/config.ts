@@ -45,6 +45,7 @@ const owner = matching(
   return { channel, address };
 });
 
+const NO_LIMIT = Number.POSITIVE_INFINITY;
 const modelId = matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5');
 
 const schema = z.object({
@@ -76,6 +77,9 @@ const schema = z.object({
   PINCH_BUDGET_USD_RUN: usd.default(2_000_000),
   PINCH_KEEP_DAYS: whole(0, 100_000).default(90),
   PINCH_KEEP_MESSAGES_DAYS: whole(0, 100_000).default(0),
+  PINCH_GROUP_DISK_MB: whole(0, 100_000_000).default(5_000),
+  PINCH_GROUP_FILES: whole(0, 100_000_000).default(200_000),
+  PINCH_MIN_FREE_MB: whole(0, 100_000_000).default(500),
   PINCH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
     .default('info'),
@@ -133,6 +137,10 @@ export function loadConfig(environment: Env, repository: string) {
     /** How long what is over is kept; 0: for ever. */
     keepDays: value.PINCH_KEEP_DAYS,
     keepMessagesDays: value.PINCH_KEEP_MESSAGES_DAYS,
+    /** What the folders of one group may hold. */
+    groupQuota: { bytes: (value.PINCH_GROUP_DISK_MB || NO_LIMIT) * 1e6, files: value.PINCH_GROUP_FILES || NO_LIMIT },
+    /** Of the disk, below which nothing is begun. */
+    minFreeBytes: value.PINCH_MIN_FREE_MB * 1e6,
     logLevel: value.PINCH_LOG_LEVEL,
     timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     backend: backendOf(value),

@@ -32,14 +32,14 @@ export function createBounds(now: () => number) {
       history: createBucket(RATES.history, now),
       finish: createBucket(RATES.finish, now),
     };
-    const notedAt = new Map<number, number>();
+    const notedAt = new Map<string, number>();
     return {
       /** Whether one more call of this kind may come now. */
       admit: (kind: Rate): boolean => buckets[kind](),
-      /** True once a minute for each status: then a refusal is worth a line in a timeline. */
-      worthNoting(status: number): boolean {
-        if (now() - (notedAt.get(status) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return false;
-        notedAt.set(status, now());
+      /** True once a minute for each kind of refusal, of which there are a few: then it is worth a line in a timeline. */
+      worthNoting(kind: string): boolean {
+        if (now() - (notedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return false;
+        notedAt.set(kind, now());
         return true;
       },
       room: (response: ServerResponse): Room => openRoom(own, all, response),

@@ -17,6 +17,8 @@ export type TimelineEvent =
   | [RunnerEvent['kind'], RunnerEvent['detail']]
   /** The container asked for what is not its own, or for more than its bounds allow, and was refused. */
   | ['refused', { why: string }]
+  /** The folders of its group are too full, or are not any more; `ended`: its container went on filling them and was ended for it. */
+  | ['disk', { state: 'full' | 'freed' | 'ended'; bytes: number; files: number; largest: string }]
   /** A secret of the host was found there, and held back. */
   | ['secret_removed', { secret: string; where: string }]
   /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */

@@ -13,16 +13,18 @@ import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
 import { tellRestart } from './tells.js';
-import { puttingTogether, type WorkOrders } from './work-order.js';
+import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
-  pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
+  pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
   /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
   supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
   orders: Pick<WorkOrders, 'buildSpec' | 'promptMessages' | 'dropMedia'>;
   /** Knows at the next start which run was being handed over when Pinch ended. */
   begun?: Begun;
+  /** The machine's disk has no room for more work. */
+  diskIsLow(): boolean;
   /** Where "typing…" is shown while a run works. */
   channels: Pick<RunningChannels, 'get'>;
 }
@@ -34,6 +36,7 @@ const ABORT_GRACE_MS = 1_200;
 const OVERDUE_MS = 60_000;
 
 interface ActiveRun {
+  run: Run;
   /** The place in the pool. It is given back even when it comes after the run is over. */
   acquiring: Promise<GroupContainer> | undefined;
   /** Set once the runner has its run. */
@@ -83,6 +86,19 @@ export function createQueue(deps: QueueDeps) {
       active.get(runId)?.settle(report);
       return active.has(runId);
     },
+    /** Tells the agents of a group that work something about the machine; an agent is told one such thing in its run. */
+    tellGroup(groupId: number, text: string): void {
+      for (const { run, worker, given } of active.values()) {
+        const messages = run.groupId === groupId ? hostNote(run, text).filter(({ id }) => !given.has(id)) : [];
+        if (messages.length === 0 || !worker?.send({ type: 'steer', runId: run.id, messages })) continue;
+        for (const { id } of messages) given.add(id);
+      }
+    },
+    /** Ends the runs of a group and its container at once. */
+    endGroup(groupId: number, end: Extract<AttemptEnd, { outcome: 'failed' }>): void {
+      for (const entry of active.values()) if (entry.run.groupId === groupId) entry.settle(end);
+      void queue.pool.endGroup(groupId, end.message);
+    },
     /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
     cancelAll(): void {
       endEverything(queue);
@@ -118,7 +134,8 @@ function releaseForeignLeases(queue: QueueState): void {
   });
 }
 
-const mayStartRuns = ({ stopSwitch, supervisor }: QueueState) => !stopSwitch.stopped() && !supervisor.engineDown();
+const mayStartRuns = ({ stopSwitch, supervisor, diskIsLow }: QueueState) =>
+  !stopSwitch.stopped() && !supervisor.engineDown() && !diskIsLow();
 
 function* claimDue(queue: QueueState): Generator<Run> {
   const { store, clock, pool, leaseHolder } = queue;
@@ -140,7 +157,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   const { store, log, pool, active } = queue;
   const over = new AbortController();
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
-  const entry: ActiveRun = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
+  const entry: ActiveRun = { run, acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
   const ended = new Promise<AttemptEnd>((resolve) => {
     entry.settle = resolve;
   });

@@ -24,6 +24,7 @@ beforeEach(() => {
   reports = [];
   const routes = createHostCalls({
     askToSend: () => undefined,
+    checkRoom: () => undefined,
     ...{
       store,
       clock,

@@ -111,6 +111,11 @@ export function createPool(deps: PoolDeps) {
       const entry = entryOf(container);
       if (entry) await stopEntry(pool, entry, 'killed', 0);
     },
+    /** The same for the container of a group, if it has one. */
+    async endGroup(groupId: number, why: string): Promise<void> {
+      const entry = entries.get(groupId);
+      if (entry) await stopEntry(pool, entry, why, 0);
+    },
     /** Ends every container and starts no new one until `reopen`. */
     async stopAll(why: string, graceMs?: number): Promise<void> {
       pool.closing = true;

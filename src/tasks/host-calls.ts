@@ -15,9 +15,11 @@ interface TaskCallDeps {
   tasks: Tasks;
   /** What the agent is told when the owner has to say yes first. */
   askOwner: TaskAsker;
+  /** The group's agents were refused more tasks than they may have. */
+  onTooMany(groupId: number, why: string): void;
 }
 
-export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route[] {
+export function createTaskCalls({ store, tasks, askOwner, onTooMany }: TaskCallDeps): Route[] {
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
@@ -28,6 +30,16 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
     return chat;
   }
 
+  /** The owner hears of a group that reaches its bounds. */
+  function bounded<T>({ groupId }: Link, act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      if (error instanceof PinchError && error.code === 'too_many_tasks') onTooMany(groupId, error.message);
+      throw error;
+    }
+  }
+
   return [
     post('/tasks', (link, body) => {
       const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
@@ -35,7 +47,13 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
       const target = chatOf(link, chat ?? `${run.chatId}`);
       const waits = askOwner(link, run, target, { fields: input });
       if (waits) return { text: waits };
-      return { text: taskConfirmation(tasks.add(input, target, { key: `${run.id}:${key}` }), input.tz) };
+      const preset = { key: `${run.id}:${key}`, byAgentOf: link.groupId };
+      return {
+        text: taskConfirmation(
+          bounded(link, () => tasks.add(input, target, preset)),
+          input.tz,
+        ),
+      };
     }),
     post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
@@ -51,7 +69,13 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
       const target = chat ?? store.groups.chat(task.chatId);
       const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
       if (waits) return { text: waits };
-      return { text: taskConfirmation(tasks.change(task, { action, fields }, chat), fields?.tz) };
+      const by = { chat, byAgentOf: link.groupId };
+      return {
+        text: taskConfirmation(
+          bounded(link, () => tasks.change(task, { action, fields }, by)),
+          fields?.tz,
+        ),
+      };
     }),
   ];
 }
