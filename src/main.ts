@@ -110,12 +110,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const begun = createBegun({ ...base, dataDir, onSetAside: (name) => tellSetAside(base, name) });
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, begun, stopSwitch, approvals });
-  const budgets = createBudgetModule({
-    ...base,
-    pauseTask: tasks.pause,
-    taskTitle: store.tasks.titleOf,
-    taskCap: store.tasks.capOfRun,
-  });
+  const taskTitle = store.tasks.titleOf;
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);
