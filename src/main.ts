@@ -115,12 +115,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { takeIn } = setAside;
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, begun, takeIn, stopSwitch, approvals });
-  const budgets = createBudgetModule({
-    ...base,
-    pauseTask: tasks.pause,
-    taskTitle: store.tasks.titleOf,
-    taskCap: store.tasks.capOfRun,
-  });
+  const taskTitle = store.tasks.titleOf;
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);
