@@ -84,6 +84,7 @@ const areas: Area[] = [
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
   { name: 'retention', files: /^src\/retention\//, lines: 440 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
+  { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 125 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_030 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },

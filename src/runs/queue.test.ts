@@ -91,7 +91,7 @@ const start = (leaseHolder: string): Queue => {
   const made = createQueue({
     ...{ store, clock, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     pool: {
-      canHost: () => true,
+      share: () => ({ blocked: [], lookAgainAt: undefined }),
       acquire: () => {
         pool.push('acquired');
         return container;

@@ -8,6 +8,7 @@ import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import { markMessages } from '../taint/taint.js';
 import type { ErrorClass, FinishReport } from '../wire.js';
+import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
@@ -15,7 +16,7 @@ import { tellRestart } from './tells.js';
 import type { WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
-  pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill'>;
+  pool: Pick<Pool, 'share' | 'acquire' | 'release' | 'kill'>;
   /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
   supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
@@ -40,13 +41,13 @@ interface ActiveRun {
   settle(end: AttemptEnd): void;
 }
 
-/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id. */
-type QueueState = QueueDeps & { active: Map<number, ActiveRun> };
+/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id; when a group that waits may get a place. */
+type QueueState = QueueDeps & { active: Map<number, ActiveRun>; lookAgainAt: number | undefined };
 
 export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
-  const queue: QueueState = { ...deps, active: new Map() };
+  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined };
   const { store, clock, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
@@ -59,8 +60,8 @@ export function createQueue(deps: QueueDeps) {
       const work = workOn(queue, run).finally(() => working.delete(work));
       working.add(work);
     }
-    const due = store.runs.nextDueAt(clock.now());
-    timer = due === undefined ? undefined : clock.at(due, pump);
+    const due = Math.min(store.runs.nextDueAt(clock.now()) ?? Infinity, queue.lookAgainAt ?? Infinity);
+    timer = due === Infinity ? undefined : clock.at(due, pump);
   }
 
   return {
@@ -120,11 +121,17 @@ const mayStartRuns = ({ stopSwitch, supervisor }: QueueState) => !stopSwitch.sto
 function* claimDue(queue: QueueState): Generator<Run> {
   const { store, clock, pool, leaseHolder } = queue;
   const now = clock.now();
+  queue.lookAgainAt = undefined;
   while (mayStartRuns(queue)) {
-    const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
+    const waiting = store.runs.waiting({ now });
+    const { blocked, lookAgainAt } = pool.share(waiting);
+    queue.lookAgainAt = lookAgainAt;
+    const of = (background: boolean) =>
+      blocked.filter(({ isBackground }) => isBackground === background).map(({ groupId }) => groupId);
+    const [excludeGroups, noBackground] = [of(false), of(true)];
     // One transaction, so one fsync: every reply waits for it.
     const run = store.transaction(() => {
-      const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups });
+      const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups, noBackground });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
     });
@@ -153,7 +160,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   active.delete(run.id);
   const state = store.runs.get(run.id)?.state;
   const mustEnd = state === 'cancelled' && !(end.outcome === 'cancelled' && end.keeps);
-  const release = (container: GroupContainer) => pool.release(container, mustEnd);
+  const release = (container: GroupContainer) => pool.release(container, isBackground(run), mustEnd);
   void entry.acquiring?.then(release, () => undefined);
   store.signal('run:ended', run.id);
   store.signal('run:ready');
@@ -173,7 +180,7 @@ async function attend(
   try {
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
-    entry.acquiring = pool.acquire(group);
+    entry.acquiring = pool.acquire(group, isBackground(run));
     const [worker, spec] = await Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
     if (over.aborted) return;
     entry.worker = worker;
