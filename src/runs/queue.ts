@@ -28,6 +28,8 @@ export interface QueueDeps extends OutcomeDeps {
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
+/** A container and the files of ten messages take a few minutes, each with limits of its own. */
+const PREPARE_MS = 30 * 60_000;
 /** A runner ends its run in time by itself; one that hangs is killed so long after that. */
 const OVERDUE_MS = 60_000;
 
@@ -181,7 +183,8 @@ async function attend(
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
     entry.acquiring = pool.acquire(group, isBackground(run));
-    const [worker, spec] = await Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
+    const ready = Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
+    const [worker, spec] = await Promise.race([ready, tooLate(queue, over)]);
     if (over.aborted) return;
     entry.worker = worker;
     entry.given = new Set(spec.messages.map((message) => message.id));
@@ -207,6 +210,12 @@ async function attend(
     if (errorClass === 'sandbox') queue.supervisor.reportDown(error);
     entry.settle({ outcome: 'failed', errorClass, message: describeError(error) });
   }
+}
+
+/** Rejects when what a run needs has not come for so long: whatever hangs, no lease lives for ever. */
+async function tooLate({ clock }: QueueState, over: AbortSignal): Promise<never> {
+  await clock.sleep(PREPARE_MS, over);
+  throw new Error(`what it needs was not there within ${PREPARE_MS / 60_000} minutes`);
 }
 
 function classify(error: unknown): ErrorClass {
