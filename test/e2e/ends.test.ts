@@ -156,9 +156,9 @@ test('an engine that falls silent while a container starts', async () => {
 
 test('an engine that falls silent while its container works', async () => {
   scene.model.push(bash('sleep 900'));
+  const asked = scene.model.requests.length;
   const runId = await say(scene.daemon, 'sleep');
-  await scene.daemon.waitForLog(({ msg, runId: id }) => msg === 'run started' && id === runId);
-  await eventually(async () => (await containersOf(scene.daemon.home))[0]?.State.Running, 'a container');
+  await scene.model.waitForRequests(asked + 1);
   engine.silence(true);
   await end(scene.daemon, 'SIGTERM');
   engine.silence(false);
