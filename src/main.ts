@@ -38,6 +38,7 @@ import { tellBadRows } from './ops/bad-rows.js';
 import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
+import { createStages, endWithin, type Stages } from './ops/ending.js';
 import { type Home, openHome } from './ops/home-lock.js';
 import { startIntegrityCheck } from './ops/integrity.js';
 import { kindOfEnd } from './ops/last-run.js';
@@ -61,11 +62,14 @@ import { taintCommands } from './taint/commands.js';
 import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
 
+/** How long an end waits for what goes on. */
+const END_MS = 7_000;
+
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
   await runProcess(
     () => loadConfig(environment, repository),
-    async (config, log, secrets) => {
+    (config, log, secrets) => {
       const home = openHome(config, log);
       const opened = openStore(join(config.dataDir, 'pinch.db'), log);
       const { store, ...guards } = createGuards({ secrets, store: opened, clock, log });
@@ -201,8 +205,30 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   return { control, pairing, intake, api };
 }
 
-async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
-  const { base, home, channels, gateway, approvals, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
+function start(parts: ReturnType<typeof assemble>): Daemon {
+  const { base, home, channels, gateway, egress, runs, approvals, mcp } = parts;
+  const { log, store } = base;
+  const { supervisor, pool } = parts.containers;
+  const life = createStages();
+  return {
+    started: startAll(parts, life),
+    // All at once, because what may take seconds does so together; what all of it needs closes last.
+    async stop() {
+      const stages = life.stopAll();
+      supervisor.stop();
+      parts.clockWatch.stop();
+      // What its containers say from now on must not count as how a run ended.
+      const queue = runs.queue.stop();
+      const containers = pool.stopAll('Pinch is stopping');
+      const modules = { queue, containers, channels: channels.stop(), approvals: approvals.stop(), mcp: mcp.stop() };
+      await endWithin({ clock, log }, END_MS, { ...modules, ...stages });
+      for (const close of [egress.close, gateway.close, parts.begun.close, store.close, home.close]) close();
+    },
+  };
+}
+
+async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promise<void> {
+  const { base, home, channels, approvals, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
   const { begun } = parts;
   const { takeIn } = parts.setAside;
@@ -216,49 +242,28 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
-  const page = await openPage({ ...base, begun, intake, api, status, markdownToSafeHtml, ready: () => ready });
+  const isReady = () => ready && !life.isOver();
+  const page = await openPage({ ...base, begun, intake, api, status, markdownToSafeHtml, ready: isReady });
+  life.add('page', page && { stop: page.close });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
+  // Somebody may have ended it meanwhile.
+  if (life.isOver()) return;
   approvals.start();
   await parts.disk.look();
   runs.queue.start();
   parts.disk.start();
-  const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get });
+  life.add('disk', { stop: parts.disk.stop });
+  life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get }));
   channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
-  const tasks = parts.tasks.start();
-  const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
-  const integrity = startIntegrityCheck({ ...base, home });
-  const backups = startBackups(base);
-  const indexing = startIndexing({ ...base, begun });
-  const retention = startRetention({ ...base, begun });
+  life.add('tasks', parts.tasks.start());
+  life.add('watch', startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost }));
+  life.add('integrity', startIntegrityCheck({ ...base, home }));
+  life.add('backups', startBackups(base));
+  life.add('indexing', startIndexing({ ...base, begun }));
+  life.add('retention', startRetention({ ...base, begun }));
   ready = true;
   home.ready();
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
   greet({ config, channels: channels.names(), pairing, page: page?.link });
-
-  return {
-    // First what brings work, then what does it, then what both need. What may take seconds goes together: a service manager leaves ten.
-    async stop() {
-      ready = false;
-      const quiet = channels.stop();
-      tasks.stop();
-      supervisor.stop();
-      watch.stop();
-      parts.clockWatch.stop();
-      await runs.queue.stop();
-      await Promise.all([quiet, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
-      egress.close();
-      await delivery.stop();
-      await page?.close();
-      await integrity.stop();
-      await parts.disk.stop();
-      await backups.stop();
-      await indexing.stop();
-      await retention.stop();
-      gateway.close();
-      begun.close();
-      store.close();
-      home.close();
-    },
-  };
 }

@@ -184,20 +184,23 @@ export const runnerEvents = z.object({ events: listOf(runnerEvent, 100) });
 export const answerReport = z.object({ text: z.string().max(400_000), step: z.int().nonnegative() });
 export type AnswerReport = z.infer<typeof answerReport>;
 
-/** `POST /runs/:id/finish`: how the attempt ended. `handledMessageIds` = message ids now in the session history. */
+/** `handledMessageIds` = message ids now in the session history. A report that is repeated may come when the next attempt has begun. */
+const ofAttempt = { handledMessageIds: messageIds, attempt: z.int().optional() };
+
+/** `POST /runs/:id/finish`: how the attempt ended. */
 export const finishReport = z.discriminatedUnion('outcome', [
-  z.object({ outcome: z.literal('done'), ...answerReport.shape, handledMessageIds: messageIds }),
+  z.object({ outcome: z.literal('done'), ...answerReport.shape, ...ofAttempt }),
   z.object({
     outcome: z.literal('failed'),
     // `sandbox` failures cost no attempt, `disk` ones end the run: they are the host's to tell.
     errorClass: errorClass.transform((value): ErrorClass => (/^(sandbox|disk)$/.test(value) ? 'unknown' : value)),
     message: z.string().max(4_000),
     retryAfterMs: z.number().int().nonnegative().optional(),
-    handledMessageIds: messageIds,
+    ...ofAttempt,
   }),
   z.object({
     outcome: z.literal('cancelled'),
-    handledMessageIds: messageIds,
+    ...ofAttempt,
     /** Of what it started nothing is left, and background jobs of other sessions work on: the container should stay. */
     keeps: z.boolean().optional(),
   }),

@@ -85,12 +85,14 @@ const areas: Area[] = [
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
   { name: 'retention', files: /^src\/retention\//, lines: 463 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 297 },
+  { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 125 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_055 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
+  { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
   { name: 'what is set aside', files: /^src\/(ops\/bad-rows|core\/(begun|set-aside))\.ts$/, lines: 310 },
   {
     name: 'ops, command line and terminal',
@@ -115,7 +117,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_333, tokens: 108_517, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_342, tokens: 109_128, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

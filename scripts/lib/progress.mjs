@@ -77,6 +77,22 @@ export function report(error) {
   process.stderr.write(`✗ ${visible(error.message)}\n`);
 }
 
+/** Programs that `runQuietly` waits for. @type {Set<import('node:child_process').ChildProcess>} */
+const atWork = new Set();
+
+/** From now on a signal ends this process at once and well, with the programs that work for it. Returns what takes that back. */
+export function endOnSignals() {
+  const signals = /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP']);
+  const end = () => {
+    for (const child of atWork) child.kill();
+    process.exit(0);
+  };
+  for (const signal of signals) process.on(signal, end);
+  return () => {
+    for (const signal of signals) process.off(signal, end);
+  };
+}
+
 /**
  * Runs a program with its output in a temporary file. Now and then the last line is told, or what `doing` makes of the output so far.
  * Throws SetupError with `failure` and the output's ends, without the lines that are `noise`, when it fails.
@@ -92,7 +108,9 @@ export async function runQuietly(program, args, { failure, cwd, env, doing = one
   const output = () => readFileSync(file, 'utf8');
   try {
     const child = spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] });
+    atWork.add(child);
     const code = await telling(exitCodeOf(child), () => doing(output()) || `${basename(program)} is at work`, everyMs);
+    atWork.delete(child);
     if (code !== 0) throw new SetupError(failure, bothEnds(output(), noise));
   } finally {
     closeSync(log);

@@ -12,6 +12,8 @@ import { type BadRow, createStatements } from './statements.js';
 
 export type Db = ReturnType<typeof openDb>;
 
+const PAGES_AT_ONCE = 100;
+
 /**
  * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup), `database_locked`, `database_unwritable` or
  * `database_too_new`.
@@ -81,10 +83,19 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     unhurried,
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,
-    /** Writes a consistent copy to `target` while the store is in use. */
-    backup: (target: string) => db.backup(target),
+    /** Writes a consistent copy to `target` while the store is in use. Rejects soon after `over` aborted; what it wrote until then stays. */
+    backup: (target: string, over?: AbortSignal) => copyTo(db, target, over),
     close: () => void db.close(),
   };
+}
+
+/** Some pages at a time: between them others get their turn. */
+function copyTo(db: Database.Database, target: string, over: AbortSignal | undefined) {
+  const progress = () => {
+    over?.throwIfAborted();
+    return PAGES_AT_ONCE;
+  };
+  return db.backup(target, { progress });
 }
 
 function openDatabase(file: string): Database.Database {

@@ -114,6 +114,8 @@ function takeAnswer(deps: HostCallDeps, run: Run, body: unknown) {
 
 function takeReport({ onFinish }: HostCallDeps, run: Run, body: unknown) {
   const report = wire.finishReport.safeParse(body);
+  const { attempt = run.attempt } = report.data ?? {};
+  if (attempt !== run.attempt) return { accepted: false };
   // The runner has ended, whatever its report says: without an outcome the run would stay leased until it is overdue.
   const accepted = onFinish(run.id, report.data ?? NOT_UNDERSTOOD);
   if (report.error) throw badRequest(report.error);

@@ -94,7 +94,7 @@ const start = (leaseHolder: string): Queue => {
     ...{ store, clock, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     diskIsLow: () => isDiskLow,
     pool: {
-      canHost: () => true,
+      share: () => ({ blocked: [], lookAgainAt: undefined }),
       acquire: () => {
         pool.push('acquired');
         return container;
@@ -245,6 +245,31 @@ test('a run far over its time is ended with its container', async () => {
   await clock.advance(900_000 + 60_000);
   expect(pool).toContain('killed');
   expect(stateOf(runId)).toMatchObject({ errorClass: 'crash' });
+});
+
+test('no lease lives for ever: a container, or a file, that never comes', async () => {
+  container = new Promise(() => undefined);
+  const { runId } = await say('hello');
+  await clock.advance(30 * 60_000);
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', error: expect.stringContaining('was not there within 30') });
+  container = Promise.resolve(newContainer());
+  fetchMedia = () => new Promise(() => undefined);
+  await clock.advance(60_000);
+  expect(stateOf(runId)?.state).toBe('leased');
+  await clock.advance(31 * 60_000);
+  expect(stateOf(runId)?.attempt).toBeGreaterThan(2);
+  expect(pool.slice(0, 3)).toEqual(['acquired', 'acquired', 'released']);
+});
+
+test('no lease lives for ever: whoever held it, the next process takes it back', async () => {
+  const { runId } = await say('hello');
+  await queue.stop();
+  for (const holder of ['a', 'b']) {
+    expect(store.runs.claim({ holder, now: clock.now(), excludeGroups: [] })?.id).toBe(runId);
+    queue = start(`after ${holder}`);
+    await queue.stop();
+    expect(stateOf(runId)).toMatchObject({ state: 'ready', leaseOwner: null });
+  }
 });
 
 test('/stop: a runner that obeys keeps its container, one that does not loses it', async () => {

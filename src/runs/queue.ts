@@ -9,6 +9,7 @@ import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import { markMessages } from '../taint/taint.js';
 import type { ErrorClass, FinishReport, RunSpec } from '../wire.js';
+import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
@@ -16,7 +17,7 @@ import { tellRestart } from './tells.js';
 import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
-  pool: Pick<Pool, 'canHost' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
+  pool: Pick<Pool, 'share' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
   /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
   supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
@@ -32,6 +33,8 @@ export interface QueueDeps extends OutcomeDeps {
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
+/** A container and the files of ten messages take a few minutes, each with limits of its own. */
+const PREPARE_MS = 30 * 60_000;
 /** A runner ends its run in time by itself; one that hangs is killed so long after that. */
 const OVERDUE_MS = 60_000;
 
@@ -46,13 +49,13 @@ interface ActiveRun {
   settle(end: AttemptEnd): void;
 }
 
-/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id. */
-type QueueState = QueueDeps & { active: Map<number, ActiveRun> };
+/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id; when a group that waits may get a place. */
+type QueueState = QueueDeps & { active: Map<number, ActiveRun>; lookAgainAt: number | undefined };
 
 export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
-  const queue: QueueState = { ...deps, active: new Map() };
+  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined };
   const { store, clock, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
@@ -65,8 +68,8 @@ export function createQueue(deps: QueueDeps) {
       const work = workOn(queue, run).finally(() => working.delete(work));
       working.add(work);
     }
-    const due = store.runs.nextDueAt(clock.now());
-    timer = due === undefined ? undefined : clock.at(due, pump);
+    const due = Math.min(store.runs.nextDueAt(clock.now()) ?? Infinity, queue.lookAgainAt ?? Infinity);
+    timer = due === Infinity ? undefined : clock.at(due, pump);
   }
 
   return {
@@ -140,11 +143,17 @@ const mayStartRuns = ({ stopSwitch, supervisor, diskIsLow }: QueueState) =>
 function* claimDue(queue: QueueState): Generator<Run> {
   const { store, clock, pool, leaseHolder } = queue;
   const now = clock.now();
+  queue.lookAgainAt = undefined;
   while (mayStartRuns(queue)) {
-    const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
+    const waiting = store.runs.waiting({ now });
+    const { blocked, lookAgainAt } = pool.share(waiting);
+    queue.lookAgainAt = lookAgainAt;
+    const of = (background: boolean) =>
+      blocked.filter(({ isBackground }) => isBackground === background).map(({ groupId }) => groupId);
+    const [excludeGroups, noBackground] = [of(false), of(true)];
     // One transaction, so one fsync: every reply waits for it.
     const run = store.transaction(() => {
-      const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups });
+      const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups, noBackground });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
     });
@@ -173,7 +182,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   active.delete(run.id);
   const state = store.runs.get(run.id)?.state;
   const mustEnd = state === 'cancelled' && !(end.outcome === 'cancelled' && end.keeps);
-  const release = (container: GroupContainer) => pool.release(container, mustEnd);
+  const release = (container: GroupContainer) => pool.release(container, isBackground(run), mustEnd);
   void entry.acquiring?.then(release, () => undefined);
   store.signal('run:ended', run.id);
   store.signal('run:ready');
@@ -195,8 +204,9 @@ async function attend(
     if ([name, puttingTogether(run.id)].some(begun.isSetAside)) return giveUp(queue, run, entry);
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
-    entry.acquiring = pool.acquire(group);
-    const [worker, spec] = await Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
+    entry.acquiring = pool.acquire(group, isBackground(run));
+    const ready = Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
+    const [worker, spec] = await Promise.race([ready, tooLate(queue, over)]);
     if (over.aborted) return;
     entry.worker = worker;
     entry.given = new Set(spec.messages.map((message) => message.id));
@@ -242,6 +252,12 @@ function giveUp({ begun = unwatched }: QueueState, { id }: Run, entry: ActiveRun
   for (const name of [handingOver(id), puttingTogether(id)]) begun.forget(name);
   const message = 'Pinch ended twice while it was being handed over';
   entry.settle({ outcome: 'failed', errorClass: 'crash', message, isHopeless: true });
+}
+
+/** Rejects when what a run needs has not come for so long: whatever hangs, no lease lives for ever. */
+async function tooLate({ clock }: QueueState, over: AbortSignal): Promise<never> {
+  await clock.sleep(PREPARE_MS, over);
+  throw new Error(`what it needs was not there within ${PREPARE_MS / 60_000} minutes`);
 }
 
 function classify(error: unknown): ErrorClass {

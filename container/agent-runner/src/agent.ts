@@ -39,7 +39,7 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
     const isStopped = report.outcome === 'cancelled' && active.isAborted();
     const keeps = isStopped && (await processes.endSession(run.session));
     runs.delete(run.id);
-    await host.finish(run.id, keeps ? { ...report, keeps } : report);
+    await host.finish(run.id, { ...report, ...(keeps && { keeps }), attempt: run.attempt });
     tidy();
   }
   async function work(): Promise<void> {

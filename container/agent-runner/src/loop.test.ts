@@ -195,6 +195,13 @@ test('a report that gets lost is repeated', async () => {
   expect(await bench.run()).toMatchObject({ text: 'the answer' });
 });
 
+test('a report that was taken, but whose answer got lost, is repeated as it was', async () => {
+  await withScript([{ text: 'the answer' }]);
+  bench.host.afterTaking.push((response) => void response.destroy());
+  const taken = await bench.run();
+  expect(await bench.host.finished(1)).toEqual(taken);
+});
+
 test('an attempt that died after the last reply: the next one, which carries more messages, hands the reply over first', async () => {
   await withScript([{ text: 'first' }, { text: 'second' }]);
   await bench.run();

@@ -54,6 +54,8 @@ export interface TestHost {
   answers: (AnswerReport & { runId: number })[];
   /** Called before an answer or a report is taken; what it throws is a lost call (503), or one too many (429) when it says so. */
   beforeTaking: ((action: 'answer' | 'finish') => void)[];
+  /** What happens to the connection once a report was taken, before it is answered. */
+  afterTaking: ((response: http.ServerResponse) => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
   /** What was asked for at other hosts, as `METHOD target`; a URL is answered with a page, CONNECT is refused unless there is a door. */
@@ -160,6 +162,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     reports: [] as TestHost['reports'],
     answers: [] as TestHost['answers'],
     beforeTaking: [] as TestHost['beforeTaking'],
+    afterTaking: [] as TestHost['afterTaking'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
     proxied: [] as string[],
@@ -258,8 +261,12 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     let answer: object = {};
     if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
     else if (action === 'answer') state.answers.push({ runId: Number(id), ...(await body(request, answerReport)) });
-    else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
-    else if (url.startsWith('/file?')) state.files.push(await readFile(request));
+    else if (action === 'finish') {
+      const { attempt: _, ...report } = await body(request, finishReport);
+      state.reports.push({ runId: Number(id), report });
+      state.afterTaking.shift()?.(response);
+      if (response.destroyed) return;
+    } else if (url.startsWith('/file?')) state.files.push(await readFile(request));
     else if (url === '/send') {
       state.sends.push(await body(request, sendRequest));
       answer = { text: 'Queued for delivery.' };
