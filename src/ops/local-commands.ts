@@ -165,7 +165,7 @@ async function showLogs({ config, values: { json, run, last = '200', follow } }:
     colorize: process.stdout.isTTY,
   };
   if (follow) await followLogs(view, new AbortController().signal, print);
-  else print(readLogs(view));
+  else print(await readLogs(view));
   return 0;
 }
 
