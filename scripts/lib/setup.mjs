@@ -8,7 +8,7 @@ import { checkNode, readSettings } from './settings.mjs';
 /** Packages and dist/ are there and up to date. Throws SetupError. */
 export async function prepareCode() {
   checkNode();
-  await ensureInstalled();
+  await ensureInstalled('run');
   await ensureBuilt();
 }
 
