@@ -53,6 +53,7 @@ test('config shows each setting, where it is from and no secret, and what servic
     'PINCH_MODEL=claude-opus-5-5',
     `TRACKER=${secret}`,
     'PINCH_EGRESS=listed',
+    'PINCH_MODLE=x',
   ];
   writeFileSync(join(home.dataDir, '.env'), file.join('\n'));
   vi.stubEnv('PINCH_EGRESS', 'none');
@@ -74,6 +75,7 @@ test('config shows each setting, where it is from and no secret, and what servic
       '12 tokens notes (http): a line, for main',
     ]),
   );
+  expect(text).toContain('! .env: nothing reads PINCH_MODLE; did you mean PINCH_MODEL?');
   const json = await printed('config', '--json');
   expect(text + json).not.toContain(secret);
   expect(JSON.parse(json)).toMatchObject({

@@ -41,6 +41,7 @@ import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
 import { startIntegrityCheck } from './ops/integrity.js';
 import { endedItself } from './ops/last-run.js';
+import { settingNotices } from './ops/settings-check.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
@@ -227,8 +228,10 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const retention = startRetention(base);
   ready = true;
   home.ready();
+  const notices = settingNotices(config);
+  for (const notice of notices) log.warn({ notice }, 'a setting is probably not meant so');
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
-  greet({ config, channels: channels.names(), pairing, page: page?.link });
+  greet({ config, notices, channels: channels.names(), pairing, page: page?.link });
 
   return {
     // First what brings work, then what does it, then what both need. What may take seconds goes together: a service manager leaves ten.
