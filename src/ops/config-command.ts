@@ -1,7 +1,8 @@
 // What `pinch config` shows: each setting and where it is from, and what the owner's services add to the prompt, which the running daemon knows.
 import { z } from 'zod';
-import { type Config, type Env, listSettings, type Setting } from '../core/config.js';
+import { type Config, type Env, listSettings } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
+import { columns } from '../core/terminal.js';
 import { channelSettings, settingNotices } from './settings-check.js';
 
 interface ConfigCall {
@@ -29,7 +30,7 @@ export async function runConfig({ config, env, ask, values }: ConfigCall): Promi
     `home: ${home}`,
     `model: ${backend.kind === 'demo' ? 'the demo model' : new URL(backend.baseUrl).host}`,
     '',
-    ...settings.map(settingLine),
+    columns(settings.map(({ name, value, from }) => [name, value || 'not set', from])),
     ...(notices.length > 0 ? ['', ...notices.map((notice) => `! ${notice}`)] : []),
     '',
     'Added to the prompt of groups, about:',
@@ -46,9 +47,6 @@ async function partsOf(ask: ConfigCall['ask']): Promise<Part[] | null> {
     throw error;
   }
 }
-
-const settingLine = ({ name, value, from }: Setting): string =>
-  `${name.padEnd(26)}  ${(value || 'not set').padEnd(24)}  ${from}`;
 
 const partLines = (parts: Part[]): string[] =>
   parts.length === 0
