@@ -102,8 +102,12 @@ test.skipIf(!has('bash'))('bash offers commands, their words and their options',
   expect(offered('', '')).not.toContain('--');
 });
 
-test.each(shells.filter(has))('%s can read its script', (shell) => {
-  const flag = shell === 'fish' ? '--no-execute' : '-n';
-  const { status, stderr } = spawnSync(shell, [flag], { input: completionScript(shell, commands), encoding: 'utf8' });
+test.each(shells.filter(has))('%s takes its script without a word', (shell) => {
+  const file = join(home, `pinch.${shell}`);
+  writeFileSync(file, completionScript(shell, commands));
+  const arguments_ =
+    shell === 'fish' ? ['--no-config', '-c', `source '${file}'; complete -C 'pinch app'`] : ['-n', file];
+  const { status, stdout, stderr } = spawnSync(shell, arguments_, { encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  if (shell === 'fish') expect(stdout).toMatch(/^approvals\twhat .*\napprove\tsay yes to it\n$/);
 });

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { storm } from '../chaos/storm.js';
 import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { benchEgress } from './egress.js';
+import { benchLaunch } from './start.js';
 import { createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
 
 const WARM = 50;
@@ -134,6 +135,7 @@ async function benchChaos(kills = 500, seed = Date.now() % 2 ** 31): Promise<voi
 console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`);
 const [what, ...numbers] = process.argv.slice(2);
 if (what === 'chaos') await benchChaos(...numbers.map(Number));
+else if (what === 'start') await benchLaunch();
 else {
   const world = await createWorld();
   if (what === undefined) {
