@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { canInstallPackages, findProgram, installPackages } from './debian.mjs';
 import { inRoot, root } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
-import { hashOf, isStamped, stamp } from './stamp.mjs';
+import { hashOf, stamp } from './stamp.mjs';
 
 const inputs = ['package.json', 'package-lock.json', 'container/agent-runner/package.json'].map((name) => inRoot(name));
 const stampFile = inRoot('node_modules', '.pinch-install');
@@ -20,24 +20,27 @@ const stampFile = inRoot('node_modules', '.pinch-install');
  * @param {Extent} wanted
  */
 export async function ensureInstalled(wanted) {
+  const hash = hashOf(inputs);
   // Compiled packages fit one ABI of Node only.
-  const now = `${hashOf(inputs)} abi-${process.versions.modules}`;
-  const there = installedExtent();
-  const extent = there === 'all' ? 'all' : wanted;
-  if (isStamped(stampFile, `${now} ${extent}`)) return;
-  const before = existsSync(stampFile) ? readFileSync(stampFile, 'utf8').trim() : '';
-  const otherNode = before !== '' && !before.includes(` abi-${process.versions.modules}`);
+  const abi = `abi-${process.versions.modules}`;
+  const extent = installedExtent() === 'all' ? 'all' : wanted;
+  const now = `${hash} ${extent} ${abi}`;
+  const before = stamped();
+  if (before === now) return;
+  const otherNode = before !== '' && !before.endsWith(` ${abi}`);
   if (otherNode || !isComplete(extent)) {
     // Whoever ends this in the middle leaves no stamp, and the next start begins anew.
     rmSync(stampFile, { force: true });
-    await install(extent, before === `${now} run` ? 'add' : 'anew');
+    await install(extent, before === `${hash} run ${abi}` ? 'add' : 'anew');
   }
-  stamp(stampFile, `${now} ${extent}`);
+  stamp(stampFile, now);
 }
+
+const stamped = () => (existsSync(stampFile) ? readFileSync(stampFile, 'utf8').trim() : '');
 
 /** What is there now: as the stamp says, or, where a person's own `npm install` or `npm ci` was at work, as it looks. @returns {Extent | undefined} */
 export function installedExtent() {
-  const [, extent] = /(run|all)$/.exec(existsSync(stampFile) ? readFileSync(stampFile, 'utf8').trim() : '') ?? [];
+  const [, extent] = / (run|all) /.exec(stamped()) ?? [];
   if (extent === 'all' || (extent !== 'run' && isComplete('all'))) return 'all';
   return extent === 'run' || isComplete('run') ? 'run' : undefined;
 }
