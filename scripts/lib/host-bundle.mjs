@@ -8,20 +8,10 @@ const source = inRoot('src');
 
 /**
  * Packages that bear being put into one file with ours. All others are loaded from node_modules: compiled ones, those that look for files
- * of their own, those that few need, those that skills bring.
+ * of their own or know classes by their names (node-fetch of grammY), those that few need, those that skills bring.
  */
 const together = new Set([
-  ...[
-    '@hono/node-server',
-    'abort-controller',
-    'croner',
-    'dockerode',
-    'entities',
-    'grammy',
-    'hono',
-    'ipaddr.js',
-    'marked',
-  ],
+  ...['@hono/node-server', 'croner', 'dockerode', 'entities', 'hono', 'ipaddr.js', 'marked'],
   ...['pino', 'string-width', 'uqr', 'zod'],
 ]);
 
