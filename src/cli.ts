@@ -1,5 +1,8 @@
 // `pinch …`: asks the running daemon over its local JSON API and prints what a person (or `--json` a script) reads.
+import { once } from 'node:events';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -119,7 +122,7 @@ async function ask(config: Config, call: string, argument: string | undefined, b
     .split(' ');
   const origin = originOf(config);
   const headers = { authorization: `Bearer ${readToken(config)}`, 'content-type': 'application/json' };
-  const response = await fetch(origin + path, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch(
+  const response = await send(origin + path, { method, headers }, body && JSON.stringify(body)).catch(
     (error: unknown) => {
       const failed = failedStart(config.dataDir);
       throw new PinchError('not_running', `nothing answers at ${origin}`, {
@@ -133,8 +136,15 @@ async function ask(config: Config, call: string, argument: string | undefined, b
     throw new PinchError('other_home', `at ${origin} the Pinch of another home answers, not that of ${config.home}`, {
       hint: 'set PINCH_PORT in the .env of one of the two to another port, and restart it',
     });
-  const answer: unknown = await response.json();
-  if (response.ok) return answer;
+  const answer: unknown = JSON.parse(response.text);
+  if (response.status < 300) return answer;
   const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(answer);
   throw new PinchError('refused', error.message, { hint: error.hint });
+}
+
+/** Node's own `fetch` takes as long to load as the whole command may. */
+async function send(url: string, options: RequestOptions, body: string | undefined) {
+  const sent = request(url, { ...options, agent: false }).end(body);
+  const [response]: IncomingMessage[] = await once(sent, 'response');
+  return { status: response?.statusCode ?? 0, text: response ? await text(response) : '' };
 }

@@ -96,7 +96,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_425,
+    lines: 2_435,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_432, aim: '1,250' },
