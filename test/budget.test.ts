@@ -93,11 +93,13 @@ const areas: Area[] = [
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
+  { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 150 },
+  { name: 'pinch on the PATH and in shells', files: /^src\/ops\/(link|completion)/, lines: 195 },
   { name: 'what is set aside', files: /^src\/(ops\/bad-rows|core\/(begun|set-aside))\.ts$/, lines: 310 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_242,
+    lines: 2_409,
     aim: '1,050',
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
@@ -117,7 +119,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_342, tokens: 109_128, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_375, tokens: 109_557, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -2,7 +2,7 @@
 import { systemClock as clock } from '../core/clock.js';
 import { type Config, isService } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
-import { createLog, type Logger } from '../core/log.js';
+import { createLog, type Logger, terminal } from '../core/log.js';
 import { addSettings } from '../secrets/known.js';
 import { createSecrets, type Secrets } from '../secrets/secrets.js';
 import { markCrashed } from './last-run.js';
@@ -25,7 +25,7 @@ export interface Daemon {
  */
 export async function runProcess(
   load: () => Config,
-  start: (config: Config, log: Logger, secrets: Secrets) => Daemon,
+  start: (config: Config, log: Logger, secrets: Secrets) => Promise<Daemon>,
 ): Promise<void> {
   // Whatever we write is for this user alone; what a container gets is handed over to its user (sandbox/home.ts).
   process.umask(0o077);
@@ -35,9 +35,9 @@ export async function runProcess(
     life.dataDir = config.dataDir;
     const secrets = createSecrets();
     addSettings(secrets, config);
-    life.log = openLog(config, (line) => secrets.clean(line).text);
+    life.log = await openLog(config, (line) => secrets.clean(line).text);
     life.daemon = start(config, life.log, secrets);
-    await life.daemon.started;
+    await (await life.daemon).started;
   } catch (error) {
     // What an end breaks off is no failure.
     if (life.isEnding) return;
@@ -49,17 +49,24 @@ export async function runProcess(
   }
 }
 
-/** What a service manager collects is never ended: a service keeps its log itself. */
-function openLog(config: Config, clean: (line: string) => string): Logger {
-  if (!isService(config)) return createLog(config.logLevel, clean);
+/** A file keeps it for `pinch logs`. What a service manager collects is never ended, so there the file is all. */
+async function openLog(config: Config, clean: (line: string) => string): Promise<Logger> {
   trimStartLog(config.dataDir);
-  return createLog(config.logLevel, clean, rotatingFile(logFile(config.dataDir)));
+  const file = rotatingFile(logFile(config.dataDir));
+  if (isService(config)) return createLog(config.logLevel, clean, file);
+  const screen = await terminal();
+  return createLog(config.logLevel, clean, {
+    write(line) {
+      screen.write(line);
+      file.write(line);
+    },
+  });
 }
 
 interface Life {
   dataDir?: string;
   log?: Logger;
-  daemon?: Daemon;
+  daemon?: Promise<Daemon>;
   isEnding: boolean;
   /** Nothing is open any more: what still fails now is of no account. */
   isOver: boolean;
@@ -78,7 +85,11 @@ function createLife(): Life {
       crashed(`it did not end within ${END_MS} ms of ${signal}`);
       process.exit(1);
     });
-    await life.daemon?.stop();
+    // One whose start failed meanwhile has told why.
+    await life.daemon?.then(
+      (daemon) => daemon.stop(),
+      () => undefined,
+    );
     life.isOver = true;
     late.cancel();
     life.log?.info('stopped');
