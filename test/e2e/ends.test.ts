@@ -1,11 +1,12 @@
 // The end of the daemon: asked to end while it does something that takes long, or that hangs for ever, it is gone within ten seconds, says that it
 // was stopped, leaves no container, and the next start finds everything as it was.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { socketCandidates } from '../../src/sandbox/engine.js';
 import { type Family, registerFamily, startFamily } from './family.js';
@@ -227,6 +228,8 @@ function isThere(pid: number): boolean {
   }
 }
 
+const checkout = join(import.meta.dirname, '../..');
+
 test('what holds a thread of the process for ever: the signal itself ends it, after a clean end', async () => {
   const home = newHome();
   const pipe = join(home, 'pipe');
@@ -234,17 +237,22 @@ test('what holds a thread of the process for ever: the signal itself ends it, af
   mkdirSync(join(home, 'data'));
   const script = `
     import { open } from 'node:fs/promises';
-    import { loadConfig } from './dist/core/config.js';
-    import { runProcess } from './dist/ops/daemon-process.js';
-    await runProcess(() => loadConfig(process.env, process.cwd()), (config, log) => {
+    import { loadConfig } from './src/core/config.js';
+    import { runProcess } from './src/ops/daemon-process.js';
+    await runProcess(() => loadConfig(process.env, process.cwd()), async (config, log) => {
       void open(${JSON.stringify(pipe)});
       log.info('ready');
       return { started: Promise.resolve(), stop: async () => undefined };
     });
     setInterval(() => undefined, 1_000);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+  // Below the checkout, where Node finds its packages.
+  const outfile = join(checkout, 'dist', `held-${process.pid}.mjs`);
+  const stdin = { contents: script, resolveDir: checkout };
+  await build({ stdin, bundle: true, platform: 'node', format: 'esm', packages: 'external', outfile });
+  const child = spawn(process.execPath, [outfile], {
     env: { PATH: process.env.PATH, PINCH_HOME: home, PINCH_RUNTIME: 'process', PINCH_UNSAFE: '1' },
   });
+  child.once('exit', () => rmSync(outfile));
   await new Promise((resolve) => child.stdout.once('data', resolve));
   const began = Date.now();
   child.kill('SIGTERM');
