@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { printTable, quantile, roundTrip, settingsOf, start, type World, worldOf } from './world.js';
 
-const WARM_UP = 10;
-const TURNS = 60;
+const WARM_UP = 8;
+const TURNS = 40;
 const COLD = 10;
 const here = join(import.meta.dirname, '../..');
 
