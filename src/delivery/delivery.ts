@@ -120,13 +120,13 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
         store.outbox.partSent(row.id);
         const by = { senderId: null, senderName: config.assistantName };
         store.messages.add({ ...message, ...by, runId: row.runId, outboxId: row.id });
-        if (index === parts.length - 1) recordSent(deps, row, parts.length);
+        if (index === parts.length - 1 && !file) recordSent(deps, row, parts.length);
       });
       store.signal('message', chat.id);
     }
+    if (file) await outboxFiles.drop(row.key);
     // Also when its last part went out before a crash.
     store.transaction(() => recordSent(deps, row, parts.length));
-    if (file) await outboxFiles.drop(row.key);
   } catch (error) {
     recordFailure(deps, row, chat, error);
     // A file that cannot be removed now is removed at the next start.

@@ -18,7 +18,7 @@ const GATHER_MS = 1_000;
 
 export type SearchIndex = ReturnType<typeof createSearchIndex>;
 
-export function createSearchIndex({ statements, unhurried }: Pick<Db, 'statements' | 'unhurried'>) {
+export function createSearchIndex({ statements, transaction }: Pick<Db, 'statements' | 'transaction'>) {
   const { rows, run, exists } = statements;
   const newest = rows(todo).get<[]>('SELECT * FROM search_todo ORDER BY id DESC LIMIT 1');
   const next = rows(message).get<[chatId: number, fromId: number, untilId: number]>(
@@ -42,7 +42,7 @@ export function createSearchIndex({ statements, unhurried }: Pick<Db, 'statement
 
   /** Newest first, so that what people search soon is there soon. */
   function step(onlyNew: boolean): boolean {
-    return unhurried(() => {
+    return transaction(() => {
       const end = performance.now() + STEP_MS;
       let work = newest();
       while (work && !(onlyNew && work.fromId < work.untilId) && performance.now() < end) {

@@ -20,7 +20,7 @@ const HELLO_TIMEOUT_MS = 8_000;
 /** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
 export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   stdout.write(`${await readHello(stdin)}\n`);
-  const duplex = joined(stdin, stdout);
+  const duplex = Duplex.from({ readable: stdin, writable: stdout });
   const session = http2.connect('http://gateway.invalid', {
     createConnection: () => duplex,
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
@@ -56,27 +56,6 @@ export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   stdin.on('end', close);
   const address = server.address();
   return { port: typeof address === 'object' && address ? address.port : port, close };
-}
-
-/** One stream of both, with back-pressure both ways. What is written together leaves together: every piece wakes the engine and the host. */
-function joined(stdin: Readable, stdout: Writable): Duplex {
-  const duplex = new Duplex({
-    read: () => void stdin.resume(),
-    write: (chunk, _encoding, done) => void stdout.write(chunk, done),
-    writev: (pieces, done) => void stdout.write(Buffer.concat(pieces.map(({ chunk }) => chunk)), done),
-    final: (done) => void stdout.end(done),
-    destroy(error, done) {
-      stdin.destroy();
-      stdout.destroy();
-      done(error);
-    },
-  });
-  stdin.on('data', (chunk: Buffer) => {
-    if (!duplex.push(chunk)) stdin.pause();
-  });
-  stdin.on('end', () => duplex.push(null)).on('error', (error) => duplex.destroy(error));
-  stdout.on('error', (error) => duplex.destroy(error));
-  return duplex;
 }
 
 /** Drops everything up to the first `{"hello":…}` line (some engines put their own bytes in front) and returns that line. */
