@@ -9,7 +9,7 @@ import { printTable, quantile, roundTrip, settingsOf, start, type World, worldOf
 
 const WARM_UP = 8;
 const TURNS = 40;
-const COLD = 10;
+const COLD = 6;
 const here = join(import.meta.dirname, '../..');
 
 /** Something that answers, alone in a world of its own. */
