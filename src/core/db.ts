@@ -35,13 +35,14 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
    * wanted to do after the commit is not done. Whoever catches the error of a part goes on with the rest. `work` must not await.
    */
   function transaction<T>(work: () => T): T {
-    const isPart = db.inTransaction;
+    const result = commit(work);
+    if (!db.inTransaction) for (const act of waiting.splice(0)) act();
+    return result;
+  }
+  function commit<T>(work: () => T): T {
     const before = waiting.length;
     try {
-      const result = isPart ? db.transaction(work)() : db.transaction(work).immediate();
-      if (isPart) return result;
-      for (const act of waiting.splice(0)) act();
-      return result;
+      return db.inTransaction ? db.transaction(work)() : db.transaction(work).immediate();
     } catch (error) {
       waiting.length = before;
       throw error;
@@ -49,15 +50,19 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   }
   /**
    * A transaction that does not wait for the disk: a power cut may undo it, and then it is done again. What is committed later is on disk only
-   * together with it.
+   * together with it. Not within another transaction.
    */
   function unhurried<T>(work: () => T): T {
     db.pragma('synchronous = NORMAL');
+    let result: T;
     try {
-      return transaction(work);
+      result = commit(work);
     } finally {
       db.pragma('synchronous = FULL');
     }
+    // What follows from it may have to be on disk.
+    for (const act of waiting.splice(0)) act();
+    return result;
   }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);

@@ -57,6 +57,8 @@ const MAX_BODY_BYTES = 1024 * 1024;
 
 /** How long the head of a call, and all of it, may take to arrive. */
 const TIME_LIMITS = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
+/** A runner keeps its connections as long as people think between two messages: a new one goes a long way before it carries anything. */
+const KEPT_MS = 15 * 60_000;
 const STATUS: Record<string, number> = {
   too_large: 413,
   forbidden: 403,
@@ -101,7 +103,13 @@ export function createGateway<Caller extends object = Link>({
   const proxies: HttpProxy<Caller>[] = [];
   const onRefused: OnRefused<Caller>[] = [];
   const masks: MaskFor<Caller>[] = [];
-  const http = { maxHeaderSize: 32_768, ...TIME_LIMITS, IncomingMessage, ServerResponse: MaskedResponse };
+  const http = {
+    maxHeaderSize: 32_768,
+    ...TIME_LIMITS,
+    keepAliveTimeout: KEPT_MS,
+    IncomingMessage,
+    ServerResponse: MaskedResponse,
+  };
   /** Once a minute for each kind. */
   function note(link: Caller, bounds: LinkBounds, code: string, message: string): void {
     if (bounds.worthNoting(code)) for (const report of onRefused) report(link, message);

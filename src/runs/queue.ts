@@ -151,8 +151,9 @@ function* claimDue(queue: QueueState): Generator<Run> {
     const of = (background: boolean) =>
       blocked.filter(({ isBackground }) => isBackground === background).map(({ groupId }) => groupId);
     const [excludeGroups, noBackground] = [of(false), of(true)];
-    // One transaction, so one fsync: every reply waits for it.
-    const run = store.transaction(() => {
+    // Every reply waits for it, so it does not wait for the disk: a power cut that undoes a claim has ended its runner too, and whatever a run
+    // does outside (a model call is reserved first) is committed after it, and so together with it.
+    const run = store.unhurried(() => {
       const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups, noBackground });
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
@@ -172,10 +173,11 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   });
   active.set(run.id, entry);
   store.signal('run:started', run.id);
-  void keepTyping(queue, run.chatId, over.signal);
   void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
+  // After the work is on its way: it costs time, too.
+  setImmediate(() => void keepTyping(queue, run.chatId, over.signal));
   const end = await ended;
   recordOutcome(queue, run, end);
   over.abort();
@@ -240,7 +242,7 @@ function handOver(
   store.transaction(() => markMessages(store, run, spec.messages, clock.now()));
   if (!worker.send({ type: 'run', run: spec })) return false;
   const ids = spec.messages.map(({ id }) => id);
-  store.transaction(() => {
+  store.unhurried(() => {
     store.runs.handOver(run.id, ids);
     store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
   });

@@ -93,6 +93,8 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         const removals = left.map(({ Id }) => tryToRemove(host, engine.getContainer(Id)));
         const gone = await Promise.all(removals.map((removal) => atMost(clock, REMOVE_WAIT_MS, removal)));
         await requireRuntime(host);
+        // Now, and not while the first message waits. An engine that cannot say it now is asked again then.
+        host.kind = await askKind(host).catch(() => undefined);
         return gone.filter(Boolean).length;
       } catch (error) {
         return throwUnavailable(error);

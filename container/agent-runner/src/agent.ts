@@ -6,6 +6,7 @@ import { createClient } from './model.js';
 import { createPictures } from './pictures.js';
 import { createProcesses } from './processes.js';
 import { startRun } from './run.js';
+import type { KeptHistories } from './session.js';
 import { createShell, type Shell } from './shell.js';
 import { onceADay, removeOldOutput } from './tidy.js';
 import { createWeb } from './web/web.js';
@@ -25,6 +26,7 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
   const pictures = createPictures(picture);
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
+  const histories: KeptHistories = new Map();
   const tidy = onceADay(() => removeOldOutput(paths));
   async function start(run: RunSpec): Promise<void> {
     const previous = runs.get(run.id);
@@ -32,7 +34,7 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
     if (previous) await previous.done;
     const shell = shells.get(run.session) ?? createShell(paths.workspace);
     shells.set(run.session, shell);
-    const active = startRun(run, { host, client, paths, processes, web, pictures, shell });
+    const active = startRun(run, { host, client, paths, processes, web, pictures, shell, histories });
     runs.set(run.id, active);
     const report = await active.done;
     // Not what is only over its time: background jobs may go on then.

@@ -74,7 +74,8 @@ export async function appendInput(context: RunContext, input: Input): Promise<bo
   const texts = messages.length > 0 ? [...intro, ...(await present(context, messages))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
   const messageIds = messages.map(({ id }) => id);
-  context.session.append({ kind: 'user', origin, messageIds, content: [...results, ...texts] });
+  // The next model call needs it only in memory; its reply is on disk together with it before anything else happens.
+  context.session.note({ kind: 'user', origin, messageIds, content: [...results, ...texts] });
   return true;
 }
 

@@ -100,11 +100,21 @@ export function systemPrompt(
 
 /** `2026-11-21 10:05 Sat` in the zone; UTC when the zone is unknown. */
 export function formatTime(at: number, timeZone: string, withDay = true): string {
+  const { time, day } = formats.get(timeZone) ?? formatsOf(timeZone);
+  return withDay ? `${time.format(at)} ${day.format(at)}` : time.format(at);
+}
+
+/** By zone, of which the host has one: making them takes longer than all messages of a run. */
+const formats = new Map<string, Record<'time' | 'day', Intl.DateTimeFormat>>();
+
+function formatsOf(timeZone: string): Record<'time' | 'day', Intl.DateTimeFormat> {
   try {
-    const time = new Date(at).toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone });
-    return withDay ? `${time} ${new Date(at).toLocaleString('en-GB', { weekday: 'short', timeZone })}` : time;
+    const time = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone });
+    const made = { time, day: new Intl.DateTimeFormat('en-GB', { weekday: 'short', timeZone }) };
+    formats.set(timeZone, made);
+    return made;
   } catch {
-    return formatTime(at, 'UTC', withDay);
+    return formatsOf('UTC');
   }
 }
 

@@ -132,7 +132,7 @@ async function perform(given: Omit<RunContext, 'session' | 'mcp'>): Promise<Fini
   const handledMessageIds = () => messages.map(({ id }) => id).filter((id) => session?.knows(id));
   try {
     removeOldHistories(paths.sessions, run.session);
-    session = openSession({ dir: paths.sessions, name: run.session, runId: run.id });
+    session = openSession({ dir: paths.sessions, name: run.session, runId: run.id, kept: given.histories });
     const deps = { ...given, mcp: await loadMcp(given) };
     const texts = loadPrompt(run, paths, deps.mcp);
     const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, ...texts }, prompt) };
