@@ -11,6 +11,7 @@ import { describeError, PinchError } from './core/errors.js';
 import { originOf } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
+import { memoryTerminal } from './memory/terminal.js';
 import { failedStart } from './ops/last-run.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
@@ -27,6 +28,7 @@ export const commands = [
   ...approvalTerminal,
   ...budgetTerminal,
   ...egressTerminal,
+  ...memoryTerminal,
   ...chatTerminal,
   ...opsTerminal,
   // These need no running daemon.

@@ -22,10 +22,12 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
+import { createMemoryModule } from './memory/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
 import { modelRoutes } from './model/model.js';
@@ -121,11 +123,20 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
+  const memory = createMemoryModule({ ...base, pool: containers.pool, secrets, stopped });
   const fallback = createFallback(base);
   const ofModels = { fallback, windowOf: createWindows({ backend, clock }) };
   const ofSkills = { ownSkills, skillsLeftOut };
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
-  const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices };
+  const forRuns = {
+    stopSwitch,
+    askToSend,
+    searchMemory: memory.search,
+    guard,
+    ...ofModels,
+    ...ofSkills,
+    ...ofServices,
+  };
   const runs = createRuns({ ...base, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: { groupId: number }, runId: number) =>
@@ -135,16 +146,16 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
-  for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
+  for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const own = { base, begun, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
-  const parts = { ...own, approvals, services, mcp, budgets };
+  const parts = { ...own, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, services, mcp, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, mcp, memory, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
@@ -153,12 +164,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...memory.commands,
     ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const { onPress } = approvals;
+  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press);
   const intake = createIntake({
     ...base,
     begun: parts.begun,
@@ -175,6 +187,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
+    memory.api,
     mcp.api,
     services.api(mcp.view),
     egress.api,
@@ -200,6 +213,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
+  parts.memory.start();
   runs.queue.start();
   const delivery = startDelivery({ ...base, ...channels, begun: parts.begun, outboxFiles, channel: channels.get });
   channels.start({ ...intake, onState: (channel, state) => reportChannel(base, channel, state) });
@@ -224,7 +238,13 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       watch.stop();
       parts.clockWatch.stop();
       await runs.queue.stop();
-      await Promise.all([quiet, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
+      await Promise.all([
+        quiet,
+        approvals.stop(),
+        parts.mcp.stop(),
+        parts.memory.stop(),
+        pool.stopAll('Pinch is stopping'),
+      ]);
       egress.close();
       await delivery.stop();
       await page?.close();

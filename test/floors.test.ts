@@ -14,7 +14,7 @@ const floors = [
   ['page'],
   ['ops', 'retention'],
   ['chats'],
-  ['tasks'],
+  ['tasks', 'memory'],
   ['mcp'],
   ['egress', 'services'],
   ['approvals', 'oauth'],

@@ -24,6 +24,7 @@ beforeEach(() => {
   reports = [];
   const routes = createHostCalls({
     askToSend: () => undefined,
+    searchMemory: async () => [],
     ...{
       store,
       clock,

@@ -97,7 +97,7 @@ describe('what counts for a container', () => {
 describe('the history', () => {
   let search: (query: string) => Promise<unknown>;
   beforeEach(() => {
-    const deps = { store, clock, mediaFile: () => '', askToSend: () => undefined };
+    const deps = { store, clock, mediaFile: () => '', askToSend: () => undefined, searchMemory: async () => [] };
     const outboxFiles = createOutboxFiles('');
     const calls = createContainerCalls(createHostCalls({ ...deps, outboxFiles, onFinish: () => true }), clock);
     search = (query) => calls(link(0), '/history', { query });

@@ -2,6 +2,7 @@
 import type { RunSpec } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { createHost } from './host.js';
+import { createJournal } from './journal.js';
 import { createClient } from './model.js';
 import { createPictures } from './pictures.js';
 import { createProcesses } from './processes.js';
@@ -23,6 +24,7 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
   const processes = createProcesses(port);
   const web = createWeb({ port, reader });
   const pictures = createPictures(picture);
+  const journal = createJournal({ host, paths });
   const runs = new Map<number, ReturnType<typeof startRun>>();
   const shells = new Map<string, Shell>();
   const tidy = onceADay(() => removeOldOutput(paths));
@@ -32,20 +34,24 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
     if (previous) await previous.done;
     const shell = shells.get(run.session) ?? createShell(paths.workspace);
     shells.set(run.session, shell);
-    const active = startRun(run, { host, client, paths, processes, web, pictures, shell });
+    const active = startRun(run, { host, client, paths, processes, web, pictures, journal, shell });
     runs.set(run.id, active);
     const report = await active.done;
     // Not what is only over its time: background jobs may go on then.
     const isStopped = report.outcome === 'cancelled' && active.isAborted();
     const keeps = isStopped && (await processes.endSession(run.session));
     runs.delete(run.id);
-    await host.finish(run.id, keeps ? { ...report, keeps } : report);
+    const taken = host.finish(run.id, keeps ? { ...report, keeps } : report);
+    // Beside the report: nobody waits for it.
+    void journal.end(run);
+    await taken;
     tidy();
   }
   async function work(): Promise<void> {
     for await (const line of host.work()) {
       if (line.type === 'stop') return;
       if (line.type === 'run') void start(line.run);
+      else if (line.type === 'restore') void journal.restore(line);
       else if (line.type === 'steer') runs.get(line.runId)?.steer(line.messages);
       else runs.get(line.runId)?.abort();
     }
