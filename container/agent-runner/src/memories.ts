@@ -28,7 +28,7 @@ export function alwaysOf(text: string): string {
   const kept: string[] = [];
   let level = 0;
   for (const line of text.split('\n')) {
-    const [, signs = '', title = ''] = /^ {0,3}(#{1,6})[ \t]+(.*)$/.exec(line) ?? [];
+    const [, signs = '', title = ''] = /^ {0,3}(#{1,6})[ \t]+([^\n]*)$/.exec(line) ?? [];
     if (signs && (level === 0 || signs.length <= level)) level = /^always\b/i.test(title) ? signs.length : 0;
     if (level > 0) kept.push(line);
   }

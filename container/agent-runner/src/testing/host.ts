@@ -76,6 +76,8 @@ export interface TestHost {
     reports: z.infer<typeof memoryReport>[];
     restored: z.infer<typeof memoryRestored>[];
     found: NonNullable<HistoryResponse['memory']>;
+    /** So many hand-overs are refused as too many. */
+    refusals: number;
   };
   /** What there is of MCP servers, what their tools answer, and what they were called with. */
   mcp: {
@@ -184,7 +186,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     door: {} as TestHost['door'],
     files: [] as TestHost['files'],
     history: [] as HistoryResponse['results'],
-    memory: { known: new Map(), reports: [], restored: [], found: [] } as TestHost['memory'],
+    memory: { known: new Map(), reports: [], restored: [], found: [], refusals: 0 } as TestHost['memory'],
     mcp: {
       tools: [],
       problems: [],
@@ -288,6 +290,9 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     } else if (url === '/history') {
       await body(request, historyRequest);
       answer = { results: state.history, memory: state.memory.found };
+    } else if (url === '/memory' && state.memory.refusals > 0) {
+      state.memory.refusals -= 1;
+      return void response.writeHead(429).end('{}');
     } else if (url.startsWith('/memory')) {
       answer = await takeMemory(state.memory, url, request);
     }
