@@ -32,7 +32,10 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
     const plan = planFor(store, group.id);
     if (!plan) return 'No change of a run is left that could be taken back. `/memory` shows what there is.';
     if (call.argument && !isYes(call)) return 'Write `/undo`, and then `/undo yes`. `/memory` has older versions.';
-    if (isYes(call) && shown.get(call.chat.id) === plan.key) return takeBack(deps, group, call.chat, plan);
+    if (isYes(call) && shown.get(call.chat.id) === plan.key) {
+      shown.delete(call.chat.id);
+      return takeBack(deps, group, call.chat, plan);
+    }
     shown.set(call.chat.id, plan.key);
     const note = isYes(call) ? 'This was not shown yet, or has changed since. ' : '';
     return `${note}${undoText(deps, plan)}`;
@@ -44,8 +47,9 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
       answer: inGroup(store, undo),
       buttons(call) {
         const plan = call.chat.groupId === null ? undefined : planFor(store, call.chat.groupId);
-        const wasShown = plan && shown.get(call.chat.id) === plan.key && !isYes(call);
-        return wasShown ? [{ label: 'Take it back', value: `undo:${plan.key}` }] : [];
+        return plan && shown.get(call.chat.id) === plan.key
+          ? [{ label: 'Take it back', value: `undo:${plan.key}` }]
+          : [];
       },
     },
     {

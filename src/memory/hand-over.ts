@@ -54,7 +54,7 @@ async function takeFiles(deps: HandOverDeps, link: Link, body: unknown): Promise
   // What an attempt finds that began again, the one before it wrote.
   const author = outside && run.attempt === 1 ? 'outside' : 'run';
   store.transaction(() => {
-    const sources = sourcesFor(store, link, author);
+    const sources = sourcesFor(store, link, outside);
     const about = { groupId: link.groupId, author, runId: author === 'run' ? runId : null, sources } as const;
     const taken = looked.filter((one) => record(deps, one, about));
     if (taken.length > 0) tellRun(deps, run, taken, author);
@@ -82,13 +82,10 @@ async function lookAt({ secrets }: HandOverDeps, groupId: number, change: Memory
   return { change, hash, bytes, secrets: [...names], terms };
 }
 
-/**
- * What the container may have read since it was started; for changes that nobody says the run of, since the last version: the container that
- * made them may be gone.
- */
-function sourcesFor({ memory, taints }: Store, { groupId, startedAt }: Link, author: NewVersion['author']): string[] {
+/** What the container may have read since it was started. Of changes from before the run, since the last version: who made them may be gone. */
+function sourcesFor({ memory, taints }: Store, { groupId, startedAt }: Link, outside: boolean): string[] {
   if (!taints.isOn(groupId)) return [];
-  const since = author === 'outside' ? Math.min(startedAt, memory.latestAt(groupId) ?? startedAt) : startedAt;
+  const since = outside ? Math.min(startedAt, memory.latestAt(groupId) ?? startedAt) : startedAt;
   return [...new Set(taints.allReaching(groupId, since).map(({ source }) => source))];
 }
 

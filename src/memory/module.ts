@@ -1,12 +1,11 @@
 // Memory files of groups: their journal, undo, and the search in them.
-import type { Config } from '../core/config.js';
 import { memoryApi } from './api.js';
-import { memoryCommands } from './commands.js';
+import { type MemoryCommandDeps, memoryCommands } from './commands.js';
 import { type HandOverDeps, memoryCalls } from './hand-over.js';
 import { createRestores, type RestoreDeps } from './restore.js';
 import { createMemorySearch } from './search.js';
 
-export function createMemoryModule(deps: HandOverDeps & RestoreDeps & { config: Config }) {
+export function createMemoryModule(deps: HandOverDeps & RestoreDeps & Omit<MemoryCommandDeps, 'restores'>) {
   const restores = createRestores(deps);
   const { start, stop, routes } = restores;
   return {
