@@ -62,11 +62,11 @@ async function takeFiles(deps: HandOverDeps, link: Link, body: unknown): Promise
   return {};
 }
 
-/** Work is handed over while the run ends: it may have ended in this container. Throws `forbidden` for any other. */
+/** Work is handed over while an attempt ends: the run may be over since, or wait for the next one. Throws `forbidden` for any other. */
 function ownRunLately(store: Store, { groupId, startedAt }: Link, runId: number): Run {
   const run = store.runs.get(runId);
-  const isOurs = run?.groupId === groupId && (run.state === 'leased' || (run.startedAt ?? 0) >= startedAt);
-  if (!run || !isOurs) throw unknownThing('run');
+  const isOpen = run?.state === 'leased' || run?.state === 'ready';
+  if (run?.groupId !== groupId || (!isOpen && (run.finishedAt ?? 0) < startedAt)) throw unknownThing('run');
   return run;
 }
 

@@ -1,9 +1,10 @@
 // The journal as containers fill it and as the owner uses it; the runner that writes files is played here.
 
 import { pino } from 'pino';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls, type GroupAtWork, groupAtWork } from '../../test/fakes/container-calls.js';
+import { whenBusy } from '../../test/limits.js';
 import type { CommandCall } from '../groups/chat-command.js';
 import type { GroupContainer } from '../sandbox/pool.js';
 import { createSecrets } from '../secrets/secrets.js';
@@ -80,7 +81,9 @@ const press = (value: string, isOwner = true) => {
   const chat = store.groups.chat(main.chatId) ?? expect.unreachable();
   return store.transaction(() => memory.onPress({ key: 'command:1', value, chat, isOwner, by: 'Ann' }))?.text;
 };
-const settled = () => new Promise((resolve) => setTimeout(resolve, 30));
+/** Nothing is to be brought back any more. */
+const settled = () =>
+  vi.waitFor(() => expect(store.memory.waitingRestores()).toEqual([]), { timeout: whenBusy(5_000), interval: 5 });
 
 describe('what a container hands over', () => {
   test('is a version once, with the run that made it; the same again is none, and each text is there once', async () => {
@@ -233,7 +236,6 @@ describe('/undo', () => {
     room = false;
     command('/undo');
     command('/undo yes');
-    await settled();
     const stopping = memory.stop();
     await clock.advance(2_000);
     await stopping;

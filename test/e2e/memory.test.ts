@@ -36,8 +36,12 @@ async function versions(path: string) {
   return listed.parse(body).files.find((one) => one.path === path)?.versions ?? [];
 }
 const authors = async (path: string) => (await versions(path)).map(({ by }) => by);
-const whenHandedOver = (path: string, by: string[]) =>
-  eventually(async () => (await authors(path)).join() === by.join() || undefined, `${path}: ${by}`);
+/** Beside the answer, so a moment after it. */
+async function whenHandedOver(path: string, by: string[]): Promise<void> {
+  const isThere = async () => (await authors(path)).join() === by.join();
+  await eventually(isThere, `${path} by ${by}`, 5_000).catch(() => undefined);
+  expect(await authors(path)).toEqual(by);
+}
 
 test('what a run wrote is shown and taken back while its container works', async () => {
   const before = textOf('CLAUDE.md') ?? '';
