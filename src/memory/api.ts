@@ -8,9 +8,9 @@ import { contentOf, diffOf, viewOf } from './view.js';
 
 /** `group`: its folder; `path`: only this file, with all its versions. */
 const listQuery = z.object({ group: z.string().default('main'), path: z.string().optional() });
-const LISTED_VERSIONS = 20;
+const LISTED_VERSIONS = 10;
 const MOST_VERSIONS = 200;
-const MAX_FILES = 500;
+const MAX_FILES = 200;
 const RESTORE_MS = 45_000;
 
 export const memoryApi =

@@ -105,12 +105,11 @@ export function createJournal({
       [...seen].flatMap(([name, { first }]) => (name.startsWith('memory/') ? [{ name, first }] : [])).sort(byName),
     /** Writes a file as the host has it from before, and says whether it did. */
     restore({ id, path: name, text }: { id: number; path: string; text: string | null }): Promise<unknown> {
-      return later(async () => {
-        const problem = bringBack(paths, name, text);
-        // It is handed over again: what was written may not be what the journal has.
-        told?.delete(name);
-        await host.restored({ id, ...(problem !== undefined && { problem: head(problem, 500) }) });
-      });
+      const problem = bringBack(paths, name, text);
+      // It is handed over again: what was written may not be what the journal has.
+      told?.delete(name);
+      const answer = host.restored({ id, ...(problem !== undefined && { problem: head(problem, 500) }) });
+      return answer.catch((error) => console.error('what was brought back is not told', error));
     },
   };
 }
