@@ -103,7 +103,7 @@ const areas: Area[] = [
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_432, aim: '1,250' },
-  { name: 'memory', files: /^src\/memory\//, lines: 720, aim: '220' },
+  { name: 'memory', files: /^src\/memory\//, lines: 735, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 490 },

@@ -7,7 +7,7 @@ import type { Restores } from './restore.js';
 import type { Version } from './rows.js';
 import type { Store } from './store.js';
 import { planUndo, type Undo } from './undo.js';
-import { aboutVersion, diffOf } from './view.js';
+import { aboutVersion, diffOf, shownPath } from './view.js';
 
 export interface MemoryCommandDeps {
   store: Store;
@@ -90,7 +90,7 @@ function undoText({ store, config }: MemoryCommandDeps, { runId, files }: Undo):
     const shown = fenced(diffOf(store, back, now), Math.min(left, MAX_DIFF_CHARS));
     left = Math.max(0, left - shown.length);
     const what = now.state === 'deleted' ? 'deleted' : back && back.state !== 'deleted' ? 'changed' : 'new';
-    return `**${now.path}** (${what})\n${shown}`;
+    return `${shownPath(now.path)} (${what})\n${shown}`;
   });
   const latest = files.find(({ now }) => now.at === when)?.now;
   const about = latest ? aboutVersion({ ...latest, runId }, config.timeZone) : '';
@@ -106,7 +106,7 @@ function memory(deps: MemoryCommandDeps, group: Group, { argument, chat }: Comma
       return `There is no version ${id} of this group's memory. \`/memory\` lists the files.`;
     if (!restore) return versionText(deps, version);
     deps.restores.request(group.id, chat.id, [{ path: version.path, version: version.id }]);
-    return `I bring back \`${version.path}\` as it was in version ${id}, and say when it is done.`;
+    return `I bring back ${shownPath(version.path)} as it was in version ${id}, and say when it is done.`;
   }
   return argument ? versionList(deps, group, argument) : fileList(deps, group);
 }
@@ -116,22 +116,21 @@ function fileList({ store, config }: MemoryCommandDeps, group: Group): string {
   if (files.length === 0) return 'The journal has no memory files of this group yet: it gets them with the next run.';
   const lines = files
     .slice(0, MAX_FILES)
-    .map((one) => `- \`${one.path}\` (version ${one.id}): ${aboutVersion(one, config.timeZone)}`);
+    .map((one) => `- ${shownPath(one.path)} (version ${one.id}): ${aboutVersion(one, config.timeZone)}`);
   const more = files.length > MAX_FILES ? [`- … and ${files.length - MAX_FILES} more`] : [];
   return [...lines, ...more, '\n`/memory <file>`: its versions. `/memory <version>`: what it changed.'].join('\n');
 }
 
 function versionList({ store, config }: MemoryCommandDeps, group: Group, path: string): string {
   const versions = store.memory.ofFile(group.id, path, MAX_VERSIONS);
-  if (versions.length === 0)
-    return `There is no memory file \`${path.replaceAll('`', "'")}\` here. \`/memory\` lists them.`;
+  if (versions.length === 0) return `There is no memory file ${shownPath(path)} here. \`/memory\` lists them.`;
   return versions.map((one) => `- ${one.id}: ${aboutVersion(one, config.timeZone)}`).join('\n');
 }
 
 function versionText({ store, config }: MemoryCommandDeps, version: Version): string {
   const before = store.memory.before(version.groupId, version.path, version.id, null);
   const diff = fenced(diffOf(store, before, version), MAX_SHOWN_CHARS);
-  return `\`${version.path}\`, version ${version.id}: ${aboutVersion(version, config.timeZone)}\n${diff}\nBring it back: \`/memory restore ${version.id}\`.`;
+  return `${shownPath(version.path)}, version ${version.id}: ${aboutVersion(version, config.timeZone)}\n${diff}\nBring it back: \`/memory restore ${version.id}\`.`;
 }
 
 /** As code, so that nothing in it is anything else. */

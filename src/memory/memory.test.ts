@@ -184,7 +184,7 @@ describe('/undo', () => {
     expect(lines).toEqual([{ type: 'restore', id: 1, path: 'CLAUDE.md', text: 'one\n2\n' }]);
     expect(said()[0]).toMatch(/^Done: `CLAUDE.md` is as before/);
     const first = command('/undo');
-    for (const part of ['-two', '+2', '**memory/new.md** (new)', '**memory/old.md** (deleted)', '-old'])
+    for (const part of ['-two', '+2', '`memory/new.md` (new)', '`memory/old.md` (deleted)', '-old'])
       expect(first).toContain(part);
     expect(press(first.split('\n').at(-1) ?? '')).toContain('I take back');
     await settled();

@@ -9,6 +9,7 @@ import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import { createFileRestorer } from './restore-file.js';
 import type { Restore, RestoreItem } from './rows.js';
 import type { Store } from './store.js';
+import { shownPath } from './view.js';
 
 export interface RestoreDeps extends BaseDeps {
   store: Store;
@@ -36,7 +37,11 @@ export function createRestores(deps: RestoreDeps) {
     if (deps.stopped()) throw new PinchError('stopped', 'everything is stopped', { hint: '`/resume` first' });
     const worker = await acquire(deps, group, over.signal);
     try {
-      for (const one of items) await files.restore(worker, groupId, one);
+      // One that cannot be does not keep the others from it.
+      const problems: string[] = [];
+      for (const one of items)
+        await files.restore(worker, groupId, one).catch((error: unknown) => problems.push(describeError(error)));
+      if (problems.length > 0) throw new PinchError('not_restored', problems.join('; '));
     } finally {
       deps.pool.release(worker);
     }
@@ -90,7 +95,7 @@ export function createRestores(deps: RestoreDeps) {
 function recordEnd({ store, clock, log }: RestoreDeps, { id, chatId, items }: Restore, problem: string | null): void {
   store.transaction(() => {
     if (!store.memory.endRestore(id, problem === null ? 'done' : 'failed', problem) || chatId === null) return;
-    const names = items.map(({ path }) => `\`${path}\``).join(', ');
+    const names = items.map(({ path }) => shownPath(path)).join(', ');
     const text =
       problem === null
         ? `Done: ${names} ${items.length > 1 ? 'are' : 'is'} as before. What I know from this conversation stays until \`/new\`; \`/memory\` has all versions.`

@@ -1,6 +1,6 @@
 // Versions as people and programs are shown them.
 
-import { shownLine } from '../core/one-line.js';
+import { oneLine, shownLine } from '../core/one-line.js';
 import { timeText } from '../core/times.js';
 import { diffLines } from './diff.js';
 import type { Version } from './rows.js';
@@ -14,6 +14,9 @@ export function viewOf({ id, at, runId, bytes, state, sources, secrets, author }
     secret: secrets.length > 0 ? secrets.join(', ') : null,
   };
 }
+
+/** A container chose the name. */
+export const shownPath = (path: string): string => `\`${oneLine(path, 120).replaceAll('`', "'")}\``;
 
 export const contentOf = ({ memory }: Store, version: Version | undefined): string =>
   version?.hash ? (memory.content(version.hash) ?? '') : '';

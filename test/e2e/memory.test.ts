@@ -49,7 +49,7 @@ test('what a run wrote is shown and taken back while its container works', async
   await whenHandedOver('CLAUDE.md', ['run', 'outside']);
   await whenHandedOver('memory/trip.md', ['run']);
   const shown = await command('/undo');
-  for (const part of ['+- Ann is a vegetarian.', '+# Trip to Rome', '**memory/trip.md** (new)', '/undo yes'])
+  for (const part of ['+- Ann is a vegetarian.', '+# Trip to Rome', '`memory/trip.md` (new)', '/undo yes'])
     expect(shown).toContain(part);
   expect(textOf('memory/trip.md')).toBe('# Trip to Rome\n');
   expect(await command('/undo yes')).toContain('I take back');
