@@ -25,18 +25,20 @@ const UNDO = /^undo:(.+)$/;
 export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand[]; onPress: OnPress } {
   const { store } = deps;
   /** What each chat was shown last: only that is taken back by `/undo yes`. */
-  const shown = new Map<number, string>();
+  const shown = new Map<number, { key: string; messageId: number }>();
 
   const isYes = ({ argument }: CommandCall) => /^(yes|ok|ja|y)$/i.test(argument);
   function undo(group: Group, call: CommandCall): string {
     const plan = planFor(store, group.id);
     if (!plan) return 'No change of a run is left that could be taken back. `/memory` shows what there is.';
     if (call.argument && !isYes(call)) return 'Write `/undo`, and then `/undo yes`. `/memory` has older versions.';
-    if (isYes(call) && shown.get(call.chat.id) === plan.key) {
+    const last = shown.get(call.chat.id);
+    if (isYes(call) && last?.key === plan.key) {
       shown.delete(call.chat.id);
+      store.outbox.endButtons(`command:${last.messageId}`);
       return takeBack(deps, group, call.chat, plan);
     }
-    shown.set(call.chat.id, plan.key);
+    shown.set(call.chat.id, { key: plan.key, messageId: call.messageId });
     const note = isYes(call) ? 'This was not shown yet, or has changed since. ' : '';
     return `${note}${undoText(deps, plan)}`;
   }
@@ -47,7 +49,7 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
       answer: inGroup(store, undo),
       buttons(call) {
         const plan = call.chat.groupId === null ? undefined : planFor(store, call.chat.groupId);
-        return plan && shown.get(call.chat.id) === plan.key
+        return plan && shown.get(call.chat.id)?.key === plan.key
           ? [{ label: 'Take it back', value: `undo:${plan.key}` }]
           : [];
       },
