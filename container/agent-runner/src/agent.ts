@@ -1,4 +1,5 @@
 // The agent: reads the host's work stream and starts, steers and aborts runs. Knows nothing about the link.
+import { atMost, systemClock } from '../../../src/core/clock.js';
 import type { RunSpec } from '../../../src/wire.js';
 import type { Paths } from './context.js';
 import { createHost } from './host.js';
@@ -13,6 +14,9 @@ import { createWeb } from './web/web.js';
 
 /** `port`: where the gateway is reached on 127.0.0.1; `reader`, `picture`: the bundles of web/reader.ts and picture.ts; `stallMs`: silence in a model stream after which it counts as dead. */
 type AgentOptions = { port: number; paths: Paths; reader: string; picture?: string; stallMs?: number };
+
+/** The host gives a stopped run about a second to end by itself. */
+const STOPPED_MS = 300;
 
 /** Starts to work. `ended` resolves when the host says stop or goes away; `killAll` then ends every job at once. */
 export function startAgent({ port, paths, reader, picture = '', stallMs }: AgentOptions): {
@@ -41,10 +45,10 @@ export function startAgent({ port, paths, reader, picture = '', stallMs }: Agent
     const isStopped = report.outcome === 'cancelled' && active.isAborted();
     const keeps = isStopped && (await processes.endSession(run.session));
     runs.delete(run.id);
-    const taken = host.finish(run.id, keeps ? { ...report, keeps } : report);
-    // Beside the report: nobody waits for it.
-    void journal.end(run);
-    await taken;
+    // With its report the container of a run that a person stopped may go; else nobody waits for this.
+    const handedOver = journal.end(run);
+    if (isStopped) await atMost(systemClock, STOPPED_MS, handedOver);
+    await host.finish(run.id, keeps ? { ...report, keeps } : report);
     tidy();
   }
   async function work(): Promise<void> {

@@ -54,6 +54,16 @@ describe('what changed', () => {
     ]);
   });
 
+  test('what a run did that is stopped is handed over before its report: the container may go with that', async () => {
+    id += 1;
+    bench.fake.push(writes('CLAUDE.md', 'bad'), { content: [use('bash', { command: 'sleep 60' })] });
+    bench.start({ id, messages: [testMessage(id, 'go')] });
+    await bench.host.event(({ detail }) => detail.tool === 'bash');
+    const known = new Promise<string[]>((resolve) => bench.host.beforeTaking.push(() => resolve(handedOver())));
+    bench.host.push({ type: 'abort', runId: id, reason: 'stop' });
+    expect(await known).toEqual([`${id} CLAUDE.md kept`]);
+  });
+
   test.each([
     ['a file that is too large', () => write('memory/x.md', 'x'.repeat(200_000)), 'outside memory/x.md left out'],
     [
