@@ -17,6 +17,7 @@ import { nearest } from './core/nearest.js';
 import { columns, originOf } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
+import { memoryTerminal } from './memory/terminal.js';
 import { nameOf } from './ops/completion.js';
 import { failedStart } from './ops/last-run.js';
 import { localCommands, localOptions } from './ops/local-commands.js';
@@ -34,6 +35,7 @@ export const commands = [
   ...approvalTerminal,
   ...budgetTerminal,
   ...egressTerminal,
+  ...memoryTerminal,
   ...chatTerminal,
   ...opsTerminal,
   // These need no running daemon.

@@ -24,10 +24,12 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
+import { createMemoryModule } from './memory/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
 import { modelRoutes } from './model/model.js';
@@ -147,13 +149,23 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
+  const memory = createMemoryModule({ ...base, pool: containers.pool, secrets, stopped });
   const fallback = createFallback(base);
   const ofModels = { fallback, windowOf: createWindows({ backend, clock }) };
   const ofSkills = { ownSkills, skillsLeftOut };
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
   const quotas = createQuotas(config);
   const ofDisk = { checkRoom: quotas.checkRoom, diskNote: quotas.noteFor, diskIsLow: quotas.isLow };
-  const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices, ...ofDisk };
+  const forRuns = {
+    stopSwitch,
+    askToSend,
+    searchMemory: memory.search,
+    guard,
+    ...ofModels,
+    ...ofSkills,
+    ...ofServices,
+    ...ofDisk,
+  };
   const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
   const disk = createDiskWatch({
     ...{ ...base, quotas, tell: runs.queue.tellGroup },
@@ -169,16 +181,16 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
-  for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
+  for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const own = { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
-  const parts = { ...own, approvals, services, mcp, budgets };
+  const parts = { ...own, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, services, mcp, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, mcp, memory, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
@@ -187,12 +199,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...memory.commands,
     ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const { onPress } = approvals;
+  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press);
   const intake = createIntake({
     ...base,
     takeIn: parts.setAside.takeIn,
@@ -209,6 +222,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
+    memory.api,
     mcp.api,
     services.api(mcp.view),
     egress.api,
@@ -223,7 +237,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
 }
 
 function start(parts: ReturnType<typeof assemble>): Daemon {
-  const { base, home, channels, gateway, egress, runs, approvals, mcp } = parts;
+  const { base, home, channels, gateway, egress, runs, approvals, mcp, memory } = parts;
   const { log, store } = base;
   const { supervisor, pool } = parts.containers;
   const life = createStages();
@@ -237,7 +251,14 @@ function start(parts: ReturnType<typeof assemble>): Daemon {
       // What its containers say from now on must not count as how a run ended.
       const queue = runs.queue.stop();
       const containers = pool.stopAll('Pinch is stopping');
-      const modules = { queue, containers, channels: channels.stop(), approvals: approvals.stop(), mcp: mcp.stop() };
+      const modules = {
+        queue,
+        containers,
+        channels: channels.stop(),
+        approvals: approvals.stop(),
+        mcp: mcp.stop(),
+        memory: memory.stop(),
+      };
       await endWithin({ clock, log }, END_MS, { ...modules, ...stages });
       for (const close of [egress.close, gateway.close, parts.begun.close, store.close, home.close]) close();
     },
@@ -268,6 +289,7 @@ async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promi
   if (life.isOver()) return;
   approvals.start();
   await parts.disk.look();
+  parts.memory.start();
   runs.queue.start();
   parts.disk.start();
   life.add('disk', { stop: parts.disk.stop });

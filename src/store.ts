@@ -14,6 +14,7 @@ import { createGroups } from './groups/rows.js';
 import { createSearchIndex } from './groups/search-index.js';
 import { createEvents } from './groups/timeline.js';
 import { createMcpTools } from './mcp/rows.js';
+import { createMemoryRows } from './memory/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
@@ -50,6 +51,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     serviceBodies: createServiceBodies(statements),
     mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
+    memory: createMemoryRows(statements),
     pageSessions: createPageSessions(statements),
     restored: createRestoredRows(statements),
     retention: createRetentionRows(statements),

@@ -1,6 +1,7 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
 import { randomUUID } from 'node:crypto';
+import type { Button } from '../channels/channel.js';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
 import type { BaseDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
@@ -155,7 +156,8 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   deps.store.signal('message', chat.id);
   if (route.kind === 'command') {
     const call = { argument: route.argument, chat, messageId, byOwner: routed.sender.isOwner };
-    say(deps, chat.id, `command:${messageId}`, route.command.answer(call));
+    const { command } = route;
+    say(deps, chat.id, `command:${messageId}`, command.answer(call), command.buttons?.(call));
   }
   if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${inbound.platformId}`, route.answer);
   if (!starts) return { messageId, runId: undefined };
@@ -165,8 +167,9 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   return { messageId, runId: startOrSteer(deps, { chat, session, messageId, ...due }) };
 }
 
-function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
-  deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
+function say(deps: IntakeDeps, chatId: number, key: string, text: string, buttons: Button[] = []): void {
+  const below = buttons.length > 0 && { buttons };
+  deps.store.outbox.add({ key, chatId, runId: null, text, ...below, now: deps.clock.now() });
 }
 
 function storeMessage(deps: IntakeDeps, routed: Routed): Stored {

@@ -30,6 +30,8 @@ export interface SignalEvents {
   clock: [];
   /** This approval was asked for or decided. */
   approval: [id: number];
+  /** Memory files are to be brought back, or were. */
+  memory: [];
   /** A browser was signed out of the page. */
   session: [];
 }

@@ -8,7 +8,7 @@ const ALL_BYTES = 96 * MIB;
 /** Always free for each link: two that use up what all may hold must not silence the others. */
 const FREE_BYTES = MIB;
 /** Calls per second, and how many may come at once; the report that ends a run must get through however often a script calls. */
-const RATES = { call: [50, 200], history: [4, 8], finish: [20, 60] } as const;
+const RATES = { call: [50, 200], history: [4, 8], finish: [20, 60], memory: [2, 10] } as const;
 export type Rate = keyof typeof RATES;
 const NOTE_EVERY_MS = 60_000;
 
@@ -31,6 +31,7 @@ export function createBounds(now: () => number) {
       call: createBucket(RATES.call, now),
       history: createBucket(RATES.history, now),
       finish: createBucket(RATES.finish, now),
+      memory: createBucket(RATES.memory, now),
     };
     const notedAt = new Map<string, number>();
     return {

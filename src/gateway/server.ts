@@ -207,7 +207,7 @@ async function serve<Caller>(
 
 const tooOften = (rate: Rate) =>
   new PinchError(`too_many_${rate}s`, `this container ${TOO_OFTEN[rate]} too often; wait a second`);
-const TOO_OFTEN = { call: 'asks', history: 'searches', finish: 'reports' };
+const TOO_OFTEN = { call: 'asks', history: 'searches', finish: 'reports', memory: 'hands over memory' };
 
 /** Answers with JSON. */
 export function reply(response: ServerResponse, status: number, body: unknown): void {

@@ -107,6 +107,15 @@ export function readQuery(query: string): Query | undefined {
   return { terms: [...terms.values()], patterns: clauses.flatMap((clause) => clause.patterns) };
 }
 
+/** Whether a text has all that the query asks for, for texts that are in no index. */
+export function matches({ terms, patterns }: Query, text: string): boolean {
+  const folded = fold(text);
+  if (terms.length === 0 || !terms.every(({ term }) => folded.includes(term))) return false;
+  const own = termsOf(text);
+  const isThere = ({ term, prefix }: QueryTerm) => own.has(term) || prefix?.pattern.test(folded);
+  return terms.every(isThere) && patterns.every((pattern) => pattern.test(folded));
+}
+
 function clauseOf(text: string, phrase: boolean): Query {
   const parts = partsOf(text);
   const last = parts.at(-1);

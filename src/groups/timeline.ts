@@ -37,6 +37,8 @@ export type TimelineEvent =
   | ['file_queued', { key: string; path: string; bytes: number }]
   /** The agent asked the run's chat a question; the next message there may be the answer. */
   | ['asked', { key: string; question: string; choices: string }]
+  /** Memory files that the run changed, as the journal has them now. */
+  | ['memory_changed', { files: string }]
   /** The owner is asked whether the agent may do this. */
   | ['approval_asked', { approval: number; what: string }]
   /** What the owner said, and what came of it. */

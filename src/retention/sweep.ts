@@ -138,7 +138,8 @@ function* walkAll(pass: Pass): Generator<void> {
       const had = rows.runs.sessionOf(id);
       return had && (() => removeHistory(pass, had));
     });
-    for (const each of [rows.modelCalls, rows.outbox, rows.approvals]) yield* walk(pass, each);
+    for (const each of [rows.modelCalls, rows.outbox, rows.approvals, rows.memoryVersions, rows.memoryRestores])
+      yield* walk(pass, each);
     yield* walkSlots(pass);
     yield* walkTaints(pass);
   }

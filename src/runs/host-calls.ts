@@ -27,6 +27,7 @@ export interface HostCallDeps {
   outboxFiles: OutboxFiles;
   /** Throws `disk_full` when no file may be written for this group. */
   checkRoom(groupId: number): void;
+  searchMemory(groupId: number, query: string, limit: number): Promise<wire.HistoryResponse['memory']>;
   /** Asks the owner where a message to this chat needs it: what the agent is told then, else undefined. */
   askToSend(link: Link, run: Run, message: { chat: Chat; name: string; text: string }): string | undefined;
 }
@@ -65,12 +66,13 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
       async ({ groupId }, body) => {
         const { query, limit = 10 } = parse(wire.historyRequest, body);
         const { results, note } = await store.messages.search(groupId, query, limit);
+        const memory = await deps.searchMemory(groupId, query, limit);
         const untrusted = results.find((one) => one.untrusted);
         if (untrusted)
           store.transaction(() =>
             markWorking(store, groupId, `an old message of ${oneLine(untrusted.sender, 80)}`, deps.clock.now()),
           );
-        return { results: results.map(({ untrusted: _, ...hit }) => hit), note };
+        return { results: results.map(({ untrusted: _, ...hit }) => hit), memory, note };
       },
       { rate: 'history' },
     ),

@@ -25,6 +25,7 @@ beforeEach(() => {
   const routes = createHostCalls({
     askToSend: () => undefined,
     checkRoom: () => undefined,
+    searchMemory: async () => [],
     ...{
       store,
       clock,

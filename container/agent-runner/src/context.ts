@@ -8,6 +8,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import type { McpTool, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
+import type { Journal } from './journal.js';
 import type { Pictures } from './pictures.js';
 import type { Processes } from './processes.js';
 import type { KeptHistories, Session } from './session.js';
@@ -39,6 +40,7 @@ export interface RunContext {
   shell: Shell;
   processes: Processes;
   web: Web;
+  journal: Journal;
   pictures: Pictures;
   mcp: McpCatalog;
   /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
