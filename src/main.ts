@@ -178,7 +178,12 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     mcp.api,
     services.api(mcp.view),
     egress.api,
-    opsApi({ ...base, control, promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()) }),
+    opsApi({
+      ...base,
+      ...parts,
+      control,
+      promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()),
+    }),
   ];
   return { control, pairing, intake, api };
 }

@@ -15,6 +15,7 @@ import { createEvents } from './groups/timeline.js';
 import { createMcpTools } from './mcp/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
+import { createPageLists } from './page/lists.js';
 import { createPageSessions } from './page/rows.js';
 import { createRetentionRows } from './retention/rows.js';
 import { createRuns } from './runs/rows.js';
@@ -50,6 +51,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
     pageSessions: createPageSessions(statements),
+    pageLists: createPageLists(statements),
     retention: createRetentionRows(statements),
   };
 }

@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '..');
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|js)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
+    .filter((name) => /\.(tsx?|js)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
     .map((name) => join(folder, name));
 }
 
@@ -88,13 +88,20 @@ const areas: Area[] = [
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
+  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 460 },
+  {
+    name: 'control room',
+    files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
+    lines: 2_650,
+  },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
+  { name: 'machine and doctor for the page', files: /^src\/ops\/(machine|doctor-apart)\.ts$/, lines: 95 },
   { name: 'what is set aside', files: /^src\/(ops\/bad-rows|core\/begun)\.ts$/, lines: 142 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_210,
+    lines: 2_240,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_432, aim: '1,250' },
@@ -112,7 +119,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_190, tokens: 106_500, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_230, tokens: 107_000, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {
@@ -135,7 +142,7 @@ test('no file is longer than 300 lines of code', () => {
 
 test('no function is longer than 60 lines', () => {
   const long = ours()
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.tsx?$/.test(file))
     .flatMap((file) => longFunctions(readFileSync(join(root, file), 'utf8')).map((name) => `${file} ${name}`));
   expect(long).toEqual([]);
 });

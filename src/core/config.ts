@@ -45,6 +45,16 @@ const owner = matching(
   return { channel, address };
 });
 
+const pageHosts = matching(
+  /^\s*[\w.-]+(:\d{1,5})?(\s*,\s*[\w.-]+(:\d{1,5})?)*\s*$/,
+  'use host names with a comma between, such as pinch.tail1234.ts.net or home.example:8443',
+).transform((value) =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map((host) => host.trim()),
+);
+
 const modelId = matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5');
 
 const schema = z.object({
@@ -63,6 +73,7 @@ const schema = z.object({
     .default('off'),
   PINCH_OWNER: owner.optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
+  PINCH_PAGE_HOSTS: pageHosts.default([]),
   // Which there are, sandbox/runtimes.ts says.
   PINCH_RUNTIME: matching(/^[a-z]+$/, 'use docker (or process, for development)').default('docker'),
   PINCH_OCI_RUNTIME: matching(/^[\w.-]{1,64}$/, 'use an OCI runtime of the engine, such as runsc').optional(),
@@ -118,6 +129,8 @@ export function loadConfig(environment: Env, repository: string) {
     modelSearch: value.PINCH_WEB_SEARCH === 'model',
     owner: value.PINCH_OWNER,
     port: value.PINCH_PORT,
+    /** Further Host names under which the page may be reached. */
+    pageHosts: value.PINCH_PAGE_HOSTS,
     runtime: value.PINCH_RUNTIME,
     ociRuntime: value.PINCH_OCI_RUNTIME,
     maxContainers: value.PINCH_MAX_CONTAINERS,

@@ -12,6 +12,8 @@ export interface SignalEvents {
   'run:stopped': [runId: number];
   /** An attempt of this run began. */
   'run:started': [runId: number];
+  /** The timeline of this run goes on: its runner reported something. */
+  'run:event': [runId: number];
   /** An attempt of this run is over. */
   'run:ended': [runId: number];
   /** A task is new or changed. */

@@ -20,10 +20,7 @@ type Part = z.infer<typeof promptParts>['parts'][number];
 
 export async function runConfig({ config, env, ask, values }: ConfigCall): Promise<string> {
   const { home, dataDir, groupsDir, backend } = config;
-  const ofChannels = Object.values(channels).flatMap(({ env: type }) =>
-    type instanceof z.ZodObject ? Object.keys(type.shape) : [],
-  );
-  const settings = listSettings(env, home, ofChannels);
+  const settings = allSettings(env, home);
   const prompt = await partsOf(ask);
   if (values.json)
     return JSON.stringify({ home, dataDir, groupsDir, backend: backend.kind, settings, prompt }, null, 2);
@@ -36,6 +33,14 @@ export async function runConfig({ config, env, ask, values }: ConfigCall): Promi
     'Added to the prompt of groups, about:',
     ...(prompt ? partLines(prompt) : ['  not known: Pinch is not running']),
   ].join('\n');
+}
+
+/** With those of the channels. Secrets are only said to be set. */
+export function allSettings(env: Env, home: string): Setting[] {
+  const ofChannels = Object.values(channels).flatMap(({ env: type }) =>
+    type instanceof z.ZodObject ? Object.keys(type.shape) : [],
+  );
+  return listSettings(env, home, ofChannels);
 }
 
 /** Null when the daemon does not answer. */

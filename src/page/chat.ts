@@ -1,20 +1,16 @@
 // The web chat over HTTP: send a message, read the history, follow it live. Knows the one chat of the page, no other.
 import { randomUUID } from 'node:crypto';
 import type { Hono } from 'hono';
-import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming';
+import type { SSEMessage } from 'hono/streaming';
 import { z } from 'zod';
 import { readBody, refuse } from '../core/http.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
-import { bearerOf } from './auth.js';
 import type { PageDeps } from './deps.js';
+import { type Events, streamEvents } from './live.js';
 import type { Sessions } from './sessions.js';
 
 const HISTORY = 200;
-/** Open at once; a browser follows the chat once per tab. */
-const MAX_PAGES = 32;
-/** A comment now and then keeps the connection from being dropped as idle, and finds out that the page is gone. */
-const HEARTBEAT_MS = 20_000;
 /** What may change the status that pages show. */
 const OF_STATUS = ['message', 'run:ready', 'run:started', 'run:ended', 'channel', 'daemon', 'approval'] as const;
 
@@ -51,13 +47,9 @@ export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
     return c.json({ messages: await Promise.all(messages.map((message) => pageMessage(deps, message))) });
   });
   app.get('/api/chat/stream', (c) => {
-    if (store.signals.listenerCount('message') >= MAX_PAGES) {
-      throw refuse(429, 'too_many_streams', 'too many open pages', 'close some of them');
-    }
     // The header is what a browser sends when it reconnects by itself, and newer than what is in the address.
     const after = afterParameter.parse(c.req.header('last-event-id') ?? c.req.query('after'));
-    const bearer = bearerOf(c.req);
-    return streamSSE(c, (stream) => follow(deps, stream, { after, mayRead: () => sessions.knows(bearer) }));
+    return streamEvents(deps, sessions, c, createEvents(deps, after));
   });
 }
 
@@ -70,50 +62,12 @@ function history(deps: PageDeps, after?: number): StoredMessage[] {
   return chat ? deps.store.messages.latest(chat.id, HISTORY, after) : [];
 }
 
-interface Follower {
-  after: number | undefined;
-  /** Asked again before every event: a log-out ends a stream that is open. */
-  mayRead(): boolean;
-}
-
-/**
- * Sends events until the page is gone or signed out. Nothing is queued per page: its place in the store is its queue, and the next event is
- * made when the page has taken the one before, so a page that does not read costs nothing.
- */
-async function follow(deps: PageDeps, stream: SSEStreamingApi, { after, mayRead }: Follower): Promise<void> {
-  const { clock, store } = deps;
-  const { signals } = store;
-  const events = createEvents(deps, after);
-  let woken = new AbortController();
-  const wakeUp = () => woken.abort();
-  const onChange = () => {
-    events.statusChanged();
-    wakeUp();
-  };
-  for (const name of OF_STATUS) signals.on(name, onChange);
-  signals.on('session', wakeUp);
-  stream.onAbort(wakeUp);
-  try {
-    while (!stream.aborted && mayRead()) {
-      // Fresh before looking, so that a signal between the look and the sleep still ends the sleep.
-      woken = new AbortController();
-      const event = await events.next();
-      if (event) await stream.writeSSE(event);
-      else await clock.sleep(HEARTBEAT_MS, woken.signal);
-      if (!event && !woken.signal.aborted) await stream.write(': still here\n\n');
-    }
-  } finally {
-    for (const name of OF_STATUS) signals.off(name, onChange);
-    signals.off('session', wakeUp);
-  }
-}
-
 /**
  * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
  * of the latest history, then `status` whenever it changed: what /api/status says, how many runs the chat has, and which approvals
  * there are.
  */
-function createEvents(deps: PageDeps, after: number | undefined) {
+function createEvents(deps: PageDeps, after: number | undefined): Events {
   const { store } = deps;
   let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
   let seenStatus = '';
@@ -137,8 +91,8 @@ function createEvents(deps: PageDeps, after: number | undefined) {
   };
   return {
     next,
-    /** The next event is made from a fresh look. */
-    statusChanged: () => {
+    on: OF_STATUS,
+    changed: () => {
       isStale = true;
     },
   };

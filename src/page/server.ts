@@ -9,14 +9,17 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { secureHeaders } from 'hono/secure-headers';
-import type { Config } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { refuse } from '../core/http.js';
 import { addApprovals } from './approvals.js';
 import { decideAccess, loadPageToken, pageLink } from './auth.js';
 import { addChat } from './chat.js';
+import { ChatPage } from './chat-page.js';
+import { addControl, isFrame } from './control.js';
 import type { PageDeps } from './deps.js';
+import { addLive } from './live.js';
 import { addSessions, createSessions, type Sessions } from './sessions.js';
+import { texts } from './texts.js';
 
 export type { PageDeps } from './deps.js';
 
@@ -24,7 +27,10 @@ const MAX_BODY_BYTES = 1024 * 1024;
 /** No foreign code, no framing. */
 const CONTENT_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; " +
+  "media-src blob:; manifest-src 'self'; " +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+const SCRIPT_TEXTS = `export default ${JSON.stringify(texts.scripts)};\n`;
 
 /** Every request has to be there in this time, so that slow or silent ones do not pile up; looked at this often. */
 const LIMITS = { requestMs: 20_000, checkMs: 2_000 };
@@ -61,7 +67,7 @@ export async function startPage(
 }
 
 /** As the settings say: undefined where they turn it off. `link` signs a browser in. */
-export async function openPage(deps: Omit<PageDeps, 'port' | 'token'> & { config: Config }) {
+export async function openPage(deps: Omit<PageDeps, 'port' | 'token'>) {
   const { port, dataDir } = deps.config;
   if (port === 0) return undefined;
   const token = loadPageToken(dataDir);
@@ -80,13 +86,17 @@ function createApp(deps: PageDeps): Hono {
     // No data stays behind.
     c.res.headers.set('cache-control', 'no-store');
   });
-  app.use(guard(sessions));
+  app.use(guard(sessions, deps.config.pageHosts));
   // Hooks stand outside of /api and have a limit of their own.
   app.use('/api/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addSessions(app, sessions);
   addChat(app, deps, sessions);
   addApprovals(app, deps);
+  addLive(app, deps, sessions);
+  addControl(app, deps);
+  app.get('/', (c) => c.html(ChatPage()));
+  app.get('/texts.js', (c) => c.body(SCRIPT_TEXTS, 200, { 'content-type': 'text/javascript; charset=utf-8' }));
   for (const add of deps.api) add(app);
   app.use(serveStatic({ root: pages }));
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());
@@ -99,10 +109,11 @@ function createApp(deps: PageDeps): Hono {
 }
 
 /** Stands before every route: nothing is reachable that is not decided here. */
-function guard(sessions: Sessions): MiddlewareHandler {
+function guard(sessions: Sessions, hosts: string[]): MiddlewareHandler {
   return async (c, next) => {
     const { incoming }: HttpBindings = c.env;
-    const access = decideAccess(c.req, incoming.socket.localPort ?? 0, sessions.knows);
+    const port = incoming.socket.localPort ?? 0;
+    const access = decideAccess(c.req, { port, hosts, isFrame, knows: sessions.knows });
     if (access === 'allowed') return next();
     if (access !== 'unauthorized') throw refuse(403, access, 'requests of other pages and to other names are refused');
     const hint = 'send `Authorization: Bearer <token>`; the token is in data/dashboard-token';

@@ -70,7 +70,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   };
   const base = { store, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
-  const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config };
+  const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config, dataDir };
   const approvals = createApprovalModule({ ...base, config, ownerChat, stopped: () => state.status.stopped });
   const budgets = createBudgetModule({
     ...base,
@@ -91,6 +91,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   });
   const deps: PageDeps = {
     port: 0,
+    config,
     store,
     clock,
     log,
@@ -104,7 +105,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       approvals.api,
       egressApi({ store, clock, config: { egressMode: 'ask' } }),
       opsApi({
-        ...base,
+        ...{ ...base, config, environment: {}, containers: { pool: { containers: () => [] }, sandbox: {} } },
         control,
         promptParts: () => [{ name: 'notes', kind: 'http', groups: ['main'], adds: 'a line', tokens: 12 }],
       }),

@@ -1,7 +1,7 @@
 // The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
 import { createApprovals } from './approvals.js';
 import { $, createConversation, element } from './messages.js';
-import { logOut, request, serverEvents, signIn } from './session.js';
+import { isRestarted, logOut, request, serverEvents, signIn } from './session.js';
 import { addSites } from './sites.js';
 import { createUnsent } from './unsent.js';
 
@@ -32,7 +32,6 @@ const unsent = createUnsent({
     }),
 });
 const approvals = createApprovals();
-let startedAt;
 let approvalMarks = '';
 
 /** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
@@ -56,9 +55,8 @@ async function press(messageId, value) {
 }
 
 function showStatus(status) {
-  // Another process: its page may be newer, and after a restore it knows fewer messages than are shown. What was typed is kept.
-  startedAt ??= status.startedAt;
-  if (status.startedAt !== startedAt) location.reload();
+  // What was typed is kept.
+  if (isRestarted(status.startedAt)) location.reload();
   const { assistantName, model, channels, chat } = status;
   const demo = status.backend === 'demo';
   document.title = assistantName;
