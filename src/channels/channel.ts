@@ -116,6 +116,8 @@ export interface ChannelDeps {
   /** The platform gave a chat another address. */
   onChatMoved(from: string, to: string): void;
   storage: ChannelStorage;
+  /** For files of its own, on the host; it may have to be made. */
+  folder: string;
   assistantName: string;
   clock: Clock;
   log: Logger;

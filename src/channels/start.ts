@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../core/clock.js';
-import { type Config, type Env, invalid } from '../core/config.js';
+import { type Config, channelFolder, type Env, invalid } from '../core/config.js';
 import {
   type Channel,
   type ChannelDefinition,
@@ -14,7 +14,7 @@ import {
 
 export interface ChannelsDeps {
   definitions: ChannelDefinition[];
-  config: Pick<Config, 'env' | 'assistantName'>;
+  config: Pick<Config, 'env' | 'assistantName' | 'dataDir'>;
   clock: Clock;
   log: Logger;
   storage(channel: string): ChannelStorage;
@@ -66,6 +66,7 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
       clock: deps.clock,
       log: deps.log.child({ channel: name }),
       storage: deps.storage(name),
+      folder: channelFolder(deps.config, name),
       nameOf: (address) => deps.nameOf(name, address),
       onMessage: (message) => handler().receive(name, message),
       onChatMoved: (from, to) => handler().chatMoved(name, from, to),

@@ -242,5 +242,9 @@ export function invalid(problems: string[]): PinchError {
   });
 }
 
+/** Where a channel keeps files of its own. */
+export const channelFolder = ({ dataDir }: Pick<Config, 'dataDir'>, channel: string): string =>
+  join(dataDir, 'files', channel);
+
 /** Set by the unit that `pinch service install` writes. */
 export const isService = ({ env }: Pick<Config, 'env'>): boolean => env.PINCH_SERVICE === '1';

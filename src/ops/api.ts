@@ -64,7 +64,11 @@ function addMachine(app: Hono, deps: OpsApiDeps): void {
     const { text, last } = parse(logQuery, c.req.query());
     return c.json({ lines: (await searchLogs(logFile(dataDir), text, last)) ?? null });
   });
-  app.get('/api/doctor', (c) => c.json(doctor.state()));
+  app.get('/api/doctor', (c) => {
+    // Whoever asks first has it look.
+    if (doctor.state().lookedAt === null) doctor.look();
+    return c.json(doctor.state());
+  });
   app.post('/api/doctor', (c) => {
     doctor.look();
     return c.json(doctor.state(), 202);

@@ -1,5 +1,5 @@
 // The frame of the chat: what it shows is fetched by its scripts (pages/chat.js).
-import { Shell } from './shell.js';
+import { Document, Shell } from './shell.js';
 import { texts } from './texts.js';
 
 const t = texts.chat;
@@ -48,6 +48,7 @@ export const ChatPage = () => (
             <i />
           </span>
           <span id="working-text" />
+          <span id="working-time" aria-hidden="true" />
           <a id="working-run" href="/runs" hidden>
             {t.details}
           </a>
@@ -198,4 +199,27 @@ const SitesPanel = () => (
     <p id="sites-said" role="alert" tabindex={-1} />
     <div id="sites-groups" />
   </dialog>
+);
+
+/** Where a browser lands that nobody has signed in. An app on a home screen has no address bar: it takes the link in a field. */
+export const LoginPage = () => (
+  <Document title={`${texts.login.title} · Pinch`} styles={['base', 'frame']} script="login" bodyClass="login">
+    <main>
+      <img src="/icon.svg" alt="" width="48" height="48" />
+      <h1>{texts.login.heading}</h1>
+      <p>{texts.login.why}</p>
+      <pre>
+        <code>npm run -s pinch -- status</code>
+      </pre>
+      <p>{texts.login.how}</p>
+      <form id="sign-in">
+        <label for="link">{texts.login.field}</label>
+        <input id="link" type="password" autocomplete="off" required />
+        <button type="submit" class="small">
+          {texts.login.open}
+        </button>
+      </form>
+      <p id="problem" role="alert" />
+    </main>
+  </Document>
 );

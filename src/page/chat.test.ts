@@ -219,7 +219,7 @@ describe('following', () => {
     await send('hello');
     expect(await chat()).toEqual({ working: 0, waiting: 1 });
     const { end } = home.work();
-    expect(await chat()).toEqual({ working: 1, waiting: 0 });
+    expect(await chat()).toEqual({ working: 1, waiting: 0, run: expect.any(Number), since: clock.now() });
     end('done');
     expect(await chat()).toEqual({ working: 0, waiting: 0 });
   });
@@ -271,6 +271,7 @@ describe('the web channel', () => {
   const states: ChannelState[] = [];
   const create = (env: Record<string, string>) =>
     web.create(web.env.parse(env), {
+      folder: home.dataDir,
       storage: home.store.channelAuth.of('web', clock.now),
       nameOf: () => undefined,
       assistantName: 'Pinch',

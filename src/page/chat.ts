@@ -4,32 +4,44 @@ import type { Hono } from 'hono';
 import type { SSEMessage } from 'hono/streaming';
 import { z } from 'zod';
 import { readBody, refuse } from '../core/http.js';
+import { oneLine } from '../core/one-line.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import type { PageDeps } from './deps.js';
+import { attachment, filesOf, limits, mediaOf } from './files.js';
 import { type Events, streamEvents } from './live.js';
 import type { Sessions } from './sessions.js';
 
 const HISTORY = 200;
 /** What may change the status that pages show. */
-const OF_STATUS = ['message', 'run:ready', 'run:started', 'run:ended', 'channel', 'daemon', 'approval'] as const;
+const OF_STATUS = [
+  'message',
+  'run:ready',
+  'run:started',
+  'run:event',
+  'run:ended',
+  'channel',
+  'daemon',
+  'approval',
+] as const;
 
-const newMessage = z.object({
-  text: z
-    .string()
-    .max(100_000, { error: 'it is longer than 100,000 characters' })
-    .refine((text) => text.trim() !== '', { error: 'the message is empty' }),
-  /** Chosen by the sender; the same id twice stores the message once. */
-  id: z.stringFormat('at most 128 letters, digits, - and _', /^[\w-]{1,128}$/).default(() => randomUUID()),
-});
+const newMessage = z
+  .object({
+    text: z.string().max(100_000, { error: 'it is longer than 100,000 characters' }),
+    /** Chosen by the sender; the same id twice stores the message once. */
+    id: z.stringFormat('at most 128 letters, digits, - and _', /^[\w-]{1,128}$/).default(() => randomUUID()),
+    files: z.array(attachment).max(limits.files).default([]),
+  })
+  .refine(({ text, files }) => text.trim() !== '' || files.length > 0, { error: 'the message is empty' });
 const buttonPress = z.object({ messageId: z.int(), value: z.string().max(64) });
 const afterParameter = z.coerce.number().int().min(0).catch(0).optional();
+const OLDER = 50;
 
 export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
   const { store, intake } = deps;
   app.post('/api/chat', async (c) => {
-    const { text, id } = await readBody(c, newMessage);
-    const { runId } = intake.receiveFromPage(text, id);
+    const { text, id, files } = await readBody(c, newMessage);
+    const { runId } = intake.receiveFromPage(text, id, { media: mediaOf(files) });
     const chat = pageChat(deps);
     return c.json({ messageId: (chat && store.messages.find(chat.id, id)?.id) ?? null, runId: runId ?? null });
   });
@@ -38,12 +50,17 @@ export function addChat(app: Hono, deps: PageDeps, sessions: Sessions): void {
     const message = store.messages.get(messageId);
     const platformId = message?.chatId === pageChat(deps)?.id ? (message?.platformId ?? '') : '';
     // One press of each message is kept, so that the same one twice, or two at once, count once.
-    const { messageId: stored } = intake.receiveFromPage('', `press-${messageId}`, { platformId, value });
+    const { messageId: stored } = intake.receiveFromPage('', `press-${messageId}`, {
+      press: { platformId, value },
+    });
     if (stored === undefined) throw refuse(409, 'not_open', 'this button was used already, or leads nowhere');
     return c.json({ messageId: stored });
   });
   app.get('/api/chat/messages', async (c) => {
-    const messages = history(deps, afterParameter.parse(c.req.query('after')));
+    const chat = pageChat(deps);
+    const before = afterParameter.parse(c.req.query('before'));
+    const older = chat && before !== undefined ? store.messages.before(chat.id, before, OLDER).reverse() : undefined;
+    const messages = older ?? history(deps, afterParameter.parse(c.req.query('after')));
     return c.json({ messages: await Promise.all(messages.map((message) => pageMessage(deps, message))) });
   });
   app.get('/api/chat/stream', (c) => {
@@ -83,8 +100,9 @@ function createEvents(deps: PageDeps, after: number | undefined): Events {
     isStale = false;
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
-    const runs = store.runs.activeOfSession(chat ? sessionName(chat) : '');
-    const data = JSON.stringify({ ...status, chat: runs, approvals: store.approvals.marks() });
+    const session = chat ? sessionName(chat) : '';
+    const work = { ...store.runs.activeOfSession(session), ...stepOf(deps, session) };
+    const data = JSON.stringify({ ...status, chat: work, approvals: store.approvals.marks() });
     if (data === seenStatus) return undefined;
     seenStatus = data;
     return { event: 'status', data };
@@ -98,14 +116,25 @@ function createEvents(deps: PageDeps, after: number | undefined): Events {
   };
 }
 
+/** The run that works in the session, and what it does now. */
+function stepOf({ store }: PageDeps, session: string) {
+  const run = store.runs.openMessageRun(session);
+  if (run?.state !== 'leased') return {};
+  const { tool } = store.events.lastTool(run.id) ?? {};
+  return { run: run.id, since: run.startedAt, ...(tool !== undefined && { step: oneLine(tool, 80) }) };
+}
+
 /** A message as the page shows it. */
 async function pageMessage(deps: PageDeps, message: StoredMessage) {
   const { id, direction, senderName, text, sentAt, platformId, outboxId } = message;
   // What the assistant wrote, rendered and safe; null for what the owner typed, which is shown as it is.
-  const html = direction === 'out' ? await deps.markdownToSafeHtml(text) : null;
+  const files = filesOf(deps, message);
+  // A file is named where it lies for the agent; people see the file itself.
+  const said = direction === 'out' && files.length > 0 ? text.replace(/^\[file: [^\n]*?\] ?/, '') : text;
+  const html = direction === 'out' ? await deps.markdownToSafeHtml(said) : null;
   // The sender's own id of an inbound message: the page finds its unsent copy by it.
   const clientId = direction === 'out' ? null : platformId;
   // Below a message of ours, until one was used; an answer has the same `outboxId` as what it answers.
   const buttons = direction === 'out' ? deps.store.outbox.openButtons(message.chatId, platformId) : [];
-  return { id, direction, sender: senderName, text, html, at: sentAt, clientId, buttons, outboxId };
+  return { id, direction, sender: senderName, text: said, html, at: sentAt, clientId, buttons, outboxId, files };
 }

@@ -14,9 +14,10 @@ import { refuse } from '../core/http.js';
 import { addApprovals } from './approvals.js';
 import { decideAccess, loadPageToken, pageLink } from './auth.js';
 import { addChat } from './chat.js';
-import { ChatPage } from './chat-page.js';
+import { ChatPage, LoginPage } from './chat-page.js';
 import { addControl, isFrame } from './control.js';
 import type { PageDeps } from './deps.js';
+import { addFiles, UPLOAD_PATH } from './files.js';
 import { addLive } from './live.js';
 import { addSessions, createSessions, type Sessions } from './sessions.js';
 import { texts } from './texts.js';
@@ -32,8 +33,10 @@ const CONTENT_POLICY =
 
 const SCRIPT_TEXTS = `export default ${JSON.stringify(texts.scripts)};\n`;
 
-/** Every request has to be there in this time, so that slow or silent ones do not pile up; looked at this often. */
-const LIMITS = { requestMs: 20_000, checkMs: 2_000 };
+/** Every request has to be there in this time, also a file from a phone far away, so that slow or silent ones do not pile up; looked at this often. */
+const LIMITS = { requestMs: 120_000, checkMs: 2_000 };
+/** What a request begins with comes sooner. */
+const HEADERS_MS = 20_000;
 /** Each may hold a body in memory. */
 const MAX_CONNECTIONS = 256;
 
@@ -42,7 +45,11 @@ export async function startPage(
   deps: PageDeps,
   { requestMs, checkMs } = LIMITS,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const timing = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs };
+  const timing = {
+    requestTimeout: requestMs,
+    headersTimeout: Math.min(HEADERS_MS, requestMs),
+    connectionsCheckingInterval: checkMs,
+  };
   const server = createServer(timing, getRequestListener(createApp(deps).fetch)).listen(deps.port, '127.0.0.1');
   server.maxConnections = MAX_CONNECTIONS;
   await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
@@ -88,14 +95,17 @@ function createApp(deps: PageDeps): Hono {
   });
   app.use(guard(sessions, deps.config.pageHosts));
   // Hooks stand outside of /api and have a limit of their own.
-  app.use('/api/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+  const limit = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
+  app.use('/api/*', (c, next) => (c.req.path === UPLOAD_PATH ? next() : limit(c, next)));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addSessions(app, sessions);
   addChat(app, deps, sessions);
+  addFiles(app, deps);
   addApprovals(app, deps);
   addLive(app, deps, sessions);
   addControl(app, deps);
   app.get('/', (c) => c.html(ChatPage()));
+  app.get('/login.html', (c) => c.html(LoginPage()));
   app.get('/texts.js', (c) => c.body(SCRIPT_TEXTS, 200, { 'content-type': 'text/javascript; charset=utf-8' }));
   for (const add of deps.api) add(app);
   app.use(serveStatic({ root: pages }));

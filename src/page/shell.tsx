@@ -20,41 +20,49 @@ interface ShellProps {
 export function Shell({ current, styles, script, bodyClass, main, children }: ShellProps) {
   const title = current === 'chat' ? 'Pinch' : `${nav[current]} · Pinch`;
   return (
-    <>
-      {raw('<!doctype html>')}
-      <html lang={texts.language}>
-        <head>
-          <meta charset="utf-8" />
-          <meta
-            name="viewport"
-            content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content"
-          />
-          <meta name="color-scheme" content="light dark" />
-          <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)" />
-          <meta name="theme-color" content="#211f25" media="(prefers-color-scheme: dark)" />
-          <title>{title}</title>
-          <link rel="icon" href="/icon.svg" type="image/svg+xml" />
-          <link rel="apple-touch-icon" href="/icon.png" />
-          <link rel="manifest" href="/manifest.webmanifest" />
-          {['base', 'frame', ...styles].map((name) => (
-            <link rel="stylesheet" href={`/${name}.css`} />
-          ))}
-          <script type="module" src={`/${script}.js`} />
-        </head>
-        <body class={bodyClass}>
-          <a class="skip" href={`#${main}`}>
-            {shell.skip}
-          </a>
-          <Nav current={current} />
-          {children}
-          <noscript>
-            <p class="banner error">{shell.noScript}</p>
-          </noscript>
-        </body>
-      </html>
-    </>
+    <Document title={title} styles={['base', 'frame', ...styles]} script={script} bodyClass={bodyClass}>
+      <a class="skip" href={`#${main}`}>
+        {shell.skip}
+      </a>
+      <Nav current={current} />
+      {children}
+    </Document>
   );
 }
+
+type DocumentProps = Pick<ShellProps, 'styles' | 'script' | 'bodyClass' | 'children'> & { title: string };
+
+export const Document = ({ title, styles, script, bodyClass, children }: DocumentProps) => (
+  <>
+    {raw('<!doctype html>')}
+    <html lang={texts.language}>
+      <head>
+        <meta charset="utf-8" />
+        <meta
+          name="viewport"
+          content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content"
+        />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)" />
+        <meta name="theme-color" content="#211f25" media="(prefers-color-scheme: dark)" />
+        <title>{title}</title>
+        <link rel="icon" href="/icon.svg" type="image/svg+xml" />
+        <link rel="apple-touch-icon" href="/icon.png" />
+        <link rel="manifest" href="/manifest.webmanifest" />
+        {styles.map((name) => (
+          <link rel="stylesheet" href={`/${name}.css`} />
+        ))}
+        <script type="module" src={`/${script}.js`} />
+      </head>
+      <body class={bodyClass}>
+        {children}
+        <noscript>
+          <p class="banner error">{shell.noScript}</p>
+        </noscript>
+      </body>
+    </html>
+  </>
+);
 
 function Nav({ current }: { current: Place }) {
   const places = Object.entries(nav).map(([name, label]) => ({ name, label }));

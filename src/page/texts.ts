@@ -3,6 +3,7 @@
 import { countText } from './format.js';
 import { houseTexts } from './texts/house.js';
 import { plural } from './texts/plural.js';
+import { scriptTexts } from './texts/scripts.js';
 import { workTexts } from './texts/work.js';
 
 export const texts = {
@@ -35,6 +36,14 @@ export const texts = {
     filter: 'Show',
     all: 'all',
   },
+  login: {
+    title: 'Sign in',
+    heading: 'This page needs its link',
+    why: 'Your assistant only talks to the person who has its link. To get it, run this in the Pinch folder:',
+    how: 'Open the address it prints, or paste it here. The same address is in the log of `npm start`, behind “Open”. You do this once per browser, and again when it was not used for a week.',
+    field: 'The link',
+    open: 'Sign in',
+  },
   chat: {
     offline: 'Connection lost. Trying again; what you write is kept and sent then.',
     demo: 'Demo model: no account is set up. For a real one put ANTHROPIC_API_KEY into .env and restart.',
@@ -65,10 +74,5 @@ export const texts = {
   ...workTexts,
   ...houseTexts,
   /** For the scripts in the browser (`/texts.js`). */
-  scripts: {
-    done: 'Done.',
-    noAnswer: 'Pinch does not answer. Try again when it runs.',
-    loadFailed: 'This could not be loaded:',
-    approvalsWaiting: 'Approvals waiting for your answer:',
-  },
+  scripts: scriptTexts,
 };

@@ -12,10 +12,15 @@ export async function signIn() {
   window.addEventListener('hashchange', () => linkToken() && location.reload());
   const token = linkToken();
   if (!token) return;
-  const answer = await fetch('/api/session', { method: 'POST', headers: bearer(token) }).catch(() => undefined);
-  // A wrong link signs nobody out: what was there before still counts.
-  if (answer?.ok) localStorage.setItem(SESSION, (await answer.json()).token);
+  await signInWith(token);
   history.replaceState(null, '', location.pathname);
+}
+
+/** Whether it opened a session. A wrong token signs nobody out: what was there before still counts. */
+export async function signInWith(token) {
+  const answer = await fetch('/api/session', { method: 'POST', headers: bearer(token) }).catch(() => undefined);
+  if (answer?.ok) localStorage.setItem(SESSION, (await answer.json()).token);
+  return answer?.ok === true;
 }
 
 const linkToken = () => /^#token=([\w-]+)$/.exec(location.hash)?.[1];

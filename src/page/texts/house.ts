@@ -1,5 +1,8 @@
 // What the page says about what stands around the work: memory, groups, health, settings.
 
+/** For names that come from elsewhere: some may not be here. */
+const textsOf = (texts: Record<string, string>): Record<string, string> => texts;
+
 export const houseTexts = {
   memory: {
     group: 'Group',
@@ -8,11 +11,16 @@ export const houseTexts = {
     versions: 'Versions',
     none: 'No memory has been recorded yet. It is when a run changes CLAUDE.md or a file in memory/.',
     version: 'Version',
-    by: 'Run',
+    by: 'By',
     what: 'What',
-    kinds: { restored: 'brought back' },
+    run: (id: number) => `run ${id}`,
+    authors: textsOf({ run: 'a run that is gone', outside: 'outside of runs', restore: 'you' }),
+    kept: 'kept',
+    deleted: 'deleted',
+    restored: 'brought back',
+    leftOut: 'not kept: too large, or no text',
     tainted: (sources: string) => `written after it had read ${sources}`,
-    secrets: (names: string) => `holds a secret: ${names}`,
+    secret: (names: string) => `holds a secret: ${names}`,
     restore: 'Bring this back',
     restoreSure: 'Bring this version back?',
     difference: 'Difference to the version before',

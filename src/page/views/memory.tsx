@@ -1,5 +1,7 @@
 // What the assistant remembers, group by group: its files, their versions with the run that made each, what changed, and the way back.
 import { z } from 'zod';
+import { oneLine } from '../../core/one-line.js';
+import { visible } from '../../core/visible.js';
 import { sizeText } from '../format.js';
 import { Action, Badge, Facts, Field, Filter, Long, Name, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
@@ -10,21 +12,21 @@ const t = texts.memory;
 /** A version of a file, as the API shows it. */
 const version = z.object({
   id: z.number(),
-  path: z.string(),
-  state: z.string(),
-  bytes: z.number(),
-  author: z.string().default('run'),
-  runId: z.number().nullable().default(null),
-  /** What its writer had read and nobody trusted; whose secrets are in it. */
-  sources: z.array(z.string()).default([]),
-  secrets: z.array(z.string()).default([]),
   at: z.number(),
+  run: z.number().nullable(),
+  size: z.number(),
+  /** `run`, `outside` of runs, or `restore`. */
+  by: z.string(),
+  deleted: z.boolean(),
+  /** False: too large, or no text. */
+  kept: z.boolean(),
+  /** What its writer had read and nobody trusted; whose secrets are in it. */
+  sources: z.array(z.string()),
+  secret: z.string().nullable(),
 });
 type Version = z.infer<typeof version>;
-const journal = z.object({
-  files: z.array(z.object({ path: z.string(), versions: z.array(version) })),
-});
-const oneVersion = z.object({ version, text: z.string().nullable().default(null), diff: z.string().default('') });
+const journal = z.object({ files: z.array(z.object({ path: z.string(), versions: z.array(version) })) });
+const oneVersion = version.extend({ path: z.string(), content: z.string().nullable(), diff: z.string() });
 
 export const memoryView: View = {
   name: 'memory',
@@ -82,19 +84,25 @@ const Versions = ({ versions, path, asked }: { versions: Version[]; path: string
       },
       { name: t.what, cell: (one) => <What of={one} /> },
       { name: t.changed, cell: ({ at }) => <Time at={at} asked={asked} /> },
-      { name: t.by, cell: ({ runId, author }) => (runId === null ? author : <a href={`/runs/${runId}`}>{runId}</a>) },
-      { name: t.size, isNumber: true, cell: ({ bytes }) => sizeText(bytes) },
+      { name: t.by, cell: (one) => <By of={one} /> },
+      { name: t.size, isNumber: true, cell: ({ size }) => sizeText(size) },
     ]}
   />
 );
 
-const What = ({ of: { state, author, sources, secrets } }: { of: Version }) => (
+const By = ({ of: { run, by } }: { of: Version }) =>
+  run === null ? <span class="quiet">{t.authors[by] ?? by}</span> : <a href={`/runs/${run}`}>{t.run(run)}</a>;
+
+const What = ({ of: { by, deleted, kept, sources, secret } }: { of: Version }) => (
   <>
-    <Badge state={state} /> {author === 'restore' && <Badge state="restore" label={t.kinds.restored} />}{' '}
+    {deleted ? <Badge state="failed" label={t.deleted} /> : <Badge state="done" label={kept ? t.kept : t.leftOut} />}{' '}
+    {by === 'restore' && <Badge state="plain" label={t.restored} />}{' '}
     {sources.length > 0 && (
-      <span class="note-inline wait">{t.tainted(sources.map((source) => source.slice(0, 120)).join(', '))}</span>
+      <span class="note-inline wait">
+        <bdi>{t.tainted(sources.map((source) => oneLine(source, 120)).join(', '))}</bdi>
+      </span>
     )}{' '}
-    {secrets.length > 0 && <span class="note-inline bad">{t.secrets(secrets.join(', '))}</span>}
+    {secret !== null && <span class="note-inline bad">{t.secret(secret)}</span>}
   </>
 );
 
@@ -102,35 +110,38 @@ async function renderVersion(asked: Asked): Promise<Shown | undefined> {
   const id = numberOf(asked.id);
   const found = id === undefined ? undefined : await asked.read(`/api/memory/${id}`, oneVersion);
   if (!found) return undefined;
-  const { version: one, text, diff } = found;
   return {
-    title: t.title(one.path, one.id),
+    title: t.title(found.path, found.id),
     body: (
       <>
         <Facts
           facts={[
-            [t.what, <What of={one} />],
-            [t.changed, <Time at={one.at} asked={asked} />],
-            [t.by, one.runId === null ? one.author : <a href={`/runs/${one.runId}`}>{one.runId}</a>],
-            [t.size, sizeText(one.bytes)],
+            [t.what, <What of={found} />],
+            [t.changed, <Time at={found.at} asked={asked} />],
+            [t.by, <By of={found} />],
+            [t.size, sizeText(found.size)],
           ]}
         />
         <div class="actions">
           <Action
-            call={`POST /api/memory/${one.id}/restore`}
+            call={`POST /api/memory/${found.id}/restore`}
             label={t.restore}
-            about={one.path}
+            about={found.path}
             confirm={t.restoreSure}
             tone="primary"
           />
         </div>
         <section aria-labelledby="difference">
           <h2 id="difference">{t.difference}</h2>
-          <Diff text={diff} />
+          <Diff text={found.diff} />
         </section>
         <section aria-labelledby="content">
           <h2 id="content">{t.content}</h2>
-          {text === null ? <p class="quiet empty">{t.isGone}</p> : <Long text={text} shown={4_000} />}
+          {found.content === null ? (
+            <p class="quiet empty">{found.deleted ? t.isGone : t.leftOut}</p>
+          ) : (
+            <Long text={found.content} shown={4_000} />
+          )}
         </section>
       </>
     ),
@@ -149,7 +160,7 @@ function Diff({ text }: { text: string }) {
         .slice(0, MOST_LINES)
         .map((line) => (
           <span class={SIGNS[line[0] ?? '']}>
-            <bdi>{line}</bdi>
+            {visible(line)}
             {'\n'}
           </span>
         ))}
