@@ -32,6 +32,8 @@ export interface SignalEvents {
   clock: [];
   /** This approval was asked for or decided. */
   approval: [id: number];
+  /** Something was changed over the JSON API. */
+  api: [];
   /** A browser was signed out of the page. */
   session: [];
 }

@@ -1,6 +1,6 @@
 // What a browser follows: server-sent events, made one at a time when it has taken the one before. Here is the loop of every stream, and
 // the stream of the control room, which says what changed and never what it is now: a page asks for that itself.
-import type { Context, Hono } from 'hono';
+import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { type SSEMessage, type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import { refuse } from '../core/http.js';
 import type { SignalEvents } from '../core/signals.js';
@@ -76,17 +76,25 @@ async function follow(
 
 /** What a page may be about, and what changes it. */
 const TOPICS = {
-  runs: ['run:ready', 'run:started', 'run:ended', 'run:steered', 'run:event', 'outbox', 'message'],
-  approvals: ['approval'],
-  tasks: ['task', 'run:started', 'run:ended'],
-  costs: ['run:event', 'run:ended'],
-  memory: ['run:ended'],
-  health: ['channel', 'daemon', 'run:started', 'run:ended'],
+  runs: ['run:ready', 'run:started', 'run:ended', 'run:steered', 'run:event', 'outbox', 'message', 'api'],
+  approvals: ['approval', 'api'],
+  tasks: ['task', 'run:started', 'run:ended', 'api'],
+  costs: ['run:event', 'run:ended', 'api'],
+  memory: ['run:ended', 'api'],
+  health: ['channel', 'daemon', 'run:started', 'run:ended', 'api'],
 } as const satisfies Record<string, (keyof SignalEvents)[]>;
 export type Topic = keyof typeof TOPICS;
 
 /** A run at work changes something many times a second; people read slower. */
 const PAUSE_MS = 500;
+
+/** Whoever changes something over the API changes what pages show, whatever it is. */
+export const tellChanges =
+  ({ store }: Pick<PageDeps, 'store'>): MiddlewareHandler =>
+  async (c, next) => {
+    await next();
+    if (c.req.method !== 'GET' && c.res.ok) store.signal('api');
+  };
 
 export function addLive(app: Hono, deps: PageDeps, sessions: Sessions): void {
   app.get('/api/stream', (c) => {

@@ -191,7 +191,7 @@ export function Action({ call, label, about, body, confirm, go, tone, children }
       data-go={go}
     >
       {children}
-      <button type="submit" class={`small ${tone ?? ''}`} aria-label={about && `${label}: ${about}`}>
+      <button type="submit" class={`small ${tone ?? ''}`} aria-label={about && `${label}: ${oneLine(about, 120)}`}>
         {label}
       </button>
     </form>

@@ -18,7 +18,7 @@ import { ChatPage, LoginPage } from './chat-page.js';
 import { addControl, isFrame } from './control.js';
 import type { PageDeps } from './deps.js';
 import { addFiles, UPLOAD_PATH } from './files.js';
-import { addLive } from './live.js';
+import { addLive, tellChanges } from './live.js';
 import { addSessions, createSessions, type Sessions } from './sessions.js';
 import { texts } from './texts.js';
 
@@ -97,6 +97,7 @@ function createApp(deps: PageDeps): Hono {
   // Hooks stand outside of /api and have a limit of their own.
   const limit = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
   app.use('/api/*', (c, next) => (c.req.path === UPLOAD_PATH ? next() : limit(c, next)));
+  app.use('/api/*', tellChanges(deps));
   app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
   addSessions(app, sessions);
   addChat(app, deps, sessions);

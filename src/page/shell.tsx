@@ -6,6 +6,9 @@ import { texts } from './texts.js';
 const { nav, shell } = texts;
 type Place = keyof typeof nav;
 
+/** What every script imports: asked for at once, not one after the other. */
+const MODULES = ['session', 'texts'];
+
 interface ShellProps {
   current: Place;
   /** Of the page, without the ending. */
@@ -51,6 +54,9 @@ export const Document = ({ title, styles, script, bodyClass, children }: Documen
         <link rel="manifest" href="/manifest.webmanifest" />
         {styles.map((name) => (
           <link rel="stylesheet" href={`/${name}.css`} />
+        ))}
+        {MODULES.map((name) => (
+          <link rel="modulepreload" href={`/${name}.js`} />
         ))}
         <script type="module" src={`/${script}.js`} />
       </head>

@@ -12,10 +12,9 @@ const ANSWERS = [
   [texts.no, { decision: 'deny' }],
 ];
 
-/** `changed` is told of every change of them, here or elsewhere. */
+/** The panel. `changed` is told of every change of them, here or elsewhere. */
 export function createApprovals() {
   const cards = new Map();
-  let count = 0;
   let asked = 0;
   let shown = 0;
 
@@ -56,19 +55,14 @@ export function createApprovals() {
     (card.classList.contains('over') ? card.querySelector('.end') : pressed).focus();
   }
 
-  $('open-approvals').addEventListener('click', () => {
-    cards.clear();
-    $('approvals-open').replaceChildren();
-    openPanel('approvals');
-    load();
-  });
   return {
-    changed({ open }) {
-      if (open > count) $('approvals-news').textContent = `${texts.approvalsWaiting} ${open}`;
-      count = open;
-      for (const id of ['approvals-count', 'nav-approvals']) $(id).textContent = open || '';
-      if ($('approvals').open) load();
+    open() {
+      cards.clear();
+      $('approvals-open').replaceChildren();
+      openPanel('approvals');
+      load();
     },
+    changed: () => $('approvals').open && load(),
   };
 }
 

@@ -1,10 +1,8 @@
 // The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
-import { createApprovals } from './approvals.js';
 import { createComposerFiles } from './composer.js';
 import { element, fill } from './elements.js';
 import { $, createConversation } from './messages.js';
 import { isRestarted, logOut, request, serverEvents, signIn } from './session.js';
-import { addSites } from './sites.js';
 import texts from './texts.js';
 import { createUnsent } from './unsent.js';
 
@@ -29,7 +27,6 @@ const unsent = createUnsent({
       input.focus();
     }),
 });
-const approvals = createApprovals();
 let approvalMarks = '';
 
 /** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
@@ -73,7 +70,7 @@ function showStatus(status) {
   $('linking').replaceChildren(...channels.filter((channel) => channel.link).map(linkItem));
   setText('problems', problemsOf(status).join('\n'));
   showWork(chat, assistantName);
-  approvals.changed(status.approvals);
+  showApprovals(status.approvals);
   dropUsedButtons(JSON.stringify(status.approvals));
   $('conversation').removeAttribute('aria-busy');
 }
@@ -98,6 +95,23 @@ function showTime() {
     seconds < 2 ? '' : seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 setInterval(showTime, 1_000);
+
+let approvalsOpen = 0;
+/** Panels come when somebody opens one: whoever only talks does not wait for them. */
+let panel;
+
+function showApprovals({ open }) {
+  if (open > approvalsOpen) setText('approvals-news', `${texts.approvalsWaiting} ${open}`);
+  approvalsOpen = open;
+  for (const id of ['approvals-count', 'nav-approvals']) setText(id, open ? String(open) : '');
+  panel?.changed();
+}
+
+$('open-approvals').addEventListener('click', async () => {
+  panel ??= (await import('./approvals.js')).createApprovals();
+  panel.open();
+});
+$('open-sites').addEventListener('click', async () => (await import('./sites.js')).openSites());
 
 /** An approval that is shown here may have been answered in another chat, in the panel, or by nobody in time. */
 async function dropUsedButtons(marks) {
@@ -176,7 +190,6 @@ for (const example of $('examples').children) {
   example.addEventListener('click', () => unsent.add(example.textContent));
 }
 
-addSites();
 setInput(localStorage.getItem(DRAFT) ?? '');
 // On a touch screen this would open the keyboard over the page.
 if (window.matchMedia('(hover: hover)').matches) input.focus();

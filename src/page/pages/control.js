@@ -25,6 +25,7 @@ async function load() {
     const made = document.createElement('main');
     made.innerHTML = await answer.text();
     morph(main, made);
+    performance.mark('shown');
     document.title = `${main.querySelector('.view').dataset.title} · Pinch`;
   } else {
     const { error } = await answer.json().catch(() => ({}));

@@ -5,20 +5,19 @@ import { openPanel } from './panel.js';
 import { callApi } from './session.js';
 import texts from './texts.js';
 
-export function addSites() {
-  $('open-sites').addEventListener('click', () => {
-    $('session').open = false;
-    say('');
-    openPanel('sites');
-    load();
-  });
-  $('allow').addEventListener('submit', async (event) => {
-    event.preventDefault();
-    const [host, group] = [$('allow-host').value.trim(), $('allow-group').value];
-    const isDone = await change('POST', '/api/egress', { host, ...(group && { group }) });
-    if (isDone) $('allow-host').value = '';
-  });
+export function openSites() {
+  $('session').open = false;
+  say('');
+  openPanel('sites');
+  load();
 }
+
+$('allow').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const [host, group] = [$('allow-host').value.trim(), $('allow-group').value];
+  const isDone = await change('POST', '/api/egress', { host, ...(group && { group }) });
+  if (isDone) $('allow-host').value = '';
+});
 
 /** Whether it was done; what is shown afterwards is how it is. */
 async function change(method, path, body) {

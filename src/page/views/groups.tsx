@@ -1,5 +1,6 @@
 // Groups and chats: who may ask where, what each group reaches, its folders and services; chats that were seen and belong to nobody.
 import { z } from 'zod';
+import { oneLine } from '../../core/one-line.js';
 import type { Chat } from '../../core/types.js';
 import { Action, Badge, Facts, Field, Name, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
@@ -247,7 +248,7 @@ function Strangers({ asked, all }: { asked: Asked; all: All }) {
 
 const Register = ({ chat, folders }: { chat: Chat; folders: string[] }) => (
   <details class="more">
-    <summary aria-label={`${t.register}: ${chat.title}`}>{t.register}</summary>
+    <summary aria-label={`${t.register}: ${oneLine(chat.title, 120)}`}>{t.register}</summary>
     <Action call={`POST /api/chats/${chat.id}/register`} label={t.register} about={chat.title} tone="primary">
       <Field label={t.folder} name="folder" isRequired hint={folders.join(', ')} />
       <SenderFields chat={chat} />

@@ -69,7 +69,7 @@ async function renderJournal(asked: Asked): Promise<Shown> {
 
 const Versions = ({ versions, path, asked }: { versions: Version[]; path: string; asked: Asked }) => (
   <Table
-    caption={`${t.versions}: ${path}`}
+    caption={`${t.versions}: ${oneLine(path, 200)}`}
     rows={versions}
     empty={t.none}
     keyOf={({ id }) => id}
