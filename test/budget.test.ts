@@ -76,7 +76,7 @@ const areas: Area[] = [
   { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
   { name: 'histories of sessions', files: /^container\/agent-runner\/src\/(session|tidy)/, lines: 155 },
   { name: 'whose processes are whose', files: /^container\/agent-runner\/src\/process-owner/, lines: 75 },
-  { name: 'runner', files: /^container\//, lines: 2_110 },
+  { name: 'runner', files: /^container\//, lines: 2_115 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 268 },
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
@@ -84,17 +84,22 @@ const areas: Area[] = [
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
   { name: 'retention', files: /^src\/retention\//, lines: 440 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 295 },
-  { name: 'channels', files: /^src\/channels\//, lines: 2_030 },
+  {
+    name: 'files of the page',
+    files: /^src\/(page\/files|page\/pages\/(attachments|composer)|channels\/web-files)\./,
+    lines: 250,
+  },
+  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 470 },
+  { name: 'channels', files: /^src\/channels\//, lines: 2_035 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
-  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 460 },
   {
     name: 'control room',
     files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
     lines: 2_650,
   },
-  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_590 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'machine and doctor for the page', files: /^src\/ops\/(machine|doctor-apart)\.ts$/, lines: 95 },
   { name: 'what is set aside', files: /^src\/(ops\/bad-rows|core\/begun)\.ts$/, lines: 142 },
@@ -119,7 +124,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_230, tokens: 107_000, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_240, tokens: 107_200, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -41,7 +41,11 @@ export async function followLogs(view: LogView, over: AbortSignal, print: (text:
   for await (const line of createInterface(tail.stdout)) if (line && matches(line)) print(show(line));
 }
 
-const logLine = z.looseObject({ time: z.number(), level: z.number(), msg: z.string().default('') });
+const logLine = z.looseObject({
+  time: z.string().transform(Date.parse).pipe(z.number()),
+  level: z.number(),
+  msg: z.string().default(''),
+});
 
 /**
  * The last lines that hold this text in any case, or belong to a run (`run:12`), newest first; undefined when there is no file. The files are
