@@ -87,7 +87,8 @@ function createApp(deps: PageDeps): Hono {
   const app = new Hono();
   const sessions = createSessions(deps);
   const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`).getResponse();
-  app.use(secureHeaders(), async (c, next) => {
+  // Whether other programs under a proxy's name speak https is not ours to say.
+  app.use(secureHeaders({ strictTransportSecurity: false }), async (c, next) => {
     await next();
     c.res.headers.set('content-security-policy', CONTENT_POLICY);
     // No data stays behind.

@@ -72,6 +72,7 @@ function showStatus(status) {
   showWork(chat, assistantName);
   showApprovals(status.approvals);
   dropUsedButtons(JSON.stringify(status.approvals));
+  if ($('conversation').hasAttribute('aria-busy')) conversation.settled();
   $('conversation').removeAttribute('aria-busy');
 }
 

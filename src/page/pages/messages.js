@@ -60,6 +60,8 @@ export function createConversation({ press, older }) {
   $('scroller').addEventListener('scroll', () => $('scroller').scrollTop < NEAR_TOP_PX && addOlder());
 
   return {
+    /** All of the latest are there: when they leave room, it is seen whether there are others. */
+    settled: () => $('scroller').scrollHeight <= $('scroller').clientHeight && addOlder(),
     /** Of the stored messages shown; 0 when there is none. */
     lastId: () => lastId,
     /** Shows the next stored message, in place of its unsent copy if there is one. */
