@@ -228,8 +228,8 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     egress.api,
     opsApi({
       ...base,
+      ...parts,
       control,
-      setAside: parts.setAside,
       promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()),
     }),
   ];

@@ -17,6 +17,7 @@ import { createMcpTools } from './mcp/rows.js';
 import { createMemoryRows } from './memory/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
+import { createPageLists } from './page/lists.js';
 import { createPageSessions } from './page/rows.js';
 import { createRetentionRows } from './retention/rows.js';
 import { createRuns } from './runs/rows.js';
@@ -54,6 +55,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     memory: createMemoryRows(statements),
     pageSessions: createPageSessions(statements),
     restored: createRestoredRows(statements),
+    pageLists: createPageLists(statements),
     retention: createRetentionRows(statements),
   };
 }

@@ -48,7 +48,7 @@ export async function build() {
   try {
     await bundleRunner(esbuild);
     await bundled(esbuild, hostBundle(next), 'Pinch');
-    for (const file of filesBelow(inRoot('src')).filter((path) => !path.endsWith('.ts'))) copyInto(next, file);
+    for (const file of filesBelow(inRoot('src')).filter((path) => !/\.tsx?$/.test(path))) copyInto(next, file);
     for (const file of [...bundles, imageFile]) if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
     stamp(join(next, '.build'), now);
     replaceDist(next);

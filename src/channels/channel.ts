@@ -122,6 +122,8 @@ export interface ChannelDeps {
   /** The platform gave a chat another address. */
   onChatMoved(from: string, to: string): void;
   storage: ChannelStorage;
+  /** For files of its own, on the host; it may have to be made. */
+  folder: string;
   assistantName: string;
   clock: Clock;
   log: Logger;

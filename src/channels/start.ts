@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../core/clock.js';
-import { type Config, type Env, invalid } from '../core/config.js';
+import { type Config, channelFolder, type Env, invalid } from '../core/config.js';
 import type { TakeIn } from '../core/set-aside.js';
 import {
   type Channel,
@@ -15,7 +15,7 @@ import {
 
 export interface ChannelsDeps {
   definitions: ChannelDefinition[];
-  config: Pick<Config, 'env' | 'assistantName'>;
+  config: Pick<Config, 'env' | 'assistantName' | 'dataDir'>;
   clock: Clock;
   log: Logger;
   storage(channel: string): ChannelStorage;
@@ -68,6 +68,7 @@ export async function createChannels(deps: ChannelsDeps): Promise<RunningChannel
       clock: deps.clock,
       log: deps.log.child({ channel: name }),
       storage: deps.storage(name),
+      folder: channelFolder(deps.config, name),
       nameOf: (address) => deps.nameOf(name, address),
       onMessage: (message) => handler().receive(name, message),
       takeIn(id, raw, work) {

@@ -71,7 +71,11 @@ export function createIntake(given: IntakeDeps) {
   return {
     receive,
     /** A message typed on the local page, or a button pressed there; `platformId` makes a repeated POST harmless. */
-    receiveFromPage: (text: string, platformId: string = randomUUID(), press?: InboundMessage['press']): Received =>
+    receiveFromPage: (
+      text: string,
+      platformId: string = randomUUID(),
+      { press, media = [] }: Partial<Pick<InboundMessage, 'press' | 'media'>> = {},
+    ): Received =>
       receive(WEB_CHAT.channel, {
         chat: WEB_CHAT,
         sender: { address: WEB_CHAT.address, name: 'Owner' },
@@ -82,7 +86,7 @@ export function createIntake(given: IntakeDeps) {
         addressesAssistant: true,
         forwarded: false,
         edited: false,
-        media: [],
+        media,
       }),
     chatMoved: (channel: string, from: string, to: string): void =>
       store.transaction(() => store.groups.moveChat(channel, from, to)),

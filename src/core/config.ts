@@ -63,6 +63,16 @@ const owner = z
   });
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
+const pageHosts = matching(
+  /^\s*[\w.-]+(:\d{1,5})?(\s*,\s*[\w.-]+(:\d{1,5})?)*\s*$/,
+  'use host names with a comma between, such as pinch.tail1234.ts.net or home.example:8443',
+).transform((value) =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map((host) => host.trim()),
+);
+
 const modelId = matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5');
 
 const schema = z.object({
@@ -81,6 +91,7 @@ const schema = z.object({
     .default('off'),
   PINCH_OWNER: owner.optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
+  PINCH_PAGE_HOSTS: pageHosts.default([]),
   // Which there are, sandbox/runtimes.ts says.
   PINCH_RUNTIME: matching(/^[a-z]+$/, 'use docker (or process, for development)').default('docker'),
   PINCH_OCI_RUNTIME: matching(/^[\w.-]{1,64}$/, 'use an OCI runtime of the engine, such as runsc').optional(),
@@ -141,6 +152,8 @@ export function loadConfig(environment: Env, repository: string) {
     modelSearch: value.PINCH_WEB_SEARCH === 'model',
     owner: value.PINCH_OWNER,
     port: value.PINCH_PORT,
+    /** Further Host names under which the page may be reached. */
+    pageHosts: value.PINCH_PAGE_HOSTS,
     runtime: value.PINCH_RUNTIME,
     ociRuntime: value.PINCH_OCI_RUNTIME,
     maxContainers: value.PINCH_MAX_CONTAINERS,
@@ -256,6 +269,10 @@ export function invalid(problems: string[]): PinchError {
     hint: 'correct them in .env or the environment and start again',
   });
 }
+
+/** Where a channel keeps files of its own. */
+export const channelFolder = ({ dataDir }: Pick<Config, 'dataDir'>, channel: string): string =>
+  join(dataDir, 'files', channel);
 
 /** Set by the unit that `pinch service install` writes. */
 export const isService = ({ env }: Pick<Config, 'env'>): boolean => env.PINCH_SERVICE === '1';

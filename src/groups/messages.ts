@@ -99,6 +99,10 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
     after: rows(messageRow).all<[chatId: number, afterId: number, limit: number]>(
       `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3`,
     ),
+    /** The last rows before `beforeId`, newest first. */
+    before: rows(messageRow).all<[chatId: number, beforeId: number, limit: number]>(
+      `SELECT * FROM messages WHERE chat_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3`,
+    ),
     ...createWorkedOn(statements),
     search: createSearch(statements, searchIndex),
   };

@@ -135,6 +135,10 @@ export function createEvents({ run, rows }: Statements) {
     hasRoom: (runId: number): boolean => (sizeOf(runId)?.rows ?? 0) < MAX_CAUSED,
     /** The latest refusal by a budget since then. */
     budgetRefusal: (runId: number, since: number): BudgetRefusal | undefined => refusal(runId, since)?.detail,
+    /** The tool that the run used last, or uses now. */
+    lastTool: rows(z.object({ tool: z.string() })).get<[runId: number]>(
+      `SELECT coalesce(detail ->> 'tool', '') AS tool FROM events WHERE run_id = ?1 AND kind = 'tool_started' ORDER BY id DESC LIMIT 1`,
+    ),
     ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
   };
 }

@@ -1,6 +1,6 @@
 // What `pinch config` shows: each setting and where it is from, and what the owner's services add to the prompt, which the running daemon knows.
 import { z } from 'zod';
-import { type Config, type Env, listSettings } from '../core/config.js';
+import { type Config, type Env, listSettings, type Setting } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { columns } from '../core/terminal.js';
 import { channelSettings, settingNotices } from './settings-check.js';
@@ -21,7 +21,7 @@ type Part = z.infer<typeof promptParts>['parts'][number];
 
 export async function runConfig({ config, env, ask, values }: ConfigCall): Promise<string> {
   const { home, dataDir, groupsDir, backend } = config;
-  const settings = listSettings(env, home, channelSettings());
+  const settings = allSettings(env, home);
   const notices = settingNotices(config);
   const prompt = await partsOf(ask);
   if (values.json)
@@ -37,6 +37,9 @@ export async function runConfig({ config, env, ask, values }: ConfigCall): Promi
     ...(prompt ? partLines(prompt) : ['  not known: Pinch is not running']),
   ].join('\n');
 }
+
+/** With those of the channels. Secrets are only said to be set. */
+export const allSettings = (env: Env, home: string): Setting[] => listSettings(env, home, channelSettings());
 
 /** Null when the daemon does not answer. */
 async function partsOf(ask: ConfigCall['ask']): Promise<Part[] | null> {

@@ -6,7 +6,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../test/e2e/harness.js';
 import { createLog } from '../core/log.js';
 import { logFile, rotatingFile, startLog, trimStartLog } from './log-file.js';
-import { followLogs, readLogs } from './logs.js';
+import { followLogs, readLogs, searchLogs } from './logs.js';
 
 let dataDir: string;
 let file: string;
@@ -114,4 +114,17 @@ test('a line that holds somebody else’s text steers no terminal, in colours or
     expect(text.replaceAll(/\u001b\[\d*m/g, '')).not.toMatch(/[^\P{C}\n]/u);
     expect(text).toContain('\\u202eb');
   }
+});
+
+test('a search over all files gives the newest first, in any case, by a word or by a run, and torn lines as they are', async () => {
+  const log = createLog('info', String, rotatingFile(file, { maxBytes: 2_000 }));
+  for (let n = 0; n < 40; n += 1) log.info({ n, runId: n % 20 }, n % 2 ? 'an odd line' : 'an Even line');
+  rotatingFile(file, { maxBytes: 1e6 }).write('{"torn":\n');
+  const found = (await searchLogs(file, 'EVEN', 5)) ?? [];
+  expect(found.map(({ message, fields }) => [message, JSON.parse(fields).n])).toEqual(
+    [38, 36, 34, 32, 30].map((n) => ['an Even line', n]),
+  );
+  expect((await searchLogs(file, 'run:1', 9))?.map(({ fields }) => JSON.parse(fields).n)).toEqual([21, 1]);
+  expect(await searchLogs(file, 'torn', 9)).toEqual([{ at: null, level: 30, message: '{"torn":', fields: '' }]);
+  expect(await searchLogs(join(dataDir, 'none.log'), '', 9)).toBeUndefined();
 });

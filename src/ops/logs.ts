@@ -1,7 +1,8 @@
 // `pinch logs`: the log files as people read them, with `--follow` as they grow. Works without the daemon.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { z } from 'zod';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
 import { logFiles } from './log-file.js';
@@ -42,11 +43,48 @@ export async function followLogs(view: LogView, over: AbortSignal, print: (text:
   for await (const line of createInterface(tail.stdout)) if (line && matches(line)) print(show(line));
 }
 
+const logLine = z.looseObject({
+  time: z.string().transform(Date.parse).pipe(z.number()),
+  level: z.number(),
+  msg: z.string().default(''),
+});
+
+/**
+ * The last lines that hold this text in any case, or belong to a run (`run:12`), newest first; undefined when there is no file. The files are
+ * read in pieces: the daemon itself looks, for the page.
+ */
+export async function searchLogs(file: string, text: string, last: number) {
+  const files = logFiles(file).filter((name) => existsSync(name));
+  if (files.length === 0) return undefined;
+  const [, run] = /^run:(\d{1,15})$/.exec(text.trim()) ?? [];
+  const wanted = text.trim().toLowerCase();
+  const matches =
+    run === undefined ? (line: string) => line.toLowerCase().includes(wanted) : matching({ run: Number(run) });
+  let found: string[] = [];
+  for (const name of files) {
+    for await (const line of createInterface(createReadStream(name))) {
+      if (line !== '' && matches(line)) found.push(line);
+      if (found.length > 2 * last) found = found.slice(-last);
+    }
+  }
+  return found.slice(-last).reverse().map(readLine);
+}
+
+/** What is no line of ours is shown as it is. */
+function readLine(line: string) {
+  try {
+    const { time, level, msg, pid: _, hostname: __, ...rest } = logLine.parse(JSON.parse(line));
+    return { at: time, level, message: msg, fields: Object.keys(rest).length > 0 ? JSON.stringify(rest) : '' };
+  } catch {
+    return { at: null, level: 30, message: line, fields: '' };
+  }
+}
+
 const colours = new RegExp(`(${String.fromCharCode(27)}\\[[\\d;]*m)`);
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
-function matching({ run }: LogView): (line: string) => boolean {
+function matching({ run }: Pick<LogView, 'run'>): (line: string) => boolean {
   // Not parsed: the last line before a power cut may be torn. Quotes within values are escaped, so only a field matches.
   const field = new RegExp(`[{,]"runId":${run}[,}]`);
   return (line) => run === undefined || field.test(line);

@@ -100,7 +100,15 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         return throwUnavailable(error);
       }
     },
+    memoryOf: (id) => memoryOf(host, id),
   };
+}
+
+/** As `docker stats` counts: without what the system only keeps because there is room. */
+async function memoryOf({ engine, clock }: Host, id: string): Promise<number | undefined> {
+  const asked = engine.getContainer(id).stats({ stream: false, 'one-shot': true });
+  const { memory_stats: memory } = (await atMost(clock, PING_TIMEOUT_MS, asked).catch(() => undefined)) ?? {};
+  return memory?.usage === undefined ? undefined : memory.usage - (memory.stats?.inactive_file ?? 0);
 }
 
 function throwUnavailable(error: unknown): never {
