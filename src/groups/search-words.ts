@@ -28,7 +28,7 @@ const UNSEEN = /[\u0300-\u036f]|[\u0591-\u05c7]|[\u064b-\u065f]|\p{Cf}|[\ufe00-\
 
 /** One form for what people see as the same: width, case, accents and points, quotes, dashes, marks that are not seen. */
 export function fold(text: string): string {
-  const plain = text.slice(0, MAX_CHARS).normalize('NFKC').slice(0, MAX_CHARS);
+  const plain = text.slice(0, MAX_CHARS).replaceAll('\0', ' ').normalize('NFKC').slice(0, MAX_CHARS);
   if (/^[\x00-\x7f]*$/.test(plain)) return plain.toLowerCase();
   return plain
     .toUpperCase()
