@@ -5,7 +5,7 @@ import { runCommand, runLoudly } from './lib/progress.mjs';
 import { prepareCode, prepareImage } from './lib/setup.mjs';
 
 await runCommand(async () => {
-  await prepareCode();
+  await prepareCode('all');
   await prepareImage();
   const { build } = await import('esbuild');
   // As deep below the repository as the source, so that paths relative to the file mean the same.

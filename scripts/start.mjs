@@ -1,30 +1,20 @@
 // `npm start`: everything a fresh machine lacks, then the daemon in this same process, so that signals reach it directly.
 // Up to date, it compares stamps and asks the engine for one image, nothing more.
 import { keepingWhy } from './lib/failed-start.mjs';
+import { root } from './lib/paths.mjs';
 import { runCommand, SetupError } from './lib/progress.mjs';
 import { readSettings } from './lib/settings.mjs';
 import { prepareCode, prepareRuntime } from './lib/setup.mjs';
 
 await runCommand(async () => {
-  await keepingWhy(async () => {
+  const main = await keepingWhy(async () => {
     await prepareCode();
-    await checkSettings();
+    const daemon = await import('../dist/main.js');
+    // A wrong `.env` is told before Docker and the image take their time.
+    const problem = daemon.problemOfSettings(process.env, root);
+    if (problem) throw new SetupError(problem);
     await prepareRuntime(readSettings().PINCH_RUNTIME);
+    return daemon.main;
   });
-  const { main } = await import('../dist/main.js');
   await main();
 });
-
-/** A wrong `.env` is told before Docker and the image take their time. Throws SetupError. */
-async function checkSettings() {
-  const [{ loadConfig }, { describeError }, { root }] = await Promise.all([
-    import('../dist/core/config.js'),
-    import('../dist/core/errors.js'),
-    import('./lib/paths.mjs'),
-  ]);
-  try {
-    loadConfig(process.env, root);
-  } catch (error) {
-    throw new SetupError(describeError(error), '', { cause: error });
-  }
-}

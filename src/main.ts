@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
 import { createBudgetModule } from './budgets/module.js';
 import * as definitions from './channels/index.js';
-import { createChannels } from './channels/start.js';
+import { createChannels, type RunningChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
 import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
@@ -15,6 +15,7 @@ import { createPairing } from './chats/pairing.js';
 import { createBegun } from './core/begun.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
+import { describeError } from './core/errors.js';
 import type { Logger } from './core/log.js';
 import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
@@ -41,6 +42,7 @@ import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { type Home, openHome } from './ops/home-lock.js';
 import { startIntegrityCheck } from './ops/integrity.js';
 import { kindOfEnd } from './ops/last-run.js';
+import { settingNotices } from './ops/settings-check.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
@@ -68,9 +70,20 @@ export async function main(environment: Env = process.env): Promise<void> {
       const opened = openStore(join(config.dataDir, 'pinch.db'), log);
       const { store, ...guards } = createGuards({ secrets, store: opened, clock, log });
       secrets.add('dashboard-token', loadPageToken(config.dataDir));
-      return start(assemble({ config, environment, log, home, store, secrets, guards }));
+      const channels = await openChannels(config, log, store);
+      return start(assemble({ config, environment, log, home, channels, store, secrets, guards }));
     },
   );
+}
+
+/** What is wrong with the settings, for people; undefined when they can be used. */
+export function problemOfSettings(environment: Env, repository: string): string | undefined {
+  try {
+    loadConfig(environment, repository);
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
 }
 
 interface Ground {
@@ -78,9 +91,16 @@ interface Ground {
   environment: Env;
   log: Logger;
   home: Home;
+  channels: RunningChannels;
   store: Store;
   secrets: Secrets;
   guards: Guards;
+}
+
+function openChannels(config: Config, log: Logger, store: Store): Promise<RunningChannels> {
+  const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
+  const { nameOf } = store.groups;
+  return createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
 }
 
 /** Makes every module from those before it; nothing happens yet. A module gets as a function what it may not import (imports go down only). */
@@ -90,11 +110,8 @@ function assemble(ground: Ground) {
 }
 
 /** What does the work: containers, what they may reach and ask for, and what it costs. */
-function assembleWork({ config, environment, log, store, secrets, guards }: Ground) {
+function assembleWork({ config, environment, log, channels, store, secrets, guards }: Ground) {
   const { dataDir } = config;
-  const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
-  const { nameOf } = store.groups;
-  const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
   const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
   const base = { config, store, clock, log, notifyOwner, ownerChat };
@@ -144,7 +161,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const own = { base, begun, setAside, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
+  const own = { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, budgets };
   return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
@@ -225,8 +242,10 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const retention = startRetention({ ...base, begun });
   ready = true;
   home.ready();
+  const notices = settingNotices(config);
+  for (const notice of notices) log.warn({ notice }, 'a setting is probably not meant so');
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
-  greet({ config, channels: channels.names(), pairing, page: page?.link });
+  greet({ config, notices, channels: channels.names(), pairing, page: page?.link });
 
   return {
     // First what brings work, then what does it, then what both need. What may take seconds goes together: a service manager leaves ten.

@@ -91,11 +91,13 @@ const areas: Area[] = [
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
   { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_500 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
+  { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 150 },
+  { name: 'pinch on the PATH and in shells', files: /^src\/ops\/(link|completion)/, lines: 195 },
   { name: 'what is set aside', files: /^src\/(ops\/bad-rows|core\/(begun|set-aside))\.ts$/, lines: 310 },
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_242,
+    lines: 2_470,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
@@ -113,7 +115,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_241, tokens: 106_925, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_274, tokens: 107_400, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -27,24 +27,35 @@ export function say(text) {
 }
 
 const TELL_EVERY_MS = 10_000;
+const REWRITE_EVERY_MS = 500;
 
 /**
- * Waits for a step that may take minutes and tells every ten seconds what it does: in silence it looks hung.
+ * Waits for a step that may take minutes and tells what it does: in silence it looks hung. A terminal has one line that is written anew
+ * again and again, a file a line every ten seconds.
  * @template T
  * @param {Promise<T>} work
  * @param {() => string} doing asked each time
  * @param {number} [everyMs]
  * @returns {Promise<T>}
  */
-export async function telling(work, doing, everyMs = TELL_EVERY_MS) {
+export async function telling(work, doing, everyMs = process.stderr.isTTY ? REWRITE_EVERY_MS : TELL_EVERY_MS) {
   const began = Date.now();
-  const tell = () => say(`  ${Math.round((Date.now() - began) / 1_000)} s: ${doing()}`);
-  const timer = setInterval(tell, everyMs);
+  const progress = () => `  ${Math.round((Date.now() - began) / 1_000)} s: ${doing()}`;
+  const timer = setInterval(() => (process.stderr.isTTY ? rewrite(progress()) : say(progress())), everyMs);
   try {
     return await work;
   } finally {
     clearInterval(timer);
+    if (process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
   }
+}
+
+const CLEAR_LINE = '\r\x1b[K';
+
+/** Takes the place of the line before; cut, since a line that wraps cannot be taken back. @param {string} text */
+function rewrite(text) {
+  const width = Math.max(20, process.stderr.columns || 80) - 3;
+  process.stderr.write(`${CLEAR_LINE}● ${visible(text).slice(0, width)}`);
 }
 
 /**

@@ -33,11 +33,13 @@ export const backupCommands = (deps: CommandDeps) => [
   {
     usage: 'backup <file>',
     what: 'the whole home in one file, while Pinch works or not (--encrypt asks for a passphrase)',
+    options: ['encrypt'],
     run: (call: Call) => runBackup(deps, call),
   },
   {
     usage: 'restore <file>',
     what: 'a home from such a file, into an empty one (--force moves aside what is there); nothing is sent again',
+    options: ['force'],
     run: (call: Call) => runRestore(deps, call),
   },
 ];

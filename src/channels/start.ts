@@ -43,8 +43,8 @@ export interface RunningChannels {
   stop(): Promise<void>;
 }
 
-/** Checks every channel's settings and creates those that are on; `start` connects them. Throws PinchError `config_invalid`. */
-export function createChannels(deps: ChannelsDeps): RunningChannels {
+/** Checks every channel's settings and creates those that are on; `start` connects them. Rejects with PinchError `config_invalid`. */
+export async function createChannels(deps: ChannelsDeps): Promise<RunningChannels> {
   const channels = new Map<string, Channel>();
   const states = new Map<string, ChannelState>();
   const blocked = new Set<string>();
@@ -63,7 +63,7 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
   for (const definition of deps.definitions) {
     const settings = parseSettings(definition.env, deps.config.env);
     const { name } = definition;
-    const channel = definition.create(settings, {
+    const channel = await definition.create(settings, {
       assistantName: deps.config.assistantName,
       clock: deps.clock,
       log: deps.log.child({ channel: name }),

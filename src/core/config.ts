@@ -33,17 +33,34 @@ const price = matching(
   // What is written to a cache costs more than what is only read, at Anthropic so much; where it does not, a little too much is counted.
   return { input, output, cacheRead, cacheWrite5m: input * 1.25, cacheWrite1h: input * 2 };
 });
+/** A number as people write it, `+49 (0) 170 123-45 67` or `0049 170 …`, as its digits; anything else as it is. */
+export function plainNumber(text: string): string {
+  const digits = text
+    .trim()
+    .replace(/^(\+|00)\s*(\d[\d\s]*)\(0\)/, '$1$2')
+    .replace(/[\s\u200e\u202a-\u202c()./\u2010-\u2015-]/g, '');
+  return /^(\+|00)?\d+(@[a-z.]+)?$/.test(digits) ? digits.replace(/^(\+|00)/, '') : text;
+}
+
 /** What a container may reach of the outside: nothing, what rules name, what the owner says when asked, every public host. */
 export const egressMode = z.enum(['none', 'listed', 'ask', 'open'], { error: 'use none, listed, ask or open' });
 export type EgressMode = z.infer<typeof egressMode>;
 // Those of the built-in channels are checked to the end: an id that never matches would leave the owner a stranger.
-const owner = matching(
-  /^(telegram:\d+|whatsapp:\+?\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/,
-  'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
-).transform((value) => {
-  const [, channel = '', address = ''] = /^(.+?):\+?(.+)$/.exec(value) ?? [];
-  return { channel, address };
-});
+const owner = z
+  .string()
+  .transform((value) =>
+    value.replace(/^(whatsapp|telegram):(.*)$/, (_, channel, id) => `${channel}:${plainNumber(id)}`),
+  )
+  .pipe(
+    matching(
+      /^(telegram:\d+|whatsapp:\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/,
+      'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
+    ),
+  )
+  .transform((value) => {
+    const [, channel = '', address = ''] = /^(.+?):\+?(.+)$/.exec(value) ?? [];
+    return { channel, address };
+  });
 
 const modelId = matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5');
 
@@ -86,6 +103,8 @@ const schema = z.object({
     .refine(isTimeZone, { error: 'use a zone name such as Europe/Berlin' })
     .optional(),
 });
+
+export const settingNames: string[] = Object.keys(schema.shape);
 
 export type Config = ReturnType<typeof loadConfig>;
 export type Backend = ReturnType<typeof backendOf>;
@@ -168,8 +187,9 @@ export interface Setting {
 export function listSettings(environment: Env, home: string, more: string[]): Setting[] {
   const inFile = readEnv({}, home);
   const env = readEnv(environment, home);
-  const own = Object.keys(schema.shape);
-  const others = [...new Set([...more, ...Object.keys(inFile)])].filter((name) => !own.includes(name) && env[name]);
+  const others = [...new Set([...more, ...Object.keys(inFile)])].filter(
+    (name) => !settingNames.includes(name) && env[name],
+  );
   const from = (name: string): Setting['from'] => (environment[name] ? 'environment' : env[name] ? '.env' : 'default');
   return [
     ...Object.entries(schema.shape).map(([name, type]) => ({

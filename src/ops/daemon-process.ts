@@ -1,7 +1,7 @@
 // The daemon as a process: where its log goes, which signals end it, and how an unknown error does.
 import { type Config, isService } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
-import { createLog, type Logger } from '../core/log.js';
+import { createLog, type Logger, terminal } from '../core/log.js';
 import { addSettings } from '../secrets/known.js';
 import { createSecrets, type Secrets } from '../secrets/secrets.js';
 import { markCrashed } from './last-run.js';
@@ -26,7 +26,7 @@ export async function runProcess(
     dataDir = config.dataDir;
     const secrets = createSecrets();
     addSettings(secrets, config);
-    const log = openLog(config, (line) => secrets.clean(line).text);
+    const log = await openLog(config, (line) => secrets.clean(line).text);
     endOnSignals(await start(config, log, secrets), log, dataDir);
   } catch (error) {
     if (dataDir) markCrashed(dataDir, error);
@@ -37,11 +37,18 @@ export async function runProcess(
   }
 }
 
-/** What a service manager collects is never ended: a service keeps its log itself. */
-function openLog(config: Config, clean: (line: string) => string): Logger {
-  if (!isService(config)) return createLog(config.logLevel, clean);
+/** A file keeps it for `pinch logs`. What a service manager collects is never ended, so there the file is all. */
+async function openLog(config: Config, clean: (line: string) => string): Promise<Logger> {
   trimStartLog(config.dataDir);
-  return createLog(config.logLevel, clean, rotatingFile(logFile(config.dataDir)));
+  const file = rotatingFile(logFile(config.dataDir));
+  if (isService(config)) return createLog(config.logLevel, clean, file);
+  const screen = await terminal();
+  return createLog(config.logLevel, clean, {
+    write(line) {
+      screen.write(line);
+      file.write(line);
+    },
+  });
 }
 
 function endOnSignals(daemon: Daemon, log: Logger, dataDir: string): void {

@@ -1,8 +1,7 @@
-// `pinch logs`: the log files of the service as people read them, with `--follow` as they grow. Works without the daemon.
+// `pinch logs`: the log files as people read them, with `--follow` as they grow. Works without the daemon.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { prettyFactory } from 'pino-pretty';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
 import { logFiles } from './log-file.js';
@@ -19,21 +18,24 @@ export interface LogView {
 }
 
 /** The last lines that match, oldest first. Throws PinchError `no_log` when there is no file. */
-export function readLogs(view: LogView): string {
+export async function readLogs(view: LogView): Promise<string> {
   const files = logFiles(view.file).filter((name) => existsSync(name));
   if (files.length === 0) {
     throw new PinchError('no_log', `there is no log at ${view.file}`, {
-      hint: 'only the service logs to a file (`npm run -s pinch -- service install`); `npm start` logs where it runs',
+      hint: 'Pinch was never started on this home: `npm start`',
     });
   }
   const lines = files.flatMap((name) => linesOf(readFileSync(name, 'utf8'))).filter(matching(view));
-  return lines.slice(-view.last).map(showing(view)).join('');
+  return lines
+    .slice(-view.last)
+    .map(await showing(view))
+    .join('');
 }
 
 /** Prints the last lines and then what is appended until `over`. Throws as `readLogs` does. */
 export async function followLogs(view: LogView, over: AbortSignal, print: (text: string) => void): Promise<void> {
-  print(readLogs(view));
-  const [matches, show] = [matching(view), showing(view)];
+  print(await readLogs(view));
+  const [matches, show] = [matching(view), await showing(view)];
   // It goes on with the new file after a rotation, and says so on stderr.
   const tail = spawn('tail', ['-n', '0', '-F', view.file], { stdio: ['ignore', 'pipe', 'ignore'] });
   over.addEventListener('abort', () => tail.kill(), { once: true });
@@ -50,10 +52,12 @@ function matching({ run }: LogView): (line: string) => boolean {
   return (line) => run === undefined || field.test(line);
 }
 
-function showing({ json = false, colorize = false }: LogView): (line: string) => string {
+async function showing({ json = false, colorize = false }: LogView): Promise<(line: string) => string> {
+  if (json) return (line) => `${line}\n`;
+  const { prettyFactory } = await import('pino-pretty');
   // What is no JSON comes out as it is.
   const show = prettyFactory({ colorize, singleLine: true, ignore: 'pid', translateTime: 'SYS:yyyy-mm-dd HH:MM:ss' });
   // The colours are pretty's own; everything else in a line may be somebody's text.
   const safe = (text: string) => text.split(colours).map((part, at) => (at % 2 === 1 ? part : visible(part)));
-  return (line) => (json ? `${line}\n` : colorize ? safe(show(line)).join('') : visible(show(line)));
+  return (line) => (colorize ? safe(show(line)).join('') : visible(show(line)));
 }

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { storm } from '../chaos/storm.js';
 import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
 import { benchEgress } from './egress.js';
+import { benchLaunch } from './start.js';
 import { cpuMs, createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
 import { benchYears } from './years.js';
 
@@ -130,6 +131,7 @@ console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} core
 const [what, ...numbers] = process.argv.slice(2);
 if (what === 'chaos') await benchChaos(...numbers.map(Number));
 else if (what === 'years') await benchYears();
+else if (what === 'start') await benchLaunch();
 else {
   const world = await createWorld();
   if (what === undefined) {

@@ -64,7 +64,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     },
     status: (): StatusSnapshot => state.status,
   };
-  const channel = telegram.create({ TELEGRAM_BOT_TOKEN: `1:${'a'.repeat(20)}` }, createChannelHost().deps);
+  const channel = await telegram.create({ TELEGRAM_BOT_TOKEN: `1:${'a'.repeat(20)}` }, createChannelHost().deps);
   const channels = {
     names: () => state.status.channels.map(({ name }) => name),
     states: () => state.status.channels,
