@@ -19,12 +19,13 @@ import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
 import { nameOf } from './ops/completion.js';
 import { failedStart } from './ops/last-run.js';
-import { localCommands, localOptions } from './ops/local-commands.js';
+import { localCommands, localOptions, serviceNow } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskTerminal } from './tasks/terminal.js';
+import { updateCommands } from './update/commands.js';
 
 /** In the order of the help. */
 export const commands = [
@@ -40,6 +41,7 @@ export const commands = [
   ...localCommands,
   // The store with all tables is loaded for a restore only.
   ...backupCommands({ clock, openStore: async (file) => (await import('./store.js')).openStore(file) }),
+  ...updateCommands(serviceNow),
 ];
 
 /** Runs one command; returns the exit code: 2 for one that was written wrong. Never throws. */

@@ -60,6 +60,7 @@ import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
 import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
+import { buildOf, tellUpdate } from './update/told.js';
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -221,13 +222,15 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   let ready = false;
   parts.clockWatch.start();
   tellBadRows(base);
+  tellUpdate(base);
   begun.start(kindOfEnd(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
-  const page = await openPage({ ...base, begun, intake, api, status, markdownToSafeHtml, ready: () => ready });
+  const build = buildOf(config.repository);
+  const page = await openPage({ ...base, begun, build, intake, api, status, markdownToSafeHtml, ready: () => ready });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();

@@ -97,9 +97,10 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_470,
+    lines: 2_500,
     aim: '1,050',
   },
+  { name: 'updates', files: /^src\/update\//, lines: 66 },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
@@ -115,7 +116,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_274, tokens: 107_400, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_278, tokens: 107_480, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -13,7 +13,7 @@ const floors = [
   ['store'],
   ['page'],
   ['ops', 'retention'],
-  ['chats', 'backup'],
+  ['chats', 'backup', 'update'],
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],

@@ -85,7 +85,9 @@ function createApp(deps: PageDeps): Hono {
   // Hooks stand outside of /api and have a limit of their own.
   app.use('/api/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
   app.use('/api/*', refusePoison(deps));
-  app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
+  app.get('/healthz', (c) =>
+    deps.ready() ? c.json({ status: 'ok', build: deps.build }) : c.json({ status: 'starting' }, 503),
+  );
   addSessions(app, sessions);
   addChat(app, deps, sessions);
   addApprovals(app, deps);
