@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { runCommand, SetupError, say } from './lib/progress.mjs';
-import { endOfLog, startService, whyNotReady } from './lib/update-daemon.mjs';
+import { endOfLog, startService, stopDaemon, whyNotReady } from './lib/update-daemon.mjs';
 import { dropOldBackups, isRunning, loadSqlite, roomNeeded } from './lib/update-database.mjs';
 import { checkClean, dropCopy, fetchUpstream, hasCommit, headOf, mergeInCopy } from './lib/update-git.mjs';
 import { newsOf } from './lib/update-news.mjs';
@@ -50,10 +50,12 @@ async function update() {
   const unfinished = readState(root);
   if (unfinished && isAtWork(unfinished))
     throw new SetupError(`Another update is at work (process ${unfinished.pid}).`);
-  if (unfinished?.step === 'starting') return finish(unfinished);
+  if (unfinished?.step === 'starting' && !task.check)
+    return finish(unfinished, unfinished.service !== undefined && !task.service);
   // Killed just before it was started again.
   if (unfinished?.service && !task.service) await startService(unfinished.service);
   checkClean(root);
+  if (task.branch === undefined) say('Asking what is new…');
   const upstream = fetchUpstream(root, task.branch);
   if (hasCommit(root, upstream.commit)) return say(`This is the newest version: all of ${upstream.name} is in it.`);
   process.stdout.write(`${newsOf(root, upstream.commit)}\n`);
@@ -78,6 +80,8 @@ async function agreed() {
  * @param {{ commit: string, name: string }} upstream
  */
 async function prepared(upstream) {
+  // Killed during its test, an update leaves what it tested behind.
+  await stopDaemon(loadSqlite(root), { home: join(work, 'home') });
   cleanUp();
   const { home, runtime, service, full } = task;
   const { bavail, bsize } = statfsSync(existsSync(join(home, 'data')) ? join(home, 'data') : home);
@@ -128,24 +132,29 @@ async function replaced(tested) {
     cleanUp();
     throw error;
   }
-  if (state.service) return finish(state);
+  if (state.service) return finish(state, true);
   say(
     `Updated to ${state.to.slice(0, 8)}. ${wasRunning ? 'Pinch was stopped for it: start it again' : 'Start it'} with \`npm start\`; when it fails twice, the next start goes back to the version before.`,
   );
 }
 
-/** Started and ready, or taken back. @param {import('./lib/update-state.mjs').UpdateState} found */
-async function finish(found) {
+/**
+ * Started and ready, or taken back.
+ * @param {import('./lib/update-state.mjs').UpdateState} found
+ * @param {boolean} isPaused whether its service is still to be started
+ */
+async function finish(found, isPaused) {
   const { home, service, build } = found;
   if (!service && !isRunning(loadSqlite(root), home)) return say('The update waits for its first start: `npm start`.');
   const state = { ...found, pid: process.pid };
   writeState(root, state);
-  const since = service ? Date.now() : 0;
-  if (service) {
-    say('Starting the new version…');
-    await startService(service);
-  }
-  const why = await whyNotReady({ home, port: task.port, since, build });
+  if (isPaused) say('Starting the new version…');
+  const since = isPaused ? Date.now() : 0;
+  const starting = isPaused && service ? startService(service) : Promise.resolve();
+  const why = await starting.then(
+    () => whyNotReady({ home, port: task.port, since, build }),
+    (error) => String(error.message),
+  );
   if (why === undefined) {
     dropOldBackups(home);
     cleanUp();
@@ -158,9 +167,11 @@ async function finish(found) {
   await goBack(Database, root, state, { why, isStart: false });
   const still = service && (await whyNotReady({ home, port: task.port, since: before, build: buildOf(root) }));
   cleanUp();
-  const now = still
-    ? `The version before is in place, but does not become ready either: ${still}`
-    : 'The version before is in place and ready.';
+  const now = !service
+    ? 'The version before is in place: start it with `npm start`.'
+    : still
+      ? `The version before is in place, but does not become ready either: ${still}`
+      : 'The version before is in place and ready.';
   throw new SetupError(`The new version did not become ready: ${why}\n${now}`, log);
 }
 

@@ -21,6 +21,7 @@ export function newsOf(root, commit) {
   const migrations = lines(
     git(root, 'diff', '--name-only', '--diff-filter=A', base, commit, '--', 'src/core/migrations'),
   );
+  const unit = ask(root, ['diff', '--quiet', base, commit, '--', 'launchd', 'src/ops/service-unit.ts']).code === 1;
   const sections = [
     section(`${commits.length} new commits`, commits),
     section('The changelog', changelog),
@@ -29,6 +30,7 @@ export function newsOf(root, commit) {
       migrations.map((path) => path.slice(path.lastIndexOf('/') + 1)),
     ),
     section('Packages', changedPackages(at(base, 'package.json'), at(commit, 'package.json'))),
+    section('The service', unit ? ['its unit may be another: run `pinch service install` after the update'] : []),
     section('Settings (.env)', changedSettings(at(base, '.env.example'), at(commit, '.env.example'))),
   ];
   return visible(sections.filter(Boolean).join('\n'));

@@ -7,7 +7,6 @@ import { endOfLog, whyNotReady } from './update-daemon.mjs';
 import { copyDatabase } from './update-database.mjs';
 
 export const trees = ['node_modules', join('container', 'agent-runner', 'node_modules')];
-const packageFiles = ['package.json', 'package-lock.json', join('container', 'agent-runner', 'package.json')];
 const HINT =
   'Nothing was changed here, and Pinch runs on as it was. If a file of a skill is named: /update in Claude Code renews skills on a branch.';
 
@@ -21,10 +20,8 @@ const environment = () =>
  * @param {{ root: string, copy: string, home: string, runtime: string, full: boolean }} task
  */
 export async function buildCopy({ root, copy, home, runtime, full }) {
-  const bytes = (/** @type {string} */ folder) =>
-    packageFiles.map((name) => readFileSync(join(folder, name), 'utf8')).join('\0');
   // All tests add packages, which must not come into the checkout before they passed.
-  if (bytes(root) === bytes(copy) && !full) linkPackages(root, copy);
+  if (packagesOf(root) === packagesOf(copy) && !full) linkPackages(root, copy);
   say('Building the new version in a copy…');
   const env = { ...environment(), PINCH_HOME: home };
   const failure = `The new version cannot be built. ${HINT}`;
@@ -38,6 +35,12 @@ export async function buildCopy({ root, copy, home, runtime, full }) {
     env,
     failure: `What agents run in cannot be made by the new version. ${HINT}`,
   });
+}
+
+/** What is installed, apart from what else the file says. @param {string} folder */
+function packagesOf(folder) {
+  const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8'));
+  return JSON.stringify(Object.entries(packages).filter(([path]) => path.includes('node_modules/')));
 }
 
 /** The same ones do for both. @param {string} root @param {string} copy */
