@@ -101,7 +101,7 @@ async function prepared(upstream) {
   };
   writeState(root, begun);
   try {
-    const to = mergeInCopy(root, copy, upstream);
+    const to = await mergeInCopy(root, copy, upstream);
     await buildCopy({ root, copy, home, runtime, full });
     const Database = loadSqlite(root);
     await tryCopy(Database, { copy, home, work });

@@ -74,6 +74,7 @@ beforeAll(async () => {
   fork.git('remote', 'add', 'upstream', upstream());
   // What the owner of the fork has changed.
   fork.write('src/own.ts', 'export const own = 1;\n');
+  fork.write('package-lock.json', versionOf('0.1.1')(fork.read('package-lock.json')));
   fork.commit();
   base = head();
   expect(pinch('service', 'install', '--root')).toMatchObject({ status: 0 });
@@ -123,6 +124,10 @@ function release(changes: Record<string, (text: string) => string>): void {
   git(upstream(), 'add', '-A');
   git(upstream(), 'commit', '-q', '-m', 'a newer version');
 }
+
+/** In a lock file both sides change the same lines whenever they change packages. */
+const versionOf = (version: string) => (text: string) =>
+  text.replaceAll('"version": "0.1.0"', `"version": "${version}"`);
 
 const throwing =
   (when: string, before = OPENED) =>
@@ -191,6 +196,8 @@ async function killedAt(step: 'switching' | 'starting'): Promise<void> {
 test('from the present version to one with a new migration: own changes, data and the database from before are kept', () => {
   release({
     [migrationFile(1)]: moons,
+    'package.json': versionOf('0.2.0'),
+    'package-lock.json': versionOf('0.2.0'),
     'CHANGELOG.md': (text) => `${text}\n- The moon.\n`,
     '.env.example': (text) => `${text}#MOON=full\n`,
   });
@@ -204,7 +211,7 @@ test('from the present version to one with a new migration: own changes, data an
   for (const news of ['1 new commits:\n  a newer version', '  - The moon.', migrationFile(1).slice(20), 'MOON: new'])
     expect(said.stdout).toContain(news);
   expect([pinch('update').status, head()]).toEqual([1, base]);
-  const daemon = pidOf();
+  const [daemon, branch] = [pidOf(), fork.git('branch', '--show-current')];
   const { status, stderr } = pinch('update', '--yes');
   expect({ status, stderr }).toEqual({ status: 0, stderr: expect.stringMatching(/Updated to .*Pinch is ready/) });
   expect(pidOf()).not.toBe(daemon);
@@ -216,10 +223,8 @@ test('from the present version to one with a new migration: own changes, data an
     false,
   ]);
   expect(fork.git('log', '--format=%s', '-3').split('\n')).toContain('a newer version');
-  expect([fork.has('src/own.ts'), fork.git('branch', '--show-current')]).toEqual([
-    true,
-    fork.git('branch', '--show-current'),
-  ]);
+  expect([fork.has('src/own.ts'), fork.git('branch', '--show-current')]).toEqual([true, branch]);
+  expect(z.object({ version: z.string() }).parse(JSON.parse(fork.read('package-lock.json'))).version).toBe('0.2.0');
   expect(backups('before-update')).toHaveLength(1);
   expect(pinch('update', '--yes').stderr).toContain('This is the newest version');
   base = head();

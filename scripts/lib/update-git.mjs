@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { SetupError } from './progress.mjs';
+import { runQuietly, SetupError } from './progress.mjs';
 import { changedPaths, checkCheckout } from './skill-git.mjs';
 
 const environment = Object.fromEntries(
@@ -87,9 +87,9 @@ export const hasCommit = (root, commit) => ask(root, ['merge-base', '--is-ancest
  * @param {string} root
  * @param {string} copy
  * @param {{ commit: string, name: string }} upstream
- * @returns {string} the merged commit
+ * @returns {Promise<string>} the merged commit
  */
-export function mergeInCopy(root, copy, { commit, name }) {
+export async function mergeInCopy(root, copy, { commit, name }) {
   git(root, 'worktree', 'add', '--detach', '-q', copy, 'HEAD');
   const names =
     ask(root, ['config', 'user.email']).stdout === ''
@@ -99,6 +99,11 @@ export function mergeInCopy(root, copy, { commit, name }) {
   if (merged.code === 0) return headOf(copy);
   const files = git(copy, 'diff', '--name-only', '--diff-filter=U');
   if (files === '') throw new SetupError('The versions cannot be merged.', merged.stderr || merged.stdout);
+  if (files === LOCK) {
+    await makeLockAnew(copy);
+    git(copy, ...names, 'commit', '-q', '--no-edit');
+    return headOf(copy);
+  }
   throw new SetupError(
     [
       'In these files both you and the new version changed the same lines. Nothing was changed here, and Pinch runs on.',
@@ -106,6 +111,17 @@ export function mergeInCopy(root, copy, { commit, name }) {
     ].join('\n'),
     files,
   );
+}
+
+const LOCK = 'package-lock.json';
+
+/** It follows from package.json, in which both sides could be merged. @param {string} copy */
+async function makeLockAnew(copy) {
+  git(copy, 'checkout', '--theirs', '--', LOCK);
+  const failure = `${LOCK}, which both sides changed, could not be made anew. Is the network there? Nothing was changed here.`;
+  const args = ['install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund'];
+  await runQuietly('npm', args, { cwd: copy, failure });
+  git(copy, 'add', '--', LOCK);
 }
 
 /** @param {string} root @param {string} copy */

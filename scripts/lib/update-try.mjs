@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { runQuietly, SetupError, say } from './progress.mjs';
+import { oneLine, runQuietly, SetupError, say } from './progress.mjs';
 import { endOfLog, whyNotReady } from './update-daemon.mjs';
 import { copyDatabase } from './update-database.mjs';
 
@@ -25,7 +25,7 @@ export async function buildCopy({ root, copy, home, runtime, full }) {
   say('Building the new version in a copy…');
   const env = { ...environment(), PINCH_HOME: home };
   const failure = `The new version cannot be built. ${HINT}`;
-  await runQuietly(process.execPath, ['scripts/build.mjs', '--if-needed'], { cwd: copy, env, failure });
+  await runQuietly(process.execPath, ['scripts/build.mjs', '--if-needed'], { cwd: copy, env, failure, doing });
   // It may take minutes, which are not to be minutes without Pinch.
   const script =
     "const { prepareRuntime } = await import('./scripts/lib/setup.mjs'); await prepareRuntime?.(process.argv[1]);";
@@ -33,9 +33,13 @@ export async function buildCopy({ root, copy, home, runtime, full }) {
   await runQuietly(process.execPath, args, {
     cwd: copy,
     env,
+    doing,
     failure: `What agents run in cannot be made by the new version. ${HINT}`,
   });
 }
+
+/** What a step inside says of itself, without its own time. @param {string} output */
+const doing = (output) => oneLine(output).replace(/^● +(\d+ s: )?/, '');
 
 /** What is installed, apart from what else the file says. @param {string} folder */
 function packagesOf(folder) {
