@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { runCommand, SetupError, say } from './lib/progress.mjs';
 import { endOfLog, startService, stopDaemon, whyNotReady } from './lib/update-daemon.mjs';
-import { dropOldBackups, isRunning, loadSqlite, roomNeeded } from './lib/update-database.mjs';
+import { isRunning, loadSqlite, roomNeeded } from './lib/update-database.mjs';
 import { checkClean, dropCopy, fetchUpstream, hasCommit, headOf, mergeInCopy } from './lib/update-git.mjs';
 import { newsOf } from './lib/update-news.mjs';
 import { dropState, isAtWork, readState, workFolder, writeState } from './lib/update-state.mjs';
@@ -156,7 +156,6 @@ async function finish(found, isPaused) {
     (error) => String(error.message),
   );
   if (why === undefined) {
-    dropOldBackups(home);
     cleanUp();
     return say(`Updated to ${state.to.slice(0, 8)}, and Pinch is ready.`);
   }

@@ -4,11 +4,14 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { eventually, freePort } from './e2e/harness.js';
+import { PROOF_MS } from './limits.js';
 import { type Checkout, createCheckout } from './skills/checkout.js';
 import { cleanEnvironment } from './skills/repository.js';
+
+vi.setConfig({ testTimeout: PROOF_MS });
 
 const migrationFile = (number: number) => `src/core/migrations/904${number}-tests.sql`;
 const MAIN = 'src/main.ts';

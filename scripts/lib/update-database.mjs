@@ -80,14 +80,15 @@ export async function backUpBefore(Database, home, stamp) {
   const folder = join(home, 'data', 'backups');
   const file = join(folder, `before-update-${stamp}.db`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return (await copyDatabase(Database, home, file, { forTest: false })) ? file : undefined;
+  if (!(await copyDatabase(Database, home, file, { forTest: false }))) return undefined;
+  dropOldBackups(folder);
+  return file;
 }
 
-/** Older ones go. @param {string} home */
-export function dropOldBackups(home) {
-  const folder = join(home, 'data', 'backups');
+/** Older ones go. @param {string} folder */
+function dropOldBackups(folder) {
   for (const kind of [/^before-update-.*\.db$/, /^after-update-.*\.db$/]) {
-    const names = existsSync(folder) ? readdirSync(folder).filter((name) => kind.test(name)) : [];
+    const names = readdirSync(folder).filter((name) => kind.test(name));
     for (const name of names.sort().slice(0, -KEEP)) rmSync(join(folder, name));
   }
 }
