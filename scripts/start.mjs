@@ -1,10 +1,14 @@
 // `npm start`: everything a fresh machine lacks, then the daemon in this same process, so that signals reach it directly.
 // Up to date, it compares stamps and asks the engine for one image, nothing more.
-import { keepingWhy } from './lib/failed-start.mjs';
-import { root } from './lib/paths.mjs';
-import { endOnSignals, runCommand, SetupError } from './lib/progress.mjs';
-import { readSettings } from './lib/settings.mjs';
-import { prepareCode, prepareRuntime } from './lib/setup.mjs';
+import { settleReady, settleUpdate } from './lib/update-guard.mjs';
+
+await settleUpdate('start');
+// Only now it is clear which version lies here.
+const { keepingWhy } = await import('./lib/failed-start.mjs');
+const { root } = await import('./lib/paths.mjs');
+const { endOnSignals, runCommand, SetupError } = await import('./lib/progress.mjs');
+const { readSettings } = await import('./lib/settings.mjs');
+const { prepareCode, prepareRuntime } = await import('./lib/setup.mjs');
 
 await runCommand(async () => {
   const letGo = endOnSignals();
@@ -20,4 +24,5 @@ await runCommand(async () => {
   // The daemon takes its own signals from here on.
   letGo();
   await main();
+  settleReady();
 });

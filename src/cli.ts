@@ -20,12 +20,13 @@ import { egressTerminal } from './egress/terminal.js';
 import { memoryTerminal } from './memory/terminal.js';
 import { nameOf } from './ops/completion.js';
 import { failedStart } from './ops/last-run.js';
-import { localCommands, localOptions } from './ops/local-commands.js';
+import { localCommands, localOptions, serviceNow } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskTerminal } from './tasks/terminal.js';
+import { updateCommands } from './update/commands.js';
 
 /** In the order of the help. */
 export const commands = [
@@ -42,6 +43,7 @@ export const commands = [
   ...localCommands,
   // The store with all tables is loaded for a restore only.
   ...backupCommands({ clock, openStore: async (file) => (await import('./store.js')).openStore(file) }),
+  ...updateCommands(serviceNow),
 ];
 
 /** Runs one command; returns the exit code: 2 for one that was written wrong. Never throws. */
@@ -79,8 +81,9 @@ function readArguments(args: string[]) {
     throw wrong(`${JSON.stringify(positionals[places.length + 1])} is too much`);
   if (places[0] === '<id>' && !/^\d{1,15}$/.test(argument ?? ''))
     throw wrong(`${JSON.stringify(argument)} is no number`, '`runs`, `tasks` and `approvals` list them');
-  if (command.words && argument !== undefined && !command.words.includes(argument))
-    throw wrong(`there is no ${JSON.stringify(argument)}, only ${command.words.join(', ')}`);
+  const words: readonly string[] | undefined = 'words' in command ? command.words : undefined;
+  if (words && argument !== undefined && !words.includes(argument))
+    throw wrong(`there is no ${JSON.stringify(argument)}, only ${words.join(', ')}`);
   const allowed: readonly string[] = ['json', ...('options' in command ? (command.options ?? []) : [])];
   const foreign = Object.keys(values).find((option) => !allowed.includes(option));
   if (foreign) throw wrong(`it takes no --${foreign}`);

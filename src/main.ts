@@ -65,6 +65,7 @@ import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
 import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
+import { buildOf, tellUpdate } from './update/told.js';
 
 /** How long an end waits for what goes on. */
 const END_MS = 7_000;
@@ -274,14 +275,16 @@ async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promi
   let ready = false;
   parts.clockWatch.start();
   tellBadRows(base);
+  tellUpdate(base);
   begun.start(kindOfEnd(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
+  const build = buildOf(config.repository);
   const isReady = () => ready && !life.isOver();
-  const page = await openPage({ ...base, begun, intake, api, status, markdownToSafeHtml, ready: isReady });
+  const page = await openPage({ ...base, begun, build, intake, api, status, markdownToSafeHtml, ready: isReady });
   life.add('page', page && { stop: page.close });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());

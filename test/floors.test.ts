@@ -13,7 +13,7 @@ const floors = [
   ['store'],
   ['page'],
   ['ops', 'retention'],
-  ['chats', 'memory', 'backup'],
+  ['chats', 'memory', 'backup', 'update'],
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],

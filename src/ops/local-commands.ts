@@ -24,6 +24,8 @@ export const localOptions = {
   rw: { type: 'boolean' },
   encrypt: { type: 'boolean' },
   force: { type: 'boolean' },
+  check: { type: 'boolean' },
+  full: { type: 'boolean' },
 } as const;
 
 export interface LocalCall {
@@ -111,6 +113,12 @@ export const localCommands: LocalCommand[] = [
     run: async ({ commands, argument = '' }) => say(completionScript(argument, commands)),
   },
 ];
+
+/** The service of this home, when it is to run now; none on a machine without a service manager. */
+export async function serviceNow(call: Pick<LocalCall, 'config' | 'env'>) {
+  if (!/^(darwin|linux)$/.test(process.platform)) return undefined;
+  return (await import('./service.js')).serviceToPause(serviceDeps(call));
+}
 
 async function runService(call: LocalCall): Promise<number> {
   const { config, argument = 'status', rest, values, ask } = call;

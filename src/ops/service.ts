@@ -107,6 +107,17 @@ export function serviceState({ config, machine, run }: Pick<ServiceDeps, 'config
   return { label, file, installed: true, running, detail };
 }
 
+/** What stops and starts it; undefined unless the service manager is to keep it running now, whether it does or tries again. */
+export function serviceToPause({ config, machine, run }: Pick<ServiceDeps, 'config' | 'machine' | 'run'>) {
+  const unit = serviceUnit(config, machine);
+  if (!isInstalled(unit)) return undefined;
+  const { code, output } = run(unit.query);
+  if (code !== 0 || /^ActiveState=(inactive|failed)$/m.test(output)) return undefined;
+  const steps = (list: Step[]) =>
+    list.map(({ argv, onFailure }) => ({ argv, retry: onFailure === 'retry', optional: onFailure === 'ignore' }));
+  return { label: unit.label, pause: steps(unit.pause), resume: steps(unit.resume) };
+}
+
 const isInstalled = ({ file }: Unit): boolean => existsSync(file);
 const commandLine = ({ argv }: Step): string => argv.join(' ');
 

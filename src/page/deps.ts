@@ -24,6 +24,8 @@ export interface PageDeps {
   status(): StatusSnapshot;
   /** Knows at the next start what was being answered when Pinch ended. */
   begun?: Begun;
+  /** Which build of which version answers: `pinch update` looks for its own. */
+  build?: string | undefined;
   /** Whether everything that takes in and works on messages is up. */
   ready(): boolean;
   /** The routes of the modules below. */

@@ -101,7 +101,9 @@ function createApp(deps: PageDeps): Hono {
   app.use('/api/*', (c, next) => (c.req.path === UPLOAD_PATH ? next() : limit(c, next)));
   app.use('/api/*', refusePoison(deps));
   app.use('/api/*', tellChanges(deps));
-  app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
+  app.get('/healthz', (c) =>
+    deps.ready() ? c.json({ status: 'ok', build: deps.build }) : c.json({ status: 'starting' }, 503),
+  );
   addSessions(app, sessions);
   addChat(app, deps, sessions);
   addFiles(app, deps);
