@@ -19,16 +19,19 @@ import type { Logger } from './core/log.js';
 import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
+import { createNoticePress, messageActions } from './delivery/notice-press.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway } from './gateway/server.js';
+import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
+import { modelCommands } from './model/group-models.js';
 import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
 import { createWindows } from './model/window.js';
@@ -48,6 +51,8 @@ import { openPage } from './page/server.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
+import { runActions, runCommands } from './runs/commands.js';
+import { createHeldBack } from './runs/held-back.js';
 import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
@@ -139,8 +144,9 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const onSearch = ({ groupId }: { groupId: number }) =>
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
+  const ofGateway = { backend, fallback, groupModel: store.groupModels.of };
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, ...ofGateway, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
@@ -155,8 +161,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
+  const heldBack = createHeldBack({ ...base, stopSwitch: parts.stopSwitch });
+  const { resume } = control;
+  const ofRuns = { ...base, stopSwitch: parts.stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume };
   const commands = [
     ...chatCommands({ ...base, control }),
+    ...runCommands(ofRuns),
+    ...modelCommands(base),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
@@ -165,7 +176,11 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const { onPress } = approvals;
+  const onNotice = createNoticePress({
+    store,
+    actions: { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) },
+  });
+  const onPress: OnPress = (press) => approvals.onPress(press) ?? onNotice(press);
   const intake = createIntake({
     ...base,
     takeIn: parts.setAside.takeIn,
@@ -174,10 +189,12 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     commands,
     owner,
     onPress,
+    onStalePress: onNotice,
+    heldBack: heldBack.notice,
     askToRegister,
   });
   const api = [
-    runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
+    runApi(ofRuns),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,

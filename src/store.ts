@@ -14,10 +14,12 @@ import { createGroups } from './groups/rows.js';
 import { createSearchIndex } from './groups/search-index.js';
 import { createEvents } from './groups/timeline.js';
 import { createMcpTools } from './mcp/rows.js';
+import { createGroupModels } from './model/group-models.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
 import { createRetentionRows } from './retention/rows.js';
+import { createPauses } from './runs/pauses.js';
 import { createRuns } from './runs/rows.js';
 import { createServiceBodies } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
@@ -39,8 +41,10 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     events: createEvents(statements),
     outbox: createOutbox(statements, () => db.signal('outbox')),
     usage: createUsage(statements),
+    groupModels: createGroupModels(statements),
     budgets: createBudgets(statements),
     runs: createRuns(statements),
+    pauses: createPauses(statements),
     taints: createTaints(statements),
     approvals: createApprovalRows(statements),
     ownSkills: createOwnSkills(statements),

@@ -83,7 +83,7 @@ const areas: Area[] = [
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 140 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
-  { name: 'retention', files: /^src\/retention\//, lines: 463 },
+  { name: 'retention', files: /^src\/retention\//, lines: 465 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 297 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_055 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
@@ -101,7 +101,7 @@ const areas: Area[] = [
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
-  { name: 'budgets', files: /^src\/budgets\//, lines: 491 },
+  { name: 'budgets', files: /^src\/budgets\//, lines: 545 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 710, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 110 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
@@ -110,10 +110,16 @@ const areas: Area[] = [
     files: /^src\/(model\/(outage|trouble)|runs\/tells|sandbox\/end)\.ts$/,
     lines: 205,
   },
-  { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
+  { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 143 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_241, tokens: 106_925, aim: '4,000 lines, 62,000 tokens' },
+  {
+    name: 'recovery by commands and buttons',
+    files:
+      /^src\/(runs\/(commands|held-back|pauses|retry-run|run-text)|chats\/wrong-command|core\/nearest|delivery\/notice-press|model\/group-models)\.ts$/,
+    lines: 490,
+  },
+  { name: 'orchestrator', files: /^src\//, lines: 6_420, tokens: 110_200, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -54,13 +54,16 @@ const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
 });
 
 function addChats(app: Hono, deps: ChatApiDeps): void {
-  const { groups, egress, taints } = deps.store;
+  const { groups, egress, taints, groupModels, pauses } = deps.store;
   app.get('/api/groups', (c) => {
     // The group's own mode; null: that of the settings counts.
     const view = (group: Group) => ({
       ...group,
       egressMode: egress.ownMode(group.id),
       taint: taints.isOn(group.id) ? 'on' : 'off',
+      // Null: that of the settings.
+      model: groupModels.of(group.id) ?? null,
+      pausedAt: pauses.of(group.id)?.pausedAt ?? null,
       chats: groups.chatsOf(group.id),
     });
     return c.json({ groups: groups.all().map(view) });

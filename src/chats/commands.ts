@@ -6,8 +6,9 @@ import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import { forumOf } from '../groups/forums.js';
 import type { Store } from '../tasks/store.js';
-import { cancelRuns } from './cancel.js';
+import { cancelRuns, cancelRunsOf } from './cancel.js';
 import { parseRegistration, registerChat, unknownPeople } from './registration.js';
+import { commandName } from './wrong-command.js';
 
 export interface ChatCommandDeps {
   store: Store;
@@ -17,7 +18,6 @@ export interface ChatCommandDeps {
     status(): { text: string };
     /** Stops everything until it is resumed. Durable when it returns. */
     emergencyStop(reason: string): void;
-    resume(): void;
   };
 }
 
@@ -32,11 +32,11 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
         `${byOwner ? status().text : statusHere(deps, chat)}\n${hereText(deps.store, chat)}`,
     },
     {
-      usage: '/stop',
-      what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume`)',
+      usage: '/stop [all]',
+      what: 'stop what I am doing in this chat; members: what they started',
+      forMembers: 'bare',
       answer: (call) => stop(deps, call),
     },
-    { usage: '/resume', what: 'end the emergency stop', answer: () => resume(deps) },
     { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
     {
       usage: '/register <folder> [forum] [all | listed <name>…]',
@@ -60,7 +60,7 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
   const word = match?.[1]?.toLowerCase();
   // What Telegram sends when somebody opens the chat.
   const name = word === 'start' ? 'help' : word;
-  const command = commands.find(({ usage }) => usage.split(' ')[0] === `/${name}`);
+  const command = commands.find((one) => commandName(one) === `/${name}`);
   return command && { command, argument: (match?.[2] ?? '').trim() };
 }
 
@@ -80,17 +80,14 @@ function hereText({ groups }: Store, { groupId, title, channel, address }: Chat)
   return `- this chat: ${shownLine(title, 80)} (\`${channel}:${address}\`), ${folder ? `group ${folder}` : 'not registered'}`;
 }
 
-function stop(deps: ChatCommandDeps, { chat, argument }: CommandCall): string {
+function stop(deps: ChatCommandDeps, { chat, argument, byOwner, senderId }: CommandCall): string {
+  if (!byOwner)
+    return cancelRunsOf(deps, chat, senderId) > 0 ? 'Stopped.' : 'Nothing that you started is running here.';
   if (argument.toLowerCase() !== 'all')
-    return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here.';
+    return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here. `/stop all` stops everything.';
   // Not a signal: were we killed between the commit and the signal, the answer would go out and nothing would be stopped.
   deps.control.emergencyStop('/stop all');
   return 'Everything is stopped. I start nothing until you resume: with `/resume`, on the page, or with `npm run -s pinch -- resume`.';
-}
-
-function resume({ store, control }: ChatCommandDeps): string {
-  store.afterCommit(control.resume);
-  return 'I go on.';
 }
 
 function newSession(deps: ChatCommandDeps, { chat, messageId }: CommandCall): string {

@@ -115,7 +115,7 @@ const CANNOT_BE_READ = 'its row cannot be read';
 
 /**
  * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run at a time once its
- * waiting time is over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on.
+ * waiting time is over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on; in a group that is paused, nothing begins.
  */
 function createClaim({ named, rows, run }: Statements) {
   const next = named.value<[args: { holder: string; now: number; excludeGroups: number[] }], number>(
@@ -126,6 +126,7 @@ function createClaim({ named, rows, run }: Statements) {
          AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
          AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
          AND (r.task_id IS NOT NULL OR r.chat_id NOT IN (SELECT chat_id FROM held_chats))
+         AND NOT EXISTS (SELECT 1 FROM pauses WHERE group_id IN (0, r.group_id))
          AND (g.parked_class IS NULL OR (g.parked_until <= @now
            AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
        ORDER BY r.run_at, r.id LIMIT 1)
@@ -298,6 +299,18 @@ function createRunQueries({ rows, value, values }: Statements) {
     get: rows(runRow).get<[id: number]>('SELECT * FROM runs WHERE id = ?1'),
     /** Newest first. */
     list: (state: Run['state'] | null, limit: number): Run[] => (state ? newestIn(state, limit) : newest(limit)),
+    /** What waits or works in this chat. */
+    openOfChat: rows(runRow).all<[chatId: number]>(
+      `SELECT * FROM runs INDEXED BY runs_open WHERE chat_id = ?1 AND state IN ('ready', 'leased')`,
+    ),
+    /** Newest first. */
+    ofGroup: rows(runRow).all<[groupId: number, limit: number]>(
+      'SELECT * FROM runs WHERE coalesce(group_id, 0) = ?1 ORDER BY id DESC LIMIT ?2',
+    ),
+    /** Newest first. */
+    ofChat: rows(runRow).all<[chatId: number, limit: number]>(
+      'SELECT * FROM runs INDEXED BY runs_by_chat WHERE chat_id = ?1 ORDER BY id DESC LIMIT ?2',
+    ),
     leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: rows(runRow).get<[session: string]>(

@@ -70,7 +70,7 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
-      const model = fallback.choose(run.id);
+      const model = store.groupModels.of(group.id) ?? fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,

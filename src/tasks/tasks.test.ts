@@ -33,7 +33,7 @@ beforeEach(() => {
 const command = (name: string, argument = '', chat = main) =>
   taskCommands({ store, tasks })
     .find(({ usage }) => usage.split(' ')[0] === `/${name}`)
-    ?.answer({ chat, argument, messageId: 0, byOwner: true }) ?? '';
+    ?.answer({ chat, argument, messageId: 0, byOwner: true, senderId: 1 }) ?? '';
 
 describe('what is asked for is checked before anything is stored', () => {
   test.each<[Partial<TaskInput>, RegExp]>([
