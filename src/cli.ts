@@ -19,6 +19,7 @@ import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
 import { runTerminal } from './runs/terminal.js';
+import { taskCommand } from './tasks/task-command.js';
 import { taskTerminal } from './tasks/terminal.js';
 
 /** In the order of the help. */
@@ -26,6 +27,7 @@ export const commands = [
   ...pageTerminal,
   ...runTerminal,
   ...taskTerminal,
+  taskCommand,
   ...approvalTerminal,
   ...budgetTerminal,
   ...egressTerminal,

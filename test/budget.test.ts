@@ -95,10 +95,10 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_242,
+    lines: 2_246,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_660, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 545 },

@@ -3,6 +3,7 @@ import type { Approvals } from '../approvals/approvals.js';
 import type { Config } from '../core/config.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
+import type { Chat } from '../core/types.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskApi } from './api.js';
 import { createTaskAsker } from './ask.js';
@@ -20,16 +21,17 @@ export interface TaskModuleDeps extends LoopDeps, Pick<SchedulerDeps, 'begun'> {
   config: Config;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
   approvals: Approvals;
+  ownerChat(): Chat;
 }
 
-export function createTaskModule({ config, stopSwitch, approvals, takeIn, ...loop }: TaskModuleDeps) {
+export function createTaskModule({ config, stopSwitch, approvals, takeIn, ownerChat, ...loop }: TaskModuleDeps) {
   const { store, clock } = loop;
   const tasks = createTasks({ store, clock, config });
   return {
     pause: tasks.pause,
     routes: createTaskCalls({ store, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),
     commands: taskCommands({ store, tasks }),
-    api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks, takeIn }) }),
+    api: taskApi({ store, tasks, ownerChat, hooks: createHooks({ store, clock, tasks, takeIn }) }),
     start(): { stop(): void } {
       const scheduler = startScheduler({ ...loop, stopSwitch, timeZone: config.timeZone });
       const inboxes = startInboxWatch({ ...loop, config, tasks });

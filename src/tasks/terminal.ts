@@ -34,7 +34,6 @@ export const taskTerminal: TerminalCommand[] = [
       ({ tasks }) => [...tasks.map(taskText), ...moreText(tasks)].join('\n') || 'no tasks',
     ),
   },
-  { usage: 'task <id>', what: 'one task with its next times and latest slots', call: 'GET /api/tasks/:id' },
   {
     usage: 'hook <id>',
     what: 'the secret of a hook',
