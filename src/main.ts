@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
 import { createBudgetModule } from './budgets/module.js';
+import type { ChannelState } from './channels/channel.js';
 import * as definitions from './channels/index.js';
 import { createChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
@@ -191,6 +192,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     onPress,
     onStalePress: onNotice,
     heldBack: heldBack.notice,
+    onPaired: (channel) => channels.get(channel)?.showMenu?.(intake.menu(channel)),
     askToRegister,
   });
   const api = [
@@ -211,6 +213,15 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   return { control, pairing, intake, api };
 }
+
+/** What follows when a channel's state changes. */
+const channelReporter =
+  ({ base, channels, pairing, intake }: ReturnType<typeof assemble>) =>
+  (name: string, state: ChannelState): void => {
+    const channel = channels.get(name);
+    reportChannel({ ...base, pairing, channel }, name, state);
+    if (state.state === 'open') channel?.showMenu?.(intake.menu(name));
+  };
 
 async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { base, home, channels, gateway, approvals, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
@@ -233,7 +244,7 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   approvals.start();
   runs.queue.start();
   const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get });
-  channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
+  channels.start({ ...intake, takeIn, onState: channelReporter(parts) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
   const integrity = startIntegrityCheck({ ...base, home });

@@ -85,7 +85,7 @@ const areas: Area[] = [
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
   { name: 'retention', files: /^src\/retention\//, lines: 465 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 297 },
-  { name: 'channels', files: /^src\/channels\//, lines: 2_055 },
+  { name: 'channels', files: /^src\/channels\//, lines: 2_110 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
   { name: 'oauth', files: /^src\/oauth\//, lines: 810 },
@@ -95,7 +95,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_246,
+    lines: 2_262,
     aim: '1,050',
   },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_660, aim: '1,250' },

@@ -45,7 +45,10 @@ export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
 
 /** What makes somebody the owner of a channel, and what links a channel to its account. */
 const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
-  pairing: codes.open(channels.names()),
+  // `link`: opens the chat with the code in it, where the channel has such addresses.
+  pairing: codes
+    .open(channels.names())
+    .map((one) => ({ ...one, link: channels.get(one.channel)?.pairingLink?.(one.code) })),
   linking: channels
     .states()
     .flatMap(({ name, state, detail, link }) =>

@@ -1,7 +1,8 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
+import type { Menu } from '../channels/channel.js';
 import type { Clock } from '../core/clock.js';
-import { shownLine } from '../core/one-line.js';
+import { oneLine, shownLine } from '../core/one-line.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import { forumOf } from '../groups/forums.js';
@@ -67,6 +68,16 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
 export function helpText(assistantName: string, commands: ChatCommand[]): string {
   const lines = commands.map(({ usage, what }) => `- \`${usage}\` — ${what}`);
   return `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.\n\n${lines.join('\n')}`;
+}
+
+/** The menu of the platform: the same commands, by right. Those of Telegram's names have letters only, as ours have. */
+export function menuOf(commands: ChatCommand[], ownerChats: string[]): Menu {
+  const itemOf = (command: ChatCommand) => ({
+    name: commandName(command).slice(1),
+    what: oneLine(command.what.replaceAll(/[`*]/g, ''), 200),
+  });
+  const everybody = commands.filter(({ forMembers }) => forMembers !== undefined);
+  return { everybody: everybody.map(itemOf), owner: commands.map(itemOf), ownerChats };
 }
 
 /** For members: nothing about other groups, what they do and cost, or the machine. */

@@ -1,11 +1,13 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
 import { randomUUID } from 'node:crypto';
+import type { Menu } from '../channels/channel.js';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
 import type { BaseDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
+import { forumOf } from '../groups/forums.js';
 import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
@@ -14,7 +16,7 @@ import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Store } from '../tasks/store.js';
 import { followAlbum, settling } from './albums.js';
 import type { RegisterAsker } from './ask-register.js';
-import { helpText } from './commands.js';
+import { helpText, menuOf } from './commands.js';
 import { releaseFormerOwners } from './former-owners.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
@@ -37,6 +39,8 @@ export interface IntakeDeps extends BaseDeps {
   onStalePress?: OnPress;
   /** Why nothing is started in a chat, in one line for whoever writes there; the same key until that changes. */
   heldBack?: HeldBack['notice'];
+  /** Somebody became the owner on this channel. */
+  onPaired?(channel: string): void;
 }
 
 /** The row the message became, if it is new and kept, and the run that takes it. */
@@ -74,6 +78,12 @@ export function createIntake(given: IntakeDeps) {
 
   return {
     receive,
+    /** What a channel's menu offers: to everybody, and to the owner in their direct chats there. */
+    menu(channel: string): Menu {
+      const main = store.groups.ensure('main', true, deps.clock.now());
+      const mine = store.groups.chatsOf(main.id).filter((chat) => chat.channel === channel && chat.kind === 'direct');
+      return menuOf(deps.commands, [...new Set(mine.map(({ address }) => forumOf(address)))]);
+    },
     /** A message typed on the local page, or a button pressed there; `platformId` makes a repeated POST harmless. */
     receiveFromPage: (text: string, platformId: string = randomUUID(), press?: InboundMessage['press']): Received =>
       receive(WEB_CHAT.channel, {
@@ -241,6 +251,7 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   deps.store.groups.assignOwnerChat(chat.id, main.id, sender.address);
   releaseFormerOwners(deps);
   deps.log.info({ channel }, 'owner paired');
+  deps.store.afterCommit(() => deps.onPaired?.(channel));
   const text = `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`;
   say(deps, chat.id, `paired:${chat.id}:${now}`, text);
   return {};
