@@ -76,7 +76,7 @@ const areas: Area[] = [
   { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
   { name: 'histories of sessions', files: /^container\/agent-runner\/src\/(session|tidy)/, lines: 155 },
   { name: 'whose processes are whose', files: /^container\/agent-runner\/src\/process-owner/, lines: 75 },
-  { name: 'runner', files: /^container\//, lines: 2_110 },
+  { name: 'runner', files: /^container\//, lines: 2_150 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 268 },
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },

@@ -268,6 +268,22 @@ describe('/model', () => {
   });
 });
 
+describe('/compact', () => {
+  test('is a run of this conversation that takes in no message; what works there ends first', () => {
+    const { runId } = say('hi');
+    const answer = asked('/compact');
+    expect(answer).toBe('I shorten this conversation and say when it is done.');
+    const run = store.runs.list(null, 1)[0];
+    expect(run).toMatchObject({ kind: 'hook', session: store.runs.get(runId ?? 0)?.session, taskId: null });
+    const { runId: next } = say('and this');
+    expect([next, store.messages.ofRun(run?.id ?? 0)]).toEqual([runId, []]);
+    expect(asked('/runs')).toContain('shortening the conversation');
+    expect([fail('done'), fail()]).toEqual([runId, run?.id]);
+    expect(asked(`/retry ${run?.id}`)).toContain('starts again');
+    expect(asked('/compact', family, '2')).toContain('Only my owner');
+  });
+});
+
 describe('buttons of notices', () => {
   test('a run is tried again once; a second press, and one after a restart, hears what came of it', () => {
     const id = notice(runButtons(1));

@@ -1,12 +1,13 @@
 // The chat commands about runs, and what holds all of them back: /runs, /retry, /pause, /resume.
 import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
-import type { Group, Run } from '../core/types.js';
+import { type Group, type Run, sessionName } from '../core/types.js';
 import type { NoticeActions } from '../delivery/notice-press.js';
 import { type ChatCommand, type CommandCall, inGroup, saying } from '../groups/chat-command.js';
 import type { HeldBack } from './held-back.js';
 import { EVERY_GROUP } from './pauses.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
+import { compactionKey } from './run-input.js';
 import { runDetails, runLine } from './run-text.js';
 import type { StopSwitch } from './stop-switch.js';
 
@@ -37,6 +38,11 @@ export function runCommands(deps: RunCommandDeps): ChatCommand[] {
         if (!run) return 'Write `/retry` and the number of a run that failed; `/runs` has the numbers.';
         return retry(deps, run, call.chat.id);
       }),
+    },
+    {
+      usage: '/compact',
+      what: 'shorten this conversation now to a summary of it; memory files stay',
+      answer: inGroup(store, (group, call) => compact(deps, group, call)),
     },
     {
       usage: '/pause [<group> | all]',
@@ -102,6 +108,19 @@ function retry(deps: RunCommandDeps, run: Run, from: number): string {
   const chat = deps.store.groups.chat(run.chatId);
   const where = chat && chat.id !== from ? ` Its answer goes to ${chat.title.slice(0, 60)}.` : '';
   return `Run ${run.id} starts again.${where}${chat ? deps.heldBack.note(chat) : ''}`;
+}
+
+/** A run of the session: it waits until what works there is done. No message is taken in by it. */
+function compact(
+  { store, clock, heldBack }: RunCommandDeps,
+  { id: groupId }: Group,
+  { chat, messageId }: CommandCall,
+): string {
+  const [now, session] = [clock.now(), sessionName(chat)];
+  const key = compactionKey(session, messageId);
+  store.runs.enqueue({ key, kind: 'hook', groupId, chatId: chat.id, session, runAt: now, now });
+  store.signal('run:ready');
+  return `I shorten this conversation and say when it is done.${heldBack.note(chat)}`;
 }
 
 /** The group that is named, else this one; undefined for all. */

@@ -2,6 +2,7 @@
 import { oneLine, shownLine } from '../core/one-line.js';
 import { timeText } from '../core/times.js';
 import type { Run, StoredMessage } from '../core/types.js';
+import { isCompaction } from './run-input.js';
 import type { Store } from './store.js';
 
 const STATES: Record<Run['state'], string> = {
@@ -33,6 +34,7 @@ function whatOf({ runs, messages }: Store, run: Run): string {
   const { id } = run;
   const task = runs.input(id);
   if (task) return `task ${task.taskId}: ${shownLine(task.title, MAX_WHAT_CHARS)}`;
+  if (isCompaction(run)) return 'shortening the conversation';
   const text = (firstMessageOf({ messages }, run) ?? messages.ofRun(id).at(-1))?.text;
   return text === undefined ? '' : `“${shownLine(text, MAX_WHAT_CHARS)}”`;
 }

@@ -9,7 +9,7 @@ import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
 import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
-import type { TaskRunInput } from './run-input.js';
+import { isCompaction, type TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
 import { unattendedNote } from './unattended.js';
 
@@ -87,6 +87,7 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
         search: search(group.id),
         mcp: mcp(group.id),
         messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
+        ...(isCompaction(run) && { compact: true as const }),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),
       };

@@ -110,7 +110,8 @@ test('no history stays open: not that of a run that failed, was stopped or threw
   const refused: Step = { fault: 401, type: 'authentication_error' };
   await withScript([refused, agent, refused, refused, agent, { text: 'seen' }, { text: 'done' }]);
   const outcomes = [];
-  for (const id of [1, 2, 3]) outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
+  for (const id of [1, 2, 3])
+    outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
   fs.mkdirSync(path.join(bench.paths.sessions, 's4.jsonl'));
   outcomes.push((await bench.run({ id: 4, session: 's4', messages: [testMessage(4, 'hi')] })).outcome);
   expect([outcomes, openHistories()]).toEqual([['failed', 'failed', 'done', 'failed'], []]);
@@ -410,6 +411,30 @@ test('a long conversation is summarized between turns and goes on', async () => 
   const messages = bench.fake.requests[2]?.body?.messages ?? [];
   expect(messages).toHaveLength(1);
   for (const part of ['SUMMARY', 'step one', 'hello']) expect(JSON.stringify(messages)).toContain(part);
+  expect(bench.fake.rejections()).toEqual([]);
+});
+
+test('a conversation is shortened by the owner’s word, once, and goes on from its summary', async () => {
+  await withScript([
+    { text: 'Milk.', usage: { input_tokens: 9_000 } },
+    { text: 'They want milk.' },
+    { text: 'Yes, milk.' },
+  ]);
+  const shorten = (id: number) => bench.run({ id, messages: [], compact: true });
+  expect(await shorten(1)).toMatchObject({ outcome: 'done', text: expect.stringContaining('nothing to shorten') });
+  await bench.run({ id: 2, messages: [testMessage(1, 'what do we need?')] });
+  expect(await shorten(3)).toMatchObject({
+    ...{ outcome: 'done', handledMessageIds: [] },
+    text: expect.stringMatching(/it had about \d+ tokens with its prompt, and begins with a summary of about \d\d tokens now/),
+  });
+  // The host died before it heard of it.
+  expect(await shorten(3)).toMatchObject({ text: expect.stringContaining('is shorter: it begins with') });
+  expect(await shorten(4)).toMatchObject({ text: expect.stringContaining('nothing to shorten') });
+  await bench.run({ id: 5, messages: [testMessage(2, 'really?')] });
+  const asked = JSON.stringify(bench.fake.requests.at(-1)?.body?.messages);
+  expect(asked).toContain('They want milk.');
+  expect(asked).not.toContain('what do we need?');
+  expect(bench.fake.requests).toHaveLength(3);
   expect(bench.fake.rejections()).toEqual([]);
 });
 
