@@ -98,7 +98,7 @@ const areas: Area[] = [
     lines: 2_262,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_660, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_665, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 545 },

@@ -67,11 +67,9 @@ function decideCommand(written: string, input: RouteInput, isCalled: boolean): R
   const mayAsk = sender.isOwner || (chat.groupId !== null && standingOf(input).mayAsk);
   if (word === undefined || !mayAsk) return undefined;
   if (parsed) return said(notYoursText(parsed.command));
-  const near = nearestCommands(
-    word,
-    commands.filter((command) => mayCommand({ command, argument: '' }, input)),
-  );
-  return isCalled || chat.kind === 'direct' || near.length > 0 ? said(unknownCommandText(word, near)) : undefined;
+  const mine = commands.filter((command) => mayCommand({ command, argument: '' }, input));
+  const isForUs = isCalled || chat.kind === 'direct' || nearestCommands(word, commands).length > 0;
+  return isForUs ? said(unknownCommandText(word, nearestCommands(word, mine))) : undefined;
 }
 
 const said = (text: string): Route => ({

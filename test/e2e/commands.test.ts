@@ -184,7 +184,11 @@ test('WhatsApp: commands, a budget raised by a reaction, stop and resume', async
   await wa.scan(await eventually(async () => (await channel())?.link?.qr, 'a QR code'));
   await eventually(async () => (await channel())?.state === 'open', 'whatsapp is open');
   const heard = async (words: string | RegExp) =>
-    eventually(async () => anna.received.find(({ text }) => text.match(words)), String(words));
+    eventually(
+      async () =>
+        anna.received.find(({ text }) => (typeof words === 'string' ? text.includes(words) : words.test(text))),
+      String(words),
+    );
   const says: [string, string | RegExp][] = [
     ['/retyr 12', 'Did you mean `/retry <number>`'],
     ['/runs', /\*\d+\* done/],
