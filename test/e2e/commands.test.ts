@@ -193,7 +193,8 @@ test('WhatsApp: commands, a budget raised by a reaction, stop and resume', async
     ['/retyr 12', 'Did you mean `/retry <number>`'],
     ['/runs', /\*\d+\* done/],
     ['/task add in 2h look', 'Task 2 (look) is scheduled'],
-    ['/budget 0.01', '$0.01'],
+    // Another amount than before: a limit is told once a day.
+    ['/budget 0.02', '$0.02'],
   ];
   for (const [text, words] of says) {
     await anna.says(text);
