@@ -203,6 +203,10 @@ test('WhatsApp: commands, a budget raised by a reaction, stop and resume', async
   scene.model.push({ text: 'Paid for.' });
   await anna.says('and now?');
   const notice = await heard(/is used up(.|\n)*Answer this with 👍 to raise to/);
+  // The fake has it a moment before the daemon knows under which id.
+  const isKnown = async () =>
+    JSON.stringify((await scene.daemon.api('GET', '/api/outbox?limit=1')).body).includes('"state":"sent"');
+  await eventually(isKnown, 'the notice counts as sent');
   await anna.reacts({ id: notice?.id ?? '', by: 'me' }, '👍');
   await heard('Raised to');
   await heard('Paid for.');
