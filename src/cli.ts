@@ -25,6 +25,7 @@ import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
 import { runTerminal } from './runs/terminal.js';
+import { taskCommand } from './tasks/task-command.js';
 import { taskTerminal } from './tasks/terminal.js';
 import { updateCommands } from './update/commands.js';
 
@@ -33,6 +34,7 @@ export const commands = [
   ...pageTerminal,
   ...runTerminal,
   ...taskTerminal,
+  taskCommand,
   ...approvalTerminal,
   ...budgetTerminal,
   ...egressTerminal,
@@ -77,7 +79,7 @@ function readArguments(args: string[]) {
   const [, ...places] = command.usage.match(/\S+/g) ?? [];
   const missing = places.slice(positionals.length - 1).find((place) => place.startsWith('<'));
   if (missing) throw wrong(`${missing} is missing`);
-  if (positionals.length - 1 > places.length)
+  if (positionals.length - 1 > places.length && !places.at(-1)?.includes('…'))
     throw wrong(`${JSON.stringify(positionals[places.length + 1])} is too much`);
   if (places[0] === '<id>' && !/^\d{1,15}$/.test(argument ?? ''))
     throw wrong(`${JSON.stringify(argument)} is no number`, '`runs`, `tasks` and `approvals` list them');

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
 import { createBudgetModule } from './budgets/module.js';
+import type { ChannelState } from './channels/channel.js';
 import * as definitions from './channels/index.js';
 import { createChannels, type RunningChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
@@ -20,6 +21,7 @@ import type { Logger } from './core/log.js';
 import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
+import { createNoticePress, messageActions } from './delivery/notice-press.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
@@ -32,6 +34,7 @@ import { createMcpModule } from './mcp/module.js';
 import { createMemoryModule } from './memory/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
+import { modelCommands } from './model/group-models.js';
 import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
 import { createWindows } from './model/window.js';
@@ -55,6 +58,8 @@ import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
+import { runActions, runCommands } from './runs/commands.js';
+import { createHeldBack } from './runs/held-back.js';
 import { createRuns } from './runs/module.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
@@ -179,8 +184,9 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
   const onSearch = ({ groupId }: { groupId: number }) =>
     store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
+  const ofGateway = { backend, fallback, groupModel: store.groupModels.of };
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, ...ofGateway, ledger, runOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
@@ -195,8 +201,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const { assistantName, owner } = config;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
+  const heldBack = createHeldBack({ ...base, stopSwitch: parts.stopSwitch });
+  const { resume } = control;
+  const ofRuns = { ...base, stopSwitch: parts.stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume };
   const commands = [
     ...chatCommands({ ...base, control }),
+    ...runCommands(ofRuns),
+    ...modelCommands(base),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
@@ -206,7 +217,11 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press);
+  const onNotice = createNoticePress({
+    store,
+    actions: { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) },
+  });
+  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press) ?? onNotice(press);
   const intake = createIntake({
     ...base,
     takeIn: parts.setAside.takeIn,
@@ -215,10 +230,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     commands,
     owner,
     onPress,
+    onStalePress: onNotice,
+    heldBack: heldBack.notice,
+    onPaired: (channel) => channels.get(channel)?.showMenu?.(intake.menu(channel)),
     askToRegister,
   });
   const api = [
-    runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
+    runApi(ofRuns),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,
@@ -236,6 +254,15 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   return { control, pairing, intake, api };
 }
+
+/** What follows when a channel's state changes. */
+const channelReporter =
+  ({ base, channels, pairing, intake }: ReturnType<typeof assemble>) =>
+  (name: string, state: ChannelState): void => {
+    const channel = channels.get(name);
+    reportChannel({ ...base, pairing, channel }, name, state);
+    if (state.state === 'open') channel?.showMenu?.(intake.menu(name));
+  };
 
 function start(parts: ReturnType<typeof assemble>): Daemon {
   const { base, home, channels, gateway, egress, runs, approvals, mcp, memory } = parts;
@@ -297,7 +324,7 @@ async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promi
   parts.disk.start();
   life.add('disk', { stop: parts.disk.stop });
   life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get }));
-  channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
+  channels.start({ ...intake, takeIn, onState: channelReporter(parts) });
   life.add('tasks', parts.tasks.start());
   life.add('watch', startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost }));
   life.add('integrity', startIntegrityCheck({ ...base, home }));

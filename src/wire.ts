@@ -139,6 +139,8 @@ const runSpec = z.object({
   mcp: z.array(z.object({ name: z.string(), description: z.string() })).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
+  /** The conversation is to be summarized now, by the owner's word; there are no messages then. */
+  compact: z.literal(true).optional(),
   limits: z.object({ maxTokens: z.int(), maxModelCalls: z.int(), wallClockMs: z.int() }),
   /** Set when nobody asked just now: a task's slot, a hook. `messages` then holds one whose id is minus the run's. */
   unattended: z

@@ -83,6 +83,20 @@ export interface ChannelStorage {
   archive(): void;
 }
 
+/** A command with its name of lower-case letters, and what it is for as plain text. */
+export interface MenuItem {
+  name: string;
+  what: string;
+}
+
+/** What people are offered to choose from, where the platform has a menu of commands. */
+export interface Menu {
+  everybody: MenuItem[];
+  owner: MenuItem[];
+  /** Addresses of the owner's direct chats. */
+  ownerChats: string[];
+}
+
 export interface Channel {
   /** Begins to receive. Returns at once; connecting and reconnecting happen behind it, reported by `deps.onState`. */
   start(): void;
@@ -100,6 +114,10 @@ export interface Channel {
   dropButtons?(address: string, platformId: string): Promise<unknown>;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
   fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
+  /** Offers these commands; harmless when nothing changed, failures are the channel's to swallow. Called while the channel is open. */
+  showMenu?(menu: Menu): void;
+  /** An address that opens the direct chat with the assistant and says `/start <code>` there; undefined while it is not known. */
+  pairingLink?(code: string): string | undefined;
   /** Asks to be linked to an account again, when it has stopped asking; harmless at any other time. */
   link?(): void;
 }

@@ -13,6 +13,7 @@ import { type Connection, createConnection, storeReceived } from './connection.j
 import { readAnswer, tooLarge } from './download.js';
 import { isRefusal, isTopicGone, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
+import { tellMenu } from './telegram-menu.js';
 import { nameTopic, placeOf, TYPING_IN_GENERAL } from './telegram-topics.js';
 
 /** Text of one message after entities are parsed (https://core.telegram.org/bots/api#sendmessage). */
@@ -54,6 +55,7 @@ export function createTelegram(token: string, root: string, deps: ChannelDeps): 
     files: `${root}/file/bot${token}`,
   };
   const place: Place = { bot: undefined, offset: 0, atOnce: true };
+  let menus = Promise.resolve();
   return {
     start: () => connection.start((opened) => poll(telegram, place, opened)),
     stop: connection.stop,
@@ -62,6 +64,13 @@ export function createTelegram(token: string, root: string, deps: ChannelDeps): 
     // Ids of groups are negative.
     kindOf: (address) => (address.startsWith('-') ? 'group' : 'direct'),
     typing: (address) => void attempt(deps, showTyping(telegram, address)),
+    showMenu: (menu) => {
+      const { bot } = place;
+      const tell = async () => bot && tellMenu({ ...telegram, bot, ...deps, signal: signals.receiving }, menu);
+      // One after the other: a later menu must not be overtaken by an earlier one.
+      menus = attempt(deps, menus.then(tell));
+    },
+    pairingLink: (code) => place.bot && `https://t.me/${place.bot.username}?start=${code}`,
     dropButtons: (address, id) =>
       connection.send(async () => {
         await telegram.api.editMessageReplyMarkup(placeOf(address).chat, Number(id), {}, signals.sending);
@@ -97,7 +106,7 @@ interface Place {
 async function poll(telegram: Telegram, place: Place, opened: (account: string) => void): Promise<void> {
   const { deps, connection, api, poller, signals } = telegram;
   try {
-    place.bot ??= await introduce(telegram);
+    place.bot ??= await api.getMe(signals.receiving);
     while (!connection.receiving.aborted) {
       const timeout = place.atOnce ? 0 : POLL_SECONDS;
       const updates = await poller.getUpdates(
@@ -133,18 +142,6 @@ async function showTyping({ api, forums, signals }: Telegram, address: string): 
   const show = (to: Outgoing['to']) => api.sendChatAction(chat, 'typing', to, signals.receiving);
   if (!forums.has(chat) || 'message_thread_id' in inTopic) return show(inTopic);
   return show(TYPING_IN_GENERAL).catch(() => show({}));
-}
-
-async function introduce({ api, signals, deps }: Telegram): Promise<BotIdentity> {
-  const bot = await api.getMe(signals.receiving);
-  const commands = [
-    { command: 'help', description: 'what I understand' },
-    { command: 'status', description: 'what is running' },
-    { command: 'stop', description: 'stop what I am doing here' },
-    { command: 'new', description: 'start a new conversation' },
-  ];
-  void attempt(deps, api.setMyCommands(commands, {}, signals.receiving));
-  return bot;
 }
 
 /** Throws when the store refuses the message: its update must come again. One that makes no sense must not block those behind it. */

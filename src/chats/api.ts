@@ -45,7 +45,10 @@ export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
 
 /** What makes somebody the owner of a channel, and what links a channel to its account. */
 const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
-  pairing: codes.open(channels.names()),
+  // `link`: opens the chat with the code in it, where the channel has such addresses.
+  pairing: codes
+    .open(channels.names())
+    .map((one) => ({ ...one, link: channels.get(one.channel)?.pairingLink?.(one.code) })),
   linking: channels
     .states()
     .flatMap(({ name, state, detail, link }) =>
@@ -54,13 +57,16 @@ const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
 });
 
 function addChats(app: Hono, deps: ChatApiDeps): void {
-  const { groups, egress, taints } = deps.store;
+  const { groups, egress, taints, groupModels, pauses } = deps.store;
   app.get('/api/groups', (c) => {
     // The group's own mode; null: that of the settings counts.
     const view = (group: Group) => ({
       ...group,
       egressMode: egress.ownMode(group.id),
       taint: taints.isOn(group.id) ? 'on' : 'off',
+      // Null: that of the settings.
+      model: groupModels.of(group.id) ?? null,
+      pausedAt: pauses.of(group.id)?.pausedAt ?? null,
       chats: groups.chatsOf(group.id),
     });
     return c.json({ groups: groups.all().map(view) });

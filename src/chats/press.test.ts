@@ -27,7 +27,6 @@ beforeEach(() => {
   const control = {
     status: () => ({ text: 'well' }),
     emergencyStop: (reason: string) => void stopped.push(reason),
-    resume: () => undefined,
   };
   intake = createIntake({
     askToRegister: { forCall: () => undefined },

@@ -10,6 +10,8 @@ export interface PressDeps {
   store: Store;
   assistantName: string;
   onPress?: OnPress | undefined;
+  /** Says what a press of a button that is used came too late for. */
+  onStalePress?: OnPress | undefined;
 }
 
 /** The message as it is to be stored and routed, and the row of the outbox that it answers. */
@@ -20,13 +22,13 @@ interface Pressed {
 }
 
 /** What the owner may answer a card with, in a reply to it. */
-const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny'];
+const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny', 'try again', 'raise', 'show'];
 /** Buttons of a question of the agent. */
 const CHOICE = /^choice:\d+$/;
 
 /** Undefined when the message is to be routed by its words. Call it in the transaction that stores the message. */
 export function takePress(
-  { store, assistantName, onPress }: PressDeps,
+  { store, assistantName, onPress, onStalePress }: PressDeps,
   { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: Speaker },
 ): Pressed | undefined {
   const press = pressOf(inbound, sender.isOwner);
@@ -37,6 +39,7 @@ export function takePress(
   // Programs can send values that no button of the message has.
   const buttons = store.outbox.unpressedButtons(chat.id, platformId);
   const button = buttons.find((one) => one.value === value);
+  const { isOwner, name: by } = sender;
   const isButton = inbound.press !== undefined && inbound.text === '';
   const key = store.messages.outboxKeyOf(chat.id, platformId);
   const endButtons = () => {
@@ -45,9 +48,12 @@ export function takePress(
   if (isButton && !button) {
     // Somebody still sees buttons that were pressed before.
     if (buttons.length === 0) endButtons();
-    return dropped;
+    const late =
+      key === undefined || buttons.length > 0 ? undefined : onStalePress?.({ key, value, chat, isOwner, by });
+    return late
+      ? { inbound: { ...inbound, text: '[a button]' }, route: { kind: 'pressed', answer: late.text }, outboxId: null }
+      : dropped;
   }
-  const { isOwner, name: by } = sender;
   const answer = key === undefined ? undefined : onPress?.({ key, value, chat, isOwner, by });
   const isChoice = isButton && CHOICE.test(value) && chat.groupId !== null && standingOf({ sender, chat }).mayAsk;
   if (answer === undefined && !isChoice) return isButton ? dropped : undefined;

@@ -10,6 +10,7 @@ import type { Chat } from '../core/types.js';
 import type { TimelineEvent } from '../groups/timeline.js';
 import { cutText, escapeMarkdown } from '../markdown/split.js';
 import type { OutboxFiles } from './files.js';
+import { messageButtons } from './notice-press.js';
 import type { OutboxRow } from './rows.js';
 import type { Store } from './store.js';
 
@@ -208,6 +209,7 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
     // A notice that cannot be sent must not lead to another notice.
     if (isNotice(row)) return;
     const what = `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`;
-    notifyOwner(`outbox:${row.id}`, what);
+    // A file that could not be sent is removed.
+    notifyOwner(`outbox:${row.id}`, what, undefined, row.file ? [] : messageButtons(row.id));
   });
 }

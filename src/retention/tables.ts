@@ -53,5 +53,7 @@ export const keeping: Record<string, Keeping> = {
   suspects: { kept: 'bounded', why: 'goes when it went well, and after a while' },
   budget_caps: { kept: 'bounded', why: 'caps of single days are dropped after them' },
   silent_streaks: { kept: 'for ever', why: 'one row per task and chat at most' },
+  pauses: { kept: 'bounded', why: 'one row per group' },
+  group_models: { kept: 'bounded', why: 'one row per group' },
   held_chats: { kept: 'bounded', why: 'one row per chat' },
 };

@@ -1,22 +1,14 @@
 // The JSON API about runs: lists them with their timelines, stops one, tries one again, replays one.
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
-import type { Clock } from '../core/clock.js';
-import { listLimit, parse, refuse } from '../core/http.js';
+import { checked, listLimit, parse, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
 import { endCancelled } from './cancelled.js';
-import type { Store } from './store.js';
+import { type RetryDeps, retryRun } from './retry-run.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
 
-export interface RunApiDeps {
-  store: Store;
-  clock: Clock;
-  /** The slot of a task whose run is tried again waits for that run once more. */
-  reopenSlot(runId: number): void;
-}
-
-export const runApi = (deps: RunApiDeps) => (app: Hono) => {
+export const runApi = (deps: RetryDeps) => (app: Hono) => {
   const { store, clock } = deps;
   const findRun = (c: Context): Run => {
     const id = c.req.param('id');
@@ -57,14 +49,7 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
   });
   app.post('/api/runs/:id/retry', (c) => {
     const run = findRun(c);
-    store.transaction(() => {
-      if (!store.runs.revive(run.id, clock.now())) {
-        throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a dead or cancelled run can be retried');
-      }
-      deps.reopenSlot(run.id);
-      store.events.add(run.id, clock.now(), 'retried', { was: run.state });
-    });
-    store.signal('run:ready');
+    checked(() => retryRun(deps, run));
     return c.json({ run: findRun(c) });
   });
   app.post('/api/runs/:id/replay', (c) => {
@@ -75,7 +60,7 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
 };
 
 /** The same messages once more, in a fresh session; the answer goes to the same chat. Returns the new run's id. */
-function replay({ store, clock }: RunApiDeps, { id: first, state, groupId, chatId, taskId }: Run): number {
+function replay({ store, clock }: RetryDeps, { id: first, state, groupId, chatId, taskId }: Run): number {
   if (state === 'ready' || state === 'leased') {
     throw refuse(409, 'conflict', `run ${first} is ${state}`, 'wait until it has ended, or stop it');
   }

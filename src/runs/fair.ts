@@ -25,6 +25,7 @@ const NEXT = `groups g CROSS JOIN ${KINDS} k CROSS JOIN runs r ON r.id = (
       AND (c.task_id IS NOT NULL OR c.chat_id NOT IN (SELECT chat_id FROM held_chats))
     ORDER BY c.run_at, c.id LIMIT 1)
   WHERE EXISTS (SELECT 1 FROM runs e INDEXED BY runs_next WHERE e.state = 'ready' AND e.group_id = g.id)
+    AND NOT EXISTS (SELECT 1 FROM pauses WHERE group_id IN (0, g.id))
     AND (g.parked_class IS NULL OR (g.parked_until <= @now
       AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = g.id)))`;
 const TURN = 'r.run_at + k.column2';
@@ -59,7 +60,7 @@ export function createFairness({ named, rows, run }: Statements) {
   return {
     /**
      * Leases the run whose turn it is, at most one per session; counts the attempt. A parked group gets one run at a time once its waiting time is
-     * over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on.
+     * over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on; in a group that is paused, nothing begins.
      */
     claim: (args: Claim): Run | undefined => {
       for (;;) {

@@ -9,7 +9,7 @@ import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
 import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
-import type { TaskRunInput } from './run-input.js';
+import { isCompaction, type TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
 import { unattendedNote } from './unattended.js';
 
@@ -82,7 +82,7 @@ export function createWorkOrders({
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
-      const model = fallback.choose(run.id);
+      const model = store.groupModels.of(group.id) ?? fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -102,6 +102,7 @@ export function createWorkOrders({
           ...(input ? [taskMessage(run, input)] : await promptMessages(run.id)),
           ...hostNote(run, deps.diskNote(group.id)),
         ],
+        ...(isCompaction(run) && { compact: true as const }),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),
       };

@@ -6,6 +6,7 @@ import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
+import { runButtons } from '../runs/notices.js';
 import type { TaskRunInput } from '../runs/run-input.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskName } from '../runs/unattended.js';
@@ -237,7 +238,7 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
       const task = store.tasks.get(taskId);
       if (!task) continue;
       store.tasks.pruneSlots(taskId, KEPT_SLOTS);
-      countFailures(deps, task, state === 'failed' ? (error ?? 'unknown error') : undefined);
+      countFailures(deps, { task, runId: run.runId }, state === 'failed' ? (error ?? 'unknown error') : undefined);
       endWhenOver(deps, task);
     }
     const mayStart = ended.length > 0 || runId === null;
@@ -262,15 +263,25 @@ function overBudget(
 }
 
 /** One failing slot never stops the series; five in a row do, until a person looks at it. */
-function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task, error: string | undefined): void {
+function countFailures(
+  { store, notifyOwner, clock }: SchedulerDeps,
+  { task, runId }: { task: Task; runId: number },
+  error: string | undefined,
+): void {
+  const buttons = runButtons(runId);
   const failures = error === undefined ? 0 : task.failures + 1;
   if (failures !== task.failures) store.tasks.setFailures(task.id, failures);
   if (error === undefined || task.state !== 'active') return;
   if (failures === 1)
-    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId);
+    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId, buttons);
   if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
   haltTask(store, task.id, 'paused', clock.now());
-  notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error), task.groupId);
+  notifyOwner(
+    `task-paused:${task.id}:${clock.now()}`,
+    taskNotices.paused(task, failures, error),
+    task.groupId,
+    buttons,
+  );
 }
 
 /** A task without further times is over once its last slot is. */

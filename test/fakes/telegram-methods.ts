@@ -23,6 +23,7 @@ export const METHODS: Record<string, Method> = {
     pending_update_count: state.updates.pending().length,
   }),
   setmycommands: setMyCommands,
+  deletemycommands: deleteMyCommands,
   getmycommands: (state) => state.commands,
   sendmessage: sendMessage,
   sendphoto: sendPhoto,
@@ -84,7 +85,28 @@ function setMyCommands(state: BotState, params: CallParams): boolean {
     if (!/^[a-z0-9_]{1,32}$/.test(command)) throw badRequest('BOT_COMMAND_INVALID');
     if (description.length < 1 || description.length > 256) throw badRequest('BOT_COMMAND_DESCRIPTION_INVALID');
   }
-  state.commands = list.data;
+  const chat = scopeChat(params);
+  state.menuCalls += 1;
+  if (chat === undefined) state.commands = list.data;
+  else state.chatCommands.set(chat, list.data);
+  return true;
+}
+
+/** The chat of a scope; undefined for everybody's. */
+function scopeChat(params: CallParams): number | undefined {
+  if (!params.fields.has('scope')) return undefined;
+  const scope = z
+    .union([z.object({ type: z.literal('default') }), z.object({ type: z.literal('chat'), chat_id: z.int() })])
+    .safeParse(jsonField(params, 'scope', 'scope'));
+  if (!scope.success) throw badRequest('unsupported scope specified');
+  return 'chat_id' in scope.data ? scope.data.chat_id : undefined;
+}
+
+function deleteMyCommands(state: BotState, params: CallParams): boolean {
+  const chat = scopeChat(params);
+  state.menuCalls += 1;
+  if (chat === undefined) state.commands = [];
+  else state.chatCommands.delete(chat);
   return true;
 }
 

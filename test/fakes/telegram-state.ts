@@ -70,6 +70,10 @@ export interface BotState {
   /** By chat, message and person. */
   userReactions: Map<string, ReactionType[]>;
   commands: { command: string; description: string }[];
+  /** By chat. */
+  chatCommands: Map<number, { command: string; description: string }[]>;
+  /** How often a menu was set or deleted. */
+  menuCalls: number;
   webhookUrl: string;
   rateLimit: RateLimit | undefined;
 }
@@ -111,6 +115,8 @@ export function createBotState(options: BotOptions): BotState {
     presses: [],
     userReactions: new Map(),
     commands: [],
+    chatCommands: new Map(),
+    menuCalls: 0,
     webhookUrl: '',
     rateLimit: options.rateLimit,
   };

@@ -42,8 +42,10 @@ export interface FakeTelegram extends People {
   /** Every call, refused ones too, in order of arrival. */
   requests: LoggedRequest[];
   faults: Faults;
-  /** The commands last set with `setMyCommands`. */
-  commands(): { command: string; description: string }[];
+  /** The commands last set with `setMyCommands`, for everybody or for one chat. */
+  commands(chatId?: number): { command: string; description: string }[];
+  /** How often commands were set or deleted. */
+  menuCalls(): number;
   /** Updates no offset has confirmed yet, served or not. */
   pendingUpdates(): FakeUpdate[];
   /** One more than the highest confirmed update id; 0 before the first. */
@@ -105,7 +107,8 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     presses: state.presses,
     requests,
     faults,
-    commands: () => state.commands,
+    commands: (chatId) => (chatId === undefined ? state.commands : (state.chatCommands.get(chatId) ?? [])),
+    menuCalls: () => state.menuCalls,
     pendingUpdates: state.updates.pending,
     confirmedOffset: state.updates.confirmedOffset,
     heldPolls: state.updates.held,
