@@ -14,6 +14,7 @@ import {
   type ChannelDeps,
   ChannelError,
   defineChannel,
+  type Edit,
   type OutboundFile,
   type OutboundPart,
 } from './channel.js';
@@ -49,6 +50,10 @@ const POLL_SECONDS = 30;
 const POLL_TIMEOUT_SECONDS = 45;
 const CALL_TIMEOUT_SECONDS = 30;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
+/** Telegram allows about 20 messages and edits a minute in a group; twice this pause leaves half of them for what has to be said. */
+const EDIT_GAP_MS = 3_000;
+/** A bot may edit its own messages at any time, and delete them for two days. */
+const EDITABLE_MS = 40 * 3_600_000;
 /** The text of the message has the whole of it. */
 const MAX_LABEL_CHARS = 60;
 
@@ -84,6 +89,15 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     // Ids of groups are negative.
     kindOf: (address) => (address.startsWith('-') ? 'group' : 'direct'),
     typing: (address) => void attempt(deps, showTyping(telegram, address)),
+    edits: { silent: true, gapMs: EDIT_GAP_MS, forMs: EDITABLE_MS },
+    edit: (edit) => connection.send(() => editMessage(telegram, edit)),
+    remove: (address, id) => connection.send(() => removeMessage(telegram, placeOf(address).chat, id)),
+    react: (address, { platformId: id }, emoji) =>
+      connection.send(async () => {
+        const reactions = emoji === '' ? [] : [{ type: 'emoji' as const, emoji }];
+        await telegram.api.setMessageReaction(placeOf(address).chat, Number(id), reactions, {}, signals.sending);
+        return id;
+      }),
     dropButtons: (address, id) =>
       connection.send(async () => {
         await telegram.api.editMessageReplyMarkup(placeOf(address).chat, Number(id), {}, signals.sending);
@@ -233,13 +247,13 @@ type Upload = OutboundFile & { caption?: string; parse_mode?: 'HTML' };
 /** A picture as such where Telegram takes it as one, else as a file. */
 async function upload(
   { api, signals }: Telegram,
-  { chat, to, buttons }: Outgoing,
+  { chat, to, buttons, ...part }: Outgoing,
   { path, fileName, ...file }: Upload,
 ) {
   const signal = signals.sending;
   const { mimeType, ...words } = file;
   const bytes = () => new InputFile(path, fileName);
-  const options = { ...to, ...words, ...keyboardOf(buttons) };
+  const options = { ...to, ...words, ...mannerOf(part), ...keyboardOf(buttons) };
   if (mimeType.startsWith('image/'))
     try {
       return await api.sendPhoto(chat, bytes(), options, signal);
@@ -259,20 +273,62 @@ const keyboardOf = (buttons: OutboundPart['buttons']) =>
     },
   };
 
-async function sendMessage({ api, signals, deps }: Telegram, { chat, to, text, buttons }: Outgoing) {
-  const signal = signals.sending;
-  const options = { ...to, link_preview_options: { is_disabled: true }, ...keyboardOf(buttons) };
+/** Which message is answered, and whether a phone rings. */
+const mannerOf = ({ replyTo, silent }: Pick<OutboundPart, 'replyTo' | 'silent'>) => ({
+  ...(replyTo &&
+    /^\d{1,15}$/.test(replyTo.platformId) && {
+      reply_parameters: { message_id: Number(replyTo.platformId), allow_sending_without_reply: true },
+    }),
+  ...(silent && { disable_notification: true }),
+});
+
+const NO_PREVIEW = { link_preview_options: { is_disabled: true } };
+
+function sendMessage({ api, signals, deps }: Telegram, { chat, to, buttons, ...part }: Outgoing) {
+  const options = { ...to, ...NO_PREVIEW, ...mannerOf(part), ...keyboardOf(buttons) };
+  return withMarkup(deps, part.text, (text, markup) =>
+    api.sendMessage(chat, text, { ...options, ...markup }, signals.sending),
+  );
+}
+
+async function withMarkup<T>(
+  { log }: ChannelDeps,
+  text: string,
+  send: (text: string, markup: { parse_mode?: 'HTML' }) => Promise<T>,
+): Promise<T> {
   // Markdown that shows nothing (a lone link definition) is better read than refused.
   const html = markdownToTelegramHtml(text);
-  if (html === '') return api.sendMessage(chat, text, options, signal);
+  if (html === '') return send(text, {});
   try {
-    return await api.sendMessage(chat, html, { ...options, parse_mode: 'HTML' }, signal);
+    return await send(html, { parse_mode: 'HTML' });
   } catch (error) {
     if (!isRefusal(error, 400, "can't parse entities")) throw error;
     // Better plain than lost.
-    deps.log.warn({ error: toChannelError(error).message }, 'telegram refused the markup, sent as plain text');
-    return api.sendMessage(chat, telegramPlainText(html), options, signal);
+    log.warn({ error: toChannelError(error).message }, 'telegram refused the markup, sent as plain text');
+    return send(telegramPlainText(html), {});
   }
+}
+
+async function editMessage({ api, signals, deps }: Telegram, { address, platformId, text, buttons }: Edit) {
+  const { chat } = placeOf(address);
+  const options = { ...NO_PREVIEW, ...keyboardOf(buttons) };
+  try {
+    await withMarkup(deps, text, (words, markup) =>
+      api.editMessageText(chat, Number(platformId), words, { ...options, ...markup }, signals.sending),
+    );
+  } catch (error) {
+    if (!isRefusal(error, 400, 'message is not modified')) throw error;
+  }
+  return platformId;
+}
+
+async function removeMessage({ api, signals }: Telegram, chat: number, platformId: string) {
+  try {
+    await api.deleteMessage(chat, Number(platformId), signals.sending);
+  } catch (error) {
+    if (!isRefusal(error, 400, 'message to delete not found')) throw error;
+  }
+  return platformId;
 }
 
 async function fetchMedia({ api, files, connection, signals }: Telegram, ref: string, maxBytes: number) {

@@ -20,6 +20,8 @@ export interface SentMessage {
   entities: MessageEntity[];
   /** What the real server would have repaired silently; a careful client causes none. */
   warnings: string[];
+  /** Nobody's phone rings. */
+  silent: boolean;
   /** The message it answers. */
   reply_to: number | undefined;
   /** The upload; undefined when it was sent by file id. */
@@ -64,6 +66,8 @@ export interface BotState {
   updates: UpdateQueue;
   waiters: Waiters;
   sent: SentMessage[];
+  /** What the bot took away. */
+  deleted: { chat_id: number; message_id: number }[];
   actions: ChatAction[];
   reactions: Reaction[];
   presses: ButtonPress[];
@@ -106,6 +110,7 @@ export function createBotState(options: BotOptions): BotState {
     updates: createUpdateQueue(870_000_001, waiters.notify),
     waiters,
     sent: [],
+    deleted: [],
     actions: [],
     reactions: [],
     presses: [],

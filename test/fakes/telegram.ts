@@ -37,6 +37,8 @@ export interface FakeTelegram extends People {
   /** "typing…" and the like. */
   actions: ChatAction[];
   reactions: Reaction[];
+  /** What the bot took away. */
+  deleted: { chat_id: number; message_id: number }[];
   /** Every press of a button, in order. */
   presses: ButtonPress[];
   /** Every call, refused ones too, in order of arrival. */
@@ -102,6 +104,7 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     sent: state.sent,
     actions: state.actions,
     reactions: state.reactions,
+    deleted: state.deleted,
     presses: state.presses,
     requests,
     faults,
