@@ -12,12 +12,16 @@ export interface SignalEvents {
   'run:stopped': [runId: number];
   /** An attempt of this run began. */
   'run:started': [runId: number];
+  /** The timeline of this run goes on: its runner reported something. */
+  'run:event': [runId: number];
   /** An attempt of this run is over. */
   'run:ended': [runId: number];
   /** A task is new or changed. */
   task: [];
   /** There is something to send. */
   outbox: [];
+  /** A message of this run is sent, or never will be. */
+  'outbox:over': [runId: number];
   /** A message of this chat was stored, in or out. */
   message: [chatId: number];
   /** A channel is in another state, or has a new code to link it. */

@@ -132,5 +132,9 @@ export function createEvents({ run, rows }: Statements) {
     /** The latest refusal by a budget since then. */
     budgetRefusal: (runId: number, since: number): BudgetRefusal | undefined => refusal(runId, since)?.detail,
     ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
+    /** What came after that event, oldest first, some at a time. */
+    ofRunAfter: rows(eventRow).all<[runId: number, afterId: number]>(
+      'SELECT * FROM events WHERE run_id = ?1 AND id > ?2 ORDER BY id LIMIT 500',
+    ),
   };
 }

@@ -92,6 +92,7 @@ function takeEvents(store: Store, run: Run, body: unknown) {
   checkEvents(store, run.id, events);
   store.transaction(() => {
     for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
+    store.signal('run:event', run.id);
   });
   return {};
 }

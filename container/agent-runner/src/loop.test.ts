@@ -110,7 +110,8 @@ test('no history stays open: not that of a run that failed, was stopped or threw
   const refused: Step = { fault: 401, type: 'authentication_error' };
   await withScript([refused, agent, refused, refused, agent, { text: 'seen' }, { text: 'done' }]);
   const outcomes = [];
-  for (const id of [1, 2, 3]) outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
+  for (const id of [1, 2, 3])
+    outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
   fs.mkdirSync(path.join(bench.paths.sessions, 's4.jsonl'));
   outcomes.push((await bench.run({ id: 4, session: 's4', messages: [testMessage(4, 'hi')] })).outcome);
   expect([outcomes, openHistories()]).toEqual([['failed', 'failed', 'done', 'failed'], []]);

@@ -5,9 +5,12 @@ import { askRequest } from '../../../../src/wire.js';
 import { callerOf, type RunContext, type Tool } from '../context.js';
 import { attributes, formatTime } from '../prompt.js';
 import { todoItem, todoText } from '../records.js';
-import { escapeXml } from '../text.js';
+import { escapeXml, head } from '../text.js';
 
-export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
+/** Of the list in the timeline. */
+const MAX_TODO_CHARS = 4_000;
+
+export function chatTools({ host, run, session, signal, callPrefix }: RunContext): Tool[] {
   return [
     betaZodTool({
       name: 'send_message',
@@ -47,7 +50,10 @@ export function chatTools({ host, run, session, signal }: RunContext): Tool[] {
       inputSchema: z.object({ items: z.array(todoItem) }),
       run: async ({ items }) => {
         session.append({ kind: 'todo', items });
-        return todoText(items);
+        const text = todoText(items);
+        // People see it while the run works; a sub-agent's list is its own.
+        if (callPrefix === undefined) host.event(run.id, 'note', { todo: head(text, MAX_TODO_CHARS) });
+        return text;
       },
     }),
   ];
