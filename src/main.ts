@@ -45,6 +45,8 @@ import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
+import { progressCommands } from './progress/commands.js';
+import { createProgress } from './progress/show.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
@@ -144,7 +146,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const own = { base, begun, setAside, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
+  const progress = createProgress({ ...base, channels });
+  const own = { base, begun, progress, setAside, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, budgets };
   return { ...parts, backend, fallback, outage, runs, tasks, egress };
 }
@@ -160,6 +163,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...progressCommands(base),
     ...taintCommands(base),
     ...egress.commands,
   ];
@@ -198,7 +202,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
 async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   const { base, home, channels, gateway, approvals, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
-  const { begun } = parts;
+  const { begun, progress: passing } = parts;
   const { takeIn } = parts.setAside;
   const { supervisor, pool } = parts.containers;
   let ready = false;
@@ -215,7 +219,8 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   await outboxFiles.sweep(store.outbox.waitingFiles());
   approvals.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get });
+  passing.start();
+  const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, passing, channel: channels.get });
   channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
   const tasks = parts.tasks.start();
   const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
@@ -237,8 +242,9 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
       supervisor.stop();
       watch.stop();
       parts.clockWatch.stop();
+      const shown = passing.stop();
       await runs.queue.stop();
-      await Promise.all([quiet, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
+      await Promise.all([quiet, shown, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
       egress.close();
       await delivery.stop();
       await page?.close();

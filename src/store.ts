@@ -17,6 +17,7 @@ import { createMcpTools } from './mcp/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageSessions } from './page/rows.js';
+import { createProgressRows } from './progress/rows.js';
 import { createRetentionRows } from './retention/rows.js';
 import { createRuns } from './runs/rows.js';
 import { createServiceBodies } from './services/rows.js';
@@ -42,6 +43,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     budgets: createBudgets(statements),
     runs: createRuns(statements),
     taints: createTaints(statements),
+    progress: createProgressRows(statements),
     approvals: createApprovalRows(statements),
     ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),

@@ -17,7 +17,7 @@ const floors = [
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],
-  ['approvals', 'oauth'],
+  ['approvals', 'oauth', 'progress'],
   ['runs'],
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { unwatched } from '../core/begun.js';
 import { readBody, refuse } from '../core/http.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
+import { catchUp, noProgress, progressView } from '../groups/progress.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import { bearerOf } from './auth.js';
 import type { PageDeps } from './deps.js';
@@ -17,7 +18,16 @@ const MAX_PAGES = 32;
 /** A comment now and then keeps the connection from being dropped as idle, and finds out that the page is gone. */
 const HEARTBEAT_MS = 20_000;
 /** What may change the status that pages show. */
-const OF_STATUS = ['message', 'run:ready', 'run:started', 'run:ended', 'channel', 'daemon', 'approval'] as const;
+const OF_STATUS = [
+  'message',
+  'run:ready',
+  'run:started',
+  'run:event',
+  'run:ended',
+  'channel',
+  'daemon',
+  'approval',
+] as const;
 
 const newMessage = z.object({
   text: z
@@ -119,6 +129,7 @@ function createEvents(deps: PageDeps, after: number | undefined) {
   let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
   let seenStatus = '';
   let isStale = true;
+  const progress = createFollower(store);
   const next = async (): Promise<SSEMessage | undefined> => {
     const chat = pageChat(deps);
     const message = chat && store.messages.after(chat.id, seenId, 1)[0];
@@ -130,7 +141,8 @@ function createEvents(deps: PageDeps, after: number | undefined) {
     isStale = false;
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
-    const runs = store.runs.activeOfSession(chat ? sessionName(chat) : '');
+    const session = chat ? sessionName(chat) : '';
+    const runs = { ...store.runs.activeOfSession(session), ...progress(session) };
     const data = JSON.stringify({ ...status, chat: runs, approvals: store.approvals.marks() });
     if (data === seenStatus) return undefined;
     seenStatus = data;
@@ -142,6 +154,20 @@ function createEvents(deps: PageDeps, after: number | undefined) {
     statusChanged: () => {
       isStale = true;
     },
+  };
+}
+
+/** What the run that works in the session does now, what it has planned, and since when; nothing when none works. Reads only what is new. */
+function createFollower({ runs, events }: PageDeps['store']) {
+  let following = { runId: 0, attempt: 0, progress: noProgress() };
+  return (session: string) => {
+    const run = runs.openMessageRun(session);
+    if (run?.state !== 'leased') return {};
+    const { id: runId, attempt, startedAt: since } = run;
+    if (following.runId !== runId || following.attempt !== attempt)
+      following = { runId, attempt, progress: noProgress() };
+    catchUp(events, runId, following.progress);
+    return { progress: { run: runId, since, ...progressView(following.progress) } };
   };
 }
 
