@@ -246,6 +246,41 @@ describe('Telegram, end to end', () => {
     expect(scene.model.requests).toHaveLength(calls);
   });
 
+  test('a run that takes longer: one silent message says what it does, the answer takes its place and quotes the question', async () => {
+    const todo = { items: [{ text: 'count the cups', status: 'in_progress' }] };
+    const plan = [
+      { type: 'text' as const, text: 'I count first.' },
+      { type: 'tool_use' as const, name: 'todo', input: todo },
+      { type: 'tool_use' as const, name: 'bash', input: { command: 'sleep 5.5; API_KEY=hunter2hunter2 sleep 3' } },
+    ];
+    scene.model.push({ content: plan }, { text: 'Six cups.' });
+    const asked = tg.userSends(family, ben, '@Pinch how many cups?');
+    const shown = await tg.waitForSent(({ silent }) => silent);
+    expect(shown).toMatchObject({ chat_id: -500, warnings: [], message: { reply_markup: expect.anything() } });
+    expect(shown.plain).toMatch(/^Working · \d+ s\nI count first\.\n▸ count the cups\nRunning a command: sleep 5/);
+    expect(shown.plain).not.toContain('hunter2');
+    const answer = await tg.waitForSent(({ plain }) => plain === 'Six cups.');
+    expect(answer).toMatchObject({ silent: false, reply_to: asked.message_id });
+    await tg.waitFor(() => tg.deleted.some(({ message_id: id }) => id === shown.message_id));
+    const reactions = () => tg.reactions.filter(({ message_id: id }) => id === asked.message_id);
+    await tg.waitFor(() => reactions().length === 2);
+    expect(reactions().map(({ emoji }) => emoji.join())).toEqual(['👀', '']);
+    expect(plainTexts(-500).filter((text) => text === 'Six cups.')).toHaveLength(1);
+  });
+
+  test('killed in the middle, it goes on with the same message, and its button stops the run', async () => {
+    scene.model.push(bash('sleep 120', { timeout_ms: 200_000 }), bash('sleep 121', { timeout_ms: 200_000 }));
+    tg.userSends(direct, olga, 'sleep a little');
+    const shown = await tg.waitForSent(({ silent, chat_id: chat }) => silent && chat === 11);
+    await scene.daemon.kill('SIGKILL');
+    scene.daemon = await startDaemon({ home: scene.daemon.home, env: { ...scene.env, ...env } });
+    await tg.waitForSent(({ method, message_id: id }) => method === 'editMessageText' && id === shown.message_id);
+    tg.userPresses(direct, olga, shown.message_id, /stop:\d+/.exec(JSON.stringify(shown.message))?.[0] ?? '');
+    await tg.waitForSent(({ plain }) => plain === 'Stopped.');
+    await tg.waitFor(() => tg.deleted.some(({ message_id: id }) => id === shown.message_id));
+    expect(tg.sent.filter(({ silent, chat_id: chat }) => silent && chat === 11)).toHaveLength(1);
+  });
+
   test('the token is in no log line', () => {
     expect(JSON.stringify(scene.daemon.logs) + scene.daemon.stderr()).not.toContain(tg.token);
     expect(readFileSync(join(scene.daemon.home, 'data/pinch.db')).includes(tg.token)).toBe(false);
