@@ -111,8 +111,16 @@ export function progressOf(events: ProgressEvent[]) {
 
 const MARKS = { done: '☑', in_progress: '▸', pending: '☐' } as const;
 
-/** The message in a chat, Markdown. `full`: with what it did before. */
-export function progressText(progress: Progress, { elapsedMs, full }: { elapsedMs: number; full: boolean }): string {
+interface Shown {
+  elapsedMs: number;
+  /** With what it did before. */
+  full: boolean;
+  /** There is a button that stops it. */
+  hasButton?: boolean;
+}
+
+/** The message in a chat, Markdown. */
+export function progressText(progress: Progress, { elapsedMs, full, hasButton = true }: Shown): string {
   const words = wordsOf(progress);
   const todo = todoOf(progress.todo);
   const from = Math.max(
@@ -131,6 +139,7 @@ export function progressText(progress: Progress, { elapsedMs, full }: { elapsedM
       ? progress.past.map(({ tool, input, ok }) => `${ok ? '✓' : '✗'} ${markdownStep(stepOf(tool, input))}`)
       : []),
     `${markdownStep(nowDoing(progress))}…`,
+    ...(hasButton ? [] : ['`/stop` ends it.']),
   ].join('\n');
 }
 

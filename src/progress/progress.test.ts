@@ -48,6 +48,7 @@ function open(): void {
     ...{ start: () => undefined, stop: async () => undefined, typing: () => undefined },
     split: (text) => text.split('|'),
     fetchMedia: async () => new Uint8Array(),
+    dropButtons: async () => undefined,
     ...(edits && { edits }),
     async send({ text, buttons = [], silent, replyTo }) {
       await called('send');

@@ -146,7 +146,11 @@ async function show(shows: Shows, one: Shown): Promise<void> {
   }
   one.isStale = false;
   catchUp(store.events, run.id, one.progress);
-  const text = progressText(one.progress, { elapsedMs: clock.now() - one.since, full: chat.progress === 'full' });
+  const text = progressText(one.progress, {
+    elapsedMs: clock.now() - one.since,
+    full: chat.progress === 'full',
+    hasButton: channel.dropButtons !== undefined,
+  });
   const buttons = [{ label: 'Stop', value: `stop:${run.id}` }];
   try {
     if (await say(shows, { one, chat, channel, text, buttons }))
