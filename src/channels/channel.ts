@@ -131,6 +131,11 @@ export interface Channel {
   edit?(edit: Edit): Promise<unknown>;
   /** Takes a message of ours away; harmless when it is gone. Throws `ChannelError`. */
   remove?(address: string, platformId: string): Promise<unknown>;
+  /**
+   * The id of a message with buttons that we sent to the chat after those, whose acceptance we may not have heard; undefined when there is none,
+   * and where the same key is the same message anyway. Throws `ChannelError`.
+   */
+  findLost?(address: string, after: string[]): Promise<string | undefined>;
   /** Our one reaction to a message of a person; '' takes it away. Throws `ChannelError`. */
   react?(address: string, message: MessageRef, emoji: '👀' | ''): Promise<unknown>;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */

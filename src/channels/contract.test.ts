@@ -25,8 +25,8 @@ async function telegramPlatform(): Promise<Platform> {
     read: () => fake.sent.map((sent) => sent.plain),
     shows: () => {
       const gone = fake.deleted.map(({ message_id: id }) => id);
-      return [...new Map(fake.sent.map((sent) => [sent.message_id, sent.plain]))].flatMap(([id, text]) =>
-        gone.includes(id) ? [] : [text],
+      return [...new Map([...fake.silent, ...fake.sent].map((sent) => [sent.message_id, sent.plain]))].flatMap(
+        ([id, text]) => (gone.includes(id) ? [] : [text]),
       );
     },
     reactions: () => fake.reactions.map(({ emoji }) => emoji.join('')),

@@ -54,6 +54,8 @@ const DOWNLOAD_TIMEOUT_MS = 120_000;
 const EDIT_GAP_MS = 3_000;
 /** A bot may edit its own messages at any time, and delete them for two days. */
 const EDITABLE_MS = 40 * 3_600_000;
+/** Messages of other chats count too, in direct ones. */
+const MAX_LOOKED_AT = 10;
 /** The text of the message has the whole of it. */
 const MAX_LABEL_CHARS = 60;
 
@@ -92,6 +94,10 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     edits: { silent: true, gapMs: EDIT_GAP_MS, forMs: EDITABLE_MS },
     edit: (edit) => connection.send(() => editMessage(telegram, edit)),
     remove: (address, id) => connection.send(() => removeMessage(telegram, placeOf(address).chat, id)),
+    findLost: async (address, after) => {
+      const { platformId } = await connection.send(() => findLost(telegram, placeOf(address).chat, after));
+      return platformId || undefined;
+    },
     react: (address, { platformId: id }, emoji) =>
       connection.send(async () => {
         const reactions = emoji === '' ? [] : [{ type: 'emoji' as const, emoji }];
@@ -320,6 +326,19 @@ async function editMessage({ api, signals, deps }: Telegram, { address, platform
     if (!isRefusal(error, 400, 'message is not modified')) throw error;
   }
   return platformId;
+}
+
+/** Nothing lists what is in a chat. Only messages of ours can be edited, and of these the lost one alone has buttons that nobody knows of. */
+async function findLost({ api, signals }: Telegram, chat: number, after: string[]): Promise<string> {
+  const newest = Math.max(0, ...after.map(Number).filter(Number.isSafeInteger));
+  for (let id = newest + 1; newest > 0 && id <= newest + MAX_LOOKED_AT; id += 1)
+    try {
+      await api.editMessageReplyMarkup(chat, id, {}, signals.sending);
+      return String(id);
+    } catch (error) {
+      if (!isRefusal(error, 400, 'message')) throw error;
+    }
+  return '';
 }
 
 async function removeMessage({ api, signals }: Telegram, chat: number, platformId: string) {

@@ -83,7 +83,7 @@ function stopByButton(
   if (run?.chatId !== chat.id || !(sender.isOwner || store.progress.hasAsked(runId, sender.id))) return false;
   const now = clock.now();
   // Sent right before Pinch was killed, maybe: now it is known, and is taken away.
-  if (!store.progress.get(runId, 'message'))
+  if (!store.progress.get(runId, 'message')?.platformId)
     store.progress.put({ runId, kind: 'message', chatId: chat.id, platformId, sender: '', at: now });
   const isStopped = stopRun(store, run, now);
   if (!isStopped) store.signal('outbox:over', runId);

@@ -67,6 +67,10 @@ function open(): void {
       await called('remove');
       screen.delete(platformId);
     },
+    async findLost(_, after) {
+      const newest = Math.max(0, ...after.map((id) => Number(/\d+/.exec(id)?.[0] ?? 0)));
+      return [...screen].find(([id, { buttons }]) => Number(id.slice(1)) > newest && buttons.length > 0)?.[0];
+    },
     async react(_, { platformId, sender }, emoji) {
       await called('react');
       reactions.push(`${emoji}${platformId} of ${sender}`);
@@ -388,6 +392,38 @@ describe('kill -9', () => {
     expect(texts()).toEqual(['Here.']);
     expect(reactions.filter((one) => one.startsWith('👀'))).toHaveLength(2);
     expect(reactions.filter((one) => !one.startsWith('👀'))).toHaveLength(2);
+  });
+
+  test('between the send and its row: the message is found again, or taken away', async () => {
+    const killedAtSend = async () => {
+      const { send } = channel;
+      channel.send = async (part) => {
+        await send(part);
+        return new Promise(() => undefined);
+      };
+      const run = work();
+      await clock.advance(6_000);
+      expect(texts()).toEqual([expect.stringContaining('Working')]);
+      return run;
+    };
+    const goesOn = await killedAtSend();
+    const release = () => store.transaction(() => store.runs.releaseForeignLeases('new', clock.now()));
+    await killAndStart(() => {
+      release();
+      store.runs.claim({ holder: 'new', now: clock.now(), excludeGroups: [] });
+    });
+    tool(goesOn, 'a', 'read', { path: 'x' });
+    await clock.advance(6_000);
+    expect(texts()).toEqual([expect.stringContaining('Reading x')]);
+    end(goesOn, 'done', 'Here.', 'new');
+    await clock.advance(10);
+    screen.clear();
+    const isOver = await killedAtSend();
+    await killAndStart(() => {
+      release();
+      store.runs.cancelRun(isOver, clock.now());
+    });
+    expect([texts(), store.progress.all()]).toEqual([[], []]);
   });
 
   test('after the answer was queued: it goes out once, then the message goes', async () => {

@@ -6,7 +6,7 @@ const progressRow = z.object({
   runId: z.number(),
   kind: z.enum(['message', 'reaction']),
   chatId: z.number(),
-  /** Of our message, or of the message that we reacted to. */
+  /** Of our message ('' until we know that it was taken), or of the message that we reacted to. */
   platformId: z.string(),
   /** The address of who wrote the message that we reacted to. */
   sender: z.string(),
@@ -16,12 +16,20 @@ const progressRow = z.object({
 });
 export type ProgressRow = z.infer<typeof progressRow>;
 
-export function createProgressRows({ rows, run, named, exists, value }: Statements) {
+export function createProgressRows({ rows, run, named, exists, value, values }: Statements) {
   return {
     /** In the place of what stood there before of this kind. */
     put: named.run<[row: Omit<ProgressRow, 'afterId'>]>(
       `INSERT OR REPLACE INTO progress (run_id, kind, chat_id, platform_id, sender, after_id, at)
        VALUES (@runId, @kind, @chatId, @platformId, @sender, coalesce((SELECT max(id) FROM messages WHERE chat_id = @chatId), 0), @at)`,
+    ),
+    /** The platform took our message. */
+    sent: run<[runId: number, platformId: string]>(
+      `UPDATE progress SET platform_id = ?2 WHERE run_id = ?1 AND kind = 'message'`,
+    ),
+    /** What we know of the chat from before our message was sent, newest first. */
+    knownBefore: values<[chatId: number, afterId: number], string>(
+      'SELECT platform_id FROM messages WHERE chat_id = ?1 AND id <= ?2 ORDER BY id DESC LIMIT 20',
     ),
     get: rows(progressRow).get<[runId: number, kind: ProgressRow['kind']]>(
       'SELECT * FROM progress WHERE run_id = ?1 AND kind = ?2',

@@ -10,7 +10,7 @@ import type { OutboxRow } from '../delivery/rows.js';
 import { catchUp, noProgress, progressText } from '../groups/progress.js';
 import { createPauses } from './pauses.js';
 import type { ProgressDeps, Shown, Shows } from './shown.js';
-import { createTidy } from './tidy.js';
+import { createTidy, idOf } from './tidy.js';
 
 /** An answer that comes so soon needs no word before it, and no mark. */
 const REACT_AFTER_MS = 1_500;
@@ -175,21 +175,24 @@ interface Saying {
   buttons: { label: string; value: string }[];
 }
 
-async function say({ store, clock }: Shows, { one, chat, channel, text, buttons }: Saying): Promise<boolean> {
+async function say(shows: Shows, { one, chat, channel, text, buttons }: Saying): Promise<boolean> {
+  const { store, clock } = shows;
   const { id: runId } = one.run;
   const { address, id: chatId } = chat;
-  const row = store.progress.get(runId, 'message');
-  if (row) {
-    if (clock.now() - row.at > (channel.edits?.forMs ?? 0)) {
-      one.isGone = true;
-      return false;
-    }
-    await channel.edit?.({ address, platformId: row.platformId, text, buttons, passing: true });
-    return true;
+  const before = store.progress.get(runId, 'message');
+  // The row first: the message may be there although nobody hears that it was taken.
+  if (!before) store.progress.put({ runId, kind: 'message', chatId, platformId: '', sender: '', at: clock.now() });
+  const at = before?.at ?? clock.now();
+  if (clock.now() - at > (channel.edits?.forMs ?? 0)) {
+    one.isGone = true;
+    return false;
   }
-  const key = `progress.${runId}.${one.run.attempt}`;
-  const { platformId } = await channel.send({ address, text, buttons, silent: true, key });
-  store.progress.put({ runId, kind: 'message', chatId, platformId, sender: '', at: clock.now() });
+  const platformId = before && (await idOf(shows, { row: before, chat, channel }));
+  if (platformId) await channel.edit?.({ address, platformId, text, buttons, passing: true });
+  else {
+    const sent = await channel.send({ address, text, buttons, silent: true, key: `progress.${runId}.${at}` });
+    store.progress.sent(runId, sent.platformId);
+  }
   return true;
 }
 
@@ -200,7 +203,7 @@ async function say({ store, clock }: Shows, { one, chat, channel, text, buttons 
 async function placeFor(shows: Shows, { runId, chatId, key }: OutboxRow): Promise<string | undefined> {
   const { store, clock, ending } = shows;
   const row = runId === null ? undefined : store.progress.get(runId, 'message');
-  if (runId === null || !row || row.chatId !== chatId || !key.startsWith(`${runId}:end:`)) return undefined;
+  if (runId === null || !row?.platformId || row.chatId !== chatId || !key.startsWith(`${runId}:end:`)) return undefined;
   const edits = shows.channels.get(store.groups.chat(chatId)?.channel ?? '')?.edits;
   const isLate = clock.now() - row.at > (edits?.forMs ?? 0);
   if (!edits || edits.silent || isLate || store.runs.get(runId)?.state === 'leased') return undefined;

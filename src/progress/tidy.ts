@@ -1,7 +1,8 @@
 // Takes away what stands in chats for runs that work no more: after their answer, at the next start, when their channel is back. Never a word
 // twice about it: what the platform refuses for good is forgotten.
-import { ChannelError } from '../channels/channel.js';
+import { type Channel, ChannelError } from '../channels/channel.js';
 import { describeError } from '../core/errors.js';
+import type { Chat } from '../core/types.js';
 import type { ProgressRow } from './rows.js';
 import type { Shows } from './shown.js';
 
@@ -9,22 +10,37 @@ const AGAIN_MS = 10_000;
 /** What is left of a message that can no longer be taken away. */
 const OVER = 'This is over.';
 
-async function takeAway(
-  { store, channels }: Shows,
-  { runId, kind, chatId, platformId, sender }: ProgressRow,
-): Promise<void> {
+/** Of our message, also when we were killed before we heard of it; undefined when there is none. */
+export async function idOf(
+  { store }: Shows,
+  { row, chat, channel }: { row: ProgressRow; chat: Chat; channel: Channel },
+): Promise<string | undefined> {
+  const { runId, kind, chatId, platformId, afterId } = row;
+  if (platformId) return platformId;
+  const others = store.progress.all().filter((one) => one.chatId === chatId && one.kind === kind);
+  const known = [...others.map((one) => one.platformId), ...store.progress.knownBefore(chatId, afterId)];
+  const found = await channel.findLost?.(chat.address, known);
+  if (found) store.progress.sent(runId, found);
+  return found;
+}
+
+async function takeAway(shows: Shows, row: ProgressRow): Promise<void> {
+  const { store, channels } = shows;
+  const { runId, kind, chatId, sender } = row;
   const chat = store.groups.chat(chatId);
   const channel = chat && channels.get(chat.channel);
   if (!chat) return void store.progress.drop(runId, kind);
   // It comes back, or is switched off for good: then nobody sees it.
   if (!channel || channels.isBlocked(chat.channel)) return;
+  let { platformId = '' }: { platformId?: string | undefined } = row;
   try {
+    platformId = (await idOf(shows, { row, chat, channel })) ?? '';
     if (kind === 'reaction') await channel.react?.(chat.address, { platformId, sender }, '');
-    else await channel.remove?.(chat.address, platformId);
+    else if (platformId) await channel.remove?.(chat.address, platformId);
   } catch (error) {
     if (!(error instanceof ChannelError) || error.kind !== 'permanent') throw error;
     const asEdit = { address: chat.address, platformId, text: OVER, passing: true };
-    if (kind === 'message') await channel.edit?.(asEdit).catch(() => undefined);
+    if (kind === 'message' && platformId) await channel.edit?.(asEdit).catch(() => undefined);
   }
   // Another attempt may have put a new one there meanwhile.
   if (store.progress.get(runId, kind)?.platformId === platformId) store.progress.drop(runId, kind);

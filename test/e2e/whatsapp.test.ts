@@ -84,8 +84,9 @@ test('a group: registered by the owner, talk is context, a mention by LID is ans
     { id: asked.id, emoji: '👀' },
     { id: asked.id, emoji: '' },
   ]);
-  expect(lastUserText()).toContain('we need milk');
-  expect(lastUserText()).toContain('@Pinch what do we need?');
+  const given = JSON.stringify(scene.model.requests.at(-2)?.body?.messages.at(-1));
+  expect(given).toContain('we need milk');
+  expect(given).toContain('@Pinch what do we need?');
 });
 
 test('a mention of somebody else is a name; the name in the answer is a mention', async () => {

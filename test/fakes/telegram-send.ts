@@ -185,7 +185,8 @@ interface Accepted {
 }
 
 function record(state: BotState, params: CallParams, { method, parsed, message, file }: Accepted): void {
-  state.sent.push({
+  const isSilent = booleanField(params, 'disable_notification') || state.silent.some((sent) => isSame(sent, message));
+  (isSilent ? state.silent : state.sent).push({
     method,
     chat_id: message.chat.id,
     message_thread_id: message.is_topic_message ? message.message_thread_id : undefined,
@@ -195,7 +196,6 @@ function record(state: BotState, params: CallParams, { method, parsed, message, 
     plain: parsed.text,
     entities: parsed.entities,
     warnings: parsed.warnings,
-    silent: booleanField(params, 'disable_notification'),
     reply_to: message.reply_to_message?.message_id,
     file,
     at: Date.now(),
@@ -203,6 +203,9 @@ function record(state: BotState, params: CallParams, { method, parsed, message, 
   });
   state.waiters.notify();
 }
+
+const isSame = (sent: SentMessage, { chat, message_id: id }: FakeMessage): boolean =>
+  sent.chat_id === chat.id && sent.message_id === id;
 
 function readMessageText(params: CallParams): ParsedText {
   if ((params.fields.get('text') ?? '') === '') throw badRequest('message text is empty');

@@ -20,8 +20,6 @@ export interface SentMessage {
   entities: MessageEntity[];
   /** What the real server would have repaired silently; a careful client causes none. */
   warnings: string[];
-  /** Nobody's phone rings. */
-  silent: boolean;
   /** The message it answers. */
   reply_to: number | undefined;
   /** The upload; undefined when it was sent by file id. */
@@ -65,7 +63,10 @@ export interface BotState {
   world: World;
   updates: UpdateQueue;
   waiters: Waiters;
+  /** What makes phones ring, and its edits. */
   sent: SentMessage[];
+  /** What came in silence, and its edits. */
+  silent: SentMessage[];
   /** What the bot took away. */
   deleted: { chat_id: number; message_id: number }[];
   actions: ChatAction[];
@@ -110,6 +111,7 @@ export function createBotState(options: BotOptions): BotState {
     updates: createUpdateQueue(870_000_001, waiters.notify),
     waiters,
     sent: [],
+    silent: [],
     deleted: [],
     actions: [],
     reactions: [],
@@ -126,7 +128,8 @@ export function checkRate(state: BotState, chatId: number): void {
   const limit = state.rateLimit;
   if (!limit) return;
   const since = Date.now() - limit.perMs;
-  const recent = state.sent.filter((sent) => sent.chat_id === chatId && sent.at > since);
+  const all = [...state.sent, ...state.silent].sort((a, b) => a.at - b.at);
+  const recent = all.filter((sent) => sent.chat_id === chatId && sent.at > since);
   const oldest = recent.at(-limit.messages);
   if (!oldest) return;
   const retryAfter = Math.max(1, Math.ceil((oldest.at + limit.perMs - Date.now()) / 1000));

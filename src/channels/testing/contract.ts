@@ -135,16 +135,18 @@ function contractTests(start: () => Promise<Platform>): void {
     if (!edit || !remove || !platform.shows) return;
     const { address } = platform;
     const buttons = [{ label: 'Stop', value: 'stop:1' }];
+    const before = await channel.send(part(address, 'before', '1.0'));
     const { platformId } = await channel.send({
       ...part(address, '**Working**', 'progress.1.1'),
       buttons,
       silent: true,
     });
+    if (channel.findLost) expect(await channel.findLost(address, [before.platformId])).toBe(platformId);
     for (const passing of [true, false]) await edit({ address, platformId, text: 'Reading & more', buttons, passing });
     await edit({ address, platformId, text: 'Done' });
-    expect(platform.shows()).toEqual(['Done']);
+    expect(platform.shows()).toEqual(['before', 'Done']);
     for (const _ of [1, 2]) await remove(address, platformId);
-    expect(platform.shows()).toEqual([]);
+    expect(platform.shows()).toEqual(['before']);
     if (!react || !platform.says) return;
     platform.says('hello');
     await host.until(() => host.messages.length === 1);
