@@ -5,7 +5,6 @@ import { AbortController as CallAbort } from 'abort-controller';
 import { Api, InputFile } from 'grammy';
 import { z } from 'zod';
 import { timeLimit } from '../core/clock.js';
-import { oneLine } from '../core/one-line.js';
 import { Unreadable } from '../core/set-aside.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from '../markdown/format.js';
 import { splitMarkdown } from '../markdown/split.js';
@@ -14,7 +13,6 @@ import {
   type ChannelDeps,
   ChannelError,
   defineChannel,
-  type Edit,
   type OutboundFile,
   type OutboundPart,
 } from './channel.js';
@@ -22,6 +20,15 @@ import { type Connection, createConnection, storeReceived } from './connection.j
 import { readAnswer, tooLarge } from './download.js';
 import { isRefusal, isTopicGone, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
+import {
+  editMessage,
+  findLost,
+  keyboardOf,
+  mannerOf,
+  NO_PREVIEW,
+  removeMessage,
+  withMarkup,
+} from './telegram-message.js';
 import { nameTopic, placeOf, TYPING_IN_GENERAL } from './telegram-topics.js';
 
 export const telegram = defineChannel({
@@ -54,10 +61,6 @@ const DOWNLOAD_TIMEOUT_MS = 120_000;
 const EDIT_GAP_MS = 3_000;
 /** A bot may edit its own messages at any time, and delete them for two days. */
 const EDITABLE_MS = 40 * 3_600_000;
-/** Messages of other chats count too, in direct ones. */
-const MAX_LOOKED_AT = 10;
-/** The text of the message has the whole of it. */
-const MAX_LABEL_CHARS = 60;
 
 interface Telegram {
   deps: ChannelDeps;
@@ -82,6 +85,7 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     poller: connect(POLL_TIMEOUT_SECONDS),
     files: `${root}/file/bot${token}`,
   };
+  const sending = { api: telegram.api, deps, signal: signals.sending };
   const place: Place = { bot: undefined, offset: 0, atOnce: true };
   return {
     start: () => connection.start((opened) => poll(telegram, place, opened)),
@@ -92,10 +96,10 @@ function createTelegram(token: string, root: string, deps: ChannelDeps): Channel
     kindOf: (address) => (address.startsWith('-') ? 'group' : 'direct'),
     typing: (address) => void attempt(deps, showTyping(telegram, address)),
     edits: { silent: true, gapMs: EDIT_GAP_MS, forMs: EDITABLE_MS },
-    edit: (edit) => connection.send(() => editMessage(telegram, edit)),
-    remove: (address, id) => connection.send(() => removeMessage(telegram, placeOf(address).chat, id)),
+    edit: (edit) => connection.send(() => editMessage(sending, edit)),
+    remove: (address, id) => connection.send(() => removeMessage(sending, placeOf(address).chat, id)),
     findLost: async (address, after) => {
-      const { platformId } = await connection.send(() => findLost(telegram, placeOf(address).chat, after));
+      const { platformId } = await connection.send(() => findLost(sending, placeOf(address).chat, after));
       return platformId || undefined;
     },
     react: (address, { platformId: id }, emoji) =>
@@ -269,85 +273,11 @@ async function upload(
   return api.sendDocument(chat, bytes(), options, signal);
 }
 
-/** One below the other, so that long labels can be read. */
-const keyboardOf = (buttons: OutboundPart['buttons']) =>
-  buttons && {
-    reply_markup: {
-      inline_keyboard: buttons.map(({ label, value }) => [
-        { text: oneLine(label, MAX_LABEL_CHARS) || value, callback_data: value },
-      ]),
-    },
-  };
-
-/** Which message is answered, and whether a phone rings. */
-const mannerOf = ({ replyTo, silent }: Pick<OutboundPart, 'replyTo' | 'silent'>) => ({
-  ...(replyTo &&
-    /^\d{1,15}$/.test(replyTo.platformId) && {
-      reply_parameters: { message_id: Number(replyTo.platformId), allow_sending_without_reply: true },
-    }),
-  ...(silent && { disable_notification: true }),
-});
-
-const NO_PREVIEW = { link_preview_options: { is_disabled: true } };
-
 function sendMessage({ api, signals, deps }: Telegram, { chat, to, buttons, ...part }: Outgoing) {
   const options = { ...to, ...NO_PREVIEW, ...mannerOf(part), ...keyboardOf(buttons) };
   return withMarkup(deps, part.text, (text, markup) =>
     api.sendMessage(chat, text, { ...options, ...markup }, signals.sending),
   );
-}
-
-async function withMarkup<T>(
-  { log }: ChannelDeps,
-  text: string,
-  send: (text: string, markup: { parse_mode?: 'HTML' }) => Promise<T>,
-): Promise<T> {
-  // Markdown that shows nothing (a lone link definition) is better read than refused.
-  const html = markdownToTelegramHtml(text);
-  if (html === '') return send(text, {});
-  try {
-    return await send(html, { parse_mode: 'HTML' });
-  } catch (error) {
-    if (!isRefusal(error, 400, "can't parse entities")) throw error;
-    // Better plain than lost.
-    log.warn({ error: toChannelError(error).message }, 'telegram refused the markup, sent as plain text');
-    return send(telegramPlainText(html), {});
-  }
-}
-
-async function editMessage({ api, signals, deps }: Telegram, { address, platformId, text, buttons }: Edit) {
-  const { chat } = placeOf(address);
-  const options = { ...NO_PREVIEW, ...keyboardOf(buttons) };
-  try {
-    await withMarkup(deps, text, (words, markup) =>
-      api.editMessageText(chat, Number(platformId), words, { ...options, ...markup }, signals.sending),
-    );
-  } catch (error) {
-    if (!isRefusal(error, 400, 'message is not modified')) throw error;
-  }
-  return platformId;
-}
-
-/** Nothing lists what is in a chat. Only messages of ours can be edited, and of these the lost one alone has buttons that nobody knows of. */
-async function findLost({ api, signals }: Telegram, chat: number, after: string[]): Promise<string> {
-  const newest = Math.max(0, ...after.map(Number).filter(Number.isSafeInteger));
-  for (let id = newest + 1; newest > 0 && id <= newest + MAX_LOOKED_AT; id += 1)
-    try {
-      await api.editMessageReplyMarkup(chat, id, {}, signals.sending);
-      return String(id);
-    } catch (error) {
-      if (!isRefusal(error, 400, 'message')) throw error;
-    }
-  return '';
-}
-
-async function removeMessage({ api, signals }: Telegram, chat: number, platformId: string) {
-  try {
-    await api.deleteMessage(chat, Number(platformId), signals.sending);
-  } catch (error) {
-    if (!isRefusal(error, 400, 'message to delete not found')) throw error;
-  }
-  return platformId;
 }
 
 async function fetchMedia({ api, files, connection, signals }: Telegram, ref: string, maxBytes: number) {
