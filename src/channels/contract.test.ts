@@ -25,9 +25,9 @@ async function telegramPlatform(): Promise<Platform> {
     read: () => fake.sent.map((sent) => sent.plain),
     shows: () => {
       const gone = fake.deleted.map(({ message_id: id }) => id);
-      return [...new Map([...fake.silent, ...fake.sent].map((sent) => [sent.message_id, sent.plain]))].flatMap(
-        ([id, text]) => (gone.includes(id) ? [] : [text]),
-      );
+      return [...new Map([...fake.silent, ...fake.sent].map((sent) => [sent.message_id, sent.plain]))]
+        .sort(([a], [b]) => a - b)
+        .flatMap(([id, text]) => (gone.includes(id) ? [] : [text]));
     },
     reactions: () => fake.reactions.map(({ emoji }) => emoji.join('')),
     unacknowledged: () => fake.pendingUpdates().length,
