@@ -53,6 +53,8 @@ import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
+import { progressCommands } from './progress/commands.js';
+import { createProgress } from './progress/show.js';
 import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
@@ -190,7 +192,8 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const own = { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
+  const progress = createProgress({ ...base, channels });
+  const own = { base, begun, progress, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
@@ -212,6 +215,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...tasks.commands,
     ...approvals.commands,
     ...memory.commands,
+    ...progressCommands(base),
     ...taintCommands(base),
     ...egress.commands,
   ];
@@ -296,7 +300,7 @@ function start(parts: ReturnType<typeof assemble>): Daemon {
 async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promise<void> {
   const { base, home, channels, approvals, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
-  const { begun } = parts;
+  const { begun, progress: passing } = parts;
   const { takeIn } = parts.setAside;
   const { supervisor, pool } = parts.containers;
   let ready = false;
@@ -321,9 +325,11 @@ async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promi
   await parts.disk.look();
   parts.memory.start();
   runs.queue.start();
+  passing.start();
+  life.add('progress', { stop: passing.stop });
   parts.disk.start();
   life.add('disk', { stop: parts.disk.stop });
-  life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get }));
+  life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, passing, channel: channels.get }));
   channels.start({ ...intake, takeIn, onState: channelReporter(parts) });
   life.add('tasks', parts.tasks.start());
   life.add('watch', startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost }));

@@ -20,6 +20,7 @@ import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageLists } from './page/lists.js';
 import { createPageSessions } from './page/rows.js';
+import { createProgressRows } from './progress/rows.js';
 import { createRetentionRows } from './retention/rows.js';
 import { createPauses } from './runs/pauses.js';
 import { createRuns } from './runs/rows.js';
@@ -48,6 +49,7 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     runs: createRuns(statements),
     pauses: createPauses(statements),
     taints: createTaints(statements),
+    progress: createProgressRows(statements),
     approvals: createApprovalRows(statements),
     ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),

@@ -171,7 +171,7 @@ export type WorkLine = z.infer<typeof workLine>;
  * - `tool_finished`: it ended (`id`, `ok`, `durationMs`)
  * - `interrupted`: it had not ended when an earlier attempt died (`tool`, `id`)
  * - `model_retry`: a model call failed and is tried again (`why`)
- * - `note`: anything else that helps to understand the run (`text`)
+ * - `note`: anything else that helps to understand the run (`text`); what the model wrote before tool calls (`said`), its list of steps (`todo`)
  */
 const runnerEvent = z.object({
   kind: z.enum(['tool_started', 'tool_finished', 'interrupted', 'model_retry', 'note']),

@@ -91,6 +91,7 @@ function createChats(statements: Statements) {
     setSenders: run<[id: number, policy: Chat['sendersPolicy'], listed: string[]]>(
       'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
     ),
+    setProgress: run<[id: number, mode: Chat['progress']]>('UPDATE chats SET progress = ?2 WHERE id = ?1'),
     /** Starts a new session; messages up to `after` no longer become context. */
     newSession: run<[id: number, after: number]>(
       'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',

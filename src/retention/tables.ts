@@ -48,6 +48,7 @@ export const keeping: Record<string, Keeping> = {
   service_clients: { kept: 'bounded', why: 'one row per service and client' },
   mcp_servers: { kept: 'bounded', why: 'one row per service' },
   mcp_tools: { kept: 'bounded', why: 'the tools of the services: those of a configuration go with it' },
+  progress: { kept: 'bounded', why: 'what chats show of runs that work; it goes with their end' },
   run_counts: { kept: 'bounded', why: 'one row per state' },
   set_aside: { kept: 'bounded', why: 'the newest hundred' },
   suspects: { kept: 'bounded', why: 'goes when it went well, and after a while' },

@@ -3,7 +3,8 @@ import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { checked, listLimit, parse, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
-import { endCancelled } from './cancelled.js';
+import { progressOf } from '../groups/progress.js';
+import { stopRun } from './cancelled.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
@@ -27,6 +28,8 @@ export const runApi = (deps: RetryDeps) => (app: Hono) => {
     const decided = ids('approval_decided');
     return c.json({
       run,
+      // While it works: what chats are shown of it.
+      progress: run.state === 'leased' ? progressOf(events) : null,
       // Approvals it asked for that nobody has answered; it has ended, or does other work. The answer starts a run of its own.
       waitsFor: ids('approval_asked').filter((id) => !decided.includes(id)),
       messages: store.messages.ofRun(run.id),
@@ -38,12 +41,9 @@ export const runApi = (deps: RetryDeps) => (app: Hono) => {
   app.post('/api/runs/:id/stop', (c) => {
     const run = findRun(c);
     store.transaction(() => {
-      const cancelled = store.runs.cancelRun(run.id, clock.now());
-      if (cancelled.waiting + cancelled.running.length === 0) {
+      if (!stopRun(store, run, clock.now())) {
         throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a run that waits or works can be stopped');
       }
-      store.events.add(run.id, clock.now(), 'stopped', { was: run.state });
-      endCancelled(store, cancelled);
     });
     return c.json({ run: findRun(c) });
   });

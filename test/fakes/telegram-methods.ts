@@ -1,7 +1,14 @@
 // The table of Bot API methods. Sending is in telegram-send.ts; knows nothing about HTTP.
 import { z } from 'zod';
 import { ApiError, badRequest, booleanField, type CallParams, integerField, jsonField } from './telegram-params.js';
-import { editMessageReplyMarkup, editMessageText, sendDocument, sendMessage, sendPhoto } from './telegram-send.js';
+import {
+  deleteMessage,
+  editMessageReplyMarkup,
+  editMessageText,
+  sendDocument,
+  sendMessage,
+  sendPhoto,
+} from './telegram-send.js';
 import type { BotState } from './telegram-state.js';
 import { readActionTopic } from './telegram-topics.js';
 import { DOWNLOAD_LIMIT_BYTES } from './telegram-world.js';
@@ -29,6 +36,7 @@ export const METHODS: Record<string, Method> = {
   sendphoto: sendPhoto,
   senddocument: sendDocument,
   editmessagetext: editMessageText,
+  deletemessage: deleteMessage,
   editmessagereplymarkup: editMessageReplyMarkup,
   answercallbackquery: answerCallbackQuery,
   sendchataction: sendChatAction,

@@ -37,6 +37,10 @@ export interface FakeTelegram extends People {
   /** "typing…" and the like. */
   actions: ChatAction[];
   reactions: Reaction[];
+  /** What came in silence, and its edits: none of it is in `sent`. */
+  silent: SentMessage[];
+  /** What the bot took away. */
+  deleted: { chat_id: number; message_id: number }[];
   /** Every press of a button, in order. */
   presses: ButtonPress[];
   /** Every call, refused ones too, in order of arrival. */
@@ -104,6 +108,8 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     sent: state.sent,
     actions: state.actions,
     reactions: state.reactions,
+    silent: state.silent,
+    deleted: state.deleted,
     presses: state.presses,
     requests,
     faults,

@@ -26,6 +26,8 @@ import { head } from './text.js';
 const MAX_CUT_REPLIES = 2;
 const MAX_SAME_STEPS = 3;
 const MAX_EMPTY_REPLIES = 1;
+/** Of what the model says before its tool calls, in the timeline. */
+const MAX_SAID_CHARS = 1_000;
 
 /** The caller adds the ids of the messages that were handled. */
 export type Outcome =
@@ -111,6 +113,10 @@ const mostTokens = ({ run }: RunContext, { maxTokens }: Progress): number =>
 
 async function afterToolCalls(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   const calls = toolCalls(reply.content);
+  const said = textOf(reply.content);
+  // For the people who wait; what a sub-agent says is for its caller.
+  if (said && context.callPrefix === undefined)
+    context.host.event(context.run.id, 'note', { said: head(said, MAX_SAID_CHARS) });
   const isCut = reply.stopReason === 'max_tokens';
   // The input of the last call may be cut off and still look whole.
   const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
