@@ -81,7 +81,7 @@ const areas: Area[] = [
     files: /^container\/agent-runner\/src\/(journal|memories|write-down|past)/,
     lines: 405,
   },
-  { name: 'runner', files: /^container\//, lines: 2_243 },
+  { name: 'runner', files: /^container\//, lines: 2_244 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
   { name: 'second model, windows of models', files: /^src\/model\/(overload|fallback|window)/, lines: 268 },
   { name: 'topics', files: /^src\/(channels\/telegram-topics|groups\/forums)\.ts$/, lines: 70 },
@@ -120,7 +120,7 @@ const areas: Area[] = [
     aim: '1,050',
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_513, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_521, aim: '1,250' },
   { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
   { name: 'memory', files: /^src\/memory\//, lines: 735, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
@@ -137,7 +137,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_491, tokens: 111_795, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_503, tokens: 112_060, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -162,7 +162,7 @@ function acceptStream(
   const [inner, connection] = duplexPair();
   // What is written together (a head, the length of a chunk, the chunk) is one piece: each would wake the engine and the runner.
   connection._writev = (pieces, done) =>
-    connection._write(Buffer.concat(pieces.map(({ chunk }) => chunk)), 'buffer', done);
+    connection._write(Buffer.concat(pieces.map(({ chunk }) => chunk)), 'utf8', done);
   pipeline(stream, inner, stream, () => connection.destroy());
   connection.on('close', () => inner.destroy());
   // What was written has been handed on: both directions end, also when the other side is still sending.

@@ -20,7 +20,9 @@ const HELLO_TIMEOUT_MS = 8_000;
 /** Waits for the host's hello, answers it and listens. Rejects when stdin ends before the hello. */
 export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   stdout.write(`${await readHello(stdin)}\n`);
-  const duplex = joined(stdin, stdout);
+  const duplex = Duplex.from({ readable: stdin, writable: stdout });
+  // What is written together leaves together: each piece would wake the host.
+  duplex._writev = (pieces, done) => duplex._write(Buffer.concat(pieces.map(({ chunk }) => chunk)), 'utf8', done);
   const session = http2.connect('http://gateway.invalid', {
     createConnection: () => duplex,
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
@@ -56,28 +58,6 @@ export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   stdin.on('end', close);
   const address = server.address();
   return { port: typeof address === 'object' && address ? address.port : port, close };
-}
-
-/** Both as one stream. What is written together leaves together: each piece would wake the host. */
-function joined(input: Readable, output: Writable): Duplex {
-  const send = (chunk: Buffer, done: (error?: Error | null) => void) => void output.write(chunk, done);
-  const duplex = new Duplex({
-    read: () => void input.resume(),
-    write: (chunk: Buffer, _encoding, done) => send(chunk, done),
-    writev: (pieces, done) => send(Buffer.concat(pieces.map(({ chunk }) => chunk)), done),
-    final: (done) => void output.end(done),
-    destroy(error, done) {
-      input.destroy();
-      output.destroy();
-      done(error);
-    },
-  });
-  for (const side of [input, output]) side.on('error', (error) => duplex.destroy(error));
-  input
-    .on('data', (chunk: Buffer) => duplex.push(chunk) || input.pause())
-    .on('end', () => duplex.push(null))
-    .on('close', () => duplex.destroy());
-  return duplex;
 }
 
 /** Drops everything up to the first `{"hello":…}` line (some engines put their own bytes in front) and returns that line. */
