@@ -18,6 +18,7 @@ import { localCommands, localOptions } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
+import { replayCommand } from './runs/replay-command.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskTerminal } from './tasks/terminal.js';
 
@@ -25,6 +26,7 @@ import { taskTerminal } from './tasks/terminal.js';
 export const commands = [
   ...pageTerminal,
   ...runTerminal,
+  replayCommand,
   ...taskTerminal,
   ...approvalTerminal,
   ...budgetTerminal,

@@ -22,7 +22,7 @@ import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
-import { createGateway } from './gateway/server.js';
+import { createGateway, type Link } from './gateway/server.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
@@ -48,7 +48,9 @@ import { openPage } from './page/server.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
+import { createDryHold } from './runs/dry.js';
 import { createRuns } from './runs/module.js';
+import { replayCommands } from './runs/replay-chat.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { createGuards, type Guards } from './secrets/guards.js';
@@ -100,6 +102,7 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const base = { config, store, clock, log, notifyOwner, ownerChat };
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
+  gateway.addHold(createDryHold(base));
   const containers = createContainers({
     ...{ ...base, signals: store.signals, gateway },
     placesOf: ({ id }) => placesOf(base, id),
@@ -135,12 +138,13 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices };
   const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
-  const runOf = (link: { groupId: number }, runId: number) =>
-    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
-  const onSearch = ({ groupId }: { groupId: number }) =>
-    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
+  const runOf = (link: Link, runId: number) =>
+    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId, link.dryRun)[0] ?? null;
+  const modelOf = (runId: number) => store.runs.get(runId)?.model ?? undefined;
+  const onSearch = ({ groupId, dryRun }: Link) =>
+    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now(), dryRun));
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, onSearch, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, modelOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
@@ -153,10 +157,12 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
   const { config, store, channels, approvals, services, mcp, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
+  const { stopped } = parts.stopSwitch;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
   const commands = [
     ...chatCommands({ ...base, control }),
+    ...replayCommands({ ...base, stopped }),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
@@ -177,7 +183,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     askToRegister,
   });
   const api = [
-    runApi({ ...base, reopenSlot: store.tasks.reopenSlot }),
+    runApi({ ...base, stopped, reopenSlot: store.tasks.reopenSlot }),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,

@@ -73,6 +73,11 @@ const areas: Area[] = [
   },
   { name: 'tools of MCP servers in the runner', files: /^container\/agent-runner\/src\/tools\/mcp/, lines: 135 },
   { name: 'skills in the runner', files: /^container\/agent-runner\/src\/(skills|front-matter)/, lines: 145 },
+  {
+    name: 'runs again, dry runs',
+    files: /^src\/(runs\/(replay|dry|compare)|sandbox\/dry|egress\/dry)(?!.*(api|terminal)\.ts)/,
+    lines: 780,
+  },
   { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
   { name: 'histories of sessions', files: /^container\/agent-runner\/src\/(session|tidy)/, lines: 155 },
   { name: 'whose processes are whose', files: /^container\/agent-runner\/src\/process-owner/, lines: 75 },
@@ -95,15 +100,15 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_242,
+    lines: 2_250,
     aim: '1,050',
   },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_459, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_485, aim: '1,250' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 491 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 710, aim: '260' },
-  { name: 'taint', files: /^src\/taint\//, lines: 110 },
+  { name: 'taint', files: /^src\/taint\//, lines: 122 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   {
     name: 'what went wrong, for people',
@@ -111,9 +116,9 @@ const areas: Area[] = [
     lines: 205,
   },
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
-  { name: 'egress', files: /^src\/egress\//, lines: 800, aim: '420' },
+  { name: 'egress', files: /^src\/egress\//, lines: 815, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_241, tokens: 106_925, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_375, tokens: 109_300, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -16,13 +16,15 @@ export function refuse(status: ContentfulStatusCode, code: string, message: stri
   return new HTTPException(status, { message, res: Response.json({ error: { code, message, hint } }) });
 }
 
+const STATUS: Record<string, 404 | 409> = { not_found: 404, conflict: 409 };
+
 /** What `work` returns; what it cannot do is refused. */
 export function checked<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
-    throw refuse(error.code === 'not_found' ? 404 : 400, error.code, error.message, error.hint);
+    throw refuse(STATUS[error.code] ?? 400, error.code, error.message, error.hint);
   }
 }
 

@@ -29,6 +29,9 @@ export const localOptions = {
   rw: { type: 'boolean' },
   encrypt: { type: 'boolean' },
   force: { type: 'boolean' },
+  dry: { type: 'boolean' },
+  model: { type: 'string' },
+  prompt: { type: 'string' },
 } as const;
 
 export interface LocalCall {

@@ -2,16 +2,17 @@
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
-import { listLimit, parse, refuse } from '../core/http.js';
+import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
 import { endCancelled } from './cancelled.js';
-import type { Store } from './store.js';
+import { comparisonOf, type ReplayDeps, replayRequest, startReplay } from './replay.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
 
-export interface RunApiDeps {
-  store: Store;
+export interface RunApiDeps extends ReplayDeps {
   clock: Clock;
+  /** Nothing starts for now. */
+  stopped(): boolean;
   /** The slot of a task whose run is tried again waits for that run once more. */
   reopenSlot(runId: number): void;
 }
@@ -41,6 +42,8 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
       events,
       modelCalls: store.usage.ofRun(run.id),
       outbox: store.outbox.ofRun(run.id),
+      // Of a replay: what the first run did, and what this one did, or would have done.
+      comparison: comparisonOf(store, run),
     });
   });
   app.post('/api/runs/:id/stop', (c) => {
@@ -67,28 +70,8 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
     store.signal('run:ready');
     return c.json({ run: findRun(c) });
   });
-  app.post('/api/runs/:id/replay', (c) => {
-    const id = replay(deps, findRun(c));
-    store.signal('run:ready');
-    return c.json({ run: store.runs.get(id) });
+  app.post('/api/runs/:id/replay', async (c) => {
+    const request = await readBody(c, replayRequest);
+    return c.json({ run: checked(() => startReplay(deps, findRun(c), request)), stopped: deps.stopped() });
   });
 };
-
-/** The same messages once more, in a fresh session; the answer goes to the same chat. Returns the new run's id. */
-function replay({ store, clock }: RunApiDeps, { id: first, state, groupId, chatId, taskId }: Run): number {
-  if (state === 'ready' || state === 'leased') {
-    throw refuse(409, 'conflict', `run ${first} is ${state}`, 'wait until it has ended, or stop it');
-  }
-  const now = clock.now();
-  const input = store.runs.input(first);
-  return store.transaction(() => {
-    for (let n = 1; ; n += 1) {
-      const name = { key: `replay:${first}:${n}`, session: `replay-${first}-${n}` };
-      const id = store.runs.enqueue({ ...name, kind: 'replay', groupId, chatId, taskId, input, runAt: now, now });
-      if (id === undefined) continue;
-      store.runs.copyMessages(first, id);
-      store.events.add(id, now, 'replay_of', { runId: first });
-      return id;
-    }
-  });
-}

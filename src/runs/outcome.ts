@@ -84,7 +84,7 @@ function recordDone(deps: OutcomeDeps, attempt: Attempt, { handledMessageIds, ..
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group), group.id);
   queueAnswer(store, run, end, now);
-  deps.guard.note(run);
+  if (!run.dry) deps.guard.note(run);
   // Messages steered in too late for this run become the next one.
   splitOff(store, run, unseen, now);
 }
@@ -111,6 +111,8 @@ export function recordDead(
   run: Run,
   { why, forChat = runNotices.deadForChat, handled }: { why: string; forChat?: string; handled?: number[] | undefined },
 ): void {
+  // Nobody waits for it but who reads how it went.
+  if (run.dry) return;
   const now = clock.now();
   guard.note(run);
   const ids = store.messages.ofRun(run.id).map(({ id }) => id);
@@ -161,7 +163,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     runNotices.parked(group, errorClass, error),
     group.id,
   );
-  if (ownerChat === run.chatId || run.taskId !== null) return;
+  if (ownerChat === run.chatId || run.taskId !== null || run.dry) return;
   const text = runNotices.parkedForChat;
   store.outbox.add({ key: `parked:${run.id}:${now}`, chatId: run.chatId, runId: null, text, now });
 }
@@ -171,6 +173,6 @@ function tellOverBudget({ store, notifyOwner, clock }: OutcomeDeps, run: Run, re
   const { cap, of, period, limitMicroUsd } = refusal;
   const text = runNotices.overBudget(refusal);
   const key = `budget:${cap}:${of ?? ''}:${period}:${limitMicroUsd}`;
-  if (notifyOwner(key, text) === run.chatId || run.taskId !== null) return;
+  if (notifyOwner(key, text) === run.chatId || run.taskId !== null || run.dry) return;
   store.outbox.add({ key: `${key}:${run.chatId}`, chatId: run.chatId, runId: null, text, now: clock.now() });
 }

@@ -92,6 +92,7 @@ const start = (leaseHolder: string): Queue => {
     ...{ store, clock, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     pool: {
       canHost: () => true,
+      canHostDry: () => true,
       acquire: () => {
         pool.push('acquired');
         return container;
@@ -102,6 +103,7 @@ const start = (leaseHolder: string): Queue => {
         end(gone('it was stopped'));
       },
     },
+    dryFolders: { changes: async () => [], drop: async () => undefined, sweep: async () => undefined },
     guard: { note: (run) => void ended.push(run.id) },
     fallback: { afterFailure: (_, errorClass) => ({ errorClass }) },
     supervisor: { engineDown: () => false, reportDown: () => undefined },

@@ -34,7 +34,9 @@ export interface LeaseRef {
   attempt: number;
 }
 
-interface NewRun extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'session' | 'runAt'> {
+interface NewRun
+  extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'session' | 'runAt'>,
+    Partial<Pick<Run, 'replayOf' | 'dry' | 'model' | 'prompt' | 'reportChat'>> {
   now: number;
   taskId?: number | null;
   input?: TaskRunInput | null | undefined;
@@ -44,7 +46,7 @@ export function createRuns(statements: Statements) {
   return {
     ...createEnqueue(statements),
     ...createAttach(statements),
-    claim: createClaim(statements),
+    ...createClaim(statements),
     ...createLeases(statements),
     ...createCancel(statements),
     ...createTold(statements),
@@ -52,10 +54,12 @@ export function createRuns(statements: Statements) {
   };
 }
 
+const NO_REPLAY = { replayOf: null, dry: false, model: null, prompt: null, reportChat: null };
+
 function createEnqueue({ rows, run, values, named }: Statements) {
   const enqueue = named.value<[row: NewRun], number>(
-    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
-     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
+    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input, replay_of, dry, model, prompt, report_chat)
+     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input, @replayOf, @dry, @model, @prompt, @reportChat)
      ON CONFLICT (key) DO NOTHING RETURNING id`,
   );
   const inputOf = rows(z.object({ input: json(taskRunInput).nullable() })).get<[id: number]>(
@@ -63,7 +67,7 @@ function createEnqueue({ rows, run, values, named }: Statements) {
   );
   return {
     /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
-    enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
+    enqueue: (row: NewRun): number | undefined => enqueue({ ...NO_REPLAY, taskId: null, input: null, ...row }),
     /** What a run that nobody asked for just now works with. */
     input: (id: number): TaskRunInput | undefined => inputOf(id)?.input ?? undefined,
     /** Gives the run this message alone, with what its sender sent as one with it. */
@@ -113,22 +117,30 @@ function createEnqueue({ rows, run, values, named }: Statements) {
 
 const CANNOT_BE_READ = 'its row cannot be read';
 
-/**
- * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. A parked group gets one run at a time once its
- * waiting time is over: the try that finds out whether it is well again. In a chat that the loop guard holds, only tasks go on.
- */
+const LEASE = `UPDATE runs SET state = 'leased', attempt = attempt + 1, handed_attempt = min(handed_attempt, attempt), lease_owner = @holder,
+  started_at = @now, error_class = NULL, error = NULL`;
+/** A parked group gets one run at a time once its waiting time is over: the try that finds out whether it is well again. */
+const NOT_PARKED = `(g.parked_class IS NULL OR (g.parked_until <= @now
+  AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))`;
+
 function createClaim({ named, rows, run }: Statements) {
   const next = named.value<[args: { holder: string; now: number; excludeGroups: number[] }], number>(
-    `UPDATE runs SET state = 'leased', attempt = attempt + 1, handed_attempt = min(handed_attempt, attempt), lease_owner = @holder, started_at = @now, error_class = NULL, error = NULL
+    `${LEASE}
      WHERE id = (
        SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND r.run_at <= @now
+       WHERE r.state = 'ready' AND r.run_at <= @now AND NOT r.dry
          AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
          AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
          AND (r.task_id IS NOT NULL OR r.chat_id NOT IN (SELECT chat_id FROM held_chats))
-         AND (g.parked_class IS NULL OR (g.parked_until <= @now
-           AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))
+         AND ${NOT_PARKED}
        ORDER BY r.run_at, r.id LIMIT 1)
+     RETURNING id`,
+  );
+  const nextDry = named.value<[args: { holder: string; now: number }], number>(
+    `${LEASE}
+     WHERE id = (
+       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
+       WHERE r.state = 'ready' AND r.run_at <= @now AND r.dry AND ${NOT_PARKED} ORDER BY r.run_at, r.id LIMIT 1)
      RETURNING id`,
   );
   const withInput = rows(runRow.extend({ input: json(taskRunInput).nullable() })).get<[id: number]>(
@@ -137,14 +149,24 @@ function createClaim({ named, rows, run }: Statements) {
   const setAside = run<[id: number, now: number]>(
     `UPDATE runs SET state = 'dead', lease_owner = NULL, finished_at = ?2, error = '${CANNOT_BE_READ}' WHERE id = ?1`,
   );
-  return (args: Parameters<typeof next>[0]): Run | undefined => {
-    for (;;) {
-      const id = next(args);
-      const claimed = id === undefined ? undefined : withInput(id);
-      if (id === undefined || claimed) return claimed;
-      // Nobody knows what to do for it: it must not hold up the others.
-      setAside(id, args.now);
-    }
+  const readable = <Args extends { now: number }>(take: (args: Args) => number | undefined) =>
+    function claim(args: Args): Run | undefined {
+      for (;;) {
+        const id = take(args);
+        const claimed = id === undefined ? undefined : withInput(id);
+        if (id === undefined || claimed) return claimed;
+        // Nobody knows what to do for it: it must not hold up the others.
+        setAside(id, args.now);
+      }
+    };
+  return {
+    /**
+     * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. In a chat that the loop guard holds, only
+     * tasks go on.
+     */
+    claim: readable(next),
+    /** The same of dry runs: each needs a container of its own, whichever its group has. */
+    claimDry: readable(nextDry),
   };
 }
 
@@ -265,12 +287,12 @@ function createTold({ run, value, rows }: Statements) {
     /** Notes that the run's chat is told of a restart now; false where it is not to be: it knows since `since`, or of worse. */
     restartTold: run<[id: number, now: number, since: number]>(
       `UPDATE runs SET restart_told_at = ?2 WHERE id = ?1 AND state = 'leased' AND cancel_requested = 0
-         AND outage_told_at IS NULL AND coalesce(restart_told_at, 0) <= ?3`,
+         AND NOT dry AND outage_told_at IS NULL AND coalesce(restart_told_at, 0) <= ?3`,
     ),
     /** Notes that the run's chat is told of an outage now, and returns it; undefined where it knows, or nobody waits there. */
     outageTold: value<[id: number, now: number], number>(
       `UPDATE runs SET outage_told_at = ?2 WHERE id = ?1 AND state IN ('ready', 'leased') AND cancel_requested = 0
-         AND task_id IS NULL AND outage_told_at IS NULL RETURNING chat_id`,
+         AND task_id IS NULL AND NOT dry AND outage_told_at IS NULL RETURNING chat_id`,
     ),
     /** The runs whose chats know of an outage; from now on they know of none. */
     outageOver: rows(told).all<[]>(
@@ -290,6 +312,9 @@ function createRunQueries({ rows, value, values }: Statements) {
     `SELECT min(max(coalesce(g.parked_until, 0), (SELECT min(r.run_at) FROM runs r WHERE r.state = 'ready' AND r.group_id = g.id
        AND r.run_at > iif(g.parked_until > ?1, -1, ?1)))) FROM groups g`,
   );
+  const leased = values<[groupId: number, dryRun: number], number>(
+    `SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased' AND iif(dry, id, 0) = ?2`,
+  );
   const newest = rows(runRow).all<[limit: number]>('SELECT * FROM runs ORDER BY id DESC LIMIT ?1');
   const newestIn = rows(runRow).all<[state: Run['state'], limit: number]>(
     'SELECT * FROM runs WHERE state = ?1 ORDER BY id DESC LIMIT ?2',
@@ -298,7 +323,8 @@ function createRunQueries({ rows, value, values }: Statements) {
     get: rows(runRow).get<[id: number]>('SELECT * FROM runs WHERE id = ?1'),
     /** Newest first. */
     list: (state: Run['state'] | null, limit: number): Run[] => (state ? newestIn(state, limit) : newest(limit)),
-    leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
+    /** Those that work in the container of a group, or in that of a dry run. */
+    leasedOf: (groupId: number, dryRun = 0): number[] => leased(groupId, dryRun),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: rows(runRow).get<[session: string]>(
       `SELECT * FROM runs INDEXED BY runs_open WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')

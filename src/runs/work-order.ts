@@ -9,6 +9,7 @@ import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
 import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
+import { DRY_NOTE, withPrompt } from './replay.js';
 import type { TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
 import { unattendedNote } from './unattended.js';
@@ -70,7 +71,7 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
-      const model = fallback.choose(run.id);
+      const model = run.model ?? fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -86,9 +87,9 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
         services: services(group.id),
         search: search(group.id),
         mcp: mcp(group.id),
-        messages: input ? [taskMessage(run, input)] : await promptMessages(run.id),
+        messages: withPrompt(input ? [taskMessage(run, input)] : await promptMessages(run.id), run.prompt),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
-        ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),
+        ...unattended(run, input, config.timeZone),
       };
     },
     /** The copies in data/media of a finished run; the group has its own in inbox/. */
@@ -96,6 +97,12 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
       for (const message of store.messages.ofRun(runId)) await drop(message);
     },
   };
+}
+
+/** Nobody is there to answer in a dry run either. */
+function unattended(run: Run, input: TaskRunInput | undefined, timeZone: string): Pick<RunSpec, 'unattended'> {
+  const notes = [...(run.dry ? [DRY_NOTE] : []), ...(input ? [unattendedNote(input, timeZone)] : [])];
+  return notes.length > 0 ? { unattended: { note: notes.join('\n'), check: input?.check } } : {};
 }
 
 /** What a start knows it by that comes after an end in the middle of it. */

@@ -1,4 +1,4 @@
-// Warm containers: at most `maxContainers`, one per group, started when a run needs one, kept `idleMs` after the last run,
+// Warm containers: at most `maxContainers`, one per group and one for each dry run alone, started when a run needs one, kept `idleMs` after the last run,
 // the longest-idle one stopped at once when another group waits. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
 // gives to whoever has work. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
@@ -24,7 +24,8 @@ export interface PoolDeps extends BaseDeps {
   gateway: Pick<Gateway, 'connect'>;
   maxContainers: number;
   idleMs: number;
-  specFor(group: Group): Promise<SandboxSpec>;
+  /** `dryRun`: the run that the container is for alone. */
+  specFor(group: Group, dryRun?: number): Promise<SandboxSpec>;
   /** Changes when containers of before do not have what new ones get. */
   specVersion(): string;
   /** Capacity became free. */
@@ -33,6 +34,8 @@ export interface PoolDeps extends BaseDeps {
 
 interface PoolEntry {
   group: Group;
+  /** It works on this run alone, and its link says so. */
+  dryRun: number | undefined;
   specVersion: string;
   runs: number;
   idleSince: number;
@@ -47,8 +50,8 @@ interface PoolEntry {
 
 const emptyPool = (deps: PoolDeps) => ({
   deps,
-  /** By group id. What is being stopped is no longer here: it takes no run. */
-  entries: new Map<number, PoolEntry>(),
+  /** By group and dry run. What is being stopped is no longer here: it takes no run. */
+  entries: new Map<string, PoolEntry>(),
   /** Taken out, but something of it may still be there. */
   ending: new Set<PoolEntry>(),
   stopping: new Set<Promise<void>>(),
@@ -75,18 +78,20 @@ export function createPool(deps: PoolDeps) {
   return {
     canHost(groupId: number): boolean {
       if (pool.closing) return false;
-      const entry = entries.get(groupId);
+      const entry = entries.get(keyOf(groupId));
       // An outdated one gets no more runs: it is replaced once it has none.
       if (entry) return entry.runs < (isOutdated(pool, entry) ? 1 : MAX_RUNS_PER_GROUP);
-      return entries.size < deps.maxContainers || longestIdle(pool) !== undefined;
+      return hasRoom(pool);
     },
+    /** Whether one more container can be had: a dry run shares none. */
+    canHostDry: (): boolean => !pool.closing && hasRoom(pool),
     /**
      * Counts a run in at once (before the first await, so that `canHost` is true to the limit) and starts the container when there
      * is none. Throws PinchError of the sandbox. Pair with `release`.
      */
-    acquire(group: Group): Promise<GroupContainer> {
-      const warm = entries.get(group.id);
-      const entry = warm && (warm.runs > 0 || !isOutdated(pool, warm)) ? warm : openEntry(pool, group);
+    acquire(group: Group, dryRun?: number): Promise<GroupContainer> {
+      const warm = entries.get(keyOf(group.id, dryRun));
+      const entry = warm && (warm.runs > 0 || !isOutdated(pool, warm)) ? warm : openEntry(pool, group, dryRun);
       entry.runs += 1;
       entry.idleTimer?.cancel();
       return entry.starting;
@@ -100,8 +105,9 @@ export function createPool(deps: PoolDeps) {
       if (!entry) return;
       entry.runs -= 1;
       entry.idleSince = deps.clock.now();
-      entry.mustEnd ||= mustEnd;
-      if (entry.runs === 0 && entry.mustEnd) void stopEntry(pool, entry, 'its run was stopped', 0);
+      entry.mustEnd ||= mustEnd || entry.dryRun !== undefined;
+      if (entry.runs === 0 && entry.mustEnd)
+        void stopEntry(pool, entry, entry.dryRun === undefined ? 'its run was stopped' : 'its dry run is over', 0);
       else if (entry.runs === 0)
         entry.idleTimer = deps.clock.at(entry.idleSince + deps.idleMs, () => void stopEntry(pool, entry, 'idle'));
       deps.onFree();
@@ -128,6 +134,10 @@ export function createPool(deps: PoolDeps) {
   };
 }
 
+const keyOf = (groupId: number, dryRun?: number): string => (dryRun === undefined ? `${groupId}` : `dry ${dryRun}`);
+const hasRoom = (pool: PoolState): boolean =>
+  pool.entries.size < pool.deps.maxContainers || longestIdle(pool) !== undefined;
+
 type ContainerState = 'starting' | 'running' | 'ending';
 
 function describe({ group, instance, runs }: PoolEntry, state: ContainerState) {
@@ -141,12 +151,14 @@ function longestIdle({ entries }: PoolState): PoolEntry | undefined {
 const isOutdated = ({ deps }: PoolState, { specVersion }: PoolEntry): boolean => specVersion !== deps.specVersion();
 
 /** In the place of the group's own one, or of the longest idle one where there is no room. */
-function openEntry(pool: PoolState, group: Group): PoolEntry {
+function openEntry(pool: PoolState, group: Group, dryRun: number | undefined): PoolEntry {
   const { deps, entries } = pool;
-  const evicted = entries.get(group.id) ?? (entries.size >= deps.maxContainers ? longestIdle(pool) : undefined);
+  const key = keyOf(group.id, dryRun);
+  const evicted = entries.get(key) ?? (entries.size >= deps.maxContainers ? longestIdle(pool) : undefined);
   const room = evicted ? stopEntry(pool, evicted, 'another one takes its place') : Promise.resolve();
   const entry: PoolEntry = {
     group,
+    dryRun,
     specVersion: deps.specVersion(),
     runs: 0,
     idleSince: deps.clock.now(),
@@ -157,7 +169,7 @@ function openEntry(pool: PoolState, group: Group): PoolEntry {
     cancel: new AbortController(),
   };
   entry.starting.catch(() => drop(pool, entry));
-  entries.set(group.id, entry);
+  entries.set(key, entry);
   return entry;
 }
 
@@ -172,8 +184,12 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
     };
   });
   const startedAt = clock.now();
-  const link = { groupId: entry.group.id, startedAt, onWork: (response: ServerResponse) => onWork(response) };
-  const spec = await specFor(entry.group);
+  const { group, dryRun } = entry;
+  const link = {
+    ...{ groupId: group.id, ...(dryRun !== undefined && { dryRun }) },
+    ...{ startedAt, onWork: (response: ServerResponse) => onWork(response) },
+  };
+  const spec = await specFor(group, dryRun);
   entry.cancel.signal.throwIfAborted();
   const instance = await sandbox.start(spec, (io) => gateway.connect(link, io), entry.cancel.signal);
   entry.instance = instance;
@@ -201,8 +217,9 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
 /** Takes the entry out of the pool: it gets no more runs. Harmless twice. */
 function forget({ entries, ending }: PoolState, entry: PoolEntry): void {
   entry.idleTimer?.cancel();
-  if (entries.get(entry.group.id) !== entry) return;
-  entries.delete(entry.group.id);
+  const key = keyOf(entry.group.id, entry.dryRun);
+  if (entries.get(key) !== entry) return;
+  entries.delete(key);
   ending.add(entry);
   const started = entry.starting.catch(() => undefined);
   void started.then(() => entry.instance?.gone).then(() => ending.delete(entry));

@@ -22,7 +22,7 @@ beforeEach(() => {
   const ownerChat = () => store.groups.chat(main.chatId) ?? expect.unreachable();
   approvals = createApprovals({ store, clock, config, ownerChat, stopped: () => false });
   const askOwner = createTaskAsker({ store, tasks, approvals });
-  call = createContainerCalls(createTaskCalls({ store, tasks, askOwner }), clock);
+  call = createContainerCalls(createTaskCalls({ store, clock, tasks, askOwner }), clock);
   main = groupAtWork(store, 'main', true);
   family = groupAtWork(store, 'family', false);
 });

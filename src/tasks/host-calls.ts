@@ -1,6 +1,8 @@
 // What a container may ask about tasks, checked: its own group's, for the main group every group's. Answers are texts for the model.
 
+import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
+import { oneLine } from '../core/one-line.js';
 import type { Chat } from '../core/types.js';
 import { type Link, post, type Route } from '../gateway/server.js';
 import { parse, unknownThing, workingRun } from '../runs/calls.js';
@@ -12,12 +14,16 @@ import { taskConfirmation } from './text.js';
 
 interface TaskCallDeps {
   store: Store;
+  clock: Pick<Clock, 'now'>;
   tasks: Tasks;
   /** What the agent is told when the owner has to say yes first. */
   askOwner: TaskAsker;
 }
 
-export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route[] {
+export function createTaskCalls({ store, clock, tasks, askOwner }: TaskCallDeps): Route[] {
+  const tell = (runId: number, task: number, action: string, about: string) =>
+    store.events.add(runId, clock.now(), 'task_changed', { task, action, about: oneLine(about, 300) });
+
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
@@ -35,7 +41,12 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
       const target = chatOf(link, chat ?? `${run.chatId}`);
       const waits = askOwner(link, run, target, { fields: input });
       if (waits) return { text: waits };
-      return { text: taskConfirmation(tasks.add(input, target, { key: `${run.id}:${key}` }), input.tz) };
+      const task = store.transaction(() => {
+        const made = tasks.add(input, target, { key: `${run.id}:${key}` });
+        tell(run.id, made.id, 'add', input.title ?? input.prompt);
+        return made;
+      });
+      return { text: taskConfirmation(task, input.tz) };
     }),
     post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
@@ -51,7 +62,11 @@ export function createTaskCalls({ store, tasks, askOwner }: TaskCallDeps): Route
       const target = chat ?? store.groups.chat(task.chatId);
       const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
       if (waits) return { text: waits };
-      return { text: taskConfirmation(tasks.change(task, { action, fields }, chat), fields?.tz) };
+      const changed = store.transaction(() => {
+        tell(run.id, id, action, `${action} task ${id}`);
+        return tasks.change(task, { action, fields }, chat);
+      });
+      return { text: taskConfirmation(changed, fields?.tz) };
     }),
   ];
 }
