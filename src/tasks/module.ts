@@ -27,12 +27,7 @@ export function createTaskModule({ config, stopSwitch, approvals, takeIn, ...loo
   const tasks = createTasks({ store, clock, config });
   return {
     pause: tasks.pause,
-    routes: createTaskCalls({
-      store,
-      clock: deps.clock,
-      tasks,
-      askOwner: createTaskAsker({ store, tasks, approvals }),
-    }),
+    routes: createTaskCalls({ store, clock, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks, takeIn }) }),
     start(): { stop(): void } {
