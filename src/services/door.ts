@@ -127,7 +127,7 @@ async function holdCall(
 ): Promise<Outcome> {
   const { deps, request, response, name } = call;
   const body = (await readBody(call)).toString();
-  const about = `${request.method} ${name} ${path}${query}${verdict.do === 'ask' ? ' (after your yes)' : ''}`;
+  const about = `${request.method} ${name} ${path}${query && `?${query}`}${verdict.do === 'ask' ? ' (after your yes)' : ''}`;
   holdBack(deps, dryRun, { what: 'service', about, ...(body !== '' && { text: body }) });
   const text = JSON.stringify({ dryRun: true, message: NOTED });
   response.writeHead(HELD_STATUS, { 'content-type': 'application/json' }).end(text);
