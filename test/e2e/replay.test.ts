@@ -1,8 +1,10 @@
 // A run again, dry: nothing leaves the machine, whatever its container does, and what it would have done stands beside what was done.
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { listen } from '../../src/egress/testing/inside.js';
@@ -272,4 +274,15 @@ test('with another model, for real: the answer goes to its chat', async () => {
   const { comparison } = await ended(await replay(first, { model: 'claude-opus-5' }));
   expect(comparison).toMatchObject({ dry: false, replay: { models: ['claude-opus-5'] } });
   expect(await nthReply(scene.daemon, (await chatTexts(scene.daemon, 'out')).length)).toBe('From another one.');
+});
+
+test('in the terminal: it waits for the run and shows both side by side', async () => {
+  scene.model.push({ text: 'Five daisies.' });
+  const program = `import('./dist/cli.js').then(async ({ runCli }) => { process.exitCode = await runCli(process.argv.slice(1)) })`;
+  const settings = { ...process.env, PINCH_HOME: home, PINCH_PORT: String(scene.daemon.port) };
+  const cwd = join(import.meta.dirname, '../..');
+  const args = ['-e', program, 'replay', String(first), '--dry'];
+  const { stdout } = await promisify(execFile)('node', args, { cwd, env: settings });
+  expect(stdout).toMatch(/message: to .*The order is on its way\.\s+\| –/);
+  expect(stdout).toMatch(/answer: to its chat — Ordered two roses\.\s+\| answer: to its chat — Five daisies\./);
 });
