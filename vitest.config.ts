@@ -4,7 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { HANG_MS } from './test/limits.js';
 
 /** Begun last, these would run on alone. */
-const LONGEST = /\/test\/(skills|skills-command|chaos\/(storm|odd-answers)|attack\/attack|toy-domain)\.test\.ts$/;
+const LONGEST =
+  /\/test\/(skills|skills-command|update|chaos\/(storm|odd-answers)|attack\/attack|toy-domain)\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -5,14 +5,15 @@ import { runCommand, runLoudly } from './lib/progress.mjs';
 import { prepareCode, prepareImage } from './lib/setup.mjs';
 
 await runCommand(async () => {
-  await prepareCode();
+  await prepareCode('all');
   await prepareImage();
   const { build } = await import('esbuild');
   // As deep below the repository as the source, so that paths relative to the file mean the same.
-  const outfile = join(dist, 'bench', 'main.mjs');
+  const outdir = join(dist, 'bench');
   await build({
-    entryPoints: [inRoot('test', 'bench', 'main.ts')],
-    outfile,
+    entryPoints: [inRoot('test', 'bench', 'main.ts'), inRoot('test', 'bench', 'floor-bot.ts')],
+    outdir,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     packages: 'external',
     platform: 'node',
@@ -20,5 +21,5 @@ await runCommand(async () => {
     target: 'node20',
     logLevel: 'warning',
   });
-  process.exitCode = await runLoudly(process.execPath, [outfile, ...process.argv.slice(2)]);
+  process.exitCode = await runLoudly(process.execPath, [join(outdir, 'main.mjs'), ...process.argv.slice(2)]);
 });

@@ -6,6 +6,6 @@ import { checkNode } from './lib/settings.mjs';
 
 await runCommand(async () => {
   checkNode();
-  await ensureInstalled();
+  await ensureInstalled('run');
   await (process.argv.includes('--if-needed') ? ensureBuilt() : build());
 });

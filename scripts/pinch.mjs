@@ -1,6 +1,10 @@
 // `npm run -s pinch -- …`: the owner's commands. stdout is the command's alone.
-import { runCommand } from './lib/progress.mjs';
-import { prepareCode } from './lib/setup.mjs';
+import { settleUpdate } from './lib/update-guard.mjs';
+
+await settleUpdate('command');
+// Only now it is clear which version lies here.
+const { runCommand } = await import('./lib/progress.mjs');
+const { prepareCode } = await import('./lib/setup.mjs');
 
 await runCommand(async () => {
   await prepareCode();

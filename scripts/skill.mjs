@@ -160,7 +160,7 @@ await runCommand(async () => {
   checkNode();
   const { command, names, options } = readArguments();
   // zod, which reads the skills, is itself a package.
-  if (options.install) await ensureInstalled();
+  if (options.install) await ensureInstalled('run');
   const run = commands[command];
   if (!run) return print(USAGE);
   await run(names, options);

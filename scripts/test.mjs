@@ -1,4 +1,4 @@
-// `npm test [-- what vitest takes]`: the set-up of `npm start`, then lint, types and all tests; with arguments, those tests alone.
+// `npm test [-- what vitest takes]`: the set-up of `npm start`, then lint, types and all tests; with arguments, those tests alone and what they need.
 // The last line is always `N passed, N failed`.
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { inRoot, root } from './lib/paths.mjs';
 import { report, runLoudly, say, telling } from './lib/progress.mjs';
 import { checkNode } from './lib/settings.mjs';
 import { prepareImage } from './lib/setup.mjs';
+import { needsOf } from './lib/test-needs.mjs';
 import { countResults } from './lib/test-results.mjs';
 
 const args = process.argv.slice(2);
@@ -17,11 +18,12 @@ const total = { passed: 0, failed: 0 };
 
 try {
   checkNode();
-  await ensureInstalled();
-  const compiles = await builds();
-  await prepareImage();
-  const browser = wantsBrowser() ? await ensureBrowser() : '';
-  if (args.length === 0) await runChecks(compiles);
+  await ensureInstalled('all');
+  const needs = needsOf(args);
+  if (needs.build) await builds();
+  if (needs.image) await prepareImage();
+  const browser = needs.browser ? await ensureBrowser() : '';
+  if (args.length === 0) await runChecks();
   await runTests(browser);
 } catch (error) {
   fail(error);
@@ -39,28 +41,15 @@ function fail(error) {
 async function builds() {
   try {
     await ensureBuilt();
-    return true;
   } catch (error) {
     fail(error);
-    return false;
   }
 }
 
-/** Words that name other test files need none; an option may be followed by anything. */
-function wantsBrowser() {
-  const users = ['test/e2e/page.test.ts', 'test/skills.test.ts', 'container/agent-runner/src/tools/browser.test.ts'];
-  if (args.length === 0 || args.some((arg) => arg.startsWith('-'))) return true;
-  return args.some((arg) => users.some((file) => inRoot(file).includes(arg.replace(/^\.\/|\/$/g, ''))));
-}
-
-/**
- * Lint and types; each counts as one failure at most.
- * @param {boolean} compiles without it the types have failed already
- */
-async function runChecks(compiles) {
+/** Lint and types; each counts as one failure at most. */
+async function runChecks() {
   say('Lint…');
   if ((await runPackage('@biomejs/biome/bin/biome', ['check', '.'])) !== 0) total.failed += 1;
-  if (!compiles) return;
   say('Types…');
   if ((await runPackage('typescript/bin/tsc', ['-p', 'tsconfig.json'])) !== 0) total.failed += 1;
 }

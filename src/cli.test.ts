@@ -27,10 +27,11 @@ async function printed(...args: string[]): Promise<string> {
   };
   vi.spyOn(process.stdout, 'write').mockImplementation(keep);
   vi.spyOn(process.stderr, 'write').mockImplementation(keep);
-  await runCli(args);
+  code = await runCli(args);
   vi.restoreAllMocks();
   return text;
 }
+let code: number;
 
 const evil = 'kind\u001b]0;owned\u0007\u009b2K\u202Eevil\u200B\u{E0041}';
 
@@ -53,6 +54,7 @@ test('config shows each setting, where it is from and no secret, and what servic
     'PINCH_MODEL=claude-opus-5-5',
     `TRACKER=${secret}`,
     'PINCH_EGRESS=listed',
+    'PINCH_MODLE=x',
   ];
   writeFileSync(join(home.dataDir, '.env'), file.join('\n'));
   vi.stubEnv('PINCH_EGRESS', 'none');
@@ -74,6 +76,7 @@ test('config shows each setting, where it is from and no secret, and what servic
       '12 tokens notes (http): a line, for main',
     ]),
   );
+  expect(text).toContain('! .env: nothing reads PINCH_MODLE; did you mean PINCH_MODEL?');
   const json = await printed('config', '--json');
   expect(text + json).not.toContain(secret);
   expect(JSON.parse(json)).toMatchObject({
@@ -100,4 +103,42 @@ test('the daemon of another home on the same port is not taken for ours', async 
     expect(text, args[0]).toContain('the Pinch of another home answers');
     expect(text, args[0]).toContain('PINCH_PORT');
   }
+});
+
+test.each([
+  ['runz', 'there is no command "runz"; did you mean runs?'],
+  ['retry', 'retry: <id> is missing (pinch retry <id>)'],
+  ['retry seven', '"seven" is no number'],
+  ['status now', 'status: "now" is too much (pinch status)'],
+  ['runs deed', 'there is no "deed", only ready, leased, done, dead, cancelled'],
+  ['service instal', 'there is no "instal", only install'],
+  ['tasks --follow', 'tasks: it takes no --follow'],
+  ['logs --last', "Option '--last <value>' argument missing"],
+  ['logs --last many', '--last takes a number'],
+  ['runs --jsn', "Unknown option '--jsn'"],
+  ['completion tcsh', 'there is no "tcsh", only bash, zsh, fish'],
+])('what is written wrong gets one line and exit code 2: %s', async (line, said) => {
+  const text = await printed(...line.split(' '));
+  expect(text).toContain(said);
+  expect(text.trimEnd().split('\n')).toHaveLength(1);
+  expect(code).toBe(2);
+});
+
+test('runs and tasks are tables, one run and one task can be read, JSON stays for scripts', async () => {
+  home.intake.receiveFromPage('What is new?');
+  const run = home.store.runs.list('ready', 1)[0]?.id ?? 0;
+  home.tasks.add({ prompt: 'Water the plants.', title: '花に水をやる', every: '1h' }, home.webChat());
+  home.tasks.add({ prompt: 'Feed the cat.', title: 'cat', every: '2h' }, home.webChat());
+  expect(await printed('runs', 'ready')).toMatch(
+    /^RUN +STATE +KIND +MADE +TOOK +TRIES +ERROR\n\d+ +ready +message +\d\d:\d\d +0\n$/,
+  );
+  const rows = (await printed('tasks')).trimEnd().split('\n');
+  expect(rows[0]).toMatch(/^TASK +STATE +NEXT +FAILED +STARTS +TITLE$/);
+  expect(rows[1]).toMatch(/^1 +active +(tomorrow )?\d\d:\d\d .* 花に水をやる$/);
+  expect(rows.map((row) => row.search(/TITLE|花|cat/))).toEqual(Array(3).fill(rows[0]?.indexOf('TITLE')));
+  expect(await printed('run', String(run))).toMatch(/What is new\?\n[\s\S]*0 model calls/);
+  expect(await printed('task', '1')).toMatch(/For .*:\n {2}Water the plants\.\n\nNext: /);
+  expect(JSON.parse(await printed('run', String(run), '--json'))).toMatchObject({ run: { id: run } });
+  expect(JSON.parse(await printed('task', '1', '--json'))).toMatchObject({ task: { title: '花に水をやる' } });
+  expect(code).toBe(0);
 });

@@ -1,5 +1,8 @@
-// `npm run -s pinch -- …`: asks the running daemon over its local JSON API and prints what a person (or `--json` a script) reads.
+// `pinch …`: asks the running daemon over its local JSON API and prints what a person (or `--json` a script) reads.
+import { once } from 'node:events';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -10,17 +13,21 @@ import { chatTerminal } from './chats/terminal.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
-import { originOf } from './core/terminal.js';
+import { nearest } from './core/nearest.js';
+import { columns, originOf } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
+import { memoryTerminal } from './memory/terminal.js';
+import { nameOf } from './ops/completion.js';
 import { failedStart } from './ops/last-run.js';
-import { localCommands, localOptions } from './ops/local-commands.js';
+import { localCommands, localOptions, serviceNow } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
 import { replayCommand } from './runs/replay-command.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskTerminal } from './tasks/terminal.js';
+import { updateCommands } from './update/commands.js';
 
 /** In the order of the help. */
 export const commands = [
@@ -31,41 +38,85 @@ export const commands = [
   ...approvalTerminal,
   ...budgetTerminal,
   ...egressTerminal,
+  ...memoryTerminal,
   ...chatTerminal,
   ...opsTerminal,
   // These need no running daemon.
   ...localCommands,
   // The store with all tables is loaded for a restore only.
   ...backupCommands({ clock, openStore: async (file) => (await import('./store.js')).openStore(file) }),
+  ...updateCommands(serviceNow),
 ];
 
-/** Runs one command; returns the exit code. Never throws. */
+/** Runs one command; returns the exit code: 2 for one that was written wrong. Never throws. */
 export async function runCli(args: string[]): Promise<number> {
   process.umask(0o077);
   try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, ...localOptions },
-    });
-    const [name = 'help', argument, ...rest] = positionals;
-    if (values.help || name === 'help') return print(usageText());
-    const command = commands.find(({ usage }) => usage.split(' ')[0] === name);
-    if (!command) throw new PinchError('usage', `there is no command "${name}"`, { hint: 'npm run -s pinch -- help' });
+    const { command, argument, rest, values } = readArguments(args);
+    if (!command) return print(usageText());
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     const asked = (call: string, body?: object) => ask(config, call, undefined, body);
-    if ('run' in command) return await command.run({ config, env: process.env, argument, rest, values, ask: asked });
+    if ('run' in command)
+      return await command.run({ config, env: process.env, commands, argument, rest, values, ask: asked });
     const answer = await ask(config, command.call, argument, command.body?.(argument ?? '', rest[0]));
     return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));
   } catch (error) {
     process.stderr.write(`✗ ${visible(describeError(error))}\n`);
-    return 1;
+    return error instanceof PinchError && error.code === 'usage' ? 2 : 1;
+  }
+}
+
+const options = { json: { type: 'boolean' }, help: { type: 'boolean' }, ...localOptions } as const;
+
+/** The command and what it was given; no command for the help. Throws PinchError `usage`. */
+function readArguments(args: string[]) {
+  const { values, positionals } = parsed(args);
+  const [name = 'help', argument, ...rest] = positionals;
+  if (values.help || name === 'help') return { argument, rest, values };
+  const command = commands.find((one) => nameOf(one) === name && fits(one, argument)) ?? byName(name);
+  const wrong = (what: string, hint = `pinch ${command.usage}`) =>
+    new PinchError('usage', `${name}: ${what}`, { hint });
+  const [, ...places] = command.usage.match(/\S+/g) ?? [];
+  const missing = places.slice(positionals.length - 1).find((place) => place.startsWith('<'));
+  if (missing) throw wrong(`${missing} is missing`);
+  if (positionals.length - 1 > places.length)
+    throw wrong(`${JSON.stringify(positionals[places.length + 1])} is too much`);
+  if (places[0] === '<id>' && !/^\d{1,15}$/.test(argument ?? ''))
+    throw wrong(`${JSON.stringify(argument)} is no number`, '`runs`, `tasks` and `approvals` list them');
+  const words: readonly string[] | undefined = 'words' in command ? command.words : undefined;
+  if (words && argument !== undefined && !words.includes(argument))
+    throw wrong(`there is no ${JSON.stringify(argument)}, only ${words.join(', ')}`);
+  const allowed: readonly string[] = ['json', ...('options' in command ? (command.options ?? []) : [])];
+  const foreign = Object.keys(values).find((option) => !allowed.includes(option));
+  if (foreign) throw wrong(`it takes no --${foreign}`);
+  return { command, argument, rest, values };
+}
+
+/** Two commands may have one name, with and without an argument. */
+const fits = ({ usage }: { usage: string }, argument: string | undefined): boolean =>
+  usage.includes(' ') === (argument !== undefined);
+
+function byName(name: string) {
+  const command = commands.find((one) => nameOf(one) === name);
+  if (command) return command;
+  const meant = nearest(name, commands.map(nameOf));
+  const question = meant ? `; did you mean ${meant}?` : '';
+  throw new PinchError('usage', `there is no command ${JSON.stringify(name)}${question}`, { hint: 'pinch help' });
+}
+
+function parsed(args: string[]) {
+  try {
+    return parseArgs({ args, allowPositionals: true, options });
+  } catch (error) {
+    // What an unknown option could have been instead is of no use here.
+    const [what] = describeError(error).split('. ');
+    throw new PinchError('usage', what ?? '', { hint: 'pinch help', cause: error });
   }
 }
 
 function usageText(): string {
-  const lines = commands.map(({ usage, what }) => `  ${usage.padEnd(18)}  ${what}\n`);
-  return `Usage: npm run -s pinch -- <command> [--json]\n\n${lines.join('')}`;
+  const lines = commands.map(({ usage, what }) => [`  ${usage}`, what]);
+  return `Usage: pinch <command> [--json]\n\n${columns(lines)}\n\nWhere \`pinch\` is not on the PATH: npm run -s pinch -- <command>; \`link\` puts it there.`;
 }
 
 function print(text: string): number {
@@ -73,21 +124,16 @@ function print(text: string): number {
   return 0;
 }
 
-function numberArgument(value = ''): string {
-  if (/^\d+$/.test(value)) return value;
-  throw new PinchError('usage', 'which one? Give its number', { hint: '`runs` and `tasks` list them' });
-}
-
 async function ask(config: Config, call: string, argument: string | undefined, body?: object): Promise<unknown> {
   if (config.port === 0)
     throw new PinchError('no_port', 'PINCH_PORT=0 turns the API off', { hint: 'set PINCH_PORT to use this command' });
   const [method = '', path = ''] = call
-    .replace(':id', () => numberArgument(argument))
+    .replace(':id', encodeURIComponent(argument ?? ''))
     .replace(':state', argument ? `?state=${encodeURIComponent(argument)}` : '')
     .split(' ');
   const origin = originOf(config);
   const headers = { authorization: `Bearer ${readToken(config)}`, 'content-type': 'application/json' };
-  const response = await fetch(origin + path, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch(
+  const response = await send(origin + path, { method, headers }, body && JSON.stringify(body)).catch(
     (error: unknown) => {
       const failed = failedStart(config.dataDir);
       throw new PinchError('not_running', `nothing answers at ${origin}`, {
@@ -101,8 +147,15 @@ async function ask(config: Config, call: string, argument: string | undefined, b
     throw new PinchError('other_home', `at ${origin} the Pinch of another home answers, not that of ${config.home}`, {
       hint: 'set PINCH_PORT in the .env of one of the two to another port, and restart it',
     });
-  const answer: unknown = await response.json();
-  if (response.ok) return answer;
+  const answer: unknown = JSON.parse(response.text);
+  if (response.status < 300) return answer;
   const { error } = z.object({ error: z.object({ message: z.string(), hint: z.string().optional() }) }).parse(answer);
   throw new PinchError('refused', error.message, { hint: error.hint });
+}
+
+/** Node's own `fetch` takes as long to load as the whole command may. */
+async function send(url: string, options: RequestOptions, body: string | undefined) {
+  const sent = request(url, { ...options, agent: false }).end(body);
+  const [response]: IncomingMessage[] = await once(sent, 'response');
+  return { status: response?.statusCode ?? 0, text: response ? await text(response) : '' };
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
 import { createBudgetModule } from './budgets/module.js';
 import * as definitions from './channels/index.js';
-import { createChannels } from './channels/start.js';
+import { createChannels, type RunningChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
 import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
@@ -15,6 +15,7 @@ import { createPairing } from './chats/pairing.js';
 import { createBegun } from './core/begun.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, type Env, loadConfig } from './core/config.js';
+import { describeError } from './core/errors.js';
 import type { Logger } from './core/log.js';
 import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
@@ -23,10 +24,12 @@ import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
 import { createGateway, type Link } from './gateway/server.js';
+import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
 import { createBoxOpener } from './mcp/boxes.js';
 import { createMcpModule } from './mcp/module.js';
+import { createMemoryModule } from './memory/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
 import { modelRoutes } from './model/model.js';
@@ -38,13 +41,17 @@ import { tellBadRows } from './ops/bad-rows.js';
 import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
+import { createStages, endWithin, type Stages } from './ops/ending.js';
 import { type Home, openHome } from './ops/home-lock.js';
 import { startIntegrityCheck } from './ops/integrity.js';
 import { kindOfEnd } from './ops/last-run.js';
+import { settingNotices } from './ops/settings-check.js';
 import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
+import { createQuotas } from './quotas/quotas.js';
+import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
@@ -60,6 +67,10 @@ import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
 import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
+import { buildOf, tellUpdate } from './update/told.js';
+
+/** How long an end waits for what goes on. */
+const END_MS = 7_000;
 
 export async function main(environment: Env = process.env): Promise<void> {
   const repository = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -70,9 +81,20 @@ export async function main(environment: Env = process.env): Promise<void> {
       const opened = openStore(join(config.dataDir, 'pinch.db'), log);
       const { store, ...guards } = createGuards({ secrets, store: opened, clock, log });
       secrets.add('dashboard-token', loadPageToken(config.dataDir));
-      return start(assemble({ config, environment, log, home, store, secrets, guards }));
+      const channels = await openChannels(config, log, store);
+      return start(assemble({ config, environment, log, home, channels, store, secrets, guards }));
     },
   );
+}
+
+/** What is wrong with the settings, for people; undefined when they can be used. */
+export function problemOfSettings(environment: Env, repository: string): string | undefined {
+  try {
+    loadConfig(environment, repository);
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
 }
 
 interface Ground {
@@ -80,9 +102,16 @@ interface Ground {
   environment: Env;
   log: Logger;
   home: Home;
+  channels: RunningChannels;
   store: Store;
   secrets: Secrets;
   guards: Guards;
+}
+
+function openChannels(config: Config, log: Logger, store: Store): Promise<RunningChannels> {
+  const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
+  const { nameOf } = store.groups;
+  return createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
 }
 
 /** Makes every module from those before it; nothing happens yet. A module gets as a function what it may not import (imports go down only). */
@@ -92,11 +121,8 @@ function assemble(ground: Ground) {
 }
 
 /** What does the work: containers, what they may reach and ask for, and what it costs. */
-function assembleWork({ config, environment, log, store, secrets, guards }: Ground) {
+function assembleWork({ config, environment, log, channels, store, secrets, guards }: Ground) {
   const { dataDir } = config;
-  const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
-  const { nameOf } = store.groups;
-  const channels = createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
   const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
   const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
   const base = { config, store, clock, log, notifyOwner, ownerChat };
@@ -116,12 +142,8 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const { takeIn } = setAside;
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, begun, takeIn, stopSwitch, approvals });
-  const budgets = createBudgetModule({
-    ...base,
-    pauseTask: tasks.pause,
-    taskTitle: store.tasks.titleOf,
-    taskCap: store.tasks.capOfRun,
-  });
+  const taskTitle = store.tasks.titleOf;
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
   const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);
@@ -131,12 +153,30 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const egress = createEgress({ ...base, approvals, guards });
   const boxes = createBoxOpener({ ...base, sandbox: containers.sandbox, secrets, lookup: egress.lookup });
   const mcp = createMcpModule({ ...base, boxes, secrets, stopSwitch, approvals, guards, services: services.services });
+  const memory = createMemoryModule({ ...base, pool: containers.pool, secrets, stopped });
   const fallback = createFallback(base);
   const ofModels = { fallback, windowOf: createWindows({ backend, clock }) };
   const ofSkills = { ownSkills, skillsLeftOut };
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
-  const forRuns = { stopSwitch, askToSend, guard, ...ofModels, ...ofSkills, ...ofServices };
+  const quotas = createQuotas(config);
+  const ofDisk = { checkRoom: quotas.checkRoom, diskNote: quotas.noteFor, diskIsLow: quotas.isLow };
+  const forRuns = {
+    stopSwitch,
+    askToSend,
+    searchMemory: memory.search,
+    guard,
+    ...ofModels,
+    ...ofSkills,
+    ...ofServices,
+    ...ofDisk,
+  };
   const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
+  const disk = createDiskWatch({
+    ...{ ...base, quotas, tell: runs.queue.tellGroup },
+    liveFolders: () => containers.pool.containers().map(({ group }) => group),
+    end: (groupId, message, forGood) =>
+      runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
+  });
   // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
   const runOf = (link: Link, runId: number) =>
     leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId, link.dryRun)[0] ?? null;
@@ -146,16 +186,16 @@ function assembleWork({ config, environment, log, store, secrets, guards }: Grou
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, modelOf, onSearch, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
-  for (const { routes } of [tasks, approvals, services, mcp]) gateway.add(routes);
+  for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const own = { base, begun, setAside, clockWatch, channels, gateway, containers, outboxFiles, stopSwitch };
-  const parts = { ...own, approvals, services, mcp, budgets };
-  return { ...parts, backend, fallback, outage, runs, tasks, egress };
+  const own = { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
+  const parts = { ...own, approvals, services, mcp, memory, budgets };
+  return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
-  const { config, store, channels, approvals, services, mcp, budgets, tasks, egress } = parts;
+  const { config, store, channels, approvals, services, mcp, memory, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const { stopped } = parts.stopSwitch;
   const control = createControl({ ...base, ...parts });
@@ -166,12 +206,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
+    ...memory.commands,
     ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const { onPress } = approvals;
+  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press);
   const intake = createIntake({
     ...base,
     takeIn: parts.setAside.takeIn,
@@ -188,21 +229,51 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     budgets.api,
     tasks.api,
     approvals.api,
+    memory.api,
     mcp.api,
     services.api(mcp.view),
     egress.api,
     opsApi({
       ...base,
+      ...parts,
       control,
-      setAside: parts.setAside,
       promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()),
     }),
   ];
   return { control, pairing, intake, api };
 }
 
-async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
-  const { base, home, channels, gateway, approvals, egress, outboxFiles, runs, control, pairing, intake, api } = parts;
+function start(parts: ReturnType<typeof assemble>): Daemon {
+  const { base, home, channels, gateway, egress, runs, approvals, mcp, memory } = parts;
+  const { log, store } = base;
+  const { supervisor, pool } = parts.containers;
+  const life = createStages();
+  return {
+    started: startAll(parts, life),
+    // All at once, because what may take seconds does so together; what all of it needs closes last.
+    async stop() {
+      const stages = life.stopAll();
+      supervisor.stop();
+      parts.clockWatch.stop();
+      // What its containers say from now on must not count as how a run ended.
+      const queue = runs.queue.stop();
+      const containers = pool.stopAll('Pinch is stopping');
+      const modules = {
+        queue,
+        containers,
+        channels: channels.stop(),
+        approvals: approvals.stop(),
+        mcp: mcp.stop(),
+        memory: memory.stop(),
+      };
+      await endWithin({ clock, log }, END_MS, { ...modules, ...stages });
+      for (const close of [egress.close, gateway.close, parts.begun.close, store.close, home.close]) close();
+    },
+  };
+}
+
+async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promise<void> {
+  const { base, home, channels, approvals, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
   const { begun } = parts;
   const { takeIn } = parts.setAside;
@@ -210,52 +281,39 @@ async function start(parts: ReturnType<typeof assemble>): Promise<Daemon> {
   let ready = false;
   parts.clockWatch.start();
   tellBadRows(base);
+  tellUpdate(base);
   begun.start(kindOfEnd(home.lastEnd));
   store.groups.ensure('main', true, clock.now());
   store.groups.retryParked(clock.now());
   releaseFormerOwners({ ...base, owner: config.owner });
   // Before any work starts: a port that is taken must not cost a run an attempt.
   const { status } = control;
-  const page = await openPage({ ...base, begun, intake, api, status, markdownToSafeHtml, ready: () => ready });
+  const build = buildOf(config.repository);
+  const isReady = () => ready && !life.isOver();
+  const page = await openPage({ ...base, begun, build, intake, api, status, markdownToSafeHtml, ready: isReady });
+  life.add('page', page && { stop: page.close });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
+  // Somebody may have ended it meanwhile.
+  if (life.isOver()) return;
   approvals.start();
+  await parts.disk.look();
+  parts.memory.start();
   runs.queue.start();
-  const delivery = startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get });
+  parts.disk.start();
+  life.add('disk', { stop: parts.disk.stop });
+  life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get }));
   channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
-  const tasks = parts.tasks.start();
-  const watch = startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost });
-  const integrity = startIntegrityCheck({ ...base, home });
-  const backups = startBackups(base);
-  const indexing = startIndexing({ ...base, begun });
-  const retention = startRetention({ ...base, begun });
+  life.add('tasks', parts.tasks.start());
+  life.add('watch', startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost }));
+  life.add('integrity', startIntegrityCheck({ ...base, home }));
+  life.add('backups', startBackups(base));
+  life.add('indexing', startIndexing({ ...base, begun }));
+  life.add('retention', startRetention({ ...base, begun }));
   ready = true;
   home.ready();
+  const notices = settingNotices(config);
+  for (const notice of notices) log.warn({ notice }, 'a setting is probably not meant so');
   log.info({ port: config.port, channels: channels.names(), startMs: Math.round(process.uptime() * 1000) }, 'ready');
-  greet({ config, channels: channels.names(), pairing, page: page?.link });
-
-  return {
-    // First what brings work, then what does it, then what both need. What may take seconds goes together: a service manager leaves ten.
-    async stop() {
-      ready = false;
-      const quiet = channels.stop();
-      tasks.stop();
-      supervisor.stop();
-      watch.stop();
-      parts.clockWatch.stop();
-      await runs.queue.stop();
-      await Promise.all([quiet, approvals.stop(), parts.mcp.stop(), pool.stopAll('Pinch is stopping')]);
-      egress.close();
-      await delivery.stop();
-      await page?.close();
-      await integrity.stop();
-      await backups.stop();
-      await indexing.stop();
-      await retention.stop();
-      gateway.close();
-      begun.close();
-      store.close();
-      home.close();
-    },
-  };
+  greet({ config, notices, channels: channels.names(), pairing, page: page?.link });
 }

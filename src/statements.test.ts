@@ -11,6 +11,7 @@ import { openStore } from './store.js';
 const GROWING = [
   ...['messages', 'runs', 'run_messages', 'events', 'outbox', 'model_calls', 'costs', 'slots', 'tasks', 'approvals'],
   ...['senders', 'taints', 'search_todo', 'messages_fts', 'service_bodies', 'silent_streaks', 'channel_auth', 'chats'],
+  ...['memory_versions', 'memory_contents', 'memory_fts', 'memory_restores'],
 ];
 
 /** Indexes that hold only what is open now: all of one is what waits or works, however many years there were before. */
@@ -28,11 +29,23 @@ const OF_NOW = [
   ],
   // Bodies of requests that are over are removed from it each time.
   'service_bodies_large',
+  // As many files as a group may have (wire.ts).
+  ...['memory_newest', 'memory_restores_waiting'],
 ];
 
 /** A search for all of a chat, a group, a task or a channel reads years of them, too: it has to say how many it wants. */
 const WIDE = ['chat_id', 'group_id', 'task_id', 'session', 'channel', 'seen_in', 'direction', 'kind', 'state', 'id'];
-const WITH_WIDE = ['messages', 'runs', 'events', 'outbox', 'model_calls', 'slots', 'approvals', 'senders'];
+const WITH_WIDE = [
+  'messages',
+  'runs',
+  'events',
+  'outbox',
+  'model_calls',
+  'slots',
+  'approvals',
+  'senders',
+  'memory_versions',
+];
 const STATE_OF_NOW = /state = '(ready|leased|queued|open|allowed|waiting|running)'/;
 
 /** How a statement begins, and why it may do what others may not. */

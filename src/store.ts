@@ -14,8 +14,10 @@ import { createGroups } from './groups/rows.js';
 import { createSearchIndex } from './groups/search-index.js';
 import { createEvents } from './groups/timeline.js';
 import { createMcpTools } from './mcp/rows.js';
+import { createMemoryRows } from './memory/rows.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
+import { createPageLists } from './page/lists.js';
 import { createPageSessions } from './page/rows.js';
 import { createRetentionRows } from './retention/rows.js';
 import { createRuns } from './runs/rows.js';
@@ -50,8 +52,10 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     serviceBodies: createServiceBodies(statements),
     mcpTools: createMcpTools(statements),
     tasks: createTasks(statements),
+    memory: createMemoryRows(statements),
     pageSessions: createPageSessions(statements),
     restored: createRestoredRows(statements),
+    pageLists: createPageLists(statements),
     retention: createRetentionRows(statements),
   };
 }

@@ -23,6 +23,7 @@ export const errorClass = z.enum([
   'crash',
   'check',
   'sandbox',
+  'disk',
   'unknown',
 ]);
 export type ErrorClass = z.infer<typeof errorClass>;
@@ -156,6 +157,8 @@ export const workLine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('run'), run: runSpec }),
   z.object({ type: z.literal('steer'), runId: z.number().int(), messages: z.array(promptMessage) }),
   z.object({ type: z.literal('abort'), runId: z.number().int(), reason: z.string() }),
+  /** One memory file as it was before; `text` null: there was none. Answered with `POST /memory/restored`. */
+  z.object({ type: z.literal('restore'), id: z.int(), path: z.string(), text: z.string().nullable() }),
   z.object({ type: z.literal('stop') }),
 ]);
 export type WorkLine = z.infer<typeof workLine>;
@@ -183,20 +186,23 @@ export const runnerEvents = z.object({ events: listOf(runnerEvent, 100) });
 export const answerReport = z.object({ text: z.string().max(400_000), step: z.int().nonnegative() });
 export type AnswerReport = z.infer<typeof answerReport>;
 
-/** `POST /runs/:id/finish`: how the attempt ended. `handledMessageIds` = message ids now in the session history. */
+/** `handledMessageIds` = message ids now in the session history. A report that is repeated may come when the next attempt has begun. */
+const ofAttempt = { handledMessageIds: messageIds, attempt: z.int().optional() };
+
+/** `POST /runs/:id/finish`: how the attempt ended. */
 export const finishReport = z.discriminatedUnion('outcome', [
-  z.object({ outcome: z.literal('done'), ...answerReport.shape, handledMessageIds: messageIds }),
+  z.object({ outcome: z.literal('done'), ...answerReport.shape, ...ofAttempt }),
   z.object({
     outcome: z.literal('failed'),
-    // `sandbox` failures cost no attempt: they are the host's to tell.
-    errorClass: errorClass.transform((value): ErrorClass => (value === 'sandbox' ? 'unknown' : value)),
+    // `sandbox` failures cost no attempt, `disk` ones end the run: they are the host's to tell.
+    errorClass: errorClass.transform((value): ErrorClass => (/^(sandbox|disk)$/.test(value) ? 'unknown' : value)),
     message: z.string().max(4_000),
     retryAfterMs: z.number().int().nonnegative().optional(),
-    handledMessageIds: messageIds,
+    ...ofAttempt,
   }),
   z.object({
     outcome: z.literal('cancelled'),
-    handledMessageIds: messageIds,
+    ...ofAttempt,
     /** Of what it started nothing is left, and background jobs of other sessions work on: the container should stay. */
     keeps: z.boolean().optional(),
   }),
@@ -342,17 +348,48 @@ export const groupListRequest = caller.pick({ runId: true });
 /** `POST /groups/register`, main only: the owner is asked whether to work in a chat as this group. Answered with `hostText`. */
 export const groupRegisterRequest = groupListRequest.extend({ chat: z.string().max(200), folder: z.string().max(40) });
 
-/** `POST /history`: full-text search in the group's own chats. */
+/** Files of a group's memory, and bytes of one, that the journal keeps. */
+export const MAX_MEMORY_FILES = 2_000;
+export const MAX_MEMORY_FILE_BYTES = 128 * 1024;
+/** `CLAUDE.md` and what is in `memory/`; `global/CLAUDE.md` is the one that all groups read, and main's to write. */
+export const MEMORY_PATH = /^(?:(?:global\/)?CLAUDE\.md|memory(?:\/(?!\.)[^/\p{Cc}\p{Cs}]+)+)$/u;
+const ofFile = { path: z.string().max(300).regex(MEMORY_PATH) };
+const memoryChange = z.discriminatedUnion('state', [
+  z.object({
+    ...{ ...ofFile, state: z.literal('kept') },
+    text: z.string().refine((text) => Buffer.byteLength(text) <= MAX_MEMORY_FILE_BYTES, 'this file is too large'),
+  }),
+  z.object({ ...ofFile, state: z.literal('deleted') }),
+  /** It is too large, or no text: that it changed is known, not what it was. */
+  z.object({ ...ofFile, state: z.literal('left out'), bytes: z.int().nonnegative() }),
+]);
+export type MemoryChange = z.infer<typeof memoryChange>;
+export const MAX_MEMORY_CHANGES = 100;
+/** `POST /memory`: files that changed. `outside`: before this run began to work. */
+export const memoryReport = z.object({
+  ...{ runId: z.int(), outside: z.boolean() },
+  files: listOf(memoryChange, MAX_MEMORY_CHANGES),
+});
+/** `POST /memory/known`: what the journal has, by the mark of each file that is there. */
+export const memoryKnown = z.object({ files: z.array(z.object({ path: z.string(), mark: z.string() })) });
+/** Of a version: the SHA-256 of its text, or how large it is. */
+export const memoryMark = (hash: string | null, bytes: number): string => hash ?? `left out: ${bytes}`;
+/** `POST /memory/restored`: the work line with this id was carried out, or why not. */
+export const memoryRestored = z.object({ id: z.int(), problem: z.string().max(500).optional() });
+
+/** `POST /history`: full-text search in the group's own chats and memory files. */
 export const historyRequest = z.object({
   query: z.string().min(1).max(500),
   limit: z.number().int().min(1).max(50).optional(),
 });
 export const historyResponse = z.object({
   results: z.array(z.object({ chat: z.string(), sender: z.string(), sentAt: z.number().int(), text: z.string() })),
+  /** Lines of memory files. */
+  memory: z.array(z.object({ file: z.string(), line: z.int(), text: z.string() })).default([]),
   /** Why there may be more. */
   note: z.string().optional(),
 });
-export type HistoryResponse = z.infer<typeof historyResponse>;
+export type HistoryResponse = z.input<typeof historyResponse>;
 
 /** Error body of every host API refusal. */
 export const refusal = z.object({ error: z.object({ code: z.string(), message: z.string() }) });

@@ -1,6 +1,6 @@
 // Modules stand on floors, one domain one folder: a file imports from its own module and from the floors below, never up, never
 // from beside. Types count as well. Reads every import of src/; what skills bring is checked like our own.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -13,11 +13,11 @@ const floors = [
   ['store'],
   ['page'],
   ['ops', 'retention'],
-  ['chats', 'backup'],
+  ['chats', 'memory', 'backup', 'update'],
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],
-  ['approvals', 'oauth'],
+  ['approvals', 'oauth', 'quotas'],
   ['runs'],
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],
@@ -30,17 +30,23 @@ const floors = [
 
 const height = new Map(floors.flatMap((modules, depth) => modules.map((name) => [name, floors.length - depth])));
 /** The folder below src/, or the name of a file that lies in src/ itself. */
-const moduleOf = (file: string): string => relative(src, file).split(/[/\\]/)[0]?.replace(/\.ts$/, '') ?? '';
+const moduleOf = (file: string): string =>
+  relative(src, file)
+    .split(/[/\\]/)[0]
+    ?.replace(/\.tsx?$/, '') ?? '';
 
 const filesOf = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|mjs)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
+    .filter((name) => /\.(tsx?|mjs)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
     .map((name) => join(folder, name));
 const files = filesOf(src);
 
 function importsOf(file: string): string[] {
   const specifiers = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g);
-  return [...specifiers].map(([, specifier = '']) => resolve(dirname(file), specifier.replace(/\.js$/, '.ts')));
+  return [...specifiers].map(([, specifier = '']) => {
+    const target = resolve(dirname(file), specifier.replace(/\.js$/, '.ts'));
+    return existsSync(`${target}x`) ? `${target}x` : target;
+  });
 }
 
 test('every folder and file of src/ has its floor', () => {

@@ -1,7 +1,7 @@
 // What the real npm does to package.json and package-lock.json when a skill with packages comes and goes.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { channelSkill, cleanEnvironment, createSmallRepository, type Repository } from './skills/repository.js';
@@ -67,4 +67,39 @@ test('killed before npm was through, it is finished by the same command', () => 
   expect(installed('bolt')).toBe(true);
   expect(skill('remove', 'add-slack', '--yes')).toMatchObject({ code: 0 });
   expect(repository.status()).toBe('');
+});
+
+test('a start installs what runs, the tests add theirs, and neither takes the other away or changes the lock file', () => {
+  const { root } = repository;
+  const options = { cwd: root, env: cleanEnvironment(environment), encoding: 'utf8' as const };
+  const install = (extent: string) => {
+    const script = `(await import('./scripts/lib/install.mjs')).ensureInstalled('${extent}')`;
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], options);
+    expect(status, stderr).toBe(0);
+    return stderr;
+  };
+  const wanted = { dependencies: { stay: '1.0.0' }, devDependencies: { shared: '1.2.0' } };
+  repository.write('package.json', `${JSON.stringify({ name: 'small', private: true, ...wanted }, null, 2)}\n`);
+  spawnSync('npm', ['install', '--package-lock-only'], options);
+  repository.commit();
+  rmSync(join(root, 'node_modules'), { recursive: true });
+  expect(install('run')).toContain('Installing 2 packages');
+  expect([installed('stay'), installed('shared')]).toEqual([true, false]);
+  expect(install('run')).toBe('');
+  expect(skill('apply', 'add-slack', '--yes')).toMatchObject({ code: 0 });
+  expect(repository.git('diff', 'package-lock.json')).toContain('bolt');
+  // `bolt` needs it at run time now.
+  expect([installed('bolt'), installed('shared')]).toEqual([true, true]);
+  expect(skill('remove', 'add-slack', '--yes')).toMatchObject({ code: 0 });
+  expect(installed('shared')).toBe(false);
+  expect(install('all')).toContain('Installing');
+  expect(install('run')).toBe('');
+  expect(installed('shared')).toBe(true);
+  // Somebody ended it in the middle.
+  rmSync(join(root, 'node_modules', '.pinch-install'));
+  rmSync(join(root, 'node_modules', '.package-lock.json'));
+  rmSync(join(root, 'node_modules', 'stay'), { recursive: true });
+  expect(install('run')).toContain('Installing');
+  expect(installed('stay')).toBe(true);
+  expect(repository.git('status', '--porcelain')).toBe('');
 });

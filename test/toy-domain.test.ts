@@ -73,6 +73,7 @@ test(
   'a toy domain is one folder and its lines, and all of it works in a daemon',
   async () => {
     addDomain();
+    expect(await checkout.compile()).toBe('');
     expect(await checkout.build()).toBe('');
     expect(await checkout.lint(['src', 'test/floors.test.ts'])).toBe('');
     expect(await checkout.test(['test/floors.test.ts', 'src/store.test.ts', 'src/retention/tables.test.ts'])).toBe('');

@@ -1,6 +1,7 @@
-// TypeScript to dist/, the pages' files beside it, and the agent runner as one file. Knows nothing about Docker.
+// TypeScript to dist/, the files of its modules beside it, and the agent runner as one file. Knows nothing about Docker.
 import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { hostBundle } from './host-bundle.mjs';
 import {
   boxBundle,
   bundles,
@@ -11,10 +12,9 @@ import {
   pictureCode,
   pinchBundle,
   readerBundle,
-  root,
   runnerBundle,
 } from './paths.mjs';
-import { runQuietly, SetupError, say } from './progress.mjs';
+import { SetupError, say } from './progress.mjs';
 import { filesBelow, hashOf, isStamped, stamp } from './stamp.mjs';
 
 const stampFile = join(dist, '.build');
@@ -38,38 +38,30 @@ export async function ensureBuilt() {
 
 /**
  * Builds everything. The new dist/ takes the old one's place only when it is whole.
- * Throws SetupError with the compiler's lines; the bundles, which need no compiler, are in place even then.
+ * Throws SetupError; esbuild has printed the lines that are wrong.
  */
 export async function build() {
   const now = buildInputs();
   mkdirSync(dist, { recursive: true });
-  await bundleAll();
+  const esbuild = await import('esbuild');
   const next = `${dist}.next-${process.pid}`;
   try {
-    await compile(next);
-    for (const file of filesBelow(inRoot('src')).filter((path) => !path.endsWith('.ts'))) copyInto(next, file);
+    await bundleRunner(esbuild);
+    await bundled(esbuild, hostBundle(next), 'Pinch');
+    for (const file of filesBelow(inRoot('src')).filter((path) => !/\.tsx?$/.test(path))) copyInto(next, file);
     for (const file of [...bundles, imageFile]) if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
     stamp(join(next, '.build'), now);
     replaceDist(next);
   } finally {
     rmSync(next, { recursive: true, force: true });
+    // Its helper process would live on beside the daemon.
+    await esbuild.stop();
   }
 }
 
 function buildInputs() {
-  const options = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'scripts/lib/compile.mjs'].map((name) =>
-    inRoot(name),
-  );
-  return hashOf([...filesBelow(inRoot('src')), ...filesBelow(runnerSource), ...options]);
-}
-
-/** @param {string} outDir */
-async function compile(outDir) {
-  const compiler = inRoot('node_modules', 'typescript', 'bin', 'tsc');
-  await runQuietly(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', outDir, '--pretty', 'false'], {
-    cwd: root,
-    failure: 'The sources do not compile: see the lines above.',
-  });
+  const options = ['tsconfig.json', 'package-lock.json', 'scripts/lib/compile.mjs', 'scripts/lib/host-bundle.mjs'];
+  return hashOf([...filesBelow(inRoot('src')), ...filesBelow(runnerSource), ...options.map((name) => inRoot(name))]);
 }
 
 /** @param {string} target folder @param {string} file below src/ */
@@ -87,40 +79,40 @@ function replaceDist(next) {
   rmSync(old, { recursive: true, force: true });
 }
 
-async function bundleAll() {
-  const esbuild = await import('esbuild');
-  try {
-    for (const [entry, outfile] of entries) await bundle(esbuild, join(runnerSource, entry), outfile);
-    copyFileSync(inRoot('node_modules', '@silvia-odwyer', 'photon-node', basename(pictureCode)), pictureCode);
-  } finally {
-    // Its helper process would live on beside the daemon.
-    await esbuild.stop();
+/** The files that go into the image; they are in place even when the daemon does not compile. @param {typeof import('esbuild')} esbuild */
+async function bundleRunner(esbuild) {
+  for (const [entry, outfile] of entries) {
+    const temporary = `${outfile}.${process.pid}`;
+    await bundled(esbuild, runnerOptions(join(runnerSource, entry), temporary), 'The agent runner');
+    renameSync(temporary, outfile);
   }
+  copyFileSync(inRoot('node_modules', '@silvia-odwyer', 'photon-node', basename(pictureCode)), pictureCode);
 }
 
 /**
- * @param {typeof import('esbuild')} esbuild
  * @param {string} entry
  * @param {string} outfile executable when the entry says by what
+ * @returns {import('esbuild').BuildOptions}
  */
-async function bundle(esbuild, entry, outfile) {
-  const temporary = `${outfile}.${process.pid}`;
-  await esbuild
-    .build({
-      entryPoints: [entry],
-      outfile: temporary,
-      bundle: true,
-      minify: true,
-      platform: 'node',
-      format: 'cjs',
-      target: 'node24',
-      legalComments: 'none',
-      sourcemap: false,
-      logLevel: 'warning',
-    })
-    .catch((error) => {
-      // esbuild has printed the lines itself.
-      throw new SetupError('The agent runner could not be bundled: see the lines above.', '', { cause: error });
-    });
-  renameSync(temporary, outfile);
+function runnerOptions(entry, outfile) {
+  return {
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node24',
+    legalComments: 'none',
+    sourcemap: false,
+    logLevel: 'warning',
+  };
+}
+
+/** @param {typeof import('esbuild')} esbuild @param {import('esbuild').BuildOptions} options @param {string} what */
+async function bundled(esbuild, options, what) {
+  await esbuild.build(options).catch((error) => {
+    // esbuild has printed the lines itself.
+    throw new SetupError(`${what} could not be compiled: see the lines above.`, '', { cause: error });
+  });
 }

@@ -5,11 +5,12 @@ import { homeFolder } from './settings.mjs';
 
 /**
  * Does the work of a start and keeps why it fails, which src/ops/last-run.ts reads.
- * @param {() => Promise<void>} work
+ * @template T
+ * @param {() => Promise<T>} work
  */
 export async function keepingWhy(work) {
   try {
-    await work();
+    return await work();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     try {

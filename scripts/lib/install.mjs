@@ -5,38 +5,63 @@ import { dirname, join, relative } from 'node:path';
 import { canInstallPackages, findProgram, installPackages } from './debian.mjs';
 import { inRoot, root } from './paths.mjs';
 import { runQuietly, SetupError, say } from './progress.mjs';
-import { hashOf, isStamped, stamp } from './stamp.mjs';
+import { hashOf, stamp } from './stamp.mjs';
 
 const inputs = ['package.json', 'package-lock.json', 'container/agent-runner/package.json'].map((name) => inRoot(name));
 const stampFile = inRoot('node_modules', '.pinch-install');
 
-/** Compares a stamp and runs `npm ci` when it differs. Throws SetupError with the end of npm's output. */
-export async function ensureInstalled() {
+/**
+ * What a folder of packages is for: to run Pinch, which builds it as well, or for everything, tests and all.
+ * @typedef {'run' | 'all'} Extent
+ */
+
+/**
+ * Compares a stamp, and installs what it says is missing; what is there beyond that stays. Throws SetupError with the end of npm's output.
+ * @param {Extent} wanted
+ */
+export async function ensureInstalled(wanted) {
+  const hash = hashOf(inputs);
   // Compiled packages fit one ABI of Node only.
-  const abi = ` abi-${process.versions.modules}`;
-  const now = hashOf(inputs) + abi;
-  if (isStamped(stampFile, now)) return;
-  const otherNode = existsSync(stampFile) && !readFileSync(stampFile, 'utf8').trim().endsWith(abi);
-  if (otherNode || !installedByHand()) await install();
+  const abi = `abi-${process.versions.modules}`;
+  const extent = installedExtent() === 'all' ? 'all' : wanted;
+  const now = `${hash} ${extent} ${abi}`;
+  const before = stamped();
+  if (before === now) return;
+  const otherNode = before !== '' && !before.endsWith(` ${abi}`);
+  if (otherNode || !isComplete(extent)) {
+    // Whoever ends this in the middle leaves no stamp, and the next start begins anew.
+    rmSync(stampFile, { force: true });
+    await install(extent, before === `${hash} run ${abi}` ? 'add' : 'anew');
+  }
   stamp(stampFile, now);
 }
 
-/** True when a person's own `npm install` or `npm ci` already made exactly the tree of the lock file. */
-function installedByHand() {
-  const present = packagesOf(inRoot('node_modules', '.package-lock.json'));
-  return required().every(([path, entry]) => present[path]?.version === entry.version);
+const stamped = () => (existsSync(stampFile) ? readFileSync(stampFile, 'utf8').trim() : '');
+
+/** What is there now: as the stamp says, or, where a person's own `npm install` or `npm ci` was at work, as it looks. @returns {Extent | undefined} */
+export function installedExtent() {
+  const [, extent] = / (run|all) /.exec(stamped()) ?? [];
+  if (extent === 'all' || (extent !== 'run' && isComplete('all'))) return 'all';
+  return extent === 'run' || isComplete('run') ? 'run' : undefined;
 }
 
-/** What every machine gets of the lock file. */
-function required() {
+/** True when the packages are exactly those of the lock file. @param {Extent} extent */
+function isComplete(extent) {
+  const present = packagesOf(inRoot('node_modules', '.package-lock.json'));
+  return required(extent).every(([path, entry]) => present[path]?.version === entry.version);
+}
+
+/** What every machine gets of the lock file. @param {Extent} extent */
+function required(extent) {
   return Object.entries(packagesOf(inRoot('package-lock.json'))).filter(
-    ([path, entry]) => path.startsWith('node_modules/') && !entry.optional && !entry.link && !entry.peer,
+    ([path, { optional, link, peer, dev }]) =>
+      path.startsWith('node_modules/') && !optional && !link && !peer && (extent === 'all' || !dev),
   );
 }
 
-/** What npm has unpacked so far tells how far it is; before, it downloads. @param {string} output @param {string} folder */
-function howFar(output, folder) {
-  const paths = required().map(([path]) => path);
+/** What npm has unpacked so far tells how far it is; before, it downloads. @param {string} output @param {string} folder @param {Extent} extent */
+function howFar(output, folder, extent) {
+  const paths = required(extent).map(([path]) => path);
   const there = paths.filter((path) => existsSync(join(folder, path, 'package.json')));
   const downloads = output.match(/^npm http fetch /gm)?.length ?? 0;
   if (there.length < paths.length)
@@ -48,16 +73,19 @@ function howFar(output, folder) {
 
 /**
  * @param {string} file
- * @returns {Record<string, { version?: string, optional?: boolean, link?: boolean, peer?: boolean }>}
+ * @returns {Record<string, { version?: string, optional?: boolean, link?: boolean, peer?: boolean, dev?: boolean }>}
  */
 function packagesOf(file) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : {};
 }
 
-async function install() {
-  say('Installing packages (first start and after updates, one to three minutes)…');
+/** @param {Extent} extent @param {'add' | 'anew'} how */
+async function install(extent, how) {
+  const count = required(extent).length;
+  if (how === 'add') say(`Installing the packages of the tests, ${count} with those that are there…`);
+  else say(`Installing ${count} packages (first start and after updates, one to three minutes)…`);
   try {
-    await npmCi();
+    await npm(extent, how);
   } catch (error) {
     // better-sqlite3 is compiled where its ready-made file cannot be fetched.
     const missing = ['make', 'g++', 'python3'].filter((program) => !findProgram(program));
@@ -66,7 +94,7 @@ async function install() {
       throw new SetupError(`${error.message} It may need a compiler: install ${missing.join(', ')}.`, error.details);
     say(`Installing a compiler (${missing.join(', ')}) and trying again…`);
     await installPackages(missing);
-    await npmCi();
+    await npm(extent, 'anew');
   }
 }
 
@@ -74,13 +102,13 @@ async function install() {
 const PLAIN = /^[\w./@+-]+$/;
 const trees = ['node_modules', 'container/agent-runner/node_modules'];
 
-/** In the checkout, or where its path has blanks, brackets, `:` or the like: in a folder without, since nothing compiles there; then it is moved. */
-async function npmCi() {
-  if (PLAIN.test(root)) return npmCiIn(root);
+/** In the checkout, or where its path has blanks, brackets, `:` or the like: in a folder without, since nothing compiles there; then it is moved. @param {Extent} extent @param {'add' | 'anew'} how */
+async function npm(extent, how) {
+  if (PLAIN.test(root)) return npmIn(root, extent, how);
   const folder = mkdtempSync(join(PLAIN.test(tmpdir()) ? tmpdir() : '/tmp', 'pinch-packages-'));
   try {
     for (const file of inputs) cpSync(file, join(folder, relative(root, file)));
-    await npmCiIn(folder);
+    await npmIn(folder, extent, 'anew');
     for (const tree of trees) {
       rmSync(inRoot(tree), { recursive: true, force: true });
       if (existsSync(join(folder, tree)))
@@ -91,20 +119,23 @@ async function npmCi() {
   }
 }
 
-/** @param {string} folder */
-async function npmCiIn(folder) {
+/** @param {string} folder @param {Extent} extent @param {'add' | 'anew'} how */
+async function npmIn(folder, extent, how) {
   const headers = dirname(dirname(process.execPath));
   const env = { ...process.env };
   // Compiling against the headers that came with this Node needs no download.
   if (existsSync(join(headers, 'include', 'node', 'node.h'))) env.npm_config_nodedir ??= headers;
-  // `npm start` sets this for its scripts; a production install would leave out the compiler.
+  // The extent says what is left out, whatever the machine's own settings are.
   delete env.NODE_ENV;
-  await runQuietly('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=http'], {
+  // The lock file stays as it is either way.
+  const command = how === 'add' ? ['install', '--no-save'] : ['ci'];
+  const extents = extent === 'run' ? ['--omit=dev'] : ['--include=dev'];
+  await runQuietly('npm', [...command, ...extents, '--no-audit', '--no-fund', '--loglevel=http'], {
     cwd: folder,
     env,
-    doing: (output) => howFar(output, folder),
+    doing: (output) => howFar(output, folder, extent),
     noise: /^npm http /,
     failure:
-      '`npm ci` failed: see the lines above. A proxy or a lost connection is the usual cause; `npm start` tries again.',
+      'The packages could not be installed (`npm ci`): see the lines above. A proxy or a lost connection is the usual cause; `npm start` tries again.',
   });
 }

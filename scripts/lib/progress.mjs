@@ -27,24 +27,35 @@ export function say(text) {
 }
 
 const TELL_EVERY_MS = 10_000;
+const REWRITE_EVERY_MS = 500;
 
 /**
- * Waits for a step that may take minutes and tells every ten seconds what it does: in silence it looks hung.
+ * Waits for a step that may take minutes and tells what it does: in silence it looks hung. A terminal has one line that is written anew
+ * again and again, a file a line every ten seconds.
  * @template T
  * @param {Promise<T>} work
  * @param {() => string} doing asked each time
  * @param {number} [everyMs]
  * @returns {Promise<T>}
  */
-export async function telling(work, doing, everyMs = TELL_EVERY_MS) {
+export async function telling(work, doing, everyMs = process.stderr.isTTY ? REWRITE_EVERY_MS : TELL_EVERY_MS) {
   const began = Date.now();
-  const tell = () => say(`  ${Math.round((Date.now() - began) / 1_000)} s: ${doing()}`);
-  const timer = setInterval(tell, everyMs);
+  const progress = () => `  ${Math.round((Date.now() - began) / 1_000)} s: ${doing()}`;
+  const timer = setInterval(() => (process.stderr.isTTY ? rewrite(progress()) : say(progress())), everyMs);
   try {
     return await work;
   } finally {
     clearInterval(timer);
+    if (process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
   }
+}
+
+const CLEAR_LINE = '\r\x1b[K';
+
+/** Takes the place of the line before; cut, since a line that wraps cannot be taken back. @param {string} text */
+function rewrite(text) {
+  const width = Math.max(20, process.stderr.columns || 80) - 3;
+  process.stderr.write(`${CLEAR_LINE}● ${visible(text).slice(0, width)}`);
 }
 
 /**
@@ -77,6 +88,22 @@ export function report(error) {
   process.stderr.write(`✗ ${visible(error.message)}\n`);
 }
 
+/** Programs that `runQuietly` waits for. @type {Set<import('node:child_process').ChildProcess>} */
+const atWork = new Set();
+
+/** From now on a signal ends this process at once and well, with the programs that work for it. Returns what takes that back. */
+export function endOnSignals() {
+  const signals = /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP']);
+  const end = () => {
+    for (const child of atWork) child.kill();
+    process.exit(0);
+  };
+  for (const signal of signals) process.on(signal, end);
+  return () => {
+    for (const signal of signals) process.off(signal, end);
+  };
+}
+
 /**
  * Runs a program with its output in a temporary file. Now and then the last line is told, or what `doing` makes of the output so far.
  * Throws SetupError with `failure` and the output's ends, without the lines that are `noise`, when it fails.
@@ -92,7 +119,9 @@ export async function runQuietly(program, args, { failure, cwd, env, doing = one
   const output = () => readFileSync(file, 'utf8');
   try {
     const child = spawn(program, args, { cwd, env: env ?? process.env, stdio: ['ignore', log, log] });
+    atWork.add(child);
     const code = await telling(exitCodeOf(child), () => doing(output()) || `${basename(program)} is at work`, everyMs);
+    atWork.delete(child);
     if (code !== 0) throw new SetupError(failure, bothEnds(output(), noise));
   } finally {
     closeSync(log);

@@ -5,10 +5,10 @@ import { ensureInstalled } from './install.mjs';
 import { inRoot } from './paths.mjs';
 import { checkNode, readSettings } from './settings.mjs';
 
-/** Packages and dist/ are there and up to date. Throws SetupError. */
-export async function prepareCode() {
+/** Packages and dist/ are there and up to date. Throws SetupError. @param {import('./install.mjs').Extent} [wanted] */
+export async function prepareCode(wanted = 'run') {
   checkNode();
-  await ensureInstalled();
+  await ensureInstalled(wanted);
   await ensureBuilt();
 }
 

@@ -91,11 +91,12 @@ async function npmInstall(root, packages) {
   const lock = join(root, 'package-lock.json');
   const before = existsSync(lock) ? readFileSync(lock) : undefined;
   const env = { ...process.env };
-  // A production install would leave out the compiler.
+  // The same extent as is there, whatever the machine's own settings are.
   delete env.NODE_ENV;
+  const extent = existsSync(join(root, 'node_modules', 'vitest')) ? '--include=dev' : '--omit=dev';
   say('Installing packages…');
   try {
-    await runQuietly('npm', ['install', '--no-audit', '--no-fund'], {
+    await runQuietly('npm', ['install', extent, '--no-audit', '--no-fund'], {
       cwd: root,
       env,
       failure: '`npm install` failed: see the lines above. package.json is as it was; run the same command again.',

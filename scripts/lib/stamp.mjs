@@ -1,6 +1,6 @@
 // "Has anything changed since?" as a hash over file contents (times lie after a git checkout). Knows nothing about what is built.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './paths.mjs';
 
@@ -41,7 +41,9 @@ export function isStamped(file, hash) {
   return existsSync(file) && readFileSync(file, 'utf8').trim() === hash;
 }
 
-/** @param {string} file @param {string} hash */
+/** A new file each time: whole or not at all, and never through a link to another checkout's. @param {string} file @param {string} hash */
 export function stamp(file, hash) {
-  writeFileSync(file, `${hash}\n`);
+  const next = `${file}.${process.pid}`;
+  writeFileSync(next, `${hash}\n`);
+  renameSync(next, file);
 }

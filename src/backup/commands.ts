@@ -20,6 +20,14 @@ interface Call {
   };
 }
 
+interface Command {
+  usage: string;
+  what: string;
+  words?: readonly string[];
+  options: readonly string[];
+  run(call: Call): Promise<number>;
+}
+
 interface CommandDeps {
   clock: Clock;
   openStore(file: string): Promise<Store>;
@@ -29,16 +37,18 @@ const WHATSAPP =
   'WhatsApp: its link is as it was then. If another Pinch still uses it, one of the two is thrown out; if messages stay unreadable, take the device away on the phone and link it again.';
 
 /** They need no running daemon: a backup works beside it, a restore only without it. */
-export const backupCommands = (deps: CommandDeps) => [
+export const backupCommands = (deps: CommandDeps): Command[] => [
   {
     usage: 'backup <file>',
     what: 'the whole home in one file, while Pinch works or not (--encrypt asks for a passphrase)',
-    run: (call: Call) => runBackup(deps, call),
+    options: ['encrypt'],
+    run: (call) => runBackup(deps, call),
   },
   {
     usage: 'restore <file>',
     what: 'a home from such a file, into an empty one (--force moves aside what is there); nothing is sent again',
-    run: (call: Call) => runRestore(deps, call),
+    options: ['force'],
+    run: (call) => runRestore(deps, call),
   },
 ];
 

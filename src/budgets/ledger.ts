@@ -58,7 +58,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     const reserved = open.get(id);
     if (!reserved) throw new Error(`call ${id} is settled already`);
     open.delete(id);
-    store.transaction(() => {
+    // It does not wait for the disk, as the end of the reply waits for it: should a power cut undo it, the worst case stays its cost.
+    store.unhurried(() => {
       store.usage.settle(id, reserved.day, reserved.call, actual);
       for (const cap of capsOf(deps, actual, open).caps) warn(deps, cap);
     });

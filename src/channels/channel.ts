@@ -122,20 +122,26 @@ export interface ChannelDeps {
   /** The platform gave a chat another address. */
   onChatMoved(from: string, to: string): void;
   storage: ChannelStorage;
+  /** For files of its own, on the host; it may have to be made. */
+  folder: string;
   assistantName: string;
   clock: Clock;
   log: Logger;
 }
 
-export interface ChannelDefinition<Env = unknown> {
+type Created = Channel | undefined | Promise<Channel | undefined>;
+
+export interface ChannelDefinition<Env = unknown, Result extends Created = Created> {
   name: string;
   /** The channel's own environment variables; unknown ones are ignored. */
   env: z.ZodType<Env>;
-  /** Returns undefined when the environment leaves the channel off. Connects nothing yet. */
-  create(env: Env, deps: ChannelDeps): Channel | undefined;
+  /** Undefined when the environment leaves the channel off; what only a channel that is on needs is imported here. Connects nothing yet. */
+  create(env: Env, deps: ChannelDeps): Result;
 }
 
 /** Identity function that gives a channel file its types; see channels/index.ts for the one line that adds a channel. */
-export function defineChannel<Env>(definition: ChannelDefinition<Env>): ChannelDefinition<Env> {
+export function defineChannel<Env, Result extends Created>(
+  definition: ChannelDefinition<Env, Result>,
+): ChannelDefinition<Env, Result> {
   return definition;
 }

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Clock } from '../core/clock.js';
-import { type Config, type Env, invalid } from '../core/config.js';
+import { type Config, channelFolder, type Env, invalid } from '../core/config.js';
 import type { TakeIn } from '../core/set-aside.js';
 import {
   type Channel,
@@ -15,7 +15,7 @@ import {
 
 export interface ChannelsDeps {
   definitions: ChannelDefinition[];
-  config: Pick<Config, 'env' | 'assistantName'>;
+  config: Pick<Config, 'env' | 'assistantName' | 'dataDir'>;
   clock: Clock;
   log: Logger;
   storage(channel: string): ChannelStorage;
@@ -43,8 +43,8 @@ export interface RunningChannels {
   stop(): Promise<void>;
 }
 
-/** Checks every channel's settings and creates those that are on; `start` connects them. Throws PinchError `config_invalid`. */
-export function createChannels(deps: ChannelsDeps): RunningChannels {
+/** Checks every channel's settings and creates those that are on; `start` connects them. Rejects with PinchError `config_invalid`. */
+export async function createChannels(deps: ChannelsDeps): Promise<RunningChannels> {
   const channels = new Map<string, Channel>();
   const states = new Map<string, ChannelState>();
   const blocked = new Set<string>();
@@ -63,11 +63,12 @@ export function createChannels(deps: ChannelsDeps): RunningChannels {
   for (const definition of deps.definitions) {
     const settings = parseSettings(definition.env, deps.config.env);
     const { name } = definition;
-    const channel = definition.create(settings, {
+    const channel = await definition.create(settings, {
       assistantName: deps.config.assistantName,
       clock: deps.clock,
       log: deps.log.child({ channel: name }),
       storage: deps.storage(name),
+      folder: channelFolder(deps.config, name),
       nameOf: (address) => deps.nameOf(name, address),
       onMessage: (message) => handler().receive(name, message),
       takeIn(id, raw, work) {

@@ -85,7 +85,7 @@ afterEach(async () => {
 async function connect(fake: FakeTelegram, storage?: ChannelStorage): Promise<{ channel: Channel; host: ChannelHost }> {
   const host = createChannelHost(storage);
   const env = telegram.env.parse({ TELEGRAM_BOT_TOKEN: fake.token, TELEGRAM_API_ROOT: fake.url });
-  const channel = telegram.create(env, host.deps);
+  const channel = await telegram.create(env, host.deps);
   if (!channel) throw new Error('off');
   channel.start();
   closers.push(() => channel.stop());

@@ -382,7 +382,10 @@ async function openTelegram(prepare: (fake: FakeTelegram) => void = () => undefi
   closing.push(fake.close);
   prepare(fake);
   const host: ChannelHost = createChannelHost();
-  const channel = telegram.create({ TELEGRAM_BOT_TOKEN: fake.token, TELEGRAM_API_ROOT: `${fake.url}/` }, host.deps);
+  const channel = await telegram.create(
+    { TELEGRAM_BOT_TOKEN: fake.token, TELEGRAM_API_ROOT: `${fake.url}/` },
+    host.deps,
+  );
   if (!channel) throw new Error('the channel is off');
   closing.push(() => channel.stop());
   const user = fake.user({ id: 11, first_name: 'Anna' });
@@ -419,8 +422,8 @@ function startRival(fake: FakeTelegram): { stop(): Promise<void> } {
 }
 
 describe('settings', () => {
-  test('no token: the channel is off', () => {
-    expect(telegram.create({}, createChannelHost().deps)).toBeUndefined();
+  test('no token: the channel is off', async () => {
+    expect(await telegram.create({}, createChannelHost().deps)).toBeUndefined();
   });
 
   test.each([

@@ -2,7 +2,8 @@
 // `messages`, because the page reads its chat from there and misses nothing while it is closed.
 import { z } from 'zod';
 import { splitMarkdown } from '../markdown/split.js';
-import { type Channel, ChannelError, defineChannel } from './channel.js';
+import { type Channel, defineChannel } from './channel.js';
+import { createWebFiles } from './web-files.js';
 
 /** Chat text has no platform limit here; this only keeps one bubble within what a browser lays out quickly. */
 const MAX_PART_CHARS = 100_000;
@@ -13,19 +14,22 @@ export const web = defineChannel({
   env: z.object({ PINCH_PORT: z.string().optional() }),
   create(env, deps): Channel | undefined {
     if (env.PINCH_PORT !== undefined && Number(env.PINCH_PORT) === 0) return undefined;
+    const files = createWebFiles(deps.folder);
     return {
       start: () => deps.onState({ state: 'open', detail: '' }),
       async stop() {
         deps.onState({ state: 'stopped', detail: '' });
       },
       split: (text) => splitMarkdown(text, { limit: MAX_PART_CHARS, measure: (part) => part.length }),
-      send: async (part) => ({ platformId: part.key }),
+      async send({ key, file }) {
+        // The outbox drops its own copy once the message is a row.
+        if (file) await files.keepSent(Number.parseInt(key, 10), file.path);
+        return { platformId: key };
+      },
       kindOf: () => 'direct',
       // The page shows "working…" from the run's state, which also survives a reload.
       typing: () => undefined,
-      async fetchMedia() {
-        throw new ChannelError('permanent', 'the page sends no files');
-      },
+      fetchMedia: files.read,
     };
   },
 });

@@ -1,7 +1,7 @@
 // The WhatsApp channel: its settings, and a connection that is loaded only when it is switched on (the library takes 0.6 s and 60 MB).
 // Who wrote what is in whatsapp-inbound.ts, connections in whatsapp-socket.ts, sending in whatsapp-send.ts.
 import { z } from 'zod';
-import { flag } from '../core/config.js';
+import { flag, plainNumber } from '../core/config.js';
 import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, ChannelError, defineChannel } from './channel.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
@@ -16,8 +16,10 @@ export const whatsapp = defineChannel({
     WHATSAPP_ENABLED: flag.default(false),
     WHATSAPP_PAIRING_PHONE: z
       .string()
-      .regex(/^\+?\d{6,15}$/, { error: 'use the number of the assistant with its country code, such as 491701234567' })
-      .transform((number) => number.replace('+', ''))
+      .transform(plainNumber)
+      .refine((number) => /^\d{6,15}$/.test(number), {
+        error: 'use the number of the assistant with its country code, such as 491701234567',
+      })
       .optional(),
     WHATSAPP_WS_URL: z
       .url({ protocol: /^wss?$/, error: 'use a URL such as wss://web.whatsapp.com/ws/chat' })

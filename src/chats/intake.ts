@@ -1,6 +1,7 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
 import { randomUUID } from 'node:crypto';
+import type { Button } from '../channels/channel.js';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
 import type { BaseDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
@@ -70,7 +71,11 @@ export function createIntake(given: IntakeDeps) {
   return {
     receive,
     /** A message typed on the local page, or a button pressed there; `platformId` makes a repeated POST harmless. */
-    receiveFromPage: (text: string, platformId: string = randomUUID(), press?: InboundMessage['press']): Received =>
+    receiveFromPage: (
+      text: string,
+      platformId: string = randomUUID(),
+      { press, media = [] }: Partial<Pick<InboundMessage, 'press' | 'media'>> = {},
+    ): Received =>
       receive(WEB_CHAT.channel, {
         chat: WEB_CHAT,
         sender: { address: WEB_CHAT.address, name: 'Owner' },
@@ -81,7 +86,7 @@ export function createIntake(given: IntakeDeps) {
         addressesAssistant: true,
         forwarded: false,
         edited: false,
-        media: [],
+        media,
       }),
     chatMoved: (channel: string, from: string, to: string): void =>
       store.transaction(() => store.groups.moveChat(channel, from, to)),
@@ -155,7 +160,8 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   deps.store.signal('message', chat.id);
   if (route.kind === 'command') {
     const call = { argument: route.argument, chat, messageId, byOwner: routed.sender.isOwner };
-    say(deps, chat.id, `command:${messageId}`, route.command.answer(call));
+    const { command } = route;
+    say(deps, chat.id, `command:${messageId}`, command.answer(call), command.buttons?.(call));
   }
   if (route.kind === 'pressed') say(deps, chat.id, `press:${chat.id}:${inbound.platformId}`, route.answer);
   if (!starts) return { messageId, runId: undefined };
@@ -165,8 +171,9 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   return { messageId, runId: startOrSteer(deps, { chat, session, messageId, ...due }) };
 }
 
-function say(deps: IntakeDeps, chatId: number, key: string, text: string): void {
-  deps.store.outbox.add({ key, chatId, runId: null, text, now: deps.clock.now() });
+function say(deps: IntakeDeps, chatId: number, key: string, text: string, buttons: Button[] = []): void {
+  const below = buttons.length > 0 && { buttons };
+  deps.store.outbox.add({ key, chatId, runId: null, text, ...below, now: deps.clock.now() });
 }
 
 function storeMessage(deps: IntakeDeps, routed: Routed): Stored {

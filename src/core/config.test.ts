@@ -28,6 +28,9 @@ test.each([
   ['PINCH_EGRESS', 'all'],
   ['PINCH_KEEP_DAYS', '-1'],
   ['PINCH_KEEP_DAYS', '90d'],
+  ['PINCH_GROUP_DISK_MB', '5GB'],
+  ['PINCH_GROUP_FILES', '-1'],
+  ['PINCH_MIN_FREE_MB', '0.5'],
   ['PINCH_KEEP_MESSAGES_DAYS', '1.5'],
   ['PINCH_KEEP_MESSAGES_DAYS', 'forever'],
   ['PINCH_OCI_RUNTIME', '/usr/bin/runsc'],
@@ -76,4 +79,15 @@ test('a disk that ignores case: another spelling is the same home', () => {
   if (existsSync(other)) expect(load({ PINCH_HOME: other }).home).toBe(root);
   else console.info('this disk tells upper and lower case apart: not tried');
   rmSync(root, { recursive: true });
+});
+
+test('the quotas of groups, and what it means that there are none', () => {
+  const quotas = (env: Record<string, string>) => {
+    const { groupQuota, minFreeBytes } = load(env);
+    return [groupQuota.bytes, groupQuota.files, minFreeBytes];
+  };
+  expect(quotas({})).toEqual([5e9, 200_000, 5e8]);
+  expect(quotas({ PINCH_GROUP_DISK_MB: '20', PINCH_GROUP_FILES: '7', PINCH_MIN_FREE_MB: '1' })).toEqual([2e7, 7, 1e6]);
+  const none = { PINCH_GROUP_DISK_MB: '0', PINCH_GROUP_FILES: '0', PINCH_MIN_FREE_MB: '0' };
+  expect(quotas(none)).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0]);
 });

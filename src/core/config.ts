@@ -33,17 +33,45 @@ const price = matching(
   // What is written to a cache costs more than what is only read, at Anthropic so much; where it does not, a little too much is counted.
   return { input, output, cacheRead, cacheWrite5m: input * 1.25, cacheWrite1h: input * 2 };
 });
+/** A number as people write it, `+49 (0) 170 123-45 67` or `0049 170 …`, as its digits; anything else as it is. */
+export function plainNumber(text: string): string {
+  const digits = text
+    .trim()
+    .replace(/^(\+|00)\s*(\d[\d\s]*)\(0\)/, '$1$2')
+    .replace(/[\s\u200e\u202a-\u202c()./\u2010-\u2015-]/g, '');
+  return /^(\+|00)?\d+(@[a-z.]+)?$/.test(digits) ? digits.replace(/^(\+|00)/, '') : text;
+}
+
 /** What a container may reach of the outside: nothing, what rules name, what the owner says when asked, every public host. */
 export const egressMode = z.enum(['none', 'listed', 'ask', 'open'], { error: 'use none, listed, ask or open' });
 export type EgressMode = z.infer<typeof egressMode>;
 // Those of the built-in channels are checked to the end: an id that never matches would leave the owner a stranger.
-const owner = matching(
-  /^(telegram:\d+|whatsapp:\+?\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/,
-  'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
-).transform((value) => {
-  const [, channel = '', address = ''] = /^(.+?):\+?(.+)$/.exec(value) ?? [];
-  return { channel, address };
-});
+const owner = z
+  .string()
+  .transform((value) =>
+    value.replace(/^(whatsapp|telegram):(.*)$/, (_, channel, id) => `${channel}:${plainNumber(id)}`),
+  )
+  .pipe(
+    matching(
+      /^(telegram:\d+|whatsapp:\d+(@[a-z.]+)?|(?!telegram:|whatsapp:)[a-z]+:\S+)$/,
+      'use <channel>:<id>, such as telegram:123456789 or whatsapp:491701234567',
+    ),
+  )
+  .transform((value) => {
+    const [, channel = '', address = ''] = /^(.+?):\+?(.+)$/.exec(value) ?? [];
+    return { channel, address };
+  });
+
+const NO_LIMIT = Number.POSITIVE_INFINITY;
+const pageHosts = matching(
+  /^\s*[\w.-]+(:\d{1,5})?(\s*,\s*[\w.-]+(:\d{1,5})?)*\s*$/,
+  'use host names with a comma between, such as pinch.tail1234.ts.net or home.example:8443',
+).transform((value) =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map((host) => host.trim()),
+);
 
 const modelId = matching(/^[\w.:/@-]{1,200}$/, 'use a model id such as claude-sonnet-5-5');
 
@@ -63,6 +91,7 @@ const schema = z.object({
     .default('off'),
   PINCH_OWNER: owner.optional(),
   PINCH_PORT: whole(0, 65_535).default(7462),
+  PINCH_PAGE_HOSTS: pageHosts.default([]),
   // Which there are, sandbox/runtimes.ts says.
   PINCH_RUNTIME: matching(/^[a-z]+$/, 'use docker (or process, for development)').default('docker'),
   PINCH_OCI_RUNTIME: matching(/^[\w.-]{1,64}$/, 'use an OCI runtime of the engine, such as runsc').optional(),
@@ -76,6 +105,9 @@ const schema = z.object({
   PINCH_BUDGET_USD_RUN: usd.default(2_000_000),
   PINCH_KEEP_DAYS: whole(0, 100_000).default(90),
   PINCH_KEEP_MESSAGES_DAYS: whole(0, 100_000).default(0),
+  PINCH_GROUP_DISK_MB: whole(0, 100_000_000).default(5_000),
+  PINCH_GROUP_FILES: whole(0, 100_000_000).default(200_000),
+  PINCH_MIN_FREE_MB: whole(0, 100_000_000).default(500),
   PINCH_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'use debug, info, warn or error' })
     .default('info'),
@@ -86,6 +118,8 @@ const schema = z.object({
     .refine(isTimeZone, { error: 'use a zone name such as Europe/Berlin' })
     .optional(),
 });
+
+export const settingNames: string[] = Object.keys(schema.shape);
 
 export type Config = ReturnType<typeof loadConfig>;
 export type Backend = ReturnType<typeof backendOf>;
@@ -118,6 +152,8 @@ export function loadConfig(environment: Env, repository: string) {
     modelSearch: value.PINCH_WEB_SEARCH === 'model',
     owner: value.PINCH_OWNER,
     port: value.PINCH_PORT,
+    /** Further Host names under which the page may be reached. */
+    pageHosts: value.PINCH_PAGE_HOSTS,
     runtime: value.PINCH_RUNTIME,
     ociRuntime: value.PINCH_OCI_RUNTIME,
     maxContainers: value.PINCH_MAX_CONTAINERS,
@@ -133,6 +169,10 @@ export function loadConfig(environment: Env, repository: string) {
     /** How long what is over is kept; 0: for ever. */
     keepDays: value.PINCH_KEEP_DAYS,
     keepMessagesDays: value.PINCH_KEEP_MESSAGES_DAYS,
+    /** What the folders of one group may hold. */
+    groupQuota: { bytes: (value.PINCH_GROUP_DISK_MB || NO_LIMIT) * 1e6, files: value.PINCH_GROUP_FILES || NO_LIMIT },
+    /** Of the disk, below which nothing is begun. */
+    minFreeBytes: value.PINCH_MIN_FREE_MB * 1e6,
     logLevel: value.PINCH_LOG_LEVEL,
     timeZone: value.TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     backend: backendOf(value),
@@ -168,8 +208,9 @@ export interface Setting {
 export function listSettings(environment: Env, home: string, more: string[]): Setting[] {
   const inFile = readEnv({}, home);
   const env = readEnv(environment, home);
-  const own = Object.keys(schema.shape);
-  const others = [...new Set([...more, ...Object.keys(inFile)])].filter((name) => !own.includes(name) && env[name]);
+  const others = [...new Set([...more, ...Object.keys(inFile)])].filter(
+    (name) => !settingNames.includes(name) && env[name],
+  );
   const from = (name: string): Setting['from'] => (environment[name] ? 'environment' : env[name] ? '.env' : 'default');
   return [
     ...Object.entries(schema.shape).map(([name, type]) => ({
@@ -228,6 +269,10 @@ export function invalid(problems: string[]): PinchError {
     hint: 'correct them in .env or the environment and start again',
   });
 }
+
+/** Where a channel keeps files of its own. */
+export const channelFolder = ({ dataDir }: Pick<Config, 'dataDir'>, channel: string): string =>
+  join(dataDir, 'files', channel);
 
 /** Set by the unit that `pinch service install` writes. */
 export const isService = ({ env }: Pick<Config, 'env'>): boolean => env.PINCH_SERVICE === '1';

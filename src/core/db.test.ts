@@ -188,3 +188,24 @@ describe('a transaction within another one', () => {
     expect([values(store), done]).toEqual([[], []]);
   });
 });
+
+test('what follows a commit that did not wait for the disk waits for it again', () => {
+  const db = openDb(':memory:');
+  // Made anew each time: the answer is found when the statement is made.
+  const level = () => db.statements.value<[], number>('PRAGMA synchronous')();
+  const levels: unknown[] = [];
+  db.unhurried(() => {
+    levels.push(level());
+    db.afterCommit(() => levels.push(level()));
+  });
+  expect([...levels, level()]).toEqual([1, 2, 2]);
+  expect(() =>
+    db.unhurried(() => {
+      db.afterCommit(() => levels.push('never'));
+      throw new Error('no');
+    }),
+  ).toThrow('no');
+  db.transaction(() => levels.push(level()));
+  expect(levels).toEqual([1, 2, 2]);
+  db.close();
+});

@@ -12,6 +12,8 @@ import { type BadRow, createStatements } from './statements.js';
 
 export type Db = ReturnType<typeof openDb>;
 
+const PAGES_AT_ONCE = 100;
+
 /**
  * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup), `database_locked`, `database_unwritable` or
  * `database_too_new`.
@@ -33,13 +35,14 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
    * wanted to do after the commit is not done. Whoever catches the error of a part goes on with the rest. `work` must not await.
    */
   function transaction<T>(work: () => T): T {
-    const isPart = db.inTransaction;
+    const result = commit(work);
+    if (!db.inTransaction) for (const act of waiting.splice(0)) act();
+    return result;
+  }
+  function commit<T>(work: () => T): T {
     const before = waiting.length;
     try {
-      const result = isPart ? db.transaction(work)() : db.transaction(work).immediate();
-      if (isPart) return result;
-      for (const act of waiting.splice(0)) act();
-      return result;
+      return db.inTransaction ? db.transaction(work)() : db.transaction(work).immediate();
     } catch (error) {
       waiting.length = before;
       throw error;
@@ -47,15 +50,19 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   }
   /**
    * A transaction that does not wait for the disk: a power cut may undo it, and then it is done again. What is committed later is on disk only
-   * together with it.
+   * together with it. Not within another transaction.
    */
   function unhurried<T>(work: () => T): T {
     db.pragma('synchronous = NORMAL');
+    let result: T;
     try {
-      return transaction(work);
+      result = commit(work);
     } finally {
       db.pragma('synchronous = FULL');
     }
+    // What follows from it may have to be on disk.
+    for (const act of waiting.splice(0)) act();
+    return result;
   }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);
@@ -81,10 +88,19 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     unhurried,
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,
-    /** Writes a consistent copy to `target` while the store is in use. */
-    backup: (target: string) => db.backup(target),
+    /** Writes a consistent copy to `target` while the store is in use. Rejects soon after `over` aborted; what it wrote until then stays. */
+    backup: (target: string, over?: AbortSignal) => copyTo(db, target, over),
     close: () => void db.close(),
   };
+}
+
+/** Some pages at a time: between them others get their turn. */
+function copyTo(db: Database.Database, target: string, over: AbortSignal | undefined) {
+  const progress = () => {
+    over?.throwIfAborted();
+    return PAGES_AT_ONCE;
+  };
+  return db.backup(target, { progress });
 }
 
 function openDatabase(file: string): Database.Database {

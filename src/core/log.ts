@@ -1,17 +1,18 @@
-// One logger: JSON lines on stdout when it is not a terminal, pretty when it is, in a file when Pinch is a service. Never message
-// text or keys above debug.
+// One logger: JSON lines on stdout when it is not a terminal, pretty when it is, and in a file for `pinch logs`. Never message text
+// or keys above debug.
 import { type DestinationStream, type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
 
 export type { Logger } from 'pino';
 
-/** Each line goes through `clean`. With a `destination` they go there as JSON. */
-export function createLog(level: string, clean: (line: string) => string, destination = terminal()): Logger {
+/** Each line goes through `clean`, then as JSON to the destination. */
+export function createLog(level: string, clean: (line: string) => string, destination: DestinationStream): Logger {
   const options = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime };
   return pino(options, { write: (line) => void destination.write(clean(line)) });
 }
 
-const terminal = (): DestinationStream =>
-  process.stdout.isTTY
-    ? pretty({ colorize: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss', sync: true })
-    : pino.destination({ dest: 1, sync: true });
+/** Standard output; what makes it pretty is loaded only where a person reads it. */
+export async function terminal(): Promise<DestinationStream> {
+  if (!process.stdout.isTTY) return pino.destination({ dest: 1, sync: true });
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({ colorize: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss', sync: true });
+}

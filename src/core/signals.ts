@@ -12,6 +12,8 @@ export interface SignalEvents {
   'run:stopped': [runId: number];
   /** An attempt of this run began. */
   'run:started': [runId: number];
+  /** The timeline of this run goes on: its runner reported something. */
+  'run:event': [runId: number];
   /** An attempt of this run is over. */
   'run:ended': [runId: number];
   /** A task is new or changed. */
@@ -30,6 +32,10 @@ export interface SignalEvents {
   clock: [];
   /** This approval was asked for or decided. */
   approval: [id: number];
+  /** Memory files are to be brought back, or were. */
+  memory: [];
+  /** Something was changed over the JSON API. */
+  api: [];
   /** A browser was signed out of the page. */
   session: [];
 }

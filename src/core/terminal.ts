@@ -1,11 +1,15 @@
-// A command of `npm run -s pinch -- …` that asks the running daemon over its JSON API. Each module has a list; cli.ts puts them together.
+// A command of `pinch` that asks the running daemon over its JSON API. Each module has a list; cli.ts puts them together. How such a command
+// shows tables, times and lengths.
+import stringWidth from 'string-width';
 import type { z } from 'zod';
 import type { Config } from './config.js';
 
 export interface TerminalCommand {
-  /** As it is written: its name, then its argument. */
+  /** As it is written: its name, then `<argument>`s that it needs and `[argument]`s that may be left out. */
   usage: string;
   what: string;
+  /** What the first argument may be, where that is a list of words. */
+  words?: readonly string[];
   /** Method and path; the argument replaces `:id` (a number) or `:state`. */
   call: string;
   /** What is sent, from the arguments. */
@@ -20,3 +24,36 @@ export function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Confi
 }
 
 export const originOf = ({ port }: Pick<Config, 'port'>): string => `http://127.0.0.1:${port}`;
+
+/** Cells below each other; a first row of capitals is a heading. Nothing for no rows. */
+export function columns(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => stringWidth(row[at] ?? ''))));
+  const padded = (cell: string, at: number) => cell + ' '.repeat((widths[at] ?? 0) - stringWidth(cell));
+  return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
+}
+
+/** `14:03` today, else `yesterday 14:03`, `Mon 14:03` within six days, `Mon 23 Nov 14:03`, or with the year. */
+export function shortTime(at: number, now: number, timeZone: string): string {
+  const text = (options: Intl.DateTimeFormatOptions, time = at) =>
+    new Intl.DateTimeFormat('en-GB', { timeZone, ...options }).format(time).replace(/,/g, '');
+  const day = (time: number) => text({ dateStyle: 'short' }, time);
+  const clock = text({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  if (day(at) === day(now)) return clock;
+  if (day(at) === day(now - DAY_MS)) return `yesterday ${clock}`;
+  if (day(at) === day(now + DAY_MS)) return `tomorrow ${clock}`;
+  if (Math.abs(now - at) < 6 * DAY_MS) return `${text({ weekday: 'short' })} ${clock}`;
+  const sameYear = text({ year: 'numeric' }) === text({ year: 'numeric' }, now);
+  return `${text({ weekday: 'short', day: 'numeric', month: 'short', ...(!sameYear && { year: 'numeric' }) })} ${clock}`;
+}
+
+const DAY_MS = 86_400_000;
+
+/** `340 ms`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
+export function shortLength(ms: number): string {
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return seconds % 60 === 0 ? `${minutes} min` : `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h${minutes % 60 === 0 ? '' : ` ${minutes % 60} min`}`;
+}

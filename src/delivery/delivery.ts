@@ -117,19 +117,23 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
         store.outbox.partSent(row.id);
         const by = { senderId: null, senderName: config.assistantName };
         store.messages.add({ ...message, ...by, runId: row.runId, outboxId: row.id });
+        if (index === parts.length - 1 && !file) recordSent(deps, row, parts.length);
       });
       store.signal('message', chat.id);
     }
     if (file) await outboxFiles.drop(row.key);
-    store.transaction(() => {
-      if (store.outbox.sent(row.id, clock.now()))
-        addEvent(deps, row, 'message_sent', { key: row.key, parts: parts.length });
-    });
+    // Also when its last part went out before a crash.
+    store.transaction(() => recordSent(deps, row, parts.length));
   } catch (error) {
     recordFailure(deps, row, chat, error);
     // A file that cannot be removed now is removed at the next start.
     if (row.file && !store.outbox.waits(row.key)) await outboxFiles.drop(row.key).catch(() => undefined);
   }
+}
+
+function recordSent({ store, clock, ...deps }: DeliveryDeps, row: OutboxRow, parts: number): void {
+  if (store.outbox.sent(row.id, clock.now()))
+    addEvent({ store, clock, ...deps }, row, 'message_sent', { key: row.key, parts });
 }
 
 const isNotice = ({ key }: OutboxRow): boolean => key.startsWith('notice:');

@@ -38,7 +38,8 @@ export function createOwnerNotices({ store, clock, ownerChat }: NoticeDeps & { o
   };
   return (key: string, text: string, aboutGroup?: number): number | undefined => {
     const now = clock.now();
-    if (aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
+    const isNew = !store.outbox.has(`notice:${key}`);
+    if (isNew && aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     const chat = ownerChat();
     store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
     return chat.id;

@@ -50,6 +50,7 @@ export function createOutbox(statements: Statements, onWork: () => void) {
     `INSERT INTO outbox (key, chat_id, run_id, text, file, buttons, next_at, created_at)
      VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
   );
+  const fileOf = rows(outboxRow.pick({ file: true })).get<[id: number]>('SELECT file FROM outbox WHERE id = ?1');
   return {
     ...createButtons(statements, onWork),
     ...createChanges(statements),
@@ -93,6 +94,8 @@ export function createOutbox(statements: Statements, onWork: () => void) {
       `UPDATE outbox SET state = 'dead', error = ?2 WHERE id = ?1 AND state = 'queued'`,
     ),
     queued: total<[]>(`SELECT count(*) FROM outbox WHERE state = 'queued'`),
+    /** The file that went with a message; null when none did, undefined when the row is gone. */
+    fileOf: (id: number): OutboxRow['file'] | undefined => fileOf(id)?.file,
     list: rows(outboxRow).all<[limit: number]>(`SELECT * FROM outbox ORDER BY id DESC LIMIT ?1`),
     ofRun: rows(outboxRow).all<[runId: number]>(`SELECT * FROM outbox WHERE run_id = ?1 ORDER BY id`),
   };

@@ -35,7 +35,7 @@ export async function readScanned(request: Readable, most: BodyLimits, room: Roo
   } catch {
     return undefined;
   }
-  if (!hasRoom) throw new PinchError('too_many', TOO_MUCH_AT_ONCE);
+  if (!hasRoom) throw new PinchError('too_many_bytes', TOO_MUCH_AT_ONCE);
   return scanner.result();
 }
 

@@ -8,7 +8,7 @@ const ALL_BYTES = 96 * MIB;
 /** Always free for each link: two that use up what all may hold must not silence the others. */
 const FREE_BYTES = MIB;
 /** Calls per second, and how many may come at once; the report that ends a run must get through however often a script calls. */
-const RATES = { call: [50, 200], history: [4, 8], finish: [5, 20] } as const;
+const RATES = { call: [50, 200], history: [4, 8], finish: [20, 60], memory: [2, 10] } as const;
 export type Rate = keyof typeof RATES;
 const NOTE_EVERY_MS = 60_000;
 
@@ -31,15 +31,16 @@ export function createBounds(now: () => number) {
       call: createBucket(RATES.call, now),
       history: createBucket(RATES.history, now),
       finish: createBucket(RATES.finish, now),
+      memory: createBucket(RATES.memory, now),
     };
-    const notedAt = new Map<number, number>();
+    const notedAt = new Map<string, number>();
     return {
       /** Whether one more call of this kind may come now. */
       admit: (kind: Rate): boolean => buckets[kind](),
-      /** True once a minute for each status: then a refusal is worth a line in a timeline. */
-      worthNoting(status: number): boolean {
-        if (now() - (notedAt.get(status) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return false;
-        notedAt.set(status, now());
+      /** True once a minute for each kind of refusal, of which there are a few: then it is worth a line in a timeline. */
+      worthNoting(kind: string): boolean {
+        if (now() - (notedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < NOTE_EVERY_MS) return false;
+        notedAt.set(kind, now());
         return true;
       },
       room: (response: ServerResponse): Room => openRoom(own, all, response),

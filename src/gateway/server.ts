@@ -65,13 +65,19 @@ const MAX_BODY_BYTES = 1024 * 1024;
 
 /** How long the head of a call, and all of it, may take to arrive. */
 const TIME_LIMITS = { headersTimeout: 20_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 };
+/** A runner keeps its connections as long as people think between two messages: a new one goes a long way before it carries anything. */
+const KEPT_MS = 15 * 60_000;
 const STATUS: Record<string, number> = {
   too_large: 413,
   forbidden: 403,
   not_available: 403,
-  too_many: 429,
   no_room: 507,
+  disk_full: 507,
 };
+/** Every kind of too much has a code of its own, so that none hides another one in a timeline. */
+const statusOf = (code: string): number => STATUS[code] ?? (code.startsWith('too_many') ? 429 : 400);
+/** Refusals that will be the same in a second. */
+const LASTING = /^(too_many_tasks|disk_full)$/;
 const NO_HTTP = 'HTTP/1.1 400 this is no proper HTTP/1.1 request, or it took too long\r\nconnection: close\r\n\r\n';
 /** Refusals that a timeline tells: what is not this container's, and what is too much. */
 const NOTED = new Set([403, 429, 507]);
@@ -106,7 +112,17 @@ export function createGateway<Caller extends object = Link>({
   const onRefused: OnRefused<Caller>[] = [];
   const masks: MaskFor<Caller>[] = [];
   const holds: Hold<Caller>[] = [];
-  const http = { maxHeaderSize: 32_768, ...TIME_LIMITS, IncomingMessage, ServerResponse: MaskedResponse };
+  const http = {
+    maxHeaderSize: 32_768,
+    ...TIME_LIMITS,
+    keepAliveTimeout: KEPT_MS,
+    IncomingMessage,
+    ServerResponse: MaskedResponse,
+  };
+  /** Once a minute for each kind. */
+  function note(link: Caller, bounds: LinkBounds, code: string, message: string): void {
+    if (bounds.worthNoting(code)) for (const report of onRefused) report(link, message);
+  }
   const server = createServer(http, (request, response) => {
     // A response whose client left must not crash the host.
     response.on('error', () => response.destroy());
@@ -121,8 +137,8 @@ export function createGateway<Caller extends object = Link>({
       request.resume();
       // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
       try {
-        const { status, message } = refuse(deps, response, error);
-        if (NOTED.has(status) && bounds.worthNoting(status)) for (const report of onRefused) report(link, message);
+        const { status, code, message } = refuse(deps, response, error);
+        if (NOTED.has(status)) note(link, bounds, status === 403 ? 'forbidden' : code, message);
       } catch (failure) {
         deps.log.error({ err: failure }, 'gateway refusal failed');
         response.destroy();
@@ -133,7 +149,12 @@ export function createGateway<Caller extends object = Link>({
     socket.on('error', () => socket.destroy());
     const link = links.get(socket);
     const [proxy] = proxies;
-    if (!link || !boundsOf.get(link)?.admit('call')) return void socket.end('HTTP/1.1 429 too many calls\r\n\r\n');
+    const bounds = link && boundsOf.get(link);
+    if (!link || !bounds) return void socket.destroy();
+    if (!bounds.admit('call')) {
+      socket.end('HTTP/1.1 429 too many calls\r\n\r\n');
+      return note(link, bounds, 'too_many_connections', 'this container opens connections too often');
+    }
     if (!proxy) return void socket.end('HTTP/1.1 403 there is no way out\r\n\r\n');
     proxy.connect({ link, target, socket, head }).catch((error: unknown) => {
       deps.log.error({ err: error }, 'gateway connection failed');
@@ -185,7 +206,7 @@ async function serve<Caller>(
 ): Promise<void> {
   const { request, response } = call;
   if (proxy && !request.url?.startsWith('/')) {
-    if (!bounds.admit('call')) throw tooOften();
+    if (!bounds.admit('call')) throw tooOften('call');
     return proxy.forward(call);
   }
   // A GET needs no body; one that is sent anyway is dropped instead of held.
@@ -194,7 +215,8 @@ async function serve<Caller>(
   const route = routes.find(
     ({ method, pattern }) => (method === 'any' || method === request.method) && pattern.test(path),
   );
-  if (!bounds.admit(route?.rate ?? 'call')) throw tooOften();
+  const rate = route?.rate ?? 'call';
+  if (!bounds.admit(rate)) throw tooOften(rate);
   if (!route) throw new PinchError('not_available', `This address, ${path.slice(0, 100)}, is not available. ${offers}`);
   const ids = route.pattern.exec(path)?.slice(1).map(Number) ?? [];
   const arrived = { ...call, ids, room: bounds.room(response) };
@@ -205,7 +227,9 @@ async function serve<Caller>(
   await route.serve(arrived);
 }
 
-const tooOften = () => new PinchError('too_many', 'this container asks too often; wait a second');
+const tooOften = (rate: Rate) =>
+  new PinchError(`too_many_${rate}s`, `this container ${TOO_OFTEN[rate]} too often; wait a second`);
+const TOO_OFTEN = { call: 'asks', history: 'searches', finish: 'reports', memory: 'hands over memory' };
 
 /** Answers with JSON. */
 export function reply(response: ServerResponse, status: number, body: unknown): void {
@@ -213,16 +237,17 @@ export function reply(response: ServerResponse, status: number, body: unknown): 
 }
 
 /** What the container did wrong becomes text for it; what we did wrong is logged and stays vague outside. */
-function refuse({ log }: BaseDeps, response: ServerResponse, error: unknown): { status: number; message: string } {
+function refuse({ log }: BaseDeps, response: ServerResponse, error: unknown) {
   const message = describeError(error);
   if (error instanceof PinchError) {
-    const status = STATUS[error.code] ?? 400;
-    if (status === 429 || status === 507) response.setHeader('retry-after', 1);
+    const status = statusOf(error.code);
+    // What lasts is not tried again in a second.
+    if (NOTED.has(status) && status !== 403 && !LASTING.test(error.code)) response.setHeader('retry-after', 1);
     reply(response, status, { error: { code: error.code, message } });
-    return { status, message: error.message };
+    return { status, code: error.code, message: error.message };
   }
   log.error({ err: error }, 'gateway call failed');
   if (response.headersSent) response.destroy();
   else reply(response, 500, { error: { code: 'internal', message: 'the host could not do this; try again later' } });
-  return { status: 500, message };
+  return { status: 500, code: 'internal', message };
 }

@@ -11,6 +11,8 @@ export interface ChatCommand {
   forMembers?: true | 'bare';
   /** Changes rows in the transaction that stores the message, and returns what the chat is told. */
   answer(call: CommandCall): string;
+  /** What stands below that answer: what whoever knows the value does when it is pressed (press.ts). Asked after the answer. */
+  buttons?(call: CommandCall): { label: string; value: string }[];
 }
 
 export interface CommandCall {

@@ -50,12 +50,18 @@ const DEFAULTS = {
   replaces: null,
 };
 
+/** Functions of SQLite take a text up to its first NUL, so it would not be found, and be cut in places. No keyboard makes one. */
+const withoutNul = (text: string): string => text.replaceAll('\0', ' ');
+
 export function createMessages(statements: Statements, searchIndex: SearchIndex) {
   const { run, rows, value, named } = statements;
   const insert = named.value<[message: NewMessage], number>(
     `INSERT INTO messages (chat_id, direction, platform_id, sender_id, sender_name, text, reply_to, media, sent_at, received_at, edited, command, run_id, role, may_ask, forwarded, by_host, outbox_id, album, album_size, intent, replaces)
      VALUES (@chatId, @direction, @platformId, @senderId, @senderName, @text, @replyTo, @media, @sentAt, @now, @edited, @command, @runId, @role, @mayAsk, @forwarded, @byHost, @outboxId, @album, @albumSize, @intent, @replaces)
      ON CONFLICT DO NOTHING RETURNING id`,
+  );
+  const rewrite = run<[id: number, now: Pick<StoredVersion, 'text' | 'sentAt' | 'intent'>]>(
+    `UPDATE messages SET text = ?2 ->> 'text', sent_at = ?2 ->> 'sentAt', intent = ?2 ->> 'intent', edited = 1 WHERE id = ?1`,
   );
   const latest = rows(messageRow).all<[chatId: number, limit: number, afterId: number]>(
     `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?3 ORDER BY id DESC LIMIT ?2`,
@@ -71,7 +77,8 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
   );
   return {
     /** Returns the new row's id, or undefined when this message was stored before. */
-    add: (message: NewMessage): number | undefined => insert({ ...DEFAULTS, ...message }),
+    add: (message: NewMessage): number | undefined =>
+      insert({ ...DEFAULTS, ...message, text: withoutNul(message.text) }),
     /** The newest version: an edit is stored as `<platform id>#…`, by the same sender (others may choose ids that look like it). */
     find,
     /** Whether its sender did not change it since: an edit of what a run had taken is a row of its own. */
@@ -85,9 +92,8 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
     outboxKeyOf: value<[chatId: number, platformId: string], string>(
       `SELECT o.key FROM messages m JOIN outbox o ON o.id = m.outbox_id WHERE m.chat_id = ?1 AND m.platform_id = ?2 AND m.direction = 'out'`,
     ),
-    rewrite: run<[id: number, now: Pick<StoredVersion, 'text' | 'sentAt' | 'intent'>]>(
-      `UPDATE messages SET text = ?2 ->> 'text', sent_at = ?2 ->> 'sentAt', intent = ?2 ->> 'intent', edited = 1 WHERE id = ?1`,
-    ),
+    rewrite: (id: number, now: Pick<StoredVersion, 'text' | 'sentAt' | 'intent'>): boolean =>
+      rewrite(id, { ...now, text: withoutNul(now.text) }),
     setMedia: run<[id: number, media: StoredMedia[]]>('UPDATE messages SET media = ?2 WHERE id = ?1'),
     get: rows(messageRow).get<[id: number]>(`SELECT * FROM messages WHERE id = ?1`),
     ofRun: rows(messageRow).all<[runId: number]>(
@@ -98,6 +104,10 @@ export function createMessages(statements: Statements, searchIndex: SearchIndex)
     /** The next rows after `afterId`, oldest first: for a reader that must not skip any. */
     after: rows(messageRow).all<[chatId: number, afterId: number, limit: number]>(
       `SELECT * FROM messages WHERE chat_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3`,
+    ),
+    /** The last rows before `beforeId`, newest first. */
+    before: rows(messageRow).all<[chatId: number, beforeId: number, limit: number]>(
+      `SELECT * FROM messages WHERE chat_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3`,
     ),
     ...createWorkedOn(statements),
     search: createSearch(statements, searchIndex),

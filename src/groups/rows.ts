@@ -69,6 +69,10 @@ function createChats(statements: Statements) {
       return at < 0 ? undefined : byAddress(name.slice(0, at), plainAddress(name.slice(at + 1)));
     },
     chats: rows(chatRow).all<[]>(`SELECT * FROM chats ORDER BY id`),
+    /** Those that belong to no group, seen last first. */
+    strangers: rows(chatRow.extend({ lastSeenAt: z.number() })).all<[limit: number]>(
+      'SELECT * FROM chats WHERE group_id IS NULL ORDER BY last_seen_at DESC LIMIT ?1',
+    ),
     /** Most recently used first. */
     chatsOf: rows(chatRow).all<[groupId: number]>(`SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`),
     assignChat: run<[id: number, groupId: number]>(

@@ -28,7 +28,7 @@ const UNSEEN = /[\u0300-\u036f]|[\u0591-\u05c7]|[\u064b-\u065f]|\p{Cf}|[\ufe00-\
 
 /** One form for what people see as the same: width, case, accents and points, quotes, dashes, marks that are not seen. */
 export function fold(text: string): string {
-  const plain = text.slice(0, MAX_CHARS).normalize('NFKC').slice(0, MAX_CHARS);
+  const plain = text.slice(0, MAX_CHARS).replaceAll('\0', ' ').normalize('NFKC').slice(0, MAX_CHARS);
   if (/^[\x00-\x7f]*$/.test(plain)) return plain.toLowerCase();
   return plain
     .toUpperCase()
@@ -105,6 +105,15 @@ export function readQuery(query: string): Query | undefined {
   const terms = new Map(clauses.flatMap((clause) => clause.terms).map((term) => [term.term, term]));
   if (terms.size > MAX_TERMS) return undefined;
   return { terms: [...terms.values()], patterns: clauses.flatMap((clause) => clause.patterns) };
+}
+
+/** Whether a text has all that the query asks for, for texts that are in no index. */
+export function matches({ terms, patterns }: Query, text: string): boolean {
+  const folded = fold(text);
+  if (terms.length === 0 || !terms.every(({ term }) => folded.includes(term))) return false;
+  const own = termsOf(text);
+  const isThere = ({ term, prefix }: QueryTerm) => own.has(term) || prefix?.pattern.test(folded);
+  return terms.every(isThere) && patterns.every((pattern) => pattern.test(folded));
 }
 
 function clauseOf(text: string, phrase: boolean): Query {

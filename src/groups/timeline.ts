@@ -21,6 +21,8 @@ export type TimelineEvent =
   | [RunnerEvent['kind'], RunnerEvent['detail']]
   /** The container asked for what is not its own, or for more than its bounds allow, and was refused. */
   | ['refused', { why: string }]
+  /** The folders of its group are too full, or are not any more; `ended`: its container went on filling them and was ended for it. */
+  | ['disk', { state: 'full' | 'freed' | 'ended'; bytes: number; files: number; largest: string }]
   /** A secret of the host was found there, and held back. */
   | ['secret_removed', { secret: string; where: string }]
   /** A connection to the outside was over, or refused; `why`: what allowed or refused it. Bytes as seen from the container. */
@@ -39,6 +41,8 @@ export type TimelineEvent =
   | ['file_queued', { key: string; path: string; bytes: number }]
   /** The agent asked the run's chat a question; the next message there may be the answer. */
   | ['asked', { key: string; question: string; choices: string }]
+  /** Memory files that the run changed, as the journal has them now. */
+  | ['memory_changed', { files: string }]
   /** The owner is asked whether the agent may do this. */
   | ['approval_asked', { approval: number; what: string }]
   /** What the owner said, and what came of it. */
@@ -140,6 +144,10 @@ export function createEvents({ run, rows, value }: Statements) {
     hasHeld: (runId: number, key: string): boolean => held(runId, key) !== undefined,
     /** The latest refusal by a budget since then. */
     budgetRefusal: (runId: number, since: number): BudgetRefusal | undefined => refusal(runId, since)?.detail,
+    /** The tool that the run used last, or uses now. */
+    lastTool: rows(z.object({ tool: z.string() })).get<[runId: number]>(
+      `SELECT coalesce(detail ->> 'tool', '') AS tool FROM events WHERE run_id = ?1 AND kind = 'tool_started' ORDER BY id DESC LIMIT 1`,
+    ),
     ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
   };
 }

@@ -170,6 +170,15 @@ test('the summary request of the runner gets a summary without footer or tools',
   expect(uses(message)).toEqual([]);
 });
 
+test('asked to write down what a summary may lose, it calls nothing', () => {
+  const note = {
+    type: 'text',
+    text: '[A summary is about to take the place of this conversation. Before that, write it down.]',
+  };
+  const message = reply([{ role: 'user', content: [{ type: 'text', text: xml('run: date') }, note] }]);
+  expect([text(message), uses(message)]).toEqual(['nothing', []]);
+});
+
 test('output cannot break out of its code block, and the same request gives the same reply', () => {
   const shown = play([user('run: cat x')], () => 'a\n```\nb').text;
   expect(shown).toContain('````\na');

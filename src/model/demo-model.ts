@@ -149,6 +149,9 @@ function nextStep(request: DemoRequest, id: string) {
     const wrote = texts.slice(-21, -1).map((xml) => `- ${head(wordsOf(xml), 200)}`);
     return { type: 'text' as const, text: `Summary by the demo model. The people wrote lately:\n${wrote.join('\n')}` };
   }
+  // It has no memory of its own to write down before that.
+  if (/\ba summary is about to take the place\b/i.test(texts.at(-1) ?? ''))
+    return { type: 'text' as const, text: 'nothing' };
   const say = (text: string) => ({ type: 'text' as const, text: `${text}\n\n${DEMO_FOOTER}` });
   if (asked.startsWith('Reminder: ')) return say(`⏰ ${asked}`);
   if (/^(hi|hello|hey|help|\/?start|what can you do)\b.{0,40}$/i.test(asked)) return say(HELP);

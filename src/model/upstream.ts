@@ -128,7 +128,10 @@ async function send(
   });
   return new Promise((resolve, reject) => {
     answerTo(sent).then(resolve, reject);
-    pipeline(Readable.from(call.body), sent).catch(reject);
+    // At once, with its head: all of it is in memory, and every piece would be a packet of its own.
+    sent.cork();
+    for (const piece of call.body) sent.write(piece);
+    sent.end();
   });
 }
 
@@ -155,9 +158,13 @@ function open(
     'accept-encoding': 'identity',
   };
   const client = url.protocol === 'https:' ? https : http;
-  // Connections are kept between calls. When the server closes one just as it is used again, the caller gets a 502 and the SDK tries again.
-  return client.request(url, { method: 'POST', headers });
+  // When the server closes a connection just as it is used again, the caller gets a 502 and the SDK tries again.
+  return client.request(url, { method: 'POST', headers, agent: url.protocol === 'https:' ? secure : plain });
 }
+
+/** Connections are kept between the messages of a conversation: a new one takes as long as several round trips. */
+const KEPT = { keepAlive: true, timeout: 60_000, maxFreeSockets: 16 };
+const [plain, secure] = [new http.Agent(KEPT), new https.Agent(KEPT)];
 
 /** Beta features that are passed on. Others would switch on what Pinch does not offer, or what costs more. */
 const BETAS = ['token-counting-2024-11-01'];

@@ -22,7 +22,7 @@ export function startBackups(deps: BackupDeps): { stop(): Promise<void> } {
   const over = new AbortController();
   const loop = async () => {
     while (!over.signal.aborted) {
-      await backUpOnce(deps);
+      await backUpOnce(deps, over.signal);
       await deps.clock.sleep(HOUR_MS, over.signal);
     }
   };
@@ -55,7 +55,7 @@ export function decideBackups(known: Copy[], next: Copy, freeBytes: number): { i
   return { isMade, drop: all.slice(0, all.length - kept.length).map(({ name }) => name) };
 }
 
-async function backUpOnce({ store, config, clock, log, notifyOwner }: BackupDeps): Promise<void> {
+async function backUpOnce({ store, config, clock, log, notifyOwner }: BackupDeps, over: AbortSignal): Promise<void> {
   const folder = join(config.dataDir, 'backups');
   const day = new Date(clock.now()).toISOString().slice(0, 10);
   const name = `pinch-${day}.db`;
@@ -65,6 +65,8 @@ async function backUpOnce({ store, config, clock, log, notifyOwner }: BackupDeps
     const known = readdirSync(folder)
       .filter((file) => /^pinch-[\d-]+\.db$/.test(file))
       .sort();
+    // What an end in the middle of one left.
+    for (const file of readdirSync(folder)) if (file.endsWith('.part')) rmSync(join(folder, file), { force: true });
     if (known.includes(name)) return;
     const { bavail, bsize } = statfsSync(folder);
     const copies = known.map((file) => copyOf(file, join(folder, file)));
@@ -72,7 +74,7 @@ async function backUpOnce({ store, config, clock, log, notifyOwner }: BackupDeps
     const { isMade, drop } = decideBackups(copies, next, bavail * bsize);
     if (isMade) {
       // Written beside and renamed: a torn copy must never look like a backup.
-      await store.backup(join(folder, `${name}.part`));
+      await store.backup(join(folder, `${name}.part`), over);
       await rename(join(folder, `${name}.part`), join(folder, name));
       log.info({ backup: name }, 'database backed up');
     }
@@ -82,6 +84,7 @@ async function backUpOnce({ store, config, clock, log, notifyOwner }: BackupDeps
     // Once a month.
     notifyOwner(`backup:${day.slice(0, 7)}`, NO_ROOM);
   } catch (error) {
-    log.error({ error: describeError(error) }, 'database backup failed');
+    // The next start makes it.
+    if (!over.aborted) log.error({ error: describeError(error) }, 'database backup failed');
   }
 }

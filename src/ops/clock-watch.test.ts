@@ -27,6 +27,7 @@ const LEFT: Record<string, string> = {
       'runs.started_at runs.finished_at events.at outbox.sent_at model_calls.at channel_auth.updated_at tasks.created_at',
       'slots.created_at slots.ended_at egress_rules.created_at approvals.decided_at taints.at page_sessions.created_at',
       'held_chats.held_at service_tokens.connected_at service_clients.made_at suspects.seen_at set_aside.at',
+      'memory_versions.at memory_restores.created_at',
     ].flatMap((line) => line.split(' ').map((name) => [name, 'only told'])),
   ),
   'runs.outage_told_at': 'only whether it is there counts',

@@ -1,8 +1,9 @@
 // What `pinch config` shows: each setting and where it is from, and what the owner's services add to the prompt, which the running daemon knows.
 import { z } from 'zod';
-import * as channels from '../channels/index.js';
 import { type Config, type Env, listSettings, type Setting } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
+import { columns } from '../core/terminal.js';
+import { channelSettings, settingNotices } from './settings-check.js';
 
 interface ConfigCall {
   config: Config;
@@ -20,23 +21,25 @@ type Part = z.infer<typeof promptParts>['parts'][number];
 
 export async function runConfig({ config, env, ask, values }: ConfigCall): Promise<string> {
   const { home, dataDir, groupsDir, backend } = config;
-  const ofChannels = Object.values(channels).flatMap(({ env: type }) =>
-    type instanceof z.ZodObject ? Object.keys(type.shape) : [],
-  );
-  const settings = listSettings(env, home, ofChannels);
+  const settings = allSettings(env, home);
+  const notices = settingNotices(config);
   const prompt = await partsOf(ask);
   if (values.json)
-    return JSON.stringify({ home, dataDir, groupsDir, backend: backend.kind, settings, prompt }, null, 2);
+    return JSON.stringify({ home, dataDir, groupsDir, backend: backend.kind, settings, notices, prompt }, null, 2);
   return [
     `home: ${home}`,
     `model: ${backend.kind === 'demo' ? 'the demo model' : new URL(backend.baseUrl).host}`,
     '',
-    ...settings.map(settingLine),
+    columns(settings.map(({ name, value, from }) => [name, value || 'not set', from])),
+    ...(notices.length > 0 ? ['', ...notices.map((notice) => `! ${notice}`)] : []),
     '',
     'Added to the prompt of groups, about:',
     ...(prompt ? partLines(prompt) : ['  not known: Pinch is not running']),
   ].join('\n');
 }
+
+/** With those of the channels. Secrets are only said to be set. */
+export const allSettings = (env: Env, home: string): Setting[] => listSettings(env, home, channelSettings());
 
 /** Null when the daemon does not answer. */
 async function partsOf(ask: ConfigCall['ask']): Promise<Part[] | null> {
@@ -47,9 +50,6 @@ async function partsOf(ask: ConfigCall['ask']): Promise<Part[] | null> {
     throw error;
   }
 }
-
-const settingLine = ({ name, value, from }: Setting): string =>
-  `${name.padEnd(26)}  ${(value || 'not set').padEnd(24)}  ${from}`;
 
 const partLines = (parts: Part[]): string[] =>
   parts.length === 0

@@ -15,6 +15,7 @@ import { readServices, servicesFile, variablesOf } from '../services/list.js';
 import { serverVariables } from '../services/servers.js';
 import { type CheckDeps, type Finding, failure, ok, skipped, warning } from './finding.js';
 import { PROXY_FIX, unusedProxies } from './proxies.js';
+import { settingNotices } from './settings-check.js';
 
 const GIB = 1024 ** 3;
 const HOUR_MS = 3_600_000;
@@ -25,6 +26,13 @@ export function checkNode(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const fits = major > 20 || (major === 20 && minor >= 19);
   return fits ? ok(process.version) : failure(`${process.version} is too old`, 'install Node 20.19 or newer');
+}
+
+/** What `.env` says that nobody can have meant. */
+export function checkSettings({ config }: CheckDeps): Finding[] {
+  const notices = settingNotices(config);
+  if (notices.length === 0) return [ok('nothing in .env looks like a mistake')];
+  return notices.map((notice) => warning(notice, `correct it in ${join(config.home, '.env')}, and restart Pinch`));
 }
 
 export async function checkEngine({ config, clock }: CheckDeps): Promise<Finding[]> {

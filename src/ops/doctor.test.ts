@@ -140,12 +140,12 @@ test('on a machine where all is well each check says so in a line', async () => 
   store.close();
   expect(all.filter(({ state }) => state !== 'ok')).toEqual([]);
   const checks =
-    'node docker image walls mounts services proxies disk permissions clock database daemon channels service port model'.split(
+    'node settings docker image walls mounts services proxies disk permissions clock database daemon channels service port model'.split(
       ' ',
     );
   expect(all.map(({ check }) => check)).toEqual(checks);
   expect(showFindings(all)).toMatch(
-    /^✓ node: v\d+\.\d+\.\d+\n✓ docker: Docker 28\.1 at tcp:.*\n✓ image: pinch-agent:1\n/,
+    /^✓ node: v\d+\.\d+\.\d+\n✓ settings: .*\n✓ docker: Docker 28\.1 at tcp:.*\n✓ image: pinch-agent:1\n/,
   );
   expect(showFindings(all)).toMatch(/✓ clock: \d{4}-\d\d-\d\d [\d:]+ Asia\/Tokyo\n/);
 });

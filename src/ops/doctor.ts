@@ -13,6 +13,7 @@ import {
   checkPermissions,
   checkProxies,
   checkServices,
+  checkSettings,
 } from './doctor-machine.js';
 import { checkModel } from './doctor-model.js';
 import { checkWalls } from './doctor-walls.js';
@@ -20,6 +21,7 @@ import { type CheckDeps, type Finding, failure } from './finding.js';
 
 const checks: [name: string, check: (deps: CheckDeps) => Finding | Finding[] | Promise<Finding | Finding[]>][] = [
   ['node', checkNode],
+  ['settings', checkSettings],
   ['docker', checkEngine],
   ['image', checkImage],
   ['walls', checkWalls],

@@ -1,8 +1,10 @@
-// After an end that nobody asked for the database is looked at whole, by a thread of its own while everything works. A clean end leaves nothing to
+// After an end that nobody asked for the database is looked at whole, by a process of its own while everything works (a thread in the
+// middle of it could not be ended, and the end of this process would wait for it). A clean end leaves nothing to
 // look for: what SQLite itself notices then ends the process as before.
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { databaseTrouble } from '../core/db.js';
 import type { LoopDeps } from '../core/deps.js';
@@ -14,6 +16,8 @@ export interface IntegrityDeps extends LoopDeps {
   home: { lastEnd: string | null };
 }
 
+const run = promisify(execFile);
+
 /** `ok`, or what is wrong. */
 const said = z.object({ found: z.string() });
 
@@ -23,14 +27,18 @@ export function startIntegrityCheck({ config, home, clock, log, notifyOwner }: I
 } {
   if (home.lastEnd === null) return { stop: async () => undefined };
   const file = join(config.dataDir, 'pinch.db');
-  // Not the options of this process: some are only for its own first file.
-  const worker = new Worker(new URL('./integrity-worker.js', import.meta.url), { workerData: file, execArgv: [] });
-  worker.unref();
-  let isOver = false;
+  const over = new AbortController();
+  // The keys in our environment are none of its business.
+  const options = { signal: over.signal, killSignal: 'SIGKILL' as const, env: {} };
   const look = async () => {
     const began = performance.now();
-    const looked = await once(worker, 'message').then(([answer]) => said.parse(answer), describeError);
-    if (isOver) return;
+    const reading = run(
+      process.execPath,
+      [fileURLToPath(new URL('./integrity-worker.js', import.meta.url)), file],
+      options,
+    );
+    const looked = await reading.then(({ stdout }) => said.parse(JSON.parse(stdout))).catch(describeError);
+    if (over.signal.aborted) return;
     // Whatever kept it from looking says nothing of the database.
     if (typeof looked === 'string') return log.warn({ error: looked }, 'the database could not be looked at whole');
     const { found } = looked;
@@ -39,11 +47,11 @@ export function startIntegrityCheck({ config, home, clock, log, notifyOwner }: I
     log.error({ found, hint }, 'the database is damaged');
     notifyOwner(`database:${clock.now()}`, `My database is damaged: ${found.slice(0, 200)}. What to do: ${hint}`);
   };
-  void look();
+  const finished = look();
   return {
     async stop() {
-      isOver = true;
-      await worker.terminate();
+      over.abort();
+      await finished;
     },
   };
 }

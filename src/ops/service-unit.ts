@@ -38,6 +38,9 @@ export interface Unit {
   stop: Step[];
   forget: Step[];
   query: Step['argv'];
+  /** Stops it until it is started again, or the machine is. */
+  pause: Step[];
+  resume: Step[];
 }
 
 /** The unit of this home. The first home on a machine has the plain name, each other one its hash. Throws PinchError `no_service_manager`. */
@@ -78,7 +81,11 @@ interface Kind {
   escape(value: string): string;
   command(words: string[]): string;
   variable(entry: [name: string, value: string]): string;
-  steps(label: string, file: string, machine: Machine): Pick<Unit, 'start' | 'stop' | 'forget' | 'query'>;
+  steps(
+    label: string,
+    file: string,
+    machine: Machine,
+  ): Pick<Unit, 'start' | 'stop' | 'forget' | 'query' | 'pause' | 'resume'>;
 }
 
 const launchd: Kind = {
@@ -92,15 +99,14 @@ const launchd: Kind = {
   steps(label, file, { uid }) {
     const domain = `gui/${uid}`;
     const bootout: Step = { argv: ['launchctl', 'bootout', `${domain}/${label}`], onFailure: 'ignore' };
+    const bootstrap: Step = { argv: ['launchctl', 'bootstrap', domain, file], onFailure: 'retry' };
     return {
-      start: [
-        bootout,
-        { argv: ['launchctl', 'enable', `${domain}/${label}`] },
-        { argv: ['launchctl', 'bootstrap', domain, file], onFailure: 'retry' },
-      ],
+      start: [bootout, { argv: ['launchctl', 'enable', `${domain}/${label}`] }, bootstrap],
       stop: [bootout],
       forget: [],
       query: ['launchctl', 'print', `${domain}/${label}`],
+      pause: [bootout],
+      resume: [bootstrap],
     };
   },
 };
@@ -128,6 +134,8 @@ const systemd: Kind = {
       stop: [{ argv: control('disable', '--now', unit), onFailure: 'ignore' }],
       forget: [{ argv: control('daemon-reload'), onFailure: 'ignore' }],
       query: control('show', unit, '--property=ActiveState,SubState,MainPID,NRestarts,ExecMainStatus'),
+      pause: [{ argv: control('stop', unit) }],
+      resume: [{ argv: control('start', unit) }],
     };
   },
 };

@@ -16,7 +16,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { loadConfig } from '../core/config.js';
 import { lockHome } from '../sandbox/home.js';
-import { installService, type ServiceDeps, serviceState, uninstallService } from './service.js';
+import { installService, type ServiceDeps, serviceState, serviceToPause, uninstallService } from './service.js';
 import { type Machine, serviceUnit } from './service-unit.js';
 
 const repository = join(import.meta.dirname, '../..');
@@ -319,6 +319,24 @@ test('one that is installed and does not run says why', async () => {
   });
   answers = { 'launchctl print': { code: 113, output: 'Could not find service "local.pinch"\n' } };
   expect(serviceState(on('darwin')).detail).toBe('not loaded: Could not find service "local.pinch"');
+});
+
+test('an update stops and starts what is to run, and leaves alone what somebody stopped', async () => {
+  expect(serviceToPause(on('linux'))).toBeUndefined();
+  await installService(on('linux'));
+  await installService(on('darwin'));
+  answers = { 'systemctl --user show': { code: 0, output: 'ActiveState=activating\nSubState=auto-restart\n' } };
+  expect(serviceToPause(on('linux'))?.resume).toEqual([
+    { argv: ['systemctl', '--user', 'start', 'pinch.service'], retry: false, optional: false },
+  ]);
+  const { pause, resume } = serviceToPause(on('darwin')) ?? {};
+  expect(pause?.[0]).toMatchObject({ argv: ['launchctl', 'bootout', 'gui/501/local.pinch'], optional: true });
+  expect(resume?.[0]).toMatchObject({ argv: ['launchctl', 'bootstrap', 'gui/501', expect.any(String)], retry: true });
+  answers = {
+    'systemctl --user show': { code: 0, output: 'ActiveState=inactive\n' },
+    'launchctl print': { code: 113, output: 'Could not find service' },
+  };
+  expect([serviceToPause(on('linux')), serviceToPause(on('darwin'))]).toEqual([undefined, undefined]);
 });
 
 test('elsewhere, and with a path no unit can hold, it says so', async () => {

@@ -6,8 +6,9 @@ import { parseEnv } from 'node:util';
 import * as channels from '../channels/index.js';
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
-import { PinchError } from '../core/errors.js';
+import { describeError, PinchError } from '../core/errors.js';
 import { lockHome, prepareHome } from '../sandbox/home.js';
+import { linkCommand } from './link.js';
 import { startLog } from './log-file.js';
 import { nodeNote } from './service-node.js';
 import { type Machine, type Step, serviceUnit, type Unit } from './service-unit.js';
@@ -65,6 +66,16 @@ export async function installService(deps: ServiceDeps, options: ServiceOptions 
   say(`The service ${unit.label} is installed (${unit.file}) and starts now and at every boot.`);
   const note = nodeNote(unit.node);
   if (note) say(note);
+  say(linked(deps));
+}
+
+/** The service is installed either way. */
+function linked(deps: ServiceDeps): string {
+  try {
+    return linkCommand(deps);
+  } catch (error) {
+    return `Note: \`pinch\` is not on the PATH: ${describeError(error)}`;
+  }
 }
 
 /** Stops it and removes the unit. Harmless when there is none; data stay. */
@@ -94,6 +105,17 @@ export function serviceState({ config, machine, run }: Pick<ServiceDeps, 'config
   const running = code === 0 && (state === 'running' || state === 'active');
   const detail = code === 0 ? [state, ...details].join(', ') : `not loaded: ${output.trim().split('\n')[0]}`;
   return { label, file, installed: true, running, detail };
+}
+
+/** What stops and starts it; undefined unless the service manager is to keep it running now, whether it does or tries again. */
+export function serviceToPause({ config, machine, run }: Pick<ServiceDeps, 'config' | 'machine' | 'run'>) {
+  const unit = serviceUnit(config, machine);
+  if (!isInstalled(unit)) return undefined;
+  const { code, output } = run(unit.query);
+  if (code !== 0 || /^ActiveState=(inactive|failed)$/m.test(output)) return undefined;
+  const steps = (list: Step[]) =>
+    list.map(({ argv, onFailure }) => ({ argv, retry: onFailure === 'retry', optional: onFailure === 'ignore' }));
+  return { label: unit.label, pause: steps(unit.pause), resume: steps(unit.resume) };
 }
 
 const isInstalled = ({ file }: Unit): boolean => existsSync(file);

@@ -27,6 +27,8 @@ export function reportChannel(deps: ReportDeps, channel: string, { state, detail
 
 export interface Greeting {
   config: Config;
+  /** What `.env` says that nobody can have meant. */
+  notices: string[];
   channels: string[];
   pairing: Pick<Pairing, 'open'>;
   /** The link to the page, when it is on. */
@@ -34,7 +36,7 @@ export interface Greeting {
 }
 
 /** What a person at a terminal wants to know next; on stderr, so that stdout stays machine-readable. */
-export function greet({ config, channels, pairing, page }: Greeting): void {
+export function greet({ config, notices, channels, pairing, page }: Greeting): void {
   // A service has no terminal, only files, and links and codes do not belong into them: `pinch status` and `pinch pair` show both.
   if (isService(config)) return;
   const lines = page ? [`Open ${page}`] : [];
@@ -42,5 +44,6 @@ export function greet({ config, channels, pairing, page }: Greeting): void {
     lines.push(`To be the owner on ${channel}, send the assistant this direct message: /pair ${code}`);
   if (config.backend.kind === 'demo')
     lines.push('No account is configured: the demo model answers. Set ANTHROPIC_API_KEY in .env for real answers.');
+  lines.push(...notices.map((notice) => `! ${notice}`));
   process.stderr.write(`\n🦞 ${config.assistantName} is ready.\n${lines.map((line) => `   ${line}\n`).join('')}\n`);
 }

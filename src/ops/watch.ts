@@ -3,6 +3,7 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { LoopDeps } from '../core/deps.js';
 import type { Run } from '../core/types.js';
+import { isBackground } from '../runs/fair.js';
 import type { Store } from '../tasks/store.js';
 
 export interface WatchDeps extends Pick<LoopDeps, 'clock' | 'log'> {
@@ -10,7 +11,7 @@ export interface WatchDeps extends Pick<LoopDeps, 'clock' | 'log'> {
   /** True while no run may start. */
   paused(): boolean;
   /** Whether the group's container could take one more run. */
-  canHost(groupId: number): boolean;
+  canHost(groupId: number, isBackground: boolean): boolean;
 }
 
 const LOOK_MS = 30_000;
@@ -108,7 +109,7 @@ function watchQueue({ store, clock, log, paused, canHost }: WatchDeps): () => vo
     const fresh = stalled.filter((run) => !told.has(run.id));
     told = new Set(idsOf(stalled));
     if (fresh.length > 0) {
-      const room = fresh.some((run) => canHost(run.groupId));
+      const room = fresh.some((run) => canHost(run.groupId, isBackground(run)));
       log.error({ runs: idsOf(fresh), working: idsOf(working), room }, 'due runs are not claimed');
     }
     if (stalled.length > 0) store.signal('run:ready');

@@ -26,7 +26,12 @@ function decide(change: Asked, base: Asked): string {
     path: url.pathname,
     header: (name: string) => new Map(Object.entries(headers)).get(name),
   };
-  return decideAccess(request, 7462, (given) => given === token);
+  return decideAccess(request, {
+    port: 7462,
+    hosts: ['pinch.tail1234.ts.net', 'home.example:8443'],
+    isFrame: (path) => path === '/runs',
+    knows: (given) => given === token,
+  });
 }
 
 describe('every request is decided before a route sees it', () => {
@@ -38,6 +43,15 @@ describe('every request is decided before a route sees it', () => {
     ['another port', { host: '127.0.0.1:80' }, bearer, 'wrong_host'],
     ['no port', { host: '127.0.0.1' }, bearer, 'wrong_host'],
     ['no Host at all', { host: undefined }, bearer, 'wrong_host'],
+    ['a name of the settings', { host: 'Pinch.tail1234.ts.net' }, bearer, 'allowed'],
+    ['a name of the settings with its port', { host: 'home.example:8443' }, bearer, 'allowed'],
+    ['a name of the settings with another port', { host: 'home.example' }, bearer, 'wrong_host'],
+    ['a name below one of the settings', { host: 'x.pinch.tail1234.ts.net' }, bearer, 'wrong_host'],
+    ['a name that ends like one of the settings', { host: 'evilpinch.tail1234.ts.net' }, bearer, 'wrong_host'],
+    ['its https Origin', { origin: 'https://pinch.tail1234.ts.net' }, bearer, 'allowed'],
+    ['its Origin with another port', { origin: 'https://home.example:1' }, bearer, 'foreign_origin'],
+    ['the frame of a page, without a token', { path: '/runs', authorization: undefined }, bearer, 'allowed'],
+    ['a path that is none', { path: '/runs/../metrics', authorization: undefined }, bearer, 'unauthorized'],
     ['a name that begins like ours', { host: '127.0.0.1:7462.evil.example' }, bearer, 'wrong_host'],
     ['wrong Host on an open path', { host: 'evil.example', path: '/healthz' }, bearer, 'wrong_host'],
     ['our own Origin', { origin: 'http://localhost:7462' }, bearer, 'allowed'],

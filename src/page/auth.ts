@@ -7,7 +7,7 @@ import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 
 /** What needs no token: the health check, the page's own files, which hold no data, and hooks, which have secrets of their own. */
-const OPEN_PATH = /^\/(|healthz|[a-z]+\.(html|js|css|svg)|hooks\/\d+)$/;
+const OPEN_PATH = /^\/(|healthz|[a-z]+\.(html|js|css|svg|png|webmanifest)|hooks\/\d+)$/;
 
 /**
  * The token of `<dataDir>/dashboard-token`, made on first use (32 random bytes, base64url, mode 0600).
@@ -46,19 +46,33 @@ export const bearerOf = (request: Pick<AccessRequest, 'header'>): string =>
 
 export type Access = 'allowed' | 'unauthorized' | 'wrong_host' | 'foreign_origin';
 
+/** What decides beside the request itself. */
+export interface AccessRules {
+  /** Ours. */
+  port: number;
+  /** Further names, with a port where it is not the usual one: a reverse proxy or a tailnet uses them. Lower case. */
+  hosts: string[];
+  /** Whether a path is the frame of a page, which holds no data. */
+  isFrame(path: string): boolean;
+  /** Whether a bearer is good. */
+  knows(bearer: string): boolean;
+}
+
 /**
- * Decides about one request to our `port` before any route sees it. Pure but for `knows`, which says whether a bearer is good.
+ * Decides about one request before any route sees it. Pure but for `knows`.
  * The Host check stops DNS rebinding; the Origin checks stop other web pages, also those on other ports of this machine.
  */
-export function decideAccess(request: AccessRequest, port: number, knows: (bearer: string) => boolean): Access {
-  const origins = ['127.0.0.1', 'localhost', '[::1]'].map((name) => new URL(`http://${name}:${port}`).origin);
+export function decideAccess(request: AccessRequest, { port, hosts, isFrame, knows }: AccessRules): Access {
+  const own = ['127.0.0.1', 'localhost', '[::1]'].map((name) => new URL(`http://${name}:${port}`).origin);
+  // Whoever stands before us may speak https with the browser; which of the two it is, we do not know.
+  const origins = [...own, ...hosts.flatMap((host) => [`http://${host}`, `https://${host}`])];
   if (!origins.includes(`http://${request.header('host')?.toLowerCase()}`)) return 'wrong_host';
   const origin = request.header('origin');
   if (origin !== undefined && !origins.includes(origin.toLowerCase())) return 'foreign_origin';
   // Images and scripts of another page carry no Origin. A person may follow a link to the page, but nothing links to the API.
   const site = request.header('sec-fetch-site');
   if (request.path.startsWith('/api') && (site === 'cross-site' || site === 'same-site')) return 'foreign_origin';
-  if (OPEN_PATH.test(request.path)) return 'allowed';
+  if (OPEN_PATH.test(request.path) || isFrame(request.path)) return 'allowed';
   const bearer = bearerOf(request);
   return bearer !== '' && knows(bearer) ? 'allowed' : 'unauthorized';
 }

@@ -1,8 +1,11 @@
 // The chat over HTTP and the web channel: sent once, read back, followed live without a gap.
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
+import { createChannelHost } from '../../test/fakes/channel-host.js';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
 import { ChannelError, type ChannelState } from '../channels/channel.js';
 import { web } from '../channels/web.js';
@@ -220,7 +223,7 @@ describe('following', () => {
     await send('hello');
     expect(await chat()).toEqual({ working: 0, waiting: 1 });
     const { end } = home.work();
-    expect(await chat()).toEqual({ working: 1, waiting: 0 });
+    expect(await chat()).toEqual({ working: 1, waiting: 0, run: expect.any(Number), since: clock.now() });
     end('done');
     expect(await chat()).toEqual({ working: 0, waiting: 0 });
   });
@@ -272,6 +275,7 @@ describe('the web channel', () => {
   const states: ChannelState[] = [];
   const create = (env: Record<string, string>) =>
     web.create(web.env.parse(env), {
+      folder: home.dataDir,
       storage: home.store.channelAuth.of('web', clock.now),
       nameOf: () => undefined,
       assistantName: 'Pinch',
@@ -330,4 +334,56 @@ test('a message that ended Pinch twice when it was shown is shown as it was writ
   const { messages } = shape.parse((await home.api('GET', '/api/chat/messages')).body);
   expect(messages.find(({ id }) => id === poison)).toEqual({ id: poison, text: 'poison', html: null });
   expect(messages.find(({ id }) => id === other)?.html).toBe('<p>other</p>');
+});
+
+describe('files', () => {
+  const headers = () => ({ authorization: `Bearer ${home.token}` });
+  const upload = (body: string | Uint8Array<ArrayBuffer>) =>
+    fetch(`${home.url}/api/chat/files`, { method: 'POST', headers: headers(), body });
+
+  test('one that is too large, and one that nobody attached, are refused; nothing stays of them', async () => {
+    expect((await upload(new Uint8Array(20 * 1024 * 1024 + 1))).status).toBe(413);
+    expect(readdirSync(join(home.dataDir, 'files', 'web'))).toEqual([]);
+    expect((await fetch(`${home.url}/api/chat/files`, { method: 'POST', body: 'x' })).status).toBe(401);
+    for (const ref of ['../../dashboard-token', 'x'.repeat(23), '']) {
+      const body = { text: 'look', files: [{ ref, fileName: 'x', mimeType: 'text/plain', sizeBytes: 1 }] };
+      expect((await home.api('POST', '/api/chat', body)).status).toBe(400);
+    }
+  });
+
+  test('a file goes with a message without words, is had again with the token, and by no other number', async () => {
+    const kept = z.looseObject({ ref: z.string() }).parse(await (await upload('bytes')).json());
+    const file = { ...kept, fileName: '../../a\u0000b.txt', mimeType: 'text/html' };
+    const { body } = await home.api('POST', '/api/chat', { text: '', files: [file] });
+    const { messageId: id } = z.object({ messageId: z.number() }).parse(body);
+    expect(home.store.messages.get(id)?.media).toMatchObject([{ fileName: 'a_b.txt', kind: 'document', sizeBytes: 5 }]);
+    const get = (path: string) => fetch(`${home.url}/api/chat/files/${path}`, { headers: headers() });
+    expect(await (await get(`${id}/0`)).text()).toBe('bytes');
+    for (const path of [`${id}/1`, `${id + 1}/0`]) expect((await get(path)).status).toBe(404);
+    expect((await fetch(`${home.url}/api/chat/files/${id}/0`)).status).toBe(401);
+  });
+
+  test('what the assistant sent is shown by its name, and had again after the outbox dropped it', async () => {
+    await send('send me the report');
+    const path = join(home.dataDir, 'report');
+    writeFileSync(path, '%PDF');
+    const file = { fileName: 'report.pdf', mimeType: 'application/pdf', path: 'out/report.pdf', bytes: 4 };
+    home.store.outbox.add({ key: 'f', chatId: home.webChat().id, runId: null, text: 'here', file, now: 1 });
+    const outboxId = home.store.outbox.list(1)[0]?.id ?? 0;
+    const folder = join(home.dataDir, 'files', 'web');
+    const channel = web.create({}, { ...createChannelHost().deps, folder });
+    for (const _ of ['once', 'again'])
+      await channel?.send({ address: 'owner', text: 'here', key: `${outboxId}.0`, file: { ...file, path } });
+    rmSync(path);
+    const by = { chatId: home.webChat().id, direction: 'out' as const, senderId: null, senderName: 'Pinch', now: 1 };
+    home.store.messages.add({ ...by, platformId: 'x', text: '[file: out/report.pdf] here', sentAt: 1, outboxId });
+    const { body } = await home.api('GET', '/api/chat/messages');
+    const message = z
+      .object({ messages: z.array(z.looseObject({ id: z.number() })) })
+      .parse(body)
+      .messages.at(-1);
+    expect(message).toMatchObject({ text: 'here', files: [{ fileName: 'report.pdf', sizeBytes: 4 }] });
+    const answer = await fetch(`${home.url}/api/chat/files/${message?.id}/0`, { headers: headers() });
+    expect(await answer.text()).toBe('%PDF');
+  });
 });

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type PageFixture, startPageFixture } from '../../test/e2e/page-fixture.js';
+import { loadConfig } from '../core/config.js';
 import { startPage } from './server.js';
 
 let home: PageFixture;
@@ -66,6 +67,42 @@ describe('refused before any route', () => {
     const page = await fetch(`${home.url}/`);
     expect(page.status).toBe(200);
     expect(await page.text()).toContain('/chat.js');
+  });
+});
+
+test('the page may be reached by the names of PINCH_PAGE_HOSTS, and by no others', async () => {
+  const config = loadConfig(
+    { PINCH_PAGE_HOSTS: 'Pinch.tail1.ts.net, home.example:8443', PINCH_HOME: home.dataDir },
+    '/',
+  );
+  await home.down();
+  Object.assign(home.deps.config, { pageHosts: config.pageHosts });
+  await home.up();
+  const statusOf = async (host: string, origin: string) =>
+    (await raw('/api/status', { ...bearer(), host, origin })).status;
+  expect(await statusOf('pinch.tail1.ts.net', 'https://pinch.tail1.ts.net')).toBe(200);
+  expect(await statusOf('home.example:8443', 'https://home.example:8443')).toBe(200);
+  expect(await statusOf(`127.0.0.1:${home.port}`, 'https://pinch.tail1.ts.net')).toBe(200);
+  expect(await statusOf('home.example', 'https://pinch.tail1.ts.net')).toBe(403);
+  expect(await statusOf('pinch.tail1.ts.net', 'https://evil.example')).toBe(403);
+});
+
+describe('the control room without a token', () => {
+  const frames = ['runs', 'approvals', 'tasks', 'costs', 'memory', 'groups', 'health', 'settings'];
+
+  test.each(frames)('/%s is a frame without data; what it shows needs the token', async (name) => {
+    home.intake.receiveFromPage('a secret question');
+    for (const path of [`/${name}`, `/${name}/1`]) {
+      const frame = await fetch(home.url + path);
+      expect([frame.status, (await frame.text()).includes('a secret question')]).toEqual([200, false]);
+      expect((await fetch(`${home.url}/api/view${path}`)).status).toBe(401);
+    }
+    expect((await fetch(`${home.url}/api/view/${name}`, { headers: bearer() })).status).toBe(200);
+  });
+
+  test('a run that is not there is said so, in whatever way it is named', async () => {
+    for (const id of ['999', '-1', '1e3', '1%20OR%201', '..%2f..%2fhealthz'])
+      expect((await fetch(`${home.url}/api/view/runs/${id}`, { headers: bearer() })).status).toBe(404);
   });
 });
 

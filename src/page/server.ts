@@ -10,14 +10,18 @@ import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { secureHeaders } from 'hono/secure-headers';
 import { unwatched } from '../core/begun.js';
-import type { Config } from '../core/config.js';
 import { describeError, PinchError } from '../core/errors.js';
 import { refuse } from '../core/http.js';
 import { addApprovals } from './approvals.js';
 import { decideAccess, loadPageToken, pageLink } from './auth.js';
 import { addChat } from './chat.js';
+import { ChatPage, LoginPage } from './chat-page.js';
+import { addControl, isFrame } from './control.js';
 import type { PageDeps } from './deps.js';
+import { addFiles, UPLOAD_PATH } from './files.js';
+import { addLive, tellChanges } from './live.js';
 import { addSessions, createSessions, type Sessions } from './sessions.js';
+import { texts } from './texts.js';
 
 export type { PageDeps } from './deps.js';
 
@@ -25,10 +29,15 @@ const MAX_BODY_BYTES = 1024 * 1024;
 /** No foreign code, no framing. */
 const CONTENT_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; " +
+  "media-src blob:; manifest-src 'self'; " +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-/** Every request has to be there in this time, so that slow or silent ones do not pile up; looked at this often. */
-const LIMITS = { requestMs: 20_000, checkMs: 2_000 };
+const SCRIPT_TEXTS = `export default ${JSON.stringify(texts.scripts)};\n`;
+
+/** Every request has to be there in this time, also a file from a phone far away, so that slow or silent ones do not pile up; looked at this often. */
+const LIMITS = { requestMs: 120_000, checkMs: 2_000 };
+/** What a request begins with comes sooner. */
+const HEADERS_MS = 20_000;
 /** Each may hold a body in memory. */
 const MAX_CONNECTIONS = 256;
 
@@ -37,7 +46,11 @@ export async function startPage(
   deps: PageDeps,
   { requestMs, checkMs } = LIMITS,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const timing = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs };
+  const timing = {
+    requestTimeout: requestMs,
+    headersTimeout: Math.min(HEADERS_MS, requestMs),
+    connectionsCheckingInterval: checkMs,
+  };
   const server = createServer(timing, getRequestListener(createApp(deps).fetch)).listen(deps.port, '127.0.0.1');
   server.maxConnections = MAX_CONNECTIONS;
   await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
@@ -62,7 +75,7 @@ export async function startPage(
 }
 
 /** As the settings say: undefined where they turn it off. `link` signs a browser in. */
-export async function openPage(deps: Omit<PageDeps, 'port' | 'token'> & { config: Config }) {
+export async function openPage(deps: Omit<PageDeps, 'port' | 'token'>) {
   const { port, dataDir } = deps.config;
   if (port === 0) return undefined;
   const token = loadPageToken(dataDir);
@@ -75,20 +88,31 @@ function createApp(deps: PageDeps): Hono {
   const app = new Hono();
   const sessions = createSessions(deps);
   const tooLarge = () => refuse(413, 'too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`).getResponse();
-  app.use(secureHeaders(), async (c, next) => {
+  // Whether other programs under a proxy's name speak https is not ours to say.
+  app.use(secureHeaders({ strictTransportSecurity: false }), async (c, next) => {
     await next();
     c.res.headers.set('content-security-policy', CONTENT_POLICY);
     // No data stays behind.
     c.res.headers.set('cache-control', 'no-store');
   });
-  app.use(guard(sessions));
+  app.use(guard(sessions, deps.config.pageHosts));
   // Hooks stand outside of /api and have a limit of their own.
-  app.use('/api/*', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+  const limit = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
+  app.use('/api/*', (c, next) => (c.req.path === UPLOAD_PATH ? next() : limit(c, next)));
   app.use('/api/*', refusePoison(deps));
-  app.get('/healthz', (c) => (deps.ready() ? c.json({ status: 'ok' }) : c.json({ status: 'starting' }, 503)));
+  app.use('/api/*', tellChanges(deps));
+  app.get('/healthz', (c) =>
+    deps.ready() ? c.json({ status: 'ok', build: deps.build }) : c.json({ status: 'starting' }, 503),
+  );
   addSessions(app, sessions);
   addChat(app, deps, sessions);
+  addFiles(app, deps);
   addApprovals(app, deps);
+  addLive(app, deps, sessions);
+  addControl(app, deps);
+  app.get('/', (c) => c.html(ChatPage()));
+  app.get('/login.html', (c) => c.html(LoginPage()));
+  app.get('/texts.js', (c) => c.body(SCRIPT_TEXTS, 200, { 'content-type': 'text/javascript; charset=utf-8' }));
   for (const add of deps.api) add(app);
   app.use(serveStatic({ root: pages }));
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());
@@ -114,10 +138,11 @@ function refusePoison({ begun = unwatched }: PageDeps): MiddlewareHandler {
 }
 
 /** Stands before every route: nothing is reachable that is not decided here. */
-function guard(sessions: Sessions): MiddlewareHandler {
+function guard(sessions: Sessions, hosts: string[]): MiddlewareHandler {
   return async (c, next) => {
     const { incoming }: HttpBindings = c.env;
-    const access = decideAccess(c.req, incoming.socket.localPort ?? 0, sessions.knows);
+    const port = incoming.socket.localPort ?? 0;
+    const access = decideAccess(c.req, { port, hosts, isFrame, knows: sessions.knows });
     if (access === 'allowed') return next();
     if (access !== 'unauthorized') throw refuse(403, access, 'requests of other pages and to other names are refused');
     const hint = 'send `Authorization: Bearer <token>`; the token is in data/dashboard-token';

@@ -72,6 +72,20 @@ function work(store: Store, name: string, { groupId, chatId, now }: Place): void
     store.messages.add({ ...said, direction: 'out', platformId: `o${name}`, runId, outboxId: row.id });
   }
   store.runs.cancelRun(runId, now);
+  remember(store, name, { groupId, chatId, runId, now });
+}
+
+/** One file that changes each time, one that is made and deleted. */
+function remember(store: Store, name: string, { groupId, chatId, runId, now }: Place & { runId: number }): void {
+  const by = { groupId, author: 'run' as const, runId, restores: null, sources: [], secrets: [], at: now };
+  const write = (path: string) => {
+    const id = store.memory.add({ ...by, path, state: 'kept', hash: `${path} ${name}`, bytes: 1 }, name);
+    store.memory.putTerms(id, name);
+  };
+  for (const path of ['CLAUDE.md', `memory/${name}.md`]) write(path);
+  store.memory.add({ ...by, path: `memory/${name}.md`, state: 'deleted', hash: null, bytes: 0 }, null);
+  const restore = store.memory.addRestore({ groupId, chatId, items: [], now }) ?? 0;
+  store.memory.endRestore(restore, 'done', null);
 }
 
 const once = (key: string, at: number) => ({

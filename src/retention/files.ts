@@ -1,6 +1,6 @@
 // Files that belong to rows go with them: histories of sessions without a run, what people sent, what waited to be sent. What lies in folders of
 // containers is reached by its exact name and through core/files.ts alone: nothing there is listed, no link is followed.
-import { opendir, rm, stat } from 'node:fs/promises';
+import { opendir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inFolder, removeEntry } from '../core/files.js';
 import { archiveName, inboxName } from '../wire.js';
@@ -65,6 +65,14 @@ export function sweepMedia({ store, config }: FileDeps, before: number): Promise
     if (Number.isNaN(id)) return false;
     return !messageExists(id) || (changedAt < before && !isCarried(id));
   });
+}
+
+/** Copies of what channels sent or were given, e.g. by the page. */
+export async function sweepChannelFiles({ config }: FileDeps, before: number): Promise<number> {
+  const folders = await readdir(join(config.dataDir, 'files')).catch(() => []);
+  let gone = 0;
+  for (const name of folders) gone += await sweep(join(config.dataDir, 'files', name), (_, at) => at < before);
+  return gone;
 }
 
 /** Files in data/outbox whose message is not to be sent any more. */

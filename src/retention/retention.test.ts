@@ -422,3 +422,29 @@ describe('a clock that is far ahead', () => {
     expect(count('runs')).toBe(0);
   });
 });
+
+test('of each memory file the newest versions stay, however old; of one that was deleted long ago none, and texts go with the last of them', async () => {
+  const version = (path: string, text: string | null, at: number) => {
+    const state = text === null ? ('deleted' as const) : ('kept' as const);
+    const about = { groupId: 1, path, state, hash: text, bytes: 1, author: 'outside' as const, runId: null };
+    store.memory.add({ ...about, restores: null, sources: [], secrets: [], at }, text);
+  };
+  for (let n = 0; n < 30; n += 1) version('CLAUDE.md', `v${n}`, daysAgo(300 - n));
+  version('memory/long-gone.md', 'old', daysAgo(200));
+  version('memory/long-gone.md', null, daysAgo(100));
+  version('memory/gone.md', 'old', daysAgo(200));
+  version('memory/gone.md', null, daysAgo(10));
+  store.memory.addRestore({ groupId: 1, chatId: null, items: [], now: daysAgo(100) });
+  store.memory.addRestore({ groupId: 1, chatId: null, items: [], now: daysAgo(100) });
+  store.memory.endRestore(1, 'done', null);
+  await forget({ keepDays: 0 });
+  expect(store.memory.ofFile(1, 'CLAUDE.md', 100)).toHaveLength(30);
+  await forget();
+  expect(store.memory.ofFile(1, 'CLAUDE.md', 100)).toHaveLength(20);
+  expect(store.memory.newest(1, 'CLAUDE.md')?.hash).toBe('v29');
+  expect([store.memory.content('v9'), store.memory.content('v10')]).toEqual([undefined, 'v10']);
+  expect(store.memory.ofFile(1, 'memory/long-gone.md', 100)).toEqual([]);
+  expect(store.memory.ofFile(1, 'memory/gone.md', 100)).toHaveLength(2);
+  expect(store.memory.bytes(1)).toBe(22);
+  expect([store.memory.restore(1), store.memory.restore(2)?.state]).toEqual([undefined, 'waiting']);
+});

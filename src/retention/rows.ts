@@ -2,6 +2,7 @@
 // index and no statement reads more than it is told. What somebody still needs is not over, however old it is.
 import { z } from 'zod';
 import { flag, json, type Statements } from '../core/statements.js';
+import { KEPT_VERSIONS } from '../memory/rows.js';
 
 /** `isOld`: it came before the limit; `isOver`: and it may go. */
 const candidate = z.object({ id: z.number(), isOld: flag, isOver: flag });
@@ -36,6 +37,8 @@ export function createRetentionRows(statements: Statements) {
     modelCalls: simpleWalk(statements, walks.modelCalls),
     outbox: simpleWalk(statements, walks.outbox),
     approvals: simpleWalk(statements, walks.approvals, ['DELETE FROM service_bodies WHERE approval_id = @id']),
+    memoryVersions: simpleWalk(statements, walks.memoryVersions),
+    memoryRestores: simpleWalk(statements, walks.memoryRestores),
     messages: simpleWalk(statements, walks.messages, [REMEMBER]),
     forgotten: simpleWalk(statements, walks.forgotten),
     tasksAfter: values<[id: number, limit: number], number>('SELECT id FROM tasks WHERE id > ?1 ORDER BY id LIMIT ?2'),
@@ -168,6 +171,16 @@ const walks = {
     over: `NOT EXISTS (SELECT 1 FROM run_messages c WHERE c.message_id = t.id)
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = t.outbox_id AND ${UNDER_WAY})`,
   },
+  /** The newest of a file stay, however old; of one that was deleted before then, all go. A trigger takes the text along. */
+  memoryVersions: {
+    table: 'memory_versions',
+    at: 'at',
+    over: `(EXISTS (SELECT 1 FROM memory_versions n WHERE n.group_id = t.group_id AND n.path = t.path AND n.newest = 1
+        AND n.state = 'deleted' AND n.at < ?2)
+      OR (SELECT count(*) FROM (SELECT 1 FROM memory_versions n WHERE n.group_id = t.group_id AND n.path = t.path AND n.id > t.id
+        LIMIT ${KEPT_VERSIONS})) = ${KEPT_VERSIONS})`,
+  },
+  memoryRestores: { table: 'memory_restores', at: 'created_at', over: `t.state <> 'waiting'` },
   forgotten: { table: 'forgotten_messages', at: 'forgotten_at', over: 'TRUE' },
 };
 

@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.js';
 import type { Db } from '../core/db.js';
 import { describeError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { type FileDeps, removeHistory, removeInboxFiles, sweepMedia, sweepOutbox } from './files.js';
+import { type FileDeps, removeHistory, removeInboxFiles, sweepChannelFiles, sweepMedia, sweepOutbox } from './files.js';
 import type { Limits, Walk } from './rows.js';
 
 export interface RetentionDeps extends FileDeps {
@@ -89,6 +89,7 @@ export async function passOnce(deps: RetentionDeps, signal: AbortSignal): Promis
     const filesMs = Math.min(FILES_MS, (config.keepDays || FILES_MS) * DAY_MS);
     const files = await sweepMedia(deps, clock.now() - filesMs);
     gone.files = files + (await sweepOutbox(deps, clock.now() - DAY_MS));
+    if (config.keepDays > 0) gone.files += await sweepChannelFiles(deps, clock.now() - config.keepDays * DAY_MS);
   } catch (error) {
     log.warn({ error: describeError(error) }, 'old rows could not be taken away; the next try is in an hour');
   }
@@ -138,7 +139,8 @@ function* walkAll(pass: Pass): Generator<void> {
       const had = rows.runs.sessionOf(id);
       return had && (() => removeHistory(pass, had));
     });
-    for (const each of [rows.modelCalls, rows.outbox, rows.approvals]) yield* walk(pass, each);
+    for (const each of [rows.modelCalls, rows.outbox, rows.approvals, rows.memoryVersions, rows.memoryRestores])
+      yield* walk(pass, each);
     yield* walkSlots(pass);
     yield* walkTaints(pass);
   }

@@ -13,7 +13,7 @@ import { startReplay } from './replay.js';
 const HELD = [
   'any /order',
   ...['/send', '/file', '/ask', '/tasks', '/tasks/:id', '/mounts', '/skills', '/skills/left-out', '/mcp/propose'],
-  ...['/groups/register', '/approvals/:id/wait'],
+  ...['/groups/register', '/approvals/:id/wait', '/memory', '/memory/restored'],
 ];
 
 /** As they stand in the sources: `post('/path'`, or `path: '/path'` of a route. */

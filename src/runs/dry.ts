@@ -24,6 +24,7 @@ export const SERVED = new Set([
   'POST /runs/:id/answer',
   'POST /runs/:id/finish',
   'POST /history',
+  'POST /memory/known',
   'POST /tasks/list',
   'POST /groups/list',
   'POST /services/list',
@@ -63,7 +64,7 @@ const SCHEMAS: Record<string, z.ZodType> = {
   '/groups/register': wire.groupRegisterRequest,
 };
 /** Reports of the runner that would tell nobody anything. */
-const QUIET = new Set(['/skills/left-out', '/approvals/:id/wait']);
+const QUIET = new Set(['/skills/left-out', '/memory', '/approvals/:id/wait']);
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_TEXT_CHARS = 4_000;

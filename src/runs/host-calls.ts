@@ -26,6 +26,9 @@ export interface HostCallDeps {
   onFinish(runId: number, report: wire.FinishReport): boolean;
   mediaFile(messageId: number, index: number): string;
   outboxFiles: OutboxFiles;
+  /** Throws `disk_full` when no file may be written for this group. */
+  checkRoom(groupId: number): void;
+  searchMemory(groupId: number, query: string, limit: number): Promise<wire.HistoryResponse['memory']>;
   /** Asks the owner where a message to this chat needs it: what the agent is told then, else undefined. */
   askToSend(link: Link, run: Run, message: { chat: Chat; name: string; text: string }): string | undefined;
 }
@@ -64,23 +67,26 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
       async ({ groupId, dryRun }, body) => {
         const { query, limit = 10 } = parse(wire.historyRequest, body);
         const { results, note } = await store.messages.search(groupId, query, limit);
+        const memory = await deps.searchMemory(groupId, query, limit);
         const untrusted = results.find((one) => one.untrusted);
         if (untrusted)
           store.transaction(() =>
             markWorking(store, groupId, `an old message of ${oneLine(untrusted.sender, 80)}`, deps.clock.now(), dryRun),
           );
-        return { results: results.map(({ untrusted: _, ...hit }) => hit), note };
+        return { results: results.map(({ untrusted: _, ...hit }) => hit), memory, note };
       },
       { rate: 'history' },
     ),
   ];
 }
 
-async function sendMedia({ store, mediaFile }: HostCallDeps, { link, response, ids }: Call): Promise<void> {
+async function sendMedia({ store, mediaFile, checkRoom }: HostCallDeps, { link, response, ids }: Call): Promise<void> {
   const [messageId = 0, index = 0] = ids;
   const message = store.messages.get(messageId);
   const chat = message && store.groups.chat(message.chatId);
   if (chat?.groupId !== link.groupId || !message?.media[index]?.fetched) throw unknownThing('media');
+  // It goes into the group's folders.
+  checkRoom(link.groupId);
   const file = mediaFile(messageId, index);
   const { size } = await stat(file);
   response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': size });
@@ -93,6 +99,7 @@ function takeEvents(store: Store, run: Run, body: unknown) {
   checkEvents(store, run.id, events);
   store.transaction(() => {
     for (const event of events) store.events.add(run.id, event.at, event.kind, event.detail);
+    store.signal('run:event', run.id);
   });
   return {};
 }
@@ -112,6 +119,8 @@ function takeAnswer(deps: HostCallDeps, run: Run, body: unknown) {
 
 function takeReport({ onFinish }: HostCallDeps, run: Run, body: unknown) {
   const report = wire.finishReport.safeParse(body);
+  const { attempt = run.attempt } = report.data ?? {};
+  if (attempt !== run.attempt) return { accepted: false };
   // The runner has ended, whatever its report says: without an outcome the run would stay leased until it is overdue.
   const accepted = onFinish(run.id, report.data ?? NOT_UNDERSTOOD);
   if (report.error) throw badRequest(report.error);
@@ -128,7 +137,7 @@ const MAX_EVENT = { keys: 16, bytes: 8_192 };
 const MAX_TIMELINE = { rows: 5_000, bytes: 2 * 1024 * 1024 };
 const MAX_WAITING_FILE_BYTES = 200 * 1024 * 1024;
 
-const tooMany = (what: string) => new PinchError('too_many', what);
+const tooMany = (of: 'events' | 'messages' | 'files', what: string) => new PinchError(`too_many_${of}`, what);
 
 /** Throws `too_many` for what would fill the disk through the timeline. */
 function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): void {
@@ -136,10 +145,10 @@ function checkEvents(store: Store, runId: number, events: wire.RunnerEvent[]): v
   const sizes = events.map(({ detail }) => Buffer.byteLength(JSON.stringify(detail)));
   const isLarge = ({ detail }: wire.RunnerEvent) => Object.keys(detail).length > MAX_EVENT.keys;
   if (events.some(isLarge) || sizes.some((bytes) => bytes > MAX_EVENT.bytes))
-    throw tooMany(`an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
+    throw tooMany('events', `an event may have ${MAX_EVENT.keys} fields and ${MAX_EVENT.bytes} bytes`);
   const bytes = sizes.reduce((sum, size) => sum + size, timeline.bytes);
   if (timeline.rows + events.length > MAX_TIMELINE.rows || bytes > MAX_TIMELINE.bytes)
-    throw tooMany('the timeline of this run is full');
+    throw tooMany('events', 'the timeline of this run is full');
 }
 
 type Keyed = Pick<wire.SendRequest, 'runId' | 'key'>;
@@ -162,7 +171,7 @@ function checkSendLimit({ store, clock }: HostCallDeps, runId: number, key: stri
     inAll > PARTS_PER_RUN
       ? `a run may send ${PARTS_PER_RUN} messages, long ones counted by their parts; end your turn`
       : `a run may send ${PARTS_PER_MINUTE} messages a minute, long ones counted by their parts; wait, or put the text into a file`;
-  throw tooMany(why);
+  throw tooMany('messages', why);
 }
 
 /** Queues a message once per key of the run, with its event. */
@@ -220,7 +229,8 @@ async function queueFile(deps: HostCallDeps, uploads: Uploads, { groupId }: Link
   const key = `${call.runId}:${call.key}`;
   // The first call's file may have been sent and removed by now: nothing would ever remove a second copy.
   if (store.outbox.has(key)) return { queued: true };
-  if (uploads.has(key)) throw tooMany('this file is being taken already');
+  deps.checkRoom(groupId);
+  if (uploads.has(key)) throw tooMany('files', 'this file is being taken already');
   uploads.set(key, { groupId, bytes });
   try {
     const coming = [...uploads.values()].filter((file) => file.groupId === groupId);

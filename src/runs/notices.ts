@@ -18,6 +18,7 @@ const CAUSES: Record<ErrorClass, string> = {
   crash: 'the work in its container broke down',
   check: 'its check script failed',
   sandbox: 'no container could be started',
+  disk: 'the folders of its group are full',
   unknown: 'the reason is unknown',
 };
 
@@ -33,6 +34,9 @@ export const runNotices = {
   /** For the chat the run was for, when that is not where the owner is told. */
   deadForChat:
     'I could not finish this and gave up on it; my owner knows why. Nothing you wrote is lost: ask again, or wait for my owner to retry it.',
+  /** The same, when the owner was told about its folders. */
+  fullForChat:
+    'I had to stop in the middle: the folders I work in are full, and my owner was told. Nothing you wrote is lost: ask again once there is room, or ask me to make some.',
   cutOff: (run: Run): string =>
     `Pinch ended ${run.cutOffs} times in a row while it worked on run ${run.id}, so I gave up on that run.\n\n` +
     `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,

@@ -37,7 +37,7 @@ interface Attempt {
 }
 
 /** The model was not asked, or nobody knows how far that got. */
-const SAYS_NOTHING_OF_MODEL = /^(sandbox|crash|check|unknown)$/;
+const SAYS_NOTHING_OF_MODEL = /^(sandbox|crash|check|disk|unknown)$/;
 const STOPPED = 'Pinch was stopped';
 
 /** One transaction. A worker that lost its lease changes nothing. */
@@ -109,7 +109,11 @@ function splitOff(store: Store, run: Run, messageIds: number[], now: number): vo
 export function recordDead(
   { store, notifyOwner, clock, guard }: Pick<OutcomeDeps, 'store' | 'notifyOwner' | 'clock' | 'guard'>,
   run: Run,
-  { why, forChat = runNotices.deadForChat, handled }: { why: string; forChat?: string; handled?: number[] | undefined },
+  {
+    why,
+    forChat = runNotices.deadForChat,
+    handled,
+  }: { why?: string; forChat?: string; handled?: number[] | undefined },
 ): void {
   // Nobody waits for it but who reads how it went.
   if (run.dry) return;
@@ -120,7 +124,7 @@ export function recordDead(
   // When no runner had any of them, a new run would end as this one did: they stay with it, for a retry.
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
-  const ownerChat = notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
+  const ownerChat = why !== undefined && notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
   const apology = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: forChat, now };
   if (ownerChat !== run.chatId) store.outbox.add(apology);
 }
@@ -147,6 +151,8 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
   if (next.kind === 'dead') {
     store.runs.dead(lease, { now, errorClass, error: refusal?.text ?? error });
     const { handledMessageIds: handled } = failure;
+    // The owner was told about the folders, once for all runs.
+    if (errorClass === 'disk') return recordDead(deps, run, { forChat: runNotices.fullForChat, handled });
     if (!refusal) return recordDead(deps, run, { why: runNotices.dead(run, group, errorClass, error), handled });
     const why = runNotices.overLimit(run, refusal);
     return recordDead(deps, run, { why, forChat: why, handled });

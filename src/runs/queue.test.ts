@@ -32,6 +32,7 @@ let notices: string[];
 let ended: number[];
 /** Where the owner is told. */
 let ownerChat: number;
+let isDiskLow = false;
 let isStopped = false;
 let wallClockMs: number;
 let ids: { groupId: number; chatId: number };
@@ -83,6 +84,7 @@ beforeEach(() => {
   ids = { groupId: group.id, chatId: chat.id };
   ownerChat = chat.id;
   isStopped = false;
+  isDiskLow = false;
   wallClockMs = 900_000;
   queue = start('me');
 });
@@ -90,14 +92,16 @@ beforeEach(() => {
 const start = (leaseHolder: string): Queue => {
   const made = createQueue({
     ...{ store, clock, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
+    diskIsLow: () => isDiskLow,
     pool: {
-      canHost: () => true,
       canHostDry: () => true,
+      share: () => ({ blocked: [], lookAgainAt: undefined }),
       acquire: () => {
         pool.push('acquired');
         return container;
       },
       release: () => void pool.push('released'),
+      endGroup: async (groupId, why) => void pool.push(`ended ${groupId}: ${why}`),
       kill: async () => {
         pool.push('killed');
         end(gone('it was stopped'));
@@ -243,6 +247,31 @@ test('a run far over its time is ended with its container', async () => {
   await clock.advance(900_000 + 60_000);
   expect(pool).toContain('killed');
   expect(stateOf(runId)).toMatchObject({ errorClass: 'crash' });
+});
+
+test('no lease lives for ever: a container, or a file, that never comes', async () => {
+  container = new Promise(() => undefined);
+  const { runId } = await say('hello');
+  await clock.advance(30 * 60_000);
+  expect(stateOf(runId)).toMatchObject({ state: 'ready', error: expect.stringContaining('was not there within 30') });
+  container = Promise.resolve(newContainer());
+  fetchMedia = () => new Promise(() => undefined);
+  await clock.advance(60_000);
+  expect(stateOf(runId)?.state).toBe('leased');
+  await clock.advance(31 * 60_000);
+  expect(stateOf(runId)?.attempt).toBeGreaterThan(2);
+  expect(pool.slice(0, 3)).toEqual(['acquired', 'acquired', 'released']);
+});
+
+test('no lease lives for ever: whoever held it, the next process takes it back', async () => {
+  const { runId } = await say('hello');
+  await queue.stop();
+  for (const holder of ['a', 'b']) {
+    expect(store.runs.claim({ holder, now: clock.now(), excludeGroups: [] })?.id).toBe(runId);
+    queue = start(`after ${holder}`);
+    await queue.stop();
+    expect(stateOf(runId)).toMatchObject({ state: 'ready', leaseOwner: null });
+  }
 });
 
 test('/stop: a runner that obeys keeps its container, one that does not loses it', async () => {
@@ -660,5 +689,43 @@ describe('a group that waits', () => {
     const { runId } = await say('work');
     await fail(runId, 'auth');
     expect(store.outbox.list(9).map(({ text }) => text)).toEqual([expect.stringContaining('does not let me in')]);
+  });
+});
+
+describe('a full disk', () => {
+  test('while the machine has no room nothing is claimed; with room it goes on', async () => {
+    isDiskLow = true;
+    const { runId } = await say('hello');
+    expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
+    isDiskLow = false;
+    signals.emit('run:ready');
+    await settled();
+    expect(stateOf(runId)).toMatchObject({ state: 'leased', attempt: 1 });
+  });
+
+  test('the agents of a group are told once in their run', async () => {
+    const { runId } = await say('hello');
+    for (const groupId of [ids.groupId, ids.groupId, ids.groupId + 1]) queue.tellGroup(groupId, 'full');
+    expect(sent.slice(1)).toMatchObject([{ type: 'steer', runId, messages: [{ role: 'host', text: 'full' }] }]);
+  });
+
+  test('a run that filled its folders is over for good with a word in its chat; the owner was told about the folders', async () => {
+    const { runId } = await say('hello');
+    notices.length = 0;
+    queue.endGroup(ids.groupId, { outcome: 'failed', errorClass: 'disk', message: 'far too much' });
+    await settled();
+    expect(stateOf(runId)).toMatchObject({ state: 'dead', errorClass: 'disk', error: 'far too much' });
+    expect(pool).toContain(`ended ${ids.groupId}: far too much`);
+    expect(notices).toEqual([]);
+    expect(store.outbox.list(5)).toMatchObject([
+      { runId, text: expect.stringContaining('folders I work in are full') },
+    ]);
+  });
+
+  test('a run that was ended because the machine has no room costs no attempt', async () => {
+    const { runId } = await say('hello');
+    queue.endGroup(ids.groupId, { outcome: 'failed', errorClass: 'sandbox', message: 'no room' });
+    await settled();
+    expect(stateOf(runId)).toMatchObject({ state: 'ready', attempt: 0 });
   });
 });

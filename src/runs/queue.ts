@@ -11,14 +11,15 @@ import type { Supervisor } from '../sandbox/supervisor.js';
 import { markMessages } from '../taint/taint.js';
 import type { ErrorClass, FinishReport, RunSpec } from '../wire.js';
 import { recordDryEnd } from './dry-end.js';
+import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
 import type { StopSwitch } from './stop-switch.js';
 import { tellRestart } from './tells.js';
-import { puttingTogether, type WorkOrders } from './work-order.js';
+import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
-  pool: Pick<Pool, 'canHost' | 'canHostDry' | 'acquire' | 'release' | 'kill'>;
+  pool: Pick<Pool, 'share' | 'canHostDry' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
   /** What dry runs write into instead of their groups' folders. */
   dryFolders: Pick<DryFolders, 'changes' | 'drop' | 'sweep'>;
   /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
@@ -27,6 +28,8 @@ export interface QueueDeps extends OutcomeDeps {
   orders: Pick<WorkOrders, 'buildSpec' | 'promptMessages' | 'dropMedia'>;
   /** Knows at the next start which run was being handed over when Pinch ended. */
   begun?: Begun;
+  /** The machine's disk has no room for more work. */
+  diskIsLow(): boolean;
   /** Where "typing…" is shown while a run works. */
   channels: Pick<RunningChannels, 'get'>;
 }
@@ -34,10 +37,13 @@ export interface QueueDeps extends OutcomeDeps {
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
+/** A container and the files of ten messages take a few minutes, each with limits of its own. */
+const PREPARE_MS = 30 * 60_000;
 /** A runner ends its run in time by itself; one that hangs is killed so long after that. */
 const OVERDUE_MS = 60_000;
 
 interface ActiveRun {
+  run: Run;
   /** The place in the pool. It is given back even when it comes after the run is over. */
   acquiring: Promise<GroupContainer> | undefined;
   /** Set once the runner has its run. */
@@ -47,13 +53,13 @@ interface ActiveRun {
   settle(end: AttemptEnd): void;
 }
 
-/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id. */
-type QueueState = QueueDeps & { active: Map<number, ActiveRun> };
+/** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id; when a group that waits may get a place. */
+type QueueState = QueueDeps & { active: Map<number, ActiveRun>; lookAgainAt: number | undefined };
 
 export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
-  const queue: QueueState = { ...deps, active: new Map() };
+  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined };
   const { store, clock, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
@@ -66,8 +72,8 @@ export function createQueue(deps: QueueDeps) {
       const work = workOn(queue, run).finally(() => working.delete(work));
       working.add(work);
     }
-    const due = store.runs.nextDueAt(clock.now());
-    timer = due === undefined ? undefined : clock.at(due, pump);
+    const due = Math.min(store.runs.nextDueAt(clock.now()) ?? Infinity, queue.lookAgainAt ?? Infinity);
+    timer = due === Infinity ? undefined : clock.at(due, pump);
   }
 
   return {
@@ -87,6 +93,19 @@ export function createQueue(deps: QueueDeps) {
     onFinish(runId: number, report: FinishReport): boolean {
       active.get(runId)?.settle(report);
       return active.has(runId);
+    },
+    /** Tells the agents of a group that work something about the machine; an agent is told one such thing in its run. */
+    tellGroup(groupId: number, text: string): void {
+      for (const { run, worker, given } of active.values()) {
+        const messages = run.groupId === groupId ? hostNote(run, text).filter(({ id }) => !given.has(id)) : [];
+        if (messages.length === 0 || !worker?.send({ type: 'steer', runId: run.id, messages })) continue;
+        for (const { id } of messages) given.add(id);
+      }
+    },
+    /** Ends the runs of a group and its container at once. */
+    endGroup(groupId: number, end: Extract<AttemptEnd, { outcome: 'failed' }>): void {
+      for (const entry of active.values()) if (entry.run.groupId === groupId) entry.settle(end);
+      void queue.pool.endGroup(groupId, end.message);
     },
     /** Ends everything that works as cancelled, at once (emergency stop). The containers are the pool's to end. */
     cancelAll(): void {
@@ -124,17 +143,25 @@ function releaseForeignLeases(queue: QueueState): void {
   });
 }
 
-const mayStartRuns = ({ stopSwitch, supervisor }: QueueState) => !stopSwitch.stopped() && !supervisor.engineDown();
+const mayStartRuns = ({ stopSwitch, supervisor, diskIsLow }: QueueState) =>
+  !stopSwitch.stopped() && !supervisor.engineDown() && !diskIsLow();
 
 function* claimDue(queue: QueueState): Generator<Run> {
   const { store, clock, pool, leaseHolder } = queue;
   const now = clock.now();
+  queue.lookAgainAt = undefined;
   while (mayStartRuns(queue)) {
-    const excludeGroups = store.runs.groupsWithDueRuns(now).filter((groupId) => !pool.canHost(groupId));
+    const waiting = store.runs.waiting({ now });
+    const { blocked, lookAgainAt } = pool.share(waiting);
+    queue.lookAgainAt = lookAgainAt;
+    const of = (background: boolean) =>
+      blocked.filter(({ isBackground }) => isBackground === background).map(({ groupId }) => groupId);
+    const [excludeGroups, noBackground] = [of(false), of(true)];
     const claim = { holder: leaseHolder, now };
-    // One transaction, so one fsync: every reply waits for it.
-    const run = store.transaction(() => {
-      const next = store.runs.claim({ ...claim, excludeGroups });
+    // Every reply waits for it, so it does not wait for the disk: a power cut that undoes a claim has ended its runner too, and whatever a run
+    // does outside (a model call is reserved first) is committed after it, and so together with it.
+    const run = store.unhurried(() => {
+      const next = store.runs.claim({ ...claim, excludeGroups, noBackground });
       const claimed = next ?? (pool.canHostDry() ? store.runs.claimDry(claim) : undefined);
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
@@ -148,16 +175,17 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   const { store, log, pool, active } = queue;
   const over = new AbortController();
   log.info({ runId: run.id, attempt: run.attempt }, 'run started');
-  const entry: ActiveRun = { acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
+  const entry: ActiveRun = { run, acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
   const ended = new Promise<AttemptEnd>((resolve) => {
     entry.settle = resolve;
   });
   active.set(run.id, entry);
   store.signal('run:started', run.id);
-  if (!run.dry) void keepTyping(queue, run.chatId, over.signal);
   void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
+  // After the work is on its way: it costs time, too.
+  if (!run.dry) setImmediate(() => void keepTyping(queue, run.chatId, over.signal));
   const end = await ended;
   const changes = run.dry ? await changesOf(queue, run, entry) : [];
   store.transaction(() => {
@@ -168,7 +196,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   active.delete(run.id);
   const state = store.runs.get(run.id)?.state;
   const mustEnd = state === 'cancelled' && !(end.outcome === 'cancelled' && end.keeps);
-  const release = (container: GroupContainer) => pool.release(container, mustEnd);
+  const release = (container: GroupContainer) => pool.release(container, isBackground(run), mustEnd);
   void entry.acquiring?.then(release, () => undefined);
   store.signal('run:ended', run.id);
   store.signal('run:ready');
@@ -219,8 +247,9 @@ async function attend(
     if ([name, puttingTogether(run.id)].some(begun.isSetAside)) return giveUp(queue, run, entry);
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
-    entry.acquiring = run.dry ? pool.acquire(group, run.id) : pool.acquire(group);
-    const [worker, spec] = await Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
+    entry.acquiring = pool.acquire(group, isBackground(run), run.dry ? run.id : undefined);
+    const ready = Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
+    const [worker, spec] = await Promise.race([ready, tooLate(queue, over)]);
     if (over.aborted) return;
     entry.worker = worker;
     entry.given = new Set(spec.messages.map((message) => message.id));
@@ -254,7 +283,7 @@ function handOver(
   store.transaction(() => markMessages(store, run, spec.messages, clock.now()));
   if (!worker.send({ type: 'run', run: spec })) return false;
   const ids = spec.messages.map(({ id }) => id);
-  store.transaction(() => {
+  store.unhurried(() => {
     store.runs.handOver(run.id, ids);
     store.events.add(run.id, clock.now(), 'handed_over', { container: worker.containerId.slice(0, 12) });
   });
@@ -266,6 +295,12 @@ function giveUp({ begun = unwatched }: QueueState, { id }: Run, entry: ActiveRun
   for (const name of [handingOver(id), puttingTogether(id)]) begun.forget(name);
   const message = 'Pinch ended twice while it was being handed over';
   entry.settle({ outcome: 'failed', errorClass: 'crash', message, isHopeless: true });
+}
+
+/** Rejects when what a run needs has not come for so long: whatever hangs, no lease lives for ever. */
+async function tooLate({ clock }: QueueState, over: AbortSignal): Promise<never> {
+  await clock.sleep(PREPARE_MS, over);
+  throw new Error(`what it needs was not there within ${PREPARE_MS / 60_000} minutes`);
 }
 
 function classify(error: unknown): ErrorClass {

@@ -16,6 +16,8 @@ const MAX_ATTEMPTS: Partial<Record<ErrorClass, number>> = {
   invalid_request: 2,
   // A check script that failed is not tried again.
   check: 1,
+  // It would fill the disk again.
+  disk: 1,
   timeout: 2,
   // A full disk or a missing image also ends here: give the owner ten minutes.
   crash: 8,

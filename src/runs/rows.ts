@@ -6,6 +6,7 @@ import { json, type Statements } from '../core/statements.js';
 import { type Run, runRow, runState } from '../core/types.js';
 import type { ErrorClass } from '../wire.js';
 import { createAttach } from './attach.js';
+import { createFairness } from './fair.js';
 import { type TaskRunInput, taskRunInput } from './run-input.js';
 
 /**
@@ -46,7 +47,7 @@ export function createRuns(statements: Statements) {
   return {
     ...createEnqueue(statements),
     ...createAttach(statements),
-    ...createClaim(statements),
+    ...createFairness(statements),
     ...createLeases(statements),
     ...createCancel(statements),
     ...createTold(statements),
@@ -112,61 +113,6 @@ function createEnqueue({ rows, run, values, named }: Statements) {
          cancel_requested = 0, finished_at = NULL, interrupted = 0, outage_told_at = NULL, error_class = NULL, error = NULL
        WHERE id = ?1 AND state IN ('dead', 'cancelled')`,
     ),
-  };
-}
-
-const CANNOT_BE_READ = 'its row cannot be read';
-
-const LEASE = `UPDATE runs SET state = 'leased', attempt = attempt + 1, handed_attempt = min(handed_attempt, attempt), lease_owner = @holder,
-  started_at = @now, error_class = NULL, error = NULL`;
-/** A parked group gets one run at a time once its waiting time is over: the try that finds out whether it is well again. */
-const NOT_PARKED = `(g.parked_class IS NULL OR (g.parked_until <= @now
-  AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = r.group_id)))`;
-
-function createClaim({ named, rows, run }: Statements) {
-  const next = named.value<[args: { holder: string; now: number; excludeGroups: number[] }], number>(
-    `${LEASE}
-     WHERE id = (
-       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND r.run_at <= @now AND NOT r.dry
-         AND r.group_id NOT IN (SELECT value FROM json_each(@excludeGroups))
-         AND r.session NOT IN (SELECT session FROM runs WHERE state = 'leased')
-         AND (r.task_id IS NOT NULL OR r.chat_id NOT IN (SELECT chat_id FROM held_chats))
-         AND ${NOT_PARKED}
-       ORDER BY r.run_at, r.id LIMIT 1)
-     RETURNING id`,
-  );
-  const nextDry = named.value<[args: { holder: string; now: number }], number>(
-    `${LEASE}
-     WHERE id = (
-       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND r.run_at <= @now AND r.dry AND ${NOT_PARKED} ORDER BY r.run_at, r.id LIMIT 1)
-     RETURNING id`,
-  );
-  const withInput = rows(runRow.extend({ input: json(taskRunInput).nullable() })).get<[id: number]>(
-    'SELECT * FROM runs WHERE id = ?1',
-  );
-  const setAside = run<[id: number, now: number]>(
-    `UPDATE runs SET state = 'dead', lease_owner = NULL, finished_at = ?2, error = '${CANNOT_BE_READ}' WHERE id = ?1`,
-  );
-  const readable = <Args extends { now: number }>(take: (args: Args) => number | undefined) =>
-    function claim(args: Args): Run | undefined {
-      for (;;) {
-        const id = take(args);
-        const claimed = id === undefined ? undefined : withInput(id);
-        if (id === undefined || claimed) return claimed;
-        // Nobody knows what to do for it: it must not hold up the others.
-        setAside(id, args.now);
-      }
-    };
-  return {
-    /**
-     * Leases the oldest due run outside `excludeGroups`, at most one per session; counts the attempt. In a chat that the loop guard holds, only
-     * tasks go on.
-     */
-    claim: readable(next),
-    /** The same of dry runs: each needs a container of its own, whichever its group has. */
-    claimDry: readable(nextDry),
   };
 }
 

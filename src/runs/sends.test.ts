@@ -24,6 +24,8 @@ beforeEach(() => {
   reports = [];
   const routes = createHostCalls({
     askToSend: () => undefined,
+    checkRoom: () => undefined,
+    searchMemory: async () => [],
     ...{
       store,
       clock,
@@ -133,4 +135,18 @@ test('a question lists its choices and has a button for each', async () => {
   ]);
   await call('/ask', { runId, key: 'open', question: 'Why?', choices: [] });
   expect(store.outbox.list(1)).toMatchObject([{ text: 'Why?', buttons: null }]);
+});
+
+test('a report that comes again is taken once: not for a run that is over, nor for its next attempt', async () => {
+  const lease = { id: runId, holder: 'w', attempt: 1 };
+  const failed = { outcome: 'failed', errorClass: 'network', message: 'away', handledMessageIds: [], attempt: 1 };
+  expect(await finish(failed)).toEqual({ accepted: true });
+  store.runs.giveBack(lease, { errorClass: 'network', error: 'away', counted: true, runAt: 1 });
+  await expect(finish(failed)).rejects.toThrow('no such run');
+  store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
+  expect(await finish(failed)).toEqual({ accepted: false });
+  expect(await finish({ ...failed, attempt: 2 })).toEqual({ accepted: true });
+  store.runs.finish({ ...lease, attempt: 2 }, 'done', 2);
+  await expect(finish({ ...failed, attempt: 2 })).rejects.toThrow('no such run');
+  expect(reports.map(({ attempt }) => attempt)).toEqual([1, 2]);
 });

@@ -1,17 +1,43 @@
 // The terminal's commands about runs.
 import { z } from 'zod';
+import { systemClock } from '../core/clock.js';
 import { oneLine } from '../core/one-line.js';
-import { reading, type TerminalCommand } from '../core/terminal.js';
-import { type Run, runRow } from '../core/types.js';
+import { columns, reading, shortLength, shortTime, type TerminalCommand } from '../core/terminal.js';
+import { runRow, runState } from '../core/types.js';
+
+const shownRun = runRow.pick({
+  ...{ id: true, state: true, kind: true, attempt: true, error: true },
+  ...{ createdAt: true, startedAt: true, finishedAt: true },
+});
+const timeline = z.object({
+  run: shownRun,
+  waitsFor: z.array(z.unknown()),
+  messages: z.array(z.object({ senderName: z.string(), text: z.string() })),
+  events: z.array(z.object({ at: z.number(), kind: z.string(), detail: z.record(z.string(), z.unknown()) })),
+  modelCalls: z.array(
+    z.object({ inputTokens: z.number(), outputTokens: z.number(), costMicroUsd: z.number(), durationMs: z.number() }),
+  ),
+  outbox: z.array(z.object({ text: z.string(), state: z.string(), error: z.string().nullable() })),
+});
+
+const MAX_TEXT = 300;
 
 export const runTerminal: TerminalCommand[] = [
   {
     usage: 'runs [state]',
-    what: 'the latest runs (ready, leased, done, dead, cancelled)',
+    what: `the latest runs (${runState.options.join(', ')})`,
+    words: runState.options,
     call: 'GET /api/runs:state',
-    show: reading(z.object({ runs: z.array(runRow) }), ({ runs }) => runs.map(runLine).join('\n') || 'no runs'),
+    show: reading(z.object({ runs: z.array(shownRun) }), ({ runs }, { timeZone }) =>
+      runs.length === 0 ? 'no runs' : columns([RUN_HEADING, ...runs.map((run) => runCells(run, timeZone))]),
+    ),
   },
-  { usage: 'run <id>', what: 'one run with its timeline', call: 'GET /api/runs/:id' },
+  {
+    usage: 'run <id>',
+    what: 'one run with its timeline',
+    call: 'GET /api/runs/:id',
+    show: reading(timeline, (answer, { timeZone }) => runText(answer, timeZone)),
+  },
   {
     usage: 'retry <id>',
     what: 'try a dead or cancelled run again',
@@ -20,7 +46,41 @@ export const runTerminal: TerminalCommand[] = [
   },
 ];
 
-function runLine(run: Run): string {
-  const time = new Date(run.createdAt).toLocaleString('sv-SE');
-  return `${String(run.id).padStart(5)}  ${run.state.padEnd(9)}  ${run.kind}  attempt ${run.attempt}  ${time}  ${oneLine(run.error ?? '', 200)}`.trimEnd();
+const RUN_HEADING = ['RUN', 'STATE', 'KIND', 'MADE', 'TOOK', 'TRIES', 'ERROR'];
+
+function runCells(run: z.infer<typeof shownRun>, timeZone: string): string[] {
+  const now = systemClock.now();
+  const took = run.startedAt === null ? '' : shortLength((run.finishedAt ?? now) - run.startedAt);
+  const error = oneLine(run.error ?? '', 100);
+  return [`${run.id}`, run.state, run.kind, shortTime(run.createdAt, now, timeZone), took, `${run.attempt}`, error];
 }
+
+function runText(answer: z.infer<typeof timeline>, timeZone: string): string {
+  const { run, waitsFor, messages, events, modelCalls, outbox } = answer;
+  const start = run.startedAt ?? run.createdAt;
+  const sum = (key: 'inputTokens' | 'outputTokens' | 'costMicroUsd') =>
+    modelCalls.reduce((total, call) => total + call[key], 0);
+  const cost = `${modelCalls.length} model calls, ${sum('inputTokens')} tokens in, ${sum('outputTokens')} out, $${(sum('costMicroUsd') / 1_000_000).toFixed(4)}`;
+  const after = (at: number) => (at < start ? '' : `+${shortLength(at - start)}`);
+  return [
+    columns([RUN_HEADING, runCells(run, timeZone)]),
+    ...(waitsFor.length > 0 ? [`Waits for your answer to: ${waitsFor.map(String).join(', ')}`] : []),
+    '',
+    ...messages.map(({ senderName, text }) => `${oneLine(senderName, 40)}: ${oneLine(text, MAX_TEXT)}`),
+    '',
+    columns(events.map(({ at, kind, detail }) => [after(at), kind.replaceAll('_', ' '), detailText(detail)])),
+    '',
+    cost,
+    ...outbox.map(
+      ({ text, state, error }) => `${state}: ${oneLine(text, MAX_TEXT)}${error ? ` (${oneLine(error, 100)})` : ''}`,
+    ),
+  ].join('\n');
+}
+
+const detailText = (detail: Record<string, unknown>): string =>
+  oneLine(
+    Object.entries(detail)
+      .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+      .join(', '),
+    160,
+  );

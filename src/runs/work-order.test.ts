@@ -16,7 +16,10 @@ let read: MediaReader;
 let runId: number;
 let messageId: number;
 
+let full: string | undefined;
+
 beforeEach(() => {
+  full = undefined;
   const dataDir = mkdtempSync(join(tmpdir(), 'pinch-orders-'));
   store = openStore(join(dataDir, 'pinch.db'));
   fetches = 0;
@@ -41,6 +44,10 @@ beforeEach(() => {
     services: () => undefined,
     search: () => undefined,
     mcp: () => undefined,
+    checkRoom: () => {
+      if (full) throw new Error(full);
+    },
+    diskNote: () => full,
   };
   const ofModels = { fallback: { choose: () => 'm' }, windowOf: async () => undefined };
   startOrders = () => createWorkOrders({ ...none, ...ofModels, store, config, channel: () => channel, readers });
@@ -69,6 +76,21 @@ test('two who ask at the same time share one fetch, and both get the file', asyn
   expect(first).toMatchObject([{ media: [{ index: 0, fileName: 'a.png', sizeBytes: 5 }] }]);
   expect(JSON.stringify(first)).not.toContain('secret-ref');
   expect(readFileSync(orders.mediaFile(messageId, 0), 'utf8')).toBe('bytes');
+});
+
+test('while the folders of the group are full nothing is fetched into them, and the run knows it; afterwards it is', async () => {
+  full = 'the folders are full';
+  const run = store.runs.get(runId) ?? expect.unreachable();
+  const group = store.groups.get(run.groupId) ?? expect.unreachable();
+  store.groups.assignChat(run.chatId, group.id);
+  const { messages } = await orders.buildSpec(run, group);
+  expect(messages).toMatchObject([
+    { id: messageId, media: [{ error: 'the folders are full' }] },
+    { id: -1e12 - runId, role: 'host', text: 'the folders are full' },
+  ]);
+  expect(fetches).toBe(0);
+  full = undefined;
+  expect((await orders.buildSpec(run, group)).messages).toMatchObject([{ media: [{ sizeBytes: 5 }] }]);
 });
 
 test('a replay of a finished run fetches again what was dropped', async () => {

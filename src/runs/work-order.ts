@@ -29,6 +29,10 @@ export interface WorkOrderDeps {
   services(groupId: number): RunSpec['services'];
   search(groupId: number): RunSpec['search'];
   mcp(groupId: number): RunSpec['mcp'];
+  /** Throws when no file may be written for this group. */
+  checkRoom(groupId: number): void;
+  /** What an agent of the group must know before it works. */
+  diskNote(groupId: number): string | undefined;
 }
 
 /**
@@ -46,9 +50,17 @@ const LIMITS = { maxTokens: 16_000, maxModelCalls: 50, wallClockMs: 15 * 60_000 
 
 export type WorkOrders = ReturnType<typeof createWorkOrders>;
 
-export function createWorkOrders({ store, config, channel, readers, begun = unwatched, ...deps }: WorkOrderDeps) {
+export function createWorkOrders({
+  store,
+  config,
+  channel,
+  readers,
+  checkRoom,
+  begun = unwatched,
+  ...deps
+}: WorkOrderDeps) {
   const { fallback, windowOf, ownSkills, skillsLeftOut, services, search, mcp } = deps;
-  const { mediaFile, filesOf, drop } = createMedia({ store, config, channel, readers, begun });
+  const { mediaFile, filesOf, drop } = createMedia({ store, config, channel, readers, checkRoom, begun });
 
   /** Everything the run carries, oldest first, media at hand. Throws ChannelError `network` while they cannot be had. */
   async function promptMessages(runId: number): Promise<PromptMessage[]> {
@@ -87,7 +99,10 @@ export function createWorkOrders({ store, config, channel, readers, begun = unwa
         services: services(group.id),
         search: search(group.id),
         mcp: mcp(group.id),
-        messages: withPrompt(input ? [taskMessage(run, input)] : await promptMessages(run.id), run.prompt),
+        messages: [
+          ...withPrompt(input ? [taskMessage(run, input)] : await promptMessages(run.id), run.prompt),
+          ...hostNote(run, deps.diskNote(group.id)),
+        ],
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...unattended(run, input, config.timeZone),
       };
@@ -114,8 +129,9 @@ function createMedia({
   config,
   channel,
   readers,
+  checkRoom,
   begun,
-}: Pick<WorkOrderDeps, 'store' | 'config' | 'channel' | 'readers'> & { begun: Begun }) {
+}: Pick<WorkOrderDeps, 'store' | 'config' | 'channel' | 'readers' | 'checkRoom'> & { begun: Begun }) {
   const folder = join(config.dataDir, 'media');
   const mediaFile = (messageId: number, index: number): string => join(folder, `${messageId}-${index}`);
   const fetching = new Map<number, Promise<StoredMedia[]>>();
@@ -145,6 +161,17 @@ function createMedia({
     return fetched;
   }
 
+  /** What has no room now may have it in a later run: not kept with the message. */
+  async function fetchOrSay(message: StoredMessage): Promise<StoredMedia[]> {
+    const groupId = store.groups.chat(message.chatId)?.groupId ?? null;
+    try {
+      if (groupId !== null && message.media.length > 0) checkRoom(groupId);
+    } catch (full) {
+      return message.media.map((media) => ({ error: describeError(full), ...media }));
+    }
+    return fetchMedia(message);
+  }
+
   return {
     mediaFile,
     /** By message, what there is of its files: those of the newest are fetched. Rejects while they cannot be had. */
@@ -154,7 +181,7 @@ function createMedia({
       const left = rows.values();
       const fetchSome = async (): Promise<void> => {
         for (const row of left)
-          files.set(row.id, wanted.has(row.id) ? await fetchMedia(row) : row.media.map(notFetched));
+          files.set(row.id, wanted.has(row.id) ? await fetchOrSay(row) : row.media.map(notFetched));
       };
       await Promise.all(Array.from({ length: FETCHED_AT_ONCE }, fetchSome));
       return files;
@@ -168,6 +195,14 @@ function createMedia({
 /** Not a row, because nobody wrote it in the chat. Its id is minus the run's, which no message has. */
 function taskMessage({ id }: Run, { taskId, prompt: text, slotAt: sentAt, untrusted }: TaskRunInput): PromptMessage {
   return { id: -id, sender: `Task ${taskId}`, role: 'task', sentAt, text, media: [], ...(untrusted && { untrusted }) };
+}
+
+/** Below those of tasks' messages. */
+const HOST_NOTES = -1e12;
+
+/** What Pinch itself tells the run about the machine, once: in no chat, so it has no row. */
+export function hostNote({ id, createdAt: sentAt }: Run, text: string | undefined): PromptMessage[] {
+  return text === undefined ? [] : [{ id: HOST_NOTES - id, sender: 'Pinch', role: 'host', sentAt, text, media: [] }];
 }
 
 /** The newest messages with files; an album counts as one, however many pictures it has. */

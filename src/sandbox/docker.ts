@@ -93,12 +93,22 @@ export function createDockerSandbox(deps: DockerSandboxDeps): Sandbox {
         const removals = left.map(({ Id }) => tryToRemove(host, engine.getContainer(Id)));
         const gone = await Promise.all(removals.map((removal) => atMost(clock, REMOVE_WAIT_MS, removal)));
         await requireRuntime(host);
+        // Now, and not while the first message waits. An engine that cannot say it now is asked again then.
+        host.kind = await askKind(host).catch(() => undefined);
         return gone.filter(Boolean).length;
       } catch (error) {
         return throwUnavailable(error);
       }
     },
+    memoryOf: (id) => memoryOf(host, id),
   };
+}
+
+/** As `docker stats` counts: without what the system only keeps because there is room. */
+async function memoryOf({ engine, clock }: Host, id: string): Promise<number | undefined> {
+  const asked = engine.getContainer(id).stats({ stream: false, 'one-shot': true });
+  const { memory_stats: memory } = (await atMost(clock, PING_TIMEOUT_MS, asked).catch(() => undefined)) ?? {};
+  return memory?.usage === undefined ? undefined : memory.usage - (memory.stats?.inactive_file ?? 0);
 }
 
 function throwUnavailable(error: unknown): never {

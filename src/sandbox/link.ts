@@ -119,12 +119,15 @@ function joined(input: Readable, output: Writable, { onGoaway, afterRead }: Link
     // Later, because the session is in the middle of writing this frame.
     if (frame[3] === GOAWAY) setImmediate(onGoaway);
   });
+  const send = (chunk: Buffer, done: (error?: Error | null) => void) => {
+    output.write(chunk, done);
+    watch(chunk);
+  };
   const duplex = new Duplex({
     read: () => void input.resume(),
-    write(chunk: Buffer, _encoding, done) {
-      output.write(chunk, done);
-      watch(chunk);
-    },
+    write: (chunk: Buffer, _encoding, done) => send(chunk, done),
+    // What is written together leaves together: every piece wakes the engine and the runner.
+    writev: (pieces, done) => send(Buffer.concat(pieces.map(({ chunk }) => chunk)), done),
     final: (done) => void output.end(done),
     destroy(error, done) {
       output.end();

@@ -79,11 +79,11 @@ beforeEach(() => {
 const settled = () => clock.advance(0);
 
 test('three runs share the container of their group, a fourth waits; the place of each comes back once', async () => {
-  const workers = await Promise.all([1, 2, 3].map(() => pool.acquire(group(1))));
+  const workers = await Promise.all([1, 2, 3].map(() => pool.acquire(group(1), false)));
   expect(containers).toHaveLength(1);
-  expect(pool.canHost(1)).toBe(false);
-  for (const worker of workers) pool.release(worker);
-  expect([pool.canHost(1), freed, pool.containers()]).toEqual([
+  expect(pool.canHost(1, false)).toBe(false);
+  for (const worker of workers) pool.release(worker, false);
+  expect([pool.canHost(1, false), freed, pool.containers()]).toEqual([
     true,
     3,
     [{ group: 'g1', id: 'c1', runs: 0, state: 'running' }],
@@ -91,9 +91,9 @@ test('three runs share the container of their group, a fourth waits; the place o
 });
 
 test('a container without work goes after its time, not before; new work keeps it', async () => {
-  pool.release(await pool.acquire(group(1)));
+  pool.release(await pool.acquire(group(1), false), false);
   await clock.advance(59_000);
-  pool.release(await pool.acquire(group(1)));
+  pool.release(await pool.acquire(group(1), false), false);
   await clock.advance(59_999);
   expect(containers[0]?.stops).toEqual([]);
   await clock.advance(1);
@@ -101,13 +101,13 @@ test('a container without work goes after its time, not before; new work keeps i
 });
 
 test('the one without work for longest makes room, and the new one starts when it is gone', async () => {
-  const first = await pool.acquire(group(1));
-  const second = await pool.acquire(group(2));
-  expect(pool.canHost(3)).toBe(false);
-  pool.release(first);
+  const first = await pool.acquire(group(1), false);
+  const second = await pool.acquire(group(2), false);
+  expect(pool.canHost(3, false)).toBe(false);
+  pool.release(first, false);
   await clock.advance(10);
-  pool.release(second);
-  const third = pool.acquire(group(3));
+  pool.release(second, false);
+  const third = pool.acquire(group(3), false);
   await settled();
   expect(containers.map(({ stops }) => stops.length)).toEqual([1, 0]);
   containers[0]?.end('it was stopped');
@@ -115,31 +115,31 @@ test('the one without work for longest makes room, and the new one starts when i
 });
 
 test('after a kill the next run of the group gets a new container, not the dying one', async () => {
-  const worker = await pool.acquire(group(1));
+  const worker = await pool.acquire(group(1), false);
   const killed = pool.kill(worker);
-  expect((await pool.acquire(group(1))).containerId).toBe('c2');
+  expect((await pool.acquire(group(1), false)).containerId).toBe('c2');
   containers[0]?.end('it was stopped');
   await killed;
   // Counted out of a container that is gone: the new one keeps its run.
-  pool.release(worker);
+  pool.release(worker, false);
   expect(pool.containers()).toEqual([{ group: 'g1', id: 'c2', runs: 1, state: 'running' }]);
   await pool.kill(worker);
   expect(containers[1]?.stops).toEqual([]);
 });
 
 test('what a person stopped takes its container along, unless another run works in it', async () => {
-  const [stopped, other] = [await pool.acquire(group(1)), await pool.acquire(group(1))];
-  pool.release(stopped, true);
+  const [stopped, other] = [await pool.acquire(group(1), false), await pool.acquire(group(1), false)];
+  pool.release(stopped, false, true);
   expect(containers[0]?.stops).toEqual([]);
   // Though this one ends by itself: what the stopped one left may still be there.
-  pool.release(other);
+  pool.release(other, false);
   expect(containers[0]?.stops).toEqual([0]);
 });
 
 test('a start that takes its time is given up at the end, heard or not', async () => {
   for (const hears of [true, false]) {
     startHangs = { hears };
-    const refused = expect(Promise.race([pool.acquire(group(1)), ended()])).rejects.toThrow('given up');
+    const refused = expect(Promise.race([pool.acquire(group(1), false), ended()])).rejects.toThrow('given up');
     await settled();
     const stopping = pool.stopAll('Pinch is stopping');
     await clock.advance(hears ? 0 : 5_000);
@@ -154,40 +154,40 @@ const ended = async () => {
 };
 
 test('when what containers get has changed, a group gets a new one as soon as nothing works in the old one', async () => {
-  const worker = await pool.acquire(group(1));
+  const worker = await pool.acquire(group(1), false);
   version = '2';
   // The run that works goes on, no other one joins it.
-  expect(pool.canHost(1)).toBe(false);
-  pool.release(worker);
-  expect(pool.canHost(1)).toBe(true);
-  const next = pool.acquire(group(1));
+  expect(pool.canHost(1, false)).toBe(false);
+  pool.release(worker, false);
+  expect(pool.canHost(1, false)).toBe(true);
+  const next = pool.acquire(group(1), false);
   await settled();
   // The old one is gone before the new one starts: both write in the same folder.
   expect(containers.map(({ stops }) => stops)).toEqual([[2_000]]);
   containers[0]?.end('it was stopped');
   expect((await next).containerId).toBe('c2');
-  pool.release(await next);
-  expect((await pool.acquire(group(1))).containerId).toBe('c2');
+  pool.release(await next, false);
+  expect((await pool.acquire(group(1), false)).containerId).toBe('c2');
 });
 
 test('stopping waits for those that were being stopped already', async () => {
-  pool.release(await pool.acquire(group(1)));
+  pool.release(await pool.acquire(group(1), false), false);
   await clock.advance(60_000);
   let stopped = false;
   const stopping = pool.stopAll('Pinch is stopping').then(() => {
     stopped = true;
   });
   await settled();
-  expect([stopped, pool.canHost(1)]).toEqual([false, false]);
+  expect([stopped, pool.canHost(1, false)]).toEqual([false, false]);
   containers[0]?.end('it was stopped');
   await stopping;
   pool.reopen();
-  expect(pool.canHost(1)).toBe(true);
+  expect(pool.canHost(1, false)).toBe(true);
 });
 
 test('a runner that does not ask for work is ended, and its place is free', async () => {
   asksForWork = false;
-  const refused = expect(pool.acquire(group(1))).rejects.toMatchObject({ code: 'container_start_failed' });
+  const refused = expect(pool.acquire(group(1), false)).rejects.toMatchObject({ code: 'container_start_failed' });
   await settled();
   await clock.advance(20_000);
   expect(containers[0]?.stops).toEqual([0]);
@@ -198,7 +198,9 @@ test('a runner that does not ask for work is ended, and its place is free', asyn
 
 test('a container that waits for its runner is stopped at once', async () => {
   asksForWork = false;
-  const refused = expect(pool.acquire(group(1))).rejects.toMatchObject({ message: expect.stringContaining('stopped') });
+  const refused = expect(pool.acquire(group(1), false)).rejects.toMatchObject({
+    message: expect.stringContaining('stopped'),
+  });
   await settled();
   const stopping = pool.stopAll('emergency stop');
   expect(containers[0]?.stops).toEqual([2_000]);
@@ -211,10 +213,10 @@ test('a container that the engine cannot remove stays in sight, and its group ge
   removal = new Promise((resolve) => {
     removed = resolve;
   });
-  const killed = pool.kill(await pool.acquire(group(1)));
+  const killed = pool.kill(await pool.acquire(group(1), false));
   containers[0]?.end('it was stopped');
   await killed;
-  await pool.acquire(group(1));
+  await pool.acquire(group(1), false);
   expect(pool.containers()).toMatchObject([
     { id: 'c2', state: 'running' },
     { id: 'c1', state: 'ending' },
@@ -225,7 +227,7 @@ test('a container that the engine cannot remove stays in sight, and its group ge
 });
 
 test('a runner that does not read its work is ended before it fills this process', async () => {
-  const worker = await pool.acquire(group(1));
+  const worker = await pool.acquire(group(1), false);
   const line = { type: 'abort' as const, runId: 1, reason: 'x'.repeat(1024 * 1024) };
   let sent = 0;
   while (sent < 100 && worker.send(line)) sent += 1;
@@ -234,7 +236,7 @@ test('a runner that does not read its work is ended before it fills this process
 });
 
 test('a runner that asks for work a second time gets that connection closed, and goes on with the first', async () => {
-  const worker = await pool.acquire(group(1));
+  const worker = await pool.acquire(group(1), false);
   const second = new ServerResponse(new IncomingMessage(new Socket()));
   links.get('g1')?.onWork(second);
   expect(second.destroyed).toBe(true);
@@ -242,14 +244,14 @@ test('a runner that asks for work a second time gets that connection closed, and
 });
 
 test('a dry run has a container of its own, whose link says so, and which goes with it', async () => {
-  const own = await pool.acquire(group(1));
+  const own = await pool.acquire(group(1), false);
   expect(links.get('g1')).not.toHaveProperty('dryRun');
-  const dry = await pool.acquire(group(1), 7);
+  const dry = await pool.acquire(group(1), false, 7);
   expect(dry.containerId).not.toBe(own.containerId);
   expect(links.get('g1')).toMatchObject({ groupId: 1, dryRun: 7 });
   // There is room for two, and neither is idle; the group's own one takes more runs.
-  expect([pool.canHostDry(), pool.canHost(1), pool.canHost(2)]).toEqual([false, true, false]);
-  pool.release(dry);
+  expect([pool.canHostDry(), pool.canHost(1, false), pool.canHost(2, false)]).toEqual([false, true, false]);
+  pool.release(dry, false);
   expect(pool.containers().map(({ state }) => state)).toEqual(['running', 'ending']);
   expect(pool.canHostDry()).toBe(true);
 });

@@ -1,5 +1,5 @@
 // Warm containers: at most `maxContainers`, one per group and one for each dry run alone, started when a run needs one, kept `idleMs` after the last run,
-// the longest-idle one stopped at once when another group waits. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
+// the longest-idle one stopped at once when another group waits; who gives way when none is idle is in turns.ts. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
 // gives to whoever has work. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
 import { atMost } from '../core/clock.js';
@@ -9,6 +9,7 @@ import type { Group } from '../core/types.js';
 import type { Gateway } from '../gateway/server.js';
 import type { WorkLine } from '../wire.js';
 import type { Sandbox, SandboxExit, SandboxInstance, SandboxSpec } from './sandbox.js';
+import { decidePlace, shareOut, type Turn, type Waiting } from './turns.js';
 
 /** A group's container that takes work. */
 export interface GroupContainer {
@@ -32,12 +33,11 @@ export interface PoolDeps extends BaseDeps {
   onFree(): void;
 }
 
-interface PoolEntry {
+interface PoolEntry extends Turn {
   group: Group;
   /** It works on this run alone, and its link says so. */
   dryRun: number | undefined;
   specVersion: string;
-  runs: number;
   idleSince: number;
   idleTimer: { cancel(): void } | undefined;
   starting: Promise<GroupContainer>;
@@ -50,8 +50,10 @@ interface PoolEntry {
 
 const emptyPool = (deps: PoolDeps) => ({
   deps,
-  /** By group and dry run. What is being stopped is no longer here: it takes no run. */
-  entries: new Map<string, PoolEntry>(),
+  /** By group id, or by the dry run that it is for alone. What is being stopped is no longer here: it takes no run. */
+  entries: new Map<PoolKey, PoolEntry>(),
+  /** When a group last lost its container, by its id. */
+  leftAt: new Map<number, number>(),
   /** Taken out, but something of it may still be there. */
   ending: new Set<PoolEntry>(),
   stopping: new Set<Promise<void>>(),
@@ -59,8 +61,6 @@ const emptyPool = (deps: PoolDeps) => ({
 });
 type PoolState = ReturnType<typeof emptyPool>;
 
-/** Runs of different sessions of one group at the same time. */
-const MAX_RUNS_PER_GROUP = 3;
 const WORK_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 2_000;
 /** For a start that was given up; service managers and our own end do not wait longer. */
@@ -76,23 +76,24 @@ export function createPool(deps: PoolDeps) {
   const entryOf = (container: GroupContainer) =>
     [...entries.values()].find(({ instance }) => instance?.id === container.containerId);
   return {
-    canHost(groupId: number): boolean {
-      if (pool.closing) return false;
-      const entry = entries.get(keyOf(groupId));
-      // An outdated one gets no more runs: it is replaced once it has none.
-      if (entry) return entry.runs < (isOutdated(pool, entry) ? 1 : MAX_RUNS_PER_GROUP);
-      return hasRoom(pool);
-    },
     /** Whether one more container can be had: a dry run shares none. */
-    canHostDry: (): boolean => !pool.closing && hasRoom(pool),
+    canHostDry: (): boolean => canHostDry(pool),
+    /** Whether a run of the group finds a place now; `isBackground`: nobody waits for it. */
+    canHost: (groupId: number, isBackground: boolean) => canHost(pool, groupId, isBackground),
+    /**
+     * Has groups that have a container give it up for those of `waiting` that have none. Returns which of them find no place now, and when to look
+     * again, if anybody waits.
+     */
+    share: (waiting: Waiting[]) => share(pool, waiting),
     /**
      * Counts a run in at once (before the first await, so that `canHost` is true to the limit) and starts the container when there
      * is none. Throws PinchError of the sandbox. Pair with `release`.
      */
-    acquire(group: Group, dryRun?: number): Promise<GroupContainer> {
+    acquire(group: Group, isBackground: boolean, dryRun?: number): Promise<GroupContainer> {
       const warm = entries.get(keyOf(group.id, dryRun));
       const entry = warm && (warm.runs > 0 || !isOutdated(pool, warm)) ? warm : openEntry(pool, group, dryRun);
       entry.runs += 1;
+      entry.background += Number(isBackground);
       entry.idleTimer?.cancel();
       return entry.starting;
     },
@@ -100,10 +101,11 @@ export function createPool(deps: PoolDeps) {
      * Counts a run out; the container stays warm. `mustEnd`: a person stopped the run, and something that it started may be left: the last
      * run takes the container along.
      */
-    release(container: GroupContainer, mustEnd = false): void {
+    release(container: GroupContainer, isBackground: boolean, mustEnd = false): void {
       const entry = entryOf(container);
       if (!entry) return;
       entry.runs -= 1;
+      entry.background -= Number(isBackground);
       entry.idleSince = deps.clock.now();
       entry.mustEnd ||= mustEnd || entry.dryRun !== undefined;
       if (entry.runs === 0 && entry.mustEnd)
@@ -116,6 +118,11 @@ export function createPool(deps: PoolDeps) {
     async kill(container: GroupContainer): Promise<void> {
       const entry = entryOf(container);
       if (entry) await stopEntry(pool, entry, 'killed', 0);
+    },
+    /** The same for the container of a group, if it has one. */
+    async endGroup(groupId: number, why: string): Promise<void> {
+      const entry = entries.get(groupId);
+      if (entry) await stopEntry(pool, entry, why, 0);
     },
     /** Ends every container and starts no new one until `reopen`. */
     async stopAll(why: string, graceMs?: number): Promise<void> {
@@ -134,14 +141,39 @@ export function createPool(deps: PoolDeps) {
   };
 }
 
-const keyOf = (groupId: number, dryRun?: number): string => (dryRun === undefined ? `${groupId}` : `dry ${dryRun}`);
-const hasRoom = (pool: PoolState): boolean =>
-  pool.entries.size < pool.deps.maxContainers || longestIdle(pool) !== undefined;
+type PoolKey = number | `dry ${number}`;
+const keyOf = (groupId: number, dryRun?: number): PoolKey => (dryRun === undefined ? groupId : `dry ${dryRun}`);
+
+function canHost(pool: PoolState, groupId: number, isBackground: boolean): boolean {
+  if (pool.closing) return false;
+  const { entries, deps } = pool;
+  const entry = entries.get(groupId);
+  const mayTake = decidePlace({ entry, entries: [...entries.values()], most: deps.maxContainers, isBackground });
+  // An outdated one gets no more runs: it is replaced once it has none.
+  return mayTake && !(entry && entry.runs > 0 && isOutdated(pool, entry));
+}
+
+function share(pool: PoolState, waiting: Waiting[]): { blocked: Waiting[]; lookAgainAt: number | undefined } {
+  const { entries, leftAt, deps } = pool;
+  // Who had one until a moment ago is behind those who had none, however long its work has been due.
+  const inTurn = waiting.map((one) => ({ ...one, turnAt: Math.max(one.turnAt, leftAt.get(one.groupId) ?? 0) }));
+  const outside = inTurn.filter(({ groupId }) => !entries.get(groupId)?.runs);
+  const lookAgainAt = shareOut(entries, outside, { now: deps.clock.now(), most: deps.maxContainers });
+  const isNew = ({ groupId }: Waiting) => !entries.has(groupId);
+  const mayHave = inTurn.filter((one) => canHost(pool, one.groupId, one.isBackground));
+  const [next] = mayHave.filter(isNew).sort((one, other) => one.turnAt - other.turnAt);
+  const hasPlace = new Set(mayHave.filter((one) => one === next || !isNew(one)));
+  return { blocked: inTurn.filter((one) => !hasPlace.has(one)), lookAgainAt };
+}
+
+/** It stands in no group's turn: it takes what they leave, and ends with its run. */
+const canHostDry = (pool: PoolState): boolean =>
+  !pool.closing && (pool.entries.size < pool.deps.maxContainers || longestIdle(pool) !== undefined);
 
 type ContainerState = 'starting' | 'running' | 'ending';
 
-function describe({ group, instance, runs }: PoolEntry, state: ContainerState) {
-  return { group: group.folder, id: instance?.id ?? null, runs, state };
+function describe({ group, dryRun, instance, runs }: PoolEntry, state: ContainerState) {
+  return { group: group.folder, id: instance?.id ?? null, runs, state, ...(dryRun !== undefined && { dryRun }) };
 }
 
 function longestIdle({ entries }: PoolState): PoolEntry | undefined {
@@ -160,7 +192,7 @@ function openEntry(pool: PoolState, group: Group, dryRun: number | undefined): P
     group,
     dryRun,
     specVersion: deps.specVersion(),
-    runs: 0,
+    ...{ runs: 0, background: 0, since: deps.clock.now(), givesWay: false },
     idleSince: deps.clock.now(),
     idleTimer: undefined,
     starting: room.then(() => startContainer(pool, entry)),
@@ -215,11 +247,12 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
 }
 
 /** Takes the entry out of the pool: it gets no more runs. Harmless twice. */
-function forget({ entries, ending }: PoolState, entry: PoolEntry): void {
+function forget({ entries, ending, leftAt, deps }: PoolState, entry: PoolEntry): void {
   entry.idleTimer?.cancel();
   const key = keyOf(entry.group.id, entry.dryRun);
   if (entries.get(key) !== entry) return;
   entries.delete(key);
+  if (entry.dryRun === undefined) leftAt.set(entry.group.id, deps.clock.now());
   ending.add(entry);
   const started = entry.starting.catch(() => undefined);
   void started.then(() => entry.instance?.gone).then(() => ending.delete(entry));

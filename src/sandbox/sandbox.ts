@@ -73,4 +73,6 @@ export interface Sandbox {
    * nobody. Throws PinchError `sandbox_unavailable`.
    */
   reap(): Promise<number>;
+  /** Bytes of memory that it takes now; undefined when the engine does not say. Never rejects. */
+  memoryOf?(id: string): Promise<number | undefined>;
 }

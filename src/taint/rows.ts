@@ -44,6 +44,10 @@ export function createTaints({ rows, run, value }: Statements) {
     reaching: rows(taintRow).get<[groupId: number, since: number]>(
       `SELECT * FROM taints WHERE group_id = ?1 AND seen_at >= ?2 AND session NOT GLOB 'dry-*' ORDER BY seen_at DESC LIMIT 1`,
     ),
+    /** All of that, as much as is worth telling. */
+    allReaching: rows(taintRow).all<[groupId: number, since: number]>(
+      `SELECT * FROM taints WHERE group_id = ?1 AND seen_at >= ?2 AND session NOT GLOB 'dry-*' ORDER BY seen_at DESC LIMIT 5`,
+    ),
     /** Of a session that is worked on in the group. */
     working: rows(taintRow).get<[groupId: number]>(
       `SELECT t.* FROM runs r JOIN taints t ON t.session = r.session

@@ -97,7 +97,8 @@ describe('what counts for a container', () => {
 describe('the history', () => {
   let search: (query: string) => Promise<unknown>;
   beforeEach(() => {
-    const deps = { store, clock, mediaFile: () => '', askToSend: () => undefined };
+    const unused = { mediaFile: () => '', askToSend: () => undefined, checkRoom: () => undefined };
+    const deps = { store, clock, ...unused, searchMemory: async () => [] };
     const outboxFiles = createOutboxFiles('');
     const calls = createContainerCalls(createHostCalls({ ...deps, outboxFiles, onFinish: () => true }), clock);
     search = (query) => calls(link(0), '/history', { query });

@@ -63,7 +63,7 @@ function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
     const { action = 'update', chat, ...fields } = await readBody(c, change);
     const task = findTask(c);
     const to = chat === undefined ? undefined : chatOf(chat);
-    return c.json({ task: tasks.view(checked(() => tasks.change(task, { action, fields }, to))) });
+    return c.json({ task: tasks.view(checked(() => tasks.change(task, { action, fields }, { chat: to }))) });
   });
   app.post('/api/tasks/:id/run', (c) =>
     c.json({ task: tasks.view(checked(() => tasks.change(findTask(c), { action: 'run' }))) }, 202),

@@ -25,7 +25,7 @@ export function createTaskAsker({ store, tasks, approvals }: { store: Store; tas
     const chat = store.groups.chat(chatId);
     if (!chat) throw unknownThing('chat');
     if (id !== undefined)
-      return taskConfirmation(tasks.change(tasks.find(id, null), { action: 'update', fields }, chat));
+      return taskConfirmation(tasks.change(tasks.find(id, null), { action: 'update', fields }, { chat }));
     const { prompt = '', ...rest } = fields;
     return taskConfirmation(tasks.add({ ...rest, prompt }, chat, { key }));
   }

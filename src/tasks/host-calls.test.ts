@@ -14,6 +14,7 @@ let approvals: Approvals;
 let call: ReturnType<typeof createContainerCalls>;
 let main: GroupAtWork;
 let family: GroupAtWork;
+let told: string[];
 
 beforeEach(() => {
   store = openStore(':memory:');
@@ -22,7 +23,9 @@ beforeEach(() => {
   const ownerChat = () => store.groups.chat(main.chatId) ?? expect.unreachable();
   approvals = createApprovals({ store, clock, config, ownerChat, stopped: () => false });
   const askOwner = createTaskAsker({ store, tasks, approvals });
-  call = createContainerCalls(createTaskCalls({ store, clock, tasks, askOwner }), clock);
+  told = [];
+  const onTooMany = (groupId: number, why: string) => void told.push(`${groupId} ${why}`);
+  call = createContainerCalls(createTaskCalls({ store, clock, tasks, askOwner, onTooMany }), clock);
   main = groupAtWork(store, 'main', true);
   family = groupAtWork(store, 'family', false);
 });
@@ -137,5 +140,68 @@ describe('after something was read that nobody trusted', () => {
     store.runs.claim({ holder: 'w', now: 4, excludeGroups: [] });
     await add({ link: later, runId });
     expect(store.tasks.open(null)).toHaveLength(1);
+  });
+});
+
+describe('what agents may plan', () => {
+  const each = async (caller: Caller, times: number, task: object) => {
+    for (let n = 0; n < times; n += 1) await add(caller, { cron: undefined, key: `n${n}`, ...task });
+  };
+  const update = ({ link, runId }: Caller, id: number, fields: object) =>
+    call(link, `/tasks/${id}`, { runId, key: 'k', action: 'update', fields });
+
+  test.each([
+    ['a thousand tasks of one second', { every: '1s' }, 2],
+    ['calendars with seconds', { cron: '* * * * * *' }, 2],
+    ['calendars that are dense in one hour of the day', { cron: '*/2 * 9 * * *' }, 4],
+  ])('%s: those that fit are made, the next one is refused with what to do', async (_name, task, most) => {
+    await expect(each(family, 1_000, task)).rejects.toThrow(/7200 times an hour.*give a longer time/);
+    expect(store.tasks.open(null)).toHaveLength(most);
+    expect(told).toEqual([expect.stringMatching(/^\d+ the tasks that the agents/)]);
+    // What starts seldom is still welcome, and other groups have their own.
+    await add(family, { key: 'daily' });
+    await each(main, 2, { every: '1s' });
+  });
+
+  test('60 an hour, whatever they are; an hour later as many', async () => {
+    await expect(each(family, 61, { at: 'in 2h' })).rejects.toThrow(/60 tasks an hour.*wait until the hour is over/);
+    await expect(change(family, 1, 'run')).rejects.toThrow('60 tasks an hour');
+    await expect(update(family, 1, { at: 'in 3h' })).rejects.toThrow('60 tasks an hour');
+    // What makes it less is always possible, and the same call again is no new task.
+    await change(family, 1, 'cancel');
+    await update(family, 2, { prompt: 'other words' });
+    await add(family, { cron: undefined, key: 'n0', at: 'in 2h' });
+    clock.set(clock.now() + 3_600_000);
+    await add(family, { key: 'later' });
+    expect(store.tasks.openCount(family.link.groupId)).toBe(60);
+  });
+
+  test('200 open ones in all', async () => {
+    await add(family);
+    const { id: _, ...task } = store.tasks.get(1) ?? expect.unreachable();
+    store.transaction(() => {
+      for (let n = 2; n <= 200; n += 1) {
+        const { id } = store.tasks.add({ ...task, key: `n${n}`, now: 1 }) ?? expect.unreachable();
+        store.tasks.setPlanned(id, family.link.groupId, 1);
+      }
+    });
+    await expect(add(family, { key: 'more' })).rejects.toThrow(/may have 200 tasks.*cancel those/);
+    await change(family, 1, 'cancel');
+    await add(family, { key: 'more' });
+  });
+
+  test('new times and resumed tasks count like new ones; the owner makes and has what he likes', async () => {
+    const tasks = createTasks({ store, clock, config: { timeZone: 'UTC' } });
+    const chat = store.groups.chat(family.chatId) ?? expect.unreachable();
+    for (let n = 0; n < 5; n += 1) tasks.add({ prompt: 'of the owner', every: '1s' }, chat);
+    await each(family, 2, { every: '1s' });
+    await expect(update(family, 1, { every: '2s' })).rejects.toThrow('7200 times an hour');
+    expect(store.tasks.get(1)?.starts).toMatchObject({ everyMs: 1_000 });
+    await change(family, 6, 'pause');
+    await add(family, { cron: undefined, key: 'instead', every: '1s' });
+    await expect(change(family, 6, 'resume')).rejects.toThrow('7200 times an hour');
+    expect(store.tasks.get(6)?.state).toBe('paused');
+    tasks.change(tasks.find(6, null), { action: 'resume' });
+    expect(store.tasks.get(6)?.state).toBe('active');
   });
 });

@@ -18,9 +18,11 @@ interface TaskCallDeps {
   tasks: Tasks;
   /** What the agent is told when the owner has to say yes first. */
   askOwner: TaskAsker;
+  /** The group's agents were refused more tasks than they may have. */
+  onTooMany(groupId: number, why: string): void;
 }
 
-export function createTaskCalls({ store, clock, tasks, askOwner }: TaskCallDeps): Route[] {
+export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: TaskCallDeps): Route[] {
   const tell = (runId: number, task: number, action: string, about: string) =>
     store.events.add(runId, clock.now(), 'task_changed', { task, action, about: oneLine(about, 300) });
 
@@ -34,6 +36,16 @@ export function createTaskCalls({ store, clock, tasks, askOwner }: TaskCallDeps)
     return chat;
   }
 
+  /** The owner hears of a group that reaches its bounds. */
+  function bounded<T>({ groupId }: Link, act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      if (error instanceof PinchError && error.code === 'too_many_tasks') onTooMany(groupId, error.message);
+      throw error;
+    }
+  }
+
   return [
     post('/tasks', (link, body) => {
       const { runId, key, chat, ...input } = parse(wire.taskRequest, body);
@@ -41,11 +53,14 @@ export function createTaskCalls({ store, clock, tasks, askOwner }: TaskCallDeps)
       const target = chatOf(link, chat ?? `${run.chatId}`);
       const waits = askOwner(link, run, target, { fields: input });
       if (waits) return { text: waits };
-      const task = store.transaction(() => {
-        const made = tasks.add(input, target, { key: `${run.id}:${key}` });
-        tell(run.id, made.id, 'add', input.title ?? input.prompt);
-        return made;
-      });
+      const preset = { key: `${run.id}:${key}`, byAgentOf: link.groupId };
+      const task = bounded(link, () =>
+        store.transaction(() => {
+          const made = tasks.add(input, target, preset);
+          tell(run.id, made.id, 'add', input.title ?? input.prompt);
+          return made;
+        }),
+      );
       return { text: taskConfirmation(task, input.tz) };
     }),
     post('/tasks/list', (link, body) => {
@@ -62,10 +77,13 @@ export function createTaskCalls({ store, clock, tasks, askOwner }: TaskCallDeps)
       const target = chat ?? store.groups.chat(task.chatId);
       const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
       if (waits) return { text: waits };
-      const changed = store.transaction(() => {
-        tell(run.id, id, action, `${action} task ${id}`);
-        return tasks.change(task, { action, fields }, chat);
-      });
+      const by = { chat, byAgentOf: link.groupId };
+      const changed = bounded(link, () =>
+        store.transaction(() => {
+          tell(run.id, id, action, `${action} task ${id}`);
+          return tasks.change(task, { action, fields }, by);
+        }),
+      );
       return { text: taskConfirmation(changed, fields?.tz) };
     }),
   ];

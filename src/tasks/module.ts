@@ -1,6 +1,7 @@
 // Tasks: what people and agents ask for about them, and the loops that start what is due.
 import type { Approvals } from '../approvals/approvals.js';
 import type { Config } from '../core/config.js';
+import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
@@ -13,6 +14,7 @@ import { startInboxWatch } from './inbox-watch.js';
 import { type SchedulerDeps, startScheduler } from './scheduler.js';
 import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
+import { taskNotices } from './text.js';
 
 export interface TaskModuleDeps extends LoopDeps, Pick<SchedulerDeps, 'begun'> {
   takeIn: TakeIn;
@@ -25,9 +27,16 @@ export interface TaskModuleDeps extends LoopDeps, Pick<SchedulerDeps, 'begun'> {
 export function createTaskModule({ config, stopSwitch, approvals, takeIn, ...loop }: TaskModuleDeps) {
   const { store, clock } = loop;
   const tasks = createTasks({ store, clock, config });
+  const askOwner = createTaskAsker({ store, tasks, approvals });
+  // Once a day, however often it tries.
+  function onTooMany(groupId: number, why: string): void {
+    const folder = store.groups.get(groupId)?.folder ?? '?';
+    const key = `task-quota:${groupId}:${dayName(clock.now(), config.timeZone)}`;
+    loop.notifyOwner(key, taskNotices.tooMany(folder, why), groupId);
+  }
   return {
     pause: tasks.pause,
-    routes: createTaskCalls({ store, clock, tasks, askOwner: createTaskAsker({ store, tasks, approvals }) }),
+    routes: createTaskCalls({ store, clock, tasks, askOwner, onTooMany }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks, takeIn }) }),
     start(): { stop(): void } {

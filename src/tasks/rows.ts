@@ -81,6 +81,8 @@ const endedSlot = slotRow
 
 const taskCap = z.object({ taskId: z.number(), limitMicroUsd: z.number() });
 
+const planned = z.object({ open: z.number(), perHour: z.number() });
+
 type NewTask = Omit<Task, 'id' | 'state' | 'failures' | 'createdAt'> & { now: number };
 
 interface NewSlot extends Pick<Slot, 'taskId' | 'slotAt' | 'state'>, Partial<Pick<Slot, 'count' | 'detail' | 'input'>> {
@@ -126,6 +128,14 @@ export function createTasks(statements: Statements) {
     ),
     setState: run<[id: number, state: Task['state'], nextAt: number | null]>(
       'UPDATE tasks SET state = ?2, next_at = ?3, failures = 0 WHERE id = ?1',
+    ),
+    /** What the agents of a group made or gave their times, but for this one: how many are open, how often they start in an hour. */
+    plannedBy: rows(planned).get<[madeBy: number, exceptId: number]>(
+      `SELECT count(*) AS open, coalesce(sum(iif(state = 'active', per_hour, 0)), 0) AS per_hour FROM tasks
+       WHERE state IN ('active', 'paused') AND made_by = ?1 AND id <> ?2`,
+    ),
+    setPlanned: run<[id: number, madeBy: number, perHour: number]>(
+      'UPDATE tasks SET made_by = ?2, per_hour = ?3 WHERE id = ?1',
     ),
     setFailures: run<[id: number, failures: number]>('UPDATE tasks SET failures = ?2 WHERE id = ?1'),
     /** The task that a run works for, when it has a limit for a day. */

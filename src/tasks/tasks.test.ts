@@ -81,7 +81,7 @@ test('the same key makes one task', () => {
 test('a change keeps what it does not name; new times start anew', () => {
   const task = tasks.add({ prompt: 'Say hi\nto all', every: '1h', check: 'true', timeout: '1m' }, main);
   expect(task).toMatchObject({ title: 'Say hi', options: { context: 'fresh', misfire: 'latest', overlap: 'skip' } });
-  const changed = tasks.change(task, { action: 'update', fields: { at: 'in 5m', misfire: 'all' } }, family);
+  const changed = tasks.change(task, { action: 'update', fields: { at: 'in 5m', misfire: 'all' } }, { chat: family });
   expect(changed).toMatchObject({
     ...{ title: 'Say hi', chatId: family.id, groupId: family.groupId, nextAt: clock.now() + 300_000 },
     options: { check: 'true', timeoutMs: 60_000, misfire: 'all', context: 'fresh' },

@@ -10,6 +10,7 @@ import { MAX_TITLE_CHARS } from '../runs/unattended.js';
 import type { TaskChange } from '../wire.js';
 import { inputOf } from './due.js';
 import { badTask, taskOptions } from './options.js';
+import { countPlan, createPlans, type Plans } from './quota.js';
 import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
@@ -34,25 +35,32 @@ export interface TaskView extends Omit<Task, 'secret' | 'starts'>, TaskFacts {
 type Fields = NonNullable<TaskChange['fields']>;
 type NewTaskInput = Fields & { prompt: string };
 /** What the caller decides beside the input. Without a key each call makes a task; without `starts` the input says when. */
-type Preset = { key?: string; starts?: Starts };
+type Preset = { key?: string; starts?: Starts; byAgentOf?: number };
+/** Who changes it how; `chat` is where an update moves it to. `byAgentOf`: the group whose agent it is, when it is not the owner. */
+interface Changing {
+  chat?: Chat | undefined;
+  byAgentOf?: number | undefined;
+}
+type Working = TasksDeps & { plans: Plans };
 /** What started a slot that no time started. */
 type Trigger = Pick<TaskRunInput, 'key' | 'untrusted'>;
 
 export type Tasks = ReturnType<typeof createTasks>;
 
-export function createTasks(deps: TasksDeps) {
+export function createTasks(given: TasksDeps) {
+  const deps = { ...given, plans: createPlans(given.clock.now) };
   const { store } = deps;
   const { timeZone } = deps.config;
   return {
     add: (input: NewTaskInput, chat: Chat, preset: Preset = {}): Task =>
       store.transaction(() => addTask(deps, input, chat, preset)),
-    /** Throws PinchError when it cannot be done. Returns the task as it is then; `chat` is where an update moves it to. */
-    change: (task: Task, change: TaskChange, chat?: Chat): Task =>
-      store.transaction(() => changeTask(deps, task, change, chat)),
+    /** Throws PinchError when it cannot be done. Returns the task as it is then. */
+    change: (task: Task, change: TaskChange, by: Changing = {}): Task =>
+      store.transaction(() => changeTask(deps, task, change, by)),
     /** Joins a transaction of the caller. Nothing when somebody cancelled it meanwhile. */
     pause(id: number): void {
       const task = store.tasks.get(id);
-      if (task && task.state !== 'cancelled') store.transaction(() => changeTask(deps, task, { action: 'pause' }));
+      if (task && task.state !== 'cancelled') store.transaction(() => changeTask(deps, task, { action: 'pause' }, {}));
     },
     start: (task: Task, trigger: Trigger): void => store.transaction(() => startTask(deps, task, trigger)),
     /** Of the group, of every group for null. */
@@ -91,9 +99,9 @@ function factsOf({ store, clock, config }: TasksDeps, { id, chatId }: Task, slot
 }
 
 /** Stores a new task; the same key again gives the one there is. Throws PinchError that says what would be right. */
-function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Preset): Task {
+function addTask(deps: Working, input: NewTaskInput, chat: Chat, preset: Preset): Task {
   const { store, clock, config } = deps;
-  const { key = `task:${randomUUID()}` } = preset;
+  const { key = `task:${randomUUID()}`, byAgentOf } = preset;
   const known = store.tasks.byKey(key);
   if (known) return known;
   const { groupId } = chat;
@@ -110,13 +118,24 @@ function addTask(deps: TasksDeps, input: NewTaskInput, chat: Chat, preset: Prese
   const times = { starts, nextAt: firstAt(starts, now), now };
   const task = store.tasks.add({ key, groupId, chatId: chat.id, title, prompt, options, secret, ...times });
   if (!task) throw new Error('a new task was not stored');
+  if (byAgentOf !== undefined) countPlan(deps, byAgentOf, task, { action: 'add', isNewTime: true });
   deps.store.signal('task');
   return task;
 }
 
-function changeTask(deps: TasksDeps, task: Task, { action, fields = {} }: TaskChange, chat?: Chat): Task {
-  const { store, clock } = deps;
+function changeTask(deps: Working, task: Task, change: TaskChange, { chat, byAgentOf }: Changing): Task {
+  const { store } = deps;
   if (task.state === 'cancelled') throw badTask(`task ${task.id} is cancelled`, 'schedule a new one');
+  carryOut(deps, task, change, chat);
+  const after = store.tasks.get(task.id) ?? task;
+  const isNewTime = JSON.stringify(task.starts) !== JSON.stringify(after.starts);
+  if (byAgentOf !== undefined) countPlan(deps, byAgentOf, after, { action: change.action, isNewTime });
+  store.signal('task');
+  return after;
+}
+
+function carryOut(deps: TasksDeps, task: Task, { action, fields = {} }: TaskChange, chat: Chat | undefined): void {
+  const { store, clock } = deps;
   if (action === 'update') updateTask(deps, task, fields, chat);
   if (action === 'pause') haltTask(store, task.id, 'paused', clock.now());
   if (action === 'cancel') haltTask(store, task.id, 'cancelled', clock.now());
@@ -127,8 +146,6 @@ function changeTask(deps: TasksDeps, task: Task, { action, fields = {} }: TaskCh
     store.tasks.setState(task.id, 'active', nextAt);
   }
   if (action === 'run') startTask(deps, task, {});
-  deps.store.signal('task');
-  return store.tasks.get(task.id) ?? task;
 }
 
 function updateTask({ store, clock, config }: TasksDeps, task: Task, fields: Fields, chat: Chat | undefined): void {

@@ -1,7 +1,8 @@
 // The terminal's commands about tasks and hooks.
 import { z } from 'zod';
-import { oneLine } from '../core/one-line.js';
-import { originOf, reading, type TerminalCommand } from '../core/terminal.js';
+import { systemClock } from '../core/clock.js';
+import { oneLine, printable } from '../core/one-line.js';
+import { columns, originOf, reading, shortTime, type TerminalCommand } from '../core/terminal.js';
 
 const taskAnswer = z.object({
   id: z.number(),
@@ -10,6 +11,22 @@ const taskAnswer = z.object({
   starts: z.string(),
   next: z.array(z.string()),
   failures: z.number(),
+  nextAt: z.number().nullable(),
+});
+
+const oneTask = taskAnswer.extend({
+  prompt: z.string(),
+  chatTitle: z.string(),
+  costTodayMicroUsd: z.number(),
+  slots: z.array(
+    z.object({
+      slotAt: z.number(),
+      state: z.string(),
+      count: z.number(),
+      runId: z.number().nullable(),
+      detail: z.string(),
+    }),
+  ),
 });
 
 const hookAnswer = z.object({ id: z.number(), secret: z.string().nullable(), signed: z.boolean().default(false) });
@@ -29,12 +46,18 @@ export const taskTerminal: TerminalCommand[] = [
     usage: 'tasks',
     what: 'what is scheduled',
     call: 'GET /api/tasks',
-    show: reading(
-      z.object({ tasks: z.array(taskAnswer) }),
-      ({ tasks }) => [...tasks.map(taskText), ...moreText(tasks)].join('\n') || 'no tasks',
+    show: reading(z.object({ tasks: z.array(taskAnswer) }), ({ tasks }, { timeZone }) =>
+      tasks.length === 0
+        ? 'no tasks'
+        : [columns([HEADING, ...tasks.map((task) => taskCells(task, timeZone))]), ...moreText(tasks)].join('\n'),
     ),
   },
-  { usage: 'task <id>', what: 'one task with its next times and latest slots', call: 'GET /api/tasks/:id' },
+  {
+    usage: 'task <id>',
+    what: 'one task with its next times and latest slots',
+    call: 'GET /api/tasks/:id',
+    show: reading(z.object({ task: oneTask }), ({ task }, { timeZone }) => taskText(task, timeZone)),
+  },
   {
     usage: 'hook <id>',
     what: 'the secret of a hook',
@@ -49,7 +72,32 @@ export const taskTerminal: TerminalCommand[] = [
 const moreText = (tasks: { id: number }[]): string[] =>
   tasks.length < 1_000 ? [] : [`There may be more: GET /api/tasks?after=${tasks.at(-1)?.id} has the next ones.`];
 
-function taskText({ id, title, state, starts, next, failures }: z.infer<typeof taskAnswer>): string {
-  const failed = failures > 0 ? `, failed ${failures} times in a row` : '';
-  return `${String(id).padStart(5)}  ${state.padEnd(7)}  ${oneLine(title, 80)}: ${starts.replaceAll('`', '')}${failed}${next[0] ? `, next ${next[0]}` : ''}`;
+const HEADING = ['TASK', 'STATE', 'NEXT', 'FAILED', 'STARTS', 'TITLE'];
+
+function taskCells(
+  { id, state, nextAt, failures, starts, title }: z.infer<typeof taskAnswer>,
+  timeZone: string,
+): string[] {
+  const next = nextAt === null ? '' : shortTime(nextAt, systemClock.now(), timeZone);
+  return [`${id}`, state, next, failures === 0 ? '' : `${failures}×`, starts.replaceAll('`', ''), oneLine(title, 80)];
+}
+
+function taskText(task: z.infer<typeof oneTask>, timeZone: string): string {
+  const now = systemClock.now();
+  const slots = task.slots.map(({ slotAt, state, count, runId, detail }) => [
+    shortTime(slotAt, now, timeZone),
+    count > 1 ? `${state} ${count}×` : state,
+    runId === null ? '' : `run ${runId}`,
+    oneLine(detail, 100),
+  ]);
+  return [
+    columns([HEADING, taskCells(task, timeZone)]),
+    '',
+    `For ${oneLine(task.chatTitle, 60)}, $${(task.costTodayMicroUsd / 1_000_000).toFixed(4)} today:`,
+    ...printable(task.prompt)
+      .split('\n')
+      .map((line) => `  ${line}`),
+    ...(task.next.length > 0 ? ['', `Next: ${task.next.join(' · ')}`] : []),
+    ...(slots.length > 0 ? ['', columns(slots)] : []),
+  ].join('\n');
 }

@@ -124,6 +124,8 @@ export const taskNotices = {
     `${taskName(task)} failed. ${quoted(error)}\n\nIts next times stay as they are. \`/task ${task.id} run\` tries it again now.`,
   paused: (task: Task, failures: number, error: string): string =>
     `${taskName(task)} failed${failures > 1 ? ` ${failures} times in a row` : ''} and is paused. ${quoted(error)}\n\n\`/task ${task.id} resume\` starts it again.`,
+  tooMany: (folder: string, why: string): string =>
+    `I refused tasks in group \`${folder}\`: ${why}.\n\n\`/tasks\` there lists them, \`/task <number> cancel\` removes one. More of such refusals today are only in the timelines of its runs.`,
   blocked: (task: Task, why: string): string => `${taskName(task)} did not run: ${why}.`,
   missed: (task: Task): string =>
     `${taskName(task)} was due while this machine was off; it did not run.\n\n\`/task ${task.id} run\` runs it now.`,

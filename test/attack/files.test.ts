@@ -137,6 +137,46 @@ test('a folder that the container exchanges with a link all the time shows its o
   expect([...seen.keys()].filter((found) => found.includes('secret'))).toEqual([]);
 });
 
+test('a container that exchanges its memory files with links all the time, while the host brings them back, reaches nothing outside', async () => {
+  const outside = ['groups/other/CLAUDE.md', 'data/stop.json', 'data/sessions/other/x.jsonl'].map((path) =>
+    join(home, path),
+  );
+  for (const path of outside) mkdirSync(join(path, '..'), { recursive: true });
+  for (const path of [outside[0] ?? '', outside[2] ?? '']) writeFileSync(path, 'theirs');
+  await inside(`mkdir -p memory && echo 'the notes' > memory/a.md && echo 'the memory' > CLAUDE.md`);
+  const versionOf = async (path: string) => {
+    const { body } = await scene.daemon.api('GET', '/api/memory?group=main');
+    const files: { path: string; versions: { id: number }[] }[] = Object(body).files;
+    return files.find((one) => one.path === path)?.versions[0]?.id;
+  };
+  const notes = await eventually(() => versionOf('memory/a.md'), 'the journal has the notes');
+  const memory = (await versionOf('CLAUDE.md')) ?? 0;
+  const swap = `const fs = require('node:fs'); const to = ['/sessions', '../other', '${home}/data', '/global', '/'];
+    const attempt = (work) => { try { work() } catch {} };
+    for (let n = 0; !fs.existsSync('enough'); n += 1) {
+      attempt(() => fs.renameSync('memory', 'memory.own')); attempt(() => fs.symlinkSync(to[n % to.length], 'memory'));
+      attempt(() => fs.rmSync('CLAUDE.md')); attempt(() => fs.symlinkSync('${home}/data/stop.json', 'CLAUDE.md'));
+      attempt(() => fs.unlinkSync('memory')); attempt(() => fs.renameSync('memory.own', 'memory'));
+    }`;
+  await inside(
+    `cat > swap.cjs <<'END'\n${swap}\nEND\n(setsid node swap.cjs; echo over > swapped) > /dev/null 2>&1 & sleep 0.2`,
+  );
+  const said = new Set<number>();
+  for (let n = 0; n < 16; n += 1)
+    said.add((await scene.daemon.api('POST', `/api/memory/${n % 2 ? notes : memory}/restore`, {})).status);
+  expect([...said].filter((status) => status !== 200 && status !== 409)).toEqual([]);
+  await inside('touch enough; while [ ! -e swapped ]; do sleep 0.05; done');
+  for (const path of [outside[0] ?? '', outside[2] ?? '']) expect(readFileSync(path, 'utf8')).toBe('theirs');
+  expect(readdirSync(join(home, 'data')).filter((name) => /a\.md|CLAUDE|stop\.json$/.test(name))).toEqual([]);
+  expect(readdirSync(join(home, 'groups/other')).filter((name) => name.includes('a.md'))).toEqual([]);
+  expect((await scene.daemon.api('GET', '/healthz')).status).toBe(200);
+  await inside('rm -rf memory memory.own CLAUDE.md');
+  for (const [id, path] of [[notes, 'memory/a.md'] as const, [memory, 'CLAUDE.md'] as const]) {
+    expect(await scene.daemon.api('POST', `/api/memory/${id}/restore`, {})).toMatchObject({ status: 200 });
+    expect(readFileSync(join(home, 'groups/main', path), 'utf8')).toMatch(/^the (notes|memory)\n$/);
+  }
+});
+
 /** Names in the folder, or why there are none. */
 function look(root: string): string {
   try {

@@ -5,47 +5,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { z } from 'zod';
 import { storm } from '../chaos/storm.js';
-import { containersOf, eventually, newHome, removeHome } from '../e2e/harness.js';
+import { eventually, newHome, removeHome } from '../e2e/harness.js';
 import { benchEgress } from './egress.js';
+import { benchCold, benchFloor } from './floor.js';
+import { benchLaunch } from './start.js';
 import { cpuMs, createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
 import { benchYears } from './years.js';
 
-const WARM = 50;
-const COLD = 10;
+const TURNS = 55;
 const STARTS = 10;
 const TASKS = 10_000;
 const IDLE_MS = 30_000;
 const readyRuns = z.object({ runs: z.object({ ready: z.number().default(0) }) });
 
-async function benchWarm(world: World): Promise<Record<string, number[]>> {
+async function benchMemory(world: World): Promise<Record<string, number[]>> {
   const home = newHome();
   const daemon = await start(world, home);
-  for (let i = 0; i < 5; i++) await roundTrip(world);
-  const trips: { inMs: number; outMs: number }[] = [];
-  for (let i = 0; i < WARM; i++) trips.push(await roundTrip(world));
+  for (let i = 0; i < TURNS; i++) await roundTrip(world);
   const rssMb = rssMbOf(daemon.pid);
   await daemon.kill('SIGTERM');
   removeHome(home);
-  return {
-    'warm: update → model request (ms)': trips.map((trip) => trip.inMs),
-    'warm: model answer → sendMessage (ms)': trips.map((trip) => trip.outMs),
-    'daemon RSS after the warm round (MB)': [rssMb],
-  };
-}
-
-async function benchCold(world: World): Promise<Record<string, number[]>> {
-  const home = newHome();
-  const daemon = await start(world, home, { PINCH_IDLE_MS: '0' });
-  const times: number[] = [];
-  for (let i = 0; i <= COLD; i++) {
-    const { inMs } = await roundTrip(world);
-    // The first one also fills the page cache; it is not counted.
-    if (i > 0) times.push(inMs);
-    await eventually(async () => ((await containersOf(home)).length === 0 ? true : undefined), 'the container is gone');
-  }
-  await daemon.kill('SIGTERM');
-  removeHome(home);
-  return { 'cold: no container → model request (ms)': times };
+  return { [`daemon RSS after ${TURNS} messages (MB)`]: [rssMb] };
 }
 
 async function benchStart(world: World): Promise<Record<string, number[]>> {
@@ -127,21 +107,23 @@ async function benchChaos(kills = 500, seed = Date.now() % 2 ** 31): Promise<voi
 }
 
 console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`);
-const [what, ...numbers] = process.argv.slice(2);
-if (what === 'chaos') await benchChaos(...numbers.map(Number));
+const [what, ...rest] = process.argv.slice(2);
+if (what === 'chaos') await benchChaos(...rest.map(Number));
 else if (what === 'years') await benchYears();
+else if (what === 'start') await benchLaunch();
 else {
   const world = await createWorld();
-  if (what === undefined) {
-    report(await benchStart(world));
-    report(await benchCold(world));
-    report(await benchWarm(world));
-  }
-  if (what !== 'egress') {
+  const wants = (part: string) => what === undefined || what === part;
+  if (what === undefined) report(await benchStart(world));
+  if (what === undefined) report(await benchMemory(world));
+  // `floor` and `cold` take other checkouts, to be measured beside this one.
+  if (wants('floor')) await benchFloor(world, rest);
+  if (wants('cold')) await benchCold(world, rest);
+  if (wants('tasks')) {
     console.log(`With ${TASKS} tasks:`);
     report(await benchTasks(world));
   }
-  if (what !== 'tasks') report(await benchEgress(world));
+  if (wants('egress')) report(await benchEgress(world));
   await world.tg.close();
   await world.model.close();
 }

@@ -13,24 +13,31 @@ export interface World {
 }
 
 export async function createWorld(): Promise<World> {
-  const tg = await startFakeTelegram();
-  const olga = tg.user({ id: 11, first_name: 'Olga' });
-  return { tg, model: await startFakeAnthropic(), olga, chat: tg.privateChat(olga) };
+  return worldOf(await startFakeAnthropic());
 }
 
-export function start({ tg, model }: World, home: string, env: Record<string, string> = {}): Promise<DaemonProcess> {
-  return startDaemon({
-    home,
-    env: {
-      TELEGRAM_BOT_TOKEN: tg.token,
-      TELEGRAM_API_ROOT: tg.url,
-      PINCH_OWNER: 'telegram:11',
-      ANTHROPIC_BASE_URL: model.url,
-      ANTHROPIC_API_KEY: 'test-key',
-      PINCH_LOG_LEVEL: 'info',
-      ...env,
-    },
-  });
+/** Another bot with the same model: only one program may poll for a bot. */
+export async function worldOf(model: FakeAnthropic): Promise<World> {
+  const tg = await startFakeTelegram();
+  const olga = tg.user({ id: 11, first_name: 'Olga' });
+  return { tg, model, olga, chat: tg.privateChat(olga) };
+}
+
+/** What an assistant of that world is told. */
+export const settingsOf = ({ tg, model }: World): Record<string, string> => ({
+  TELEGRAM_BOT_TOKEN: tg.token,
+  TELEGRAM_API_ROOT: tg.url,
+  ANTHROPIC_BASE_URL: model.url,
+  ANTHROPIC_API_KEY: 'test-key',
+});
+
+export function start(
+  world: World,
+  home: string,
+  { repository, ...env }: Record<string, string> = {},
+): Promise<DaemonProcess> {
+  const settings = { ...settingsOf(world), PINCH_OWNER: 'telegram:11', PINCH_LOG_LEVEL: 'info', ...env };
+  return startDaemon({ home, env: settings, ...(repository && { repository }) });
 }
 
 /** One message there and back: ms from the update to the model request, and from the model's answer to sendMessage. */
@@ -61,6 +68,15 @@ export const cpuMs = (pid: number) => {
 export function quantile(values: number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** Rows of text, the columns below each other. */
+export function printTable(rows: string[][]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const row of rows)
+    console.log(
+      row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('   '),
+    );
 }
 
 export function report(figures: Record<string, number[]>): void {

@@ -1,12 +1,13 @@
 // kill -9 while a token is renewed at a server that takes each refresh token once: afterwards it works, or the owner is asked once to connect again.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { build } from 'esbuild';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
 import { type AuthorizationServer, browse, CLIENT, startAuthorizationServer } from '../../src/oauth/testing/server.js';
 import { createSecrets } from '../../src/secrets/secrets.js';
@@ -15,10 +16,27 @@ import { createServices } from '../../src/services/services.js';
 import { addressIn, connectAt } from '../../src/services/testing/owner.js';
 import { openStore } from '../../src/store.js';
 
-const dist = join(import.meta.dirname, '../../dist');
+const root = join(import.meta.dirname, '../..');
+/** What the process that is killed is made of. */
+const built = mkdtempSync(join(tmpdir(), 'pinch-oauth-built-'));
 let server: AuthorizationServer;
 let home: string;
 const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  const names = ['store.ts', 'core/clock.ts', 'secrets/secrets.ts', 'services/services.ts'];
+  const entries = {
+    entryPoints: names.map((name) => join(root, 'src', name)),
+    outbase: join(root, 'src'),
+    outdir: built,
+  };
+  await build({ ...entries, bundle: true, splitting: true, format: 'esm', platform: 'node', packages: 'external' });
+  cpSync(join(root, 'src/core/migrations'), join(built, 'migrations'), { recursive: true });
+  cpSync(join(root, 'src/egress/presets.json'), join(built, 'presets.json'));
+  symlinkSync(join(root, 'node_modules'), join(built, 'node_modules'));
+  writeFileSync(join(built, 'package.json'), '{"type":"module"}');
+});
+afterAll(() => rmSync(built, { recursive: true }));
 
 beforeEach(async () => {
   server = await startAuthorizationServer();
@@ -63,10 +81,10 @@ async function connect(): Promise<void> {
 /** A daemon, as far as it matters here: asks for the credential once, says what it got and what the owner was told. */
 function daemon(): { child: ChildProcess; said: Promise<string> } {
   const script = `
-    import { openStore } from ${JSON.stringify(`${dist}/store.js`)};
-    import { systemClock } from ${JSON.stringify(`${dist}/core/clock.js`)};
-    import { createSecrets } from ${JSON.stringify(`${dist}/secrets/secrets.js`)};
-    import { createServices } from ${JSON.stringify(`${dist}/services/services.js`)};
+    import { openStore } from ${JSON.stringify(`${built}/store.js`)};
+    import { systemClock } from ${JSON.stringify(`${built}/core/clock.js`)};
+    import { createSecrets } from ${JSON.stringify(`${built}/secrets/secrets.js`)};
+    import { createServices } from ${JSON.stringify(`${built}/services/services.js`)};
     const log = { warn() {}, debug() {} };
     const services = createServices({
       store: openStore(${JSON.stringify(join(home, 'pinch.db'))}), config: ${JSON.stringify(config())}, environment: {}, log,

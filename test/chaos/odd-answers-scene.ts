@@ -58,7 +58,8 @@ const TURN_MS = whenBusy(60_000);
 
 const TOKEN = /\bq\d+x\d+q\b/g;
 const tokensIn = (said: string): string[] => said.match(TOKEN) ?? [];
-/** The words with which a summary is asked for. */
+/** The words with which a summary is asked for, and what comes before it. */
+const ASKS_TO_WRITE_DOWN = 'A summary is about to take the place';
 const ASKS_FOR_SUMMARY = 'Summarize it now for yourself';
 
 /** A room's requests are told by the tokens in them: its own, and in each the ones of all earlier turns. */
@@ -69,6 +70,7 @@ function answer(rooms: Room[], wrong: string[], { body }: RecordedRequest): Step
   if (!room?.turn) return { text: 'who is this?' };
   const lost = room.tokens.filter((token) => !tokens.has(token));
   if (lost.length > 0) wrong.push(`${room.turn.token}: the conversation has lost ${lost}`);
+  if (said.includes(ASKS_TO_WRITE_DOWN)) return { text: 'nothing' };
   if (said.includes(ASKS_FOR_SUMMARY)) return { text: `They asked: ${[...tokens].join(' ')}` };
   room.calls += 1;
   return room.steps.shift() ?? { text: answerTo(room.turn.token) };

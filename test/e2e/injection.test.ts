@@ -56,6 +56,7 @@ let contextTokens = 0;
 /** Reads what a message asks it to read, then does all that the last thing it was given says. */
 function obey({ body }: RecordedRequest): Step {
   const last = body?.messages.at(-1);
+  if (JSON.stringify(last).includes('A summary is about to take the place')) return { text: 'nothing' };
   if (JSON.stringify(last).includes('Summarize it now')) return { text: 'They said hello.' };
   const given = textsOf(last?.content).replaceAll('&quot;', '"').replaceAll('\\"', '"').replaceAll('&apos;', "'");
   const read = /@Pinch read (\w+)/.exec(given)?.[1];

@@ -64,7 +64,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     },
     status: (): StatusSnapshot => state.status,
   };
-  const channel = telegram.create({ TELEGRAM_BOT_TOKEN: `1:${'a'.repeat(20)}` }, createChannelHost().deps);
+  const channel = await telegram.create({ TELEGRAM_BOT_TOKEN: `1:${'a'.repeat(20)}` }, createChannelHost().deps);
   const channels = {
     names: () => state.status.channels.map(({ name }) => name),
     states: () => state.status.channels,
@@ -73,7 +73,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   };
   const base = { store, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
-  const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config };
+  const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config, dataDir };
   const approvals = createApprovalModule({ ...base, config, ownerChat, stopped: () => state.status.stopped });
   const budgets = createBudgetModule({
     ...base,
@@ -94,6 +94,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   });
   const deps: PageDeps = {
     port: 0,
+    config,
     store,
     clock,
     log,
@@ -107,7 +108,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       approvals.api,
       egressApi({ store, clock, config: { egressMode: 'ask' } }),
       opsApi({
-        ...base,
+        ...{ ...base, config, environment: {}, containers: { pool: { containers: () => [] }, sandbox: {} } },
         control,
         setAside,
         promptParts: () => [{ name: 'notes', kind: 'http', groups: ['main'], adds: 'a line', tokens: 12 }],

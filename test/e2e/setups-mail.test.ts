@@ -146,7 +146,7 @@ describe.skipIf(problem)(`set-ups with mail${problem ? `: skipped, ${problem}` :
     ]);
 
     // The summary forgets the wish; the memory does not.
-    model.push({ text: 'They talked about mail.' }, { text: answer(1) });
+    model.push({ text: 'nothing' }, { text: 'They talked about mail.' }, { text: answer(1) });
     day.yes(card);
     await day.hears(answer(1));
     expect(

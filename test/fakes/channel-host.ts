@@ -1,4 +1,7 @@
 // What the daemon is to a channel, for tests: takes its messages, keeps its states and its log, and makes back-off short.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import type { ChannelDeps, ChannelState, ChannelStorage, InboundMessage } from '../../src/channels/channel.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
@@ -60,6 +63,7 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
     deps: {
       assistantName: 'Pinch',
       storage,
+      folder: join(mkdtempSync(join(tmpdir(), 'pinch-channel-')), 'files'),
       clock,
       log: pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) }),
       onMessage(message) {

@@ -2,9 +2,11 @@
 import { type LoopContext, Stopped } from './context.js';
 import { keepText } from './fit.js';
 import { type Model, modelLimits, windowOf } from './limits.js';
+import { alwaysNow } from './memories.js';
 import { callModel } from './model.js';
 import { type HistoryRecord, lastTurn, type Message, textBlock, textOf, todoText, toMessages } from './records.js';
 import { cutMiddle } from './text.js';
+import { WRITE_DOWN, writeDown } from './write-down.js';
 
 /** True when the context of the last reply was that long, unless there was a compaction just before. Pure. */
 export function needsCompaction(records: readonly HistoryRecord[], compactAt: number): boolean {
@@ -18,25 +20,33 @@ export function needsCompaction(records: readonly HistoryRecord[], compactAt: nu
 
 const REQUEST =
   'The conversation has become too long. Summarize it now for yourself: who the people are and what they want, decisions, facts, file names and commands that matter, what is done, what is open, promises made. No tool calls, only the summary.';
+const KEPT_BESIDE =
+  'These words of the people here hold always. They stay beside your summary word for word: do not repeat them, and let nothing in it say otherwise.';
+const ALWAYS_CHARS = 8_000;
 const TRANSCRIPT_CHARS = 120_000;
 const BLOCK_CHARS = 2_000;
 
-/** The conversation shortened to one text that fits the model. */
-function transcript(messages: Message[], run: Model): Message[] {
+/** The conversation shortened to one text that fits the model, and what is asked about it. */
+function transcript(messages: Message[], run: Model, request: string): Message[] {
   const parts = messages.flatMap(({ role, content }) => content.map((part) => ({ role, ...part })));
   const kept = parts.filter(({ type }) => !/thinking|image|web_search_tool_result/.test(type));
   const lines = kept.map((part) => cutMiddle(JSON.stringify(part), BLOCK_CHARS, 'not kept'));
   // Half of a window, at three characters a token.
   const most = Math.min(TRANSCRIPT_CHARS, (windowOf(run) ?? TRANSCRIPT_CHARS) * 1.5);
   const text = cutMiddle(lines.join('\n'), most, 'not kept');
-  return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${REQUEST}`)] }];
+  return [{ role: 'user', content: [textBlock(`<transcript>\n${text}\n</transcript>\n${request}`)] }];
 }
 
-/**
- * Appends a summary that replaces the conversation; one that `isTooLong` is summarized from a transcript. False when the model gave none. Throws what
- * its calls throw.
- */
-export async function compact(context: LoopContext, maxTokens: number, isTooLong: boolean): Promise<boolean> {
+interface Compaction {
+  maxTokens: number;
+  /** It is summarized from a transcript. */
+  isTooLong: boolean;
+  /** What must not be lost was written down before. */
+  wroteDown: boolean;
+}
+
+/** Appends a summary that replaces the conversation. False when the model gave none. Throws what its calls throw. */
+export async function compact(context: LoopContext, { maxTokens, isTooLong, wroteDown }: Compaction): Promise<boolean> {
   const { session, run } = context;
   context.host.event(run.id, 'note', { text: 'the conversation is too long: summarizing it' });
   const messages = toMessages(session.records, run);
@@ -48,9 +58,19 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
     return /^(refusal|model_context_window_exceeded)$/.test(stopReason) ? '' : textOf(content);
   };
   // Same system, tools and messages as before, so that the provider's cache is read and not written again.
-  const question: Message = { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(REQUEST)] };
-  let summary = isTooLong ? '' : await summarize([...messages.slice(0, -1), question]);
-  for (let tries = 0; tries < 2 && summary === ''; tries += 1) summary = await summarize(transcript(messages, run));
+  const after = (request: string): Message[] => [
+    ...messages.slice(0, -1),
+    { role: 'user', content: [...(messages.at(-1)?.content ?? []), textBlock(request)] },
+  ];
+  if (!wroteDown)
+    await writeDown(context, isTooLong ? transcript(messages, run, WRITE_DOWN) : after(WRITE_DOWN), maxTokens);
+  void context.journal.handOver(run);
+  // As it stands now, also when this run wrote it.
+  const always = alwaysNow(context.paths, Math.min(ALWAYS_CHARS, modelLimits(run).compactAt / 2));
+  const request = always === '' ? REQUEST : `${REQUEST}\n\n${KEPT_BESIDE}\n<always>\n${always}\n</always>`;
+  let summary = isTooLong ? '' : await summarize(after(request));
+  for (let tries = 0; tries < 2 && summary === ''; tries += 1)
+    summary = await summarize(transcript(messages, run, request));
   if (summary === '') return false;
   // The run goes on after the summary: its request (without images) and its list of steps stay word for word.
   const asked = session.records.flatMap((r) =>
@@ -61,6 +81,7 @@ export async function compact(context: LoopContext, maxTokens: number, isTooLong
   const most = Math.floor(modelLimits(run).compactAt / 8);
   const text = [
     `[Summary of the conversation so far]\n${summary}`,
+    ...(always === '' ? [] : [`[What holds always, in the words of the people here]\n${always}`]),
     `[Your list of steps]\n${cutMiddle(todoText(todo), most, 'not kept')}`,
     ...(asked.length > 0 ? [`[The request you are working on]\n${shortRequest(context, asked.join('\n'), most)}`] : []),
   ].join('\n\n');

@@ -8,9 +8,10 @@ import type Anthropic from '@anthropic-ai/sdk';
 import type { BetaRunnableTool } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import type { McpTool, PromptMessage, RunSpec } from '../../../src/wire.js';
 import type { Host } from './host.js';
+import type { Journal } from './journal.js';
 import type { Pictures } from './pictures.js';
 import type { Processes } from './processes.js';
-import type { Session } from './session.js';
+import type { KeptHistories, Session } from './session.js';
 import type { Shell } from './shell.js';
 import type { Web } from './web/web.js';
 
@@ -34,9 +35,12 @@ export interface RunContext {
   host: Host;
   client: Anthropic;
   session: Session;
+  /** Of earlier runs in this container. */
+  histories: KeptHistories;
   shell: Shell;
   processes: Processes;
   web: Web;
+  journal: Journal;
   pictures: Pictures;
   mcp: McpCatalog;
   /** Has a sub-agent work on `prompt` and resolves with its last text; not there for a sub-agent itself. */
@@ -49,7 +53,7 @@ export interface RunContext {
   signal: AbortSignal;
 }
 
-/** Made with `betaZodTool`: its input is checked before `run`, a thrown Error becomes an error result for the model. */
+/** Made with `zodTool`: its input is checked before `run`, a thrown Error becomes an error result for the model. */
 export type Tool = BetaRunnableTool;
 
 /** `listed`: in every prompt, in this order. `hidden`: by their names, once the conversation found them. */

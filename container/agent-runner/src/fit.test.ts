@@ -70,6 +70,7 @@ test('where no file can be, the message is answered and says why', async () => {
 test('a summary puts back no more of a request than fits: the whole of it is in a file', async () => {
   bench.fake.push(
     { content: [use('todo', { items: [{ text: 'go on', status: 'pending' }] })], usage: { input_tokens: 200_000 } },
+    { text: 'nothing' },
     { text: 'a summary' },
     { text: 'done' },
   );

@@ -1,6 +1,16 @@
 // The host's HTTP interface as the runner calls it (src/wire.ts has its bodies). Knows nothing about models and tools.
+
+import type { z } from 'zod';
 import { systemClock, timeLimit } from '../../../src/core/clock.js';
-import type { AnswerReport, FileRequest, FinishReport, RunnerEvent, WorkLine } from '../../../src/wire.js';
+import type {
+  AnswerReport,
+  FileRequest,
+  FinishReport,
+  memoryReport,
+  memoryRestored,
+  RunnerEvent,
+  WorkLine,
+} from '../../../src/wire.js';
 import {
   historyResponse,
   hostText,
@@ -8,6 +18,7 @@ import {
   mcpHead,
   mcpTool,
   mcpToolsHead,
+  memoryKnown,
   REFUSED_HEADER,
   refusal,
   workLine,
@@ -31,6 +42,7 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** A report whose answer got lost is sent again: the host takes it once. */
 const FINISH_TIMEOUT_MS = 10_000;
+const MEMORY_TIMEOUT_MS = 30_000;
 
 const isRefusal = (error: unknown): boolean => error instanceof HostError && error.status < 500;
 const isTooMany = (error: unknown): boolean => error instanceof HostError && error.status === 429;
@@ -135,7 +147,23 @@ export function createHost(port: number) {
     service: (path: string, body: object | undefined, signal: AbortSignal) =>
       callService(fetch, `http://127.0.0.1:${port}/service/${path}`, { body, signal }),
     ...mcpCalls(call),
+    ...memoryCalls(call),
     media: (messageId: number, index: number) => call(`/media/${messageId}/${index}`),
+  };
+}
+
+/** The journal of memory files. These are tried until the host took them, and throw its reason when it refuses. */
+function memoryCalls(call: (path: string, body: object, signal: AbortSignal) => Promise<Buffer>) {
+  const isFinal = (error: unknown) => isRefusal(error) && !isTooMany(error);
+  const send = (path: string, body: object) => {
+    const over = timeLimit(MEMORY_TIMEOUT_MS);
+    return repeat(() => call(path, body, over), isFinal, over);
+  };
+  return {
+    knownMemory: async () =>
+      memoryKnown.parse(JSON.parse(`${await call('/memory/known', {}, timeLimit(MEMORY_TIMEOUT_MS))}`)).files,
+    memory: (report: z.input<typeof memoryReport>) => send('/memory', report),
+    restored: (answer: z.input<typeof memoryRestored>) => send('/memory/restored', answer),
   };
 }
 

@@ -110,7 +110,8 @@ test('no history stays open: not that of a run that failed, was stopped or threw
   const refused: Step = { fault: 401, type: 'authentication_error' };
   await withScript([refused, agent, refused, refused, agent, { text: 'seen' }, { text: 'done' }]);
   const outcomes = [];
-  for (const id of [1, 2, 3]) outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
+  for (const id of [1, 2, 3])
+    outcomes.push((await bench.run({ id, session: `s${id}`, messages: [testMessage(id, 'hi')] })).outcome);
   fs.mkdirSync(path.join(bench.paths.sessions, 's4.jsonl'));
   outcomes.push((await bench.run({ id: 4, session: 's4', messages: [testMessage(4, 'hi')] })).outcome);
   expect([outcomes, openHistories()]).toEqual([['failed', 'failed', 'done', 'failed'], []]);
@@ -193,6 +194,13 @@ test('a report that gets lost is repeated', async () => {
     throw new Error('lost');
   });
   expect(await bench.run()).toMatchObject({ text: 'the answer' });
+});
+
+test('a report that was taken, but whose answer got lost, is repeated as it was', async () => {
+  await withScript([{ text: 'the answer' }]);
+  bench.host.afterTaking.push((response) => void response.destroy());
+  const taken = await bench.run();
+  expect(await bench.host.finished(1)).toEqual(taken);
 });
 
 test('an attempt that died after the last reply: the next one, which carries more messages, hands the reply over first', async () => {
@@ -403,11 +411,12 @@ test('a long conversation is summarized between turns and goes on', async () => 
   const full = { input_tokens: 160_000 };
   await withScript([
     { content: [use('todo', { items: [{ text: 'step one', status: 'pending' }] })], usage: full },
+    { text: 'nothing' },
     { text: 'SUMMARY' },
     { text: 'done' },
   ]);
   expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'done' });
-  const messages = bench.fake.requests[2]?.body?.messages ?? [];
+  const messages = bench.fake.requests[3]?.body?.messages ?? [];
   expect(messages).toHaveLength(1);
   for (const part of ['SUMMARY', 'step one', 'hello']) expect(JSON.stringify(messages)).toContain(part);
   expect(bench.fake.rejections()).toEqual([]);
@@ -415,9 +424,9 @@ test('a long conversation is summarized between turns and goes on', async () => 
 
 test('a conversation the back end calls too long is summarized from a transcript', async () => {
   const tooLong = { fault: 400, type: 'invalid_request_error', message: 'prompt is too long: 9 tokens > 8 maximum' };
-  await withScript([tooLong, { text: 'SHORT' }, { text: 'done' }]);
+  await withScript([tooLong, { text: 'nothing' }, { text: 'SHORT' }, { text: 'done' }]);
   expect(await bench.run()).toMatchObject({ outcome: 'done', text: 'done' });
-  expect(JSON.stringify(bench.fake.requests[1]?.body?.messages)).toContain('<transcript>');
+  for (const at of [1, 2]) expect(JSON.stringify(bench.fake.requests[at]?.body?.messages)).toContain('<transcript>');
 });
 
 test('thinking of another model is not sent after the model changed', async () => {
@@ -525,9 +534,9 @@ test('a back end that counts no tokens leaves a history that can be read again',
 
 test('abort while a conversation is summarized shows nobody half a summary', async () => {
   const full = { content: [use('todo', { items: [] })], usage: { input_tokens: 160_000 } };
-  await withScript([full, { text: 'secret '.repeat(400), deltaChars: 5, delayMs: 5 }]);
+  await withScript([full, { text: 'nothing' }, { text: 'secret '.repeat(400), deltaChars: 5, delayMs: 5 }]);
   bench.start();
-  await bench.fake.waitForRequests(2);
+  await bench.fake.waitForRequests(3);
   await bench.host.modelBytes(8_000);
   bench.host.push({ type: 'abort', runId: 1, reason: 'stop' });
   expect(await bench.host.finished(1)).toMatchObject({ outcome: 'cancelled' });

@@ -42,6 +42,8 @@ interface Progress {
   emptyReplies: number;
   /** The conversation was too long for the back end and was summarized. */
   wasTooLong: boolean;
+  /** The model was given its chance to write down what a summary may lose. */
+  wroteDown: boolean;
   /** The last tool calls with their results. */
   lastSteps: string[];
 }
@@ -74,7 +76,8 @@ export async function appendInput(context: RunContext, input: Input): Promise<bo
   const texts = messages.length > 0 ? [...intro, ...(await present(context, messages))] : [];
   const origin = results.length > 0 ? 'results' : 'messages';
   const messageIds = messages.map(({ id }) => id);
-  context.session.append({ kind: 'user', origin, messageIds, content: [...results, ...texts] });
+  // The next model call needs it only in memory; its reply is on disk together with it before anything else happens.
+  context.session.note({ kind: 'user', origin, messageIds, content: [...results, ...texts] });
   return true;
 }
 
@@ -179,10 +182,15 @@ async function afterTooLong(context: LoopContext, progress: Progress): Promise<O
 }
 
 /** Whether there is a summary now, or what became of the call that was to make it. */
-const summary = (context: LoopContext, progress: Progress, isTooLong: boolean) => {
+async function summary(context: LoopContext, progress: Progress, isTooLong: boolean) {
   const maxTokens = mostTokens(context, progress);
-  return compact(context, maxTokens, isTooLong).catch((error) => afterRefusal(context, error, maxTokens));
-};
+  const { wroteDown } = progress;
+  progress.wroteDown = true;
+  const making = compact(context, { maxTokens, isTooLong, wroteDown });
+  const made = await making.catch((error) => afterRefusal(context, error, maxTokens));
+  if (made === true) progress.wroteDown = false;
+  return made;
+}
 
 /** Before it is too long; undefined when the next call may be made. */
 async function afterLong(context: LoopContext, progress: Progress): Promise<'again' | 'too long' | undefined> {
@@ -233,7 +241,8 @@ function endStopped(context: LoopContext, partialText: string): Outcome {
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
 export async function runLoop(context: LoopContext): Promise<Outcome> {
   const { maxTokens, maxModelCalls: callsLeft } = context.run.limits;
-  const progress: Progress = { maxTokens, callsLeft, cutReplies: 0, emptyReplies: 0, wasTooLong: false, lastSteps: [] };
+  const counts = { cutReplies: 0, emptyReplies: 0, wasTooLong: false, wroteDown: false };
+  const progress: Progress = { maxTokens, callsLeft, ...counts, lastSteps: [] };
   try {
     while (progress.callsLeft > 0) {
       progress.callsLeft -= 1;

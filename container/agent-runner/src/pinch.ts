@@ -20,7 +20,7 @@ import { formatTime } from './prompt.js';
 
 const HELP = `pinch send [--chat CHAT] TEXT             send a message; TEXT or PROMPT may be - for standard input
 pinch ask QUESTION [CHOICE...]            ask the people of the chat; their answer starts a new run
-pinch history [--limit N] QUERY           search the chats of this group
+pinch history [--limit N] QUERY           search the chats and memory files of this group
 pinch service                             the APIs of the owner that are there for this group, and their rules
 pinch service propose NAME < FILE         ask the owner for a new service: FILE is its entry of services.json, e.g.
       {"kind": "mcp", "packages": ["name@1.2.3"], "command": ["program"], "env": {"X": "NAME_IN_DOTENV"}, "egress": ["host:443"], "tools": {"*": "ask"}, "groups": ["main"]}
@@ -113,8 +113,11 @@ function readCall([command, ...args]: string[]): Call {
   const { words, flags } = parse(args, ['limit']);
   const { query, limit = 20 } = historyRequest.parse({ query: textFrom(words), limit: Number(flags.limit ?? 20) });
   return async (host, _caller, signal) => {
-    const { results, note } = await host.history(query, limit, signal);
-    const lines = results.map((m) => `${formatTime(m.sentAt, TZ)} ${m.sender} in ${m.chat}: ${m.text}`);
+    const { results, memory, note } = await host.history(query, limit, signal);
+    const lines = [
+      ...memory.map((m) => `${m.file}:${m.line}: ${m.text}`),
+      ...results.map((m) => `${formatTime(m.sentAt, TZ)} ${m.sender} in ${m.chat}: ${m.text}`),
+    ];
     return [lines.join('\n') || 'Nothing found.', ...(note ? [note] : [])].join('\n');
   };
 }

@@ -15,11 +15,18 @@ function openPlain(file: string, flags: number): number {
 export const openForAppend = (file: string): number => openPlain(file, O_RDWR | O_APPEND | O_CREAT);
 
 /** The first `mostBytes` of a file. Throws when there is none. */
-export function readStart(file: string, mostBytes: number): Buffer {
+export const readStart = (file: string, mostBytes: number): Buffer => read(file, mostBytes, () => 0);
+
+/** The last `mostBytes`. */
+export const readEnd = (file: string, mostBytes: number): Buffer =>
+  read(file, mostBytes, (size) => Math.max(0, size - mostBytes));
+
+function read(file: string, mostBytes: number, startOf: (size: number) => number): Buffer {
   const fd = openPlain(file, O_RDONLY);
   try {
-    const bytes = Buffer.alloc(Math.min(mostBytes, fs.fstatSync(fd).size));
-    return bytes.subarray(0, fs.readSync(fd, bytes, 0, bytes.length, 0));
+    const { size } = fs.fstatSync(fd);
+    const bytes = Buffer.alloc(Math.min(mostBytes, size));
+    return bytes.subarray(0, fs.readSync(fd, bytes, 0, bytes.length, startOf(size)));
   } finally {
     fs.closeSync(fd);
   }

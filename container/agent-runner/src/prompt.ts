@@ -1,4 +1,6 @@
 // What the model reads: the system prompt, and messages as escaped XML. Pure; knows nothing about files or history.
+
+import { oneLine } from '../../../src/core/one-line.js';
 import {
   MANY_LEFT_OUT,
   MCP_STARTING,
@@ -9,20 +11,41 @@ import {
   servicesHead,
 } from '../../../src/wire.js';
 import type { McpCatalog, Paths } from './context.js';
+import type { Journal } from './journal.js';
+import { alwaysOf, type Memory } from './memories.js';
 import type { findSkills } from './skills.js';
 import { escapeAttribute, escapeXml, head, SKILL_NAME, wellFormed } from './text.js';
 
 const MEMORY_MAX = 32_000;
-
-/** A CLAUDE.md file; `path` is its path for the model. */
-export type Memory = { path: string; text: string };
+/** Of the index of memory/. */
+const INDEX_FILES = 100;
+const INDEX_CHARS = 6_000;
 
 export function memorySection({ path, text }: Memory, most = MEMORY_MAX): string {
-  const shown = head(wellFormed(text), most);
-  const note = text.length > most ? `\n[cut: the file is longer than ${most} characters; shorten it]` : '';
+  const isLong = text.length > most;
+  // What people want always is shown however long the rest is.
+  const always = isLong ? head(wellFormed(alwaysOf(text)), most) : '';
+  const shown = [always, head(wellFormed(text), most - always.length)]
+    .filter(Boolean)
+    .join('\n[The file from its beginning:]\n');
+  const note = isLong ? `\n[cut: the file is longer than ${most} characters; shorten it]` : '';
   // A memory file is Markdown and stays as it is; only its own closing tag could be mistaken for ours.
   return `<memory file="${escapeAttribute(path)}">\n${shown.replaceAll('</memory', '<\\/memory')}${note}\n</memory>`;
 }
+
+/** What is in memory/, so that the model knows which file to read. */
+function indexSection(index: IndexEntry[]): string {
+  let left = INDEX_CHARS;
+  const lines = index.map(({ name, first }) => `- ${oneLine(name, 120)}${first && `: ${oneLine(first, 100)}`}`);
+  const fitting = lines.slice(0, INDEX_FILES).filter((line) => {
+    left -= line.length;
+    return left >= 0;
+  });
+  const more = lines.length - fitting.length;
+  const shown = [...fitting, ...(more > 0 ? [`- and ${more} more: glob, grep or search_history find them`] : [])];
+  return `<memory-index>\nFiles with their first lines; read one when it fits.\n${shown.join('\n').replaceAll('</', '<\\/')}\n</memory-index>`;
+}
+type IndexEntry = ReturnType<Journal['index']>[number];
 
 type Skills = Pick<ReturnType<typeof findSkills>, 'listed' | 'leftOut'>;
 
@@ -75,16 +98,15 @@ export type Places = Pick<Paths, 'workspace' | 'mounts'>;
 export function systemPrompt(
   run: RunSpec,
   { workspace, mounts }: Places,
-  skills: Skills,
-  memories: Memory[],
-  mcp: McpCatalog,
+  { skills, memories, index, mcp }: { skills: Skills; memories: Memory[]; index: IndexEntry[]; mcp: McpCatalog },
 ): string {
   const folders = mounts.map(({ path, readOnly }) => `${path}${readOnly ? ' (read-only)' : ''}`).join(', ');
   return [
     ...rules(run),
     `# Tools
 - Your files are in ${workspace} and stay; everything else in the container may vanish. Files people sent are in ${workspace}/inbox.${folders && `\n- Folders of the owner's machine are here too: ${folders}. What you change there is changed on that machine.`}
-- ${workspace}/CLAUDE.md is your memory of this group and is part of this prompt at the next run: keep it short, and write down there what must not be forgotten. Longer notes belong in ${workspace}/memory/.
+- ${workspace}/CLAUDE.md is your memory of this group and is part of this prompt at the next run: keep it short, and write down there what must not be forgotten. Longer notes belong in ${workspace}/memory/, each file with a first line that says what it holds.
+- What people forbid or ask for always ("never delete without asking") you write down at once, in their words, under the heading "## Always" of CLAUDE.md, and keep to it in everything you do, until they take it back.
 - Long commands: bash with background: true, then read its log file; you are told when it ended. Every call is limited in time and output; the whole output is kept in a file named in the result.
 - Web sites are reached only where the owner allowed the host: web_fetch reads them; programs use the proxy in HTTP_PROXY; curl, wget, git, npm, pip, Python and Node use it by themselves; what resolves names or connects by itself (ssh, ping, some libraries) reaches nothing. A refusal is an answer 403 (\`curl -v\` shows its reason): then try no other way, but tell the person which host you need; a link to it in a message of theirs allows it for that work, and the owner's \`/allow <host>\` for good.${run.search ? '' : ' There is no web search: the owner can set one up (docs/services.md).'}
 - What only the owner may allow (an unknown host, a chat of another group, a folder of the machine (\`pinch mount\`), a task or message after you read what nobody trusted) becomes an approval with a number: they see all of it, and this machine does it after their yes. \`pinch wait <number>\` waits 45 s for the answer; else end your turn, it comes as a message in this conversation. After a no try no other way.
@@ -95,16 +117,27 @@ export function systemPrompt(
     ...(run.mcp?.length ? [mcpSection(run.mcp, mcp)] : []),
     ...(skills.listed.length + skills.leftOut.length > 0 ? [skillSection(skills)] : []),
     ...memories.filter((memory) => memory.text.trim() !== '').map((memory) => memorySection(memory)),
+    ...(index.length > 0 ? [indexSection(index)] : []),
   ].join('\n\n');
 }
 
 /** `2026-11-21 10:05 Sat` in the zone; UTC when the zone is unknown. */
 export function formatTime(at: number, timeZone: string, withDay = true): string {
+  const { time, day } = formats.get(timeZone) ?? formatsOf(timeZone);
+  return withDay ? `${time.format(at)} ${day.format(at)}` : time.format(at);
+}
+
+/** By zone, of which the host has one: making them takes longer than all messages of a run. */
+const formats = new Map<string, Record<'time' | 'day', Intl.DateTimeFormat>>();
+
+function formatsOf(timeZone: string): Record<'time' | 'day', Intl.DateTimeFormat> {
   try {
-    const time = new Date(at).toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone });
-    return withDay ? `${time} ${new Date(at).toLocaleString('en-GB', { weekday: 'short', timeZone })}` : time;
+    const time = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone });
+    const made = { time, day: new Intl.DateTimeFormat('en-GB', { weekday: 'short', timeZone }) };
+    formats.set(timeZone, made);
+    return made;
   } catch {
-    return formatTime(at, 'UTC', withDay);
+    return formatsOf('UTC');
   }
 }
 

@@ -1,10 +1,11 @@
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { needsCompaction } from './compact.js';
 import type { Block, Entry, HistoryRecord } from './records.js';
 import { INTERRUPTED, lastReply, textBlock, toMessages } from './records.js';
-import { openSession } from './session.js';
+import { type KeptHistories, openSession } from './session.js';
 import { makePaths } from './testing/setup.js';
 
 const MODEL = 'claude-sonnet-5-5';
@@ -115,4 +116,40 @@ test('a session name cannot leave the folder', () => {
   expect(fs.readdirSync(dir)).toEqual(['evil.jsonl']);
   session.close();
   fs.rmSync(root, { recursive: true });
+});
+
+test('a history is not read again by the next run, unless somebody else changed it', () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'kept-'));
+  const kept: KeptHistories = new Map();
+  const open = (runId: number) => openSession({ dir, name: 'main-1', runId, kept });
+  const first = open(1);
+  first.note({ kind: 'user', origin: 'messages', messageIds: [1], content: [textBlock('hello')] });
+  // Another process, after this one was killed here, finds it.
+  expect(openSession({ dir, name: 'main-1', runId: 2 }).knows(1)).toBe(true);
+  first.close();
+  const second = open(2);
+  expect(second.records[0]).toBe(first.records[0]);
+  second.close();
+  fs.appendFileSync(
+    path.join(dir, 'main-1.jsonl'),
+    `${JSON.stringify({ ...second.records[0], seq: 2, messageIds: [7] })}\n`,
+  );
+  const third = open(3);
+  expect([third.records.length, third.knows(7)]).toEqual([2, true]);
+  third.close();
+});
+
+test('what stands before a reply is on disk when the reply is', () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'synced-'));
+  const sync = vi.spyOn(fs, 'fdatasyncSync');
+  const session = openSession({ dir, name: 'main-1', runId: 1 });
+  session.note({ kind: 'user', origin: 'messages', messageIds: [1], content: [textBlock('hello')] });
+  expect(sync).toHaveBeenCalledTimes(0);
+  session.append({ kind: 'assistant', model: 'm', stopReason: 'end_turn', tokens: 0, content: [textBlock('ok')] });
+  expect(sync).toHaveBeenCalledTimes(1);
+  session.note({ kind: 'user', origin: 'messages', messageIds: [2], content: [textBlock('again')] });
+  // A run that failed tells the host which messages it had.
+  session.close();
+  expect(sync).toHaveBeenCalledTimes(2);
+  sync.mockRestore();
 });

@@ -62,6 +62,7 @@ test('a limit that the back end names is kept to', async () => {
   bench = await setUp([
     { text: 'long '.repeat(20), usage: { input_tokens: 5_000 } },
     refuse('input length and `max_tokens` exceed context limit: 7000 + 4000 > 8192'),
+    { text: 'nothing' },
     { text: 'what was said' },
     { text: 'an answer' },
   ]);
@@ -362,7 +363,7 @@ test.each<[string, string, Step]>([
     { text: 'one', usage: LONG },
   ],
 ])('the summary of a long conversation is refused for its %s: made without it', async (_name, words, first) => {
-  bench = await setUp([first, refuse(words), { text: 'what was said' }, { text: 'two' }]);
+  bench = await setUp([first, { text: 'nothing' }, refuse(words), { text: 'what was said' }, { text: 'two' }]);
   await bench.run();
   expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
   expect(bench.history().filter(({ kind }) => kind === 'compact')).toHaveLength(1);
@@ -370,7 +371,13 @@ test.each<[string, string, Step]>([
 
 test.each(['refusal', 'model_context_window_exceeded'])('a summary that ends with %s is none', async (stopReason) => {
   const broken: Step = { text: 'I', stopReason };
-  bench = await setUp([{ text: 'one', usage: LONG }, broken, { text: 'what was said' }, { text: 'two' }]);
+  bench = await setUp([
+    { text: 'one', usage: LONG },
+    { text: 'nothing' },
+    broken,
+    { text: 'what was said' },
+    { text: 'two' },
+  ]);
   await bench.run();
   expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
   expect(requests().at(-1)).toContain('what was said');
@@ -378,7 +385,7 @@ test.each(['refusal', 'model_context_window_exceeded'])('a summary that ends wit
 
 test('no summary of what still fits: the conversation goes on as it is', async () => {
   const nothing: Step = { content: [] };
-  bench = await setUp([{ text: 'one', usage: LONG }, nothing, nothing, nothing, { text: 'two' }]);
+  bench = await setUp([{ text: 'one', usage: LONG }, nothing, nothing, nothing, nothing, { text: 'two' }]);
   await bench.run();
   expect(await bench.run({ id: 2, messages: [testMessage(2, 'b')] })).toMatchObject({ outcome: 'done', text: 'two' });
 });

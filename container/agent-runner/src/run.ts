@@ -6,10 +6,10 @@ import { systemClock } from '../../../src/core/clock.js';
 import { describeError } from '../../../src/core/errors.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { runCheck } from './check.js';
-import { type LoopContext, type McpCatalog, type Paths, type RunContext, Stopped } from './context.js';
+import { type LoopContext, type McpCatalog, type RunContext, Stopped } from './context.js';
 import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
+import { readMemories } from './memories.js';
 import { classifyError } from './model-errors.js';
-import { readStart } from './plain-file.js';
 import { systemPrompt } from './prompt.js';
 import { answerCalls, finalReplyOf, isPaused, lastTurn, recordedResults, textBlock, toolCalls } from './records.js';
 import { openSession, type Session } from './session.js';
@@ -20,26 +20,13 @@ import { removeOldHistories } from './tidy.js';
 import { createTools } from './tools/index.js';
 import { splitTools } from './tools/mcp.js';
 
-function loadPrompt(run: RunSpec, paths: Paths, mcp: McpCatalog): Pick<LoopContext, 'system' | 'short'> {
-  const { global, workspace } = paths;
-  const files = [global, workspace].map((folder) => path.join(folder, 'CLAUDE.md'));
-  const memories = files.flatMap(readMemory);
+function loadPrompt({ run, paths, journal, mcp }: Omit<RunContext, 'session'>): Pick<LoopContext, 'system' | 'short'> {
+  const memories = readMemories(paths);
+  const skills = findSkills(paths, run.ownSkills);
   return {
-    system: systemPrompt(run, paths, findSkills(paths, run.ownSkills), memories, mcp),
+    system: systemPrompt(run, paths, { skills, memories, index: journal.index(), mcp }),
     short: (window) => shortPrompt(run, paths, memories, window),
   };
-}
-
-/** More than the prompt shows of one, in any alphabet. */
-const MEMORY_BYTES = 256 * 1024;
-
-/** Nothing where there is no file: a memory that cannot be read must not end the run that could repair it. */
-function readMemory(file: string): { path: string; text: string }[] {
-  try {
-    return [{ path: file, text: readStart(file, MEMORY_BYTES).toString() }];
-  } catch {
-    return [];
-  }
 }
 
 /** A host that cannot say it now must not fail the run. */
@@ -130,11 +117,12 @@ async function perform(given: Omit<RunContext, 'session' | 'mcp'>): Promise<Fini
   const { run, paths, messages } = given;
   let session: Session | undefined;
   const handledMessageIds = () => messages.map(({ id }) => id).filter((id) => session?.knows(id));
+  given.journal.begin(run);
   try {
     removeOldHistories(paths.sessions, run.session);
-    session = openSession({ dir: paths.sessions, name: run.session, runId: run.id });
+    session = openSession({ dir: paths.sessions, name: run.session, runId: run.id, kept: given.histories });
     const deps = { ...given, mcp: await loadMcp(given) };
-    const texts = loadPrompt(run, paths, deps.mcp);
+    const texts = loadPrompt(deps);
     const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, ...texts }, prompt) };
     const ended = await runCheck(context);
     if (!ended) repair(context);

@@ -111,6 +111,7 @@ test('a long conversation is not summarized while a turn is paused', async () =>
   bench.fake.push(
     { content: [search('a')], stopReason: 'pause_turn', usage: { input_tokens: 170_000 } },
     { content: [result('a'), text('found')], usage: { input_tokens: 170_000 } },
+    { text: 'nothing' },
     { text: 'the summary' },
     { text: 'ok' },
   );

@@ -26,6 +26,21 @@ function parseLines(bytes: Buffer): Line[] {
   return lines;
 }
 
+/** What a history was when a run of this container closed it. */
+interface Kept {
+  records: HistoryRecord[];
+  version: string;
+}
+export type KeptHistories = Map<string, Kept>;
+const MAX_KEPT = 4;
+const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+
+/** Another one after every change, whoever made it: the folder is the agent's too. */
+function versionOf(fd: number): string {
+  const { ino, size, mtimeNs, ctimeNs } = fs.fstatSync(fd, { bigint: true });
+  return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+}
+
 function syncFolder(dir: string): void {
   const folder = fs.openSync(dir, 'r');
   fs.fsyncSync(folder);
@@ -109,14 +124,79 @@ function endOfArchive({ dir, session }: Place): number {
 
 export type Session = ReturnType<typeof openSession>;
 
+interface HistoryOfRun {
+  dir: string;
+  name: string;
+  runId: number;
+  /** Histories that need not be read again. */
+  kept?: KeptHistories | undefined;
+}
+
 /** Opens or creates `<dir>/<name>.jsonl` for one run. A last line that a crash cut off is removed. Throws when no file can be there. */
-export function openSession({ dir, name, runId }: { dir: string; name: string; runId: number }) {
+export function openSession({ dir, name, runId, kept = new Map() }: HistoryOfRun) {
   const place = { dir, session: path.basename(name) };
   const file = fileOf(place);
+  const { fd, records } = open(place, runId, kept);
+  let isClosed = false;
+  let isOnDisk = true;
+  function sync(): void {
+    if (!isOnDisk) fs.fdatasyncSync(fd);
+    isOnDisk = true;
+  }
+  function note(entry: Entry): number {
+    // The number of the file may be that of another history by now.
+    if (isClosed) throw new Error('the run of this history is over');
+    const record = { seq: (records.at(-1)?.seq ?? 0) + 1, ts: systemClock.now(), runId, ...entry };
+    isOnDisk = false;
+    fs.writeSync(fd, `${JSON.stringify(record)}\n`);
+    records.push(record);
+    return record.seq;
+  }
+  return {
+    records,
+    /** Writes one record and returns its `seq` when it, and all before it, is on disk. Throws when it cannot be. */
+    append(entry: Entry): number {
+      const seq = note(entry);
+      sync();
+      return seq;
+    },
+    /**
+     * Writes one record on which nothing depends before the next `append`, or `close`: until then a power cut may take it, and the host, which
+     * knows of no answer, gives it again. A killed process loses nothing.
+     */
+    note,
+    /** True when the history has the message. */
+    knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
+    /** Closes the file for good, all of it on disk, and removes it when nothing was written to it. */
+    close(): void {
+      isClosed = true;
+      try {
+        sync();
+        keep(kept, place.session, fd, records);
+        if (fs.fstatSync(fd).size === 0) fs.rmSync(file, { force: true });
+      } finally {
+        fs.closeSync(fd);
+      }
+    },
+  };
+}
+
+/** For the next run in this container. Not one with a summary, whose older part is to be moved, nor a long one. */
+function keep(kept: KeptHistories, session: string, fd: number, records: HistoryRecord[]): void {
+  kept.delete(session);
+  const isLong = fs.fstatSync(fd).size > MAX_KEPT_BYTES || records.some(({ kind }) => kind === 'compact');
+  if (records.length > 0 && !isLong) kept.set(session, { records, version: versionOf(fd) });
+  for (const oldest of [...kept.keys()].slice(0, -MAX_KEPT)) kept.delete(oldest);
+}
+
+function open(place: Place, runId: number, kept: KeptHistories): { fd: number; records: HistoryRecord[] } {
+  const file = fileOf(place);
   let fd = openForAppend(file);
+  const known = kept.get(place.session);
+  if (known?.version === versionOf(fd)) return { fd, records: known.records };
   const bytes = fs.readFileSync(fd);
   // A new file is on disk only when its folder is.
-  if (bytes.length === 0) syncFolder(dir);
+  if (bytes.length === 0) syncFolder(place.dir);
   const whole = bytes.lastIndexOf(10) + 1;
   if (whole < bytes.length) fs.ftruncateSync(fd, whole);
   const lines = parseLines(bytes.subarray(0, whole));
@@ -127,26 +207,5 @@ export function openSession({ dir, name, runId }: { dir: string; name: string; r
     fd = openForAppend(file);
     records = [...keptOfArchived(records.slice(0, summary)), ...records.slice(summary)];
   }
-  let isClosed = false;
-  return {
-    records,
-    /** Writes one record and returns its `seq` when it is on disk. Throws when it cannot be. */
-    append(entry: Entry): number {
-      // The number of the file may be that of another history by now.
-      if (isClosed) throw new Error('the run of this history is over');
-      const record = { seq: (records.at(-1)?.seq ?? 0) + 1, ts: systemClock.now(), runId, ...entry };
-      fs.writeSync(fd, `${JSON.stringify(record)}\n`);
-      fs.fsyncSync(fd);
-      records.push(record);
-      return record.seq;
-    },
-    /** True when the history has the message. */
-    knows: (messageId: number) => records.some((r) => r.kind === 'user' && r.messageIds.includes(messageId)),
-    /** Closes the file for good, and removes it when nothing was written to it. */
-    close(): void {
-      isClosed = true;
-      if (fs.fstatSync(fd).size === 0) fs.rmSync(file, { force: true });
-      fs.closeSync(fd);
-    },
-  };
+  return { fd, records };
 }

@@ -35,7 +35,21 @@ function readSkill(folder: string, name: string): Skill {
   // Reading a pipe would block every run of the group for ever.
   if (!stat.isFile()) throw new Error('its SKILL.md is no plain file');
   if (stat.size > MAX_FILE_BYTES) throw new Error('its SKILL.md is too large');
-  const fields = readFrontMatter(readStart(file, MAX_FILE_BYTES));
+  const version = `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
+  const known = seen.get(file);
+  if (known?.version === version) return known.skill;
+  const skill = toSkill(name, file, readFrontMatter(readStart(file, MAX_FILE_BYTES)));
+  seen.set(file, { version, skill });
+  for (const oldest of [...seen.keys()].slice(0, -MAX_SEEN)) seen.delete(oldest);
+  return skill;
+}
+
+/** Skills as they were read last: reading YAML takes longer than looking whether the file is still the same. */
+const seen = new Map<string, { version: string; skill: Skill }>();
+const MAX_SEEN = 200;
+
+/** Throws why it is no skill. */
+function toSkill(name: string, file: string, fields: ReturnType<typeof readFrontMatter>): Skill {
   const description = cleanOutput(fields.description).replace(/\s+/g, ' ').trim();
   if (fields.name.trim() === '') throw new Error('it has no name');
   if (fields.name.trim().toLowerCase() !== name) throw new Error('its name is not that of its folder');

@@ -84,6 +84,7 @@ const refusal = (message: string): Step => ({ fault: 400, type: 'invalid_request
 test('a server that names its window when it refuses: the shorter prompt goes through, now and later', async () => {
   await start([
     refusal("This model's maximum context length is 8192 tokens. However, your request has 5900 input tokens"),
+    { text: 'nothing' },
     { text: 'a summary' },
     { text: 'an answer' },
     { text: 'later' },
@@ -92,7 +93,7 @@ test('a server that names its window when it refuses: the shorter prompt goes th
   expect(await bench.run({ model })).toMatchObject({ text: 'an answer' });
   expect(await bench.run({ id: 2, model, messages: [testMessage(2, 'b')] })).toMatchObject({ text: 'later' });
   expect(toolsOf(0)).toContain('task_schedule');
-  for (const at of [1, 2, 3]) expect(toolsOf(at)).not.toContain('task_schedule');
+  for (const at of [1, 2, 3, 4]) expect(toolsOf(at)).not.toContain('task_schedule');
 });
 
 test('one that refuses with a window that is too small for anything ends in a plain line', async () => {

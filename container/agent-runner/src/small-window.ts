@@ -4,7 +4,8 @@ import { toolName } from '@anthropic-ai/sdk/lib/tools/BetaRunnableTool';
 import { aboutTokens, LEAST_WINDOW_TOKENS, type RunSpec } from '../../../src/wire.js';
 import type { LoopContext, Tool } from './context.js';
 import { windowOf } from './limits.js';
-import { type Memory, memorySection, type Places, rules } from './prompt.js';
+import type { Memory } from './memories.js';
+import { memorySection, type Places, rules } from './prompt.js';
 import type { Block, Message } from './records.js';
 
 /** Part of a window that the prompt may take before anybody said a word. */
@@ -20,7 +21,7 @@ export function shortPrompt(run: RunSpec, { workspace }: Places, memories: Memor
   return [
     ...rules(run),
     `# Tools
-- Your files are in ${workspace} and stay; files people sent are in ${workspace}/inbox; ${workspace}/CLAUDE.md is your memory and is part of this prompt: keep it very short.
+- Your files are in ${workspace} and stay; files people sent are in ${workspace}/inbox; ${workspace}/CLAUDE.md is your memory and is part of this prompt: keep it very short. What people forbid or want always goes there at once, in their words, under "## Always".
 - Your model has a small window: read and print little at a time (head, grep, sed -n), one step after the other.
 - \`pinch help\` in bash lists what this machine does for you: tasks, reminders, files to send, history, groups, services. Skills are in /skills, one folder each: read SKILL.md of the one that fits.
 - Web sites are reached only where the owner allowed the host; a refusal says what to do.`,

@@ -9,7 +9,7 @@ import { checkInbound } from '../inbound-message.js';
 /** One platform with one person in one chat. */
 export interface Platform {
   /** A channel as a fresh process would create it. */
-  create(deps: ChannelDeps): Channel | undefined;
+  create(deps: ChannelDeps): Channel | undefined | Promise<Channel | undefined>;
   address: string;
   /** The person writes; undefined for a channel whose messages come in another way. */
   says?: (text: string) => unknown;
@@ -49,7 +49,7 @@ async function openPlatform(start: () => Promise<Platform>): Promise<Platform> {
 }
 
 async function openChannel(platform: Platform, host: ChannelHost = createChannelHost()) {
-  const channel = platform.create(host.deps);
+  const channel = await platform.create(host.deps);
   if (!channel) throw new Error('the channel is off');
   closing.push(() => channel.stop());
   channel.start();
@@ -123,7 +123,7 @@ function contractTests(start: () => Promise<Platform>): void {
 
   test.each(['', ' \n '])('blank text %j makes no part', async (blank) => {
     const platform = await openPlatform(start);
-    expect(await platform.create(createChannelHost().deps)?.split(blank)).toEqual([]);
+    expect(await (await platform.create(createChannelHost().deps))?.split(blank)).toEqual([]);
   });
 
   test('stop is quick, harmless when repeated, and the last state says so', async () => {

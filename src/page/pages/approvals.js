@@ -1,19 +1,20 @@
 // What waits for the owner's answer, and what came of the last ones. As in messages.js, only `html` made by our own server is put in as HTML.
-import { $, buttonOf, element } from './messages.js';
+import { buttonOf, element, fill } from './elements.js';
+import { $ } from './messages.js';
 import { openPanel } from './panel.js';
 import { callApi } from './session.js';
+import texts from './texts.js';
 
 const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-const ANSWERS = {
-  Yes: { decision: 'allow' },
-  Always: { decision: 'allow', scope: 'always' },
-  No: { decision: 'deny' },
-};
+const ANSWERS = [
+  [texts.yes, { decision: 'allow' }],
+  [texts.always, { decision: 'allow', scope: 'always' }],
+  [texts.no, { decision: 'deny' }],
+];
 
-/** `changed` is told of every change of them, here or elsewhere. */
+/** The panel. `changed` is told of every change of them, here or elsewhere. */
 export function createApprovals() {
   const cards = new Map();
-  let count = 0;
   let asked = 0;
   let shown = 0;
 
@@ -54,19 +55,14 @@ export function createApprovals() {
     (card.classList.contains('over') ? card.querySelector('.end') : pressed).focus();
   }
 
-  $('open-approvals').addEventListener('click', () => {
-    cards.clear();
-    $('approvals-open').replaceChildren();
-    openPanel('approvals');
-    load();
-  });
   return {
-    changed({ open }) {
-      if (open > count) $('approvals-news').textContent = `Approvals waiting for your answer: ${open}`;
-      count = open;
-      $('approvals-count').textContent = open || '';
-      if ($('approvals').open) load();
+    open() {
+      cards.clear();
+      $('approvals-open').replaceChildren();
+      openPanel('approvals');
+      load();
     },
+    changed: () => $('approvals').open && load(),
   };
 }
 
@@ -76,13 +72,13 @@ function cardOf({ id, subject, html, always, expiresAt }, answer) {
   const body = element('div', 'text');
   body.innerHTML = html;
   const buttons = element('div', 'answers');
-  for (const [label, decision] of Object.entries(ANSWERS)) {
-    if (label === 'Always' && !always) continue;
+  for (const [label, decision] of ANSWERS) {
+    if (decision.scope && !always) continue;
     const button = buttons.appendChild(buttonOf(label, () => answer(id, decision)));
     button.type = 'button';
-    button.ariaLabel = `${label}, approval ${id}`;
+    button.ariaLabel = `${label}, ${fill(texts.approval, { id })}`;
   }
-  const until = element('p', 'quiet', `Without an answer until ${timeFormat.format(expiresAt)} it is a no.`);
+  const until = element('p', 'quiet', fill(texts.until, { time: timeFormat.format(expiresAt) }));
   const problem = element('p', 'problem');
   problem.role = 'alert';
   const end = element('div', 'end');
@@ -92,7 +88,7 @@ function cardOf({ id, subject, html, always, expiresAt }, answer) {
 }
 
 function meaning(always) {
-  const line = element('div', 'quiet always', 'Always:');
+  const line = element('div', 'quiet always', `${texts.always}:`);
   line.append(element('div', ''));
   line.lastChild.innerHTML = always;
   return line;
@@ -107,14 +103,16 @@ function settle(card, decided) {
   card.classList.add('over');
   card.querySelector('.answers').replaceChildren();
   if (decided) card.querySelector('.end').innerHTML = decided.html;
-  else card.querySelector('.end').textContent = 'This is over.';
+  else card.querySelector('.end').textContent = texts.over;
 }
 
 function decidedItem({ id, subject, state, html, decidedBy, decidedAt }) {
   const item = element('li', state);
   const what = element('div', 'end');
   what.innerHTML = html;
-  const by = decidedBy ? `${timeFormat.format(decidedAt)}, by ${decidedBy}` : timeFormat.format(decidedAt);
+  const by = decidedBy
+    ? `${timeFormat.format(decidedAt)}, ${fill(texts.by, { name: decidedBy })}`
+    : timeFormat.format(decidedAt);
   item.append(element('strong', '', `${id}: ${subject}`), what, element('span', 'quiet', by));
   return item;
 }

@@ -1,24 +1,20 @@
 // The chat page: follows the conversation and the status live, sends what is typed. messages.js shows, unsent.js keeps.
-import { createApprovals } from './approvals.js';
-import { $, createConversation, element } from './messages.js';
-import { logOut, request, serverEvents, signIn } from './session.js';
-import { addSites } from './sites.js';
+import { createComposerFiles } from './composer.js';
+import { element, fill } from './elements.js';
+import { $, createConversation } from './messages.js';
+import { isRestarted, logOut, request, serverEvents, signIn } from './session.js';
+import texts from './texts.js';
 import { createUnsent } from './unsent.js';
 
 const RETRY_MS = 1_000;
 const DRAFT = 'pinch.draft';
-const parkedTexts = {
-  auth: 'The model provider refused the key. Correct it in .env; your messages wait and go on within two minutes.',
-  billing: 'The model provider asks for money. See to your account there; your messages wait.',
-  budget: 'A budget is used up. Messages wait until it begins anew or until you raise it: write /budget.',
-};
-
 const needsPerson = ['blocked', 'unlinked', 'logged-out', 'expired-version'];
 
 await signIn();
 
 const input = $('text');
-const conversation = createConversation(press);
+const conversation = createConversation({ press, older });
+const files = createComposerFiles(showSend);
 const unsent = createUnsent({
   waiting: (item) => conversation.showUnsent(item),
   // The stored message comes back on the stream and takes the place of its copy; one that is not kept has none.
@@ -31,8 +27,6 @@ const unsent = createUnsent({
       input.focus();
     }),
 });
-const approvals = createApprovals();
-let startedAt;
 let approvalMarks = '';
 
 /** Begins behind the last message shown, or with the latest history, and starts over when the connection breaks. */
@@ -47,6 +41,11 @@ async function follow() {
   setTimeout(follow, RETRY_MS);
 }
 
+async function older(before) {
+  const answer = await request(`/api/chat/messages?before=${before}`).catch(() => undefined);
+  return answer?.ok ? (await answer.json()).messages : undefined;
+}
+
 /** False when nobody knows whether it arrived: it may be pressed again. A press counts once, so the second does no harm. */
 async function press(messageId, value) {
   const headers = { 'content-type': 'application/json' };
@@ -56,27 +55,64 @@ async function press(messageId, value) {
 }
 
 function showStatus(status) {
-  // Another process: its page may be newer, and after a restore it knows fewer messages than are shown. What was typed is kept.
-  startedAt ??= status.startedAt;
-  if (status.startedAt !== startedAt) location.reload();
+  // What was typed is kept.
+  if (isRestarted(status.startedAt)) location.reload();
   const { assistantName, model, channels, chat } = status;
   const demo = status.backend === 'demo';
   document.title = assistantName;
-  input.placeholder = `Message ${assistantName}`;
+  input.placeholder = fill(texts.messageTo, { name: assistantName });
   setText('name', assistantName);
-  setText('model', demo ? 'demo model' : model);
+  setText('model', demo ? texts.demoModel : model);
   $('channels').replaceChildren(...channels.map(channelItem));
   $('offline').hidden = true;
   $('demo').hidden = !demo;
   $('stopped').hidden = !status.stopped;
   $('linking').replaceChildren(...channels.filter((channel) => channel.link).map(linkItem));
   setText('problems', problemsOf(status).join('\n'));
-  setText('working-text', chat.working > 0 ? `${assistantName} is working…` : 'Waiting to start…');
-  $('working').hidden = chat.working + chat.waiting === 0;
-  approvals.changed(status.approvals);
+  showWork(chat, assistantName);
+  showApprovals(status.approvals);
   dropUsedButtons(JSON.stringify(status.approvals));
+  if ($('conversation').hasAttribute('aria-busy')) conversation.settled();
   $('conversation').removeAttribute('aria-busy');
 }
+
+let since;
+
+/** What it does now, for how long, and the way to all of it. */
+function showWork({ working, waiting, run, step, since: startedAt }, assistantName) {
+  const isWorking = fill(texts.working, { name: assistantName });
+  const doing = step ? `${isWorking} ${step}` : isWorking;
+  setText('working-text', working > 0 ? doing : texts.waiting);
+  $('working').hidden = working + waiting === 0;
+  $('working-run').hidden = run === undefined;
+  $('working-run').href = `/runs/${run}`;
+  since = startedAt;
+  showTime();
+}
+
+function showTime() {
+  const seconds = since ? Math.round((Date.now() - since) / 1_000) : 0;
+  $('working-time').textContent =
+    seconds < 2 ? '' : seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+setInterval(showTime, 1_000);
+
+let approvalsOpen = 0;
+/** Panels come when somebody opens one: whoever only talks does not wait for them. */
+let panel;
+
+function showApprovals({ open }) {
+  if (open > approvalsOpen) setText('approvals-news', `${texts.approvalsWaiting} ${open}`);
+  approvalsOpen = open;
+  for (const id of ['approvals-count', 'nav-approvals']) setText(id, open ? String(open) : '');
+  panel?.changed();
+}
+
+$('open-approvals').addEventListener('click', async () => {
+  panel ??= (await import('./approvals.js')).createApprovals();
+  panel.open();
+});
+$('open-sites').addEventListener('click', async () => (await import('./sites.js')).openSites());
 
 /** An approval that is shown here may have been answered in another chat, in the panel, or by nobody in time. */
 async function dropUsedButtons(marks) {
@@ -97,7 +133,7 @@ function channelItem({ name, state, detail }) {
 /** How to link a channel to its account: a QR code to scan, or in the words a code to enter. */
 function linkItem({ name, detail, qrImage }) {
   const item = element('figure', 'link');
-  if (qrImage) Object.assign(item.appendChild(element('img')), { src: qrImage, alt: `QR code for ${name}` });
+  if (qrImage) Object.assign(item.appendChild(element('img')), { src: qrImage, alt: fill(texts.qr, { name }) });
   item.append(element('figcaption', '', `${name}: ${detail}`));
   return item;
 }
@@ -108,12 +144,10 @@ function problemsOf({ engine, outage, groups, channels }) {
   const blocked = channels.filter(({ state }) => needsPerson.includes(state));
   return [
     ...(engine.state === 'down'
-      ? [`Docker is not available, messages wait (${engine.detail.replace(/^Docker does not answer: /, '')})`]
+      ? [fill(texts.noEngine, { detail: engine.detail.replace(/^Docker does not answer: /, '') })]
       : []),
-    ...(outage
-      ? [`No answer from the model at ${outage.server}: ${outage.why}. Messages wait and go on by themselves.`]
-      : []),
-    ...parked.map((group) => parkedTexts[group.parked] ?? `Group ${group.folder} waits: ${group.parked}`),
+    ...(outage ? [fill(texts.noModel, outage)] : []),
+    ...parked.map((group) => texts.parked[group.parked] ?? fill(texts.groupWaits, group)),
     ...blocked.map((channel) => `${channel.name}: ${channel.detail}`),
   ];
 }
@@ -123,10 +157,14 @@ function setText(id, text) {
   if ($(id).textContent !== text) $(id).textContent = text;
 }
 
+function showSend() {
+  $('send').disabled = !files.areReady() || (input.value.trim() === '' && files.count() === 0);
+}
+
 function setInput(value) {
   input.value = value;
   localStorage.setItem(DRAFT, value);
-  $('send').disabled = value.trim() === '';
+  showSend();
   input.style.height = 'auto';
   input.style.height = `${input.scrollHeight}px`;
 }
@@ -140,8 +178,8 @@ input.addEventListener('keydown', (event) => {
 });
 $('composer').addEventListener('submit', (event) => {
   event.preventDefault();
-  if (input.value.trim() === '') return;
-  unsent.add(input.value);
+  if ($('send').disabled) return;
+  unsent.add(input.value, files.take());
   setInput('');
   input.focus();
 });
@@ -153,7 +191,6 @@ for (const example of $('examples').children) {
   example.addEventListener('click', () => unsent.add(example.textContent));
 }
 
-addSites();
 setInput(localStorage.getItem(DRAFT) ?? '');
 // On a touch screen this would open the keyboard over the page.
 if (window.matchMedia('(hover: hover)').matches) input.focus();

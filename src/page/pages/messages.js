@@ -1,33 +1,83 @@
 // The conversation on the page: stored messages in their order, below them what is not stored yet. Only `html` made by our
 // own server is ever put in as HTML; everything else is text.
+import { attachmentsOf } from './attachments.js';
+import { buttonOf, element } from './elements.js';
+import texts from './texts.js';
 
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const timeFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 /** Within this many pixels of the end, new messages are followed. */
 const AT_END_PX = 80;
+/** And within this many of the beginning, earlier ones are fetched. */
+const NEAR_TOP_PX = 200;
 
 export const $ = (id) => document.getElementById(id);
 
-/** `press(messageId, value)` resolves with whether that button, and with it all of them, is done with. */
-export function createConversation(press) {
+/**
+ * `press(messageId, value)` resolves with whether that button, and with it all of them, is done with; `older(beforeId)` with the messages
+ * before that one, oldest first, undefined when nobody answers.
+ */
+export function createConversation({ press, older }) {
   const end = followEnd();
   let lastId = 0;
   let lastDay = '';
+  let firstId = 0;
+  let isFetching = false;
+
+  function messageOf(message) {
+    const bubble = bubbleOf(message, timeFormat.format(message.at));
+    if (message.buttons.length > 0) bubble.append(buttonsOf(message, press));
+    return bubble;
+  }
+
+  /** Puts what came before above what is shown; the reader stays where they are. */
+  async function addOlder() {
+    if (isFetching || $('older').hidden) return;
+    isFetching = true;
+    const found = await older(firstId);
+    isFetching = false;
+    if (!found) return;
+    $('older').hidden = found.length === 0;
+    if (found.length === 0) return;
+    firstId = found[0].id;
+    const made = [];
+    let day = '';
+    for (const message of found) {
+      const next = dayFormat.format(message.at);
+      if (next !== day) made.push(element('div', 'day', next));
+      day = next;
+      made.push(messageOf(message));
+    }
+    const scroller = $('scroller');
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+    const first = $('messages').firstElementChild;
+    // The day goes on.
+    if (first?.textContent === day) first.remove();
+    $('messages').prepend(...made);
+    scroller.scrollTop = scroller.scrollHeight - fromEnd;
+  }
+  $('older').firstElementChild.addEventListener('click', addOlder);
+  $('scroller').addEventListener('scroll', () => $('scroller').scrollTop < NEAR_TOP_PX && addOlder());
+
   return {
+    /** All of the latest are there: when they leave room, it is seen whether there are others. */
+    settled: () => $('scroller').scrollHeight <= $('scroller').clientHeight && addOlder(),
     /** Of the stored messages shown; 0 when there is none. */
     lastId: () => lastId,
     /** Shows the next stored message, in place of its unsent copy if there is one. */
     add(message) {
       this.dropUnsent(message.clientId);
       lastId = message.id;
+      if (firstId === 0) {
+        firstId = message.id;
+        $('older').hidden = false;
+      }
       const day = dayFormat.format(message.at);
       if (day !== lastDay) $('messages').append(element('div', 'day', day));
       lastDay = day;
       // An answer to a card that is shown: its buttons are used.
       if (message.direction === 'in') $('messages').querySelector(`[data-outbox="${message.outboxId}"]`)?.remove();
-      const bubble = bubbleOf(message, timeFormat.format(message.at));
-      if (message.buttons.length > 0) bubble.append(buttonsOf(message, press));
-      $('messages').append(bubble);
+      $('messages').append(messageOf(message));
       end.addedMessage();
     },
     hasButtons: () => $('messages').querySelector('.buttons') !== null,
@@ -37,12 +87,15 @@ export function createConversation(press) {
       for (const { outboxId } of used) $('messages').querySelector(`.buttons[data-outbox="${outboxId}"]`)?.remove();
     },
     /** Shows what is not stored yet, or never will be because of `problem`; then `edit` is offered. */
-    showUnsent({ id, text }, problem, edit) {
+    showUnsent({ id, text, files }, problem, edit) {
       this.dropUnsent(id);
-      const bubble = bubbleOf({ direction: 'in', text }, problem ? `Not sent: ${problem}` : 'sending…');
+      const bubble = bubbleOf(
+        { direction: 'in', text, names: files },
+        problem ? `${texts.notSent} ${problem}` : texts.sending,
+      );
       bubble.classList.add(problem ? 'refused' : 'waiting');
       bubble.id = `unsent-${id}`;
-      if (problem) bubble.append(buttonOf('Edit', edit));
+      if (problem) bubble.append(buttonOf(texts.edit, edit));
       $('pending').append(bubble);
       end.go();
     },
@@ -82,12 +135,16 @@ function followEnd() {
   return { go, addedMessage };
 }
 
-function bubbleOf({ direction, sender, text, html }, foot) {
+function bubbleOf({ id, direction, sender, text, html, files = [], names = [] }, foot) {
   const bubble = element('article', `message ${direction}`);
   const body = element('div', 'text', text);
   if (html) body.innerHTML = html;
   for (const block of body.querySelectorAll('pre')) addCopyButton(block);
-  bubble.append(element('span', 'unseen', direction === 'in' ? 'You:' : `${sender}:`), body);
+  // One that is wider than the bubble is moved by keyboard, too.
+  for (const table of body.querySelectorAll('table')) table.tabIndex = 0;
+  if (files.length > 0) body.append(attachmentsOf(id, files));
+  for (const { fileName } of names) body.append(element('div', 'file', fileName));
+  bubble.append(element('span', 'unseen', direction === 'in' ? texts.you : `${sender}:`), body);
   bubble.append(element('div', 'foot', foot));
   return bubble;
 }
@@ -95,7 +152,7 @@ function bubbleOf({ direction, sender, text, html }, foot) {
 function buttonsOf({ id, buttons, outboxId }, press) {
   const group = element('div', 'buttons');
   group.role = 'group';
-  group.ariaLabel = 'Answers';
+  group.ariaLabel = texts.answers;
   group.dataset.outbox = outboxId;
   const disable = (isDisabled) => {
     for (const button of group.children) button.disabled = isDisabled;
@@ -111,23 +168,9 @@ function buttonsOf({ id, buttons, outboxId }, press) {
 function addCopyButton(block) {
   const frame = element('div', 'block');
   block.replaceWith(frame);
-  const copy = buttonOf('Copy', async () => {
+  const copy = buttonOf(texts.copy, async () => {
     await navigator.clipboard.writeText(block.textContent);
-    copy.textContent = 'Copied';
+    copy.textContent = texts.copied;
   });
   frame.append(block, copy);
-}
-
-export function buttonOf(text, onClick) {
-  const button = element('button', 'small', text);
-  button.addEventListener('click', onClick);
-  return button;
-}
-
-/** An element with a class and a text. */
-export function element(name, className, text = '') {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
 }

@@ -1,5 +1,7 @@
 // Who this browser is to the server: a token in the storage of this origin, which no other port and no other page can read and
 // which the browser sends nowhere by itself.
+import texts from './texts.js';
+
 const SESSION = 'pinch.session';
 
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
@@ -10,10 +12,15 @@ export async function signIn() {
   window.addEventListener('hashchange', () => linkToken() && location.reload());
   const token = linkToken();
   if (!token) return;
-  const answer = await fetch('/api/session', { method: 'POST', headers: bearer(token) }).catch(() => undefined);
-  // A wrong link signs nobody out: what was there before still counts.
-  if (answer?.ok) localStorage.setItem(SESSION, (await answer.json()).token);
+  await signInWith(token);
   history.replaceState(null, '', location.pathname);
+}
+
+/** Whether it opened a session. A wrong token signs nobody out: what was there before still counts. */
+export async function signInWith(token) {
+  const answer = await fetch('/api/session', { method: 'POST', headers: bearer(token) }).catch(() => undefined);
+  if (answer?.ok) localStorage.setItem(SESSION, (await answer.json()).token);
+  return answer?.ok === true;
 }
 
 const linkToken = () => /^#token=([\w-]+)$/.exec(location.hash)?.[1];
@@ -35,8 +42,16 @@ export async function callApi(method, path, body) {
     const { message, hint } = answer.error ?? {};
     return message === undefined ? answer : { problem: hint ? `${message}: ${hint}` : message };
   } catch {
-    return { problem: 'Pinch does not answer. Try again when it runs.' };
+    return { problem: texts.noAnswer };
   }
+}
+
+let firstStart;
+
+/** Whether the daemon that answers is another one than at first: its page may be newer, and after a restore it knows less than is shown. */
+export function isRestarted(startedAt) {
+  firstStart ??= startedAt;
+  return startedAt !== firstStart;
 }
 
 /** Ends this browser's session or, at `/api/sessions`, all; what was typed and not sent does not stay behind for the next person. */

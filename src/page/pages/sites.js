@@ -1,35 +1,29 @@
 // What each group may reach of the internet: its mode and the rules, as the API has them.
-import { $, buttonOf, element } from './messages.js';
+import { buttonOf, element, fill } from './elements.js';
+import { $ } from './messages.js';
 import { openPanel } from './panel.js';
 import { callApi } from './session.js';
+import texts from './texts.js';
 
-const MODES = {
-  none: 'nothing, whatever the rules say',
-  listed: 'what the rules name',
-  ask: 'what the rules name; others after a question to you',
-  open: 'every public site',
-};
-
-export function addSites() {
-  $('open-sites').addEventListener('click', () => {
-    $('session').open = false;
-    say('');
-    openPanel('sites');
-    load();
-  });
-  $('allow').addEventListener('submit', async (event) => {
-    event.preventDefault();
-    const [host, group] = [$('allow-host').value.trim(), $('allow-group').value];
-    const isDone = await change('POST', '/api/egress', { host, ...(group && { group }) });
-    if (isDone) $('allow-host').value = '';
-  });
+export function openSites() {
+  $('session').open = false;
+  say('');
+  openPanel('sites');
+  load();
 }
+
+$('allow').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const [host, group] = [$('allow-host').value.trim(), $('allow-group').value];
+  const isDone = await change('POST', '/api/egress', { host, ...(group && { group }) });
+  if (isDone) $('allow-host').value = '';
+});
 
 /** Whether it was done; what is shown afterwards is how it is. */
 async function change(method, path, body) {
   const { problem } = await callApi(method, path, body);
   await load();
-  say(problem ?? 'Done. It counts from now on; connections that are open stay open.', problem);
+  say(problem ?? texts.sites.done, problem);
   // What was pressed may be gone.
   if (!$('sites').contains(document.activeElement)) $('sites-said').focus();
   return problem === undefined;
@@ -45,26 +39,28 @@ async function load() {
   const problem = egress.problem ?? all.problem;
   if (problem) return say(problem, problem);
   const { rules, modes, presets } = egress;
-  $('allow-hint').textContent = `A host, *. and a host, or one of ${presets.join(', ')}.`;
+  $('allow-hint').textContent = fill(texts.sites.hint, { presets: presets.join(', ') });
   $('presets').replaceChildren(...presets.map((name) => optionOf(name)));
   const chosen = $('allow-group').value;
   const folders = all.groups.map(({ folder }) => folder);
-  $('allow-group').replaceChildren(...folders.map((folder) => optionOf(folder)), optionOf('', 'every group'));
+  $('allow-group').replaceChildren(...folders.map((folder) => optionOf(folder)), optionOf('', texts.sites.everyGroup));
   if (folders.includes(chosen)) $('allow-group').value = chosen;
   const sections = all.groups.map((group) => groupSection(group, modes[group.folder], rules));
-  $('sites-groups').replaceChildren(...sections, section('Every group', rulesOf(rules, null)));
+  $('sites-groups').replaceChildren(...sections, section(texts.sites.everyGroupTitle, rulesOf(rules, null)));
 }
 
 function groupSection({ id, folder, egressMode }, modeNow, rules) {
   const select = element('select', '');
-  select.ariaLabel = `What ${folder} reaches`;
-  const byDefault = egressMode ? 'as in the settings' : `${modeNow}, as in the settings: ${MODES[modeNow]}`;
-  const modes = Object.entries(MODES).map(([name, what]) => optionOf(name, `${name}: ${what}`));
+  select.ariaLabel = fill(texts.sites.reaches, { folder });
+  const byDefault = egressMode
+    ? texts.sites.asSettings
+    : `${modeNow}, ${texts.sites.asSettings}: ${texts.sites.modes[modeNow]}`;
+  const modes = Object.entries(texts.sites.modes).map(([name, what]) => optionOf(name, `${name}: ${what}`));
   select.append(optionOf('', byDefault), ...modes);
   select.value = egressMode ?? '';
   // Not at each change: the arrow keys go through all of them.
-  const set = buttonOf('Set', () => change('PATCH', `/api/groups/${id}`, { egress: select.value || null }));
-  set.ariaLabel = `Set what ${folder} reaches`;
+  const set = buttonOf(texts.sites.set, () => change('PATCH', `/api/groups/${id}`, { egress: select.value || null }));
+  set.ariaLabel = fill(texts.sites.setReaches, { folder });
   const mode = element('div', 'mode');
   mode.append(select, set);
   return section(folder, mode, rulesOf(rules, folder));
@@ -79,14 +75,18 @@ function section(title, ...content) {
 function rulesOf(rules, folder) {
   const list = element('ul', 'rules');
   list.append(...rules.filter(({ group }) => group === folder).map(ruleItem));
-  return list.children.length > 0 ? list : element('p', 'quiet', 'No rules.');
+  return list.children.length > 0 ? list : element('p', 'quiet', texts.sites.noRules);
 }
 
 function ruleItem({ id, host, ports, address, until }) {
   const item = element('li', '');
-  const more = [ports && `ports ${ports.join(', ')}`, address && `at ${address}`, until && 'for an hour'];
-  const remove = buttonOf('Remove', () => change('DELETE', `/api/egress/${id}`));
-  remove.ariaLabel = `Remove ${host}`;
+  const more = [
+    ports && `${texts.sites.ports} ${ports.join(', ')}`,
+    address && `${texts.sites.at} ${address}`,
+    until && texts.sites.hour,
+  ];
+  const remove = buttonOf(texts.remove, () => change('DELETE', `/api/egress/${id}`));
+  remove.ariaLabel = `${texts.remove} ${host}`;
   item.append(element('code', '', host), element('span', 'quiet', more.filter(Boolean).join(', ')), remove);
   return item;
 }

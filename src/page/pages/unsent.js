@@ -41,8 +41,8 @@ export function createUnsent(on) {
   sendAll();
   return {
     discard,
-    add(text) {
-      const item = { id: crypto.randomUUID(), text, at: Date.now() };
+    add(text, files = []) {
+      const item = { id: newId(), text, files, at: Date.now() };
       items.push(item);
       localStorage.setItem(UNSENT + item.id, JSON.stringify(item));
       on.waiting(item);
@@ -51,13 +51,17 @@ export function createUnsent(on) {
   };
 }
 
+/** Behind a proxy that speaks plain HTTP a browser has no `randomUUID`. */
+const newId = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
 /** The server's answer; undefined when it gave none, or one that another try may change. */
-async function post({ id, text }) {
+async function post({ id, text, files }) {
   try {
     const response = await request('/api/chat', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ id, text }),
+      body: JSON.stringify({ id, text, files }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     return response.status >= 500 ? undefined : await response.json();

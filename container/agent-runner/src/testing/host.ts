@@ -26,6 +26,8 @@ import {
   historyRequest,
   leftOutReport,
   mcpCallRequest,
+  memoryReport,
+  memoryRestored,
   mountRequest,
   RUN_HEADER,
   runnerEvents,
@@ -49,11 +51,15 @@ export interface TestHost {
   finished(runId: number): Promise<FinishReport>;
   /** Resolves when an event for which `matches` holds has arrived, now or later. */
   event(matches: (event: RunnerEvent) => boolean): Promise<RunnerEvent>;
+  /** The first of what `look` finds, now or later. */
+  until<T>(look: () => T | undefined): Promise<T>;
   reports: { runId: number; report: FinishReport }[];
   /** Texts with which the model ended while messages waited, in order. */
   answers: (AnswerReport & { runId: number })[];
   /** Called before an answer or a report is taken; what it throws is a lost call (503), or one too many (429) when it says so. */
   beforeTaking: ((action: 'answer' | 'finish') => void)[];
+  /** What happens to the connection once a report was taken, before it is answered. */
+  afterTaking: ((response: http.ServerResponse) => void)[];
   events: RunnerEvent[];
   sends: SendRequest[];
   /** What was asked for at other hosts, as `METHOD target`; a URL is answered with a page, CONNECT is refused unless there is a door. */
@@ -66,6 +72,15 @@ export interface TestHost {
   /** When set, the next of these is refused so. */
   refusals: string[];
   history: HistoryResponse['results'];
+  /** The journal: what the host has by mark, what was handed over, what was answered to `restore`; finds of a search in it. */
+  memory: {
+    known: Map<string, string>;
+    reports: z.infer<typeof memoryReport>[];
+    restored: z.infer<typeof memoryRestored>[];
+    found: NonNullable<HistoryResponse['memory']>;
+    /** So many hand-overs are refused as too many. */
+    refusals: number;
+  };
   /** What there is of MCP servers, what their tools answer, and what they were called with. */
   mcp: {
     tools: McpTool[];
@@ -125,6 +140,13 @@ async function callMcp(
   response.end(lines.join(''));
 }
 
+async function takeMemory(memory: TestHost['memory'], url: string, request: http.IncomingMessage): Promise<object> {
+  if (url === '/memory/known') return { files: [...memory.known].map(([path, mark]) => ({ path, mark })) };
+  if (url === '/memory/restored') memory.restored.push(await body(request, memoryRestored));
+  else memory.reports.push(await body(request, memoryReport));
+  return {};
+}
+
 interface Forward {
   request: http.IncomingMessage;
   response: http.ServerResponse;
@@ -160,12 +182,14 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     reports: [] as TestHost['reports'],
     answers: [] as TestHost['answers'],
     beforeTaking: [] as TestHost['beforeTaking'],
+    afterTaking: [] as TestHost['afterTaking'],
     events: [] as RunnerEvent[],
     sends: [] as SendRequest[],
     proxied: [] as string[],
     door: {} as TestHost['door'],
     files: [] as TestHost['files'],
     history: [] as HistoryResponse['results'],
+    memory: { known: new Map(), reports: [], restored: [], found: [], refusals: 0 } as TestHost['memory'],
     mcp: {
       tools: [],
       problems: [],
@@ -258,8 +282,12 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
     let answer: object = {};
     if (action === 'events') state.events.push(...(await body(request, runnerEvents)).events);
     else if (action === 'answer') state.answers.push({ runId: Number(id), ...(await body(request, answerReport)) });
-    else if (action === 'finish') state.reports.push({ runId: Number(id), report: await body(request, finishReport) });
-    else if (url.startsWith('/file?')) state.files.push(await readFile(request));
+    else if (action === 'finish') {
+      const { attempt: _, ...report } = await body(request, finishReport);
+      state.reports.push({ runId: Number(id), report });
+      state.afterTaking.shift()?.(response);
+      if (response.destroyed) return;
+    } else if (url.startsWith('/file?')) state.files.push(await readFile(request));
     else if (url === '/send') {
       state.sends.push(await body(request, sendRequest));
       answer = { text: 'Queued for delivery.' };
@@ -268,7 +296,12 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
       answer = { text: `The host did ${url}.` };
     } else if (url === '/history') {
       await body(request, historyRequest);
-      answer = { results: state.history };
+      answer = { results: state.history, memory: state.memory.found };
+    } else if (url === '/memory' && state.memory.refusals > 0) {
+      state.memory.refusals -= 1;
+      return void response.writeHead(429).end('{}');
+    } else if (url.startsWith('/memory')) {
+      answer = await takeMemory(state.memory, url, request);
     }
     response.end(JSON.stringify(answer));
     changed();
@@ -305,6 +338,7 @@ export async function startTestHost(modelUrl: string): Promise<TestHost> {
       }),
     modelBytes: (atLeast) => until(() => (modelBytes >= atLeast ? true : undefined)),
     event: (matches) => until(() => state.events.find(matches)),
+    until,
     async close() {
       server.closeAllConnections();
       server.close();

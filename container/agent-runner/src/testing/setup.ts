@@ -44,12 +44,24 @@ export async function setUp(
   const fake = await startFakeAnthropic({ script: steps, key: 'link', models: known });
   const host = await startTestHost(fake.url);
   const paths = makePaths();
-  const agent = startAgent({ port: host.port, paths, reader: '', ...options });
+  const startOne = () => startAgent({ port: host.port, paths, reader: '', ...options });
+  let agent = startOne();
+  async function stop(): Promise<void> {
+    host.push({ type: 'stop' });
+    await agent.ended;
+    agent.killAll();
+  }
   return {
     fake,
     host,
     paths,
     agent,
+    /** Another runner in the place of this one. */
+    async restart(): Promise<void> {
+      await stop();
+      await host.workEnded();
+      agent = startOne();
+    },
     start: (changes: Partial<RunSpec> = {}) => host.push({ type: 'run', run: testRun(changes) }),
     /** Starts a run and waits for its report. */
     run(changes: Partial<RunSpec> = {}): Promise<FinishReport> {
@@ -59,9 +71,7 @@ export async function setUp(
     },
     history: (session?: string) => readHistory(paths, session),
     async close() {
-      host.push({ type: 'stop' });
-      await agent.ended;
-      agent.killAll();
+      await stop();
       await Promise.all([host.close(), fake.close()]);
       fs.rmSync(paths.root, { recursive: true, force: true });
     },

@@ -1,7 +1,6 @@
 // bash: commands, the directory kept from call to call, long output saved to a file; background jobs with a log file.
 import fs from 'node:fs';
 import path from 'node:path';
-import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { systemClock } from '../../../../src/core/clock.js';
 import type { RunContext, Tool } from '../context.js';
@@ -9,6 +8,7 @@ import { killedForMemory } from '../memory.js';
 import { networkHint } from '../network.js';
 import { exitText, type Job } from '../processes.js';
 import { cutMiddle, head } from '../text.js';
+import { zodTool } from './zod-tool.js';
 
 const MAX_CHARS = 30_000;
 // One stream for both outputs keeps their order. The directory comes on descriptor 3, however the command ends.
@@ -69,16 +69,18 @@ function background(context: RunContext, command: string): string {
   return `Started in the background as ${id}. Its output and exit code go to ${log} (10 MB at most); end it with: kill -- -${job.pid}`;
 }
 
+const bashInput = z.object({
+  command: z.string().min(1),
+  timeout_ms: z.int().min(1).max(600_000).default(120_000),
+  background: z.boolean().default(false),
+});
+
 export function bashTool(context: RunContext): Tool {
-  return betaZodTool({
+  return zodTool({
     name: 'bash',
     description:
       'Run a bash command in the container; its input is empty, there is no terminal. The working directory is kept between calls, variables are not. Output over 30,000 characters is cut in the middle and kept whole in a file. background: start it and return at once, for servers and long work; the output goes to a log file.',
-    inputSchema: z.object({
-      command: z.string().min(1),
-      timeout_ms: z.int().min(1).max(600_000).default(120_000),
-      background: z.boolean().default(false),
-    }),
+    inputSchema: bashInput,
     run: async (input, call) => {
       if (input.background) return background(context, input.command);
       return foreground(context, call?.toolUse.id ?? 'bash', input);

@@ -11,6 +11,8 @@ import { head, wellFormed } from '../text.js';
 import * as families from './families.js';
 import { hiddenMcpTools } from './mcp.js';
 
+/** Of what a tool said, for the owner's timeline. */
+const MAX_SHOWN_CHARS = 1_500;
 /** A page is the same before and after; a sub-agent may take long, and its own calls keep their order. */
 const WAITS_FOR_NOBODY = /^(agent|web_fetch|web_search)$/;
 
@@ -42,7 +44,9 @@ function recorded(tool: Tool, { host, run, session, shell, signal }: RunContext)
         (error) => toolResult(id, wellFormed(describeError(error)) || 'failed', true),
       );
       session.append({ kind: 'tool_done', result });
-      host.event(run.id, 'tool_finished', { id, ok: !result.is_error, durationMs: systemClock.now() - startedAt });
+      const output = typeof result.content === 'string' ? head(result.content, MAX_SHOWN_CHARS) : '';
+      const durationMs = systemClock.now() - startedAt;
+      host.event(run.id, 'tool_finished', { id, ok: !result.is_error, durationMs, ...(output && { output }) });
       if (result.is_error) throw new ToolError(result.content);
       return result.content;
     },

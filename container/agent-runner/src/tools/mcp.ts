@@ -1,6 +1,5 @@
 // Tools of MCP servers, which the host calls. Long lists do not fill the prompt: of what does not fit, the model finds by words what it needs.
 import fs from 'node:fs';
-import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import type { McpBlock, McpTool } from '../../../../src/wire.js';
 import type { RunContext, Tool } from '../context.js';
@@ -9,6 +8,7 @@ import { attributes } from '../prompt.js';
 import { cleanOutput, cutMiddle, wellFormed } from '../text.js';
 import { outFile } from './bash.js';
 import { marked } from './web.js';
+import { zodTool } from './zod-tool.js';
 
 /** About 2,000 tokens. */
 const LISTED_CHARS = 7_200;
@@ -109,11 +109,13 @@ function save(
   return `${file}, ${mimeType}, ${bytes.length} bytes`;
 }
 
+const searchInput = z.object({ query: z.string().min(1).max(500) });
+
 function searchTool({ mcp, session }: RunContext): Tool {
-  return betaZodTool({
+  return zodTool({
     name: 'mcp_search',
     description: `Find tools of the MCP servers that are not listed here by words of what they do; "*" with the name of a server shows the names of all of its tools. What is found can be called from your next step on. Servers with more tools: ${[...new Set(mcp.hidden.map(({ service }) => service))].join(', ')}.`,
-    inputSchema: z.object({ query: z.string().min(1).max(500) }),
+    inputSchema: searchInput,
     run: ({ query }) => {
       if (query.includes('*')) return names(mcp.hidden, query);
       const found = search(mcp.hidden, query);

@@ -1,7 +1,6 @@
 // web_search through a service of the owner, by the host's door: its rules and its credential. Results are marked as what nobody trusted.
 // The provider's own search is no tool of ours: model.ts asks for it.
 import { STATUS_CODES } from 'node:http';
-import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { oneLine } from '../../../../src/core/one-line.js';
 import { type SearchEngine, webSearchTool } from '../../../../src/wire.js';
@@ -9,6 +8,7 @@ import type { RunContext, Tool } from '../context.js';
 import { attributes } from '../prompt.js';
 import { head } from '../text.js';
 import { marked, seen } from './web.js';
+import { zodTool } from './zod-tool.js';
 
 const MAX_RESULTS = 10;
 const ERROR_CHARS = 500;
@@ -128,7 +128,7 @@ export function searchEngineTool({ run: { search }, host, signal }: RunContext):
   if (search === undefined || search === 'model') return [];
   const { service, engine } = search;
   return [
-    betaZodTool({
+    zodTool({
       ...webSearchTool,
       run: async ({ query }) => {
         const { path, body } = ENGINES[engine];

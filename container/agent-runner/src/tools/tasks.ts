@@ -1,8 +1,8 @@
 // task_*: schedules and changes tasks. The host checks and keeps them; its answers and refusals are the results.
-import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
 import * as z from 'zod';
 import { type TaskChange, taskInput } from '../../../../src/wire.js';
 import { callerOf, type RunContext, type Tool } from '../context.js';
+import { zodTool } from './zod-tool.js';
 
 const SCHEDULE = `Have a prompt of yours run later or again and again, also when nobody writes. Give exactly one of:
 - cron: 5 fields (minute hour day month weekday), or 6 with seconds first, e.g. "0 9 * * 1-5"; local time in tz (IANA name, default: the zone of this conversation).
@@ -16,32 +16,36 @@ The prompt is all that the run is sure to know: write it so that it stands alone
 - after: ids of tasks whose latest time must have succeeded, else this one does not run.
 - chat: where results go, default this chat. timeout: of one run. attempts: tries of a run that fails. budget: what it may cost a day, US dollars. jitter: at most so much random delay.`;
 
+const id = z.int().positive();
+const ofOne = z.object({ id });
+const nothing = z.object({});
+const update = taskInput.partial().extend({ id });
+
 export function taskTools({ host, run, signal }: RunContext): Tool[] {
-  const id = z.int().positive();
   const changing = (action: TaskChange['action'], description: string) =>
-    betaZodTool({
+    zodTool({
       name: `task_${action}`,
       description,
-      inputSchema: z.object({ id }),
+      inputSchema: ofOne,
       run: ({ id }, call) => host.ask(`/tasks/${id}`, { ...callerOf(run, call), action }, signal),
     });
   return [
-    betaZodTool({
+    zodTool({
       name: 'task_schedule',
       description: SCHEDULE,
       inputSchema: taskInput,
       run: (input, call) => host.ask('/tasks', { ...input, ...callerOf(run, call) }, signal),
     }),
-    betaZodTool({
+    zodTool({
       name: 'task_list',
       description: 'List the tasks of this group with their ids, states and next times.',
-      inputSchema: z.object({}),
+      inputSchema: nothing,
       run: () => host.ask('/tasks/list', { runId: run.id }, signal),
     }),
-    betaZodTool({
+    zodTool({
       name: 'task_update',
       description: 'Change the given fields of a task; they mean what they mean in task_schedule.',
-      inputSchema: taskInput.partial().extend({ id }),
+      inputSchema: update,
       run: ({ id, ...fields }, call) =>
         host.ask(`/tasks/${id}`, { ...callerOf(run, call), action: 'update', fields }, signal),
     }),

@@ -1,5 +1,5 @@
 // Mail, end to end: the built daemon, a container and real mail servers with TLS. Runs where Docker and the servers are.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,8 +9,9 @@ import { eventually, newHome, removeHome, startDaemon } from './harness.js';
 import { bash, type Scene, startScene } from './talk.js';
 
 const dist = join(import.meta.dirname, '../../dist');
+const built = existsSync(dist) ? readdirSync(dist).filter((name) => name.endsWith('.js')) : [];
 const problem =
-  (existsSync(join(dist, 'channels/email.js')) ? undefined : 'dist/ is not built with this channel (npm run build)') ??
+  (built.some((name) => readFileSync(join(dist, name), 'utf8').includes('EMAIL_AUTH_SERVER')) ? undefined : 'dist/ is not built with this channel (npm run build)') ??
   (await imageProblem()) ??
   mailServerProblem();
 if (problem) console.log(`skipped: ${problem}`);

@@ -1,0 +1,171 @@
+// One run: what it was asked, everything that happened, what it cost, and what can be done with it.
+import type { Child } from 'hono/jsx';
+import type { Run } from '../../core/types.js';
+import { clockTime, fullTime, lengthText, moneyText } from '../format.js';
+import { Action, Facts, Field, Long, Money, Name, StateBadge, Time } from '../parts.js';
+import { texts } from '../texts.js';
+import { type Asked, numberOf, type Shown } from '../view.js';
+import { type Entry, timelineOf } from './timeline.js';
+
+const t = texts.run;
+/** Of a long timeline, the end. */
+const SHOWN = 200;
+
+export function renderRun(asked: Asked): Shown | undefined {
+  const run = asked.deps.store.runs.get(numberOf(asked.id) ?? 0);
+  return run && { title: t.title(run.id), body: <OneRun run={run} asked={asked} /> };
+}
+
+function OneRun({ run, asked }: { run: Run; asked: Asked }) {
+  const entries = timelineOf(asked.deps.store, run);
+  const hidden = asked.query.all ? 0 : Math.max(0, entries.length - SHOWN);
+  return (
+    <>
+      <Summary run={run} asked={asked} />
+      {run.error && (
+        <section class="note bad" aria-label={t.failed}>
+          <h2>
+            {t.failed}
+            {run.errorClass && ` (${run.errorClass})`}
+          </h2>
+          <Long text={run.error} />
+        </section>
+      )}
+      <Waits runId={run.id} asked={asked} />
+      <Actions run={run} />
+      <section aria-labelledby="timeline">
+        <h2 id="timeline">{t.timeline}</h2>
+        {hidden > 0 && (
+          <p>
+            <a href="?all=1">{t.earlier(hidden)}</a>
+          </p>
+        )}
+        {entries.length === 0 && <p class="quiet empty">{t.nothing}</p>}
+        <ol class="timeline">
+          {entries.slice(hidden).map((entry) => (
+            <Line entry={entry} asked={asked} />
+          ))}
+        </ol>
+      </section>
+    </>
+  );
+}
+
+function Summary({ run, asked }: { run: Run; asked: Asked }) {
+  const { store } = asked.deps;
+  const calls = store.usage.ofRun(run.id);
+  const sum = (of: (call: (typeof calls)[number]) => number) => calls.reduce((total, call) => total + of(call), 0);
+  const input = sum(
+    (call) => call.inputTokens + call.cacheReadTokens + call.cacheWrite5mTokens + call.cacheWrite1hTokens,
+  );
+  const chat = store.groups.chat(run.chatId);
+  const task = run.taskId === null ? undefined : store.tasks.get(run.taskId);
+  const end = run.state === 'leased' ? asked.now : run.finishedAt;
+  return (
+    <Facts
+      facts={[
+        [texts.runs.state, <StateBadge state={run.state} />],
+        [texts.runs.group, store.groups.get(run.groupId)?.folder],
+        [t.chat, chat && <Name of={chat.title} />],
+        [
+          t.task,
+          task && (
+            <a href={`/tasks/${task.id}`}>
+              <Name of={task.title} />
+            </a>
+          ),
+        ],
+        [t.created, <Time at={run.createdAt} asked={asked} />],
+        [t.duration, run.startedAt !== null && end !== null ? lengthText(end - run.startedAt) : undefined],
+        [t.attempts, run.attempt],
+        [t.cost, <Money of={sum((call) => call.costMicroUsd)} />],
+        [
+          t.tokens,
+          t.tokensOf(
+            input,
+            sum((call) => call.outputTokens),
+          ),
+        ],
+        [t.session, <code>{run.session}</code>],
+      ]}
+    />
+  );
+}
+
+/** Approvals it asked for that nobody has answered. */
+function Waits({ runId, asked }: { runId: number; asked: Asked }) {
+  const { store } = asked.deps;
+  const ids = store.events
+    .ofRun(runId)
+    .flatMap(({ kind, detail }) => (kind === 'approval_asked' ? [Number(detail.approval)] : []));
+  const open = ids.filter((id) => store.approvals.get(id)?.state === 'open');
+  if (open.length === 0) return null;
+  return (
+    <p class="note wait">
+      {t.waits}{' '}
+      {open.map((id) => (
+        <a href="/approvals">{t.approval(id)}</a>
+      ))}
+    </p>
+  );
+}
+
+function Actions({ run: { id, state } }: { run: Run }) {
+  const isOpen = state === 'ready' || state === 'leased';
+  const run = `/api/runs/${id}`;
+  return (
+    <div class="actions">
+      {isOpen && (
+        <Action call={`POST ${run}/stop`} label={t.stop} about={t.title(id)} confirm={t.stopSure} tone="danger" />
+      )}
+      {(state === 'dead' || state === 'cancelled') && (
+        <Action call={`POST ${run}/retry`} label={t.retry} about={t.title(id)} tone="primary" />
+      )}
+      {!isOpen && <Replay call={`POST ${run}/replay`} />}
+    </div>
+  );
+}
+
+/** The one place where a replay begins: the API says what it takes, and the new run is shown. */
+const Replay = ({ call }: { call: string }) => (
+  <details class="more">
+    <summary>{t.replay}</summary>
+    <p class="quiet">{t.replayHint}</p>
+    <Action call={call} label={t.replay} go="/runs/{run.id}">
+      <Field label={t.replayDry} name="dry" as="flag" />
+    </Action>
+  </details>
+);
+
+function Line({ entry, asked }: { entry: Entry; asked: Asked }) {
+  const { timeZone } = asked.deps.config;
+  return (
+    <li class={`entry ${entry.tone ?? ''}`} data-key={entry.key}>
+      <time datetime={new Date(entry.at).toISOString()} title={fullTime(entry.at, timeZone)}>
+        {clockTime(entry.at, timeZone)}
+      </time>
+      <div class="entry-body">
+        <p>
+          <strong>{entry.title}</strong> {entry.name && <code>{entry.name}</code>}{' '}
+          <span class="quiet">
+            <bdi>{[...entry.facts, ...(entry.costMicroUsd ? [moneyText(entry.costMicroUsd)] : [])].join(' · ')}</bdi>
+          </span>
+          {entry.link && (
+            <>
+              {' '}
+              <a href={entry.link}>{entry.link}</a>
+            </>
+          )}
+        </p>
+        {entry.texts.map(
+          ([label, text]): Child => (
+            <div class="said">
+              {label && <span class="label">{label}</span>}
+              <Long text={text} shown={400} />
+            </div>
+          ),
+        )}
+      </div>
+    </li>
+  );
+}
