@@ -160,16 +160,8 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
   const quotas = createQuotas(config);
   const ofDisk = { checkRoom: quotas.checkRoom, diskNote: quotas.noteFor, diskIsLow: quotas.isLow };
-  const forRuns = {
-    stopSwitch,
-    askToSend,
-    searchMemory: memory.search,
-    guard,
-    ...ofModels,
-    ...ofSkills,
-    ...ofServices,
-    ...ofDisk,
-  };
+  const ofMemory = { searchMemory: memory.search };
+  const forRuns = { stopSwitch, askToSend, guard, ...ofMemory, ...ofModels, ...ofSkills, ...ofServices, ...ofDisk };
   const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
   const disk = createDiskWatch({
     ...{ ...base, quotas, tell: runs.queue.tellGroup },
@@ -177,20 +169,25 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
     end: (groupId, message, forGood) =>
       runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
   });
-  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
-  const runOf = (link: Link, runId: number) =>
-    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId, link.dryRun)[0] ?? null;
-  const modelOf = (runId: number) => store.runs.get(runId)?.model ?? undefined;
-  const onSearch = ({ groupId, dryRun }: Link) =>
-    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now(), dryRun));
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, backend, fallback, ledger, runOf, modelOf, onSearch, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, ...callersOf(store), backend, fallback, ledger, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const own = { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
+}
+
+/** Whose model calls they are. */
+function callersOf(store: Store) {
+  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
+  const runOf = (link: Link, runId: number) =>
+    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId, link.dryRun)[0] ?? null;
+  const modelOf = (runId: number) => store.runs.get(runId)?.model ?? undefined;
+  const onSearch = ({ groupId, dryRun }: Link) =>
+    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now(), dryRun));
+  return { runOf, modelOf, onSearch };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */

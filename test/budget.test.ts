@@ -76,7 +76,7 @@ const areas: Area[] = [
   {
     name: 'runs again, dry runs',
     files: /^src\/(runs\/(replay|dry|compare)|sandbox\/dry|egress\/dry)(?!.*(api|terminal)\.ts)/,
-    lines: 780,
+    lines: 760,
   },
   { name: 'what a run has room for', files: /^(src\/runs\/attach|container\/agent-runner\/src\/fit)\.ts$/, lines: 135 },
   { name: 'histories of sessions', files: /^container\/agent-runner\/src\/(session|tidy)/, lines: 197 },
@@ -121,19 +121,19 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_538,
+    lines: 2_545,
     aim: '1,050',
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
   { name: 'updates', files: /^src\/update\//, lines: 66 },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_513, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_520, aim: '1,250' },
   { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
   { name: 'memory', files: /^src\/memory\//, lines: 735, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 491 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 710, aim: '260' },
-  { name: 'taint', files: /^src\/taint\//, lines: 111 },
+  { name: 'taint', files: /^src\/taint\//, lines: 122 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
   {
     name: 'what went wrong, for people',
@@ -143,7 +143,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 140 },
   { name: 'egress', files: /^src\/egress\//, lines: 815, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  { name: 'orchestrator', files: /^src\//, lines: 6_498, tokens: 111_941, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_610, tokens: 114_150, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

@@ -60,9 +60,10 @@ beforeEach(() => {
   const run = store.runs.get(first) ?? expect.unreachable();
   runId = startReplay({ store, clock, config: { runtime: 'docker' } }, run, { dry: true }).id;
   expect(store.runs.claim({ holder: 'w', now: clock.now(), excludeGroups: [] })).toBeUndefined();
+  expect(store.runs.waiting({ now: clock.now() })).toEqual([]);
   expect(store.runs.claimDry({ holder: 'w', now: clock.now() })?.id).toBe(runId);
   link = { groupId, dryRun: runId, startedAt: 0, onWork: () => undefined };
-  const routes = ['/send', '/tasks/:id', '/made-tomorrow', '/history'].map((path) =>
+  const routes = ['/send', '/tasks/:id', '/made-tomorrow', '/history', '/memory', '/memory/known'].map((path) =>
     post(path, () => {
       done.push(path);
       return { text: 'carried out' };
@@ -85,6 +86,12 @@ test('what is held back is written down once for each key, what is unknown too; 
     { what: 'task', about: 'pause task 5', text: '{"action":"pause"}', key: '/tasks/:id k2' },
     { what: '/made-tomorrow', about: '', text: '{"anything":["x"]}' },
   ]);
+});
+
+test('the memory of a dry run comes into no journal, and not into its timeline either; what the journal has is told', async () => {
+  await call(link, '/memory', { runId, outside: false, files: [{ path: 'CLAUDE.md', state: 'deleted' }] });
+  await call(link, '/memory/known', {});
+  expect([done, held()]).toEqual([['/memory/known'], []]);
 });
 
 test('what is wrong with a call is said as ever, and nothing is noted', async () => {

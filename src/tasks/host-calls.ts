@@ -23,9 +23,6 @@ interface TaskCallDeps {
 }
 
 export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: TaskCallDeps): Route[] {
-  const tell = (runId: number, task: number, action: string, about: string) =>
-    store.events.add(runId, clock.now(), 'task_changed', { task, action, about: oneLine(about, 300) });
-
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
@@ -36,10 +33,13 @@ export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: Ta
     return chat;
   }
 
-  /** The owner hears of a group that reaches its bounds. */
+  const tell = (runId: number, task: number, action: string, about: string) =>
+    store.events.add(runId, clock.now(), 'task_changed', { task, action, about: oneLine(about, 300) });
+
+  /** In one transaction. The owner hears of a group that reaches its bounds. */
   function bounded<T>({ groupId }: Link, act: () => T): T {
     try {
-      return act();
+      return store.transaction(act);
     } catch (error) {
       if (error instanceof PinchError && error.code === 'too_many_tasks') onTooMany(groupId, error.message);
       throw error;
@@ -54,13 +54,11 @@ export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: Ta
       const waits = askOwner(link, run, target, { fields: input });
       if (waits) return { text: waits };
       const preset = { key: `${run.id}:${key}`, byAgentOf: link.groupId };
-      const task = bounded(link, () =>
-        store.transaction(() => {
-          const made = tasks.add(input, target, preset);
-          tell(run.id, made.id, 'add', input.title ?? input.prompt);
-          return made;
-        }),
-      );
+      const task = bounded(link, () => {
+        const made = tasks.add(input, target, preset);
+        tell(run.id, made.id, 'add', input.title ?? input.prompt);
+        return made;
+      });
       return { text: taskConfirmation(task, input.tz) };
     }),
     post('/tasks/list', (link, body) => {
@@ -78,12 +76,10 @@ export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: Ta
       const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
       if (waits) return { text: waits };
       const by = { chat, byAgentOf: link.groupId };
-      const changed = bounded(link, () =>
-        store.transaction(() => {
-          tell(run.id, id, action, `${action} task ${id}`);
-          return tasks.change(task, { action, fields }, by);
-        }),
-      );
+      const changed = bounded(link, () => {
+        tell(run.id, id, action, `${action} task ${id}`);
+        return tasks.change(task, { action, fields }, by);
+      });
       return { text: taskConfirmation(changed, fields?.tz) };
     }),
   ];
