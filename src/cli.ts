@@ -24,6 +24,7 @@ import { localCommands, localOptions, serviceNow } from './ops/local-commands.js
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
+import { replayCommand } from './runs/replay-command.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskCommand } from './tasks/task-command.js';
 import { taskTerminal } from './tasks/terminal.js';
@@ -33,6 +34,7 @@ import { updateCommands } from './update/commands.js';
 export const commands = [
   ...pageTerminal,
   ...runTerminal,
+  replayCommand,
   ...taskTerminal,
   taskCommand,
   ...approvalTerminal,

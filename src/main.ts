@@ -4,8 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
 import { createBudgetModule } from './budgets/module.js';
 import type { ChannelState } from './channels/channel.js';
-import * as definitions from './channels/index.js';
-import { createChannels, type RunningChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
 import { createRegisterAsker } from './chats/ask-register.js';
 import { chatCommands } from './chats/commands.js';
@@ -13,19 +11,13 @@ import { releaseFormerOwners } from './chats/former-owners.js';
 import { groupCalls } from './chats/host-calls.js';
 import { createIntake } from './chats/intake.js';
 import { createPairing } from './chats/pairing.js';
-import { createBegun } from './core/begun.js';
 import { systemClock as clock } from './core/clock.js';
-import { type Config, type Env, loadConfig } from './core/config.js';
+import { type Env, loadConfig } from './core/config.js';
 import { describeError } from './core/errors.js';
-import type { Logger } from './core/log.js';
-import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
-import { createOutboxFiles } from './delivery/files.js';
 import { createNoticePress, messageActions } from './delivery/notice-press.js';
-import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
-import { placesOf } from './egress/rules.js';
-import { createGateway } from './gateway/server.js';
+import { assembleBase, callersOf, type Ground, openChannels } from './ground.js';
 import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
@@ -41,11 +33,10 @@ import { createWindows } from './model/window.js';
 import { opsApi } from './ops/api.js';
 import { startBackups } from './ops/backup.js';
 import { tellBadRows } from './ops/bad-rows.js';
-import { createClockWatch } from './ops/clock-watch.js';
 import { createControl } from './ops/control.js';
 import { type Daemon, runProcess } from './ops/daemon-process.js';
 import { createStages, endWithin, type Stages } from './ops/ending.js';
-import { type Home, openHome } from './ops/home-lock.js';
+import { openHome } from './ops/home-lock.js';
 import { startIntegrityCheck } from './ops/integrity.js';
 import { kindOfEnd } from './ops/last-run.js';
 import { settingNotices } from './ops/settings-check.js';
@@ -59,18 +50,14 @@ import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
-import { leasedRun } from './runs/calls.js';
 import { runActions, runCommands } from './runs/commands.js';
 import { createHeldBack } from './runs/held-back.js';
 import { createRuns } from './runs/module.js';
-import { createStopSwitch } from './runs/stop-switch.js';
-import { createContainers } from './sandbox/module.js';
-import { createGuards, type Guards } from './secrets/guards.js';
-import type { Secrets } from './secrets/secrets.js';
+import { replayCommands } from './runs/replay-chat.js';
+import { createGuards } from './secrets/guards.js';
 import { createServiceModule } from './services/module.js';
-import { openStore, type Store } from './store.js';
+import { openStore } from './store.js';
 import { taintCommands } from './taint/commands.js';
-import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
 import { buildOf, tellUpdate } from './update/told.js';
 
@@ -102,48 +89,20 @@ export function problemOfSettings(environment: Env, repository: string): string 
   }
 }
 
-interface Ground {
-  config: Config;
-  environment: Env;
-  log: Logger;
-  home: Home;
-  channels: RunningChannels;
-  store: Store;
-  secrets: Secrets;
-  guards: Guards;
-}
-
-function openChannels(config: Config, log: Logger, store: Store): Promise<RunningChannels> {
-  const storage = (channel: string) => store.channelAuth.of(channel, clock.now);
-  const { nameOf } = store.groups;
-  return createChannels({ definitions: Object.values(definitions), config, clock, log, storage, nameOf });
-}
-
 /** Makes every module from those before it; nothing happens yet. A module gets as a function what it may not import (imports go down only). */
 function assemble(ground: Ground) {
   const parts = { ...ground, ...assembleWork(ground) };
   return { ...parts, ...assembleWays(parts) };
 }
 
-/** What does the work: containers, what they may reach and ask for, and what it costs. */
-function assembleWork({ config, environment, log, channels, store, secrets, guards }: Ground) {
-  const { dataDir } = config;
-  const ownerChat = createOwnerChat({ store, clock, isBlocked: channels.isBlocked });
-  const notifyOwner = createOwnerNotices({ store, clock, ownerChat });
-  const base = { config, store, clock, log, notifyOwner, ownerChat };
-  const gateway = createGateway({ clock, log });
-  gateway.addMask(guards.given);
-  const containers = createContainers({
-    ...{ ...base, signals: store.signals, gateway },
-    placesOf: ({ id }) => placesOf(base, id),
-  });
-  const outboxFiles = guards.files(createOutboxFiles(dataDir));
-  const stopSwitch = createStopSwitch(dataDir, clock.now);
-  const clockWatch = createClockWatch(base);
+/** What does the work: what containers may reach and ask for, and what it costs. */
+function assembleWork(ground: Ground) {
+  const { config, environment, log, channels, store, secrets, guards } = ground;
+  const own = assembleBase(ground);
+  const { base, begun, clockWatch, gateway, containers, outboxFiles, stopSwitch } = own;
+  const { ownerChat } = base;
   const { stopped } = stopSwitch;
-  const begun = createBegun({ ...base, dataDir, onSetAside: (name) => tellSetAside(base, name) });
-  const setAside = createSetAside({ ...base, begun });
-  const { takeIn } = setAside;
+  const { takeIn } = own.setAside;
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, begun, takeIn, stopSwitch, approvals });
   const taskTitle = store.tasks.titleOf;
@@ -164,16 +123,8 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
   const ofServices = { services: services.forRun, search, mcp: mcp.forRun };
   const quotas = createQuotas(config);
   const ofDisk = { checkRoom: quotas.checkRoom, diskNote: quotas.noteFor, diskIsLow: quotas.isLow };
-  const forRuns = {
-    stopSwitch,
-    askToSend,
-    searchMemory: memory.search,
-    guard,
-    ...ofModels,
-    ...ofSkills,
-    ...ofServices,
-    ...ofDisk,
-  };
+  const ofMemory = { searchMemory: memory.search };
+  const forRuns = { stopSwitch, askToSend, guard, ...ofMemory, ...ofModels, ...ofSkills, ...ofServices, ...ofDisk };
   const runs = createRuns({ ...base, begun, ...containers, channels, outboxFiles, ...forRuns });
   const disk = createDiskWatch({
     ...{ ...base, quotas, tell: runs.queue.tellGroup },
@@ -181,20 +132,13 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
     end: (groupId, message, forGood) =>
       runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
   });
-  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
-  const runOf = (link: { groupId: number }, runId: number) =>
-    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId)[0] ?? null;
-  const onSearch = ({ groupId }: { groupId: number }) =>
-    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now()));
-  const ofGateway = { backend, fallback, groupModel: store.groupModels.of };
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, ...ofGateway, ledger, runOf, onSearch, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, ...callersOf(store), backend, fallback, ledger, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
   const progress = createProgress({ ...base, channels });
-  const own = { base, begun, progress, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
-  const parts = { ...own, approvals, services, mcp, memory, budgets };
+  const parts = { ...own, progress, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
 
@@ -202,15 +146,17 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
   const { config, store, channels, approvals, services, mcp, memory, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
+  const { stopSwitch } = parts;
+  const { stopped } = stopSwitch;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
-  const heldBack = createHeldBack({ ...base, stopSwitch: parts.stopSwitch });
-  const { resume } = control;
-  const ofRuns = { ...base, stopSwitch: parts.stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume };
+  const heldBack = createHeldBack({ ...base, stopSwitch });
+  const ofRuns = { ...base, stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume: control.resume };
   const commands = [
     ...chatCommands({ ...base, control }),
     ...runCommands(ofRuns),
     ...modelCommands(base),
+    ...replayCommands({ ...base, stopped }),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
@@ -221,10 +167,8 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const onNotice = createNoticePress({
-    store,
-    actions: { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) },
-  });
+  const actions = { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) };
+  const onNotice = createNoticePress({ store, actions });
   const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press) ?? onNotice(press);
   const intake = createIntake({
     ...base,
@@ -240,7 +184,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     askToRegister,
   });
   const api = [
-    runApi(ofRuns),
+    runApi({ ...ofRuns, stopped }),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,

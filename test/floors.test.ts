@@ -10,6 +10,7 @@ const src = join(root, 'src');
 /** From the top; modules of one floor do not know each other. */
 const floors = [
   ['main', 'cli'],
+  ['ground'],
   ['store'],
   ['page'],
   ['ops', 'retention'],

@@ -36,8 +36,8 @@ const lines: [file: string, before: string, after: string][] = [
   ['src/main.ts', 'import { openStore', "import { createShelfModule } from './shelf/shelf.js';\nimport { openStore"],
   [
     'src/main.ts',
-    '  const runOf = ',
-    '  const shelf = createShelfModule(base);\n  gateway.add(shelf.routes);\n  const runOf = ',
+    '  const progress = ',
+    '  const shelf = createShelfModule(base);\n  gateway.add(shelf.routes);\n  const progress = ',
   ],
   ['src/main.ts', 'runs, tasks, egress };', 'runs, tasks, egress, shelf };'],
   ['src/main.ts', 'tasks, egress } = parts;', 'tasks, egress, shelf } = parts;'],

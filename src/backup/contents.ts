@@ -2,7 +2,7 @@
 
 /** Below data/. The database is copied by SQLite; the rest here is of one process, of one day, or of the copies themselves. */
 const NOT_OF_DATA =
-  /^(pinch\.db.*|backups|logs|doctor|begun|lock\.db.*|running\.json|failed-start\.json|whole-backup\.json|updated\.json|restoring.*|before-restore.*)$/;
+  /^(pinch\.db.*|backups|logs|dry|doctor|begun|lock\.db.*|running\.json|failed-start\.json|whole-backup\.json|updated\.json|restoring.*|before-restore.*)$/;
 /** Owner's files beside groups/ and data/. */
 export const SETTINGS = ['.env', 'services.json'];
 export const DATABASE = 'data/pinch.db';

@@ -121,6 +121,16 @@ export const runRow = z.object({
   errorClass: knownError,
   error: z.string().nullable(),
   taskId: z.number().nullable(),
+  /** Which run it repeats. */
+  replayOf: z.number().nullable(),
+  /** Nothing that it does leaves its container: it has one of its own, and the host holds back what that asks for. */
+  dry: flag,
+  /** In the place of the one that it would have worked with. */
+  model: z.string().nullable(),
+  /** In the place of what was asked. */
+  prompt: z.string().nullable(),
+  /** The chat that is told how a dry run went. */
+  reportChat: z.number().nullable(),
   createdAt: z.number(),
   startedAt: z.number().nullable(),
   finishedAt: z.number().nullable(),

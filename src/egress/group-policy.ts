@@ -3,6 +3,7 @@
 import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import type { Link } from '../gateway/server.js';
+import { holdBack } from '../runs/dry.js';
 import { isMarked, markWorking, taintOf } from '../taint/taint.js';
 import type { EgressAsker } from './ask.js';
 import type { Policy } from './connections.js';
@@ -24,9 +25,9 @@ export function createGroupPolicy(deps: GroupPolicyDeps): Policy<Link> {
   return {
     together: store.transaction,
     of(link) {
-      const { groupId } = link;
+      const { groupId, dryRun } = link;
       // Those that work in the container when it begins.
-      const runIds = store.runs.leasedOf(groupId);
+      const runIds = store.runs.leasedOf(groupId, dryRun);
       return {
         about: { groupId },
         kind: 'group',
@@ -35,7 +36,7 @@ export function createGroupPolicy(deps: GroupPolicyDeps): Policy<Link> {
         decide: (target) => decideForGroup(deps, { link, runIds, target }),
         onReached(host) {
           if (!isMarked(store, link))
-            store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now()));
+            store.transaction(() => markWorking(store, groupId, `the site ${host}`, clock.now(), dryRun));
         },
         tell(detail, endedAt) {
           for (const runId of runIds.filter(store.events.hasRoom))
@@ -55,7 +56,18 @@ function decideForGroup(deps: GroupPolicyDeps, { link, runIds, target }: GroupQu
   const [mode, ownWords] = [store.egress.mode(groupId, config), ownWordsOf(store, runIds)];
   const decision = decideEgress({ target, mode, rules, ownWords, tainted: taint !== undefined });
   if (decision.kind !== 'ask') return decision;
+  if (link.dryRun !== undefined) return askedByNobody({ store, clock }, link.dryRun, { target, why: decision.why });
   return { kind: 'refuse', why: decision.why, reason: askOwner(link, target, runIds, decision.why, taint) };
+}
+
+/** In a dry run the owner is not asked. */
+function askedByNobody(
+  deps: Pick<GroupPolicyDeps, 'store' | 'clock'>,
+  dryRun: number,
+  { target: { host, port }, why }: { target: Target; why: string },
+): Refused {
+  holdBack(deps, dryRun, { what: 'approval', about: `reach ${host}:${port}`, key: `ask ${host}:${port}` });
+  return { kind: 'refuse', why, reason: `this dry run asks nobody whether ${host} may be reached; it is noted` };
 }
 
 /** Hosts that people typed for these runs. A run that was stopped has no say any more, nor has a text that its sender changed since. */

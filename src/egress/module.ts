@@ -8,6 +8,7 @@ import { egressApi } from './api.js';
 import { createEgressAsker } from './ask.js';
 import { egressCommands } from './commands.js';
 import { createConnections } from './connections.js';
+import { dryGuards } from './dry.js';
 import { createGroupPolicy } from './group-policy.js';
 import { createLookupQueue, lookupAll } from './lookup.js';
 import { createProxy } from './proxy.js';
@@ -28,7 +29,7 @@ export function createEgress(deps: EgressDeps) {
   const connections = createConnections({ ...deps, policy, lookup });
   deps.store.signals.on('run:ended', connections.flush);
   return {
-    proxy: createProxy(connections, deps.guards),
+    proxy: createProxy(connections, { ...deps.guards, ...dryGuards(deps) }),
     commands: egressCommands(deps),
     api: egressApi(deps),
     /** For others that look up names for containers. */

@@ -442,3 +442,44 @@ describe('within bounds', () => {
     expect(inside.events().length).toBeLessThanOrEqual(2_000);
   });
 });
+
+describe('in a dry run', () => {
+  beforeEach(() => {
+    inside.goDry();
+    inside.allow('site.example', [site.port]);
+  });
+  const held = () =>
+    inside.store.events.ofRun(inside.runId).flatMap(({ kind, detail }) => (kind === 'held_back' ? [detail.about] : []));
+
+  test('http pages are read, with headers that only say what is wanted', async () => {
+    const odd = ['-H', 'x-http-method-override: DELETE', '-H', 'authorization: x', '-b', 'a=1', '-A', 'me'];
+    expect(await curl(...odd, `http://site.example:${site.port}/a`)).toMatchObject({ code: 0 });
+    await curl('-I', `http://site.example:${site.port}/b`);
+    expect(site.seen.map(({ line }) => line)).toEqual(['GET /a', 'HEAD /b']);
+    const headers = JSON.stringify(site.seen[0]?.rawHeaders).toLowerCase();
+    expect(headers).toContain('"user-agent","me"');
+    expect(headers).not.toMatch(/override|authorization|cookie/);
+    expect(held()).toEqual([]);
+  });
+
+  test.each([
+    ['POST', 'content-length: 1\r\n\r\nx'],
+    ['GET', 'content-length: 1\r\n\r\nx'],
+    ['HEAD', 'transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n'],
+    ['DELETE', '\r\n'],
+    ['get', '\r\n'],
+  ])('%s with %j is not', async (method, rest) => {
+    const target = `http://site.example:${site.port}/`;
+    const answer = await say(`${method} ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${rest}`);
+    expect(answer).toMatch(/^HTTP\/1\.1 (403 dry run|400)/);
+    expect(site.seen).toEqual([]);
+  });
+
+  test('no tunnel is made, to a site that a rule allows neither; nobody is asked about others', async () => {
+    expect(await connectTo(`site.example:${site.port}`)).toContain('403 dry run: nobody can look into a tunnel');
+    expect((await curl('http://unknown.example/')).out).toContain('this dry run asks nobody');
+    expect(held()).toEqual([`site.example:${site.port}`, 'reach unknown.example:80']);
+    expect(inside.store.approvals.open(9)).toEqual([]);
+    expect(inside.asked).toEqual([]);
+  });
+});

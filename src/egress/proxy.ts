@@ -5,15 +5,19 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline, type Transform } from 'node:stream';
 import type { HttpProxy } from '../gateway/server.js';
 import type { Connections, Opened } from './connections.js';
-import { canonicalHost, parseAuthority } from './host.js';
+import { canonicalHost, parseAuthority, type Target } from './host.js';
 
 type Refusal = Exclude<Opened, { kind: 'allowed' }>;
 const bad = (reason: string) => ({ kind: 'refused' as const, status: 400, reason });
 
-/** Looks for secrets of the host that a caller has no business with. */
+/** What a caller may not do: give away secrets of the host, change anything in a dry run. */
 export interface ProxyGuards<Caller> {
+  /** Why a connection, or a request with a method, is not made at all. */
+  holds?(caller: Caller, target: Target, method: string): Refusal | undefined;
   /** Why a request of these texts is not sent. */
   leaks(caller: Caller, host: string, texts: (string | Buffer)[]): Refusal | undefined;
+  /** Of its requests only headers that change nothing go on. */
+  readsOnly?(caller: Caller): boolean;
   /** Carries a body on, up to such a secret, of which `onFound` gets the words. */
   body(caller: Caller, host: string, onFound: (reason: string) => void): Transform;
 }
@@ -27,7 +31,9 @@ export function createProxy<Caller>(
       const { host, port } = parseAuthority(target) ?? {};
       const opened =
         host && port
-          ? (guards.leaks(link, host, [host]) ?? (await connections.open(link, { host, port })))
+          ? (guards.leaks(link, host, [host]) ??
+            guards.holds?.(link, { host, port }, 'CONNECT') ??
+            (await connections.open(link, { host, port })))
           : bad('CONNECT takes a host and a port');
       if (opened.kind === 'allowed') tunnel(socket, opened.socket, head);
       else refuseConnect(socket, opened);
@@ -37,10 +43,21 @@ export function createProxy<Caller>(
       if (parsed.kind !== 'forward') return refuseRequest(request, response, parsed);
       const { host } = parsed.target;
       const texts = [parsed.path, host, ...request.rawHeaders];
-      const opened = guards.leaks(link, host, texts) ?? (await connections.open(link, parsed.target));
+      const { method = 'GET' } = request;
+      // A body could change what the site has, whatever its method.
+      const does =
+        parsed.chunked || Number(request.headers['content-length'] ?? 0) !== 0 ? `${method} with a body` : method;
+      const opened =
+        guards.leaks(link, host, texts) ??
+        guards.holds?.(link, parsed.target, does) ??
+        (await connections.open(link, parsed.target));
       if (opened.kind === 'allowed' && response.destroyed) opened.socket.destroy();
       else if (opened.kind === 'allowed')
-        passOn(request, response, opened.socket, { ...parsed, guard: (onFound) => guards.body(link, host, onFound) });
+        passOn(request, response, opened.socket, {
+          ...parsed,
+          headers: guards.readsOnly?.(link) ? readingHeaders(request.rawHeaders) : endToEnd(request.rawHeaders),
+          guard: (onFound) => guards.body(link, host, onFound),
+        });
       else refuseRequest(request, response, opened);
     },
   };
@@ -87,14 +104,16 @@ function readRequest({ url = '', headers }: IncomingMessage) {
   return { kind: 'forward' as const, target, ...said };
 }
 type ForwardRequest = Exclude<ReturnType<typeof readRequest>, Refusal> & {
+  /** Name, value, name, value… */
+  headers: string[];
   guard(onFound: (reason: string) => void): Transform;
 };
 
 function passOn(request: IncomingMessage, response: ServerResponse, upstream: Socket, to: ForwardRequest): void {
-  const { method = 'GET', rawHeaders, headers } = request;
+  const { method = 'GET', headers } = request;
   // Given as they came, with the framing said again: what Node would make of a GET with a body is not left to it.
   const own = ['Host', to.authority, ...(to.chunked ? ['Transfer-Encoding', 'chunked'] : [])];
-  const head = { method, path: to.path, headers: [...own, ...endToEnd(rawHeaders)] };
+  const head = { method, path: to.path, headers: [...own, ...to.headers] };
   const outgoing = http.request({ ...head, createConnection: () => upstream });
   const leave = (): void => void upstream.destroy();
   outgoing.on('error', leave);
@@ -130,6 +149,12 @@ function passOn(request: IncomingMessage, response: ServerResponse, upstream: So
 /** Each of these is about one connection, and is said anew on the next one. */
 const HOP_BY_HOP =
   /^(host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|proxy-connection|proxy-authenticat(e|ion-info)|proxy-authorization)$/i;
+
+/** Those that only say what is wanted: one may stand for another method, or for who somebody is. */
+const READING =
+  /^(accept|accept-(encoding|language)|cache-control|if-(match|none-match|modified-since|range|unmodified-since)|range|user-agent)$/i;
+const readingHeaders = (raw: string[]): string[] =>
+  raw.flatMap((name, at) => (at % 2 === 0 && READING.test(name) ? [name, raw[at + 1] ?? ''] : []));
 
 /** Raw headers (name, value, name, value…) without those for one connection, and those that `Connection` names. */
 function endToEnd(raw: string[]): string[] {

@@ -12,6 +12,8 @@ import { createBounds, type LinkBounds, type Rate, type Room } from './bounds.js
 /** The caller's identity, fixed when its container was started. */
 export interface Link {
   groupId: number;
+  /** The container works on this dry run and on nothing else: what has an effect is held back. */
+  dryRun?: number;
   /** Epoch ms. */
   startedAt: number;
   /** Gives the runner's `GET /work` response to the container that owns this link. */
@@ -38,6 +40,12 @@ export interface Route<Caller = Link> {
   /** Answers the call itself. Throws PinchError for what the container did wrong. */
   serve(call: Call<Caller>): void | Promise<void>;
 }
+
+/** Answers a call in the place of its route, or leaves it to that one. */
+export type Hold<Caller = Link> = (
+  call: Call<Caller>,
+  route: Pick<Route<Caller>, 'method' | 'path'>,
+) => Promise<void> | undefined;
 
 /** Takes what is meant for other hosts. What goes through it is not looked at here. */
 export interface HttpProxy<Caller = Link> {
@@ -103,6 +111,7 @@ export function createGateway<Caller extends object = Link>({
   const proxies: HttpProxy<Caller>[] = [];
   const onRefused: OnRefused<Caller>[] = [];
   const masks: MaskFor<Caller>[] = [];
+  const holds: Hold<Caller>[] = [];
   const http = {
     maxHeaderSize: 32_768,
     ...TIME_LIMITS,
@@ -123,7 +132,7 @@ export function createGateway<Caller extends object = Link>({
     if (!link || !bounds || !response.socket) return void request.socket.destroy();
     const [maskFor] = masks;
     response.newMask = maskFor && (() => maskFor(link));
-    serve({ routes, proxies, offers }, { link, request, response, bounds }).catch((error: unknown) => {
+    serve({ routes, holds, proxies, offers }, { link, request, response, bounds }).catch((error: unknown) => {
       // Reads the rest of a body that nobody needs: otherwise the caller would not get the answer.
       request.resume();
       // Nothing waits for this promise: an error in here, e.g. of a full disk, would end the process.
@@ -163,6 +172,8 @@ export function createGateway<Caller extends object = Link>({
     },
     /** What is no call of ours goes to `proxy`; without one it is refused. */
     addProxy: (proxy: HttpProxy<Caller>): void => void proxies.push(proxy),
+    /** Asked before any route is. */
+    addHold: (hold: Hold<Caller>): void => void holds.push(hold),
     /** Every byte that a container is given goes through the mask made for its answer. */
     addMask: (maskFor: MaskFor<Caller>): void => void masks.push(maskFor),
     /** Serves HTTP on one connection of a link. */
@@ -181,10 +192,16 @@ export function createGateway<Caller extends object = Link>({
 const patternOf = (path: string): RegExp =>
   new RegExp(`^${path.replace(/:\w+/g, '(\\d{1,15})').replace(/\*$/, '.*')}$`, 's');
 
+interface Offered<Caller> {
+  routes: Served<Caller>[];
+  holds: Hold<Caller>[];
+  proxies: HttpProxy<Caller>[];
+  offers: string;
+}
 type Arrived<Caller> = Omit<Call<Caller>, 'ids' | 'room'> & { bounds: LinkBounds };
 
 async function serve<Caller>(
-  { routes, proxies: [proxy], offers }: { routes: Served<Caller>[]; proxies: HttpProxy<Caller>[]; offers: string },
+  { routes, holds, proxies: [proxy], offers }: Offered<Caller>,
   { bounds, ...call }: Arrived<Caller>,
 ): Promise<void> {
   const { request, response } = call;
@@ -202,7 +219,12 @@ async function serve<Caller>(
   if (!bounds.admit(rate)) throw tooOften(rate);
   if (!route) throw new PinchError('not_available', `This address, ${path.slice(0, 100)}, is not available. ${offers}`);
   const ids = route.pattern.exec(path)?.slice(1).map(Number) ?? [];
-  await route.serve({ ...call, ids, room: bounds.room(response) });
+  const arrived = { ...call, ids, room: bounds.room(response) };
+  for (const hold of holds) {
+    const held = hold(arrived, route);
+    if (held) return held;
+  }
+  await route.serve(arrived);
 }
 
 const tooOften = (rate: Rate) =>

@@ -5,8 +5,12 @@ import type { ErrorClass, RunnerEvent } from '../wire.js';
 
 /** All that can happen to a run, about in this order: the kind of each event, and its fields. */
 export type TimelineEvent =
-  /** The run repeats the messages of an earlier run in a fresh session. */
-  | ['replay_of', { runId: number }]
+  /** The run repeats the messages of an earlier run in a fresh session; `dry`: nothing of what it does is carried out. */
+  | ['replay_of', { runId: number; dry?: boolean }]
+  /** What a dry run would have done: a message, a task, a call of a service and so on. `key`: of the call, which may come again. */
+  | ['held_back', { what: string; about: string; text?: string; key?: string }]
+  /** A task was made or changed for the run. */
+  | ['task_changed', { task: number; action: string; about: string }]
   /** The queue leased the run, which began this attempt. */
   | ['claimed', { attempt: number }]
   /** The runner in this container was given the run. */
@@ -72,14 +76,14 @@ interface ServiceDetail extends Omit<EgressDetail, 'host' | 'port' | 'address' |
   service: string;
   method: string;
   path: string;
-  verdict: 'allowed' | 'asked' | 'refused' | 'failed';
+  verdict: 'allowed' | 'asked' | 'refused' | 'failed' | 'held';
   status: number;
 }
 
 interface McpDetail {
   service: string;
   tool: string;
-  verdict: 'allowed' | 'asked' | 'refused' | 'failed';
+  verdict: 'allowed' | 'asked' | 'refused' | 'failed' | 'held';
   why: string;
   /** Whether the server says that it worked. */
   ok: boolean;
@@ -118,7 +122,10 @@ const timelineSize = z.object({ rows: z.number(), bytes: z.number() });
 /** Lines beyond which what a container causes adds no more: what its runner reports must fit as well. */
 const MAX_CAUSED = 2_000;
 
-export function createEvents({ run, rows }: Statements) {
+export function createEvents({ run, rows, value }: Statements) {
+  const held = value<[runId: number, key: string], number>(
+    `SELECT id FROM events WHERE run_id = ?1 AND kind = 'held_back' AND detail ->> 'key' = ?2 LIMIT 1`,
+  );
   const sizeOf = rows(timelineSize).get<[runId: number]>(
     'SELECT count(*) AS rows, coalesce(sum(octet_length(detail)), 0) AS bytes FROM events WHERE run_id = ?1',
   );
@@ -133,6 +140,8 @@ export function createEvents({ run, rows }: Statements) {
     sizeOf,
     /** Whether it takes one more line about a connection, a call or a find. */
     hasRoom: (runId: number): boolean => (sizeOf(runId)?.rows ?? 0) < MAX_CAUSED,
+    /** Whether this is among what a dry run would have done. */
+    hasHeld: (runId: number, key: string): boolean => held(runId, key) !== undefined,
     /** The latest refusal by a budget since then. */
     budgetRefusal: (runId: number, since: number): BudgetRefusal | undefined => refusal(runId, since)?.detail,
     /** The tool that the run used last, or uses now. */

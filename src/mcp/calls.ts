@@ -9,6 +9,7 @@ import type { Run } from '../core/types.js';
 import { readJson } from '../gateway/body.js';
 import { type Call, type Link, post, type Route } from '../gateway/server.js';
 import { parse, workingRun } from '../runs/calls.js';
+import { holdBack, NOTED } from '../runs/dry.js';
 import type { Guards } from '../secrets/guards.js';
 import type { McpServer } from '../services/servers.js';
 import { markWorking, taintOf } from '../taint/taint.js';
@@ -133,6 +134,8 @@ async function listTools(deps: CallDeps, groupId: number) {
   return { tools, problems };
 }
 
+const onlyReads = (tool: KnownTool): boolean => definitionOf(tool).annotations.readOnlyHint === true;
+
 type RunningCall = Call & { run: Run };
 
 async function serveCall(
@@ -147,7 +150,7 @@ async function serveCall(
   const { server, known } = found;
   const startedAt = clock.now();
   const tell = (outcome: {
-    verdict: 'allowed' | 'asked' | 'refused' | 'failed';
+    verdict: 'allowed' | 'asked' | 'refused' | 'failed' | 'held';
     why: string;
     ok: boolean;
     chars: number;
@@ -169,13 +172,19 @@ async function serveCall(
   const taint = taintOf(store, link);
   const verdict = decideTool(server.tools, definitionOf(known), taint !== undefined);
   if (verdict.do === 'deny') throw new PinchError('forbidden', `the owner's rules do not allow ${name}`);
+  if (link.dryRun !== undefined && !(verdict.do === 'allow' && onlyReads(known))) {
+    holdBack(deps, run.id, { what: 'mcp', about: `${server.name} ${known.name}`, text: JSON.stringify(input) });
+    tell({ verdict: 'held', why: verdict.why, ok: true, chars: 0 });
+    return answer(call.response, { isError: false }, [{ type: 'text', text: NOTED }]);
+  }
   if (verdict.do === 'ask') {
     const text = `This needs the owner's yes. ${asker.call(run, { server, tool: known, args: input, taint })}`;
     tell({ verdict: 'asked', why: verdict.why, ok: true, chars: 0 });
     return answer(call.response, { isError: false }, [{ type: 'text', text }]);
   }
   // Before a byte of it enters the container.
-  if (!server.trusted) store.transaction(() => markWorking(store, link.groupId, sourceOf(server.name), clock.now()));
+  if (!server.trusted)
+    store.transaction(() => markWorking(store, link.groupId, sourceOf(server.name), clock.now(), link.dryRun));
   try {
     const result = await perform(deps, call, found, input);
     const blocks = blocksOf(result);

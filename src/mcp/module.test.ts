@@ -411,3 +411,18 @@ test('neither a long list nor a large answer holds the event loop', async () => 
   await check('a call', () => home.call('echo'));
   await check('an answer of 5 MB', () => home.call('big', { mb: 5 }));
 });
+
+test('in a dry run only what says that it reads is called, where a rule allows it', async () => {
+  home.goDry();
+  await home.tools();
+  expect(JSON.stringify((await home.call('echo', { text: 'hello' })).lines)).toContain('hello');
+  expect(JSON.stringify((await home.call('change', { text: 'sent away' })).lines)).toContain('this is a dry run');
+  expect(home.heard()).toContain('hello');
+  expect(home.heard()).not.toContain('sent away');
+  home.configure({ tools: { echo: 'ask' } });
+  await home.tools();
+  expect(JSON.stringify((await home.call('echo', { text: 'y' })).lines)).toContain('this is a dry run');
+  expect(home.store.approvals.open(9)).toEqual([]);
+  const held = home.store.events.ofRun(home.runId).filter(({ kind }) => kind === 'held_back');
+  expect(held.map(({ detail }) => detail.about)).toEqual(['test change', 'test echo']);
+});

@@ -118,7 +118,9 @@ async function heard({ store, clock }: Hearing, signal: 'memory' | 'run:ready', 
 /** A place in the group's own container, which works already, or in a new one. Throws `no_room` when there is none for long. */
 async function acquire(deps: RestoreDeps, group: Group, over: AbortSignal): Promise<GroupContainer> {
   const { pool, clock } = deps;
-  const isThere = () => pool.containers().some((one) => one.group === group.folder && one.state !== 'ending');
+  // That of a dry run has a copy of the folder.
+  const isOwn = ({ dryRun, state }: { dryRun?: number; state: string }) => dryRun === undefined && state !== 'ending';
+  const isThere = () => pool.containers().some((one) => one.group === group.folder && isOwn(one));
   const until = clock.now() + ROOM_MS;
   while (!over.aborted && !isThere() && !pool.canHost(group.id, false)) {
     if (clock.now() >= until)

@@ -28,6 +28,7 @@ beforeAll(async () => {
     fallback: { models: ['any'], note: () => undefined, covers: () => false },
     outage: { note: () => undefined, setAside: () => undefined },
     onSearch: () => undefined,
+    modelOf: () => undefined,
     stopped: () => false,
     runOf: () => null,
     ledger: { fits: () => true, reserve: () => ({ settle: (call) => void calls.push(call) }) },

@@ -36,6 +36,8 @@ export interface ModelDeps {
   log: Logger;
   /** The run that pays: the one that a caller names, when its container works on it, else another of those; null when it works on none. */
   runOf(link: Link, runId: number): number | null;
+  /** The model that the owner chose for this run. */
+  modelOf(runId: number): string | undefined;
   /** Hears of every call whether the back end answers. */
   outage: Pick<Outage, 'note' | 'setAside'>;
   /** What a search of the provider found is about to enter the container. */
@@ -67,14 +69,15 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   if (response.destroyed) return;
   if ('status' in call) return refuse(response, call);
   const backend = deps.backend();
-  const own = deps.groupModel(link.groupId);
-  const models = [...deps.fallback.models, ...(own === undefined ? [] : [own])];
+  const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
+  const ofRun = caller.runId === null ? undefined : deps.modelOf(caller.runId);
+  const own = [deps.groupModel(link.groupId), ofRun].filter((model) => model !== undefined);
+  const models = [...deps.fallback.models, ...own];
   if (backend.kind === 'http' && !models.includes(call.json.model)) {
     const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL, /model): ${models.join(', ')}`;
     return refuse(response, { status: 400, type: 'invalid_request_error', message });
   }
   const costOf = costs(prices, backend, call);
-  const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
   const progress: Progress = { at, status: 499, firstByteMs: null, requestId: null };
   const row = (spent: Spent): ModelCallRow => {
     const { error: _error, heardAt: _heardAt, overload: _overload, ...known } = progress;

@@ -27,6 +27,9 @@ export const localOptions = {
   force: { type: 'boolean' },
   check: { type: 'boolean' },
   full: { type: 'boolean' },
+  dry: { type: 'boolean' },
+  model: { type: 'string' },
+  prompt: { type: 'string' },
 } as const;
 
 export interface LocalCall {

@@ -66,7 +66,9 @@ export function createProgress(deps: ProgressDeps): Passing & { start(): void; s
 }
 
 /** The channel of the chat, when it can show anything of this run. */
-function channelFor({ channels }: ProgressDeps, { taskId, kind }: Run, chat: Chat): Channel | undefined {
+function channelFor({ channels }: ProgressDeps, { taskId, kind, dry }: Run, chat: Chat): Channel | undefined {
+  // Nothing of a dry run leaves the machine.
+  if (dry) return undefined;
   if (chat.progress === 'off' || (chat.progress === 'quiet' && (taskId !== null || kind === 'hook'))) return undefined;
   return channels.get(chat.channel);
 }

@@ -9,6 +9,7 @@
 
 import type { Run } from '../core/types.js';
 import type { AnswerReport } from '../wire.js';
+import { ANSWER, noteHeld } from './dry.js';
 import type { Store } from './store.js';
 
 /** What a task's run says when there is nothing to say (unattended.ts tells it so). */
@@ -16,8 +17,10 @@ const SILENT = /^\s*(\[silent\])?\s*$/i;
 
 export const answerKey = (runId: number, step: number) => `${runId}:end:${step}`;
 
-/** Queues the text for the run's chat, once per step; a text without words for people is not sent. Joins the caller's transaction. */
+/** Queues the text for the run's chat, once per step, that of a dry run for its timeline alone; a text without words for people is not sent. Joins the caller's transaction. */
 export function queueAnswer(store: Store, run: Run, { text, step }: AnswerReport, now: number): void {
   if (SILENT.test(text)) return;
+  if (run.dry)
+    return noteHeld({ store }, run.id, { what: ANSWER, about: 'to its chat', text, key: `answer ${step}`, now });
   store.outbox.add({ key: answerKey(run.id, step), chatId: run.chatId, runId: run.id, text, now });
 }

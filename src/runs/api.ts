@@ -1,15 +1,22 @@
 // The JSON API about runs: lists them with their timelines, stops one, tries one again, replays one.
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
-import { checked, listLimit, parse, refuse } from '../core/http.js';
+import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
 import { progressOf } from '../groups/progress.js';
 import { stopRun } from './cancelled.js';
+import { comparisonOf, type ReplayDeps, replayRequest, startReplay } from './replay.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
 
-export const runApi = (deps: RetryDeps) => (app: Hono) => {
+interface RunApiDeps extends ReplayDeps, RetryDeps {
+  clock: RetryDeps['clock'];
+  /** Nothing starts for now. */
+  stopped(): boolean;
+}
+
+export const runApi = (deps: RunApiDeps) => (app: Hono) => {
   const { store, clock } = deps;
   const findRun = (c: Context): Run => {
     const id = c.req.param('id');
@@ -36,6 +43,8 @@ export const runApi = (deps: RetryDeps) => (app: Hono) => {
       events,
       modelCalls: store.usage.ofRun(run.id),
       outbox: store.outbox.ofRun(run.id),
+      // Of a replay: what the first run did, and what this one did, or would have done.
+      comparison: comparisonOf(store, run),
     });
   });
   app.post('/api/runs/:id/stop', (c) => {
@@ -52,28 +61,8 @@ export const runApi = (deps: RetryDeps) => (app: Hono) => {
     checked(() => retryRun(deps, run));
     return c.json({ run: findRun(c) });
   });
-  app.post('/api/runs/:id/replay', (c) => {
-    const id = replay(deps, findRun(c));
-    store.signal('run:ready');
-    return c.json({ run: store.runs.get(id) });
+  app.post('/api/runs/:id/replay', async (c) => {
+    const request = await readBody(c, replayRequest);
+    return c.json({ run: checked(() => startReplay(deps, findRun(c), request)), stopped: deps.stopped() });
   });
 };
-
-/** The same messages once more, in a fresh session; the answer goes to the same chat. Returns the new run's id. */
-function replay({ store, clock }: RetryDeps, { id: first, state, groupId, chatId, taskId }: Run): number {
-  if (state === 'ready' || state === 'leased') {
-    throw refuse(409, 'conflict', `run ${first} is ${state}`, 'wait until it has ended, or stop it');
-  }
-  const now = clock.now();
-  const input = store.runs.input(first);
-  return store.transaction(() => {
-    for (let n = 1; ; n += 1) {
-      const name = { key: `replay:${first}:${n}`, session: `replay-${first}-${n}` };
-      const id = store.runs.enqueue({ ...name, kind: 'replay', groupId, chatId, taskId, input, runAt: now, now });
-      if (id === undefined) continue;
-      store.runs.copyMessages(first, id);
-      store.events.add(id, now, 'replay_of', { runId: first });
-      return id;
-    }
-  });
-}

@@ -5,14 +5,15 @@ import type { Run } from '../core/types.js';
 import type { Link } from '../gateway/server.js';
 import type { Store } from './store.js';
 
-type Caller = Pick<Link, 'groupId'>;
+type Caller = Pick<Link, 'groupId' | 'dryRun'>;
 
 export function leasedRun(store: Store, link: Caller, runId: number): Run | undefined {
   const run = store.runs.get(runId);
-  return run?.groupId === link.groupId && run.state === 'leased' ? run : undefined;
+  if (run?.groupId !== link.groupId || run.state !== 'leased') return undefined;
+  return (run.dry ? run.id : undefined) === link.dryRun ? run : undefined;
 }
 
-/** The only runs a link may speak for are leased ones of its group. Throws `forbidden` for any other. */
+/** The only runs a link may speak for are leased ones of its group, and for the container of a dry run that one alone. Throws `forbidden` for any other. */
 export function ownRun(store: Store, link: Caller, runId: number): Run {
   const run = leasedRun(store, link, runId);
   if (!run) throw unknownThing('run');

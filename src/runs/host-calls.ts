@@ -16,6 +16,7 @@ import { markWorking } from '../taint/taint.js';
 import * as wire from '../wire.js';
 import { answerKey, queueAnswer } from './answers.js';
 import { badRequest, ownRun, parse, unknownThing, workingRun } from './calls.js';
+import { checkHeldRoom } from './dry.js';
 import type { Store } from './store.js';
 
 export interface HostCallDeps {
@@ -63,14 +64,14 @@ export function createHostCalls(deps: HostCallDeps): Route[] {
     post('/ask', (link, body) => ask(deps, link, parse(wire.askRequest, body))),
     post(
       '/history',
-      async ({ groupId }, body) => {
+      async ({ groupId, dryRun }, body) => {
         const { query, limit = 10 } = parse(wire.historyRequest, body);
         const { results, note } = await store.messages.search(groupId, query, limit);
         const memory = await deps.searchMemory(groupId, query, limit);
         const untrusted = results.find((one) => one.untrusted);
         if (untrusted)
           store.transaction(() =>
-            markWorking(store, groupId, `an old message of ${oneLine(untrusted.sender, 80)}`, deps.clock.now()),
+            markWorking(store, groupId, `an old message of ${oneLine(untrusted.sender, 80)}`, deps.clock.now(), dryRun),
           );
         return { results: results.map(({ untrusted: _, ...hit }) => hit), memory, note };
       },
@@ -107,7 +108,8 @@ function takeEvents(store: Store, run: Run, body: unknown) {
 function takeAnswer(deps: HostCallDeps, run: Run, body: unknown) {
   const { store, clock } = deps;
   const end = parse(wire.answerReport, body);
-  checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
+  if (run.dry) checkHeldRoom(deps, run.id);
+  else checkSendLimit(deps, run.id, answerKey(run.id, end.step), end.text);
   store.transaction(() => {
     queueAnswer(store, run, end, clock.now());
     store.runs.progressed(run.id);

@@ -19,8 +19,8 @@ export function createRuns(deps: RunsDeps) {
   const queue = createQueue({ ...deps, orders, leaseHolder: randomUUID() });
   const routes = createHostCalls({ ...deps, mediaFile: orders.mediaFile, onFinish: queue.onFinish });
   /** The timelines of the runs in this container say that it ran into a bound. */
-  function noteRefusal({ groupId }: Link, why: string): void {
-    for (const runId of store.runs.leasedOf(groupId)) store.events.add(runId, clock.now(), 'refused', { why });
+  function noteRefusal({ groupId, dryRun }: Link, why: string): void {
+    for (const runId of store.runs.leasedOf(groupId, dryRun)) store.events.add(runId, clock.now(), 'refused', { why });
   }
   return { queue, routes, noteRefusal, tells: createOutageTells(deps) };
 }

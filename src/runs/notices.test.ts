@@ -11,6 +11,7 @@ const run: Run = {
   ...{ id: 7, key: 'k', kind: 'message', groupId: 2, chatId: 1, session: 's', state: 'leased', attempt: 2 },
   ...{ cutOffs: 0, attemptsLost: 0, interrupted: false },
   ...{ runAt: 0, leaseOwner: null, cancelRequested: 0, errorClass: null, error: null, taskId: null },
+  ...{ replayOf: null, dry: false, model: null, prompt: null, reportChat: null },
   ...{ createdAt: 0, startedAt: null, finishedAt: null },
 };
 const LIES = [

@@ -85,7 +85,7 @@ function recordDone(deps: OutcomeDeps, attempt: Attempt, { handledMessageIds, ..
   recordFinish(deps, attempt, 'done');
   if (store.groups.unpark(group.id)) notifyOwner(`unparked:${run.id}`, runNotices.unparked(group), group.id);
   queueAnswer(store, run, end, now);
-  deps.guard.note(run);
+  if (!run.dry) deps.guard.note(run);
   // Messages steered in too late for this run become the next one.
   splitOff(store, run, unseen, now);
 }
@@ -116,6 +116,8 @@ export function recordDead(
     handled,
   }: { why?: string; forChat?: string; handled?: number[] | undefined },
 ): void {
+  // Nobody waits for it but who reads how it went.
+  if (run.dry) return;
   const now = clock.now();
   guard.note(run);
   const ids = store.messages.ofRun(run.id).map(({ id }) => id);
@@ -168,7 +170,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     runNotices.parked(group, errorClass, error),
     group.id,
   );
-  if (ownerChat === run.chatId || run.taskId !== null) return;
+  if (ownerChat === run.chatId || run.taskId !== null || run.dry) return;
   const text = runNotices.parkedForChat;
   store.outbox.add({ key: `parked:${run.id}:${now}`, chatId: run.chatId, runId: null, text, now });
 }
@@ -182,6 +184,6 @@ function tellOverBudget({ store, notifyOwner, clock }: OutcomeDeps, run: Run, re
     { name: cap, limit: limitMicroUsd, spent: refusal.spentMicroUsd, ...(period && { period }) },
     ...[refusal.worstCaseMicroUsd, run.groupId],
   );
-  if (notifyOwner(key, text, undefined, buttons) === run.chatId || run.taskId !== null) return;
+  if (notifyOwner(key, text, undefined, buttons) === run.chatId || run.taskId !== null || run.dry) return;
   store.outbox.add({ key: `${key}:${run.chatId}`, chatId: run.chatId, runId: null, text, now: clock.now() });
 }

@@ -94,6 +94,7 @@ const start = (leaseHolder: string): Queue => {
     ...{ store, clock, leaseHolder, log: pino({ enabled: false }), channels: { get: () => undefined } },
     diskIsLow: () => isDiskLow,
     pool: {
+      canHostDry: () => true,
       share: () => ({ blocked: [], lookAgainAt: undefined }),
       acquire: () => {
         pool.push('acquired');
@@ -106,6 +107,7 @@ const start = (leaseHolder: string): Queue => {
         end(gone('it was stopped'));
       },
     },
+    dryFolders: { changes: async () => [], drop: async () => undefined, sweep: async () => undefined },
     guard: { note: (run) => void ended.push(run.id) },
     fallback: { afterFailure: (_, errorClass) => ({ errorClass }) },
     supervisor: { engineDown: () => false, reportDown: () => undefined },

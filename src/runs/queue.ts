@@ -5,10 +5,12 @@ import type { RunningChannels } from '../channels/start.js';
 import { type Begun, unwatched } from '../core/begun.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
+import type { DryFolders, FileChange } from '../sandbox/dry-folders.js';
 import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import { markMessages } from '../taint/taint.js';
 import type { ErrorClass, FinishReport, RunSpec } from '../wire.js';
+import { recordDryEnd } from './dry-end.js';
 import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
@@ -17,7 +19,9 @@ import { tellRestart } from './tells.js';
 import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
 
 export interface QueueDeps extends OutcomeDeps {
-  pool: Pick<Pool, 'share' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
+  pool: Pick<Pool, 'share' | 'canHostDry' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
+  /** What dry runs write into instead of their groups' folders. */
+  dryFolders: Pick<DryFolders, 'changes' | 'drop' | 'sweep'>;
   /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
   supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
@@ -79,6 +83,7 @@ export function createQueue(deps: QueueDeps) {
       // The process before this one may have been killed in the middle of an emergency stop: finish that stop now.
       if (queue.stopSwitch.stopped()) endEverything(queue);
       releaseForeignLeases(queue);
+      void sweepDryFolders(queue);
       store.signals.on('run:ready', pump);
       store.signals.on('run:steered', (runId) => void steer(queue, runId));
       store.signals.on('run:stopped', (runId) => void abort(queue, runId));
@@ -133,6 +138,7 @@ function releaseForeignLeases(queue: QueueState): void {
     for (const run of store.runs.releaseForeignLeases(leaseHolder, now)) {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
       if (run.state === 'dead') recordDead(queue, run, { why: runNotices.cutOff(run) });
+      if (run.dry) recordDryEnd(queue, run, []);
     }
   });
 }
@@ -152,10 +158,12 @@ function* claimDue(queue: QueueState): Generator<Run> {
     const of = (background: boolean) =>
       blocked.filter(({ isBackground }) => isBackground === background).map(({ groupId }) => groupId);
     const [excludeGroups, noBackground] = [of(false), of(true)];
+    const claim = { holder: leaseHolder, now };
     // Every reply waits for it, so it does not wait for the disk: a power cut that undoes a claim has ended its runner too, and whatever a run
     // does outside (a model call is reserved first) is committed after it, and so together with it.
     const run = store.unhurried(() => {
-      const claimed = store.runs.claim({ holder: leaseHolder, now, excludeGroups, noBackground });
+      const next = store.runs.claim({ ...claim, excludeGroups, noBackground });
+      const claimed = next ?? (pool.canHostDry() ? store.runs.claimDry(claim) : undefined);
       if (claimed) store.events.add(claimed.id, now, 'claimed', { attempt: claimed.attempt });
       return claimed;
     });
@@ -178,9 +186,13 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
   // After the work is on its way: it costs time, too.
-  setImmediate(() => void keepTyping(queue, run.chatId, over.signal));
+  if (!run.dry) setImmediate(() => void keepTyping(queue, run.chatId, over.signal));
   const end = await ended;
-  recordOutcome(queue, run, end);
+  const changes = run.dry ? await changesOf(queue, run, entry) : [];
+  store.transaction(() => {
+    recordOutcome(queue, run, end);
+    if (run.dry) recordDryEnd(queue, run, changes);
+  });
   over.abort();
   active.delete(run.id);
   const state = store.runs.get(run.id)?.state;
@@ -189,10 +201,39 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   void entry.acquiring?.then(release, () => undefined);
   store.signal('run:ended', run.id);
   store.signal('run:ready');
+  if (run.dry && state !== 'ready') await dropDryFolders(queue, run);
   if (state !== 'done') return;
   // What was fetched for it can go.
   await queue.orders.dropMedia(run.id).catch((error: unknown) => {
     log.warn({ runId: run.id, error: describeError(error) }, 'fetched files could not be removed');
+  });
+}
+
+/** Ends the container of a dry run, so that nothing changes any more, and says what it has written. Never rejects. */
+async function changesOf(
+  { pool, dryFolders, log }: QueueState,
+  { id }: Run,
+  { worker }: ActiveRun,
+): Promise<FileChange[]> {
+  if (!worker) return [];
+  await pool.kill(worker);
+  return dryFolders.changes(id).catch((error: unknown) => {
+    log.warn({ runId: id, error: describeError(error) }, 'what a dry run has written is not known');
+    return [];
+  });
+}
+
+/** What cannot be removed now is at the next start. */
+async function dropDryFolders({ dryFolders, log }: QueueState, { id }: Run): Promise<void> {
+  await dryFolders.drop(id).catch((error: unknown) => {
+    log.warn({ runId: id, error: describeError(error) }, 'the folder of a dry run could not be removed');
+  });
+}
+
+async function sweepDryFolders({ store, dryFolders, log }: QueueState): Promise<void> {
+  const isOpen = (id: number) => /^(ready|leased)$/.test(store.runs.get(id)?.state ?? '');
+  await dryFolders.sweep(isOpen).catch((error: unknown) => {
+    log.warn({ error: describeError(error) }, 'folders of dry runs could not be removed');
   });
 }
 
@@ -207,7 +248,7 @@ async function attend(
     if ([name, puttingTogether(run.id)].some(begun.isSetAside)) return giveUp(queue, run, entry);
     const group = store.groups.get(run.groupId);
     if (!group) throw new Error(`run ${run.id} has no group`);
-    entry.acquiring = pool.acquire(group, isBackground(run));
+    entry.acquiring = pool.acquire(group, isBackground(run), run.dry ? run.id : undefined);
     const ready = Promise.all([entry.acquiring, queue.orders.buildSpec(run, group)]);
     const [worker, spec] = await Promise.race([ready, tooLate(queue, over)]);
     if (over.aborted) return;

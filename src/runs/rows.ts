@@ -35,7 +35,9 @@ export interface LeaseRef {
   attempt: number;
 }
 
-interface NewRun extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'session' | 'runAt'> {
+interface NewRun
+  extends Pick<Run, 'key' | 'kind' | 'groupId' | 'chatId' | 'session' | 'runAt'>,
+    Partial<Pick<Run, 'replayOf' | 'dry' | 'model' | 'prompt' | 'reportChat'>> {
   now: number;
   taskId?: number | null;
   input?: TaskRunInput | null | undefined;
@@ -53,10 +55,12 @@ export function createRuns(statements: Statements) {
   };
 }
 
+const NO_REPLAY = { replayOf: null, dry: false, model: null, prompt: null, reportChat: null };
+
 function createEnqueue({ rows, run, values, named }: Statements) {
   const enqueue = named.value<[row: NewRun], number>(
-    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input)
-     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input)
+    `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input, replay_of, dry, model, prompt, report_chat)
+     VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input, @replayOf, @dry, @model, @prompt, @reportChat)
      ON CONFLICT (key) DO NOTHING RETURNING id`,
   );
   const inputOf = rows(z.object({ input: json(taskRunInput).nullable() })).get<[id: number]>(
@@ -64,7 +68,7 @@ function createEnqueue({ rows, run, values, named }: Statements) {
   );
   return {
     /** Returns the new run's id, or undefined when the key exists: the second insert is a no-op. */
-    enqueue: (row: NewRun): number | undefined => enqueue({ taskId: null, input: null, ...row }),
+    enqueue: (row: NewRun): number | undefined => enqueue({ ...NO_REPLAY, taskId: null, input: null, ...row }),
     /** What a run that nobody asked for just now works with. */
     input: (id: number): TaskRunInput | undefined => inputOf(id)?.input ?? undefined,
     /** Gives the run this message alone, with what its sender sent as one with it. */
@@ -229,12 +233,12 @@ function createTold({ run, value, rows }: Statements) {
     /** Notes that the run's chat is told of a restart now; false where it is not to be: it knows since `since`, or of worse. */
     restartTold: run<[id: number, now: number, since: number]>(
       `UPDATE runs SET restart_told_at = ?2 WHERE id = ?1 AND state = 'leased' AND cancel_requested = 0
-         AND outage_told_at IS NULL AND coalesce(restart_told_at, 0) <= ?3`,
+         AND NOT dry AND outage_told_at IS NULL AND coalesce(restart_told_at, 0) <= ?3`,
     ),
     /** Notes that the run's chat is told of an outage now, and returns it; undefined where it knows, or nobody waits there. */
     outageTold: value<[id: number, now: number], number>(
       `UPDATE runs SET outage_told_at = ?2 WHERE id = ?1 AND state IN ('ready', 'leased') AND cancel_requested = 0
-         AND task_id IS NULL AND outage_told_at IS NULL RETURNING chat_id`,
+         AND task_id IS NULL AND NOT dry AND outage_told_at IS NULL RETURNING chat_id`,
     ),
     /** The runs whose chats know of an outage; from now on they know of none. */
     outageOver: rows(told).all<[]>(
@@ -253,6 +257,9 @@ function createRunQueries({ rows, value, values }: Statements) {
   const nextDueAt = value<[now: number], number | null>(
     `SELECT min(max(coalesce(g.parked_until, 0), (SELECT min(r.run_at) FROM runs r WHERE r.state = 'ready' AND r.group_id = g.id
        AND r.run_at > iif(g.parked_until > ?1, -1, ?1)))) FROM groups g`,
+  );
+  const leased = values<[groupId: number, dryRun: number], number>(
+    `SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased' AND iif(dry, id, 0) = ?2`,
   );
   const newest = rows(runRow).all<[limit: number]>('SELECT * FROM runs ORDER BY id DESC LIMIT ?1');
   const newestIn = rows(runRow).all<[state: Run['state'], limit: number]>(
@@ -274,7 +281,8 @@ function createRunQueries({ rows, value, values }: Statements) {
     ofChat: rows(runRow).all<[chatId: number, limit: number]>(
       'SELECT * FROM runs INDEXED BY runs_by_chat WHERE chat_id = ?1 ORDER BY id DESC LIMIT ?2',
     ),
-    leasedOf: values<[groupId: number], number>(`SELECT id FROM runs WHERE group_id = ?1 AND state = 'leased'`),
+    /** Those that work in the container of a group, or in that of a dry run. */
+    leasedOf: (groupId: number, dryRun = 0): number[] => leased(groupId, dryRun),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */
     openMessageRun: rows(runRow).get<[session: string]>(
       `SELECT * FROM runs INDEXED BY runs_open WHERE session = ?1 AND kind = 'message' AND state IN ('ready', 'leased')

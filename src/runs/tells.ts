@@ -18,7 +18,7 @@ const RESTART_TOLD_EVERY_MS = 10 * 60_000;
  * told; nor where the chat knows that the model does not answer.
  */
 export async function tellRestart({ store, clock }: TellDeps, run: Run, over: AbortSignal): Promise<void> {
-  if (!run.interrupted || run.taskId !== null) return;
+  if (!run.interrupted || run.taskId !== null || run.dry) return;
   await clock.sleep(SOON_MS, over);
   if (over.aborted) return;
   const now = clock.now();

@@ -9,6 +9,7 @@ import { describeError } from '../core/errors.js';
 import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
 import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
+import { DRY_NOTE, withPrompt } from './replay.js';
 import { isCompaction, type TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
 import { unattendedNote } from './unattended.js';
@@ -82,7 +83,7 @@ export function createWorkOrders({
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
-      const model = store.groupModels.of(group.id) ?? fallback.choose(run.id);
+      const model = run.model ?? store.groupModels.of(group.id) ?? fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -99,12 +100,12 @@ export function createWorkOrders({
         search: search(group.id),
         mcp: mcp(group.id),
         messages: [
-          ...(input ? [taskMessage(run, input)] : await promptMessages(run.id)),
+          ...withPrompt(input ? [taskMessage(run, input)] : await promptMessages(run.id), run.prompt),
           ...hostNote(run, deps.diskNote(group.id)),
         ],
         ...(isCompaction(run) && { compact: true as const }),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
-        ...(input && { unattended: { note: unattendedNote(input, config.timeZone), check: input.check } }),
+        ...unattended(run, input, config.timeZone),
       };
     },
     /** The copies in data/media of a finished run; the group has its own in inbox/. */
@@ -112,6 +113,12 @@ export function createWorkOrders({
       for (const message of store.messages.ofRun(runId)) await drop(message);
     },
   };
+}
+
+/** Nobody is there to answer in a dry run either. */
+function unattended(run: Run, input: TaskRunInput | undefined, timeZone: string): Pick<RunSpec, 'unattended'> {
+  const notes = [...(run.dry ? [DRY_NOTE] : []), ...(input ? [unattendedNote(input, timeZone)] : [])];
+  return notes.length > 0 ? { unattended: { note: notes.join('\n'), check: input?.check } } : {};
 }
 
 /** What a start knows it by that comes after an end in the middle of it. */

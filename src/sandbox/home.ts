@@ -15,7 +15,7 @@ const MAX_ENTRIES = 10_000;
 /** What a mode grants to anybody but the owner. */
 const OTHERS = 0o077;
 /** Below data/: what lies in there is the containers'. */
-const OF_CONTAINERS = ['sessions', 'mcp'];
+const OF_CONTAINERS = ['sessions', 'mcp', 'dry'];
 
 /** Creates groups/ and data/ with the templates of a new home. Throws PinchError `home_unwritable`. */
 export function prepareHome(config: Config): void {
@@ -109,12 +109,18 @@ export function containerUser(): { uid: number; gid: number } {
   return uid === 0 ? { uid: 1000, gid: 1000 } : { uid, gid };
 }
 
-/** What the group's container sees; its folders exist, are no links and belong to it afterwards. Throws PinchError `group_folder`. */
-export function sandboxSpec({ groupsDir, dataDir, repository }: Config, group: Group): SandboxSpec {
-  const mounts: Mount[] = [
+/**
+ * What the group's container sees; its folders exist, are no links and belong to it afterwards. `dry`: what a dry run has in the place of those it
+ * could write to. Throws PinchError `group_folder`.
+ */
+export function sandboxSpec({ groupsDir, dataDir, repository }: Config, group: Group, dry?: Mount[]): SandboxSpec {
+  const own = () => [
     { source: ownFolder(groupsDir, group.folder), target: '/workspace', readOnly: false },
     { source: ownFolder(dataDir, `sessions/${group.folder}`), target: '/sessions', readOnly: false },
-    { source: ownFolder(groupsDir, 'global'), target: '/global', readOnly: !group.isMain },
+  ];
+  const mounts: Mount[] = [
+    ...(dry ?? own()),
+    { source: ownFolder(groupsDir, 'global'), target: '/global', readOnly: !group.isMain || dry !== undefined },
     { source: join(repository, 'container', 'skills'), target: '/skills', readOnly: true },
   ];
   return { folder: group.folder, mounts };

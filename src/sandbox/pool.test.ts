@@ -242,3 +242,16 @@ test('a runner that asks for work a second time gets that connection closed, and
   expect(second.destroyed).toBe(true);
   expect(worker.send({ type: 'stop' })).toBe(true);
 });
+
+test('a dry run has a container of its own, whose link says so, and which goes with it', async () => {
+  const own = await pool.acquire(group(1), false);
+  expect(links.get('g1')).not.toHaveProperty('dryRun');
+  const dry = await pool.acquire(group(1), false, 7);
+  expect(dry.containerId).not.toBe(own.containerId);
+  expect(links.get('g1')).toMatchObject({ groupId: 1, dryRun: 7 });
+  // There is room for two, and neither is idle; the group's own one takes more runs.
+  expect([pool.canHostDry(), pool.canHost(1, false), pool.canHost(2, false)]).toEqual([false, true, false]);
+  pool.release(dry, false);
+  expect(pool.containers().map(({ state }) => state)).toEqual(['running', 'ending']);
+  expect(pool.canHostDry()).toBe(true);
+});

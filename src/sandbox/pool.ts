@@ -1,4 +1,4 @@
-// Warm containers: at most `maxContainers`, one per group, started when a run needs one, kept `idleMs` after the last run,
+// Warm containers: at most `maxContainers`, one per group and one for each dry run alone, started when a run needs one, kept `idleMs` after the last run,
 // the longest-idle one stopped at once when another group waits; who gives way when none is idle is in turns.ts. A PoolEntry is what the pool keeps of a group; a GroupContainer is what it
 // gives to whoever has work. Knows nothing about runs beyond their number.
 import type { ServerResponse } from 'node:http';
@@ -25,7 +25,8 @@ export interface PoolDeps extends BaseDeps {
   gateway: Pick<Gateway, 'connect'>;
   maxContainers: number;
   idleMs: number;
-  specFor(group: Group): Promise<SandboxSpec>;
+  /** `dryRun`: the run that the container is for alone. */
+  specFor(group: Group, dryRun?: number): Promise<SandboxSpec>;
   /** Changes when containers of before do not have what new ones get. */
   specVersion(): string;
   /** Capacity became free. */
@@ -34,6 +35,8 @@ export interface PoolDeps extends BaseDeps {
 
 interface PoolEntry extends Turn {
   group: Group;
+  /** It works on this run alone, and its link says so. */
+  dryRun: number | undefined;
   specVersion: string;
   idleSince: number;
   idleTimer: { cancel(): void } | undefined;
@@ -47,8 +50,8 @@ interface PoolEntry extends Turn {
 
 const emptyPool = (deps: PoolDeps) => ({
   deps,
-  /** By group id. What is being stopped is no longer here: it takes no run. */
-  entries: new Map<number, PoolEntry>(),
+  /** By group id, or by the dry run that it is for alone. What is being stopped is no longer here: it takes no run. */
+  entries: new Map<PoolKey, PoolEntry>(),
   /** When a group last lost its container, by its id. */
   leftAt: new Map<number, number>(),
   /** Taken out, but something of it may still be there. */
@@ -73,6 +76,8 @@ export function createPool(deps: PoolDeps) {
   const entryOf = (container: GroupContainer) =>
     [...entries.values()].find(({ instance }) => instance?.id === container.containerId);
   return {
+    /** Whether one more container can be had: a dry run shares none. */
+    canHostDry: (): boolean => canHostDry(pool),
     /** Whether a run of the group finds a place now; `isBackground`: nobody waits for it. */
     canHost: (groupId: number, isBackground: boolean) => canHost(pool, groupId, isBackground),
     /**
@@ -84,9 +89,9 @@ export function createPool(deps: PoolDeps) {
      * Counts a run in at once (before the first await, so that `canHost` is true to the limit) and starts the container when there
      * is none. Throws PinchError of the sandbox. Pair with `release`.
      */
-    acquire(group: Group, isBackground: boolean): Promise<GroupContainer> {
-      const warm = entries.get(group.id);
-      const entry = warm && (warm.runs > 0 || !isOutdated(pool, warm)) ? warm : openEntry(pool, group);
+    acquire(group: Group, isBackground: boolean, dryRun?: number): Promise<GroupContainer> {
+      const warm = entries.get(keyOf(group.id, dryRun));
+      const entry = warm && (warm.runs > 0 || !isOutdated(pool, warm)) ? warm : openEntry(pool, group, dryRun);
       entry.runs += 1;
       entry.background += Number(isBackground);
       entry.idleTimer?.cancel();
@@ -102,8 +107,9 @@ export function createPool(deps: PoolDeps) {
       entry.runs -= 1;
       entry.background -= Number(isBackground);
       entry.idleSince = deps.clock.now();
-      entry.mustEnd ||= mustEnd;
-      if (entry.runs === 0 && entry.mustEnd) void stopEntry(pool, entry, 'its run was stopped', 0);
+      entry.mustEnd ||= mustEnd || entry.dryRun !== undefined;
+      if (entry.runs === 0 && entry.mustEnd)
+        void stopEntry(pool, entry, entry.dryRun === undefined ? 'its run was stopped' : 'its dry run is over', 0);
       else if (entry.runs === 0)
         entry.idleTimer = deps.clock.at(entry.idleSince + deps.idleMs, () => void stopEntry(pool, entry, 'idle'));
       deps.onFree();
@@ -135,6 +141,9 @@ export function createPool(deps: PoolDeps) {
   };
 }
 
+type PoolKey = number | `dry ${number}`;
+const keyOf = (groupId: number, dryRun?: number): PoolKey => (dryRun === undefined ? groupId : `dry ${dryRun}`);
+
 function canHost(pool: PoolState, groupId: number, isBackground: boolean): boolean {
   if (pool.closing) return false;
   const { entries, deps } = pool;
@@ -157,10 +166,14 @@ function share(pool: PoolState, waiting: Waiting[]): { blocked: Waiting[]; lookA
   return { blocked: inTurn.filter((one) => !hasPlace.has(one)), lookAgainAt };
 }
 
+/** It stands in no group's turn: it takes what they leave, and ends with its run. */
+const canHostDry = (pool: PoolState): boolean =>
+  !pool.closing && (pool.entries.size < pool.deps.maxContainers || longestIdle(pool) !== undefined);
+
 type ContainerState = 'starting' | 'running' | 'ending';
 
-function describe({ group, instance, runs }: PoolEntry, state: ContainerState) {
-  return { group: group.folder, id: instance?.id ?? null, runs, state };
+function describe({ group, dryRun, instance, runs }: PoolEntry, state: ContainerState) {
+  return { group: group.folder, id: instance?.id ?? null, runs, state, ...(dryRun !== undefined && { dryRun }) };
 }
 
 function longestIdle({ entries }: PoolState): PoolEntry | undefined {
@@ -170,12 +183,14 @@ function longestIdle({ entries }: PoolState): PoolEntry | undefined {
 const isOutdated = ({ deps }: PoolState, { specVersion }: PoolEntry): boolean => specVersion !== deps.specVersion();
 
 /** In the place of the group's own one, or of the longest idle one where there is no room. */
-function openEntry(pool: PoolState, group: Group): PoolEntry {
+function openEntry(pool: PoolState, group: Group, dryRun: number | undefined): PoolEntry {
   const { deps, entries } = pool;
-  const evicted = entries.get(group.id) ?? (entries.size >= deps.maxContainers ? longestIdle(pool) : undefined);
+  const key = keyOf(group.id, dryRun);
+  const evicted = entries.get(key) ?? (entries.size >= deps.maxContainers ? longestIdle(pool) : undefined);
   const room = evicted ? stopEntry(pool, evicted, 'another one takes its place') : Promise.resolve();
   const entry: PoolEntry = {
     group,
+    dryRun,
     specVersion: deps.specVersion(),
     ...{ runs: 0, background: 0, since: deps.clock.now(), givesWay: false },
     idleSince: deps.clock.now(),
@@ -186,7 +201,7 @@ function openEntry(pool: PoolState, group: Group): PoolEntry {
     cancel: new AbortController(),
   };
   entry.starting.catch(() => drop(pool, entry));
-  entries.set(group.id, entry);
+  entries.set(key, entry);
   return entry;
 }
 
@@ -201,8 +216,12 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
     };
   });
   const startedAt = clock.now();
-  const link = { groupId: entry.group.id, startedAt, onWork: (response: ServerResponse) => onWork(response) };
-  const spec = await specFor(entry.group);
+  const { group, dryRun } = entry;
+  const link = {
+    ...{ groupId: group.id, ...(dryRun !== undefined && { dryRun }) },
+    ...{ startedAt, onWork: (response: ServerResponse) => onWork(response) },
+  };
+  const spec = await specFor(group, dryRun);
   entry.cancel.signal.throwIfAborted();
   const instance = await sandbox.start(spec, (io) => gateway.connect(link, io), entry.cancel.signal);
   entry.instance = instance;
@@ -230,9 +249,10 @@ async function startContainer(pool: PoolState, entry: PoolEntry): Promise<GroupC
 /** Takes the entry out of the pool: it gets no more runs. Harmless twice. */
 function forget({ entries, ending, leftAt, deps }: PoolState, entry: PoolEntry): void {
   entry.idleTimer?.cancel();
-  if (entries.get(entry.group.id) !== entry) return;
-  entries.delete(entry.group.id);
-  leftAt.set(entry.group.id, deps.clock.now());
+  const key = keyOf(entry.group.id, entry.dryRun);
+  if (entries.get(key) !== entry) return;
+  entries.delete(key);
+  if (entry.dryRun === undefined) leftAt.set(entry.group.id, deps.clock.now());
   ending.add(entry);
   const started = entry.starting.catch(() => undefined);
   void started.then(() => entry.instance?.gone).then(() => ending.delete(entry));

@@ -53,9 +53,9 @@ export function decidePlace({
   return busy < (isBackground ? Math.max(1, most - 1) : most);
 }
 
-/** Marks which groups of `entries` give way to those that wait for a container. Returns when to look again, if anybody waits. */
+/** Marks which of `entries`, by group or dry run, give way to those that wait for a container. Returns when to look again, if anybody waits. */
 export function shareOut(
-  entries: Map<number, Turn>,
+  entries: Map<number | string, Turn>,
   waiting: Waiting[],
   { now, most }: { now: number; most: number },
 ): number | undefined {

@@ -19,7 +19,7 @@ export interface GuardDeps<Store> {
   clock: Pick<Clock, 'now'>;
   log: Pick<Logger, 'warn'>;
 }
-type Link = { groupId: number };
+type Link = { groupId: number; dryRun?: number };
 
 const MAX_TOLD = 10_000;
 const SLICE_BYTES = 64 * 1024;
@@ -41,8 +41,8 @@ export function createGuards<Store extends GuardedStore>({ secrets, store, clock
     for (const runId of runIds)
       if (store.events.hasRoom(runId)) guarded.events.add(runId, clock.now(), 'secret_removed', { secret, where });
   }
-  const tellLink = ({ groupId }: Link, secret: string, where: string) =>
-    tell(store.runs.leasedOf(groupId), secret, where);
+  const tellLink = ({ groupId, dryRun }: Link, secret: string, where: string) =>
+    tell(store.runs.leasedOf(groupId, dryRun), secret, where);
 
   return {
     /** The store, whose outgoing messages and timeline hold no secrets; it learns those of new hooks, services and channels. */

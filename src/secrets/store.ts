@@ -34,7 +34,7 @@ export interface GuardedStore {
     add(runId: number, at: number, kind: string, detail: object): boolean;
     hasRoom(runId: number): boolean;
   };
-  runs: { leasedOf(groupId: number): number[] };
+  runs: { leasedOf(groupId: number, dryRun?: number): number[] };
   tasks: { add(task: Omit<HookRow, 'id'>): HookRow | undefined; hooks(): HookRow[] };
   serviceTokens: { put(tokens: TokenRow): boolean; renew(tokens: TokenRow): boolean; all(): TokenRow[] };
   serviceClients: { put(client: ClientRow): boolean; all(): ClientRow[] };

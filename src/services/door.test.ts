@@ -368,3 +368,40 @@ describe('a service that is not there', () => {
     server.close();
   });
 });
+
+describe('in a dry run', () => {
+  const held = () =>
+    home.store.events.ofRun(home.runId).flatMap(({ kind, detail }) => (kind === 'held_back' ? [detail] : []));
+  beforeEach(() => home.goDry());
+
+  test.each([
+    'POST',
+    'PUT',
+    'PATCH',
+    'DELETE',
+    'PROPFIND',
+  ])('%s is answered here, though a rule allows it', async (method) => {
+    home.write(api({ rules: [{ method: '*', path: '/**', do: 'allow', always: true }] }));
+    expect(await home.curl('-X', method, '-d', 'qty=2', url('/orders?a=1'))).toContain('this is a dry run');
+    expect(site.seen).toEqual([]);
+    expect(held()).toEqual([{ what: 'service', about: `${method} api /orders?a=1`, text: 'qty=2' }]);
+    expect(home.serviceEvents()).toMatchObject([{ verdict: 'held', status: 202 }]);
+  });
+
+  test('what reads goes where the rules let it, and nobody is asked about the rest', async () => {
+    home.write(
+      api({
+        rules: [
+          { method: 'GET', path: '/mine', do: 'ask' },
+          { method: '*', path: '/not', do: 'deny' },
+        ],
+      }),
+    );
+    expect(await home.curl(url('/list'))).toBe('GET /v1/list \n');
+    expect(await home.curl(url('/mine'))).toContain('this is a dry run');
+    expect(await home.curl('-X', 'POST', url('/not'))).toContain('do not allow');
+    expect(site.seen.map(({ line }) => line)).toEqual(['GET /v1/list']);
+    expect(held()).toEqual([{ what: 'service', about: 'GET api /mine (after your yes)' }]);
+    expect(home.store.approvals.open(9)).toEqual([]);
+  });
+});

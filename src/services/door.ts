@@ -5,11 +5,12 @@ import type { Clock } from '../core/clock.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Call, Link, Route } from '../gateway/server.js';
+import { holdBack, NOTED } from '../runs/dry.js';
 import type { Guards } from '../secrets/guards.js';
 import { markWorking, taintOf } from '../taint/taint.js';
 import { REFUSED_HEADER } from '../wire.js';
 import { MAX_KEPT_BYTES, type ServiceAsker } from './ask.js';
-import { decideCall } from './decide.js';
+import { decideCall, isReading, type Verdict } from './decide.js';
 import { sentHeaders } from './headers.js';
 import type { Credential, Service } from './list.js';
 import { readTarget, type Target } from './path.js';
@@ -32,7 +33,7 @@ const METHOD = /^(?!CONNECT$|TRACE$)[A-Z-]{1,20}$/;
 
 /** What came of a call. */
 interface Outcome {
-  verdict: 'allowed' | 'asked' | 'refused' | 'failed';
+  verdict: 'allowed' | 'asked' | 'refused' | 'failed' | 'held';
   why: string;
   status: number;
   bytesDown: number;
@@ -59,7 +60,7 @@ export function createDoor(deps: DoorDeps): Route {
       const { store, clock } = deps;
       const [, name = '', rest = ''] = /^\/service\/([^/?]*)(.*)$/s.exec(request.url ?? '') ?? [];
       const count = open.get(link) ?? 0;
-      const runIds = store.runs.leasedOf(link.groupId);
+      const runIds = store.runs.leasedOf(link.groupId, link.dryRun);
       const startedAt = clock.now();
       open.set(link, count + 1);
       let outcome: Outcome = { verdict: 'failed', why: 'the caller left', status: 0, bytesDown: 0 };
@@ -103,14 +104,34 @@ async function serve(call: ServiceCall): Promise<Outcome> {
   const verdict = decideCall(service, method, target, taint !== undefined);
   if (verdict.do === 'refuse') throw refuse(400, verdict.why);
   if (verdict.do === 'deny') throw refuse(403, `the owner's rules do not allow ${method} here`, verdict.why);
+  if (link.dryRun !== undefined && !(verdict.do === 'allow' && isReading(service, method, target.path)))
+    return holdCall(call, link.dryRun, { target, verdict });
   if (verdict.do === 'ask') throw new Refusal(403, 'asked', await ask(call, service, target, taint), verdict.why);
   const credential = await credentialOf(services, service);
   // Before a byte of it enters the container.
-  if (!service.trusted) store.transaction(() => markWorking(store, link.groupId, `the service ${name}`, clock.now()));
+  if (!service.trusted)
+    store.transaction(() => markWorking(store, link.groupId, `the service ${name}`, clock.now(), link.dryRun));
   const answer = await send(call, service, { ...target, credential });
   await services.answered(service, credential, answer);
   const bytesDown = await passOn(call, answer);
   return { verdict: 'allowed', why: verdict.why, status: answer.status, bytesDown };
+}
+
+const HELD_STATUS = 202;
+
+/** The answer to a call of a dry run that does more than read, or that the owner would be asked about. */
+async function holdCall(
+  call: ServiceCall,
+  dryRun: number,
+  { target: { path, query }, verdict }: { target: Target; verdict: Verdict },
+): Promise<Outcome> {
+  const { deps, request, response, name } = call;
+  const body = (await readBody(call)).toString();
+  const about = `${request.method} ${name} ${path}${query && `?${query}`}${verdict.do === 'ask' ? ' (after your yes)' : ''}`;
+  holdBack(deps, dryRun, { what: 'service', about, ...(body !== '' && { text: body }) });
+  const text = JSON.stringify({ dryRun: true, message: NOTED });
+  response.writeHead(HELD_STATUS, { 'content-type': 'application/json' }).end(text);
+  return { verdict: 'held', why: verdict.why, status: HELD_STATUS, bytesDown: text.length };
 }
 
 /** No service is told a secret of this host but its own credential, which the host puts in. */

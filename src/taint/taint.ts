@@ -9,6 +9,7 @@ import type { createTaints, Taint } from './rows.js';
 interface TaintStore {
   taints: ReturnType<typeof createTaints>;
 }
+type Marked = Pick<Link, 'groupId' | 'startedAt' | 'dryRun'>;
 
 /** What in these messages nobody trusted; undefined where all of it is what people who may ask said themselves. */
 export function untrustedSource(messages: PromptMessage[]): string | undefined {
@@ -38,19 +39,22 @@ export function markMessages(
 }
 
 /** Something enters the group's container and no run is named: whichever works may read it. A job in the background may, too. */
-export function markWorking({ taints }: TaintStore, groupId: number, source: string, now: number): void {
+export function markWorking(
+  { taints }: TaintStore,
+  groupId: number,
+  ...[source, now, dryRun]: [source: string, now: number, dryRun?: number | undefined]
+): void {
+  if (dryRun !== undefined) return void taints.markRun(dryRun, source, now);
   if (!taints.markWorking(groupId, source, now)) taints.mark(`background:${groupId}:${source}`, groupId, source, now);
 }
 
 /** Whether all that works in the group's container is marked since it started: another source changes nothing. */
-export const isMarked = ({ taints }: TaintStore, { groupId, startedAt }: Pick<Link, 'groupId' | 'startedAt'>) =>
-  taints.workingUnmarked(groupId, startedAt) === 0;
+export const isMarked = ({ taints }: TaintStore, { groupId, startedAt, dryRun }: Marked) =>
+  dryRun === undefined ? taints.workingUnmarked(groupId, startedAt) === 0 : taints.ofRun(dryRun) !== undefined;
 
 /** What the container behind the link may have read; undefined when nothing, or when the owner turned this off for the group. */
-export function taintOf(
-  { taints }: TaintStore,
-  { groupId, startedAt }: Pick<Link, 'groupId' | 'startedAt'>,
-): Taint | undefined {
+export function taintOf({ taints }: TaintStore, { groupId, startedAt, dryRun }: Marked): Taint | undefined {
   if (!taints.isOn(groupId)) return undefined;
+  if (dryRun !== undefined) return taints.ofRun(dryRun);
   return taints.working(groupId) ?? taints.reaching(groupId, startedAt);
 }

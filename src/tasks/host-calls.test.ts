@@ -25,7 +25,7 @@ beforeEach(() => {
   const askOwner = createTaskAsker({ store, tasks, approvals });
   told = [];
   const onTooMany = (groupId: number, why: string) => void told.push(`${groupId} ${why}`);
-  call = createContainerCalls(createTaskCalls({ store, tasks, askOwner, onTooMany }), clock);
+  call = createContainerCalls(createTaskCalls({ store, clock, tasks, askOwner, onTooMany }), clock);
   main = groupAtWork(store, 'main', true);
   family = groupAtWork(store, 'family', false);
 });

@@ -1,6 +1,8 @@
 // What a container may ask about tasks, checked: its own group's, for the main group every group's. Answers are texts for the model.
 
+import type { Clock } from '../core/clock.js';
 import { PinchError } from '../core/errors.js';
+import { oneLine } from '../core/one-line.js';
 import type { Chat } from '../core/types.js';
 import { type Link, post, type Route } from '../gateway/server.js';
 import { parse, unknownThing, workingRun } from '../runs/calls.js';
@@ -12,6 +14,7 @@ import { taskConfirmation } from './text.js';
 
 interface TaskCallDeps {
   store: Store;
+  clock: Pick<Clock, 'now'>;
   tasks: Tasks;
   /** What the agent is told when the owner has to say yes first. */
   askOwner: TaskAsker;
@@ -19,7 +22,7 @@ interface TaskCallDeps {
   onTooMany(groupId: number, why: string): void;
 }
 
-export function createTaskCalls({ store, tasks, askOwner, onTooMany }: TaskCallDeps): Route[] {
+export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: TaskCallDeps): Route[] {
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
 
@@ -30,10 +33,13 @@ export function createTaskCalls({ store, tasks, askOwner, onTooMany }: TaskCallD
     return chat;
   }
 
-  /** The owner hears of a group that reaches its bounds. */
+  const tell = (runId: number, task: number, action: string, about: string) =>
+    store.events.add(runId, clock.now(), 'task_changed', { task, action, about: oneLine(about, 300) });
+
+  /** In one transaction. The owner hears of a group that reaches its bounds. */
   function bounded<T>({ groupId }: Link, act: () => T): T {
     try {
-      return act();
+      return store.transaction(act);
     } catch (error) {
       if (error instanceof PinchError && error.code === 'too_many_tasks') onTooMany(groupId, error.message);
       throw error;
@@ -48,12 +54,12 @@ export function createTaskCalls({ store, tasks, askOwner, onTooMany }: TaskCallD
       const waits = askOwner(link, run, target, { fields: input });
       if (waits) return { text: waits };
       const preset = { key: `${run.id}:${key}`, byAgentOf: link.groupId };
-      return {
-        text: taskConfirmation(
-          bounded(link, () => tasks.add(input, target, preset)),
-          input.tz,
-        ),
-      };
+      const task = bounded(link, () => {
+        const made = tasks.add(input, target, preset);
+        tell(run.id, made.id, 'add', input.title ?? input.prompt);
+        return made;
+      });
+      return { text: taskConfirmation(task, input.tz) };
     }),
     post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
@@ -70,12 +76,11 @@ export function createTaskCalls({ store, tasks, askOwner, onTooMany }: TaskCallD
       const waits = action === 'update' && fields && target && askOwner(link, run, target, { id, fields });
       if (waits) return { text: waits };
       const by = { chat, byAgentOf: link.groupId };
-      return {
-        text: taskConfirmation(
-          bounded(link, () => tasks.change(task, { action, fields }, by)),
-          fields?.tz,
-        ),
-      };
+      const changed = bounded(link, () => {
+        tell(run.id, id, action, `${action} task ${id}`);
+        return tasks.change(task, { action, fields }, by);
+      });
+      return { text: taskConfirmation(changed, fields?.tz) };
     }),
   ];
 }

@@ -38,7 +38,7 @@ export function createTaskModule({ config, stopSwitch, approvals, takeIn, ownerC
   }
   return {
     pause: tasks.pause,
-    routes: createTaskCalls({ store, tasks, askOwner, onTooMany }),
+    routes: createTaskCalls({ store, clock, tasks, askOwner, onTooMany }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, ownerChat, hooks: createHooks({ store, clock, tasks, takeIn }) }),
     start(): { stop(): void } {

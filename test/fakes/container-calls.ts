@@ -5,15 +5,16 @@ import { json } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { z } from 'zod';
 import type { Clock } from '../../src/core/clock.js';
-import { createGateway, type Link, type Route } from '../../src/gateway/server.js';
+import { createGateway, type Hold, type Link, type Route } from '../../src/gateway/server.js';
 import type { Store } from '../../src/store.js';
 
 const refusal = z.object({ error: z.object({ message: z.string() }) });
 
 /** The returned function posts a body and resolves with the answer; it rejects with the text of a refusal. */
-export function createContainerCalls(routes: Route[], clock: Clock) {
+export function createContainerCalls(routes: Route[], clock: Clock, hold?: Hold) {
   const gateway = createGateway({ clock, log: pino({ enabled: false }) });
   gateway.add(routes);
+  if (hold) gateway.addHold(hold);
   return async (link: Link, path: string, body: object): Promise<unknown> => {
     const [outside, inside] = duplexPair();
     gateway.connect(link, inside);

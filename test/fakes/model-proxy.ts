@@ -91,6 +91,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
     groupModel: () => setup.groupModel,
     fallback: { models: [model], note: (end) => void ends.push(end), covers: () => setup.isCovered ?? false },
     outage: { note: (end) => setup.note?.(end), setAside: () => setup.setAside?.() },
+    modelOf: () => undefined,
     onSearch: (link) => void searches.push(link.groupId),
     stopped: () => book.state.stopped,
     ledger: book.ledger,

@@ -6,12 +6,13 @@ import { pino } from 'pino';
 
 import { createApprovals } from '../../approvals/approvals.js';
 import { type Clock, systemClock } from '../../core/clock.js';
-import { createGateway } from '../../gateway/server.js';
+import { createGateway, type Link } from '../../gateway/server.js';
 import { createGuards } from '../../secrets/guards.js';
 import { createSecrets } from '../../secrets/secrets.js';
 import { openStore } from '../../store.js';
 import { createEgressAsker } from '../ask.js';
 import { createConnections, type Limits } from '../connections.js';
+import { dryGuards } from '../dry.js';
 import { createGroupPolicy } from '../group-policy.js';
 import { createLookupQueue } from '../lookup.js';
 import { createProxy } from '../proxy.js';
@@ -55,8 +56,8 @@ export async function startInside(options: { clock?: Clock; limits?: Limits } = 
   const gateway = createGateway({ clock, log });
   gateway.addMask(guards.given);
   gateway.add([{ method: 'GET', path: '/hello', serve: ({ response }) => void response.end('hello') }]);
-  gateway.addProxy(createProxy(connections, guards));
-  const link = { groupId: group.id, startedAt: 0, onWork: () => undefined };
+  gateway.addProxy(createProxy(connections, { ...guards, ...dryGuards({ store, clock }) }));
+  const link: Link = { groupId: group.id, startedAt: 0, onWork: () => undefined };
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket.on('close', () => sockets.delete(socket)));
@@ -75,6 +76,11 @@ export async function startInside(options: { clock?: Clock; limits?: Limits } = 
   store.groups.seenSender({ channel: 'web', address: 'owner', name: 'Anna', username: null });
   store.runs.claim({ holder: 'w', now: 1, excludeGroups: [] });
   return {
+    /** From now on the run is a dry one, in a container of its own. */
+    goDry(): void {
+      store.statements.run<[]>('UPDATE runs SET dry = 1')();
+      link.dryRun = runId;
+    },
     ...{
       store,
       secrets,

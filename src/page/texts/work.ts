@@ -84,6 +84,8 @@ export const workTexts = {
     approval_decided: 'approval answered',
     attempt_failed: 'attempt failed',
     lease_released: 'Pinch ended meanwhile',
+    held_back: 'held back, because it is dry',
+    task_changed: 'changed a task',
     memory_changed: 'memory changed',
     finished: 'finished',
     message_sent: 'message delivered',
