@@ -24,6 +24,7 @@ export function setAsideWhatWaited(store: Store, clock: Clock, at: number): SetA
   return store.transaction(() => {
     const now = clock.now();
     const runs = store.restored.endRuns(WHY, now);
+    store.restored.forgetProgress();
     for (const { id } of runs) store.events.add(id, now, 'note', { text: WHY });
     const found: SetAside = {
       runs: runs.length,

@@ -2,13 +2,15 @@
 import { z } from 'zod';
 import type { Statements } from '../core/statements.js';
 
-export function createRestoredRows({ rows, count }: Statements) {
+export function createRestoredRows({ rows, run, count }: Statements) {
   return {
     /** Returns the runs that were ended. */
     endRuns: rows(z.object({ id: z.number() })).all<[error: string, now: number]>(
       `UPDATE runs INDEXED BY runs_open SET state = 'cancelled', error = ?1, finished_at = ?2, lease_owner = NULL
        WHERE state IN ('ready', 'leased') RETURNING id`,
     ),
+    /** What chats were shown of those: it has gone, or become an answer that must stay. */
+    forgetProgress: run<[]>('DELETE FROM progress'),
     endMessages: count<[error: string]>(
       `UPDATE outbox INDEXED BY outbox_heads SET state = 'dead', error = ?1 WHERE state = 'queued'`,
     ),
