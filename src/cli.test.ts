@@ -47,6 +47,34 @@ test('what steers a terminal or hides is written out, for people and in JSON', a
   expect(JSON.parse(await printed('status', '--json'))).toMatchObject({ text: evil });
 });
 
+test('task add, edit, pause, resume, cancel and run say what holds now; what is wrong gets one line', async () => {
+  home.intake.receiveFromPage('hi');
+  expect(await printed('task', 'add', 'every 2h', 'Watch', 'the', 'mail')).toMatch(
+    /^Task 1 \(Watch the mail\) is active, every 2h; next: \w+ \d+ \w+ \d+, \d\d:\d\d(:\d\d)? · /,
+  );
+  expect(await printed('task', '1', 'edit', 'when', 'every weekday at 8:30')).toContain('cron 30 8 * * 1-5');
+  expect(await printed('task', '1', 'edit', 'every 1h', 'Look')).toContain('every 1h');
+  expect(await printed('task', '1', 'edit', 'title', 'Mail')).toContain('(Mail)');
+  for (const [action, state] of ['pause paused', 'resume active', 'run active', 'cancel cancelled'].map((one) =>
+    one.split(' '),
+  ))
+    expect(await printed('task', '1', action ?? '')).toContain(`is ${state}`);
+  expect(await printed('task', '1')).toContain('  Look\n');
+  expect(JSON.parse(await printed('task', '1', '--json'))).toMatchObject({ task: { prompt: 'Look' } });
+  const wrong = [
+    [],
+    ['x'],
+    ['add'],
+    ['add', 'every 2h'],
+    ['add', 'some day x'],
+    ['1', 'explode'],
+    ['1', 'edit'],
+    ['9', 'run'],
+  ];
+  for (const args of [...wrong, ['1', 'edit', 'when'], ['add', 'every 2h x', '--chat', 'no:where']])
+    expect(await printed('task', ...args), args.join(' ')).toMatch(/^✗ [^\n]+\n$/);
+});
+
 test('config shows each setting, where it is from and no secret, and what services add to the prompt', async () => {
   const secret = 'canary-0123456789-secret';
   const file = [

@@ -26,6 +26,7 @@ import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
 import { replayCommand } from './runs/replay-command.js';
 import { runTerminal } from './runs/terminal.js';
+import { taskCommand } from './tasks/task-command.js';
 import { taskTerminal } from './tasks/terminal.js';
 import { updateCommands } from './update/commands.js';
 
@@ -35,6 +36,7 @@ export const commands = [
   ...runTerminal,
   replayCommand,
   ...taskTerminal,
+  taskCommand,
   ...approvalTerminal,
   ...budgetTerminal,
   ...egressTerminal,
@@ -79,7 +81,7 @@ function readArguments(args: string[]) {
   const [, ...places] = command.usage.match(/\S+/g) ?? [];
   const missing = places.slice(positionals.length - 1).find((place) => place.startsWith('<'));
   if (missing) throw wrong(`${missing} is missing`);
-  if (positionals.length - 1 > places.length)
+  if (positionals.length - 1 > places.length && !places.at(-1)?.includes('…'))
     throw wrong(`${JSON.stringify(positionals[places.length + 1])} is too much`);
   if (places[0] === '<id>' && !/^\d{1,15}$/.test(argument ?? ''))
     throw wrong(`${JSON.stringify(argument)} is no number`, '`runs`, `tasks` and `approvals` list them');

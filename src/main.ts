@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApprovalModule } from './approvals/module.js';
 import { createBudgetModule } from './budgets/module.js';
+import type { ChannelState } from './channels/channel.js';
 import * as definitions from './channels/index.js';
 import { createChannels, type RunningChannels } from './channels/start.js';
 import { chatApi } from './chats/api.js';
@@ -20,6 +21,7 @@ import type { Logger } from './core/log.js';
 import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createOutboxFiles } from './delivery/files.js';
+import { createNoticePress, messageActions } from './delivery/notice-press.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
@@ -32,6 +34,7 @@ import { createMcpModule } from './mcp/module.js';
 import { createMemoryModule } from './memory/module.js';
 import { createBackends } from './model/backends.js';
 import { createFallback } from './model/fallback.js';
+import { modelCommands } from './model/group-models.js';
 import { modelRoutes } from './model/model.js';
 import { createOutage } from './model/outage.js';
 import { createWindows } from './model/window.js';
@@ -50,12 +53,16 @@ import { greet, reportChannel } from './ops/tell-person.js';
 import { startWatch } from './ops/watch.js';
 import { loadPageToken } from './page/auth.js';
 import { openPage } from './page/server.js';
+import { progressCommands } from './progress/commands.js';
+import { createProgress } from './progress/show.js';
 import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { leasedRun } from './runs/calls.js';
+import { runActions, runCommands } from './runs/commands.js';
 import { createDryHold } from './runs/dry.js';
+import { createHeldBack } from './runs/held-back.js';
 import { createRuns } from './runs/module.js';
 import { replayCommands } from './runs/replay-chat.js';
 import { createStopSwitch } from './runs/stop-switch.js';
@@ -169,12 +176,14 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
     end: (groupId, message, forGood) =>
       runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
   });
+  const ofGateway = { backend, fallback, groupModel: store.groupModels.of, ...callersOf(store) };
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, ...callersOf(store), backend, fallback, ledger, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, ...ofGateway, ledger, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
-  const own = { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
+  const progress = createProgress({ ...base, channels });
+  const own = { base, begun, progress, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
 }
@@ -197,19 +206,29 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const { stopped } = parts.stopSwitch;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
+  const heldBack = createHeldBack({ ...base, stopSwitch: parts.stopSwitch });
+  const { resume } = control;
+  const ofRuns = { ...base, stopSwitch: parts.stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume };
   const commands = [
     ...chatCommands({ ...base, control }),
+    ...runCommands(ofRuns),
+    ...modelCommands(base),
     ...replayCommands({ ...base, stopped }),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
     ...memory.commands,
+    ...progressCommands(base),
     ...taintCommands(base),
     ...egress.commands,
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press);
+  const onNotice = createNoticePress({
+    store,
+    actions: { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) },
+  });
+  const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press) ?? onNotice(press);
   const intake = createIntake({
     ...base,
     takeIn: parts.setAside.takeIn,
@@ -218,10 +237,13 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     commands,
     owner,
     onPress,
+    onStalePress: onNotice,
+    heldBack: heldBack.notice,
+    onPaired: (channel) => channels.get(channel)?.showMenu?.(intake.menu(channel)),
     askToRegister,
   });
   const api = [
-    runApi({ ...base, stopped, reopenSlot: store.tasks.reopenSlot }),
+    runApi({ ...ofRuns, stopped }),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,
@@ -239,6 +261,15 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   return { control, pairing, intake, api };
 }
+
+/** What follows when a channel's state changes. */
+const channelReporter =
+  ({ base, channels, pairing, intake }: ReturnType<typeof assemble>) =>
+  (name: string, state: ChannelState): void => {
+    const channel = channels.get(name);
+    reportChannel({ ...base, pairing, channel }, name, state);
+    if (state.state === 'open') channel?.showMenu?.(intake.menu(name));
+  };
 
 function start(parts: ReturnType<typeof assemble>): Daemon {
   const { base, home, channels, gateway, egress, runs, approvals, mcp, memory } = parts;
@@ -272,7 +303,7 @@ function start(parts: ReturnType<typeof assemble>): Daemon {
 async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promise<void> {
   const { base, home, channels, approvals, outboxFiles, runs, control, pairing, intake, api } = parts;
   const { config, store, log } = base;
-  const { begun } = parts;
+  const { begun, progress: passing } = parts;
   const { takeIn } = parts.setAside;
   const { supervisor, pool } = parts.containers;
   let ready = false;
@@ -297,10 +328,12 @@ async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promi
   await parts.disk.look();
   parts.memory.start();
   runs.queue.start();
+  passing.start();
+  life.add('progress', { stop: passing.stop });
   parts.disk.start();
   life.add('disk', { stop: parts.disk.stop });
-  life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, channel: channels.get }));
-  channels.start({ ...intake, takeIn, onState: (channel, state) => reportChannel(base, channel, state) });
+  life.add('delivery', startDelivery({ ...base, ...channels, begun, outboxFiles, passing, channel: channels.get }));
+  channels.start({ ...intake, takeIn, onState: channelReporter(parts) });
   life.add('tasks', parts.tasks.start());
   life.add('watch', startWatch({ ...base, paused: () => !runs.queue.mayStartRuns(), canHost: pool.canHost }));
   life.add('integrity', startIntegrityCheck({ ...base, home }));

@@ -15,11 +15,14 @@ import { createSearchIndex } from './groups/search-index.js';
 import { createEvents } from './groups/timeline.js';
 import { createMcpTools } from './mcp/rows.js';
 import { createMemoryRows } from './memory/rows.js';
+import { createGroupModels } from './model/group-models.js';
 import { createUsage } from './model/rows.js';
 import { createServiceClients, createServiceTokens } from './oauth/rows.js';
 import { createPageLists } from './page/lists.js';
 import { createPageSessions } from './page/rows.js';
+import { createProgressRows } from './progress/rows.js';
 import { createRetentionRows } from './retention/rows.js';
+import { createPauses } from './runs/pauses.js';
 import { createRuns } from './runs/rows.js';
 import { createServiceBodies } from './services/rows.js';
 import { createTaints } from './taint/rows.js';
@@ -41,9 +44,12 @@ export function openStore(file: string, log?: Pick<Logger, 'error'>) {
     events: createEvents(statements),
     outbox: createOutbox(statements, () => db.signal('outbox')),
     usage: createUsage(statements),
+    groupModels: createGroupModels(statements),
     budgets: createBudgets(statements),
     runs: createRuns(statements),
+    pauses: createPauses(statements),
     taints: createTaints(statements),
+    progress: createProgressRows(statements),
     approvals: createApprovalRows(statements),
     ownSkills: createOwnSkills(statements),
     egress: createEgressRules(statements),

@@ -139,6 +139,8 @@ const runSpec = z.object({
   mcp: z.array(z.object({ name: z.string(), description: z.string() })).optional(),
   /** Everything this run carries, oldest first; ids already in the session history must not be added again. */
   messages: z.array(promptMessage),
+  /** The conversation is to be summarized now, by the owner's word; there are no messages then. */
+  compact: z.literal(true).optional(),
   limits: z.object({ maxTokens: z.int(), maxModelCalls: z.int(), wallClockMs: z.int() }),
   /** Set when nobody asked just now: a task's slot, a hook. `messages` then holds one whose id is minus the run's. */
   unattended: z
@@ -169,7 +171,7 @@ export type WorkLine = z.infer<typeof workLine>;
  * - `tool_finished`: it ended (`id`, `ok`, `durationMs`)
  * - `interrupted`: it had not ended when an earlier attempt died (`tool`, `id`)
  * - `model_retry`: a model call failed and is tried again (`why`)
- * - `note`: anything else that helps to understand the run (`text`)
+ * - `note`: anything else that helps to understand the run (`text`); what the model wrote before tool calls (`said`), its list of steps (`todo`)
  */
 const runnerEvent = z.object({
   kind: z.enum(['tool_started', 'tool_finished', 'interrupted', 'model_retry', 'note']),

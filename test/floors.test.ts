@@ -17,7 +17,7 @@ const floors = [
   ['tasks'],
   ['mcp'],
   ['egress', 'services'],
-  ['approvals', 'oauth', 'quotas'],
+  ['approvals', 'oauth', 'quotas', 'progress'],
   ['runs'],
   ['budgets'],
   ['model', 'sandbox', 'delivery', 'taint'],

@@ -1,8 +1,9 @@
-// Every skill of this checkout: applied alone, all together and in random company to a copy of it, compiled, tested and removed again.
+// Every skill of this checkout: applied to a copy of it and removed again, alone, in random company and all together; compiled and tested in
+// company, and held to be alone there: no file of a skill reaches one of a skill that it does not require, or its packages.
 // There is one copy with one installation of all their packages; each test finds it as it was made.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { commands } from '../src/cli.js';
@@ -12,7 +13,7 @@ import { PROOF_MS } from './limits.js';
 import { type Checkout, createCheckout, type SkillInfo, skills } from './skills/checkout.js';
 import { servicesOf } from './skills/services.js';
 
-const SUBSETS = 2;
+const withPackages = z.object({ packages: z.array(z.string()).default([]) });
 const SHIPPED = 'container/agent-runner/src/shipped-skills.test.ts';
 const read = (path: string) => readFileSync(join(import.meta.dirname, '..', path), 'utf8');
 
@@ -41,15 +42,6 @@ const command = (verb: string, names: string[]) => {
   expect(answer, `${verb} ${names.join(' ')}\n${answer.stderr}`).toMatchObject({ code: 0 });
 };
 
-/** What a tree was found to be, by its name: most skills leave the same one. */
-const verdicts = new Map<string, Promise<string>>();
-function compiled(): Promise<string> {
-  const tree = checkout.tree();
-  const verdict = verdicts.get(tree) ?? checkout.compile();
-  verdicts.set(tree, verdict);
-  return verdict;
-}
-
 const filesOf = (some: SkillInfo[]) => some.flatMap(({ files }) => Object.values(files));
 /** Their own, and that of the agents' skills when they bring some. */
 const testsOf = (some: SkillInfo[]) => [
@@ -67,19 +59,15 @@ function servicesThere(): string[] {
 const servicesBy = (some: SkillInfo[]) => some.flatMap(({ services }) => Object.keys(services)).sort();
 
 /** What the compiler, the linter and these tests say of the checkout as it is. */
-async function expectSound(some: SkillInfo[], tests = testsOf(some)): Promise<void> {
+async function expectSound(some: SkillInfo[], tests: string[]): Promise<void> {
   const code = filesOf(some).filter((path) => /\.(ts|mjs|json)$/.test(path));
   const [types, lint, failures] = await Promise.all([
-    compiled(),
+    checkout.compile(),
     code.length > 0 ? checkout.lint([...code, 'src/channels/index.ts', 'package.json']) : '',
     tests.length > 0 ? checkout.test(tests) : '',
   ]);
   expect({ types, lint, failures }).toEqual({ types: '', lint: '', failures: '' });
 }
-
-/** Tests of whole programs and against real servers take longest, and no file of another skill is loaded by them: they run once, alone. */
-const runsOnce = (path: string) =>
-  path.startsWith('test/') || /from '[^']*(-server|\/radicale|\/nginx)\.js'/.test(checkout.read(path));
 
 /** With what they require, and those required first. */
 function closed(some: SkillInfo[]): SkillInfo[] {
@@ -98,12 +86,10 @@ test('all of them are well made', () => {
 });
 
 test.each(skills)(
-  '$name alone: it compiles, its tests pass, and afterwards nothing is left of it',
-  async (skill) => {
+  '$name alone: it comes, and afterwards nothing is left of it',
+  (skill) => {
     command('apply', [skill.name]);
     expect(servicesThere().sort()).toEqual(servicesBy(closed([skill])));
-    // What it requires has been tested alone.
-    await expectSound(closed([skill]), testsOf([skill]));
     command(
       'remove',
       closed([skill]).map(({ name }) => name),
@@ -114,16 +100,57 @@ test.each(skills)(
   PROOF_MS,
 );
 
+const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, found = '']) => found);
+/** All modules that a text names, those of types and of calls too. */
+const modulesIn = (text: string) =>
+  matches(text, /\b(?:from|import|import\(|require\(|resolve\(|URL\()\s*'([^'\n]+)'/g);
+const withoutEnding = (path: string) => path.replace(/(\.d)?\.[cm]?[jt]sx?$/, '');
+const codeOf = (some: SkillInfo[]) => filesOf(some).filter((path) => /\.[cm]?[jt]sx?$/.test(path));
+
+test('what a skill needs is its own, of what it requires or of Pinch: in any company it is what it is alone', () => {
+  command(
+    'apply',
+    skills.map(({ name }) => name),
+  );
+  const isOfPinch = (name: string) => existsSync(join(import.meta.dirname, '..', 'node_modules', name));
+  // A program of a container has packages of its own.
+  const packagesOf = (some: SkillInfo[]) =>
+    some.flatMap(({ dependencies, services }) => [
+      ...Object.keys(dependencies),
+      ...Object.values(services).flatMap((one) =>
+        withPackages.parse(one).packages.map((id) => id.replace(/@[^@/]+$/, '')),
+      ),
+    ]);
+  // Types that one file says for all of them.
+  const declaredBy = (some: SkillInfo[]) =>
+    codeOf(some).flatMap((path) => matches(checkout.read(path), /^declare (global|module '[^']+')/gm));
+  const wrong = skills.flatMap((skill) => {
+    const own = closed([skill]);
+    const others = skills.filter((one) => !own.includes(one));
+    const without = (theirs: string[], ours: string[]) => theirs.filter((one) => !ours.includes(one));
+    const files = without(codeOf(others), codeOf(own)).map(withoutEnding);
+    const packages = without(packagesOf(others), packagesOf(own)).filter((name) => !isOfPinch(name));
+    const declared = without(declaredBy(others), declaredBy(own));
+    const isNamed = (name: string) => declared.includes(`module '${name}'`) && !isOfPinch(name);
+    const isTheirs = (path: string, name: string) =>
+      name.startsWith('.')
+        ? files.includes(withoutEnding(join(dirname(path), name)))
+        : isNamed(name) || packages.some((one) => `${name}/`.startsWith(`${one}/`));
+    const reached = codeOf([skill]).flatMap((path) =>
+      modulesIn(checkout.read(path)).flatMap((name) => (isTheirs(path, name) ? `${path}: ${name}` : [])),
+    );
+    return [...reached, ...declaredBy([skill]).filter((one) => one === 'global')];
+  });
+  expect(wrong).toEqual([]);
+});
+
 test(
-  'all together: they compile, their tests pass, and afterwards nothing is left of them',
+  'all together: they compile, and afterwards nothing is left of them',
   async () => {
     const names = skills.map(({ name }) => name);
     command('apply', names);
     const together = checkout.tree();
-    await expectSound(
-      skills,
-      testsOf(skills).filter((path) => !runsOnce(path)),
-    );
+    await expectSound(skills, []);
     command('remove', names);
     expect({ status: checkout.status(), services: servicesThere() }).toEqual({ status: '', services: [] });
     command('apply', names.toReversed());
@@ -143,31 +170,30 @@ describe('random company', () => {
       .map((one) => ({ one, at: random() }))
       .sort((a, b) => a.at - b.at)
       .map(({ one }) => one);
-  const subsets = Array.from({ length: SUBSETS }, () => shuffled(skills.filter(() => random() < 0.5)));
+  /** Each of them in one half: its tests run without about half of the others. */
+  const inOrder = shuffled(skills);
+  const halves = [inOrder.slice(0, inOrder.length / 2), inOrder.slice(inOrder.length / 2)];
 
-  test.each(subsets.map((subset) => ({ subset, names: subset.map(({ name }) => name).join(' ') || 'nobody' })))(
-    `one after the other: $names (PINCH_TEST_SEED=${seed})`,
-    async ({ subset }) => {
-      const all = closed(subset);
-      for (const { name } of subset) {
+  test.each(halves.map((half) => ({ half, names: half.map(({ name }) => name).join(' ') })))(
+    `one after the other, they compile, their tests pass: $names (PINCH_TEST_SEED=${seed})`,
+    async ({ half }) => {
+      const all = closed(half);
+      for (const { name } of half) {
         command('apply', [name]);
         checkout.commit();
       }
       const tree = checkout.tree();
-      expect(await compiled()).toBe('');
+      await expectSound(all, testsOf(half));
       for (const { name } of leaving(shuffled(all))) {
         command('remove', [name]);
         checkout.commit();
       }
       expect(checkout.tree()).toBe(clean);
       expect(servicesThere()).toEqual([]);
-      if (all.length > 0) command('apply', all.map(({ name }) => name).sort());
+      const names = all.map(({ name }) => name);
+      command('apply', names.toSorted());
       expect(checkout.tree()).toBe(tree);
-      if (all.length > 0)
-        command(
-          'remove',
-          all.map(({ name }) => name),
-        );
+      command('remove', names);
       expect(checkout.status()).toBe('');
     },
     PROOF_MS,

@@ -208,7 +208,8 @@ describe('who may answer', () => {
     ask('hello');
     const [name, ...argument] = line.split(' ');
     const command = approvalCommands({ store, approvals }).find(({ usage }) => usage.split(' ')[0] === `/${name}`);
-    const say = (chat: Chat) => command?.answer({ chat, argument: argument.join(' '), messageId: 1, byOwner: true });
+    const say = (chat: Chat) =>
+      command?.answer({ chat, argument: argument.join(' '), messageId: 1, byOwner: true, senderId: 1 });
     expect(say(family)).toMatch(/another chat/);
     expect(state(1)).toBe('open');
     expect(say(owner)).toMatch(/^Approval 1: shout hello: (no\.|yes)/);

@@ -14,7 +14,7 @@ const say = (text: string, chat = home.chat, byOwner = true): string => {
   return (
     home.commands
       .find(({ usage }) => usage.split(' ')[0] === `/${name}`)
-      ?.answer({ chat, argument, messageId: 1, byOwner }) ?? 'no such command'
+      ?.answer({ chat, argument, messageId: 1, byOwner, senderId: 1 }) ?? 'no such command'
   );
 };
 const refusal = (costUsd: number, folder = 'main') => {

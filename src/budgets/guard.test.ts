@@ -101,8 +101,12 @@ test('a chat: its runs are held until the owner says /continue; the chat is told
   const answer = home.commands.find(({ usage }) => usage.startsWith('/continue'))?.answer;
   const ready: string[] = [];
   home.signals.on('run:ready', () => ready.push('ready'));
-  expect(answer?.({ chat: home.chat, argument: '', messageId: 1, byOwner: true })).toContain('Nothing is paused there');
-  expect(answer?.({ chat: home.chat, argument: `${family.id}`, messageId: 2, byOwner: true })).toBe('I go on there.');
+  expect(answer?.({ chat: home.chat, argument: '', messageId: 1, byOwner: true, senderId: 1 })).toContain(
+    'Nothing is paused there',
+  );
+  expect(answer?.({ chat: home.chat, argument: `${family.id}`, messageId: 2, byOwner: true, senderId: 1 })).toBe(
+    'I go on there.',
+  );
   expect(home.store.budgets.heldChats()).toEqual([]);
   expect(ready).toEqual(['ready']);
 });

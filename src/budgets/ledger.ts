@@ -16,6 +16,7 @@ import {
   raiseText,
   refusalText,
 } from './caps.js';
+import { raiseButtons } from './raise.js';
 
 /** From this part of a cap on the owner is warned. */
 const WARN_AT = 0.8;
@@ -61,7 +62,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // It does not wait for the disk, as the end of the reply waits for it: should a power cut undo it, the worst case stays its cost.
     store.unhurried(() => {
       store.usage.settle(id, reserved.day, reserved.call, actual);
-      for (const cap of capsOf(deps, actual, open).caps) warn(deps, cap);
+      for (const cap of capsOf(deps, actual, open).caps) warn(deps, cap, actual.groupId);
     });
   }
 }
@@ -112,7 +113,7 @@ function refuse({ store, clock, config }: LedgerDeps, { runId, costMicroUsd }: M
 }
 
 /** Once per cap and period, and once more when the owner has raised it. */
-function warn({ notifyOwner, config }: LedgerDeps, cap: Cap): void {
+function warn({ notifyOwner, config }: LedgerDeps, cap: Cap, groupId: number): void {
   const { name, of = '', period, limit, spent, held, endsAt } = cap;
   const settled = spent - held;
   if (period === undefined || endsAt === undefined || name === 'task' || settled < limit * WARN_AT) return;
@@ -120,5 +121,7 @@ function warn({ notifyOwner, config }: LedgerDeps, cap: Cap): void {
     `budget-low:${name}:${of}:${period}:${limit}`,
     `${Math.floor((settled / limit) * 100)} % of ${capText(cap)} is spent: ${dollars(settled)} of ${dollars(limit)}. It begins anew at ` +
       `${timeText(endsAt, config.timeZone)} (${config.timeZone}). ${raiseText(cap)} raises it, \`/cost\` shows what it was spent on.`,
+    undefined,
+    raiseButtons(cap, 0, groupId),
   );
 }

@@ -6,6 +6,7 @@ import { createBudgetControl } from './budgets.js';
 import { budgetCommands } from './commands.js';
 import { createLoopGuard, type LoopGuardDeps } from './guard.js';
 import { createLedger, type LedgerDeps } from './ledger.js';
+import { budgetActions } from './raise.js';
 import type { Store } from './store.js';
 
 export interface BudgetModuleDeps
@@ -22,6 +23,7 @@ export function createBudgetModule(deps: BudgetModuleDeps) {
   return {
     guard,
     ledger: createLedger(deps),
+    actions: budgetActions({ ...deps, budgets }),
     commands: budgetCommands({ ...deps, budgets, guard }),
     api: budgetApi({ ...deps, budgets, guard }),
   };

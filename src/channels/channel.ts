@@ -29,8 +29,35 @@ export interface OutboundPart {
   file?: OutboundFile;
   /** Shown where the platform has buttons. The text says how to answer without them. */
   buttons?: Button[];
+  /** What it answers is quoted, where the platform can; one that is not there any more is left out. */
+  replyTo?: MessageRef & { text: string };
+  /** Nobody is notified, where the platform can. */
+  silent?: boolean;
   /** Stable name of this part: `<outbox row id>.<part number>`. Sending the same key again must not duplicate where the platform allows. */
   key: string;
+}
+
+/** A message on its platform; `sender`: the address of who wrote it. */
+export interface MessageRef {
+  platformId: string;
+  sender: string;
+}
+
+/** What a message of ours is to say from now on. */
+export interface Edit extends Pick<OutboundPart, 'address' | 'text' | 'buttons'> {
+  platformId: string;
+  /** Nobody misses it: refused with `retry` where it would have to wait, or hold up a message. */
+  passing?: boolean;
+}
+
+/** How a channel takes edits. */
+export interface Edits {
+  /** `send` can be silent. Elsewhere what is said about work on its way is said late, and turned into the answer. */
+  silent: boolean;
+  /** Least pause between two of them in a direct chat, ms; in a group twice that. */
+  gapMs: number;
+  /** How long after it was sent a message may be edited. */
+  forMs: number;
 }
 
 /** What went wrong with a send or a fetch. `network`: keep trying for days; `retry`: back off, give up after some attempts; `permanent`: never try again. */
@@ -83,6 +110,20 @@ export interface ChannelStorage {
   archive(): void;
 }
 
+/** A command with its name of lower-case letters, and what it is for as plain text. */
+export interface MenuItem {
+  name: string;
+  what: string;
+}
+
+/** What people are offered to choose from, where the platform has a menu of commands. */
+export interface Menu {
+  everybody: MenuItem[];
+  owner: MenuItem[];
+  /** Addresses of the owner's direct chats. */
+  ownerChats: string[];
+}
+
 export interface Channel {
   /** Begins to receive. Returns at once; connecting and reconnecting happen behind it, reported by `deps.onState`. */
   start(): void;
@@ -98,8 +139,25 @@ export interface Channel {
   typing(address: string): void;
   /** Takes the buttons away from a message of ours, which are used or lead nowhere. Throws `ChannelError`; harmless when repeated. */
   dropButtons?(address: string, platformId: string): Promise<unknown>;
+  /** There when `edit` and `remove` are. */
+  edits?: Edits;
+  /** Changes a message of ours, without notifying anybody; to what it says already is fine. Throws `ChannelError` (`permanent`: it is gone, or may not be changed). */
+  edit?(edit: Edit): Promise<unknown>;
+  /** Takes a message of ours away; harmless when it is gone. Throws `ChannelError`. */
+  remove?(address: string, platformId: string): Promise<unknown>;
+  /**
+   * The id of a message with buttons that we sent to the chat after those, whose acceptance we may not have heard; undefined when there is none,
+   * and where the same key is the same message anyway. Throws `ChannelError`.
+   */
+  findLost?(address: string, after: string[]): Promise<string | undefined>;
+  /** Our one reaction to a message of a person; '' takes it away. Throws `ChannelError`. */
+  react?(address: string, message: MessageRef, emoji: '👀' | ''): Promise<unknown>;
   /** Fetches media bytes. Throws `ChannelError` (`permanent` when larger than `maxBytes`). */
   fetchMedia(ref: string, maxBytes: number): Promise<Uint8Array>;
+  /** Offers these commands; harmless when nothing changed, failures are the channel's to swallow. Called while the channel is open. */
+  showMenu?(menu: Menu): void;
+  /** An address that opens the direct chat with the assistant and says `/start <code>` there; undefined while it is not known. */
+  pairingLink?(code: string): string | undefined;
   /** Asks to be linked to an account again, when it has stopped asking; harmless at any other time. */
   link?(): void;
 }

@@ -3,6 +3,7 @@ import { BufferJSON } from '@whiskeysockets/baileys';
 import { createStorage } from '../../test/fakes/channel-host.js';
 import { startFakeTelegram } from '../../test/fakes/telegram.js';
 import { startFakeWhatsApp } from '../../test/fakes/whatsapp.js';
+import { reactionsIn, screenOf } from '../../test/fakes/whatsapp-screen.js';
 import { telegram } from './telegram.js';
 import { type Platform, testContract, testReceivingContract } from './testing/contract.js';
 import { web } from './web.js';
@@ -22,6 +23,13 @@ async function telegramPlatform(): Promise<Platform> {
       return 'choice:1';
     },
     read: () => fake.sent.map((sent) => sent.plain),
+    shows: () => {
+      const gone = fake.deleted.map(({ message_id: id }) => id);
+      return [...new Map([...fake.silent, ...fake.sent].map((sent) => [sent.message_id, sent.plain]))]
+        .sort(([a], [b]) => a - b)
+        .flatMap(([id, text]) => (gone.includes(id) ? [] : [text]));
+    },
+    reactions: () => fake.reactions.map(({ emoji }) => emoji.join('')),
     unacknowledged: () => fake.pendingUpdates().length,
     offline: fake.offline,
     hangNextSend: () => fake.faults.next('sendMessage', { hangMs: Number.POSITIVE_INFINITY }),
@@ -60,6 +68,8 @@ async function whatsappPlatform(): Promise<Platform> {
       return '👍';
     },
     read: () => anna.received.map((received) => received.text ?? ''),
+    shows: () => screenOf(anna.received).map(({ text }) => text),
+    reactions: () => reactionsIn(anna.received).map(({ emoji }) => emoji),
     unacknowledged: fake.unconfirmed,
     offline: fake.faults.refuse,
     cut: fake.faults.drop,

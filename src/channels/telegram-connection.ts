@@ -4,7 +4,6 @@
 import { AbortController as CallAbort } from 'abort-controller';
 import { Api, InputFile } from 'grammy';
 import { timeLimit } from '../core/clock.js';
-import { oneLine } from '../core/one-line.js';
 import { Unreadable } from '../core/set-aside.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from '../markdown/format.js';
 import { splitMarkdown } from '../markdown/split.js';
@@ -13,6 +12,16 @@ import { type Connection, createConnection, storeReceived } from './connection.j
 import { readAnswer, tooLarge } from './download.js';
 import { isRefusal, isTopicGone, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
+import { tellMenu } from './telegram-menu.js';
+import {
+  editMessage,
+  findLost,
+  keyboardOf,
+  mannerOf,
+  NO_PREVIEW,
+  removeMessage,
+  withMarkup,
+} from './telegram-message.js';
 import { nameTopic, placeOf, TYPING_IN_GENERAL } from './telegram-topics.js';
 
 /** Text of one message after entities are parsed (https://core.telegram.org/bots/api#sendmessage). */
@@ -27,8 +36,10 @@ const POLL_SECONDS = 30;
 const POLL_TIMEOUT_SECONDS = 45;
 const CALL_TIMEOUT_SECONDS = 30;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
-/** The text of the message has the whole of it. */
-const MAX_LABEL_CHARS = 60;
+/** Telegram allows about 20 messages and edits a minute in a group; twice this pause leaves half of them for what has to be said. */
+const EDIT_GAP_MS = 3_000;
+/** A bot may edit its own messages at any time, and delete them for two days. */
+const EDITABLE_MS = 40 * 3_600_000;
 
 interface Telegram {
   deps: ChannelDeps;
@@ -53,7 +64,9 @@ export function createTelegram(token: string, root: string, deps: ChannelDeps): 
     poller: connect(POLL_TIMEOUT_SECONDS),
     files: `${root}/file/bot${token}`,
   };
+  const sending = { api: telegram.api, deps, signal: signals.sending };
   const place: Place = { bot: undefined, offset: 0, atOnce: true };
+  let menus = Promise.resolve();
   return {
     start: () => connection.start((opened) => poll(telegram, place, opened)),
     stop: connection.stop,
@@ -62,6 +75,26 @@ export function createTelegram(token: string, root: string, deps: ChannelDeps): 
     // Ids of groups are negative.
     kindOf: (address) => (address.startsWith('-') ? 'group' : 'direct'),
     typing: (address) => void attempt(deps, showTyping(telegram, address)),
+    edits: { silent: true, gapMs: EDIT_GAP_MS, forMs: EDITABLE_MS },
+    edit: (edit) => connection.send(() => editMessage(sending, edit)),
+    remove: (address, id) => connection.send(() => removeMessage(sending, placeOf(address).chat, id)),
+    findLost: async (address, after) => {
+      const { platformId } = await connection.send(() => findLost(sending, placeOf(address).chat, after));
+      return platformId || undefined;
+    },
+    react: (address, { platformId: id }, emoji) =>
+      connection.send(async () => {
+        const reactions = emoji === '' ? [] : [{ type: 'emoji' as const, emoji }];
+        await telegram.api.setMessageReaction(placeOf(address).chat, Number(id), reactions, {}, signals.sending);
+        return id;
+      }),
+    showMenu: (menu) => {
+      const { bot } = place;
+      const tell = async () => bot && tellMenu({ ...telegram, bot, ...deps, signal: signals.receiving }, menu);
+      // One after the other: a later menu must not be overtaken by an earlier one.
+      menus = attempt(deps, menus.then(tell));
+    },
+    pairingLink: (code) => place.bot && `https://t.me/${place.bot.username}?start=${code}`,
     dropButtons: (address, id) =>
       connection.send(async () => {
         await telegram.api.editMessageReplyMarkup(placeOf(address).chat, Number(id), {}, signals.sending);
@@ -97,7 +130,7 @@ interface Place {
 async function poll(telegram: Telegram, place: Place, opened: (account: string) => void): Promise<void> {
   const { deps, connection, api, poller, signals } = telegram;
   try {
-    place.bot ??= await introduce(telegram);
+    place.bot ??= await api.getMe(signals.receiving);
     while (!connection.receiving.aborted) {
       const timeout = place.atOnce ? 0 : POLL_SECONDS;
       const updates = await poller.getUpdates(
@@ -133,18 +166,6 @@ async function showTyping({ api, forums, signals }: Telegram, address: string): 
   const show = (to: Outgoing['to']) => api.sendChatAction(chat, 'typing', to, signals.receiving);
   if (!forums.has(chat) || 'message_thread_id' in inTopic) return show(inTopic);
   return show(TYPING_IN_GENERAL).catch(() => show({}));
-}
-
-async function introduce({ api, signals, deps }: Telegram): Promise<BotIdentity> {
-  const bot = await api.getMe(signals.receiving);
-  const commands = [
-    { command: 'help', description: 'what I understand' },
-    { command: 'status', description: 'what is running' },
-    { command: 'stop', description: 'stop what I am doing here' },
-    { command: 'new', description: 'start a new conversation' },
-  ];
-  void attempt(deps, api.setMyCommands(commands, {}, signals.receiving));
-  return bot;
 }
 
 /** Throws when the store refuses the message: its update must come again. One that makes no sense must not block those behind it. */
@@ -211,13 +232,13 @@ type Upload = OutboundFile & { caption?: string; parse_mode?: 'HTML' };
 /** A picture as such where Telegram takes it as one, else as a file. */
 async function upload(
   { api, signals }: Telegram,
-  { chat, to, buttons }: Outgoing,
+  { chat, to, buttons, ...part }: Outgoing,
   { path, fileName, ...file }: Upload,
 ) {
   const signal = signals.sending;
   const { mimeType, ...words } = file;
   const bytes = () => new InputFile(path, fileName);
-  const options = { ...to, ...words, ...keyboardOf(buttons) };
+  const options = { ...to, ...words, ...mannerOf(part), ...keyboardOf(buttons) };
   if (mimeType.startsWith('image/'))
     try {
       return await api.sendPhoto(chat, bytes(), options, signal);
@@ -227,30 +248,11 @@ async function upload(
   return api.sendDocument(chat, bytes(), options, signal);
 }
 
-/** One below the other, so that long labels can be read. */
-const keyboardOf = (buttons: OutboundPart['buttons']) =>
-  buttons && {
-    reply_markup: {
-      inline_keyboard: buttons.map(({ label, value }) => [
-        { text: oneLine(label, MAX_LABEL_CHARS) || value, callback_data: value },
-      ]),
-    },
-  };
-
-async function sendMessage({ api, signals, deps }: Telegram, { chat, to, text, buttons }: Outgoing) {
-  const signal = signals.sending;
-  const options = { ...to, link_preview_options: { is_disabled: true }, ...keyboardOf(buttons) };
-  // Markdown that shows nothing (a lone link definition) is better read than refused.
-  const html = markdownToTelegramHtml(text);
-  if (html === '') return api.sendMessage(chat, text, options, signal);
-  try {
-    return await api.sendMessage(chat, html, { ...options, parse_mode: 'HTML' }, signal);
-  } catch (error) {
-    if (!isRefusal(error, 400, "can't parse entities")) throw error;
-    // Better plain than lost.
-    deps.log.warn({ error: toChannelError(error).message }, 'telegram refused the markup, sent as plain text');
-    return api.sendMessage(chat, telegramPlainText(html), options, signal);
-  }
+function sendMessage({ api, signals, deps }: Telegram, { chat, to, buttons, ...part }: Outgoing) {
+  const options = { ...to, ...NO_PREVIEW, ...mannerOf(part), ...keyboardOf(buttons) };
+  return withMarkup(deps, part.text, (text, markup) =>
+    api.sendMessage(chat, text, { ...options, ...markup }, signals.sending),
+  );
 }
 
 async function fetchMedia({ api, files, connection, signals }: Telegram, ref: string, maxBytes: number) {

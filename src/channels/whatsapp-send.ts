@@ -1,25 +1,17 @@
 // Sending on WhatsApp: one message after the other at a person's pace, under an id that follows from the outbox row, until the
 // server has taken it. The same part sent again after a crash is the same message to the people who read it.
 import { createHash } from 'node:crypto';
-import {
-  type BinaryNode,
-  BufferJSON,
-  generateWAMessageContent,
-  type proto,
-  type WASocket,
-} from '@whiskeysockets/baileys';
+import { type BinaryNode, BufferJSON, generateWAMessageContent, proto, type WASocket } from '@whiskeysockets/baileys';
 import { z } from 'zod';
-import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
+import { type ChannelDeps, ChannelError, type Edit, type MessageRef, type OutboundPart } from './channel.js';
 import { markdownToWhatsApp } from './whatsapp-format.js';
 import { createMentions, type Member } from './whatsapp-mentions.js';
+import { createPace } from './whatsapp-pace.js';
 import { toJid } from './whatsapp-people.js';
 
-/** Our own judgement: nothing is published, and accounts that send faster than people are banned. */
-const GAP_MS = 1_000;
-const GAP_JITTER_MS = 1_000;
-const PER_MINUTE = 20;
 const ACK_TIMEOUT_MS = 30_000;
 const SLOW_DOWN_MS = 300_000;
+const MAX_QUOTE_CHARS = 300;
 /** People whose phone was off ask for a message again for so long. */
 const KEEP_SENT_MS = 7 * 86_400_000;
 
@@ -40,49 +32,43 @@ interface SenderOptions {
   over: AbortSignal;
 }
 
-/** Resolves when the next message may go, at a person's pace. Throws `ChannelError` once the channel stops. */
-function createPace({ clock }: Pick<ChannelDeps, 'clock'>, over: AbortSignal) {
-  const sentAt: number[] = [];
-  return async (): Promise<void> => {
-    const now = clock.now();
-    const gap = GAP_MS + clock.random() * GAP_JITTER_MS;
-    const next = Math.max((sentAt.at(-1) ?? 0) + gap, (sentAt.at(-PER_MINUTE) ?? 0) + 60_000);
-    if (next > now) await clock.sleep(next - now, over);
-    if (over.aborted) throw new ChannelError('network', 'the channel is stopped');
-    sentAt.push(clock.now());
-    sentAt.splice(0, sentAt.length - PER_MINUTE);
-  };
+/** What goes to a chat, under which id. */
+interface Relayed {
+  address: string;
+  id: string;
+  make(jid: string): Promise<proto.IMessage> | proto.IMessage;
+  /** What the stanza says besides. */
+  attributes?: Record<string, string>;
 }
 
 export type Sender = ReturnType<typeof createSender>;
 
-export function createSender(deps: ChannelDeps, options: SenderOptions) {
-  const { storage, clock } = deps;
+/** Puts a message on its way, and waits for the server's word. */
+function createRelay({ storage, clock }: ChannelDeps) {
   const waiting = new Map<string, Ack>();
-  const pace = createPace(deps, options.over);
-  let queue: Promise<unknown> = Promise.resolve();
+  const keep = (id: string, message: proto.IMessage): void =>
+    storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
 
-  async function sendNow(sock: WASocket, part: OutboundPart): Promise<{ platformId: string }> {
-    const { address, key } = part;
-    await pace();
-    const id = messageId(sock, key);
+  async function go(sock: WASocket, { address, id, make, attributes = {} }: Relayed): Promise<void> {
+    const jid = toJid(address);
+    const message = await make(jid);
+    keep(id, message);
+    storage.prune('sent', clock.now() - KEEP_SENT_MS);
+    // Without any device of theirs the library would send it to our own phone only, and be content.
+    const devices = isGroup(jid) ? undefined : await sock.getUSyncDevices([jid], true, false);
+    if (devices?.length === 0) throw new ChannelError('retry', 'WhatsApp knows no device of this person');
+    await sock.relayMessage(jid, message, { messageId: id, additionalAttributes: attributes });
+  }
+
+  /** Resolves once the server took the message. Throws `ChannelError`. */
+  async function relay(sock: WASocket, relayed: Relayed): Promise<{ platformId: string }> {
+    const { id } = relayed;
     const over = new AbortController();
     const acked = new Promise<string | undefined>((resolve) => waiting.set(id, resolve));
     const silence = clock.sleep(ACK_TIMEOUT_MS, over.signal).then(() => NO_ANSWER);
-    const relay = async () => {
-      const jid = toJid(address);
-      const message = await compose(sock, part, options);
-      storage.set([{ kind: 'sent', id, value: JSON.stringify(message, BufferJSON.replacer) }]);
-      storage.prune('sent', clock.now() - KEEP_SENT_MS);
-      // Without any device of theirs the library would send it to our own phone only, and be content.
-      const devices = isGroup(jid) ? undefined : await sock.getUSyncDevices([jid], true, false);
-      if (devices?.length === 0) throw new ChannelError('retry', 'WhatsApp knows no device of this person');
-      await sock.relayMessage(jid, message, { messageId: id });
-      return acked;
-    };
     try {
       // The library's own questions to the server stay unanswered for ever when the connection ends.
-      const error = await Promise.race([relay(), acked, silence]);
+      const error = await Promise.race([go(sock, relayed).then(() => acked), acked, silence]);
       if (error !== undefined) throw refusal(error);
       return { platformId: id };
     } catch (error) {
@@ -94,12 +80,8 @@ export function createSender(deps: ChannelDeps, options: SenderOptions) {
   }
 
   return {
-    /** Resolves once the server took the message. Throws `ChannelError`. */
-    send(sock: WASocket, part: OutboundPart): Promise<{ platformId: string }> {
-      const sent = queue.then(() => sendNow(sock, part));
-      queue = sent.catch(() => undefined);
-      return sent;
-    },
+    relay,
+    keep,
     /** The server's answers to what this socket sends. */
     listen(sock: WASocket): void {
       sock.ws.on('CB:ack,class:message', ({ attrs }: BinaryNode) => waiting.get(attrs.id ?? '')?.(attrs.error));
@@ -113,22 +95,87 @@ export function createSender(deps: ChannelDeps, options: SenderOptions) {
       const text = storage.get('sent', [id])[id];
       return text === undefined ? undefined : JSON.parse(text, BufferJSON.reviver);
     },
+  };
+}
+
+export function createSender(deps: ChannelDeps, options: SenderOptions) {
+  const { clock } = deps;
+  const { relay, keep, ...way } = createRelay(deps);
+  const pace = createPace(deps, options.over);
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** After what was to be sent before. */
+  function inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const sent = queue.then(() => pace.next()).then(work);
+    queue = sent.catch(() => undefined);
+    return sent;
+  }
+
+  /** Beside what is being sent, or not at all. */
+  async function inPassing<T>(work: () => Promise<T>): Promise<T> {
+    pace.pass();
+    return work();
+  }
+
+  return {
+    ...way,
+    send: (sock: WASocket, part: OutboundPart) =>
+      inOrder(() =>
+        relay(sock, { address: part.address, id: messageId(sock, part.key), make: () => compose(sock, part, options) }),
+      ),
+    edit(sock: WASocket, { address, platformId, text, passing = false }: Edit) {
+      const make = async (jid: string): Promise<proto.IMessage> => {
+        const editedMessage = await compose(sock, { address, text, key: '' }, options);
+        // Who could not read the first version is given this one.
+        if (!passing) keep(platformId, editedMessage);
+        return { protocolMessage: { ...ownKey(jid, platformId), type: EDIT, editedMessage, timestampMs: clock.now() } };
+      };
+      const id = messageId(sock, `edit ${platformId} ${text}`);
+      return (passing ? inPassing : inOrder)(() => relay(sock, { address, id, make, attributes: { edit: '1' } }));
+    },
+    remove(sock: WASocket, address: string, platformId: string) {
+      const make = (jid: string) => ({ protocolMessage: { ...ownKey(jid, platformId), type: REVOKE } });
+      const id = messageId(sock, `remove ${platformId}`);
+      return inPassing(() => relay(sock, { address, id, make, attributes: { edit: '7' } }));
+    },
+    react(sock: WASocket, { address, message, emoji }: { address: string; message: MessageRef; emoji: string }) {
+      const at = clock.now();
+      const make = (jid: string) => ({
+        reactionMessage: { key: keyOf(jid, message), text: emoji, senderTimestampMs: at },
+      });
+      return inPassing(() =>
+        relay(sock, { address, id: messageId(sock, `reaction ${message.platformId} ${at}`), make }),
+      );
+    },
     /** Resolves when nothing is being sent. */
     idle: () => queue,
   };
 }
 
+const { MESSAGE_EDIT: EDIT, REVOKE } = proto.Message.ProtocolMessage.Type;
+const ownKey = (remoteJid: string, id: string) => ({ key: { remoteJid, fromMe: true, id } });
+
+/** What whatsapp-inbound.ts made of it, taken apart again. In a group people are known by the name that their message had. */
+function keyOf(jid: string, { platformId, sender }: MessageRef): proto.IMessageKey & { id: string } {
+  const [id = '', user = ''] = platformId.split('/');
+  const key = { remoteJid: jid, fromMe: user === 'me', id: decodeURIComponent(id) };
+  if (!isGroup(jid) || user === 'me') return key;
+  const known = toJid(sender);
+  return { ...key, participant: known.split('@')[0] === user ? known : `${user}@lid` };
+}
+
 /** Uploads the file, when there is one. Throws `ChannelError` `network` when that fails. */
 async function compose(
   sock: WASocket,
-  { address, text, file }: OutboundPart,
+  { address, text, file, replyTo }: OutboundPart,
   { prefix, membersOf }: SenderOptions,
 ): Promise<proto.IMessage> {
+  const quote = quoteOf(sock, address, replyTo);
   const { write, jids } = createMentions(isGroup(address) && text.includes('@') ? await membersOf(sock, address) : []);
   const words = prefix + (markdownToWhatsApp(text, write) || text);
   const mentions = [...jids];
-  if (!file && mentions.length === 0) return { conversation: words };
-  if (!file) return { extendedTextMessage: { text: words, contextInfo: { mentionedJid: mentions } } };
+  if (!file && mentions.length === 0 && !quote) return { conversation: words };
+  if (!file) return { extendedTextMessage: { text: words, contextInfo: { mentionedJid: mentions, ...quote } } };
   const source = { url: file.path };
   const isPicture = file.mimeType.startsWith('image/');
   const content = isPicture ? { image: source } : { document: source, fileName: file.fileName };
@@ -138,6 +185,13 @@ async function compose(
   } catch {
     throw new ChannelError('network', 'the file could not be uploaded to WhatsApp');
   }
+}
+
+function quoteOf(sock: WASocket, address: string, replyTo: OutboundPart['replyTo']): proto.IContextInfo | undefined {
+  if (!replyTo) return undefined;
+  const { id, participant, fromMe } = keyOf(toJid(address), replyTo);
+  const quotedMessage = { conversation: [...replyTo.text].slice(0, MAX_QUOTE_CHARS).join('') };
+  return { stanzaId: id, participant: (fromMe ? sock.user?.id : participant) ?? null, quotedMessage };
 }
 
 /** In the form of WhatsApp Web's own ids; the same for the same part, whenever it is sent. */

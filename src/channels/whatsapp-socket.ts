@@ -10,7 +10,7 @@ import makeWASocket, {
 import { z } from 'zod';
 import { atMost } from '../core/clock.js';
 import { describeError } from '../core/errors.js';
-import { type ChannelDeps, ChannelError, type OutboundPart } from './channel.js';
+import { type ChannelDeps, ChannelError, type Edit, type MessageRef, type OutboundPart } from './channel.js';
 import { loadAuth, type WhatsAppAuth } from './whatsapp-auth.js';
 import { decideClose } from './whatsapp-close.js';
 import { createCommitter, isIgnored } from './whatsapp-commit.js';
@@ -75,11 +75,16 @@ export function connectWhatsApp(deps: ChannelDeps, settings: WhatsAppSettings) {
   let stopping: Promise<void> | undefined;
   deps.onState({ state: 'connecting', detail: '' });
   open(connection);
+  const connected = (): WASocket => {
+    if (!connection.sock || !connection.isOpen) throw new ChannelError('network', 'WhatsApp is not connected');
+    return connection.sock;
+  };
   return {
-    async send(part: OutboundPart): Promise<{ platformId: string }> {
-      if (!connection.sock || !connection.isOpen) throw new ChannelError('network', 'WhatsApp is not connected');
-      return sender.send(connection.sock, part);
-    },
+    send: async (part: OutboundPart) => sender.send(connected(), part),
+    edit: async (edit: Edit) => sender.edit(connected(), edit),
+    remove: async (address: string, platformId: string) => sender.remove(connected(), address, platformId),
+    react: async (address: string, message: MessageRef, emoji: string) =>
+      sender.react(connected(), { address, message, emoji }),
     typing(address: string): void {
       if (!connection.isOpen) return;
       connection.sock

@@ -10,6 +10,11 @@ import type { connectWhatsApp } from './whatsapp-socket.js';
 /** WhatsApp takes 65,536; longer than this is folded behind "read more" several times over. */
 const MAX_MESSAGE_CHARS = 4_000;
 
+/** Edits count as messages do, and whoever sends too many is banned. */
+const EDIT_GAP_MS = 20_000;
+/** WhatsApp takes edits for a quarter of an hour. */
+const EDITABLE_MS = 14 * 60_000;
+
 export const whatsapp = defineChannel({
   name: 'whatsapp',
   env: z.object({
@@ -45,6 +50,10 @@ export const whatsapp = defineChannel({
       const library = await import('./whatsapp-socket.js');
       if (!stopped) connection = library.connectWhatsApp(deps, { pairingPhone, url, version, shared });
     };
+    const started = () => {
+      if (!connection) throw new ChannelError('network', 'WhatsApp is still starting');
+      return connection;
+    };
     return {
       start() {
         starting ??= connect().catch((error: unknown) => {
@@ -59,10 +68,11 @@ export const whatsapp = defineChannel({
       },
       split: (text) =>
         splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure: (part) => markdownToWhatsApp(part).length }),
-      async send(part) {
-        if (!connection) throw new ChannelError('network', 'WhatsApp is still starting');
-        return connection.send(part);
-      },
+      send: async (part) => started().send(part),
+      edits: { silent: false, gapMs: EDIT_GAP_MS, forMs: EDITABLE_MS },
+      edit: async (edit) => started().edit(edit),
+      remove: async (address, platformId) => started().remove(address, platformId),
+      react: async (address, message, emoji) => started().react(address, message, emoji),
       kindOf: (address) => (address.endsWith('@g.us') ? 'group' : 'direct'),
       typing: (address) => connection?.typing(address),
       async fetchMedia(ref, maxBytes) {

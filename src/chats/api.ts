@@ -6,7 +6,7 @@ import { needsPerson } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
 import type { Clock } from '../core/clock.js';
 import { readBody, refuse } from '../core/http.js';
-import { type Chat, type Group, sendersPolicy } from '../core/types.js';
+import { type Chat, type Group, progressMode, sendersPolicy } from '../core/types.js';
 import type { Store as EgressStore } from '../egress/store.js';
 import { plainAddress } from '../groups/forums.js';
 import type { Store as TasksStore } from '../tasks/store.js';
@@ -22,6 +22,8 @@ const registration = z.object({
   senders: sendersPolicy.default('all'),
   listed: z.array(z.string().min(1).max(200)).max(500).default([]),
 });
+
+const chatChange = z.strictObject({ progress: progressMode });
 
 export interface ChatApiDeps {
   store: TasksStore & EgressStore;
@@ -45,7 +47,10 @@ export const chatApi = (deps: ChatApiDeps) => (app: Hono) => {
 
 /** What makes somebody the owner of a channel, and what links a channel to its account. */
 const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
-  pairing: codes.open(channels.names()),
+  // `link`: opens the chat with the code in it, where the channel has such addresses.
+  pairing: codes
+    .open(channels.names())
+    .map((one) => ({ ...one, link: channels.get(one.channel)?.pairingLink?.(one.code) })),
   linking: channels
     .states()
     .flatMap(({ name, state, detail, link }) =>
@@ -54,13 +59,16 @@ const pairing = ({ channels, pairing: codes }: ChatApiDeps) => ({
 });
 
 function addChats(app: Hono, deps: ChatApiDeps): void {
-  const { groups, egress, taints } = deps.store;
+  const { groups, egress, taints, groupModels, pauses } = deps.store;
   app.get('/api/groups', (c) => {
     // The group's own mode; null: that of the settings counts.
     const view = (group: Group) => ({
       ...group,
       egressMode: egress.ownMode(group.id),
       taint: taints.isOn(group.id) ? 'on' : 'off',
+      // Null: that of the settings.
+      model: groupModels.of(group.id) ?? null,
+      pausedAt: pauses.of(group.id)?.pausedAt ?? null,
       chats: groups.chatsOf(group.id),
     });
     return c.json({ groups: groups.all().map(view) });
@@ -68,6 +76,13 @@ function addChats(app: Hono, deps: ChatApiDeps): void {
   app.get('/api/chats', (c) => {
     const folderOf = ({ groupId }: Chat) => (groupId === null ? undefined : groups.get(groupId)?.folder) ?? null;
     return c.json({ chats: groups.chats().map((chat) => ({ ...chat, folder: folderOf(chat) })) });
+  });
+  app.patch('/api/chats/:id{.+}', async (c) => {
+    const { progress } = await readBody(c, chatChange);
+    const chat = groups.findChat(c.req.param('id'));
+    if (!chat) throw refuse(404, 'not_found', `there is no chat "${c.req.param('id')}"`, 'GET /api/chats lists them');
+    groups.setProgress(chat.id, progress);
+    return c.json({ chat: groups.chat(chat.id) });
   });
   app.post('/api/chats/:id{.+}/register', async (c) => {
     const { folder, senders, listed, forum } = await readBody(c, registration);

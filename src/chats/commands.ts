@@ -1,13 +1,15 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
+import type { Menu } from '../channels/channel.js';
 import type { Clock } from '../core/clock.js';
-import { shownLine } from '../core/one-line.js';
+import { oneLine, shownLine } from '../core/one-line.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import { forumOf } from '../groups/forums.js';
 import type { Store } from '../tasks/store.js';
-import { cancelRuns } from './cancel.js';
+import { cancelRuns, cancelRunsOf } from './cancel.js';
 import { parseRegistration, registerChat, unknownPeople } from './registration.js';
+import { commandName } from './wrong-command.js';
 
 export interface ChatCommandDeps {
   store: Store;
@@ -17,7 +19,6 @@ export interface ChatCommandDeps {
     status(): { text: string };
     /** Stops everything until it is resumed. Durable when it returns. */
     emergencyStop(reason: string): void;
-    resume(): void;
   };
 }
 
@@ -32,11 +33,11 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
         `${byOwner ? status().text : statusHere(deps, chat)}\n${hereText(deps.store, chat)}`,
     },
     {
-      usage: '/stop',
-      what: 'stop what I am doing in this chat (`/stop all`: everything, until `/resume`)',
+      usage: '/stop [all]',
+      what: 'stop what I am doing in this chat; members: what they started',
+      forMembers: 'bare',
       answer: (call) => stop(deps, call),
     },
-    { usage: '/resume', what: 'end the emergency stop', answer: () => resume(deps) },
     { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
     {
       usage: '/register <folder> [forum] [all | listed <name>…]',
@@ -60,13 +61,23 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
   const word = match?.[1]?.toLowerCase();
   // What Telegram sends when somebody opens the chat.
   const name = word === 'start' ? 'help' : word;
-  const command = commands.find(({ usage }) => usage.split(' ')[0] === `/${name}`);
+  const command = commands.find((one) => commandName(one) === `/${name}`);
   return command && { command, argument: (match?.[2] ?? '').trim() };
 }
 
 export function helpText(assistantName: string, commands: ChatCommand[]): string {
   const lines = commands.map(({ usage, what }) => `- \`${usage}\` — ${what}`);
   return `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.\n\n${lines.join('\n')}`;
+}
+
+/** The menu of the platform: the same commands, by right. Those of Telegram's names have letters only, as ours have. */
+export function menuOf(commands: ChatCommand[], ownerChats: string[]): Menu {
+  const itemOf = (command: ChatCommand) => ({
+    name: commandName(command).slice(1),
+    what: oneLine(command.what.replaceAll(/[`*]/g, ''), 200),
+  });
+  const everybody = commands.filter(({ forMembers }) => forMembers !== undefined);
+  return { everybody: everybody.map(itemOf), owner: commands.map(itemOf), ownerChats };
 }
 
 /** For members: nothing about other groups, what they do and cost, or the machine. */
@@ -80,17 +91,14 @@ function hereText({ groups }: Store, { groupId, title, channel, address }: Chat)
   return `- this chat: ${shownLine(title, 80)} (\`${channel}:${address}\`), ${folder ? `group ${folder}` : 'not registered'}`;
 }
 
-function stop(deps: ChatCommandDeps, { chat, argument }: CommandCall): string {
+function stop(deps: ChatCommandDeps, { chat, argument, byOwner, senderId }: CommandCall): string {
+  if (!byOwner)
+    return cancelRunsOf(deps, chat, senderId) > 0 ? 'Stopped.' : 'Nothing that you started is running here.';
   if (argument.toLowerCase() !== 'all')
-    return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here.';
+    return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here. `/stop all` stops everything.';
   // Not a signal: were we killed between the commit and the signal, the answer would go out and nothing would be stopped.
   deps.control.emergencyStop('/stop all');
   return 'Everything is stopped. I start nothing until you resume: with `/resume`, on the page, or with `npm run -s pinch -- resume`.';
-}
-
-function resume({ store, control }: ChatCommandDeps): string {
-  store.afterCommit(control.resume);
-  return 'I go on.';
 }
 
 function newSession(deps: ChatCommandDeps, { chat, messageId }: CommandCall): string {

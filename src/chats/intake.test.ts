@@ -40,7 +40,6 @@ beforeEach(() => {
   const control = {
     status: () => ({ text: 'all is well' }),
     emergencyStop: (reason: string) => void stopped.push(`${reason} with ${replies().length} answers`),
-    resume: () => void stopped.push(`resumed with ${replies().length} answers`),
   };
   approvals = createApprovals({
     ...{ store, clock, config: { timeZone: 'UTC' }, stopped: () => false },
@@ -237,7 +236,8 @@ describe('what members are told', () => {
   test('/help names what they may use', () => {
     toMain();
     expect(asMember('/help')).toContain('/status');
-    expect(replies()[0]).not.toMatch(/\/register|\/stop|\/resume|\/hook/);
+    expect(replies()[0]).toContain('`/stop`');
+    expect(replies()[0]).not.toMatch(/\/register|\/stop \[all\]|\/resume|\/hook/);
     receive(message('/help', { direct: false }));
     expect(replies()[0]).toMatch(/\/register(.|\n)*\/hook/);
   });
@@ -581,15 +581,6 @@ describe('commands', () => {
     expect(replies()).toHaveLength(1);
   });
 
-  test('/resume is the owner’s, and takes effect once it is committed', () => {
-    receive(message('/register family', { direct: false }));
-    receive(message('@Pinch /resume', { from: '2', direct: false }));
-    expect(stopped).toEqual([]);
-    receive(message('/resume'));
-    expect(stopped).toEqual([`resumed with ${replies().length} answers`]);
-    expect(replies()).toContain('I go on.');
-  });
-
   test('a chat that moves to another group takes no work of the old one along', () => {
     receive(message('/register family', { direct: false }));
     const { runId } = receive(message('@Pinch work', { direct: false }));
@@ -599,8 +590,14 @@ describe('commands', () => {
 
   test('a member may not register, stop or start anew', () => {
     receive(message('/register family', { direct: false }));
+    const { runId } = receive(message('@Pinch work', { direct: false }));
     for (const text of ['/register other', '/stop', '/new']) receive(message(text, { from: '2', direct: false }));
-    expect(replies()).toHaveLength(1);
+    expect(replies().slice(0, 3)).toEqual([
+      'Only my owner may use `/new`. `/help` lists what you may use.',
+      'Nothing that you started is running here.',
+      'Only my owner may use `/register`. `/help` lists what you may use.',
+    ]);
+    expect(store.runs.get(runId ?? 0)?.state).toBe('ready');
   });
 });
 

@@ -1,25 +1,28 @@
 // Inbound: one transaction per message stores it, routes it and enqueues its run, before the platform is acknowledged.
 // Knows the store and the pure rules; never a container, never the network.
 import { randomUUID } from 'node:crypto';
-import type { Button } from '../channels/channel.js';
+import type { Button, Menu } from '../channels/channel.js';
 import { checkInbound, type InboundMessage } from '../channels/inbound-message.js';
 import type { BaseDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
 import { type Chat, sessionName } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
+import { forumOf } from '../groups/forums.js';
 import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
+import type { HeldBack } from '../runs/held-back.js';
 import { startOrSteer } from '../runs/start-or-steer.js';
 import type { Store } from '../tasks/store.js';
 import { followAlbum, settling } from './albums.js';
 import type { RegisterAsker } from './ask-register.js';
-import { helpText } from './commands.js';
+import { helpText, menuOf } from './commands.js';
 import { releaseFormerOwners } from './former-owners.js';
 import type { Pairing } from './pairing.js';
 import { takePress } from './press.js';
 import { decideRoute, type Route, type Speaker, standingOf } from './route.js';
 import { type Stored, storeEdit } from './store-edit.js';
+import { commandName } from './wrong-command.js';
 
 export interface IntakeDeps extends BaseDeps {
   store: Store;
@@ -33,6 +36,11 @@ export interface IntakeDeps extends BaseDeps {
   owner: { channel: string; address: string } | undefined;
   /** Who answers presses; without it, and for what it does not answer, a press is a choice of a question or nothing. */
   onPress?: OnPress;
+  onStalePress?: OnPress;
+  /** Why nothing is started in a chat, in one line for whoever writes there; the same key until that changes. */
+  heldBack?: HeldBack['notice'];
+  /** Somebody became the owner on this channel. */
+  onPaired?(channel: string): void;
 }
 
 /** The row the message became, if it is new and kept, and the run that takes it. */
@@ -70,6 +78,12 @@ export function createIntake(given: IntakeDeps) {
 
   return {
     receive,
+    /** What a channel's menu offers: to everybody, and to the owner in their direct chats there. */
+    menu(channel: string): Menu {
+      const main = store.groups.ensure('main', true, deps.clock.now());
+      const mine = store.groups.chatsOf(main.id).filter((chat) => chat.channel === channel && chat.kind === 'direct');
+      return menuOf(deps.commands, [...new Set(mine.map(({ address }) => forumOf(address)))]);
+    },
     /** A message typed on the local page, or a button pressed there; `platformId` makes a repeated POST harmless. */
     receiveFromPage: (
       text: string,
@@ -95,10 +109,14 @@ export function createIntake(given: IntakeDeps) {
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
   const answer = ({ byOwner }: { byOwner: boolean }): string =>
-    helpText(assistantName, byOwner ? all : all.filter(({ forMembers }) => forMembers !== undefined));
+    helpText(assistantName, byOwner ? all : all.flatMap(forMember));
   const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
   return all;
 }
+
+/** As somebody who is not the owner may use it. */
+const forMember = (command: ChatCommand): ChatCommand[] =>
+  command.forMembers === 'bare' ? [{ ...command, usage: commandName(command) }] : command.forMembers ? [command] : [];
 
 export type Intake = ReturnType<typeof createIntake>;
 
@@ -155,11 +173,18 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
     return {};
   }
   if (route.kind === 'pair') return pair(deps, routed, route.code);
+  if (route.kind === 'opened') return tellHowToPair(deps, routed);
   const { messageId, starts, session: known } = storeMessage(deps, routed);
   if (messageId === undefined) return {};
   deps.store.signal('message', chat.id);
   if (route.kind === 'command') {
-    const call = { argument: route.argument, chat, messageId, byOwner: routed.sender.isOwner };
+    const call = {
+      argument: route.argument,
+      chat,
+      messageId,
+      byOwner: routed.sender.isOwner,
+      senderId: routed.sender.id,
+    };
     const { command } = route;
     say(deps, chat.id, `command:${messageId}`, command.answer(call), command.buttons?.(call));
   }
@@ -168,7 +193,10 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const quoted = inbound.replyTo?.platformId ?? null;
   const session = known ?? deps.store.messages.answeredSession(chat.id, messageId, quoted) ?? sessionName(chat);
   const due = settling(deps.store, routed, deps.clock.now());
-  return { messageId, runId: startOrSteer(deps, { chat, session, messageId, ...due }) };
+  const runId = startOrSteer(deps, { chat, session, messageId, ...due });
+  const held = deps.heldBack?.(chat, routed.sender.isOwner);
+  if (held) say(deps, chat.id, held.key, held.text);
+  return { messageId, runId };
 }
 
 function say(deps: IntakeDeps, chatId: number, key: string, text: string, buttons: Button[] = []): void {
@@ -206,6 +234,18 @@ function intentOf({ route, inbound }: Routed): StoredVersion['intent'] {
   return inbound.press || route.kind === 'pressed' ? 'reacted' : 'said';
 }
 
+/** Only while nobody is the owner there, and a stranger learns no more than that: once an hour in a chat. */
+function tellHowToPair({ pairing, store, clock }: IntakeDeps, { channel, chat }: Routed): Received {
+  const now = clock.now();
+  if (!pairing.mayTellHow(channel, now)) return {};
+  const key = `how-to-pair:${chat.id}:${Math.floor(now / 3_600_000)}`;
+  store.outbox.add({ key, chatId: chat.id, runId: null, text: HOW_TO_PAIR, now });
+  return {};
+}
+
+const HOW_TO_PAIR =
+  'I have no owner here yet. If it is you: on the machine where I run, `npm run -s pinch -- pair` shows a link that opens this chat, and the code for `/pair <code>`.';
+
 /** Wrong codes get no answer: to a stranger the assistant does not exist. */
 function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string): Received {
   const now = deps.clock.now();
@@ -217,6 +257,7 @@ function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string)
   deps.store.groups.assignOwnerChat(chat.id, main.id, sender.address);
   releaseFormerOwners(deps);
   deps.log.info({ channel }, 'owner paired');
+  deps.store.afterCommit(() => deps.onPaired?.(channel));
   const text = `You are my owner now. ${helpText(deps.assistantName, deps.commands)}`;
   say(deps, chat.id, `paired:${chat.id}:${now}`, text);
   return {};

@@ -11,6 +11,8 @@ const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
 const HOUR_MS = 3_600_000;
 /** Wrong codes in an hour: of one sender, and of all, as accounts cost nothing. */
 const TRIES = { ofSender: 5, ofAll: 50 };
+/** How many strangers are told in an hour how one becomes the owner. */
+const MAX_TOLD = 20;
 
 /** `sender`: their address. */
 type PairingTry = Record<'channel' | 'sender' | 'code', string> & { now: number };
@@ -20,6 +22,10 @@ export function createPairing(store: Store, owner?: { channel: string }) {
   const keyOf = (channel: string) => `pairing:${channel}`;
   const codeOf = (channel: string) => store.settings.get(keyOf(channel));
   let wrong: { from: string; at: number }[] = [];
+  let told: number[] = [];
+  /** The page's chat is the owner's anyhow. */
+  const isOpen = (channel: string) =>
+    channel !== WEB_CHAT.channel && owner?.channel !== channel && !store.groups.hasOwner(channel);
   /** The current code of the channel; the same until it is used: no stranger can change what the owner just read. */
   function code(channel: string): string {
     const known = codeOf(channel);
@@ -30,11 +36,16 @@ export function createPairing(store: Store, owner?: { channel: string }) {
   }
   return {
     code,
-    /** Those of these channels that have no owner yet, with their codes. The page's chat is the owner's anyhow. */
+    /** Those of these channels that have no owner yet, with their codes. */
     open: (channels: string[]): { channel: string; code: string }[] =>
-      channels
-        .filter((name) => name !== WEB_CHAT.channel && owner?.channel !== name && !store.groups.hasOwner(name))
-        .map((channel) => ({ channel, code: code(channel) })),
+      channels.filter(isOpen).map((channel) => ({ channel, code: code(channel) })),
+    /** Whether somebody who opens the chat may be told how one becomes the owner: counts as told. */
+    mayTellHow(channel: string, now: number): boolean {
+      told = told.filter((at) => at > now - HOUR_MS);
+      if (!isOpen(channel) || told.length >= MAX_TOLD) return false;
+      told.push(now);
+      return true;
+    },
     /**
      * `paired` when `code` is right; it then stops being valid. `limited`: too many wrong ones came in the last hour, this one was not looked at.
      * A channel whose code nobody asked for cannot be paired.

@@ -27,7 +27,6 @@ beforeEach(() => {
   const control = {
     status: () => ({ text: 'well' }),
     emergencyStop: (reason: string) => void stopped.push(reason),
-    resume: () => undefined,
   };
   intake = createIntake({
     askToRegister: { forCall: () => undefined },
@@ -295,5 +294,50 @@ describe('a choice of a question', () => {
     receive({ text: 'x', chat: { ...family, address: '-6' } });
     const chat = { ...family, address: '-6' };
     expect(press(sent('3:ask', choices, chat), 'choice:1', { chat, sender: ben })).toEqual({});
+  });
+});
+
+describe('the button below what a run does', () => {
+  const state = (runId: number | undefined) => store.runs.get(runId ?? 0)?.state;
+  /** A run that somebody asked for in the family's chat, and the message that says how it goes on. */
+  function working(sender = ben) {
+    const { runId = 0 } = receive({ text: '@Pinch do it', chat: family, sender, addressesAssistant: true });
+    const chatId = chatOf(family);
+    store.progress.put({ runId, kind: 'message', chatId, platformId: `w${runId}`, sender: '', at: 1 });
+    return { runId, message: `w${runId}` };
+  }
+
+  test('the owner stops any run, whoever asked for it his own; that is said, and in the timeline', () => {
+    for (const sender of [olga, ben]) {
+      const { runId, message } = working();
+      expect(press(message, `stop:${runId}`, { sender })).toMatchObject({ runId: undefined });
+      expect(state(runId)).toBe('cancelled');
+      expect(store.events.ofRun(runId).map(({ kind }) => kind)).toContain('stopped');
+    }
+    expect(said()).toEqual(['Stopped.', 'Stopped.']);
+    expect(offered).toEqual([]);
+  });
+
+  test('nobody else stops it, nor a run of another chat, nor one that is over; nothing is said then', () => {
+    const { runId, message } = working(olga);
+    press(message, `stop:${runId}`, { sender: ben });
+    press(message, `stop:${runId}`, { sender: { address: '3', name: 'Olga' } });
+    press(message, `stop:${runId}`, { chat: direct });
+    press(message, 'stop:999999');
+    press(message, `stop:${runId} `);
+    expect([state(runId), said()]).toEqual(['ready', []]);
+    press(message, `stop:${runId}`);
+    press(message, `stop:${runId}`);
+    expect(said()).toEqual(['Stopped.']);
+  });
+
+  test('words that look like it are words; a message whose id was lost by a kill is known by its press', () => {
+    const { runId, message } = working();
+    receive({ text: `stop:${runId}`, chat: family, replyTo: { platformId: message, sender: 'Pinch', text: '' } });
+    expect(state(runId)).toBe('ready');
+    store.progress.drop(runId, 'message');
+    press('lost', `stop:${runId}`);
+    expect(state(runId)).toBe('cancelled');
+    expect(store.progress.get(runId, 'message')).toMatchObject({ platformId: 'lost' });
   });
 });

@@ -1,15 +1,20 @@
 // Answers to one message of ours that are no words to route: a button that was pressed, a reaction, the owner's one word in a reply to a card.
 // Which message it is about, only our own rows say: anybody can write a text that looks like a card. Knows the store, no channel.
 import type { InboundMessage } from '../channels/inbound-message.js';
+import type { Clock } from '../core/clock.js';
 import type { Chat } from '../core/types.js';
 import type { OnPress } from '../groups/press.js';
-import type { Store } from '../runs/store.js';
+import type { Store } from '../progress/store.js';
+import { stopRun } from '../runs/cancelled.js';
 import { type Route, type Speaker, standingOf } from './route.js';
 
 export interface PressDeps {
   store: Store;
+  clock: Pick<Clock, 'now'>;
   assistantName: string;
   onPress?: OnPress | undefined;
+  /** Says what a press of a button that is used came too late for. */
+  onStalePress?: OnPress | undefined;
 }
 
 /** The message as it is to be stored and routed, and the row of the outbox that it answers. */
@@ -20,23 +25,33 @@ interface Pressed {
 }
 
 /** What the owner may answer a card with, in a reply to it. */
-const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny'];
+const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny', 'try again', 'raise', 'show'];
 /** Buttons of a question of the agent. */
 const CHOICE = /^choice:\d+$/;
 
+/** Below the message that says how a run goes on. */
+const STOP = /^stop:(\d{1,15})$/;
+
 /** Undefined when the message is to be routed by its words. Call it in the transaction that stores the message. */
 export function takePress(
-  { store, assistantName, onPress }: PressDeps,
-  { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: Speaker },
+  deps: PressDeps,
+  { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: Speaker & { id: number } },
 ): Pressed | undefined {
+  const { store, assistantName, onPress, onStalePress } = deps;
   const press = pressOf(inbound, sender.isOwner);
   if (!press) return undefined;
   const { platformId, value } = press;
   const dropped: Pressed = { inbound, route: { kind: 'ignore' }, outboxId: null };
   if (store.messages.find(chat.id, inbound.platformId)) return dropped;
+  const [, runId] = (inbound.text === '' && STOP.exec(value)) || [];
+  if (runId !== undefined)
+    return stopByButton(deps, Number(runId), { chat, sender, platformId })
+      ? { inbound: { ...inbound, text: 'Stop' }, route: { kind: 'pressed', answer: 'Stopped.' }, outboxId: null }
+      : dropped;
   // Programs can send values that no button of the message has.
   const buttons = store.outbox.unpressedButtons(chat.id, platformId);
   const button = buttons.find((one) => one.value === value);
+  const { isOwner, name: by } = sender;
   const isButton = inbound.press !== undefined && inbound.text === '';
   const key = store.messages.outboxKeyOf(chat.id, platformId);
   const endButtons = () => {
@@ -45,9 +60,12 @@ export function takePress(
   if (isButton && !button) {
     // Somebody still sees buttons that were pressed before.
     if (buttons.length === 0) endButtons();
-    return dropped;
+    const late =
+      key === undefined || buttons.length > 0 ? undefined : onStalePress?.({ key, value, chat, isOwner, by });
+    return late
+      ? { inbound: { ...inbound, text: '[a button]' }, route: { kind: 'pressed', answer: late.text }, outboxId: null }
+      : dropped;
   }
-  const { isOwner, name: by } = sender;
   const answer = key === undefined ? undefined : onPress?.({ key, value, chat, isOwner, by });
   const isChoice = isButton && CHOICE.test(value) && chat.groupId !== null && standingOf({ sender, chat }).mayAsk;
   if (answer === undefined && !isChoice) return isButton ? dropped : undefined;
@@ -59,6 +77,23 @@ export function takePress(
     route: answer === undefined ? { kind: 'trigger' } : { kind: 'pressed', answer: answer.text },
     outboxId: (!answer?.again && store.messages.sent(chat.id, platformId)?.outboxId) || null,
   };
+}
+
+/** The owner stops any run of the chat, others one that they asked for. False when there is nothing that this person could stop. */
+function stopByButton(
+  { store, clock }: PressDeps,
+  runId: number,
+  { chat, sender, platformId }: { chat: Chat; sender: Speaker & { id: number }; platformId: string },
+): boolean {
+  const run = store.runs.get(runId);
+  if (run?.chatId !== chat.id || !(sender.isOwner || store.progress.hasAsked(runId, sender.id))) return false;
+  const now = clock.now();
+  // Sent right before Pinch was killed, maybe: now it is known, and is taken away.
+  if (!store.progress.get(runId, 'message')?.platformId)
+    store.progress.put({ runId, kind: 'message', chatId: chat.id, platformId, sender: '', at: now });
+  const isStopped = stopRun(store, run, now);
+  if (!isStopped) store.signal('outbox:over', runId);
+  return isStopped;
 }
 
 /** An edit is no answer: the words that it changes were taken as they were. */

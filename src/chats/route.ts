@@ -5,12 +5,15 @@ import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
 import { type ParsedCommand, parseCommand } from './commands.js';
+import { nearestCommands, notYoursText, unknownCommandText, wordOfCommand } from './wrong-command.js';
 
 export type Route =
   /** Nobody registered the chat, or the words are not for us: keep nothing but the chat's name. */
   | { kind: 'ignore' }
   /** A direct message that may claim the channel for its sender. */
   | { kind: 'pair'; code: string }
+  /** Somebody opened the direct chat, who may be the owner to be. */
+  | { kind: 'opened' }
   | ({ kind: 'command' } & ParsedCommand)
   /** Somebody calls us in a group chat that nobody registered: the owner may want to know. */
   | { kind: 'stranger' }
@@ -36,16 +39,43 @@ export function decideRoute(input: RouteInput): Route {
   if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore' } : { kind: 'context' };
   // What was passed on are somebody else's words.
   const written = forwarded ? '' : stripLeadingTrigger(input.text, input.assistantName);
-  const parsed = parseCommand(written, input.commands);
-  if (parsed?.command.usage.startsWith('/pair') && chat.kind === 'direct')
-    return { kind: 'pair', code: parsed.argument };
-  if (parsed && mayCommand(parsed, input)) return { kind: 'command', ...parsed };
   const isCalled = !forwarded && (input.addressesAssistant || mentionsName(input.text, input.assistantName));
+  const asked = (chat.kind === 'direct' && decidePairing(written, input)) || decideCommand(written, input, isCalled);
+  if (asked) return asked;
   if (chat.groupId === null) return { kind: isCalled && chat.kind === 'group' ? 'stranger' : 'ignore' };
   if (!standingOf(input).mayAsk) return { kind: 'context' };
   if (chat.kind === 'direct') return { kind: 'trigger' };
   return isCalled ? { kind: 'trigger' } : { kind: 'context' };
 }
+
+/** `/start` is what Telegram sends when somebody opens the chat, with the code when it was opened by a link that has it. */
+function decidePairing(written: string, { sender, chat }: RouteInput): Route | undefined {
+  const [, word, code = ''] = /^\/(pair|start)(?:\s+(\S+))?\s*$/i.exec(written.trim()) ?? [];
+  if (word?.toLowerCase() === 'pair' || (code && !sender.isOwner)) return { kind: 'pair', code };
+  return word && chat.groupId === null && !sender.isOwner ? { kind: 'opened' } : undefined;
+}
+
+/**
+ * A command, or what is answered in its place: words that are meant as one never reach the model. In a group they may be meant for somebody
+ * else, unless we are called or there is a command like it.
+ */
+function decideCommand(written: string, input: RouteInput, isCalled: boolean): Route | undefined {
+  const { chat, sender, commands } = input;
+  const parsed = parseCommand(written, commands);
+  if (parsed && mayCommand(parsed, input)) return { kind: 'command', ...parsed };
+  const word = wordOfCommand(written);
+  const mayAsk = sender.isOwner || (chat.groupId !== null && standingOf(input).mayAsk);
+  if (word === undefined || !mayAsk) return undefined;
+  if (parsed) return said(notYoursText(parsed.command));
+  const mine = commands.filter((command) => mayCommand({ command, argument: '' }, input));
+  const isForUs = isCalled || chat.kind === 'direct' || nearestCommands(word, commands).length > 0;
+  return isForUs ? said(unknownCommandText(word, nearestCommands(word, mine))) : undefined;
+}
+
+const said = (text: string): Route => ({
+  kind: 'command',
+  ...{ command: { usage: '', what: '', answer: () => text }, argument: '' },
+});
 
 function mayCommand({ command, argument }: ParsedCommand, { sender, chat }: RouteInput): boolean {
   if (sender.isOwner) return true;

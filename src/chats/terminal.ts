@@ -4,7 +4,7 @@ import { qrForTerminal } from '../core/qr.js';
 import { reading, type TerminalCommand } from '../core/terminal.js';
 
 const pairingAnswer = z.object({
-  pairing: z.array(z.object({ channel: z.string(), code: z.string() })),
+  pairing: z.array(z.object({ channel: z.string(), code: z.string(), link: z.string().optional() })),
   linking: z.array(z.object({ channel: z.string(), detail: z.string(), qr: z.string().optional() })),
 });
 
@@ -18,7 +18,8 @@ export const chatTerminal: TerminalCommand[] = [
         ({ channel, detail, qr }) => `${qr ? `${qrForTerminal(qr)}\n` : ''}${channel}: ${detail}`,
       );
       const owners = pairing.map(
-        ({ channel, code }) => `${channel}: send the assistant this direct message:  /pair ${code}`,
+        ({ channel, code, link }) =>
+          `${link ? `${qrForTerminal(link)}\n${channel}: scan this, or open ${link}, and press Start. Or ` : `${channel}: `}send the assistant this direct message:  /pair ${code}`,
       );
       return [...links, ...owners].join('\n') || 'Every channel that is on is linked and has its owner.';
     }),

@@ -18,7 +18,7 @@ beforeEach(() => {
   clock = createFakeClock();
   calls = [];
   const none = () => undefined;
-  const control = { status: () => ({ text: 'all is well' }), emergencyStop: none, resume: none };
+  const control = { status: () => ({ text: 'all is well' }), emergencyStop: none };
   const config = { assistantName: 'Pinch' };
   intake = createIntake({
     ...{ store, clock, assistantName: 'Pinch', log: pino({ level: 'silent' }), pairing: createPairing(store) },

@@ -13,6 +13,7 @@ import { type BadRow, createStatements } from './statements.js';
 export type Db = ReturnType<typeof openDb>;
 
 const PAGES_AT_ONCE = 100;
+const CACHE_KB = 4_096;
 
 /**
  * Opens (or creates) the database. Throws PinchError `database_corrupt` (names the newest backup), `database_locked`, `database_unwritable` or
@@ -111,6 +112,8 @@ function openDatabase(file: string): Database.Database {
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
     db.pragma('busy_timeout = 5000');
+    // The system keeps the file's pages as well; what this process keeps of a large file, it keeps for ever.
+    db.pragma(`cache_size = -${CACHE_KB}`);
     migrate(db, new URL('migrations/', import.meta.url));
     // The words of the search index, where search.ts looks up those with a common prefix.
     db.exec('CREATE VIRTUAL TABLE temp.message_terms USING fts5vocab(main, messages_fts, instance)');

@@ -16,7 +16,7 @@ export function refuse(status: ContentfulStatusCode, code: string, message: stri
   return new HTTPException(status, { message, res: Response.json({ error: { code, message, hint } }) });
 }
 
-const STATUS: Record<string, 404 | 409> = { not_found: 404, conflict: 409 };
+const STATUSES: Record<string, ContentfulStatusCode> = { not_found: 404, conflict: 409 };
 
 /** What `work` returns; what it cannot do is refused. */
 export function checked<T>(work: () => T): T {
@@ -24,7 +24,7 @@ export function checked<T>(work: () => T): T {
     return work();
   } catch (error) {
     if (!(error instanceof PinchError)) throw error;
-    throw refuse(STATUS[error.code] ?? 400, error.code, error.message, error.hint);
+    throw refuse(STATUSES[error.code] ?? 400, error.code, error.message, error.hint);
   }
 }
 

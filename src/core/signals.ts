@@ -20,6 +20,8 @@ export interface SignalEvents {
   task: [];
   /** There is something to send. */
   outbox: [];
+  /** A message of this run is sent, or never will be. */
+  'outbox:over': [runId: number];
   /** A message of this chat was stored, in or out. */
   message: [chatId: number];
   /** A channel is in another state, or has a new code to link it. */

@@ -32,6 +32,9 @@ export type Group = z.infer<typeof groupRow>;
 
 export const sendersPolicy = z.enum(['all', 'listed']);
 
+/** What a chat is shown while a run works: nothing; what it does now; also what it did before, and the runs of tasks. */
+export const progressMode = z.enum(['off', 'quiet', 'full']);
+
 export const chatRow = z.object({
   id: z.number(),
   channel: z.string(),
@@ -44,6 +47,7 @@ export const chatRow = z.object({
   sendersPolicy,
   /** Sender addresses, and `@` with user names, that may trigger under policy `listed`. */
   listedSenders: json(z.array(z.string())).catch([]),
+  progress: progressMode,
 });
 export type Chat = z.infer<typeof chatRow>;
 

@@ -1,6 +1,6 @@
 // Delivery: sends the outbox. Per chat in order (a message that fails holds back those behind it until it is sent or dead; what the host
 // itself says goes before what runs send), chats beside each other. "Sent" means the provider accepted it; then the text joins the message history.
-import { type Channel, ChannelError, type ChannelState } from '../channels/channel.js';
+import { type Channel, ChannelError, type ChannelState, type OutboundPart } from '../channels/channel.js';
 import { type Begun, unwatched } from '../core/begun.js';
 import { backoffMs } from '../core/clock.js';
 import type { LoopDeps } from '../core/deps.js';
@@ -10,6 +10,7 @@ import type { Chat } from '../core/types.js';
 import type { TimelineEvent } from '../groups/timeline.js';
 import { cutText, escapeMarkdown } from '../markdown/split.js';
 import type { OutboxFiles } from './files.js';
+import { messageButtons } from './notice-press.js';
 import type { OutboxRow } from './rows.js';
 import type { Store } from './store.js';
 
@@ -22,10 +23,19 @@ export interface DeliveryDeps extends LoopDeps {
   /** The running channel of this name; undefined while it is switched off. */
   channel(name: string): Channel | undefined;
   states(): ({ name: string } & Pick<ChannelState, 'state'>)[];
+  /** What is shown while a run works, where the answer may take its place. */
+  passing?: Passing;
   /** Whether a channel is switched off or waits for a person. */
   isBlocked(name: string): boolean;
   /** Where a notice goes now. */
   ownerChat(): Chat;
+}
+
+export interface Passing {
+  /** Our message on the platform that this text, whole and the run's last, is to become. Nothing else changes that message from now on. */
+  placeFor(row: OutboxRow): Promise<string | undefined>;
+  /** It became the text. Joins the caller's transaction. */
+  taken(runId: number): void;
 }
 
 /** The first pause and the longest. */
@@ -109,12 +119,15 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
       // Between two parts somebody may have stopped it, or the host has something to say: the rest follows after that, if at all.
       if (!store.outbox.isHead(row)) return;
       const buttons = index === parts.length - 1 && row.buttons && !row.buttonsOver ? { buttons: row.buttons } : {};
-      const { platformId } = await channel.send({ ...to, ...buttons, text, key: `${row.id}.${index}` });
+      const part = { ...to, ...buttons, ...(index === 0 && quoteOf(deps, row, chat)), text, key: `${row.id}.${index}` };
+      const place = parts.length === 1 && !file ? await takePlace(deps, channel, { row, part }) : undefined;
+      const { platformId } = place ?? (await channel.send(part));
       const now = clock.now();
       const stored = file ? `[file: ${file.path}] ${text}`.trim() : text;
       const message = { chatId: chat.id, direction: 'out' as const, platformId, text: stored, sentAt: now, now };
       store.transaction(() => {
         store.outbox.partSent(row.id);
+        if (place && row.runId !== null) deps.passing?.taken(row.runId);
         const by = { senderId: null, senderName: config.assistantName };
         store.messages.add({ ...message, ...by, runId: row.runId, outboxId: row.id });
         if (index === parts.length - 1 && !file) recordSent(deps, row, parts.length);
@@ -134,6 +147,32 @@ async function deliver(deps: DeliveryDeps, row: OutboxRow): Promise<void> {
 function recordSent({ store, clock, ...deps }: DeliveryDeps, row: OutboxRow, parts: number): void {
   if (store.outbox.sent(row.id, clock.now()))
     addEvent({ store, clock, ...deps }, row, 'message_sent', { key: row.key, parts });
+  if (row.runId !== null) store.signal('outbox:over', row.runId);
+}
+
+/** In a group the first part of an answer quotes what it answers: others may have written since. */
+function quoteOf({ store }: DeliveryDeps, { runId, key }: OutboxRow, chat: Chat) {
+  const isAnswer = runId !== null && key.startsWith(`${runId}:end:`);
+  const replyTo = isAnswer && chat.kind === 'group' ? store.messages.askedBy(runId) : undefined;
+  return replyTo && { replyTo };
+}
+
+/** Turns what was shown meanwhile into the text; undefined when it has to be sent. Done twice, it is the same message. */
+async function takePlace(
+  { passing }: DeliveryDeps,
+  channel: Channel,
+  { row, part }: { row: OutboxRow; part: OutboundPart },
+): Promise<{ platformId: string } | undefined> {
+  const platformId = channel.edit && (await passing?.placeFor(row));
+  if (platformId === undefined) return undefined;
+  try {
+    await channel.edit?.({ ...part, platformId });
+    return { platformId };
+  } catch (error) {
+    // Refused: sent by itself it may be taken.
+    if (error instanceof ChannelError && error.kind !== 'network') return undefined;
+    throw error;
+  }
 }
 
 const isNotice = ({ key }: OutboxRow): boolean => key.startsWith('notice:');
@@ -205,9 +244,11 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
   store.transaction(() => {
     if (!store.outbox.dead(row.id, error)) return;
     addEvent(deps, row, 'message_dead', { key: row.key, error });
+    if (row.runId !== null) store.signal('outbox:over', row.runId);
     // A notice that cannot be sent must not lead to another notice.
     if (isNotice(row)) return;
     const what = `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`;
-    notifyOwner(`outbox:${row.id}`, what);
+    // A file that could not be sent is removed.
+    notifyOwner(`outbox:${row.id}`, what, undefined, row.file ? [] : messageButtons(row.id));
   });
 }

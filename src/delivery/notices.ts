@@ -1,8 +1,10 @@
 // Notices to the owner: the chat they go to, and how many. Each group is mentioned a few times an hour, so that no container floods the owner.
+import type { Button } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Chat } from '../core/types.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
+import { howToAnswer, NOTICE } from './notice-press.js';
 import type { Store } from './store.js';
 
 interface NoticeDeps extends Pick<LoopDeps, 'clock'> {
@@ -36,12 +38,13 @@ export function createOwnerNotices({ store, clock, ownerChat }: NoticeDeps & { o
     lately.set(groupId, [...times, now].slice(-MAX_AN_HOUR));
     return times.length >= MAX_AN_HOUR;
   };
-  return (key: string, text: string, aboutGroup?: number): number | undefined => {
+  return (key: string, text: string, aboutGroup?: number, buttons: Button[] = []): number | undefined => {
     const now = clock.now();
     const isNew = !store.outbox.has(`notice:${key}`);
     if (isNew && aboutGroup !== undefined && isTooMuch(aboutGroup, now)) return undefined;
     const chat = ownerChat();
-    store.outbox.add({ key: `notice:${key}`, chatId: chat.id, runId: null, text, now });
+    const shown = { text: `${text}${howToAnswer(buttons)}`, ...(buttons.length > 0 && { buttons }) };
+    store.outbox.add({ key: `${NOTICE}${key}`, chatId: chat.id, runId: null, ...shown, now });
     return chat.id;
   };
 }

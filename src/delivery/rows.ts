@@ -51,15 +51,26 @@ export function createOutbox(statements: Statements, onWork: () => void) {
      VALUES (@key, @chatId, @runId, @text, @file, @buttons, @now, @now) ON CONFLICT (key) DO NOTHING`,
   );
   const fileOf = rows(outboxRow.pick({ file: true })).get<[id: number]>('SELECT file FROM outbox WHERE id = ?1');
+  const revive = run<[id: number, now: number]>(
+    `UPDATE outbox SET state = 'queued', attempt = 0, next_at = ?2, error = NULL
+     WHERE id = ?1 AND state = 'dead' AND file IS NULL`,
+  );
   return {
     ...createButtons(statements, onWork),
     ...createChanges(statements),
+    /** A dead message is to be sent once more; false when it is none, or its file is gone. */
+    revive(id: number, now: number): boolean {
+      const isBack = revive(id, now);
+      if (isBack) onWork();
+      return isBack;
+    },
     /** Queues a message; false when this key was queued before. */
     add(message: NewOutboxRow): boolean {
       const added = insert({ file: undefined, buttons: undefined, ...message });
       if (added) onWork();
       return added;
     },
+    get: rows(outboxRow).get<[id: number]>('SELECT * FROM outbox WHERE id = ?1'),
     has: exists<[key: string]>('SELECT 1 FROM outbox WHERE key = ?1'),
     waits: exists<[key: string]>(`SELECT 1 FROM outbox WHERE key = ?1 AND state = 'queued'`),
     /** Keys of the rows whose files wait to be sent. */
@@ -137,6 +148,10 @@ function createButtons({ rows, run }: Statements, onWork: () => void) {
   );
   const end = run<[key: string]>('UPDATE outbox SET buttons_over = 1 WHERE key = ?1 AND buttons IS NOT NULL');
   return {
+    /** All that this message was given, and whether they are used or lead nowhere. */
+    buttonsOf: rows(z.object({ buttons, buttonsOver: z.number() })).get<[key: string]>(
+      'SELECT buttons, buttons_over FROM outbox WHERE key = ?1 AND buttons IS NOT NULL',
+    ),
     /** The buttons below a message of ours, as long as nobody pressed one: they are below its last part, and count once. */
     unpressedButtons: (chatId: number, platformId: string): Button[] => buttonsOf(chatId, platformId)?.buttons ?? [],
     /** Of these, those that still lead somewhere. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import { type Config, egressMode } from '../core/config.js';
 import { checked, readBody, refuse } from '../core/http.js';
+import { modelName } from '../model/group-models.js';
 import type { Rule } from './rows.js';
 import { addRules, presetNames, ruleInput } from './rules.js';
 import type { Store } from './store.js';
@@ -11,10 +12,15 @@ import type { Store } from './store.js';
 /** `group`: its folder; none for every group. */
 const ruleBody = ruleInput.extend({ group: z.string().optional() });
 /** `egress`: null for the mode of the settings. `taint`: whether what nobody vouched for counts. */
-const groupBody = z.strictObject({ egress: egressMode.nullable().optional(), taint: z.enum(['on', 'off']).optional() });
+const groupBody = z.strictObject({
+  egress: egressMode.nullable().optional(),
+  taint: z.enum(['on', 'off']).optional(),
+  /** Null: that of the settings. */
+  model: modelName.nullable().optional(),
+});
 
 export const egressApi = (deps: { store: Store; config: Pick<Config, 'egressMode'>; clock: Clock }) => (app: Hono) => {
-  const { groups, egress, taints } = deps.store;
+  const { groups, egress, taints, groupModels } = deps.store;
   const groupId = (name: string, key: 'id' | 'folder' = 'folder'): number => {
     const group = groups.all().find((one) => `${one[key]}` === name);
     if (!group) throw refuse(404, 'not_found', `there is no group "${name}"`, 'GET /api/groups lists them');
@@ -42,7 +48,9 @@ export const egressApi = (deps: { store: Store; config: Pick<Config, 'egressMode
     const body = await readBody(c, groupBody);
     if (body.egress !== undefined) egress.setMode(id, body.egress);
     if (body.taint) taints.setOn(id, body.taint === 'on');
+    if (body.model !== undefined) groupModels.set(id, body.model);
     const taint = taints.isOn(id) ? 'on' : 'off';
-    return c.json({ group: { ...groups.get(id), egress: egress.mode(id, deps.config), taint } });
+    const model = groupModels.of(id) ?? null;
+    return c.json({ group: { ...groups.get(id), egress: egress.mode(id, deps.config), taint, model } });
   });
 };

@@ -22,6 +22,7 @@ export interface CommandCall {
   messageId: number;
   /** Who is not the owner is told about this chat and its group only. */
   byOwner: boolean;
+  senderId: number;
 }
 
 /** What `work` returns. What cannot be done is an answer too; anything else that goes wrong is thrown. */

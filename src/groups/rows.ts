@@ -43,7 +43,7 @@ export function createGroups(statements: Statements) {
 }
 
 function createChats(statements: Statements) {
-  const { run, rows, named } = statements;
+  const { run, rows, named, total } = statements;
   const forums = createForums(statements);
   const seen = named.rows(chatRow).get<[seen: SeenChat & { forum: string }]>(
     `INSERT INTO chats (channel, address, kind, title, created_at, last_seen_at, group_id, senders_policy, listed_senders)
@@ -75,6 +75,7 @@ function createChats(statements: Statements) {
     ),
     /** Most recently used first. */
     chatsOf: rows(chatRow).all<[groupId: number]>(`SELECT * FROM chats WHERE group_id = ?1 ORDER BY last_seen_at DESC`),
+    chatCount: total<[groupId: number]>('SELECT count(*) FROM chats WHERE group_id = ?1'),
     assignChat: run<[id: number, groupId: number]>(
       'UPDATE chats SET group_id = ?2, owner_address = NULL WHERE id = ?1',
     ),
@@ -91,6 +92,7 @@ function createChats(statements: Statements) {
     setSenders: run<[id: number, policy: Chat['sendersPolicy'], listed: string[]]>(
       'UPDATE chats SET senders_policy = ?2, listed_senders = ?3 WHERE id = ?1',
     ),
+    setProgress: run<[id: number, mode: Chat['progress']]>('UPDATE chats SET progress = ?2 WHERE id = ?1'),
     /** Starts a new session; messages up to `after` no longer become context. */
     newSession: run<[id: number, after: number]>(
       'UPDATE chats SET session_number = session_number + 1, context_after = ?2 WHERE id = ?1',

@@ -149,5 +149,9 @@ export function createEvents({ run, rows, value }: Statements) {
       `SELECT coalesce(detail ->> 'tool', '') AS tool FROM events WHERE run_id = ?1 AND kind = 'tool_started' ORDER BY id DESC LIMIT 1`,
     ),
     ofRun: rows(eventRow).all<[runId: number]>('SELECT * FROM events WHERE run_id = ?1 ORDER BY id'),
+    /** What came after that event, oldest first, some at a time. */
+    ofRunAfter: rows(eventRow).all<[runId: number, afterId: number]>(
+      'SELECT * FROM events WHERE run_id = ?1 AND id > ?2 ORDER BY id LIMIT 500',
+    ),
   };
 }

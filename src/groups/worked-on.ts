@@ -4,8 +4,20 @@ import { flag, type Statements } from '../core/statements.js';
 
 const albumRun = z.object({ session: z.string(), asked: flag, isOpen: flag });
 
+const asked = z.object({ platformId: z.string(), sender: z.string(), text: z.string() });
+
 export function createWorkedOn({ rows, value, exists }: Statements) {
+  const askedBy = rows(asked).get<[runId: number]>(
+    `SELECT m.platform_id, m.text, s.address AS sender FROM run_messages r JOIN messages m ON m.id = r.message_id
+     JOIN senders s ON s.id = m.sender_id JOIN runs ON runs.id = r.run_id AND runs.chat_id = m.chat_id
+     WHERE r.run_id = ?1 AND m.intent = 'asked' ORDER BY r.message_id DESC LIMIT 1`,
+  );
   return {
+    /** The newest message by which somebody asked for the run, as its platform knows it, and the address of who wrote it. */
+    askedBy(runId: number): z.infer<typeof asked> | undefined {
+      const message = askedBy(runId);
+      return message && { ...message, platformId: message.platformId.replace(/#\d+#[\w-]{10}$/, '') };
+    },
     /**
      * The session, begun by a task, of the run that message `id` answers: it quotes what the run sent, or it is the first word after the run's question.
      * Undefined when it answers none, or one that works in the chat's own session.

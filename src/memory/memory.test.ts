@@ -74,7 +74,7 @@ function command(text: string, by = main): string {
   const [, name = '', argument = ''] = /^(\/\w+)\s*(.*)$/.exec(text) ?? [];
   const found = memory.commands.find(({ usage }) => usage.startsWith(name)) ?? expect.unreachable();
   const chat = store.groups.chat(by.chatId) ?? expect.unreachable();
-  const asked: CommandCall = { chat, argument, messageId: 1, byOwner: true };
+  const asked: CommandCall = { chat, argument, messageId: 1, byOwner: true, senderId: 1 };
   const answer = store.transaction(() => found.answer(asked));
   const buttons = found.buttons?.(asked) ?? [];
   return [answer, ...buttons.map(({ value }) => value)].join('\n');

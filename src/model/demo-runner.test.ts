@@ -24,6 +24,7 @@ beforeAll(async () => {
   const [route] = modelRoutes({
     backend: () => ({ kind: 'demo' }),
     config: { modelSearch: false },
+    groupModel: () => undefined,
     fallback: { models: ['any'], note: () => undefined, covers: () => false },
     outage: { note: () => undefined, setAside: () => undefined },
     onSearch: () => undefined,

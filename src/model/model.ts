@@ -29,6 +29,8 @@ export interface ModelDeps {
   config: Pick<Config, 'modelSearch'>;
   /** `models`: those the owner has set up; a container may call no other. */
   fallback: Pick<Fallback, 'models' | 'note' | 'covers'>;
+  /** The one that the owner chose for a group. */
+  groupModel(groupId: number): string | undefined;
   ledger: Ledger;
   clock: Pick<Clock, 'now' | 'at'>;
   log: Logger;
@@ -68,10 +70,10 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   if ('status' in call) return refuse(response, call);
   const backend = deps.backend();
   const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
-  const chosen = caller.runId === null ? undefined : deps.modelOf(caller.runId);
-  const models = [...deps.fallback.models, ...(chosen === undefined ? [] : [chosen])];
+  const own = [deps.groupModel(link.groupId), caller.runId === null ? undefined : deps.modelOf(caller.runId)];
+  const models = [...deps.fallback.models, ...own.filter((name) => name !== undefined)];
   if (backend.kind === 'http' && !models.includes(call.json.model)) {
-    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL): ${models.join(', ')}`;
+    const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL, /model): ${models.join(', ')}`;
     return refuse(response, { status: 400, type: 'invalid_request_error', message });
   }
   const costOf = costs(prices, backend, call);
@@ -134,7 +136,7 @@ function watchBackend(
       const isKnown = overload !== undefined || (status === 200 && complete);
       if (isKnown) fallback.note({ runId, model: call.json.model, startedAt, overload });
       const isOver = overload !== undefined;
-      if (isOver && fallback.covers()) return outage.setAside();
+      if (isOver && fallback.models.includes(call.json.model) && fallback.covers()) return outage.setAside();
       const trouble = troubleOf({ status, error, isOver, complete, callerLeft: response.destroyed });
       if (trouble) outage.note({ runId, server, ...trouble });
     },

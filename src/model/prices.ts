@@ -19,7 +19,10 @@ export function loadPrices(file: string | URL = new URL('./prices.json', import.
   const searches = ({ webSearches }: TokenUsage) => Math.ceil(webSearches * webSearch * 1_000);
   const models = Object.entries(listed).sort(([a], [b]) => b.length - a.length);
   const dearest = models.map(([, known]) => known).reduce((a, b) => (b.output > a.output ? b : a));
+  // A dated name is the model it begins with, the longest that fits.
+  const find = (model: string) => models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
   return {
+    knows: (model: string): boolean => find(model) !== undefined,
     /**
      * Cost of one call. `price` counts before the list. A model without a price costs nothing when `freeUnknown` (a server of one's own), else as much as the most
      * expensive known one, so that a budget still holds; `estimated` is then true.
@@ -29,8 +32,7 @@ export function loadPrices(file: string | URL = new URL('./prices.json', import.
       usage: TokenUsage,
       { freeUnknown, price }: { freeUnknown: boolean; price?: Price | undefined },
     ) {
-      // A dated name is the model it begins with, the longest that fits.
-      const known = price ?? models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
+      const known = price ?? find(model);
       if (known) return { microUsd: costMicroUsd(known, usage) + searches(usage), estimated: false };
       return { microUsd: freeUnknown ? 0 : costMicroUsd(dearest, usage) + searches(usage), estimated: !freeUnknown };
     },

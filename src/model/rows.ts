@@ -27,8 +27,14 @@ export type ModelCallRow = z.infer<typeof modelCallRow>;
 /** Sums; here `inputTokens` counts those of the cache as well. */
 const sums = { calls: z.number(), inputTokens: z.number(), outputTokens: z.number(), costMicroUsd: z.number() };
 const modelCost = z.object({ folder: z.string(), model: z.string(), ...sums });
-const costRow = modelCost.extend({ day: z.string(), groupId: z.number(), taskId: z.number() });
-export type CostRow = z.infer<typeof costRow>;
+const periodCost = z.object(sums);
+const taskCost = periodCost.extend({ taskId: z.number() });
+const dayCost = periodCost.extend({ day: z.string() });
+export type Sums = z.infer<typeof periodCost>;
+type Span = [from: string, to: string, groupId: number | null];
+const SUMS = `coalesce(sum(c.calls), 0) AS calls, coalesce(sum(c.input_tokens), 0) AS input_tokens, coalesce(sum(c.output_tokens), 0) AS output_tokens,
+  coalesce(sum(c.cost_micro_usd), 0) AS cost_micro_usd`;
+const OF_SPAN = `FROM costs c JOIN groups g ON g.id = c.group_id WHERE c.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR c.group_id = ?3)`;
 
 const promptTokens = (call: ModelCallRow): number =>
   call.inputTokens + call.cacheReadTokens + call.cacheWrite5mTokens + call.cacheWrite1hTokens;
@@ -72,16 +78,16 @@ export function createUsage({ rows, total, named }: Statements) {
       'SELECT sum(cost_micro_usd) FROM costs WHERE day = ?2 AND task_id = ?1',
     ),
     spentByRun: total<[runId: number]>('SELECT sum(cost_micro_usd) FROM model_calls WHERE run_id = ?1'),
-    /** By day, group, task (0: none) and model, of one group or all. */
-    costs: rows(costRow).all<[from: string, to: string, groupId: number | null]>(
-      `SELECT c.*, g.folder FROM costs c JOIN groups g ON g.id = c.group_id
-       WHERE c.day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR c.group_id = ?3) ORDER BY c.day, c.group_id, c.task_id, c.model`,
+    /** These four: of one group or all; the dearest first. */
+    ofPeriod: rows(periodCost).get<Span>(`SELECT ${SUMS} ${OF_SPAN}`),
+    byModel: rows(modelCost).all<Span>(
+      `SELECT g.folder, c.model, ${SUMS} ${OF_SPAN} GROUP BY g.folder, c.model ORDER BY cost_micro_usd DESC`,
     ),
-    byModel: rows(modelCost).all<[from: string, to: string]>(
-      `SELECT g.folder, c.model, sum(c.calls) AS calls, sum(c.input_tokens) AS input_tokens, sum(c.output_tokens) AS output_tokens,
-         sum(c.cost_micro_usd) AS cost_micro_usd
-       FROM costs c JOIN groups g ON g.id = c.group_id WHERE c.day BETWEEN ?1 AND ?2 GROUP BY g.folder, c.model ORDER BY cost_micro_usd DESC`,
+    /** Task 0: no task. */
+    byTask: rows(taskCost).all<[...Span, limit: number]>(
+      `SELECT c.task_id, ${SUMS} ${OF_SPAN} GROUP BY c.task_id ORDER BY cost_micro_usd DESC, c.task_id LIMIT ?4`,
     ),
+    byDay: rows(dayCost).all<Span>(`SELECT c.day, ${SUMS} ${OF_SPAN} GROUP BY c.day ORDER BY c.day DESC`),
     ofRun: rows(modelCallRow).all<[runId: number]>('SELECT * FROM model_calls WHERE run_id = ?1 ORDER BY id'),
   };
 }

@@ -26,7 +26,7 @@ const LEFT: Record<string, string> = {
       'groups.created_at chats.created_at chats.last_seen_at messages.sent_at messages.received_at runs.created_at',
       'runs.started_at runs.finished_at events.at outbox.sent_at model_calls.at channel_auth.updated_at tasks.created_at',
       'slots.created_at slots.ended_at egress_rules.created_at approvals.decided_at taints.at page_sessions.created_at',
-      'held_chats.held_at service_tokens.connected_at service_clients.made_at suspects.seen_at set_aside.at',
+      'held_chats.held_at pauses.paused_at service_tokens.connected_at service_clients.made_at suspects.seen_at set_aside.at progress.at',
       'memory_versions.at memory_restores.created_at',
     ].flatMap((line) => line.split(' ').map((name) => [name, 'only told'])),
   ),

@@ -21,6 +21,7 @@ export const localOptions = {
   root: { type: 'boolean' },
   yes: { type: 'boolean' },
   group: { type: 'string' },
+  chat: { type: 'string' },
   rw: { type: 'boolean' },
   encrypt: { type: 'boolean' },
   force: { type: 'boolean' },

@@ -19,7 +19,7 @@ export function metricsText({ store, clock, config, control }: MetricsDeps): str
   const now = clock.now();
   const daemon = control.status();
   const today = dayName(now, config.timeZone);
-  const usage = store.usage.byModel(today, today);
+  const usage = store.usage.byModel(today, today, null);
   const model = ({ folder, model }: (typeof usage)[number]) => ({ group: folder, model });
   const calls = usage.map((row): Sample => [row.calls, model(row)]);
   const costs = usage.map((row): Sample => [row.costMicroUsd / 1e6, model(row)]);

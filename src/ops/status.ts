@@ -66,7 +66,7 @@ function lookUp({ config, store, clock }: StoredDeps, version: string, today: st
     runs: store.runs.counts(),
     groups: store.groups.all().map(({ id, folder, parkedClass, parkedUntil }) => ({
       ...{ id, folder, parkedClass, parkedUntil },
-      chats: store.groups.chatsOf(id).length,
+      chats: store.groups.chatCount(id),
       ownSkills: store.ownSkills.of(id).map(({ name }) => name),
       skillsLeftOut: store.ownSkills.leftOut(id),
     })),

@@ -5,7 +5,7 @@ import { createFakeClock } from '../../test/fakes/clock.js';
 import { loadConfig } from '../core/config.js';
 import { reportChannel } from './tell-person.js';
 
-function report(state: Parameters<typeof reportChannel>[2]) {
+function report(state: Parameters<typeof reportChannel>[2], code?: string) {
   const shown: string[] = [];
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => shown.push(String(text)) > 0);
   const [lines, notices]: [string[], string[]] = [[], []];
@@ -16,6 +16,8 @@ function report(state: Parameters<typeof reportChannel>[2]) {
       store: { signal: () => true },
       config: loadConfig({ PINCH_HOME: '/tmp' }, process.cwd()),
       notifyOwner: (_, text) => void notices.push(text),
+      pairing: { open: ([channel = '']) => (code === undefined ? [] : [{ channel, code }]) },
+      channel: { pairingLink: (given) => `https://t.me/PinchBot?start=${given}` },
     },
     'whatsapp',
     state,
@@ -32,6 +34,15 @@ test.each([
   expect(logged).toContain('linking');
   expect([logged, notices.join('')].join('')).not.toContain(secret);
   expect(shown).toMatch(/ABCD1234|[▀▄█]/);
+});
+
+test('who may become the owner gets the link as a code to scan, once the channel is open', () => {
+  const { logged, shown } = report({ state: 'open', detail: '@PinchBot' }, 'ABCD2345');
+  expect(shown).toContain('open https://t.me/PinchBot?start=ABCD2345, and press Start');
+  expect(shown).toMatch(/[▀▄█]/);
+  expect(logged).not.toContain('ABCD2345');
+  expect(report({ state: 'reconnecting', detail: 'x' }, 'ABCD2345').shown).toBe('');
+  expect(report({ state: 'open', detail: '@PinchBot' }).shown).toBe('');
 });
 
 test('the owner is told of a channel that needs a person, and of no other', () => {

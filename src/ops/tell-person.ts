@@ -1,5 +1,5 @@
 // What the person who started the daemon, or owns it, is told by the daemon itself: how to go on after a start, and channels that need them.
-import { type ChannelState, needsPerson } from '../channels/channel.js';
+import { type Channel, type ChannelState, needsPerson } from '../channels/channel.js';
 import type { Pairing } from '../chats/pairing.js';
 import { type Config, isService } from '../core/config.js';
 import type { Db } from '../core/db.js';
@@ -10,11 +10,14 @@ import { qrForTerminal } from '../core/qr.js';
 export interface ReportDeps extends LoopDeps {
   config: Config;
   store: Pick<Db, 'signal'>;
+  pairing: Pick<Pairing, 'open'>;
+  channel: Pick<Channel, 'pairingLink'> | undefined;
 }
 
 /** A channel's new state, for the log, the page and, where only a person can go on, the owner. */
 export function reportChannel(deps: ReportDeps, channel: string, { state, detail, link }: ChannelState): void {
   const { log, store, notifyOwner, clock, config } = deps;
+  if (state === 'open' && !isService(config)) showPairingLink(deps, channel);
   // Whoever has the code links a device of their own: the page and `pinch pair` show it, the log does not.
   const logged = link?.code ? detail.replaceAll(link.code, '…') : detail;
   log[needsPerson(state) ? 'error' : 'info']({ channel, state, detail: logged }, 'channel state');
@@ -23,6 +26,17 @@ export function reportChannel(deps: ReportDeps, channel: string, { state, detail
   if (link?.code && !isService(config)) process.stderr.write(`\n   ${channel}: ${detail}\n\n`);
   if (needsPerson(state))
     notifyOwner(`channel:${channel}:${clock.now()}`, `The channel ${channel} needs you: ${oneLine(detail, 500)}`);
+}
+
+/** A person who scans it opens the chat with the code in it, and has to press Start only. */
+function showPairingLink({ pairing, channel }: ReportDeps, name: string): void {
+  for (const { code } of pairing.open([name])) {
+    const link = channel?.pairingLink?.(code);
+    if (link)
+      process.stderr.write(
+        `\n${qrForTerminal(link)}\n   To be the owner on ${name}, scan this or open ${link}, and press Start.\n\n`,
+      );
+  }
 }
 
 export interface Greeting {

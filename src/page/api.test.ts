@@ -184,6 +184,21 @@ describe('registering chats', () => {
     expect(home.store.groups.chats().map(({ address }) => address)).toEqual(addresses);
   });
 
+  test('a chat may be shown nothing while a run works, or more; a run that works says what it does', async () => {
+    home.intake.receiveFromPage('what do you do?');
+    const { run, end } = home.work();
+    home.store.events.add(run.id, clock.now(), 'tool_started', { id: 'a', tool: 'read', input: '{"path":"a.txt"}' });
+    expect(await get(`/api/runs/${run.id}`)).toMatchObject({ body: { progress: { step: 'Reading a.txt' } } });
+    end('done');
+    expect(await get(`/api/runs/${run.id}`)).toMatchObject({ body: { progress: null } });
+    const path = `/api/chats/${home.webChat().id}`;
+    expect((await home.api('PATCH', path, { progress: 'full' })).body).toMatchObject({ chat: { progress: 'full' } });
+    for (const body of [{ progress: 'loud' }, {}, { title: 'x' }])
+      expect((await home.api('PATCH', path, body)).status).toBe(400);
+    expect((await home.api('PATCH', '/api/chats/web:nobody', { progress: 'off' })).status).toBe(404);
+    expect(home.store.groups.chat(home.webChat().id)?.progress).toBe('full');
+  });
+
   test('a whole forum: topics that wrote and those that are still to come', async () => {
     const topic = (number: number) =>
       home.store.groups.seenChat({

@@ -222,8 +222,20 @@ describe('following', () => {
     expect(await chat()).toEqual({ working: 0, waiting: 0 });
     await send('hello');
     expect(await chat()).toEqual({ working: 0, waiting: 1 });
-    const { end } = home.work();
-    expect(await chat()).toEqual({ working: 1, waiting: 0, run: expect.any(Number), since: clock.now() });
+    const { end, run } = home.work();
+    const progress = { run: run.id, since: clock.now(), step: 'Thinking', words: '', todo: [] };
+    expect(await chat()).toEqual({
+      working: 1,
+      waiting: 0,
+      run: run.id,
+      since: clock.now(),
+      step: 'Thinking',
+      progress,
+    });
+    const input = JSON.stringify({ path: 'inbox/report.pdf' });
+    home.store.events.add(run.id, clock.now(), 'tool_started', { tool: 'read', id: 't1', input });
+    home.signals.emit('run:event', run.id);
+    expect(await chat()).toMatchObject({ progress: { step: 'Reading report.pdf' } });
     end('done');
     expect(await chat()).toEqual({ working: 0, waiting: 0 });
   });

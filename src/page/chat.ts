@@ -5,8 +5,8 @@ import type { SSEMessage } from 'hono/streaming';
 import { z } from 'zod';
 import { unwatched } from '../core/begun.js';
 import { readBody, refuse } from '../core/http.js';
-import { oneLine } from '../core/one-line.js';
 import { type Chat, type StoredMessage, sessionName } from '../core/types.js';
+import { catchUp, noProgress, progressView } from '../groups/progress.js';
 import { WEB_CHAT } from '../groups/web-chat.js';
 import type { PageDeps } from './deps.js';
 import { attachment, filesOf, limits, mediaOf } from './files.js';
@@ -90,6 +90,7 @@ function createEvents(deps: PageDeps, after: number | undefined): Events {
   let seenId = after ?? (history(deps)[0]?.id ?? 1) - 1;
   let seenStatus = '';
   let isStale = true;
+  const progress = createFollower(store);
   const next = async (): Promise<SSEMessage | undefined> => {
     const chat = pageChat(deps);
     const message = chat && store.messages.after(chat.id, seenId, 1)[0];
@@ -102,8 +103,8 @@ function createEvents(deps: PageDeps, after: number | undefined): Events {
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
     const session = chat ? sessionName(chat) : '';
-    const work = { ...store.runs.activeOfSession(session), ...stepOf(deps, session) };
-    const data = JSON.stringify({ ...status, chat: work, approvals: store.approvals.marks() });
+    const runs = { ...store.runs.activeOfSession(session), ...progress(session) };
+    const data = JSON.stringify({ ...status, chat: runs, approvals: store.approvals.marks() });
     if (data === seenStatus) return undefined;
     seenStatus = data;
     return { event: 'status', data };
@@ -117,18 +118,25 @@ function createEvents(deps: PageDeps, after: number | undefined): Events {
   };
 }
 
+/** What the run that works in the session does now, what it has planned, and since when; nothing when none works. Reads only what is new. */
+function createFollower({ runs, events }: PageDeps['store']) {
+  let following = { runId: 0, attempt: 0, progress: noProgress() };
+  return (session: string) => {
+    const run = runs.openMessageRun(session);
+    if (run?.state !== 'leased') return {};
+    const { id: runId, attempt, startedAt: since } = run;
+    if (following.runId !== runId || following.attempt !== attempt)
+      following = { runId, attempt, progress: noProgress() };
+    catchUp(events, runId, following.progress);
+    const shown = progressView(following.progress);
+    return { run: runId, since, step: shown.step, progress: { run: runId, since, ...shown } };
+  };
+}
+
 /** A text that ended Pinch twice is shown as it was written. */
 async function rendered({ begun = unwatched, markdownToSafeHtml }: PageDeps, id: number, text: string) {
   const name = `shown-message ${id}`;
   return begun.isSetAside(name) ? null : begun.attempt(name, async () => markdownToSafeHtml(text));
-}
-
-/** The run that works in the session, and what it does now. */
-function stepOf({ store }: PageDeps, session: string) {
-  const run = store.runs.openMessageRun(session);
-  if (run?.state !== 'leased') return {};
-  const { tool } = store.events.lastTool(run.id) ?? {};
-  return { run: run.id, since: run.startedAt, ...(tool !== undefined && { step: oneLine(tool, 80) }) };
 }
 
 /** A message as the page shows it. */

@@ -96,12 +96,12 @@ describe('what is over goes', () => {
       sql.exec(`INSERT INTO messages (id, chat_id, direction, platform_id, sender_name, text, sent_at, received_at, run_id, outbox_id)
         VALUES (${id + 100}, 1, 'out', 'o${id}', 'Pinch', 'out', 1, ${daysAgo(days)}, ${id}, ${id})`);
     }
-    const spent = store.usage.costs('2000-01-01', '2040-01-01', null);
+    const spent = store.usage.byDay('2000-01-01', '2040-01-01', null);
     await forget();
     for (const table of ['runs', 'outbox']) expect(ids(table), table).toEqual([3]);
     for (const table of ['events', 'model_calls', 'run_messages']) expect(count(table), table).toBe(1);
     expect(count('messages')).toBe(6);
-    expect(store.usage.costs('2000-01-01', '2040-01-01', null)).toEqual(spent);
+    expect(store.usage.byDay('2000-01-01', '2040-01-01', null)).toEqual(spent);
     expect(sql.pragma('foreign_key_check')).toEqual([]);
   });
 

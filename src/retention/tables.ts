@@ -48,10 +48,13 @@ export const keeping: Record<string, Keeping> = {
   service_clients: { kept: 'bounded', why: 'one row per service and client' },
   mcp_servers: { kept: 'bounded', why: 'one row per service' },
   mcp_tools: { kept: 'bounded', why: 'the tools of the services: those of a configuration go with it' },
+  progress: { kept: 'bounded', why: 'what chats show of runs that work; it goes with their end' },
   run_counts: { kept: 'bounded', why: 'one row per state' },
   set_aside: { kept: 'bounded', why: 'the newest hundred' },
   suspects: { kept: 'bounded', why: 'goes when it went well, and after a while' },
   budget_caps: { kept: 'bounded', why: 'caps of single days are dropped after them' },
   silent_streaks: { kept: 'for ever', why: 'one row per task and chat at most' },
+  pauses: { kept: 'bounded', why: 'one row per group' },
+  group_models: { kept: 'bounded', why: 'one row per group' },
   held_chats: { kept: 'bounded', why: 'one row per chat' },
 };

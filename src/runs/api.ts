@@ -1,20 +1,19 @@
 // The JSON API about runs: lists them with their timelines, stops one, tries one again, replays one.
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
-import type { Clock } from '../core/clock.js';
 import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
-import { endCancelled } from './cancelled.js';
+import { progressOf } from '../groups/progress.js';
+import { stopRun } from './cancelled.js';
 import { comparisonOf, type ReplayDeps, replayRequest, startReplay } from './replay.js';
+import { type RetryDeps, retryRun } from './retry-run.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
 
-export interface RunApiDeps extends ReplayDeps {
-  clock: Clock;
+export interface RunApiDeps extends ReplayDeps, RetryDeps {
+  clock: RetryDeps['clock'];
   /** Nothing starts for now. */
   stopped(): boolean;
-  /** The slot of a task whose run is tried again waits for that run once more. */
-  reopenSlot(runId: number): void;
 }
 
 export const runApi = (deps: RunApiDeps) => (app: Hono) => {
@@ -36,6 +35,8 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
     const decided = ids('approval_decided');
     return c.json({
       run,
+      // While it works: what chats are shown of it.
+      progress: run.state === 'leased' ? progressOf(events) : null,
       // Approvals it asked for that nobody has answered; it has ended, or does other work. The answer starts a run of its own.
       waitsFor: ids('approval_asked').filter((id) => !decided.includes(id)),
       messages: store.messages.ofRun(run.id),
@@ -49,25 +50,15 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
   app.post('/api/runs/:id/stop', (c) => {
     const run = findRun(c);
     store.transaction(() => {
-      const cancelled = store.runs.cancelRun(run.id, clock.now());
-      if (cancelled.waiting + cancelled.running.length === 0) {
+      if (!stopRun(store, run, clock.now())) {
         throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a run that waits or works can be stopped');
       }
-      store.events.add(run.id, clock.now(), 'stopped', { was: run.state });
-      endCancelled(store, cancelled);
     });
     return c.json({ run: findRun(c) });
   });
   app.post('/api/runs/:id/retry', (c) => {
     const run = findRun(c);
-    store.transaction(() => {
-      if (!store.runs.revive(run.id, clock.now())) {
-        throw refuse(409, 'conflict', `run ${run.id} is ${run.state}`, 'only a dead or cancelled run can be retried');
-      }
-      deps.reopenSlot(run.id);
-      store.events.add(run.id, clock.now(), 'retried', { was: run.state });
-    });
-    store.signal('run:ready');
+    checked(() => retryRun(deps, run));
     return c.json({ run: findRun(c) });
   });
   app.post('/api/runs/:id/replay', async (c) => {

@@ -1,5 +1,6 @@
 // What the owner and a chat are told about runs: what happened and what to do next. What a container said is in it only as a short quotation,
 // marked as one: no container speaks as Pinch.
+import type { Button } from '../channels/channel.js';
 import { quoted } from '../core/one-line.js';
 import type { Group, Run } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
@@ -39,11 +40,11 @@ export const runNotices = {
     'I had to stop in the middle: the folders I work in are full, and my owner was told. Nothing you wrote is lost: ask again once there is room, or ask me to make some.',
   cutOff: (run: Run): string =>
     `Pinch ended ${run.cutOffs} times in a row while it worked on run ${run.id}, so I gave up on that run.\n\n` +
-    `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
+    `Its messages are kept. \`/retry ${run.id}\` tries it again.`,
   dead: (run: Run, group: Group, errorClass: ErrorClass, error: string): string =>
     `I gave up on run ${run.id} in group \`${group.folder}\` after ${run.attempt} attempts: ${CAUSES[errorClass]}. ${reported(errorClass, error)}\n\n` +
     (errorClass === 'invalid_request' && /\(404\b/.test(error) ? `${WRONG_ADDRESS}\n\n` : '') +
-    `Its messages are kept. Try it again with \`npm run -s pinch -- retry ${run.id}\`.`,
+    `Its messages are kept. \`/retry ${run.id}\` tries it again.`,
   /** For the owner and the chat, about a limit of that run alone. */
   overLimit: (run: Run, refusal: BudgetRefusal): string =>
     `I stopped run ${run.id} in the middle. ${refusal.text}${refusal.cap === 'run' ? '\n\nSay "go on" and I go on from there, with the same limit again.' : ''}`,
@@ -61,3 +62,9 @@ export const runNotices = {
     `${refusal.text}\n\nWhat is written meanwhile waits; nothing is lost. I go on then, or at once when it is raised.`,
   unparked: (group: Group): string => `The model answers again; group \`${group.folder}\` goes on.`,
 };
+
+/** The buttons below a notice about a run. */
+export const runButtons = (runId: number): Button[] => [
+  { label: 'Try again', value: `run:retry:${runId}` },
+  { label: 'Show', value: `run:show:${runId}` },
+];

@@ -1,12 +1,13 @@
 // Records how an attempt ended: done, cancelled, to be tried again, parked or dead. Every change is guarded by the lease.
 import type { LoopGuard } from '../budgets/guard.js';
+import { raiseButtons } from '../budgets/raise.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
 import type { Fallback } from '../model/fallback.js';
 import type { FinishReport } from '../wire.js';
 import { queueAnswer } from './answers.js';
-import { runNotices } from './notices.js';
+import { runButtons, runNotices } from './notices.js';
 import { decideFailure } from './retry.js';
 import { type LeaseRef, NEXT_PART_MS } from './rows.js';
 import type { Store } from './store.js';
@@ -124,7 +125,7 @@ export function recordDead(
   // When no runner had any of them, a new run would end as this one did: they stay with it, for a retry.
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
-  const ownerChat = why !== undefined && notifyOwner(`dead:${run.id}:${now}`, why, run.groupId);
+  const ownerChat = why !== undefined && notifyOwner(`dead:${run.id}:${now}`, why, run.groupId, runButtons(run.id));
   const apology = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: forChat, now };
   if (ownerChat !== run.chatId) store.outbox.add(apology);
 }
@@ -179,6 +180,10 @@ function tellOverBudget({ store, notifyOwner, clock }: OutcomeDeps, run: Run, re
   const { cap, of, period, limitMicroUsd } = refusal;
   const text = runNotices.overBudget(refusal);
   const key = `budget:${cap}:${of ?? ''}:${period}:${limitMicroUsd}`;
-  if (notifyOwner(key, text) === run.chatId || run.taskId !== null || run.dry) return;
+  const buttons = raiseButtons(
+    { name: cap, limit: limitMicroUsd, spent: refusal.spentMicroUsd, ...(period && { period }) },
+    ...[refusal.worstCaseMicroUsd, run.groupId],
+  );
+  if (notifyOwner(key, text, undefined, buttons) === run.chatId || run.taskId !== null || run.dry) return;
   store.outbox.add({ key: `${key}:${run.chatId}`, chatId: run.chatId, runId: null, text, now: clock.now() });
 }

@@ -269,6 +269,18 @@ function createRunQueries({ rows, value, values }: Statements) {
     get: rows(runRow).get<[id: number]>('SELECT * FROM runs WHERE id = ?1'),
     /** Newest first. */
     list: (state: Run['state'] | null, limit: number): Run[] => (state ? newestIn(state, limit) : newest(limit)),
+    /** What waits or works in this chat. */
+    openOfChat: rows(runRow).all<[chatId: number]>(
+      `SELECT * FROM runs INDEXED BY runs_open WHERE chat_id = ?1 AND state IN ('ready', 'leased')`,
+    ),
+    /** Newest first. */
+    ofGroup: rows(runRow).all<[groupId: number, limit: number]>(
+      'SELECT * FROM runs WHERE coalesce(group_id, 0) = ?1 ORDER BY id DESC LIMIT ?2',
+    ),
+    /** Newest first. */
+    ofChat: rows(runRow).all<[chatId: number, limit: number]>(
+      'SELECT * FROM runs INDEXED BY runs_by_chat WHERE chat_id = ?1 ORDER BY id DESC LIMIT ?2',
+    ),
     /** Those that work in the container of a group, or in that of a dry run. */
     leasedOf: (groupId: number, dryRun = 0): number[] => leased(groupId, dryRun),
     /** The message run of this session that waits or works: it takes later messages in. One that is being stopped does not. */

@@ -19,3 +19,7 @@ export const taskRunInput = z.object({
   untrusted: z.object({ source: z.string(), text: z.string() }).optional(),
 });
 export type TaskRunInput = z.infer<typeof taskRunInput>;
+
+/** Names a run that only has its conversation summarized, once for each message that asks for it. */
+export const compactionKey = (session: string, messageId: number): string => `compact:${session}:${messageId}`;
+export const isCompaction = ({ key }: { key: string }): boolean => key.startsWith('compact:');

@@ -6,16 +6,19 @@ export type StopSwitch = ReturnType<typeof createStopSwitch>;
 
 export function createStopSwitch(dataDir: string, now: () => number) {
   const file = join(dataDir, 'stop.json');
-  let stopped = isThere(file);
+  let stoppedAt = isThere(file) ? writtenAt(file) : undefined;
   return {
-    stopped: (): boolean => stopped,
+    stopped: (): boolean => stoppedAt !== undefined,
+    /** Epoch ms; the same after a restart. Undefined while nothing is stopped. */
+    since: (): number | undefined => stoppedAt,
     stop(reason: string): void {
-      stopped = true;
+      stoppedAt = now();
       writeFileSync(file, JSON.stringify({ reason, at: now() }), { mode: 0o600 });
+      stoppedAt = writtenAt(file);
     },
     resume(): void {
       rmSync(file, { force: true, recursive: true });
-      stopped = false;
+      stoppedAt = undefined;
     },
   };
 }
@@ -26,5 +29,14 @@ function isThere(file: string): boolean {
     return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch {
     return true;
+  }
+}
+
+/** 0 when that cannot be seen. */
+function writtenAt(file: string): number {
+  try {
+    return Math.floor(lstatSync(file).mtimeMs);
+  } catch {
+    return 0;
   }
 }

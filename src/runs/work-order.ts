@@ -10,7 +10,7 @@ import type { Group, Run, StoredMedia, StoredMessage } from '../core/types.js';
 import type { Fallback } from '../model/fallback.js';
 import type { OwnSkill, PromptMessage, RunSpec } from '../wire.js';
 import { DRY_NOTE, withPrompt } from './replay.js';
-import type { TaskRunInput } from './run-input.js';
+import { isCompaction, type TaskRunInput } from './run-input.js';
 import type { Store } from './store.js';
 import { unattendedNote } from './unattended.js';
 
@@ -83,7 +83,7 @@ export function createWorkOrders({
       const chat = store.groups.chat(run.chatId);
       if (!chat) throw new Error(`run ${run.id} has no chat`);
       const input = store.runs.input(run.id);
-      const model = run.model ?? fallback.choose(run.id);
+      const model = run.model ?? store.groupModels.of(group.id) ?? fallback.choose(run.id);
       return {
         id: run.id,
         attempt: run.attempt,
@@ -103,6 +103,7 @@ export function createWorkOrders({
           ...withPrompt(input ? [taskMessage(run, input)] : await promptMessages(run.id), run.prompt),
           ...hostNote(run, deps.diskNote(group.id)),
         ],
+        ...(isCompaction(run) && { compact: true as const }),
         limits: { ...LIMITS, ...(input?.timeoutMs && { wallClockMs: input.timeoutMs }) },
         ...unattended(run, input, config.timeZone),
       };

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
 import { connect } from 'node:net';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Transform } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openLink } from '../../container/agent-runner/src/link.js';
@@ -10,13 +10,16 @@ import { HANG_MS } from '../../test/limits.js';
 import { systemClock } from '../core/clock.js';
 import { type HostLink, openHostLink } from './link.js';
 
+/** As between processes: what is written arrives later, never within the write. */
+const pipe = () => new Transform({ transform: (chunk, _encoding, done) => void setImmediate(done, null, chunk) });
+
 const closers: (() => void)[] = [];
 afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
 async function pair(server: Server, before = '') {
-  const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+  const [stdin, stdout] = [pipe(), pipe()];
   stdin.write(before);
   let runnerClosed = 0;
   const inside = openLink({ stdin, stdout, port: 0, onClosed: () => runnerClosed++ });
@@ -146,7 +149,7 @@ describe('the link', () => {
   });
 
   test('a side that has said all it has to say still hears the answer', async () => {
-    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const [stdin, stdout] = [pipe(), pipe()];
     const inside = openLink({ stdin, stdout, port: 0, onClosed: () => undefined });
     const host = await openHostLink({
       ...{ stdin, stdout, clock: systemClock, helloTimeoutMs: HANG_MS },

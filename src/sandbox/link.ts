@@ -160,6 +160,9 @@ function acceptStream(
   // Not the stream itself: strings written by an HTTP/1 response into an HTTP/2 stream over a JavaScript duplex arrive corrupted on
   // Node 20. What comes out of a pair is Buffers.
   const [inner, connection] = duplexPair();
+  // What is written together (a head, the length of a chunk, the chunk) is one piece: each would wake the engine and the runner.
+  connection._writev = (pieces, done) =>
+    connection._write(Buffer.concat(pieces.map(({ chunk }) => chunk)), 'utf8', done);
   pipeline(stream, inner, stream, () => connection.destroy());
   connection.on('close', () => inner.destroy());
   // What was written has been handed on: both directions end, also when the other side is still sending.

@@ -127,6 +127,7 @@ test('/taint says what this conversation was given and whether it counts; on and
       argument,
       messageId: 1,
       byOwner: true,
+      senderId: 1,
     }) ?? '';
   expect(say()).toMatch(/was given nothing that nobody vouched for\. What was given counts until `\/new`/);
   store.taints.mark(`chat${chatId}-1`, 1, 'the *site* a.example', 0);

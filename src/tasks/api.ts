@@ -4,13 +4,15 @@ import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
+import type { Chat } from '../core/types.js';
 import { taskChange, taskInput } from '../wire.js';
 import { type Hooks, MAX_HOOK_BYTES } from './hooks.js';
 import type { Task } from './rows.js';
 import type { Store } from './store.js';
 import type { Tasks, TaskView } from './tasks.js';
 
-const newTask = taskInput.extend({ chat: z.string().min(1).max(200) });
+/** `chat`: where results go; default: where the owner is told things. */
+const newTask = taskInput.extend({ chat: z.string().min(1).max(200).optional() });
 const change = taskInput.partial().extend({ action: taskChange.shape.action.exclude(['run']).optional() });
 
 /** Ordered by their numbers: the last of a page is the `after` of the next one. */
@@ -25,6 +27,7 @@ export interface TaskApiDeps {
   store: Store;
   tasks: Tasks;
   hooks: Hooks;
+  ownerChat(): Chat;
 }
 
 export const taskApi = (deps: TaskApiDeps) => (app: Hono) => {
@@ -32,7 +35,7 @@ export const taskApi = (deps: TaskApiDeps) => (app: Hono) => {
   addHooks(app, deps);
 };
 
-function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
+function addTasks(app: Hono, { store, tasks, ownerChat }: TaskApiDeps): void {
   const chatOf = (name: string) => {
     const chat = store.groups.findChat(name);
     if (!chat) throw refuse(404, 'not_found', `there is no chat "${name}"`, 'GET /api/chats lists them');
@@ -57,7 +60,10 @@ function addTasks(app: Hono, { store, tasks }: TaskApiDeps): void {
   });
   app.post('/api/tasks', async (c) => {
     const { chat, ...input } = await readBody(c, newTask);
-    return c.json({ task: tasks.view(checked(() => tasks.add(input, chatOf(chat)))) }, 201);
+    return c.json(
+      { task: tasks.view(checked(() => tasks.add(input, chat === undefined ? ownerChat() : chatOf(chat)))) },
+      201,
+    );
   });
   app.patch('/api/tasks/:id', async (c) => {
     const { action = 'update', chat, ...fields } = await readBody(c, change);

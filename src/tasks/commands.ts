@@ -1,13 +1,17 @@
 // The chat commands about tasks: /tasks, /task, /heartbeat, /hook.
 
+import { shownLine } from '../core/one-line.js';
 import type { Chat, Group } from '../core/types.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import { taskName } from '../runs/unattended.js';
 import { taskInput } from '../wire.js';
 import { parseHeartbeat } from './heartbeat.js';
+import { badTask } from './options.js';
+import type { Task } from './rows.js';
 import type { Store } from './store.js';
 import type { Tasks } from './tasks.js';
 import { taskConfirmation } from './text.js';
+import { WHEN } from './when.js';
 
 export interface TaskCommandDeps {
   store: Store;
@@ -26,9 +30,11 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
       ),
     },
     {
-      usage: '/task <number> show|pause|resume|run|cancel|budget <amount>',
-      what: 'one of them',
-      answer: inGroup(store, (group, { argument }) => changeTask(deps, scopeOf(group), argument)),
+      usage: '/task add <when> <what> | <number> [show|edit|pause|resume|run|cancel|budget <amount>]',
+      what: 'schedule something here, or see and change one of them',
+      answer: inGroup(store, (group, { argument, chat }) =>
+        /^add\b/i.test(argument) ? addTask(deps, chat, argument.slice(3)) : changeTask(deps, scopeOf(group), argument),
+      ),
     },
     {
       usage: '/heartbeat every 30m 8-22 | off',
@@ -47,15 +53,49 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
 const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
 
 const USAGE =
-  'Write `/task <number> show`, or `pause`, `resume`, `run`, `cancel` or `budget <US dollars a day>` instead of `show`; `/tasks` has the numbers.';
+  'Write `/task <number> show`, or `edit`, `pause`, `resume`, `run`, `cancel` or `budget <US dollars a day>` instead of `show`, or `/task add <when> <what>`; `/tasks` has the numbers.';
+const ADD_USAGE = `Write \`/task add\`, when and what, for example \`/task add every weekday at 8:30 tell me the weather\`; when: ${WHEN}.`;
+const EDIT_USAGE = `Write \`/task <number> edit when <when>\`, \`edit what <what>\`, \`edit title <title>\`, or \`edit <when> <what>\`; when: ${WHEN}.`;
 
-function changeTask({ tasks }: TaskCommandDeps, scope: number | null, argument: string): string {
+function addTask({ tasks }: TaskCommandDeps, chat: Chat, argument: string): string {
+  const { prompt, ...when } = argument.trim() === '' ? { prompt: '' } : tasks.read(argument);
+  if (prompt === '') return ADD_USAGE;
+  const task = tasks.add({ ...when, ...checkedWords({ prompt }), prompt }, chat);
+  return taskConfirmation(task, when.tz);
+}
+
+/** What people write may be as long as what an agent writes, and no longer. */
+function checkedWords(fields: { prompt?: string; title?: string }): { prompt?: string; title?: string } {
+  const { data, error } = taskInput.pick({ prompt: true, title: true }).partial().safeParse(fields);
+  if (data) return { ...(data.prompt && { prompt: data.prompt }), ...(data.title && { title: data.title }) };
+  throw badTask(error.issues[0]?.message ?? 'that is too long');
+}
+
+/** The new times, words or title of a task, or times and words at once. */
+function editTask({ tasks }: TaskCommandDeps, task: Task, argument: string): string {
+  const [, field = '', value = ''] = /^(when|what|title)\s+([\s\S]+)$/i.exec(argument) ?? [];
+  const name = field.toLowerCase();
+  if (argument === '' || (name === '' && /^(when|what|title)$/i.test(argument))) return EDIT_USAGE;
+  if (name === 'what') return edited(tasks.change(task, { action: 'update', fields: checkedWords({ prompt: value }) }));
+  if (name === 'title') return edited(tasks.change(task, { action: 'update', fields: checkedWords({ title: value }) }));
+  const { prompt, ...when } = tasks.read(name === 'when' ? value : argument);
+  if (name === 'when' && prompt !== '') return EDIT_USAGE;
+  const words = prompt === '' ? {} : checkedWords({ prompt });
+  return taskConfirmation(tasks.change(task, { action: 'update', fields: { ...when, ...words } }), when.tz);
+}
+
+const edited = (task: Task): string => `${taskConfirmation(task)}\n> ${shownLine(task.prompt, 300)}`;
+
+function changeTask(deps: TaskCommandDeps, scope: number | null, argument: string): string {
+  const { tasks } = deps;
   const [number = '', action = 'show', amount] = argument.toLowerCase().split(/\s+/);
   if (!/^\d{1,15}$/.test(number)) return USAGE;
   const task = tasks.find(Number(number), scope);
   switch (action) {
     case 'show':
       return tasks.details(task);
+    case 'edit':
+      return editTask(deps, task, argument.replace(/^\S+\s+\S+\s*/, ''));
     case 'run':
       tasks.change(task, { action });
       return `${taskName(task)} starts now, unless it is working already.`;

@@ -4,6 +4,7 @@ import type { Config } from '../core/config.js';
 import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
+import type { Chat } from '../core/types.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskApi } from './api.js';
 import { createTaskAsker } from './ask.js';
@@ -22,9 +23,10 @@ export interface TaskModuleDeps extends LoopDeps, Pick<SchedulerDeps, 'begun'> {
   config: Config;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
   approvals: Approvals;
+  ownerChat(): Chat;
 }
 
-export function createTaskModule({ config, stopSwitch, approvals, takeIn, ...loop }: TaskModuleDeps) {
+export function createTaskModule({ config, stopSwitch, approvals, takeIn, ownerChat, ...loop }: TaskModuleDeps) {
   const { store, clock } = loop;
   const tasks = createTasks({ store, clock, config });
   const askOwner = createTaskAsker({ store, tasks, approvals });
@@ -38,7 +40,7 @@ export function createTaskModule({ config, stopSwitch, approvals, takeIn, ...loo
     pause: tasks.pause,
     routes: createTaskCalls({ store, clock, tasks, askOwner, onTooMany }),
     commands: taskCommands({ store, tasks }),
-    api: taskApi({ store, tasks, hooks: createHooks({ store, clock, tasks, takeIn }) }),
+    api: taskApi({ store, tasks, ownerChat, hooks: createHooks({ store, clock, tasks, takeIn }) }),
     start(): { stop(): void } {
       const scheduler = startScheduler({ ...loop, stopSwitch, timeZone: config.timeZone });
       const inboxes = startInboxWatch({ ...loop, config, tasks });

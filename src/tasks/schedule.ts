@@ -113,18 +113,18 @@ function parseMoment(text: string, { now, timeZone }: { now: number; timeZone: s
   );
 }
 
-/** Computing takes a while, and tasks tend to share a few patterns, due at the same time. */
-const computed = new Map<string, { after: number; next: number | undefined }>();
+/** Computing takes a while; tasks tend to share a few patterns, due at the same time, and lists of them are asked for again and again. */
+const computed = new Map<string, number | undefined>();
 const parsed = new Map<string, Cron>();
-const MAX_KEPT = 500;
+const MAX_COMPUTED = 2_000;
+const MAX_PARSED = 500;
 
 function nextOfCron({ cron, timeZone }: { cron: string; timeZone: string }, after: number): number | undefined {
-  const name = `${cron} ${timeZone}`;
-  const known = computed.get(name);
-  if (known?.after === after) return known.next;
+  const name = `${after} ${cron} ${timeZone}`;
+  if (computed.has(name)) return computed.get(name);
   const next = cronOf(cron, timeZone).nextRun(new Date(after))?.getTime();
-  if (computed.size >= MAX_KEPT) computed.clear();
-  computed.set(name, { after, next });
+  if (computed.size >= MAX_COMPUTED) computed.clear();
+  computed.set(name, next);
   return next;
 }
 
@@ -134,7 +134,7 @@ function cronOf(pattern: string, timezone: string): Cron {
   if (known) return known;
   try {
     const cron = new Cron(pattern, { timezone, mode: '5-or-6-parts', paused: true });
-    if (parsed.size >= MAX_KEPT) parsed.clear();
+    if (parsed.size >= MAX_PARSED) parsed.clear();
     parsed.set(name, cron);
     return cron;
   } catch (error) {

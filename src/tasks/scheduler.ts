@@ -1,11 +1,13 @@
 // The scheduler: what is due becomes a slot, and a slot becomes a run, each step in one transaction with what moves on. One timer for the
 // next due task. How the runs end is the queue's; what that means for a task is settled here.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Begun, unwatched } from '../core/begun.js';
 import { dayName } from '../core/day.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
+import { runButtons } from '../runs/notices.js';
 import type { TaskRunInput } from '../runs/run-input.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskName } from '../runs/unattended.js';
@@ -29,6 +31,8 @@ export interface SchedulerDeps extends LoopDeps {
 
 /** Tasks per transaction: ten thousand at once must not hold up a message. */
 const BATCH = 200;
+/** Tasks whose times are computed in one turn of the event loop. */
+const STEP = 20;
 /** How often the clock is looked at: only so a clock that was set back is noticed when nothing else happens. */
 const WATCH_MS = 5 * 60_000;
 const SET_BACK_MS = 60_000;
@@ -48,7 +52,7 @@ export function startScheduler(deps: SchedulerDeps): { stop(): void } {
     timer?.cancel();
     if (over.signal.aborted || stopSwitch.stopped()) return;
     const now = clock.now();
-    if (now < lastSeen - SET_BACK_MS) clockWasSetBack(deps, now);
+    if (now < lastSeen - SET_BACK_MS) void planAnew(deps, over.signal).then(pump);
     lastSeen = now;
     const due = store.tasks.due(now, BATCH);
     if (due.length > 0) {
@@ -237,7 +241,7 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
       const task = store.tasks.get(taskId);
       if (!task) continue;
       store.tasks.pruneSlots(taskId, KEPT_SLOTS);
-      countFailures(deps, task, state === 'failed' ? (error ?? 'unknown error') : undefined);
+      countFailures(deps, { task, runId: run.runId }, state === 'failed' ? (error ?? 'unknown error') : undefined);
       endWhenOver(deps, task);
     }
     const mayStart = ended.length > 0 || runId === null;
@@ -262,15 +266,25 @@ function overBudget(
 }
 
 /** One failing slot never stops the series; five in a row do, until a person looks at it. */
-function countFailures({ store, notifyOwner, clock }: SchedulerDeps, task: Task, error: string | undefined): void {
+function countFailures(
+  { store, notifyOwner, clock }: SchedulerDeps,
+  { task, runId }: { task: Task; runId: number },
+  error: string | undefined,
+): void {
+  const buttons = runButtons(runId);
   const failures = error === undefined ? 0 : task.failures + 1;
   if (failures !== task.failures) store.tasks.setFailures(task.id, failures);
   if (error === undefined || task.state !== 'active') return;
   if (failures === 1)
-    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId);
+    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId, buttons);
   if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
   haltTask(store, task.id, 'paused', clock.now());
-  notifyOwner(`task-paused:${task.id}:${clock.now()}`, taskNotices.paused(task, failures, error), task.groupId);
+  notifyOwner(
+    `task-paused:${task.id}:${clock.now()}`,
+    taskNotices.paused(task, failures, error),
+    task.groupId,
+    buttons,
+  );
 }
 
 /** A task without further times is over once its last slot is. */
@@ -280,13 +294,20 @@ function endWhenOver({ store }: SchedulerDeps, task: Task): void {
 }
 
 /** Times computed from a clock that was ahead would come far too late: computed anew. Slots that were worked on stay so. */
-function clockWasSetBack({ store, log }: SchedulerDeps, now: number): void {
-  log.warn({ now }, 'the clock was set back; next times of tasks are computed anew');
-  store.transaction(() => {
-    for (const { id, state, starts, nextAt } of store.tasks.open(null)) {
-      if (state !== 'active' || nextAt === null || !isTimed(starts)) continue;
-      const next = nextSlot(starts, now);
-      if (next !== undefined && next < nextAt) store.tasks.setNext(id, next);
-    }
-  });
+async function planAnew({ store, clock, log }: SchedulerDeps, over: AbortSignal): Promise<void> {
+  log.warn({ now: clock.now() }, 'the clock was set back; next times of tasks are computed anew');
+  for (let after = 0; !over.aborted; ) {
+    const page = store.tasks.open(null, after, STEP);
+    if (page.length === 0) return;
+    const now = clock.now();
+    store.transaction(() => {
+      for (const { id, state, starts, nextAt } of page) {
+        const next = state === 'active' && nextAt !== null && isTimed(starts) && nextSlot(starts, now);
+        if (next && nextAt !== null && next < nextAt) store.tasks.setNext(id, next);
+        after = id;
+      }
+    });
+    // Ten thousand of them take a second: others go on meanwhile.
+    await nextTurn();
+  }
 }

@@ -33,7 +33,7 @@ beforeEach(() => {
 const command = (name: string, argument = '', chat = main) =>
   taskCommands({ store, tasks })
     .find(({ usage }) => usage.split(' ')[0] === `/${name}`)
-    ?.answer({ chat, argument, messageId: 0, byOwner: true }) ?? '';
+    ?.answer({ chat, argument, messageId: 0, byOwner: true, senderId: 1 }) ?? '';
 
 describe('what is asked for is checked before anything is stored', () => {
   test.each<[Partial<TaskInput>, RegExp]>([
@@ -110,7 +110,7 @@ describe('in chat', () => {
     expect(command('tasks')).toBe('There are no tasks.');
     tasks.add({ prompt: 'Brief', cron: '0 9 * * 1-5' }, main);
     tasks.add({ prompt: 'Bins', every: '1h30m' }, family);
-    const bins = '**2** Bins: every 1h30m, next Sat 21 Nov 2026, 11:30';
+    const bins = '**2** Bins: every 1h30m, next Sat 21 Nov 2026, 11:30 (Europe/Berlin)';
     const brief = '**1** Brief: cron `0 9 * * 1-5` (Europe/Berlin), next Mon 23 Nov 2026, 09:00';
     expect(command('tasks')).toBe(`${brief}\n${bins}`);
     expect(command('tasks', '', family)).toBe(bins);
@@ -130,6 +130,36 @@ describe('in chat', () => {
     expect(command('task', '1 resume')).toBe('task 1 is cancelled (schedule a new one)');
     for (const wrong of ['', 'one', '1 explode', '1 budget', '1 budget -1', '1 budget lots'])
       expect(command('task', wrong)).toContain('Write `/task <number> show`');
+  });
+
+  test('/task add takes when and what, with the checks of the agent’s tool', () => {
+    expect(command('task', 'add every weekday at 9:00 Brief me\nwith *weather*', family)).toMatch(
+      /^Task 1 \(Brief me\) is scheduled, cron `0 9 \* \* 1-5` \(Europe\/Berlin\)\. Next: Mon 23 Nov 2026, 09:00/,
+    );
+    expect(tasks.open(family.groupId)).toMatchObject([{ prompt: 'Brief me\nwith *weather*', chatId: family.id }]);
+    expect(command('task', 'ADD in 2h tz=America/New_York look')).toContain('once (America/New_York)');
+    for (const wrong of ['add', 'add every 30m', 'add  at 18:00 '])
+      expect(command('task', wrong)).toMatch(/^Write `\/task add`/);
+    expect(command('task', 'add some day clean up')).toMatch(/^I do not see when \(begin with `every 30m`/);
+    expect(command('task', 'add at 2020-01-01 09:00 x')).toContain('never comes');
+    expect(command('task', `add every 1h ${'x'.repeat(16_385)}`)).toContain('16 kB');
+    expect(command('task', 'add every 1h tz=Mars x')).toContain('no time zone "Mars"');
+    expect(tasks.open(null)).toHaveLength(2);
+  });
+
+  test('/task … edit changes the times, the words, or both; of another group nobody hears', () => {
+    command('task', 'add every 1h Watch the mail', family);
+    expect(command('task', '1 edit when every day at 8:00')).toContain('cron `0 8 * * *`');
+    expect(command('task', '1 edit what Watch *both* boxes')).toContain('> Watch \\*both\\* boxes');
+    expect(command('task', '1 edit title Mail')).toContain('Task 1 (Mail)');
+    expect(command('task', '1 edit every 2h Watch', family)).toContain('every 2h');
+    expect(tasks.open(null)).toMatchObject([{ title: 'Mail', prompt: 'Watch', starts: { everyMs: 7_200_000 } }]);
+    for (const wrong of ['1 edit', '1 edit when', '1 edit when every 2h x'])
+      expect(command('task', wrong)).toMatch(/^Write `\/task <number> edit when/);
+    expect(command('task', '1 edit noon')).toContain('I do not see when');
+    tasks.add({ prompt: 'Secret', every: '1h' }, main);
+    expect(command('task', '2 edit what x', family)).toContain('there is no task 2');
+    expect(command('task', '1 cancel') && command('task', '1 edit what x')).toContain('is cancelled');
   });
 
   test('/task … budget limits what a task may cost a day', () => {

@@ -15,6 +15,7 @@ import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
 import { MAX_LISTED, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
+import { parseWhen } from './when.js';
 
 export interface TasksDeps {
   store: Store;
@@ -61,6 +62,11 @@ export function createTasks(given: TasksDeps) {
     pause(id: number): void {
       const task = store.tasks.get(id);
       if (task && task.state !== 'cancelled') store.transaction(() => changeTask(deps, task, { action: 'pause' }, {}));
+    },
+    /** When, then what, as a person writes it; with nothing behind the time the prompt is ''. Throws PinchError. */
+    read(text: string): Fields & { prompt: string } {
+      const { when, rest } = parseWhen(text, { now: deps.clock.now(), timeZone });
+      return { ...when, prompt: rest };
     },
     start: (task: Task, trigger: Trigger): void => store.transaction(() => startTask(deps, task, trigger)),
     /** Of the group, of every group for null. */

@@ -53,12 +53,6 @@ export const taskTerminal: TerminalCommand[] = [
     ),
   },
   {
-    usage: 'task <id>',
-    what: 'one task with its next times and latest slots',
-    call: 'GET /api/tasks/:id',
-    show: reading(z.object({ task: oneTask }), ({ task }, { timeZone }) => taskText(task, timeZone)),
-  },
-  {
     usage: 'hook <id>',
     what: 'the secret of a hook',
     call: 'GET /api/tasks/:id/secret',
@@ -81,6 +75,9 @@ function taskCells(
   const next = nextAt === null ? '' : shortTime(nextAt, systemClock.now(), timeZone);
   return [`${id}`, state, next, failures === 0 ? '' : `${failures}×`, starts.replaceAll('`', ''), oneLine(title, 80)];
 }
+
+/** One task with its next times and latest slots, of `GET /api/tasks/:id`. */
+export const showTask = reading(z.object({ task: oneTask }), ({ task }, { timeZone }) => taskText(task, timeZone));
 
 function taskText(task: z.infer<typeof oneTask>, timeZone: string): string {
   const now = systemClock.now();

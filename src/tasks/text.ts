@@ -77,10 +77,13 @@ function taskLine(task: Task): string {
   const notes = [
     state === 'active' ? '' : state,
     failures > 0 ? `failed ${failures} times in a row` : '',
-    next ? `next ${next}` : '',
+    next ? `next ${next}${zoneOf(starts)}` : '',
   ];
   return [`**${id}** ${shownLine(title, MAX_TITLE_CHARS)}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
 }
+
+/** That of a cron pattern stands beside it. */
+const zoneOf = (starts: Starts): string => (starts.kind === 'every' ? ` (${starts.timeZone})` : '');
 
 export interface TaskFacts {
   chatTitle: string;

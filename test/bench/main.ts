@@ -10,7 +10,7 @@ import { benchEgress } from './egress.js';
 import { benchCold, benchFloor } from './floor.js';
 import { benchLaunch } from './start.js';
 import { cpuMs, createWorld, report, roundTrip, rssMbOf, start, type World } from './world.js';
-import { benchYears } from './years.js';
+import { benchRetention, benchYears } from './years.js';
 
 const TURNS = 55;
 const STARTS = 10;
@@ -110,6 +110,8 @@ console.log(`Node ${process.version}, ${process.platform}, ${cpus().length} core
 const [what, ...rest] = process.argv.slice(2);
 if (what === 'chaos') await benchChaos(...rest.map(Number));
 else if (what === 'years') await benchYears();
+// With the part of the runs that goes: all of `years` takes long.
+else if (what === 'retention') await benchRetention(Number(rest[0] ?? 0.5));
 else if (what === 'start') await benchLaunch();
 else {
   const world = await createWorld();

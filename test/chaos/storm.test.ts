@@ -11,10 +11,10 @@ afterAll(() => {
   vi.restoreAllMocks();
 });
 
-test('twenty kills at random moments: every question is answered once, in its chat', async () => {
+test('ten kills at random moments: every question is answered once, in its chat', async () => {
   const seed = Number(process.env.PINCH_CHAOS_SEED ?? Date.now() % 2 ** 31);
   console.log(`chaos seed ${seed} (PINCH_CHAOS_SEED repeats it)`);
-  const report = await storm({ kills: 20, maxGapMs: 3_000, seed, settleMs: 300_000 });
+  const report = await storm({ kills: 10, maxGapMs: 3_000, seed, settleMs: 300_000 });
   console.log(JSON.stringify(report));
   const { lost, twice, effectsDoubled, wrongChat, faults } = report;
   expect({ lost, twice, effectsDoubled, wrongChat, faults }).toEqual({

@@ -10,6 +10,7 @@ import { type DaemonProcess, eventually, newHome, removeHome, spawnDaemon, start
 import { type RecordedRequest, type ScriptBlock, type Step, startFakeAnthropic } from '../fakes/anthropic.js';
 import { startFakeTelegram } from '../fakes/telegram.js';
 import { startFakeWhatsApp } from '../fakes/whatsapp.js';
+import { screenOf } from '../fakes/whatsapp-screen.js';
 import { randomFrom } from './random.js';
 
 export interface StormOptions {
@@ -164,7 +165,8 @@ async function settleIn({ tg, wa, daemon }: People): Promise<Room[]> {
   const task = await daemon.api('POST', '/api/tasks', { prompt: 'TASK', every: '10s', chat: `telegram:${direct.id}` });
   if (task.status !== 201) throw new Error(`no task: ${JSON.stringify(task.body)}`);
   const read = (id: number) => () => tg.sent.filter(({ chat_id }) => chat_id === id).map(({ plain }) => plain);
-  const heard = (to: (jid: string) => boolean) => () => wa.sent.filter((sent) => to(sent.to)).map(({ text }) => text);
+  const heard = (to: (jid: string) => boolean) => () =>
+    screenOf(wa.sent.filter((sent) => to(sent.to))).map(({ text }) => text);
   const inFamily = (jid: string) => jid === family.id;
   return [
     {

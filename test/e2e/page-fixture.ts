@@ -104,7 +104,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       runApi({ ...base, config: { runtime: 'docker' }, stopped: () => false, reopenSlot: store.tasks.reopenSlot }),
       chatApi({ ...base, pairing, channels }),
       budgets.api,
-      taskApi({ store, tasks, hooks }),
+      taskApi({ store, tasks, hooks, ownerChat: () => webChat() }),
       approvals.api,
       egressApi({ store, clock, config: { egressMode: 'ask' } }),
       opsApi({

@@ -19,7 +19,8 @@ async function restart(scene: Scene, signal: NodeJS.Signals): Promise<void> {
   scene.daemon = await startDaemon({ home: scene.daemon.home, env: scene.env });
 }
 
-test.each([
+// They mostly wait, each with a daemon of its own.
+test.concurrent.each([
   'SIGKILL',
   'SIGTERM',
 ] as const)('%s in the middle of long work: one line, however often, and the answer', async (signal) => {
@@ -45,7 +46,7 @@ test.each([
 const outage = z.object({ outage: z.object({ server: z.string(), why: z.string() }).nullable(), text: z.string() });
 const statusOf = async (scene: Scene) => outage.parse((await scene.daemon.api('GET', '/api/status')).body);
 
-test('a back end that is away for long: told once with its name, a restart tells it no second time, and then that it answers', async () => {
+test.concurrent('a back end that is away for long: told once with its name, a restart tells it no second time, and then that it answers', async () => {
   const port = await freePort();
   const server = `127.0.0.1:${port}`;
   const scene = await startScene({ daemon: { env: { ANTHROPIC_BASE_URL: `http://${server}` } } });

@@ -27,6 +27,13 @@ afterAll(async () => {
 const lastUserText = () => JSON.stringify(scene.model.requests.at(-1)?.body?.messages.at(-1));
 const plainTexts = (chatId: number) => tg.sent.filter((sent) => sent.chat_id === chatId).map((sent) => sent.plain);
 
+/** What says how work goes on, once it says this. */
+async function silent(chat: number, text: string) {
+  const find = () => tg.silent.find(({ chat_id: id, plain }) => id === chat && plain.includes(text));
+  await tg.waitFor(() => find() !== undefined);
+  return find() ?? expect.fail();
+}
+
 describe('Telegram, end to end', () => {
   test('the owner writes directly; a container calls a tool; the reply comes formatted, typing was shown', async () => {
     scene.model.push(bash('echo 42'), { text: 'It is **42** & more.' });
@@ -244,6 +251,42 @@ describe('Telegram, end to end', () => {
     await tg.waitForConfirmed();
     await tg.waitFor(() => tg.presses.every(({ answered }) => answered));
     expect(scene.model.requests).toHaveLength(calls);
+  });
+
+  test('a run that takes longer: one silent message says what it does, the answer takes its place and quotes the question', async () => {
+    const todo = { items: [{ text: 'count the cups', status: 'in_progress' }] };
+    const plan = [
+      { type: 'text' as const, text: 'I count first.' },
+      { type: 'tool_use' as const, name: 'todo', input: todo },
+      { type: 'tool_use' as const, name: 'bash', input: { command: 'sleep 5.5; API_KEY=hunter2hunter2 sleep 3' } },
+    ];
+    scene.model.push({ content: plan }, { text: 'Six cups.' });
+    const asked = tg.userSends(family, ben, '@Pinch how many cups?');
+    const shown = await silent(-500, 'sleep 5');
+    expect(shown).toMatchObject({ chat_id: -500, warnings: [], message: { reply_markup: expect.anything() } });
+    expect(shown.plain).toMatch(/^Working · \d+ s\nI count first\.\n▸ count the cups\nRunning a command: sleep 5/);
+    expect(shown.plain).not.toContain('hunter2');
+    const answer = await tg.waitForSent(({ plain }) => plain === 'Six cups.');
+    expect(answer).toMatchObject({ reply_to: asked.message_id });
+    await tg.waitFor(() => tg.deleted.some(({ message_id: id }) => id === shown.message_id));
+    const reactions = () => tg.reactions.filter(({ message_id: id }) => id === asked.message_id);
+    await tg.waitFor(() => reactions().length === 2);
+    expect(reactions().map(({ emoji }) => emoji.join())).toEqual(['👀', '']);
+    expect(plainTexts(-500).filter((text) => text === 'Six cups.')).toHaveLength(1);
+  });
+
+  test('killed in the middle, it goes on with the same message, and its button stops the run', async () => {
+    scene.model.push(bash('sleep 120', { timeout_ms: 200_000 }), bash('sleep 121', { timeout_ms: 200_000 }));
+    tg.userSends(direct, olga, 'sleep a little');
+    const shown = await silent(11, 'sleep 120');
+    await scene.daemon.kill('SIGKILL');
+    scene.daemon = await startDaemon({ home: scene.daemon.home, env: { ...scene.env, ...env } });
+    const { message_id: again } = await silent(11, 'sleep 121');
+    expect(again).toBe(shown.message_id);
+    tg.userPresses(direct, olga, shown.message_id, /stop:\d+/.exec(JSON.stringify(shown.message))?.[0] ?? '');
+    await tg.waitForSent(({ plain }) => plain === 'Stopped.');
+    await tg.waitFor(() => tg.deleted.some(({ message_id: id }) => id === shown.message_id));
+    expect(tg.silent.filter(({ method, chat_id: chat }) => method === 'sendMessage' && chat === 11)).toHaveLength(1);
   });
 
   test('the token is in no log line', () => {

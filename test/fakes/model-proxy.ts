@@ -68,6 +68,8 @@ export interface ProxySetup {
   clock?: Clock;
   /** A second model is there for overloads. */
   isCovered?: boolean;
+  /** The one that the owner chose for the group. */
+  groupModel?: string;
   /** Hears whether the back end answers. */
   note?(end: CallEnd): void;
   setAside?(): void;
@@ -86,6 +88,7 @@ export async function startProxy(closers: Closer[], setup: ProxySetup = {}) {
   const [route] = modelRoutes({
     backend: () => backend?.(fake) ?? httpBackend(fake.url, KEY),
     config: { modelSearch },
+    groupModel: () => setup.groupModel,
     fallback: { models: [model], note: (end) => void ends.push(end), covers: () => setup.isCovered ?? false },
     outage: { note: (end) => setup.note?.(end), setAside: () => setup.setAside?.() },
     modelOf: () => undefined,

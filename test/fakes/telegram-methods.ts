@@ -1,7 +1,14 @@
 // The table of Bot API methods. Sending is in telegram-send.ts; knows nothing about HTTP.
 import { z } from 'zod';
 import { ApiError, badRequest, booleanField, type CallParams, integerField, jsonField } from './telegram-params.js';
-import { editMessageReplyMarkup, editMessageText, sendDocument, sendMessage, sendPhoto } from './telegram-send.js';
+import {
+  deleteMessage,
+  editMessageReplyMarkup,
+  editMessageText,
+  sendDocument,
+  sendMessage,
+  sendPhoto,
+} from './telegram-send.js';
 import type { BotState } from './telegram-state.js';
 import { readActionTopic } from './telegram-topics.js';
 import { DOWNLOAD_LIMIT_BYTES } from './telegram-world.js';
@@ -23,11 +30,13 @@ export const METHODS: Record<string, Method> = {
     pending_update_count: state.updates.pending().length,
   }),
   setmycommands: setMyCommands,
+  deletemycommands: deleteMyCommands,
   getmycommands: (state) => state.commands,
   sendmessage: sendMessage,
   sendphoto: sendPhoto,
   senddocument: sendDocument,
   editmessagetext: editMessageText,
+  deletemessage: deleteMessage,
   editmessagereplymarkup: editMessageReplyMarkup,
   answercallbackquery: answerCallbackQuery,
   sendchataction: sendChatAction,
@@ -84,7 +93,28 @@ function setMyCommands(state: BotState, params: CallParams): boolean {
     if (!/^[a-z0-9_]{1,32}$/.test(command)) throw badRequest('BOT_COMMAND_INVALID');
     if (description.length < 1 || description.length > 256) throw badRequest('BOT_COMMAND_DESCRIPTION_INVALID');
   }
-  state.commands = list.data;
+  const chat = scopeChat(params);
+  state.menuCalls += 1;
+  if (chat === undefined) state.commands = list.data;
+  else state.chatCommands.set(chat, list.data);
+  return true;
+}
+
+/** The chat of a scope; undefined for everybody's. */
+function scopeChat(params: CallParams): number | undefined {
+  if (!params.fields.has('scope')) return undefined;
+  const scope = z
+    .union([z.object({ type: z.literal('default') }), z.object({ type: z.literal('chat'), chat_id: z.int() })])
+    .safeParse(jsonField(params, 'scope', 'scope'));
+  if (!scope.success) throw badRequest('unsupported scope specified');
+  return 'chat_id' in scope.data ? scope.data.chat_id : undefined;
+}
+
+function deleteMyCommands(state: BotState, params: CallParams): boolean {
+  const chat = scopeChat(params);
+  state.menuCalls += 1;
+  if (chat === undefined) state.commands = [];
+  else state.chatCommands.delete(chat);
   return true;
 }
 

@@ -82,23 +82,41 @@ export function editMessageText(state: BotState, params: CallParams): FakeMessag
   if (!message) throw badRequest('message to edit not found');
   if (message.from.id !== state.me.id || message.text === undefined) throw badRequest("message can't be edited");
   const parsed = readMessageText(params);
+  const markup = readKeyboard(params);
   const isSame =
-    JSON.stringify([parsed.text, parsed.entities]) === JSON.stringify([message.text, message.entities ?? []]);
+    JSON.stringify([parsed.text, parsed.entities, markup]) ===
+    JSON.stringify([message.text, message.entities ?? [], message.reply_markup]);
   if (isSame) {
     throw badRequest(
       'message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message',
     );
   }
-  const { entities: _old, ...kept } = message;
+  // Buttons that are not named again are gone.
+  const { entities: _old, reply_markup: _buttons, ...kept } = message;
   const edited: FakeMessage = {
     ...kept,
     text: parsed.text,
     edit_date: unixNow(),
+    ...(markup && { reply_markup: markup }),
     ...(parsed.entities.length > 0 && { entities: parsed.entities }),
   };
   room.messages.set(messageId, edited);
   record(state, params, { method: 'editMessageText', parsed, message: edited, file: undefined });
   return edited;
+}
+
+/** A bot deletes what it wrote, for two days. */
+export function deleteMessage(state: BotState, params: CallParams): boolean {
+  const room = state.world.findWritableRoom(params.fields.get('chat_id'));
+  const messageId = integerField(params, 'message_id', 0);
+  const message = room.messages.get(messageId);
+  if (!message) throw badRequest('message to delete not found');
+  if (message.from.id !== state.me.id || unixNow() - message.date > 48 * 3600)
+    throw badRequest("message can't be deleted for everyone");
+  room.messages.delete(messageId);
+  state.deleted.push({ chat_id: room.chat.id, message_id: messageId });
+  state.waiters.notify();
+  return true;
 }
 
 export function editMessageReplyMarkup(state: BotState, params: CallParams): FakeMessage {
@@ -167,7 +185,8 @@ interface Accepted {
 }
 
 function record(state: BotState, params: CallParams, { method, parsed, message, file }: Accepted): void {
-  state.sent.push({
+  const isSilent = booleanField(params, 'disable_notification') || state.silent.some((sent) => isSame(sent, message));
+  (isSilent ? state.silent : state.sent).push({
     method,
     chat_id: message.chat.id,
     message_thread_id: message.is_topic_message ? message.message_thread_id : undefined,
@@ -184,6 +203,9 @@ function record(state: BotState, params: CallParams, { method, parsed, message, 
   });
   state.waiters.notify();
 }
+
+const isSame = (sent: SentMessage, { chat, message_id: id }: FakeMessage): boolean =>
+  sent.chat_id === chat.id && sent.message_id === id;
 
 function readMessageText(params: CallParams): ParsedText {
   if ((params.fields.get('text') ?? '') === '') throw badRequest('message text is empty');

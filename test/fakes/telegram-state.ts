@@ -63,13 +63,22 @@ export interface BotState {
   world: World;
   updates: UpdateQueue;
   waiters: Waiters;
+  /** What makes phones ring, and its edits. */
   sent: SentMessage[];
+  /** What came in silence, and its edits. */
+  silent: SentMessage[];
+  /** What the bot took away. */
+  deleted: { chat_id: number; message_id: number }[];
   actions: ChatAction[];
   reactions: Reaction[];
   presses: ButtonPress[];
   /** By chat, message and person. */
   userReactions: Map<string, ReactionType[]>;
   commands: { command: string; description: string }[];
+  /** By chat. */
+  chatCommands: Map<number, { command: string; description: string }[]>;
+  /** How often a menu was set or deleted. */
+  menuCalls: number;
   webhookUrl: string;
   rateLimit: RateLimit | undefined;
 }
@@ -106,11 +115,15 @@ export function createBotState(options: BotOptions): BotState {
     updates: createUpdateQueue(870_000_001, waiters.notify),
     waiters,
     sent: [],
+    silent: [],
+    deleted: [],
     actions: [],
     reactions: [],
     presses: [],
     userReactions: new Map(),
     commands: [],
+    chatCommands: new Map(),
+    menuCalls: 0,
     webhookUrl: '',
     rateLimit: options.rateLimit,
   };
@@ -121,7 +134,8 @@ export function checkRate(state: BotState, chatId: number): void {
   const limit = state.rateLimit;
   if (!limit) return;
   const since = Date.now() - limit.perMs;
-  const recent = state.sent.filter((sent) => sent.chat_id === chatId && sent.at > since);
+  const all = [...state.sent, ...state.silent].sort((a, b) => a.at - b.at);
+  const recent = all.filter((sent) => sent.chat_id === chatId && sent.at > since);
   const oldest = recent.at(-limit.messages);
   if (!oldest) return;
   const retryAfter = Math.max(1, Math.ceil((oldest.at + limit.perMs - Date.now()) / 1000));

@@ -37,13 +37,19 @@ export interface FakeTelegram extends People {
   /** "typing…" and the like. */
   actions: ChatAction[];
   reactions: Reaction[];
+  /** What came in silence, and its edits: none of it is in `sent`. */
+  silent: SentMessage[];
+  /** What the bot took away. */
+  deleted: { chat_id: number; message_id: number }[];
   /** Every press of a button, in order. */
   presses: ButtonPress[];
   /** Every call, refused ones too, in order of arrival. */
   requests: LoggedRequest[];
   faults: Faults;
-  /** The commands last set with `setMyCommands`. */
-  commands(): { command: string; description: string }[];
+  /** The commands last set with `setMyCommands`, for everybody or for one chat. */
+  commands(chatId?: number): { command: string; description: string }[];
+  /** How often commands were set or deleted. */
+  menuCalls(): number;
   /** Updates no offset has confirmed yet, served or not. */
   pendingUpdates(): FakeUpdate[];
   /** One more than the highest confirmed update id; 0 before the first. */
@@ -102,10 +108,13 @@ export async function startFakeTelegram(options: FakeTelegramOptions = {}): Prom
     sent: state.sent,
     actions: state.actions,
     reactions: state.reactions,
+    silent: state.silent,
+    deleted: state.deleted,
     presses: state.presses,
     requests,
     faults,
-    commands: () => state.commands,
+    commands: (chatId) => (chatId === undefined ? state.commands : (state.chatCommands.get(chatId) ?? [])),
+    menuCalls: () => state.menuCalls,
     pendingUpdates: state.updates.pending,
     confirmedOffset: state.updates.confirmedOffset,
     heldPolls: state.updates.held,

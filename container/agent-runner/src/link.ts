@@ -21,6 +21,8 @@ const HELLO_TIMEOUT_MS = 8_000;
 export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   stdout.write(`${await readHello(stdin)}\n`);
   const duplex = Duplex.from({ readable: stdin, writable: stdout });
+  // What is written together leaves together: each piece would wake the host.
+  duplex._writev = (pieces, done) => duplex._write(Buffer.concat(pieces.map(({ chunk }) => chunk)), 'utf8', done);
   const session = http2.connect('http://gateway.invalid', {
     createConnection: () => duplex,
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },

@@ -422,6 +422,32 @@ test('a long conversation is summarized between turns and goes on', async () => 
   expect(bench.fake.rejections()).toEqual([]);
 });
 
+test('a conversation is shortened by the owner’s word, once, and goes on from its summary', async () => {
+  await withScript([
+    { text: 'Milk.', usage: { input_tokens: 9_000 } },
+    { text: 'They want milk.' },
+    { text: 'Yes, milk.' },
+  ]);
+  const shorten = (id: number) => bench.run({ id, messages: [], compact: true });
+  expect(await shorten(1)).toMatchObject({ outcome: 'done', text: expect.stringContaining('nothing to shorten') });
+  await bench.run({ id: 2, messages: [testMessage(1, 'what do we need?')] });
+  expect(await shorten(3)).toMatchObject({
+    ...{ outcome: 'done', handledMessageIds: [] },
+    text: expect.stringMatching(
+      /it had about \d+ tokens with its prompt, and begins with a summary of about \d\d tokens now/,
+    ),
+  });
+  // The host died before it heard of it.
+  expect(await shorten(3)).toMatchObject({ text: expect.stringContaining('is shorter: it begins with') });
+  expect(await shorten(4)).toMatchObject({ text: expect.stringContaining('nothing to shorten') });
+  await bench.run({ id: 5, messages: [testMessage(2, 'really?')] });
+  const asked = JSON.stringify(bench.fake.requests.at(-1)?.body?.messages);
+  expect(asked).toContain('They want milk.');
+  expect(asked).not.toContain('what do we need?');
+  expect(bench.fake.requests).toHaveLength(3);
+  expect(bench.fake.rejections()).toEqual([]);
+});
+
 test('a conversation the back end calls too long is summarized from a transcript', async () => {
   const tooLong = { fault: 400, type: 'invalid_request_error', message: 'prompt is too long: 9 tokens > 8 maximum' };
   await withScript([tooLong, { text: 'nothing' }, { text: 'SHORT' }, { text: 'done' }]);

@@ -1,5 +1,5 @@
 // The agent loop of one run: model calls, tool calls, new messages, limits; each step is on disk before the next. Knows nothing about HTTP.
-import type { AnswerReport, PromptMessage } from '../../../src/wire.js';
+import { type AnswerReport, aboutTokens, type PromptMessage } from '../../../src/wire.js';
 import { compact, needsCompaction } from './compact.js';
 import { type LoopContext, type RunContext, Stopped } from './context.js';
 import { modelLimits } from './limits.js';
@@ -26,6 +26,8 @@ import { head } from './text.js';
 const MAX_CUT_REPLIES = 2;
 const MAX_SAME_STEPS = 3;
 const MAX_EMPTY_REPLIES = 1;
+/** Of what the model says before its tool calls, in the timeline. */
+const MAX_SAID_CHARS = 1_000;
 
 /** The caller adds the ids of the messages that were handled. */
 export type Outcome =
@@ -111,6 +113,10 @@ const mostTokens = ({ run }: RunContext, { maxTokens }: Progress): number =>
 
 async function afterToolCalls(context: LoopContext, progress: Progress, reply: Reply): Promise<Outcome | undefined> {
   const calls = toolCalls(reply.content);
+  const said = textOf(reply.content);
+  // For the people who wait; what a sub-agent says is for its caller.
+  if (said && context.callPrefix === undefined)
+    context.host.event(context.run.id, 'note', { said: head(said, MAX_SAID_CHARS) });
   const isCut = reply.stopReason === 'max_tokens';
   // The input of the last call may be cut off and still look whole.
   const note = 'Not run: your reply was cut at its length limit. Write less at a time.';
@@ -238,11 +244,44 @@ function endStopped(context: LoopContext, partialText: string): Outcome {
   return { outcome: 'cancelled' };
 }
 
+const startOf = ({ run }: LoopContext): Progress => {
+  const { maxTokens, maxModelCalls: callsLeft } = run.limits;
+  return { maxTokens, callsLeft, cutReplies: 0, emptyReplies: 0, wasTooLong: false, wroteDown: false, lastSteps: [] };
+};
+
+/** Has the conversation summarized now, and says how long it was and is. A second attempt finds what the first one made. */
+export async function shorten(context: LoopContext): Promise<Outcome> {
+  const { session, run, signal } = context;
+  const says = (text: string): Outcome => ({ outcome: 'done', text, step: session.records.length });
+  const isShorter = (before: string) => {
+    const after = aboutTokens(JSON.stringify(lastTurn(session.records)?.content ?? ''));
+    return says(
+      `The conversation is shorter: it ${before}begins with a summary of about ${after} tokens now. Memory files are as they were.`,
+    );
+  };
+  const last = session.records.findLastIndex(({ kind }) => kind === 'compact');
+  const before = session.records.slice(last + 1).findLast((record) => record.kind === 'assistant')?.tokens;
+  if (before === undefined && session.records[last]?.runId === run.id) return isShorter('');
+  if (before === undefined) return says('There is nothing to shorten: nothing was said since the last time.');
+  const progress = startOf(context);
+  // What a summary is asked for in is a message of a person: the last one may be a reply.
+  const content = [textBlock('[The owner wants this conversation to be shortened now.]')];
+  session.append({ kind: 'user', origin: 'messages', messageIds: [], content });
+  try {
+    let made = await summary(context, progress, false);
+    for (let tries = 0; tries < 2 && made !== true; tries += 1)
+      made = await summary(context, progress, made === 'too long');
+    if (made !== true) return says('The model gave no summary: the conversation is as it was.');
+  } catch (error) {
+    return signal.aborted ? { outcome: 'cancelled' } : { outcome: 'failed', ...classifyError(error) };
+  }
+  return isShorter(`had about ${before} tokens with its prompt, and `);
+}
+
 /** Runs until the model is done, a limit is reached, or something fails. The history stays valid. */
 export async function runLoop(context: LoopContext): Promise<Outcome> {
-  const { maxTokens, maxModelCalls: callsLeft } = context.run.limits;
-  const counts = { cutReplies: 0, emptyReplies: 0, wasTooLong: false, wroteDown: false };
-  const progress: Progress = { maxTokens, callsLeft, ...counts, lastSteps: [] };
+  const { maxModelCalls: callsLeft } = context.run.limits;
+  const progress = startOf(context);
   try {
     while (progress.callsLeft > 0) {
       progress.callsLeft -= 1;

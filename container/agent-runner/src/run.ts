@@ -7,7 +7,7 @@ import { describeError } from '../../../src/core/errors.js';
 import type { FinishReport, PromptMessage, RunSpec } from '../../../src/wire.js';
 import { runCheck } from './check.js';
 import { type LoopContext, type McpCatalog, type RunContext, Stopped } from './context.js';
-import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop } from './loop.js';
+import { appendInput, askToContinue, handOverReply, newMessages, type Outcome, runLoop, shorten } from './loop.js';
 import { readMemories } from './memories.js';
 import { classifyError } from './model-errors.js';
 import { systemPrompt } from './prompt.js';
@@ -126,8 +126,9 @@ async function perform(given: Omit<RunContext, 'session' | 'mcp'>): Promise<Fini
     const context: RunContext = { ...deps, session, delegate: (prompt) => delegate({ ...deps, ...texts }, prompt) };
     const ended = await runCheck(context);
     if (!ended) repair(context);
-    const outcome =
-      ended ?? (await begin(context)) ?? (await runLoop({ ...context, ...texts, tools: createTools(context) }));
+    const inLoop = (): LoopContext => ({ ...context, ...texts, tools: createTools(context) });
+    const work = async () => (run.compact ? shorten(inLoop()) : ((await begin(context)) ?? runLoop(inLoop())));
+    const outcome = ended ?? (await work());
     await proposeSkills(given);
     return { handledMessageIds: handledMessageIds(), ...outcome };
   } catch (error) {

@@ -21,6 +21,10 @@ export interface Platform {
   answers?: (platformId: string) => string;
   /** What the person got to read, in order. */
   read(): string[];
+  /** What is on the person's screen now: edits and deletions done. Undefined where nothing is changed once it is sent. */
+  shows?: () => string[];
+  /** Our reactions, oldest first; '' where one was taken back. */
+  reactions?: () => string[];
   /** Messages the platform still holds because nobody acknowledged them. */
   unacknowledged(): number;
   /** Undefined when there is no network in between. */
@@ -119,6 +123,51 @@ function contractTests(start: () => Promise<Platform>): void {
     await host.until(() => host.messages.length === 1);
     expect(host.messages).toMatchObject([{ press: { platformId: sent.platformId, value } }]);
     expect(checkInbound(host.messages[0], Date.now())).toMatchObject({ press: { platformId: sent.platformId, value } });
+  });
+
+  test('a message of ours changes and goes, a reaction comes and goes; each twice is no trouble', async () => {
+    const platform = await openPlatform(start);
+    const { channel, host } = await openChannel(platform);
+    const { edits, edit, remove, react } = channel;
+    expect([edit !== undefined, remove !== undefined, platform.shows !== undefined]).toEqual(
+      Array(3).fill(Boolean(edits)),
+    );
+    if (!edit || !remove || !platform.shows) return;
+    const { address } = platform;
+    const buttons = [{ label: 'Stop', value: 'stop:1' }];
+    const before = await channel.send(part(address, 'before', '1.0'));
+    const { platformId } = await channel.send({
+      ...part(address, '**Working**', 'progress.1.1'),
+      buttons,
+      silent: true,
+    });
+    if (channel.findLost) expect(await channel.findLost(address, [before.platformId])).toBe(platformId);
+    for (const passing of [true, false]) await edit({ address, platformId, text: 'Reading & more', buttons, passing });
+    await edit({ address, platformId, text: 'Done' });
+    expect(platform.shows()).toEqual(['before', 'Done']);
+    for (const _ of [1, 2]) await remove(address, platformId);
+    expect(platform.shows()).toEqual(['before']);
+    if (!react || !platform.says) return;
+    platform.says('hello');
+    await host.until(() => host.messages.length === 1);
+    const [said] = host.messages;
+    const message = { platformId: said?.platformId ?? '', sender: said?.sender.address ?? '' };
+    for (const emoji of ['👀', ''] as const) await react(address, message, emoji);
+    expect(platform.reactions?.()).toEqual(['👀', '']);
+  });
+
+  test('an answer may quote what it answers, also when that is gone', async () => {
+    const platform = await openPlatform(start);
+    const { channel, host } = await openChannel(platform);
+    platform.says?.('which one?');
+    await host.until(() => !platform.says || host.messages.length === 1);
+    const { platformId = '99999', sender } = host.messages[0] ?? {};
+    const gone = platformId.replace(/^[^/]*/, '99999');
+    for (const [index, id] of [platformId, gone].entries()) {
+      const replyTo = { platformId: id, sender: sender?.address ?? '', text: 'which one?' };
+      await channel.send({ ...part(platform.address, `that one ${index}`, `${index}.0`), replyTo });
+    }
+    expect(platform.read()).toEqual(['that one 0', 'that one 1']);
   });
 
   test.each(['', ' \n '])('blank text %j makes no part', async (blank) => {

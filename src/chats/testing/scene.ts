@@ -15,7 +15,7 @@ type Said = Partial<InboundMessage> & { from?: string; direct?: boolean };
 export function startScene() {
   const store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-chats-')), 'pinch.db'));
   const clock = createFakeClock();
-  const control = { status: () => ({ text: 'well' }), emergencyStop: () => undefined, resume: () => undefined };
+  const control = { status: () => ({ text: 'well' }), emergencyStop: () => undefined };
   const intake = createIntake({
     ...{ store, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
     askToRegister: { forCall: () => undefined },

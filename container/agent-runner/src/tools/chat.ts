@@ -5,7 +5,7 @@ import { callerOf, type RunContext, type Tool } from '../context.js';
 import { searchPast } from '../past.js';
 import { attributes, formatTime } from '../prompt.js';
 import { todoItem, todoText } from '../records.js';
-import { escapeXml } from '../text.js';
+import { escapeXml, head } from '../text.js';
 import { zodTool } from './zod-tool.js';
 
 const sendInput = z.object({ text: z.string().min(1).max(100_000), chat: z.string().max(200).optional() });
@@ -13,13 +13,15 @@ const askInput = z.object({ question: askRequest.shape.question, choices: askReq
 const historyInput = z.object({ query: z.string().min(1).max(500), limit: z.int().min(1).max(50).default(20) });
 const todoInput = z.object({ items: z.array(todoItem) });
 
+/** Of the list in the timeline. */
+const MAX_TODO_CHARS = 4_000;
 /** Finds in past sessions are long, and less often what is looked for. */
 const MAX_PAST = 5;
 
 const element = (name: string, about: Record<string, string>, text: string) =>
   `<${name}${attributes(about)}>${escapeXml(text)}</${name}>`;
 
-export function chatTools({ host, run, paths, session, signal }: RunContext): Tool[] {
+export function chatTools({ host, run, paths, session, signal, callPrefix }: RunContext): Tool[] {
   return [
     zodTool({
       name: 'send_message',
@@ -67,7 +69,10 @@ export function chatTools({ host, run, paths, session, signal }: RunContext): To
       inputSchema: todoInput,
       run: async ({ items }) => {
         session.append({ kind: 'todo', items });
-        return todoText(items);
+        const text = todoText(items);
+        // People see it while the run works; a sub-agent's list is its own.
+        if (callPrefix === undefined) host.event(run.id, 'note', { todo: head(text, MAX_TODO_CHARS) });
+        return text;
       },
     }),
   ];

@@ -11,7 +11,9 @@ import { bash, type Scene, startScene } from './talk.js';
 const dist = join(import.meta.dirname, '../../dist');
 const built = existsSync(dist) ? readdirSync(dist).filter((name) => name.endsWith('.js')) : [];
 const problem =
-  (built.some((name) => readFileSync(join(dist, name), 'utf8').includes('EMAIL_AUTH_SERVER')) ? undefined : 'dist/ is not built with this channel (npm run build)') ??
+  (built.some((name) => readFileSync(join(dist, name), 'utf8').includes('EMAIL_AUTH_SERVER'))
+    ? undefined
+    : 'dist/ is not built with this channel (npm run build)') ??
   (await imageProblem()) ??
   mailServerProblem();
 if (problem) console.log(`skipped: ${problem}`);

@@ -143,6 +143,8 @@ export function createSlackApi(settings: SlackSettings, signal: AbortSignal) {
       const options = { channel, text, metadata, unfurl_links: false, unfurl_media: false };
       return (await call(z.object({ ts: z.string() }), 'chat.postMessage', options)).ts;
     },
+    edit: (channel: string, ts: string, text: string) => call(z.unknown(), 'chat.update', { channel, ts, text }),
+    remove: (channel: string, ts: string) => call(z.unknown(), 'chat.delete', { channel, ts }),
     /** The id of our message with this key, sent at `began` (epoch s) or later. */
     async findPart(channel: string, key: string, began: number): Promise<string | undefined> {
       const oldest = String(began - CLOCK_SKEW_S);

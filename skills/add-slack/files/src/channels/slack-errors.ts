@@ -52,6 +52,9 @@ function refusalOf({ data }: WebAPIPlatformError): ChannelError {
   return new ChannelError('permanent', `Slack refused it (${data.error})`);
 }
 
+/** What was to be taken away is gone already. */
+export const isGone = (error: unknown): boolean => codeOf(error) === 'message_not_found';
+
 const codeOf = (error: unknown): string | undefined =>
   error instanceof WebAPIPlatformError ? error.data.error : undefined;
 

@@ -34,6 +34,7 @@ testReceivingContract('slack', async (): Promise<Platform> => {
       return said;
     },
     read: () => fake.sent().map(({ text }) => plainSlack(text)),
+    shows: () => fake.sent().map(({ text }) => plainSlack(text)),
     unacknowledged: fake.unacknowledged,
     offline: fake.offline,
     cut: fake.cut,

@@ -7,7 +7,7 @@ import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, type ChannelDeps, ChannelError, defineChannel, type OutboundPart } from './channel.js';
 import { createConnection } from './connection.js';
 import { createSlackApi, type SlackApi, type SlackSettings } from './slack-api.js';
-import { toChannelError } from './slack-errors.js';
+import { isGone, toChannelError } from './slack-errors.js';
 import { downloadSlackFile } from './slack-files.js';
 import { markdownToSlack } from './slack-format.js';
 import { createInbox, kindOf } from './slack-inbox.js';
@@ -59,6 +59,20 @@ function createSlack(settings: SlackSettings, deps: ChannelDeps): Channel {
       connection.send(() =>
         part.file ? sender.upload(part.address, textOf(part), part.file) : post(sender, deps, part),
       ),
+    // Every message of a direct conversation notifies; how long one may be changed is the workspace's choice.
+    edits: { silent: false, gapMs: 3_000, forMs: 3_600_000 },
+    edit: (edit) =>
+      connection.send(async () => {
+        await sender.edit(edit.address, edit.platformId, textOf(edit));
+        return edit.platformId;
+      }),
+    remove: (address, id) =>
+      connection.send(async () => {
+        await sender.remove(address, id).catch((error: unknown) => {
+          if (!isGone(error)) throw error;
+        });
+        return id;
+      }),
     kindOf,
     // Slack shows it for people only.
     typing: () => undefined,
@@ -103,7 +117,7 @@ async function receive({ settings, deps, reader, inbox, over }: Receiving, opene
 }
 
 /** Markdown that shows nothing (a lone link definition) is better read than refused. */
-const textOf = ({ text }: OutboundPart) => markdownToSlack(text) || text;
+const textOf = ({ text }: Pick<OutboundPart, 'text'>) => markdownToSlack(text) || text;
 
 /** A part whose acceptance was lost is found again by its key, which Slack keeps with the message and shows to nobody. */
 async function post(sender: SlackApi, { storage, clock }: ChannelDeps, part: OutboundPart): Promise<string> {

@@ -74,6 +74,26 @@ const methods: Record<string, Method> = {
       ...post(world, fields.get('channel') ?? '', { text, ...(metadata && { metadata: JSON.parse(metadata) }) }),
     };
   },
+  'chat.update': (world, { fields }) => {
+    const refusal = refused(world, fields);
+    if (refusal) return refusal;
+    const text = fields.get('text') ?? '';
+    const message = world.messages.find((one) => one.channel === fields.get('channel') && one.ts === fields.get('ts'));
+    if (!message) return no('message_not_found');
+    if (message.user !== world.self.userId) return no('cant_update_message');
+    if (text === '') return no('no_text');
+    message.text = text;
+    return { ok: true, channel: message.channel, ts: message.ts, text };
+  },
+  'chat.delete': (world, { fields }) => {
+    const refusal = refused(world, fields);
+    if (refusal) return refusal;
+    const at = world.messages.findIndex((one) => one.channel === fields.get('channel') && one.ts === fields.get('ts'));
+    if (at < 0) return no('message_not_found');
+    if (world.messages[at]?.user !== world.self.userId) return no('cant_delete_message');
+    world.messages.splice(at, 1);
+    return { ok: true };
+  },
   'files.info': (world, { fields, origin }) => {
     const id = fields.get('file') ?? '';
     const file = world.files.get(id);

@@ -163,6 +163,8 @@ test('a voice message reaches the run with its transcript; without network the r
       fallback: { choose: () => 'm' },
       windowOf: async () => undefined,
       services: () => [],
+      checkRoom: () => undefined,
+      diskNote: () => undefined,
       search: () => undefined,
       mcp: () => [],
     },

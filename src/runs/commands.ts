@@ -1,0 +1,160 @@
+// The chat commands about runs, and what holds all of them back: /runs, /retry, /pause, /resume.
+import type { Config } from '../core/config.js';
+import { PinchError } from '../core/errors.js';
+import { type Group, type Run, sessionName } from '../core/types.js';
+import type { NoticeActions } from '../delivery/notice-press.js';
+import { type ChatCommand, type CommandCall, inGroup, saying } from '../groups/chat-command.js';
+import type { HeldBack } from './held-back.js';
+import { EVERY_GROUP } from './pauses.js';
+import { type RetryDeps, retryRun } from './retry-run.js';
+import { compactionKey } from './run-input.js';
+import { runDetails, runLine } from './run-text.js';
+import type { StopSwitch } from './stop-switch.js';
+
+export interface RunCommandDeps extends RetryDeps {
+  config: Pick<Config, 'timeZone'>;
+  stopSwitch: Pick<StopSwitch, 'stopped'>;
+  heldBack: HeldBack;
+  /** Ends the emergency stop. */
+  resume(): void;
+}
+
+const LISTED = 10;
+
+export function runCommands(deps: RunCommandDeps): ChatCommand[] {
+  const { store } = deps;
+  return [
+    {
+      usage: '/runs [<number>]',
+      what: 'what I did lately, what it cost and why it failed; with a number: one of them',
+      forMembers: true,
+      answer: inGroup(store, (group, call) => showRuns(deps, group, call)),
+    },
+    {
+      usage: '/retry <number>',
+      what: 'try again what failed or was stopped',
+      answer: inGroup(store, (group, call) => {
+        const run = runNamed(deps, group, call);
+        if (!run) return 'Write `/retry` and the number of a run that failed; `/runs` has the numbers.';
+        return retry(deps, run, call.chat.id);
+      }),
+    },
+    {
+      usage: '/compact',
+      what: 'shorten this conversation now to a summary of it; memory files stay',
+      answer: inGroup(store, (group, call) => compact(deps, group, call)),
+    },
+    {
+      usage: '/pause [<group> | all]',
+      what: 'start nothing new in this group (`all`: anywhere) until `/resume`; what I work on I finish',
+      answer: inGroup(store, (group, { argument }) => pause(deps, group, argument)),
+    },
+    {
+      usage: '/resume [<group>]',
+      what: 'go on: end the emergency stop, and the pause of all or of this group',
+      // Also where nobody registered the chat: it ends the emergency stop.
+      answer: ({ chat, argument }) =>
+        saying(() => resume(deps, chat.groupId === null ? undefined : store.groups.get(chat.groupId), argument)),
+    },
+  ];
+}
+
+/** The owner sees all groups in main, and elsewhere that one; a member this chat. */
+function maySee({ isMain, id }: Group, { chat, byOwner }: CommandCall, run: Run): boolean {
+  if (!byOwner) return run.chatId === chat.id;
+  return isMain || run.groupId === id;
+}
+
+/** Undefined when the argument is no number. Throws PinchError `not_found`, which does not tell whether there is such a run elsewhere. */
+function runNamed({ store }: RunCommandDeps, group: Group, call: CommandCall): Run | undefined {
+  const [, number] = /^#?(\d{1,15})$/.exec(call.argument) ?? [];
+  if (number === undefined) return undefined;
+  const run = store.runs.get(Number(number));
+  if (run && maySee(group, call, run)) return run;
+  throw new PinchError('not_found', `there is no run ${number} here`, { hint: '`/runs` has the numbers' });
+}
+
+function showRuns(deps: RunCommandDeps, group: Group, call: CommandCall): string {
+  const { store, clock, config } = deps;
+  const { chat, byOwner, argument } = call;
+  const texts = { store, now: clock.now(), timeZone: config.timeZone };
+  const seesAll = group.isMain && byOwner;
+  const run = runNamed(deps, group, call);
+  if (run) return runDetails(texts, run, seesAll);
+  if (argument !== '') return 'Write `/runs`, or `/runs` and the number of one.';
+  const ofGroup = () => (seesAll ? store.runs.list(null, LISTED) : store.runs.ofGroup(group.id, LISTED));
+  const runs = byOwner ? ofGroup() : store.runs.ofChat(chat.id, LISTED);
+  return runs.map((one) => `- ${runLine(texts, one, seesAll)}`).join('\n') || 'There was nothing to do yet.';
+}
+
+/** What the buttons below a notice about a run do. */
+export function runActions(deps: RunCommandDeps): NoticeActions {
+  const { store, clock, config } = deps;
+  return {
+    run({ words: [what, id], isUsed, chat }) {
+      const run = store.runs.get(Number(id));
+      const texts = { store, now: clock.now(), timeZone: config.timeZone };
+      if (!run) return { text: `Run ${id} is no longer known.`, again: false };
+      if (what === 'show') return { text: runDetails(texts, run, true), again: true };
+      if (isUsed) return { text: `That was pressed already. ${runLine(texts, run, true)}`, again: false };
+      return { text: saying(() => retry(deps, run, chat.id)), again: false };
+    },
+  };
+}
+
+/** `from`: the chat that hears of it. */
+function retry(deps: RunCommandDeps, run: Run, from: number): string {
+  retryRun(deps, run);
+  const chat = deps.store.groups.chat(run.chatId);
+  const where = chat && chat.id !== from ? ` Its answer goes to ${chat.title.slice(0, 60)}.` : '';
+  return `Run ${run.id} starts again.${where}${chat ? deps.heldBack.note(chat) : ''}`;
+}
+
+/** A run of the session: it waits until what works there is done. No message is taken in by it. */
+function compact(
+  { store, clock, heldBack }: RunCommandDeps,
+  { id: groupId }: Group,
+  { chat, messageId }: CommandCall,
+): string {
+  const [now, session] = [clock.now(), sessionName(chat)];
+  const key = compactionKey(session, messageId);
+  store.runs.enqueue({ key, kind: 'hook', groupId, chatId: chat.id, session, runAt: now, now });
+  store.signal('run:ready');
+  return `I shorten this conversation and say when it is done.${heldBack.note(chat)}`;
+}
+
+/** The group that is named, else this one; undefined for all. */
+function groupNamed({ store }: RunCommandDeps, group: Group | undefined, argument: string): Group | undefined {
+  const name = argument.toLowerCase();
+  if (name === 'all') return undefined;
+  const named = name === '' ? group : store.groups.all().find(({ folder }) => folder === name);
+  if (named) return named;
+  throw new PinchError('not_found', `there is no group "${argument.slice(0, 60)}"`, {
+    hint: 'alone it means this group, with `all` every group',
+  });
+}
+
+function pause(deps: RunCommandDeps, here: Group, argument: string): string {
+  const { store, clock } = deps;
+  const group = groupNamed(deps, here, argument);
+  const isNew = store.pauses.add(group?.id ?? EVERY_GROUP, clock.now());
+  const what = group ? `The group \`${group.folder}\` is` : 'All groups are';
+  const goOn = group && group.id !== here.id ? `/resume ${group.folder}` : '/resume';
+  return `${what} paused${isNew ? '' : ' already'}: I start nothing new there, and what comes in waits. \`${goOn}\` lets me go on; \`/stop all\` also ends what I work on.`;
+}
+
+/** One meaning: whatever holds this group back ends. The pauses of other groups stay, and are named. */
+function resume(deps: RunCommandDeps, here: Group | undefined, argument: string): string {
+  const { store, stopSwitch } = deps;
+  const group = groupNamed(deps, here, argument);
+  const wasStopped = stopSwitch.stopped();
+  const meant =
+    argument.toLowerCase() === 'all' ? store.pauses.all().map(({ groupId }) => groupId) : [EVERY_GROUP, group?.id];
+  const ended = meant.filter((id) => id !== undefined && store.pauses.remove(id));
+  // What looks at the store again when everything goes on is told in any case.
+  store.afterCommit(deps.resume);
+  const left = store.pauses.all().flatMap(({ groupId }) => store.groups.get(groupId)?.folder ?? []);
+  const others = left.length > 0 ? ` Still paused: ${left.map((name) => `\`/resume ${name}\``).join(', ')}.` : '';
+  const wasHeld = wasStopped || ended.length > 0;
+  return `${wasHeld ? 'I go on.' : 'Nothing was stopped or paused here.'}${others}`;
+}
