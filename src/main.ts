@@ -64,7 +64,6 @@ import { runActions, runCommands } from './runs/commands.js';
 import { createDryHold } from './runs/dry.js';
 import { createHeldBack } from './runs/held-back.js';
 import { createRuns } from './runs/module.js';
-import { replayCommands } from './runs/replay-chat.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import { createGuards, type Guards } from './secrets/guards.js';
@@ -203,7 +202,6 @@ function callersOf(store: Store) {
 function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWork>) {
   const { config, store, channels, approvals, services, mcp, memory, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
-  const { stopped } = parts.stopSwitch;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
   const heldBack = createHeldBack({ ...base, stopSwitch: parts.stopSwitch });
@@ -213,7 +211,6 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...chatCommands({ ...base, control }),
     ...runCommands(ofRuns),
     ...modelCommands(base),
-    ...replayCommands({ ...base, stopped }),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
@@ -243,7 +240,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     askToRegister,
   });
   const api = [
-    runApi({ ...ofRuns, stopped }),
+    runApi(ofRuns),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,
