@@ -25,7 +25,7 @@ import { createNoticePress, messageActions } from './delivery/notice-press.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { createEgress } from './egress/module.js';
 import { placesOf } from './egress/rules.js';
-import { createGateway, type Link } from './gateway/server.js';
+import { createGateway } from './gateway/server.js';
 import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
@@ -59,7 +59,7 @@ import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
-import { leasedRun } from './runs/calls.js';
+import { callersOf } from './runs/callers.js';
 import { runActions, runCommands } from './runs/commands.js';
 import { createDryHold } from './runs/dry.js';
 import { createHeldBack } from './runs/held-back.js';
@@ -71,7 +71,6 @@ import type { Secrets } from './secrets/secrets.js';
 import { createServiceModule } from './services/module.js';
 import { openStore, type Store } from './store.js';
 import { taintCommands } from './taint/commands.js';
-import { markWorking } from './taint/taint.js';
 import { createTaskModule } from './tasks/module.js';
 import { buildOf, tellUpdate } from './update/told.js';
 
@@ -175,7 +174,7 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
     end: (groupId, message, forGood) =>
       runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
   });
-  const ofGateway = { backend, fallback, groupModel: store.groupModels.of, ...callersOf(store) };
+  const ofGateway = { backend, fallback, groupModel: store.groupModels.of, ...callersOf({ store, clock }) };
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
   gateway.add(modelRoutes({ ...base, ...ofGateway, ledger, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
@@ -185,17 +184,6 @@ function assembleWork({ config, environment, log, channels, store, secrets, guar
   const own = { base, begun, progress, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
   const parts = { ...own, approvals, services, mcp, memory, budgets };
   return { ...parts, backend, fallback, outage, disk, runs, tasks, egress };
-}
-
-/** Whose model calls they are. */
-function callersOf(store: Store) {
-  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
-  const runOf = (link: Link, runId: number) =>
-    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId, link.dryRun)[0] ?? null;
-  const modelOf = (runId: number) => store.runs.get(runId)?.model ?? undefined;
-  const onSearch = ({ groupId, dryRun }: Link) =>
-    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now(), dryRun));
-  return { runOf, modelOf, onSearch };
 }
 
 /** The ways in for people: chats with their commands, and the JSON API. */
@@ -221,10 +209,8 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const onNotice = createNoticePress({
-    store,
-    actions: { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) },
-  });
+  const actions = { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) };
+  const onNotice = createNoticePress({ store, actions });
   const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press) ?? onNotice(press);
   const intake = createIntake({
     ...base,
@@ -239,6 +225,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     onPaired: (channel) => channels.get(channel)?.showMenu?.(intake.menu(channel)),
     askToRegister,
   });
+  const promptParts = () => [services, mcp].flatMap((one) => one.promptParts());
   const api = [
     runApi(ofRuns),
     chatApi({ ...base, pairing, channels }),
@@ -249,12 +236,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     mcp.api,
     services.api(mcp.view),
     egress.api,
-    opsApi({
-      ...base,
-      ...parts,
-      control,
-      promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()),
-    }),
+    opsApi({ ...base, ...parts, control, promptParts }),
   ];
   return { control, pairing, intake, api };
 }
@@ -283,14 +265,8 @@ function start(parts: ReturnType<typeof assemble>): Daemon {
       // What its containers say from now on must not count as how a run ended.
       const queue = runs.queue.stop();
       const containers = pool.stopAll('Pinch is stopping');
-      const modules = {
-        queue,
-        containers,
-        channels: channels.stop(),
-        approvals: approvals.stop(),
-        mcp: mcp.stop(),
-        memory: memory.stop(),
-      };
+      const ends = { queue, containers, channels: channels.stop(), approvals: approvals.stop() };
+      const modules = { ...ends, mcp: mcp.stop(), memory: memory.stop() };
       await endWithin({ clock, log }, END_MS, { ...modules, ...stages });
       for (const close of [egress.close, gateway.close, parts.begun.close, store.close, home.close]) close();
     },
