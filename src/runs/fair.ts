@@ -58,9 +58,12 @@ export function createFairness({ named, rows, run }: Statements) {
   const nextDry = named.value<[args: Pick<Claim, 'holder' | 'now'>], number>(
     `${LEASE}
      WHERE id = (
-       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND r.run_at <= @now AND r.dry AND ${MAY_BEGIN} ORDER BY r.run_at, r.id LIMIT 1)
+       SELECT r.id FROM runs r INDEXED BY runs_dry JOIN groups g ON g.id = r.group_id
+       WHERE r.state = 'ready' AND r.dry = 1 AND r.run_at <= @now AND ${MAY_BEGIN} ORDER BY r.run_at, r.id LIMIT 1)
      RETURNING id`,
+  );
+  const dryWaits = named.value<[args: { now: number }], number>(
+    `SELECT id FROM runs INDEXED BY runs_dry WHERE state = 'ready' AND dry = 1 AND run_at <= @now LIMIT 1`,
   );
   const withInput = rows(runRow.extend({ input: json(taskRunInput).nullable() })).get<[id: number]>(
     'SELECT * FROM runs WHERE id = ?1',
@@ -84,6 +87,7 @@ export function createFairness({ named, rows, run }: Statements) {
     claim: readable((args: Claim) => next({ noBackground: [], ...args })),
     /** The oldest dry run: each needs a container of its own, whichever its group has. */
     claimDry: readable(nextDry),
+    dryWaits: (args: { now: number }): boolean => dryWaits(args) !== undefined,
     /** What could be claimed now, the first of each group and kind; `turnAt`: since when it is its turn. */
     waiting: named
       .rows(waiter)
