@@ -96,7 +96,7 @@ const areas: Area[] = [
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
   { name: 'retention', files: /^src\/retention\//, lines: 491 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 303 },
-  { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 145 },
+  { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 128 },
   {
     name: 'files of the page',
     files: /^src\/(page\/files|page\/pages\/(attachments|composer)|channels\/web-files)\./,
