@@ -9,17 +9,15 @@ import { createSetAside, tellSetAside } from './core/set-aside.js';
 import { createOutboxFiles } from './delivery/files.js';
 import { createOwnerChat, createOwnerNotices } from './delivery/notices.js';
 import { placesOf } from './egress/rules.js';
-import { createGateway, type Link } from './gateway/server.js';
+import { createGateway } from './gateway/server.js';
 import { createClockWatch } from './ops/clock-watch.js';
 import type { Home } from './ops/home-lock.js';
-import { leasedRun } from './runs/calls.js';
 import { createDryHold } from './runs/dry.js';
 import { createStopSwitch } from './runs/stop-switch.js';
 import { createContainers } from './sandbox/module.js';
 import type { Guards } from './secrets/guards.js';
 import type { Secrets } from './secrets/secrets.js';
 import type { Store } from './store.js';
-import { markWorking } from './taint/taint.js';
 export interface Ground {
   config: Config;
   environment: Env;
@@ -56,15 +54,4 @@ export function assembleBase({ config, log, channels, store, guards }: Ground) {
   const begun = createBegun({ ...base, dataDir, onSetAside: (name) => tellSetAside(base, name) });
   const setAside = createSetAside({ ...base, begun });
   return { base, begun, setAside, clockWatch, gateway, containers, outboxFiles, stopSwitch };
-}
-
-/** Whose model calls they are. */
-export function callersOf(store: Store) {
-  // A call that names no run of its container counts for one that works there: its limit must not be escaped by saying nothing.
-  const runOf = (link: Link, runId: number) =>
-    leasedRun(store, link, runId)?.id ?? store.runs.leasedOf(link.groupId, link.dryRun)[0] ?? null;
-  const modelOf = (runId: number) => store.runs.get(runId)?.model ?? undefined;
-  const onSearch = ({ groupId, dryRun }: Link) =>
-    store.transaction(() => markWorking(store, groupId, 'a web search of the model', clock.now(), dryRun));
-  return { runOf, modelOf, onSearch, groupModel: store.groupModels.of };
 }

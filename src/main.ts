@@ -17,7 +17,7 @@ import { describeError } from './core/errors.js';
 import { startDelivery } from './delivery/delivery.js';
 import { createNoticePress, messageActions } from './delivery/notice-press.js';
 import { createEgress } from './egress/module.js';
-import { assembleBase, callersOf, type Ground, openChannels } from './ground.js';
+import { assembleBase, type Ground, openChannels } from './ground.js';
 import type { OnPress } from './groups/press.js';
 import { startIndexing } from './groups/search-index.js';
 import { safeHtmlInSlices as markdownToSafeHtml } from './markdown/format.js';
@@ -50,10 +50,10 @@ import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
+import { callersOf } from './runs/callers.js';
 import { runActions, runCommands } from './runs/commands.js';
 import { createHeldBack } from './runs/held-back.js';
 import { createRuns } from './runs/module.js';
-import { replayCommands } from './runs/replay-chat.js';
 import { createGuards } from './secrets/guards.js';
 import { createServiceModule } from './services/module.js';
 import { openStore } from './store.js';
@@ -132,8 +132,9 @@ function assembleWork(ground: Ground) {
     end: (groupId, message, forGood) =>
       runs.queue.endGroup(groupId, { outcome: 'failed', errorClass: forGood ? 'disk' : 'sandbox', message }),
   });
+  const ofGateway = { backend, fallback, groupModel: store.groupModels.of, ...callersOf({ store, clock }) };
   const outage = createOutage({ clock, ...runs.tells, onChange: () => store.signal('daemon') });
-  gateway.add(modelRoutes({ ...base, ...callersOf(store), backend, fallback, ledger, stopped, outage }));
+  gateway.add(modelRoutes({ ...base, ...ofGateway, ledger, stopped, outage }));
   gateway.add(runs.routes, runs.noteRefusal);
   for (const { routes } of [tasks, approvals, services, mcp, memory]) gateway.add(routes);
   gateway.addProxy(egress.proxy);
@@ -147,7 +148,6 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const { config, store, channels, approvals, services, mcp, memory, budgets, tasks, egress } = parts;
   const { assistantName, owner } = config;
   const { stopSwitch } = parts;
-  const { stopped } = stopSwitch;
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
   const heldBack = createHeldBack({ ...base, stopSwitch });
@@ -156,7 +156,6 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     ...chatCommands({ ...base, control }),
     ...runCommands(ofRuns),
     ...modelCommands(base),
-    ...replayCommands({ ...base, stopped }),
     ...budgets.commands,
     ...tasks.commands,
     ...approvals.commands,
@@ -183,8 +182,9 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     onPaired: (channel) => channels.get(channel)?.showMenu?.(intake.menu(channel)),
     askToRegister,
   });
+  const promptParts = () => [services, mcp].flatMap((one) => one.promptParts());
   const api = [
-    runApi({ ...ofRuns, stopped }),
+    runApi(ofRuns),
     chatApi({ ...base, pairing, channels }),
     budgets.api,
     tasks.api,
@@ -193,12 +193,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     mcp.api,
     services.api(mcp.view),
     egress.api,
-    opsApi({
-      ...base,
-      ...parts,
-      control,
-      promptParts: () => [services, mcp].flatMap(({ promptParts }) => promptParts()),
-    }),
+    opsApi({ ...base, ...parts, control, promptParts }),
   ];
   return { control, pairing, intake, api };
 }
@@ -227,14 +222,8 @@ function start(parts: ReturnType<typeof assemble>): Daemon {
       // What its containers say from now on must not count as how a run ended.
       const queue = runs.queue.stop();
       const containers = pool.stopAll('Pinch is stopping');
-      const modules = {
-        queue,
-        containers,
-        channels: channels.stop(),
-        approvals: approvals.stop(),
-        mcp: mcp.stop(),
-        memory: memory.stop(),
-      };
+      const ends = { queue, containers, channels: channels.stop(), approvals: approvals.stop() };
+      const modules = { ...ends, mcp: mcp.stop(), memory: memory.stop() };
       await endWithin({ clock, log }, END_MS, { ...modules, ...stages });
       for (const close of [egress.close, gateway.close, parts.begun.close, store.close, home.close]) close();
     },

@@ -96,7 +96,7 @@ const areas: Area[] = [
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 740 },
   { name: 'retention', files: /^src\/retention\//, lines: 491 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 303 },
-  { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 125 },
+  { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 128 },
   {
     name: 'files of the page',
     files: /^src\/(page\/files|page\/pages\/(attachments|composer)|channels\/web-files)\./,
@@ -112,7 +112,7 @@ const areas: Area[] = [
     files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
     lines: 2_650,
   },
-  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_687 },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_688 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
   { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 150 },
@@ -150,7 +150,7 @@ const areas: Area[] = [
       /^src\/(runs\/(commands|held-back|pauses|retry-run|run-text)|chats\/wrong-command|core\/nearest|delivery\/notice-press|model\/group-models)\.ts$/,
     lines: 490,
   },
-  { name: 'orchestrator', files: /^src\//, lines: 6_872, tokens: 118_944, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_872, tokens: 118_967, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

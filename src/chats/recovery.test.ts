@@ -27,7 +27,13 @@ let notify: ReturnType<typeof createOwnerNotices>;
 /** All that stands between a chat and its rows; called again it is a restart. */
 function start(): void {
   const log = pino({ level: 'silent' });
-  const config = { assistantName: 'Pinch', timeZone: 'UTC', model: 'big', budgets: BUDGETS };
+  const config = {
+    assistantName: 'Pinch',
+    timeZone: 'UTC',
+    model: 'big',
+    runtime: 'docker' as const,
+    budgets: BUDGETS,
+  };
   const base = { store, clock, log, config };
   notify = createOwnerNotices({ store, clock, ownerChat: () => store.groups.chat(chatOf(direct)) ?? never() });
   const stopSwitch = { stopped: () => stoppedAt !== undefined, since: () => stoppedAt };

@@ -41,7 +41,9 @@ beforeEach(() => {
       return true;
     },
   };
-  const pool = { acquire: async () => worker, release: () => undefined, canHost: () => room, containers: () => [] };
+  // A dry run of the group works.
+  const dry = { group: 'main', id: 'd', runs: 1, state: 'running' as const, dryRun: 9 };
+  const pool = { acquire: async () => worker, release: () => undefined, canHost: () => room, containers: () => [dry] };
   memory = createMemoryModule({
     ...{ store, clock, secrets, pool, log: pino({ level: 'silent' }), stopped: () => stopped },
     config: { timeZone: 'UTC' },
@@ -232,10 +234,12 @@ describe('/undo', () => {
     expect(textNow('CLAUDE.md')).toBe('one\n2\n');
   });
 
-  test('a wish outlives the end of the daemon; without room it waits', async () => {
+  test('a wish outlives the end of the daemon; without room it waits, and the container of a dry run is none', async () => {
     room = false;
     command('/undo');
     command('/undo yes');
+    await clock.advance(1_500);
+    expect(lines).toEqual([]);
     const stopping = memory.stop();
     await clock.advance(2_000);
     await stopping;

@@ -70,9 +70,8 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   if ('status' in call) return refuse(response, call);
   const backend = deps.backend();
   const caller = { groupId: link.groupId, runId: deps.runOf(link, Number(request.headers[RUN_HEADER])) };
-  const ofRun = caller.runId === null ? undefined : deps.modelOf(caller.runId);
-  const own = [deps.groupModel(link.groupId), ofRun].filter((model) => model !== undefined);
-  const models = [...deps.fallback.models, ...own];
+  const own = [deps.groupModel(link.groupId), caller.runId === null ? undefined : deps.modelOf(caller.runId)];
+  const models = [...deps.fallback.models, ...own.filter((name) => name !== undefined)];
   if (backend.kind === 'http' && !models.includes(call.json.model)) {
     const message = `the model ${call.json.model} is not the one that the owner has set up (PINCH_MODEL, /model): ${models.join(', ')}`;
     return refuse(response, { status: 400, type: 'invalid_request_error', message });

@@ -278,6 +278,14 @@ describe('what chats want', () => {
     expect(reactions.length).toBe(4);
   });
 
+  test('nothing of a dry run', async () => {
+    const of = { kind: 'replay' as const, groupId: chat.groupId ?? 0, chatId: chat.id, session: 'dry-1-1' };
+    store.runs.enqueue({ ...of, key: 'replay:1:1', dry: true, runAt: clock.now(), now: clock.now() });
+    store.signal('run:started', store.runs.claimDry({ holder: 'me', now: clock.now() })?.id ?? expect.unreachable());
+    await clock.advance(60_000);
+    expect([screen.size, calls]).toEqual([0, []]);
+  });
+
   test('the command says what is and what can be', () => {
     expect(say('')).toContain('`quiet`');
     expect(say('loud')).toContain('`off`, `quiet` or `full`');

@@ -67,9 +67,9 @@ export function createProgress(deps: ProgressDeps): Passing & { start(): void; s
 
 /** The channel of the chat, when it can show anything of this run. */
 function channelFor({ channels }: ProgressDeps, { taskId, kind, dry }: Run, chat: Chat): Channel | undefined {
-  // Nothing of a dry run leaves the machine.
-  if (dry) return undefined;
-  if (chat.progress === 'off' || (chat.progress === 'quiet' && (taskId !== null || kind === 'hook'))) return undefined;
+  // Nothing of a dry run is seen outside.
+  if (dry || chat.progress === 'off' || (chat.progress === 'quiet' && (taskId !== null || kind === 'hook')))
+    return undefined;
   return channels.get(chat.channel);
 }
 

@@ -7,13 +7,13 @@ import { progressOf } from '../groups/progress.js';
 import { stopRun } from './cancelled.js';
 import { comparisonOf, type ReplayDeps, replayRequest, startReplay } from './replay.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
+import type { StopSwitch } from './stop-switch.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
 
-interface RunApiDeps extends ReplayDeps, RetryDeps {
+export interface RunApiDeps extends ReplayDeps, RetryDeps {
   clock: RetryDeps['clock'];
-  /** Nothing starts for now. */
-  stopped(): boolean;
+  stopSwitch: Pick<StopSwitch, 'stopped'>;
 }
 
 export const runApi = (deps: RunApiDeps) => (app: Hono) => {
@@ -63,6 +63,6 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
   });
   app.post('/api/runs/:id/replay', async (c) => {
     const request = await readBody(c, replayRequest);
-    return c.json({ run: checked(() => startReplay(deps, findRun(c), request)), stopped: deps.stopped() });
+    return c.json({ run: checked(() => startReplay(deps, findRun(c), request)), stopped: deps.stopSwitch.stopped() });
   });
 };

@@ -6,13 +6,14 @@ import type { NoticeActions } from '../delivery/notice-press.js';
 import { type ChatCommand, type CommandCall, inGroup, saying } from '../groups/chat-command.js';
 import type { HeldBack } from './held-back.js';
 import { EVERY_GROUP } from './pauses.js';
+import { replayCommands } from './replay-chat.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
 import { compactionKey } from './run-input.js';
 import { runDetails, runLine } from './run-text.js';
 import type { StopSwitch } from './stop-switch.js';
 
 export interface RunCommandDeps extends RetryDeps {
-  config: Pick<Config, 'timeZone'>;
+  config: Pick<Config, 'timeZone' | 'runtime'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
   heldBack: HeldBack;
   /** Ends the emergency stop. */
@@ -39,6 +40,7 @@ export function runCommands(deps: RunCommandDeps): ChatCommand[] {
         return retry(deps, run, call.chat.id);
       }),
     },
+    ...replayCommands(deps),
     {
       usage: '/compact',
       what: 'shorten this conversation now to a summary of it; memory files stay',

@@ -17,8 +17,9 @@ const AFTER_PEOPLE_MS = 86_400_000;
 /** Work that no person waits for. */
 export const isBackground = ({ kind }: Pick<Run, 'kind'>): boolean => kind === 'hook' || kind === 'task';
 
-/** A parked group gets one run at a time once its waiting time is over: the try that finds out whether it is well again. */
-const NOT_PARKED = `(g.parked_class IS NULL OR (g.parked_until <= @now
+/** In a group that is paused, nothing begins. A parked one gets one run at a time once its waiting time is over: the try that finds out whether it is well again. */
+const MAY_BEGIN = `NOT EXISTS (SELECT 1 FROM pauses WHERE group_id IN (0, g.id))
+    AND (g.parked_class IS NULL OR (g.parked_until <= @now
       AND NOT EXISTS (SELECT 1 FROM runs l WHERE l.state = 'leased' AND l.group_id = g.id)))`;
 const LEASE = `UPDATE runs SET state = 'leased', attempt = attempt + 1, handed_attempt = min(handed_attempt, attempt), lease_owner = @holder,
        started_at = @now, error_class = NULL, error = NULL`;
@@ -31,8 +32,7 @@ const NEXT = `groups g CROSS JOIN ${KINDS} k CROSS JOIN runs r ON r.id = (
       AND (c.task_id IS NOT NULL OR c.chat_id NOT IN (SELECT chat_id FROM held_chats))
     ORDER BY c.run_at, c.id LIMIT 1)
   WHERE EXISTS (SELECT 1 FROM runs e INDEXED BY runs_next WHERE e.state = 'ready' AND e.group_id = g.id)
-    AND NOT EXISTS (SELECT 1 FROM pauses WHERE group_id IN (0, g.id))
-    AND ${NOT_PARKED}`;
+    AND ${MAY_BEGIN}`;
 const TURN = 'r.run_at + k.column2';
 
 const CANNOT_BE_READ = 'its row cannot be read';
@@ -58,10 +58,12 @@ export function createFairness({ named, rows, run }: Statements) {
   const nextDry = named.value<[args: Pick<Claim, 'holder' | 'now'>], number>(
     `${LEASE}
      WHERE id = (
-       SELECT r.id FROM runs r INDEXED BY runs_due JOIN groups g ON g.id = r.group_id
-       WHERE r.state = 'ready' AND r.run_at <= @now AND r.dry AND ${NOT_PARKED}
-         AND NOT EXISTS (SELECT 1 FROM pauses WHERE group_id IN (0, g.id)) ORDER BY r.run_at, r.id LIMIT 1)
+       SELECT r.id FROM runs r INDEXED BY runs_dry JOIN groups g ON g.id = r.group_id
+       WHERE r.state = 'ready' AND r.dry = 1 AND r.run_at <= @now AND ${MAY_BEGIN} ORDER BY r.run_at, r.id LIMIT 1)
      RETURNING id`,
+  );
+  const dryWaits = named.value<[args: { now: number }], number>(
+    `SELECT id FROM runs INDEXED BY runs_dry WHERE state = 'ready' AND dry = 1 AND run_at <= @now LIMIT 1`,
   );
   const withInput = rows(runRow.extend({ input: json(taskRunInput).nullable() })).get<[id: number]>(
     'SELECT * FROM runs WHERE id = ?1',
@@ -85,6 +87,7 @@ export function createFairness({ named, rows, run }: Statements) {
     claim: readable((args: Claim) => next({ noBackground: [], ...args })),
     /** The oldest dry run: each needs a container of its own, whichever its group has. */
     claimDry: readable(nextDry),
+    dryWaits: (args: { now: number }): boolean => dryWaits(args) !== undefined,
     /** What could be claimed now, the first of each group and kind; `turnAt`: since when it is its turn. */
     waiting: named
       .rows(waiter)

@@ -152,7 +152,7 @@ function* claimDue(queue: QueueState): Generator<Run> {
   queue.lookAgainAt = undefined;
   while (mayStartRuns(queue)) {
     const waiting = store.runs.waiting({ now });
-    if (waiting.length === 0) return;
+    if (waiting.length === 0 && !store.runs.dryWaits({ now })) return;
     const { blocked, lookAgainAt } = pool.share(waiting);
     queue.lookAgainAt = lookAgainAt;
     const of = (background: boolean) =>

@@ -113,9 +113,9 @@ test.each([
 });
 
 test('the chat that asked is told once, when the dry run is over for good', () => {
-  const [command] = replayCommands({ store, clock, config, stopped: () => true });
+  const [command] = replayCommands({ store, clock, config, stopSwitch: { stopped: () => true } });
   const first = endedRun('message');
-  const call = { chat: store.groups.chat(chatId) ?? expect.unreachable(), messageId: 1, byOwner: true, senderId: 1 };
+  const call = { chat: store.groups.chat(chatId) ?? expect.unreachable(), messageId: 1, senderId: 1, byOwner: true };
   const answer = command?.answer({ ...call, argument: `${first.id} dry` });
   expect(answer).toContain('dry: nothing of it leaves this machine');
   expect(answer).toContain('It waits until `/resume`');

@@ -101,7 +101,12 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     token,
     intake,
     api: [
-      runApi({ ...base, config: { runtime: 'docker' }, stopped: () => false, reopenSlot: store.tasks.reopenSlot }),
+      runApi({
+        ...base,
+        config: { runtime: 'docker' },
+        stopSwitch: { stopped: () => false },
+        reopenSlot: store.tasks.reopenSlot,
+      }),
       chatApi({ ...base, pairing, channels }),
       budgets.api,
       taskApi({ store, tasks, hooks, ownerChat: () => webChat() }),

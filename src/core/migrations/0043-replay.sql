@@ -5,3 +5,4 @@ ALTER TABLE runs ADD COLUMN dry INTEGER NOT NULL DEFAULT 0 CHECK (dry IN (0, 1))
 ALTER TABLE runs ADD COLUMN model TEXT;
 ALTER TABLE runs ADD COLUMN prompt TEXT;
 ALTER TABLE runs ADD COLUMN report_chat INTEGER;
+CREATE INDEX runs_dry ON runs(run_at, id) WHERE state = 'ready' AND dry = 1;
