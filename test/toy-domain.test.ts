@@ -45,8 +45,8 @@ const lines: [file: string, before: string, after: string][] = [
   ['src/main.ts', '    tasks.api,\n', '    tasks.api,\n    shelf.api,\n'],
   [
     'src/cli.ts',
-    'import { taskTerminal }',
-    "import { shelfTerminal } from './shelf/terminal.js';\nimport { taskTerminal }",
+    'import { taskCommand }',
+    "import { shelfTerminal } from './shelf/terminal.js';\nimport { taskCommand }",
   ],
   ['src/cli.ts', '  ...taskTerminal,\n', '  ...taskTerminal,\n  ...shelfTerminal,\n'],
 ];
