@@ -41,6 +41,8 @@ export async function runProcess(
   } catch (error) {
     // What an end breaks off is no failure.
     if (life.isEnding) return;
+    // The end of the process is no further reason.
+    life.isEnding = true;
     if (life.dataDir) markCrashed(life.dataDir, error);
     const text = error instanceof Error && !(error instanceof PinchError) ? error.stack : describeError(error);
     // A pipe that is read slowly would lose the end of it.

@@ -11,7 +11,7 @@ import { web } from '../../src/channels/web.js';
 import type { Api } from '../../src/core/http.js';
 import { markdownToSafeHtml } from '../../src/markdown/format.js';
 import { createChannelHost } from '../fakes/channel-host.js';
-import { HANG_MS } from '../limits.js';
+import { HANG_MS, whenBusy } from '../limits.js';
 import { executablePath, flags } from './browser.js';
 import { type PageFixture, startPageFixture } from './page-fixture.js';
 import { type Seeded, seedControlRoom } from './page-seed.js';
@@ -309,7 +309,7 @@ describe.skipIf(!executablePath)('the control room', () => {
     await close(page);
   });
 
-  test('with 100,000 runs the first paint takes less than 100 ms, and the list is there soon after', async () => {
+  test('with 100,000 runs the first paint comes at once, and the list is there soon after', async () => {
     const db = new Database(join(home.dataDir, 'pinch.db'));
     db.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
       INSERT INTO runs (key, kind, group_id, chat_id, session, state, run_at, created_at, started_at, finished_at)
@@ -328,8 +328,8 @@ describe.skipIf(!executablePath)('the control room', () => {
           z.number().parse(await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")),
         );
       }
-      expect(Math.min(...firsts), path).toBeLessThan(100);
-      expect(Math.min(...times), path).toBeLessThan(250);
+      expect(Math.min(...firsts), path).toBeLessThan(whenBusy(100));
+      expect(Math.min(...times), path).toBeLessThan(whenBusy(250));
     }
     await close(page);
   });

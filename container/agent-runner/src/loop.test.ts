@@ -425,6 +425,7 @@ test('a long conversation is summarized between turns and goes on', async () => 
 test('a conversation is shortened by the owner’s word, once, and goes on from its summary', async () => {
   await withScript([
     { text: 'Milk.', usage: { input_tokens: 9_000 } },
+    { text: 'nothing to write down' },
     { text: 'They want milk.' },
     { text: 'Yes, milk.' },
   ]);
@@ -444,7 +445,7 @@ test('a conversation is shortened by the owner’s word, once, and goes on from 
   const asked = JSON.stringify(bench.fake.requests.at(-1)?.body?.messages);
   expect(asked).toContain('They want milk.');
   expect(asked).not.toContain('what do we need?');
-  expect(bench.fake.requests).toHaveLength(3);
+  expect(bench.fake.requests).toHaveLength(4);
   expect(bench.fake.rejections()).toEqual([]);
 });
 

@@ -28,7 +28,6 @@ testReceivingContract('discord', async (): Promise<Platform> => {
     address: chat.id,
     says: (text) => fake.says(chat, anna, text),
     read: () => fake.sent().map(({ content }) => content),
-    shows: () => fake.sent().map(({ content }) => content),
     // Discord holds nothing for a bot: what was not committed is what comes after the stored place in the history.
     unacknowledged: () => fake.messages.filter(({ id, author }) => author === anna && BigInt(id) > cursor()).length,
     offline: fake.offline,

@@ -72,29 +72,6 @@ export const routes: Route[] = [
       return found ? ok(describeMessage(world, found, origin)) : no(404, 10_008, 'Unknown Message');
     },
   },
-  {
-    name: 'edit',
-    method: 'PATCH',
-    path: /^\/channels\/(\w+)\/messages\/(\w+)$/,
-    answer(world, { json, origin }, [channel = '', id = '']) {
-      const found = world.messages.find((one) => one.channel === channel && one.id === id);
-      if (!found) return no(404, 10_008, 'Unknown Message');
-      if (found.author !== world.self) return no(403, 50_005, 'Cannot edit a message authored by another user');
-      found.content = String(json.content ?? '');
-      return ok(describeMessage(world, found, origin));
-    },
-  },
-  {
-    name: 'remove',
-    method: 'DELETE',
-    path: /^\/channels\/(\w+)\/messages\/(\w+)$/,
-    answer(world, _request, [channel = '', id = '']) {
-      const at = world.messages.findIndex((one) => one.channel === channel && one.id === id);
-      if (at < 0) return no(404, 10_008, 'Unknown Message');
-      world.messages.splice(at, 1);
-      return { status: 204, body: undefined };
-    },
-  },
   { name: 'post', method: 'POST', path: /^\/channels\/(\w+)\/messages$/, answer: post },
   {
     name: 'typing',
