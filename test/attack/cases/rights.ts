@@ -140,13 +140,21 @@ const things: Probe[] = [
     /^403 there is no such media/,
   ),
   call('the same by an odd path', ({ mainMedia }) => ({ call: `GET /media/${mainMedia}/0/../0` }), NO_ADDRESS),
-  call("another group's history", () => post('/history', { query: SECRET_WORD }), /^200 {"results":\[\](,"memory":\[\])?}$/),
+  call(
+    "another group's history",
+    () => post('/history', { query: SECRET_WORD }),
+    /^200 {"results":\[\](,"memory":\[\])?}$/,
+  ),
   call(
     'a search with operators',
     () => post('/history', { query: `chat:main OR "${SECRET_WORD}" NEAR(x) *` }),
     /^200 {"results":\[\](,"memory":\[\])?}$/,
   ),
-  call('a search for a column', () => post('/history', { query: 'rowid:1 OR text:*' }), /^200 {"results":\[\](,"memory":\[\])?}$/),
+  call(
+    'a search for a column',
+    () => post('/history', { query: 'rowid:1 OR text:*' }),
+    /^200 {"results":\[\](,"memory":\[\])?}$/,
+  ),
   call(
     'the list of tasks has the own ones alone',
     (_ids, runId) => post('/tasks/list', { runId }),
