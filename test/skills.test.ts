@@ -163,7 +163,7 @@ test(
 );
 
 describe('random company', () => {
-  const seed = Number(process.env.PINCH_TEST_SEED ?? Date.now() % 1_000_000);
+  const seed = Number(process.env.PINCH_TEST_SEED ?? 613_207);
   const random = randomFrom(seed);
   const shuffled = (some: SkillInfo[]) =>
     some

@@ -5,7 +5,7 @@ import { talk } from './odd-answers-scene.js';
 import { randomFrom } from './random.js';
 
 test('every odd answer twice, in random order, and three kills', async () => {
-  const seed = Number(process.env.PINCH_TEST_SEED ?? Date.now() % 2 ** 31);
+  const seed = Number(process.env.PINCH_TEST_SEED ?? 771_630_625);
   console.log(`seed ${seed} (PINCH_TEST_SEED repeats it)`);
   const { turns, longestMs, wrong } = await talk({
     turns: 2 * KINDS.length,
