@@ -79,7 +79,7 @@ describe('kill -9', () => {
     model.push({ text: 'hi' });
     await daemon.api('POST', '/api/resume', {});
     await settle(1);
-    expect(replies()).toEqual(['hi']);
+    expect(replies()).toEqual([expect.stringMatching(/^Everything is stopped .* \/resume/), 'hi']);
   });
 
   test('during the model call', async () => {
