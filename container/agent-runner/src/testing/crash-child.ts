@@ -1,15 +1,17 @@
-// For tests: the agent as a process of its own that kills itself with SIGKILL right after its n-th fsync (`KILL_AFTER`; 0 = never).
+// For tests: the agent as a process of its own that kills itself with SIGKILL right after its n-th fsync or fdatasync (`KILL_AFTER`; 0 = never).
 import fs from 'node:fs';
 import { startAgent } from '../agent.js';
 
 const { KILL_AFTER, PORT, ROOT } = process.env;
-const fsync = fs.fsyncSync;
 let left = Number(KILL_AFTER);
-fs.fsyncSync = (fd) => {
-  fsync(fd);
-  left -= 1;
-  if (left === 0) process.kill(process.pid, 'SIGKILL');
-};
+for (const name of ['fsyncSync', 'fdatasyncSync'] as const) {
+  const sync = fs[name];
+  fs[name] = (fd) => {
+    sync(fd);
+    left -= 1;
+    if (left === 0) process.kill(process.pid, 'SIGKILL');
+  };
+}
 
 const at = (name: string) => `${ROOT}/${name}`;
 const paths = {
