@@ -14,12 +14,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inFolder, listFolder } from '../../src/core/files.js';
 import { eventually, startDaemon } from '../e2e/harness.js';
-import { bash, nthReply, type Scene, say, startScene } from '../e2e/talk.js';
+import { bash, type Scene, say, startScene, waitForRun } from '../e2e/talk.js';
 import { createWorld, programMount } from '../sandbox/world.js';
 
 let scene: Scene;
 let home: string;
-let replies = 0;
 
 beforeAll(async () => {
   scene = await startScene();
@@ -31,9 +30,7 @@ afterAll(() => scene.close());
 
 async function inside(script: string): Promise<void> {
   scene.model.push(bash(script), { text: 'done' });
-  await say(scene.daemon, 'go');
-  replies += 1;
-  await nthReply(scene.daemon, replies);
+  await waitForRun(scene.daemon, await say(scene.daemon, 'go'), ['done']);
 }
 
 async function restart(): Promise<void> {
