@@ -85,9 +85,13 @@ test('the launcher of another checkout stays as long as that is there', () => {
   expect(readFileSync(bin('pinch'), 'utf8')).toContain(repository);
 });
 
-const has = (shell: string) => spawnSync(shell, ['-c', 'true']).status === 0;
+const has = (shell: string) => {
+  const isThere = spawnSync(shell, ['-c', 'true']).status === 0;
+  if (!isThere) console.warn(`not tested: completion in ${shell}, because it is not installed here`);
+  return isThere;
+};
 
-test.skipIf(!has('bash'))('bash offers commands, their words and their options', () => {
+test('bash offers commands, their words and their options', () => {
   const offered = (...words: string[]) => {
     const line = words.map((word) => `'${word}'`).join(' ');
     const script = `${completionScript('bash', commands)}\nCOMP_WORDS=(pinch ${line}); COMP_CWORD=${words.length}; _pinch; echo "\${COMPREPLY[*]}"`;

@@ -105,6 +105,19 @@ const Empty = () => (
   </section>
 );
 
+const Icon = ({ line, width }: { line: string; width: string }) => (
+  <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
+    <path
+      d={line}
+      fill="none"
+      stroke="currentColor"
+      stroke-width={width}
+      stroke-linecap="round"
+      stroke-linejoin="round"
+    />
+  </svg>
+);
+
 const Composer = () => (
   <section id="bottom" aria-label={t.compose}>
     <button type="button" id="jump" hidden>
@@ -113,16 +126,10 @@ const Composer = () => (
     <form id="composer">
       <ul id="files" aria-label={t.files} />
       <button type="button" id="attach" aria-label={t.attach}>
-        <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
-          <path
-            d="m20 11-8.5 8.5a5 5 0 0 1-7-7L13 4a3.4 3.4 0 0 1 4.800 4.800L9.500 17a1.700 1.700 0 0 1-2.400-2.400L14.500 7"
-            fill="none"
-            stroke="currentColor"
-            stroke-width="1.8"
-            stroke-linecap="round"
-            stroke-linejoin="round"
-          />
-        </svg>
+        <Icon
+          line="m20 11-8.5 8.5a5 5 0 0 1-7-7L13 4a3.4 3.4 0 0 1 4.800 4.800L9.500 17a1.700 1.700 0 0 1-2.400-2.400L14.500 7"
+          width="1.8"
+        />
       </button>
       <input type="file" id="file" multiple hidden aria-label={t.attach} />
       <label class="unseen" for="text">
@@ -130,16 +137,7 @@ const Composer = () => (
       </label>
       <textarea id="text" rows={1} placeholder={t.placeholder} autocomplete="off" enterkeyhint="send" />
       <button type="submit" id="send" aria-label={t.send} disabled>
-        <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
-          <path
-            d="M12 19V6m0 0-6 6m6-6 6 6"
-            fill="none"
-            stroke="currentColor"
-            stroke-width="2.2"
-            stroke-linecap="round"
-            stroke-linejoin="round"
-          />
-        </svg>
+        <Icon line="M12 19V6m0 0-6 6m6-6 6 6" width="2.2" />
       </button>
     </form>
     <p id="hint">{t.hint}</p>

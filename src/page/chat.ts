@@ -128,8 +128,7 @@ function createFollower({ runs, events }: PageDeps['store']) {
     if (following.runId !== runId || following.attempt !== attempt)
       following = { runId, attempt, progress: noProgress() };
     catchUp(events, runId, following.progress);
-    const shown = progressView(following.progress);
-    return { run: runId, since, step: shown.step, progress: { run: runId, since, ...shown } };
+    return { progress: { run: runId, since, ...progressView(following.progress) } };
   };
 }
 

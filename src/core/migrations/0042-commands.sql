@@ -8,5 +8,3 @@ CREATE TABLE group_models (
   group_id INTEGER PRIMARY KEY REFERENCES groups(id),
   model TEXT NOT NULL
 ) STRICT;
--- The newest runs of one group, however many others there are. An expression, so that no other statement takes this index where it has a better one.
-CREATE INDEX IF NOT EXISTS runs_of_group ON runs(coalesce(group_id, 0), id);

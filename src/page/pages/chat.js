@@ -79,7 +79,7 @@ function showStatus(status) {
 let since;
 
 /** What it does now, for how long, and the way to all of it. */
-function showWork({ working, waiting, run, step, since: startedAt }, assistantName) {
+function showWork({ working, waiting, progress: { run, step, since: startedAt } = {} }, assistantName) {
   const isWorking = fill(texts.working, { name: assistantName });
   const doing = step ? `${isWorking} ${step}` : isWorking;
   setText('working-text', working > 0 ? doing : texts.waiting);
