@@ -266,6 +266,13 @@ test('files that cannot be read are named, and the rest is kept', async () => {
 
 test('a backup is not made over another file, and a failed one leaves nothing', async () => {
   await expect(makeBackup({ config, file, now: START, ...quiet })).rejects.toMatchObject({ code: 'exists' });
+  // One that was killed left its copy of the database.
+  const copy = join(config.dataDir, 'restoring-copy-abc');
+  mkdirSync(copy);
+  await makeBackup({ config, file: join(newFolder(), 'b'), now: Date.now(), ...quiet });
+  expect(existsSync(copy)).toBe(true);
+  await makeBackup({ config, file: join(newFolder(), 'b'), now: Date.now() + 2 * 86_400_000, ...quiet });
+  expect(existsSync(copy)).toBe(false);
   const folder = newFolder();
   const empty = newFolder();
   await expect(

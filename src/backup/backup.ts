@@ -1,5 +1,5 @@
 // `pinch backup <file>`: the whole home in one file, while Pinch works or not. What agents can write is read without following any link.
-import { closeSync, createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -15,6 +15,9 @@ import { noteBackup } from './last.js';
 
 /** A folder with more is cut there, and told. */
 const MAX_ENTRIES = 1_000_000;
+/** Of the database, while it is put into the file. */
+const COPY = 'restoring-copy-';
+const DAY_MS = 86_400_000;
 
 export const about = z.object({ format: z.literal(1), at: z.number() });
 /** Files and links in it. */
@@ -43,7 +46,8 @@ export async function makeBackup(task: Task): Promise<Backup> {
   if (!existsSync(join(config.dataDir, 'pinch.db')))
     throw new PinchError('no_home', `there is nothing to back up in ${config.home}`, { hint: 'is PINCH_HOME right?' });
   const part = `${file}.part`;
-  const own = mkdtempSync(join(config.dataDir, 'restoring-copy-'));
+  dropCopies(config.dataDir, task.now);
+  const own = mkdtempSync(join(config.dataDir, COPY));
   rmSync(part, { force: true });
   const made: Backup = { entries: 0, bytes: 0, left: [] };
   try {
@@ -57,6 +61,15 @@ export async function makeBackup(task: Task): Promise<Backup> {
   } finally {
     rmSync(part, { force: true });
     rmSync(own, { recursive: true, force: true });
+  }
+}
+
+/** What backups that were killed have left. */
+function dropCopies(dataDir: string, now: number): void {
+  for (const name of readdirSync(dataDir)) {
+    const path = join(dataDir, name);
+    const isOver = name.startsWith(COPY) && now - statSync(path).mtimeMs > DAY_MS;
+    if (isOver) rmSync(path, { recursive: true, force: true });
   }
 }
 
@@ -108,18 +121,13 @@ async function* below(root: string, top: string, left: string[]): AsyncGenerator
   const folders = [''];
   for (let path = folders.pop(); path !== undefined; path = folders.pop()) {
     const within = path === '' ? '' : `${path}/`;
-    const names = list(root, path, left);
-    for (const name of names) {
-      const at = `${within}${name}`;
-      const inArchive = `${top}/${at}`;
+    for (const name of list(root, path, left)) {
+      const inArchive = `${top}/${within}${name}`;
       if (!belongs(inArchive)) continue;
       const found = look(root, path, name);
+      if (found?.header?.type === 'directory') folders.push(`${within}${name}`);
       if (!found) left.push(inArchive);
-      else if ('folder' in found) {
-        folders.push(at);
-        yield { header: { ...found.folder, name: `${inArchive}/` }, body: Readable.from([]) };
-      } else if ('link' in found) yield { header: { ...found.link, name: inArchive }, body: Readable.from([]) };
-      else if ('fd' in found) yield await bytesOf(inArchive, found);
+      else if (found.header) yield entryOf(inArchive, found.header, found.fd);
     }
   }
 }
@@ -133,13 +141,15 @@ function list(root: string, path: string, left: string[]): string[] {
   }
 }
 
-type Found =
-  | { folder: Omit<Entry['header'], 'name'> }
-  | { link: Omit<Entry['header'], 'name'> }
-  | { fd: number; header: Omit<Entry['header'], 'name'> }
-  | { special: true };
+type Header = Omit<Entry['header'], 'name'>;
 
-/** Undefined when it cannot be read. Sockets and pipes are nothing one could keep. */
+/** Without a header: a socket or a pipe, which nobody could keep. `fd`: an open file, for whoever reads it to close. */
+interface Found {
+  header?: Header;
+  fd?: number;
+}
+
+/** Undefined when it cannot be read. */
 function look(root: string, path: string, name: string): Found | undefined {
   try {
     return inFolder(root, path, (folder) => lookAt(folder, name));
@@ -153,34 +163,33 @@ function lookAt(folder: Folder, name: string): Found | undefined {
   if (!stat) return undefined;
   const { mtime } = stat;
   const mode = stat.mode & 0o777;
-  if (stat.isDirectory()) return { folder: { size: 0, mode, mtime, type: 'directory' } };
+  if (stat.isDirectory()) return { header: { size: 0, mode, mtime, type: 'directory' } };
   if (stat.isSymbolicLink()) {
     const linkname = readLink(folder, name);
-    return linkname === undefined ? undefined : { link: { size: 0, mode, mtime, type: 'symlink', linkname } };
+    return linkname === undefined ? undefined : { header: { size: 0, mode, mtime, type: 'symlink', linkname } };
   }
-  if (!stat.isFile()) return { special: true };
+  if (!stat.isFile()) return {};
   const taken = takeEntry(folder, name);
   if (!taken) return undefined;
   if (taken.stat.isFile()) return { fd: taken.fd, header: { size: taken.stat.size, mode, mtime, type: 'file' } };
   closeSync(taken.fd);
-  return { special: true };
+  return {};
+}
+
+function entryOf(path: string, header: Header, fd: number | undefined): Entry {
+  const name = header.type === 'directory' ? `${path}/` : path;
+  return { header: { ...header, name }, body: Readable.from(fd === undefined ? [] : exactly(fd, header.size)) };
 }
 
 /** As many bytes as it had: what is added meanwhile is left out, what is cut off meanwhile becomes zeros. */
-async function bytesOf(
-  name: string,
-  { fd, header }: { fd: number; header: Omit<Entry['header'], 'name'> },
-): Promise<Entry> {
-  async function* exactly() {
-    let missing = header.size;
-    if (missing === 0) return closeSync(fd);
-    for await (const chunk of createReadStream('', { fd, start: 0, end: header.size - 1 })) {
-      missing -= chunk.length;
-      yield chunk;
-    }
-    for (; missing > 0; missing -= Math.min(missing, 65_536)) yield Buffer.alloc(Math.min(missing, 65_536));
+async function* exactly(fd: number, size: number): AsyncGenerator<Uint8Array> {
+  if (size === 0) return closeSync(fd);
+  let missing = size;
+  for await (const chunk of createReadStream('', { fd, start: 0, end: size - 1 })) {
+    missing -= chunk.length;
+    yield chunk;
   }
-  return { header: { ...header, name }, body: Readable.from(exactly()) };
+  for (; missing > 0; missing -= Math.min(missing, 65_536)) yield Buffer.alloc(Math.min(missing, 65_536));
 }
 
 /** Reads all of what was written, and the database in it. */

@@ -137,36 +137,27 @@ async function jsonOf(body: Entry['body']): Promise<unknown> {
 function moveIn(config: Home, before: string): boolean {
   const staged = stagedFolder(config);
   let hadSome = false;
-  const move = (from: string, to: string, aside: string) => {
-    if (existsSync(to)) {
-      mkdirSync(dirname(aside), { recursive: true, mode: 0o700 });
-      renameSync(to, aside);
-      hadSome = true;
-    }
+  const rename = (from: string, to: string) => {
     mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
     renameSync(from, to);
   };
+  const putAside = (there: string, path: string) => {
+    if (!existsSync(there)) return;
+    rename(there, join(before, path));
+    hadSome = true;
+  };
+  const move = (path: string, to: string) => {
+    putAside(to, path);
+    rename(join(staged, path), to);
+  };
   const namesIn = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
-  for (const name of SETTINGS)
-    if (existsSync(join(staged, name))) move(join(staged, name), join(config.home, name), join(before, name));
+  for (const name of SETTINGS) if (existsSync(join(staged, name))) move(name, join(config.home, name));
   for (const group of namesIn(join(staged, 'groups')))
-    for (const name of namesIn(join(staged, 'groups', group))) {
-      const path = join('groups', group, name);
-      move(join(staged, path), join(config.groupsDir, group, name), join(before, path));
-    }
+    for (const name of namesIn(join(staged, 'groups', group)))
+      move(join('groups', group, name), join(config.groupsDir, group, name));
+  // They belong to the database that goes.
+  for (const name of ['pinch.db-wal', 'pinch.db-shm']) putAside(join(config.dataDir, name), join('data', name));
   const data = namesIn(join(staged, 'data')).sort((a, b) => Number(a === 'pinch.db') - Number(b === 'pinch.db'));
-  for (const name of data) {
-    if (name === 'pinch.db') dropJournals(config, before);
-    move(join(staged, 'data', name), join(config.dataDir, name), join(before, 'data', name));
-  }
+  for (const name of data) move(join('data', name), join(config.dataDir, name));
   return hadSome;
-}
-
-/** They belong to the database that goes. */
-function dropJournals({ dataDir }: Pick<Config, 'dataDir'>, before: string): void {
-  for (const name of ['pinch.db-wal', 'pinch.db-shm']) {
-    if (!existsSync(join(dataDir, name))) continue;
-    mkdirSync(join(before, 'data'), { recursive: true, mode: 0o700 });
-    renameSync(join(dataDir, name), join(before, 'data', name));
-  }
 }
