@@ -18,6 +18,8 @@ import { createContainers } from './sandbox/module.js';
 import type { Guards } from './secrets/guards.js';
 import type { Secrets } from './secrets/secrets.js';
 import type { Store } from './store.js';
+
+/** What a process has before its modules. */
 export interface Ground {
   config: Config;
   environment: Env;

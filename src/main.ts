@@ -252,10 +252,10 @@ async function startAll(parts: ReturnType<typeof assemble>, life: Stages): Promi
   life.add('page', page && { stop: page.close });
   await supervisor.start();
   await outboxFiles.sweep(store.outbox.waitingFiles());
+  await parts.disk.look();
   // Somebody may have ended it meanwhile.
   if (life.isOver()) return;
   approvals.start();
-  await parts.disk.look();
   parts.memory.start();
   runs.queue.start();
   passing.start();
