@@ -165,9 +165,12 @@ export interface Channel {
 export interface ChannelDeps {
   /**
    * Commits the message to the store before it returns; throws when it could not (the platform must then not be acknowledged). What cannot be
-   * stored as it is (sizes, times, halves of characters) is mended first: inbound-message.ts.
+   * stored as it is (sizes, times, halves of characters) is mended first: inbound-message.ts. With `unhurried` it does not wait for the disk:
+   * the platform is acknowledged only after `onDisk`.
    */
-  onMessage(message: InboundMessage): void;
+  onMessage(message: InboundMessage, manner?: { unhurried: boolean }): void;
+  /** Resolves when all that was committed until now is on disk. Rejects when it could not be: the platform must then not be acknowledged. */
+  onDisk(): Promise<void>;
   /**
    * Does `work`, which takes in what the platform brought: from its bytes on to `onMessage`, which alone does the same from there on. `id` is the
    * same whenever it comes again, `raw` what it says. Throws what `work` throws, then the platform must not be acknowledged. What ended Pinch

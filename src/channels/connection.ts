@@ -106,6 +106,13 @@ export function storeReceived(store: () => unknown): void {
   try {
     store();
   } catch (cause) {
-    throw new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });
+    throw notStored(cause);
   }
 }
+
+/** The same of what was taken in `unhurried`, before the platform is acknowledged. */
+export const storedOnDisk = ({ onDisk }: Pick<ChannelDeps, 'onDisk'>): Promise<void> =>
+  onDisk().catch((cause) => Promise.reject(notStored(cause)));
+
+const notStored = (cause: unknown) =>
+  new ChannelError('retry', `a received message could not be stored: ${describeError(cause)}`, { cause });

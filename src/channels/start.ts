@@ -24,7 +24,8 @@ export interface ChannelsDeps {
 
 /** Who takes what channels bring. */
 export interface ChannelHandlers {
-  receive(channel: string, message: InboundMessage): void;
+  receive(channel: string, message: InboundMessage, manner?: { unhurried: boolean }): void;
+  onDisk(): Promise<void>;
   takeIn: TakeIn;
   chatMoved(channel: string, from: string, to: string): void;
   /** A channel's state changed; `blocked` needs a person. */
@@ -70,7 +71,8 @@ export async function createChannels(deps: ChannelsDeps): Promise<RunningChannel
       storage: deps.storage(name),
       folder: channelFolder(deps.config, name),
       nameOf: (address) => deps.nameOf(name, address),
-      onMessage: (message) => handler().receive(name, message),
+      onMessage: (message, manner) => handler().receive(name, message, manner),
+      onDisk: () => handler().onDisk(),
       takeIn(id, raw, work) {
         const taken = handler().takeIn({ name: `message ${name} ${id}`, raw }, () => {
           work();

@@ -8,7 +8,7 @@ import { Unreadable } from '../core/set-aside.js';
 import { markdownToTelegramHtml, telegramLength, telegramPlainText } from '../markdown/format.js';
 import { splitMarkdown } from '../markdown/split.js';
 import { type Channel, type ChannelDeps, ChannelError, type OutboundFile, type OutboundPart } from './channel.js';
-import { type Connection, createConnection, storeReceived } from './connection.js';
+import { type Connection, createConnection, storedOnDisk, storeReceived } from './connection.js';
 import { readAnswer, tooLarge } from './download.js';
 import { isRefusal, isTopicGone, movedTo, toChannelError } from './telegram-errors.js';
 import { type BotIdentity, type Mapped, mapUpdate } from './telegram-inbound.js';
@@ -138,12 +138,19 @@ async function poll(telegram: Telegram, place: Place, opened: (account: string) 
         signals.receiving,
       );
       if (connection.receiving.aborted) return;
-      for (const update of updates) {
-        receive(telegram, update, place.bot);
-        // The button turns until it is told; it may have been too long ago.
-        if (update.callback_query)
-          void attempt(deps, api.answerCallbackQuery(update.callback_query.id, {}, signals.receiving));
-        place.offset = update.update_id + 1;
+      let taken = place.offset;
+      try {
+        for (const update of updates) {
+          receive(telegram, update, place.bot);
+          // The button turns until it is told; it may have been too long ago.
+          if (update.callback_query)
+            void attempt(deps, api.answerCallbackQuery(update.callback_query.id, {}, signals.receiving));
+          taken = update.update_id + 1;
+        }
+      } finally {
+        // The offset of the next call acknowledges them, all at once.
+        if (taken !== place.offset) await storedOnDisk(deps);
+        place.offset = taken;
       }
       place.atOnce = false;
       opened(`@${place.bot.username}`);
@@ -176,7 +183,7 @@ function receive({ deps, forums }: Telegram, update: Parameters<typeof mapUpdate
     if (mapped.kind === 'moved') deps.onChatMoved(mapped.from, mapped.to);
     if (mapped.kind !== 'message') return;
     const { message, topic } = mapped;
-    deps.onMessage(topic ? nameTopic(deps.storage, message, topic) : message);
+    deps.onMessage(topic ? nameTopic(deps.storage, message, topic) : message, { unhurried: true });
   };
   storeReceived(() => deps.takeIn(String(update.update_id), update, take));
 }

@@ -577,6 +577,25 @@ describe('receiving', () => {
     await fake.waitForConfirmed();
   });
 
+  test('what was taken in is acknowledged only once it is on disk, and comes again when it cannot be', async () => {
+    const { fake, host, chat, user } = await openTelegram();
+    await fake.waitForPoll();
+    const pendingAtDisk: number[] = [];
+    host.beforeDisk = () => {
+      pendingAtDisk.push(fake.pendingUpdates().length);
+      if (pendingAtDisk.length < 3) throw new Error('input/output error');
+    };
+    for (const text of ['one', 'two']) fake.userSends(chat, user, text);
+    await fake.waitForConfirmed();
+    expect(pendingAtDisk.every((count) => count > 0)).toBe(true);
+    // Each time from the first on; the store knows them.
+    expect(host.texts().slice(-2)).toEqual(['one', 'two']);
+    expect(host.texts().filter((text) => text === 'one').length).toBeGreaterThanOrEqual(3);
+    expect(host.states).toContainEqual(
+      expect.objectContaining({ detail: expect.stringContaining('could not be stored: input/output error') }),
+    );
+  });
+
   test('a press that Telegram no longer lets us answer, or that is not about us, holds nothing up', async () => {
     const { fake, host, chat, user, channel } = await openTelegram();
     await channel.send({ address: '11', text: 'tea?', key: '1.0', buttons: tea });

@@ -50,8 +50,8 @@ export function createIntake(given: IntakeDeps) {
   const deps = { ...given, commands: withHelp(given) };
   const { store } = deps;
 
-  /** Commits the message. Safe to call twice with the same one. Throws only when the store cannot commit. */
-  function receive(channel: string, message: InboundMessage): Received {
+  /** Commits the message, `unhurried`: without waiting for the disk. Safe to call twice with the same one. Throws only when the store cannot commit. */
+  function receive(channel: string, message: InboundMessage, { unhurried = false } = {}): Received {
     const checked = checkInbound(message, deps.clock.now());
     if (!checked) {
       deps.log.error({ channel }, 'a message that belongs nowhere was skipped');
@@ -59,25 +59,27 @@ export function createIntake(given: IntakeDeps) {
     }
     const { takeIn = (_, work) => work() } = deps;
     const name = `message ${channel} ${checked.chat.address} ${checked.platformId}`;
-    return takeIn({ name, raw: checked }, () => take(channel, checked)) ?? {};
+    const commit = unhurried ? store.unhurried : store.transaction;
+    return takeIn({ name, raw: checked }, () => commit(() => take(channel, checked))) ?? {};
   }
 
+  /** In the caller's transaction. */
   function take(channel: string, checked: InboundMessage): Received {
-    return store.transaction(() => {
-      const inbound = inItsTopic(deps, channel, checked);
-      const seen = recordPeople(deps, channel, inbound);
-      const pressed = takePress(deps, { inbound, ...seen });
-      if (pressed) return apply(deps, { channel, ...seen, ...pressed });
-      const addressesAssistant = inbound.addressesAssistant || answersUs(deps, seen.chat, inbound);
-      const { assistantName, commands } = deps;
-      const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName, commands });
-      deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
-      return apply(deps, { channel, inbound, ...seen, route });
-    });
+    const inbound = inItsTopic(deps, channel, checked);
+    const seen = recordPeople(deps, channel, inbound);
+    const pressed = takePress(deps, { inbound, ...seen });
+    if (pressed) return apply(deps, { channel, ...seen, ...pressed });
+    const addressesAssistant = inbound.addressesAssistant || answersUs(deps, seen.chat, inbound);
+    const { assistantName, commands } = deps;
+    const route = decideRoute({ ...inbound, ...seen, addressesAssistant, assistantName, commands });
+    deps.log.debug({ channel, chatId: seen.chat.id, route: route.kind }, 'message routed');
+    return apply(deps, { channel, inbound, ...seen, route });
   }
 
   return {
     receive,
+    /** Resolves when what was received is on disk. */
+    onDisk: store.onDisk,
     /** What a channel's menu offers: to everybody, and to the owner in their direct chats there. */
     menu(channel: string): Menu {
       const main = store.groups.ensure('main', true, deps.clock.now());

@@ -209,3 +209,16 @@ test('what follows a commit that did not wait for the disk waits for it again', 
   expect(levels).toEqual([1, 2, 2]);
   db.close();
 });
+
+test('what was committed without waiting for the disk is waited for later, where there is a log to wait for', async () => {
+  const file = join(folder, 'later.db');
+  const db = openDb(file);
+  db.unhurried(() => db.settings.set('a', '1'));
+  await expect(db.onDisk()).resolves.toBeUndefined();
+  rmSync(`${file}-wal`);
+  await expect(db.onDisk()).resolves.toBeUndefined();
+  mkdirSync(`${file}-wal`);
+  await expect(db.onDisk()).rejects.toThrow('EISDIR');
+  rmSync(`${file}-wal`, { recursive: true });
+  db.close();
+});

@@ -288,6 +288,7 @@ describe('the web channel', () => {
       log: pino({ level: 'silent' }),
       takeIn: () => true,
       onMessage: () => undefined,
+      onDisk: async () => undefined,
       onChatMoved: () => undefined,
       onState: (state) => states.push(state),
     });

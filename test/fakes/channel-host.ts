@@ -26,6 +26,8 @@ export interface ChannelHost {
   logLines: string[];
   /** Called inside `onMessage` before the message is committed; throw to refuse it. */
   beforeCommit: (message: InboundMessage) => void;
+  /** Called inside `onDisk`; throw, and what was committed is not on disk. */
+  beforeDisk: () => void;
   /** Resolves once `look` is true; rejects after `HANG_MS`. */
   until(look: () => boolean): Promise<void>;
   untilState(state: ChannelState['state']): Promise<void>;
@@ -60,6 +62,7 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
     pauses,
     logLines,
     beforeCommit: () => undefined,
+    beforeDisk: () => undefined,
     deps: {
       assistantName: 'Pinch',
       storage,
@@ -75,6 +78,7 @@ export function createChannelHost(storage: ChannelStorage = createStorage()): Ch
           waiters.notify();
         }
       },
+      onDisk: async () => host.beforeDisk(),
       takeIn(_, raw, work) {
         try {
           work();
