@@ -93,6 +93,15 @@ test('the stream passes byte for byte, wherever the network cuts it', async () =
   expect((await recorded(1))[0]?.outputTokens).toBe(fake.requests[0]?.usage?.output_tokens);
 });
 
+test('a reply is over with its last event, and then its cost is known, also where the server never ends its answer', async () => {
+  const { client, fake, calls, state } = await start();
+  fake.push({ text: 'ok', interrupt: { after: 1_000, by: 'stall' }, usage: { output_tokens: 7 } });
+  const { stop_reason } = await client.messages.stream(hello).finalMessage();
+  expect(stop_reason).toBe('end_turn');
+  expect(calls).toMatchObject([{ status: 200, estimated: false, outputTokens: 7 }]);
+  expect(state.reserved).toBe(0);
+});
+
 test('a caller that leaves before the usage came is booked with the whole reply, which goes on to its end', async () => {
   const { client, fake, recorded, state } = await start({ readOnMs: 20_000 });
   fake.push({ text: 'word '.repeat(300), deltaChars: 5, delayMs: 2, usage: { output_tokens: 900 } });

@@ -96,13 +96,13 @@ async function serve(deps: ModelParts, { link, request, response, room }: Call):
   const tap = createUsageTap(() => deps.onSearch(link));
   const exchange = { call, request, response, progress, tap, clock, readOnMs };
   const watch = counts ? undefined : watchBackend(deps, { exchange, backend, runId: caller.runId });
+  let end: Buffer | undefined;
   try {
-    await answer(deps, exchange, backend);
+    end = await answer(deps, exchange, backend);
   } finally {
     reserved?.settle(row(spentOn(exchange)));
     watch?.ended();
-    // Ends after the call is recorded: whoever has the whole reply finds its cost in the store.
-    response.end();
+    response.end(end);
   }
 }
 
@@ -175,25 +175,29 @@ function costs(prices: Prices, backend: Backend, { json }: ModelCall) {
   };
 }
 
-async function answer({ log }: ModelDeps, exchange: Exchange, backend: Backend): Promise<void> {
+async function answer({ log }: ModelDeps, exchange: Exchange, backend: Backend): Promise<Buffer | undefined> {
   const { response, progress } = exchange;
-  if (backend.kind === 'demo') return answerDemo(exchange);
+  if (backend.kind === 'demo') return void answerDemo(exchange);
   try {
-    await forward(exchange, backend);
+    return await forward(exchange, backend);
   } catch (error) {
     // Our own end of a call that its caller has left says nothing about the back end.
-    if (response.destroyed) return;
+    if (response.destroyed) return undefined;
     // Only the host and the error's code: a base URL may carry a password.
     const { host } = new URL(backend.baseUrl);
     const why = connectionTrouble(error instanceof Error && 'code' in error ? `${error.code}` : undefined);
     progress.error = why;
     // Cut off in the middle: the caller must see a cut too, not a clean end.
-    if (response.headersSent) return void response.destroy();
+    if (response.headersSent) {
+      response.destroy();
+      return undefined;
+    }
     // A reply that was cut half-way is billed all the same.
     if (progress.status === 499) progress.status = 502;
     const message = `the model server ${host} could not be reached: ${why}`;
     log.warn(message);
     refuse(response, { status: 502, type: 'api_error', message });
+    return undefined;
   }
 }
 

@@ -72,13 +72,13 @@ export async function readCall(
   if (request.method !== 'POST') return invalid('only POST is available here', 405);
   const sent = await readModelBody(request, room);
   if ('tooLarge' in sent) return { status: 413, type: 'request_too_large', message: sent.tooLarge };
-  await setImmediate();
+  if (sent.isLarge) await setImmediate();
   const { data: json, error } = callBody.safeParse(sent.json);
   if (error) return invalid(z.prettifyError({ issues: error.issues.slice(0, 5) }).slice(0, 1_000));
   if (path === '/v1/messages' && json.max_tokens === undefined) return invalid('max_tokens: Field required');
   const found = await inspect(json, maySearch);
   if (found.forbidden) return invalid(`${found.forbidden}: not available through this gateway`);
-  await setImmediate();
+  if (sent.isLarge) await setImmediate();
   // Written anew: a second key of the same name would reach the back end without having been checked.
   const body = sent.bytesOf(sent.json);
   const size = (value: unknown) => sizeOf(sent.bytesOf(value));

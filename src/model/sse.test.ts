@@ -42,6 +42,19 @@ function tapAll(pieces: Iterable<Buffer>) {
 const stream = (reply: ReplyMessage, deltaChars = 24) => messageEvents(reply, { deltaChars }).map(encodeEvent);
 const tapEvents = (...events: SseEvent[]) => tapAll(events.map(encodeEvent));
 
+test('a stream is whole with the blank line behind its last event, wherever it is cut', () => {
+  const text = Buffer.concat(stream(message)).toString();
+  for (const all of [text, text.replaceAll('\n', '\r\n')])
+    for (let left = 1; left < 60; left += 1) {
+      const bytes = Buffer.from(all);
+      const tap = createUsageTap();
+      tap.feed(bytes.subarray(0, -left));
+      expect(tap.isWhole()).toBe(false);
+      tap.feed(bytes.subarray(-left));
+      expect(tap.isWhole()).toBe(true);
+    }
+});
+
 test('usage and stop reason survive every way of cutting the bytes', () => {
   const bytes = Buffer.concat(stream(message, 2));
   fc.assert(

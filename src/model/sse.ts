@@ -70,7 +70,7 @@ export type UsageTap = ReturnType<typeof createUsageTap>;
 /** `onSearch` is called once, before `feed` or `feedWhole` returns with the first result of a search. */
 export function createUsageTap(onSearch: () => void = () => undefined) {
   const decoder = new StringDecoder('utf8');
-  const seen = { complete: false, stopReason: '', error: '' };
+  const seen = { complete: false, hasStopped: false, isWhole: false, stopReason: '', error: '' };
   let raw: Record<string, unknown> = {};
   let line = '';
   let lookedAt = '';
@@ -92,6 +92,7 @@ export function createUsageTap(onSearch: () => void = () => undefined) {
     const given = Object.entries({ ...message?.usage, ...event.usage }).filter(([, value]) => value !== null);
     raw = { ...raw, ...Object.fromEntries(given) };
     seen.complete ||= event.usage !== undefined;
+    seen.hasStopped ||= event.type === 'message_stop';
     seen.error = event.error?.type ?? seen.error;
     seen.stopReason = delta?.stop_reason || event.stop_reason || seen.stopReason;
   }
@@ -101,15 +102,21 @@ export function createUsageTap(onSearch: () => void = () => undefined) {
       const text = decoder.write(chunk);
       lookForSearch(text);
       const end = text.lastIndexOf('\n') + 1;
-      const complete = end > 0 ? (line + text.slice(0, end)).split('\n') : [];
+      const complete = end > 0 ? (line + text.slice(0, end - 1)).split('\n') : [];
       line = end > 0 ? text.slice(end) : line + text;
       if (line.length > MAX_LINE_CHARS) line = '';
-      for (const one of complete) if (one.startsWith('data:')) take(one.slice(5));
+      for (const one of complete) {
+        if (one.startsWith('data:')) take(one.slice(5));
+        // The blank line that ends an event.
+        else if (one.trim() === '') seen.isWhole ||= seen.hasStopped;
+      }
     },
     feedWhole(json: string): void {
       lookForSearch(json);
       take(json);
     },
+    /** The event with which a stream ends was read to its end. */
+    isWhole: () => seen.isWhole,
     result: () => ({
       usage: tokensOf(raw),
       reportedMicroUsd: reportedMicroUsd(raw),

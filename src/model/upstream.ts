@@ -52,8 +52,11 @@ export interface Exchange {
   readOnMs(): number;
 }
 
-/** Answers through the back end, filling `progress`; leaves the end of a reply to its caller. Rejects when the connection broke. */
-export async function forward(exchange: Exchange, backend: HttpBackend): Promise<void> {
+/**
+ * Answers through the back end, filling `progress`; resolves with the end of the reply, which its caller sends once the call is recorded: whoever
+ * has the whole reply finds its cost in the store. Rejects when the connection broke.
+ */
+export async function forward(exchange: Exchange, backend: HttpBackend): Promise<Buffer | undefined> {
   const { response, progress, tap, clock } = exchange;
   const answer = await send(exchange, backend);
   progress.status = answer.statusCode ?? 502;
@@ -64,12 +67,17 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
   const headers = Object.fromEntries(returned.map(([name, value]) => [name, String(value)]));
   if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
     if (!response.destroyed) response.writeHead(200, headers).flushHeaders();
-    for await (const chunk of answer) {
+    for await (const chunk of answer.iterator({ destroyOnReturn: false })) {
       progress.heardAt = clock.now();
       tap.feed(chunk);
+      if (tap.isWhole()) {
+        // Nothing follows it, and nobody waits until the server has ended its answer; the connection is used again after that.
+        answer.on('error', () => undefined).resume();
+        return chunk;
+      }
       if (!response.destroyed && !response.write(chunk)) await writable(response);
     }
-    return;
+    return undefined;
   }
   const whole = await text(answer);
   const waitS = retryAfterS(headers['retry-after'], headers['retry-after-ms'], clock.now());
@@ -78,7 +86,8 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
   // An error goes to the container without the owner's credential, should the back end have repeated it.
   const secret = backend.apiKey || backend.authToken;
   const body = secret && progress.status !== 200 ? whole.replaceAll(secret, '[redacted]') : whole;
-  if (!response.destroyed) response.writeHead(progress.status, headers).write(body);
+  if (!response.destroyed) response.writeHead(progress.status, headers);
+  return Buffer.from(body);
 }
 
 /** Resolves when the caller has read, or left. */
