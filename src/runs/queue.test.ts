@@ -69,7 +69,11 @@ async function buildSpec({ id, attempt, session }: Run): Promise<RunSpec> {
   return { id, attempt, session, ...where, ...names, messages: await messagesOf(id), limits, ownSkills: [] };
 }
 
-const settled = () => clock.advance(0);
+/** The next run is claimed once the answer of the last one is on its way. */
+const settled = async () => {
+  await clock.advance(0);
+  await clock.advance(0);
+};
 
 beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-queue-')), 'pinch.db'));

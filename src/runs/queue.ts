@@ -1,5 +1,6 @@
 // The queue: claims due runs and has each worked on in its group's container. Woken by `run:ready`; one timer for the next run
 // that is not due yet. How an attempt ended is recorded in outcome.ts.
+import { setImmediate } from 'node:timers/promises';
 import { ChannelError } from '../channels/channel.js';
 import type { RunningChannels } from '../channels/start.js';
 import { type Begun, unwatched } from '../core/begun.js';
@@ -175,7 +176,6 @@ function* claimDue(queue: QueueState): Generator<Run> {
 async function workOn(queue: QueueState, run: Run): Promise<void> {
   const { store, log, pool, active } = queue;
   const over = new AbortController();
-  log.info({ runId: run.id, attempt: run.attempt }, 'run started');
   const entry: ActiveRun = { run, acquiring: undefined, worker: undefined, given: new Set(), settle: () => undefined };
   const ended = new Promise<AttemptEnd>((resolve) => {
     entry.settle = resolve;
@@ -185,8 +185,11 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
-  // After the work is on its way: it costs time, too.
-  if (!run.dry) setImmediate(() => void keepTyping(queue, run.chatId, over.signal));
+  // After the work is on its way: these cost time, too.
+  void setImmediate().then(() => {
+    log.info({ runId: run.id, attempt: run.attempt }, 'run started');
+    if (!run.dry) void keepTyping(queue, run.chatId, over.signal);
+  });
   const end = await ended;
   const changes = run.dry ? await changesOf(queue, run, entry) : [];
   store.transaction(() => {
@@ -199,6 +202,8 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   const mustEnd = state === 'cancelled' && !(end.outcome === 'cancelled' && end.keeps);
   const release = (container: GroupContainer) => pool.release(container, isBackground(run), mustEnd);
   void entry.acquiring?.then(release, () => undefined);
+  // The answer goes out first.
+  await setImmediate();
   store.signal('run:ended', run.id);
   store.signal('run:ready');
   if (run.dry && state !== 'ready') await dropDryFolders(queue, run);

@@ -109,7 +109,7 @@ async function attach(context: RunContext, id: number, media: PromptMedia, image
 
 /** The messages as blocks, with news about background jobs before them. */
 export async function present(context: RunContext, messages: PromptMessage[]): Promise<Block[]> {
-  const images = imagesOf(context);
+  const images = messages.some(({ media }) => media.length > 0) ? imagesOf(context) : [];
   const before = images.length;
   const shown: ShownMessage[] = [];
   for (const message of messages) {

@@ -77,10 +77,12 @@ export function recordedResults(records: readonly HistoryRecord[]): Map<string, 
  * what the host does once go by them. `prefix` sets the calls of a sub-agent apart.
  */
 export function renameRepeated(content: Block[], records: readonly HistoryRecord[], prefix = ''): void {
+  const calls = toolCalls(content);
+  if (calls.length === 0) return;
   const known = new Set(
     records.flatMap((r) => (r.kind === 'assistant' ? toolCalls(r.content).map(({ id }) => id) : [])),
   );
-  for (const [at, call] of toolCalls(content).entries()) {
+  for (const [at, call] of calls.entries()) {
     if (known.has(prefix + call.id)) call.id += `_${(records.at(-1)?.seq ?? 0) + 1}_${at}`;
     call.id = prefix + call.id;
     known.add(call.id);
