@@ -35,6 +35,7 @@ export interface QueueDeps extends OutcomeDeps {
   channels: Pick<RunningChannels, 'get'>;
 }
 
+const TYPING_AFTER_MS = 150;
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
@@ -181,12 +182,12 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
     entry.settle = resolve;
   });
   active.set(run.id, entry);
-  store.signal('run:started', run.id);
   void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
   // After the work is on its way: these cost time, too.
   void setImmediate().then(() => {
+    store.signal('run:started', run.id);
     log.info({ runId: run.id, attempt: run.attempt }, 'run started');
     if (!run.dry) void keepTyping(queue, run.chatId, over.signal);
   });
@@ -351,6 +352,8 @@ async function abort({ active, clock, pool }: QueueState, runId: number): Promis
 }
 
 async function keepTyping({ store, channels, clock }: QueueState, chatId: number, over: AbortSignal): Promise<void> {
+  // An answer that comes at once needs no word before it.
+  await clock.sleep(TYPING_AFTER_MS, over);
   while (!over.aborted) {
     const chat = store.groups.chat(chatId);
     if (chat) channels.get(chat.channel)?.typing(chat.address);
