@@ -23,6 +23,8 @@ export interface RecordedRequest {
   raw: Buffer;
   /** Epoch ms when the whole request was here. */
   at: number;
+  /** When its last byte was there, `performance.now()`. */
+  arrivedAt: number;
   /** Why the fake refused it, as sent to the client. */
   rejected: { status: number; type: string; message: string } | undefined;
   /** The usage the fake billed. */
@@ -202,6 +204,7 @@ function recordOf(
     body: undefined,
     raw,
     at: Date.now(),
+    arrivedAt: performance.now(),
     rejected: undefined,
     usage: undefined,
     outcome: 'open',
