@@ -101,9 +101,7 @@ export async function createChannels(deps: ChannelsDeps): Promise<RunningChannel
     link: () => {
       for (const channel of channels.values()) channel.link?.();
     },
-    stop: async () => {
-      await Promise.all([...channels.values()].map((channel) => channel.stop()));
-    },
+    stop: () => Promise.all([...channels.values()].map((channel) => channel.stop())).then(() => undefined),
   };
 }
 

@@ -2,7 +2,7 @@
 // which belong to nobody else, are here. Knows nothing about what is stored.
 import { EventEmitter } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describeError, PinchError } from './errors.js';
@@ -66,12 +66,6 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     for (const act of waiting.splice(0)) act();
     return result;
   }
-  /** Resolves when all that was committed until now is on disk, which does not hold the process up. Rejects when the disk refuses. */
-  async function onDisk(): Promise<void> {
-    // In the log of what was written: the file itself follows it, in its own time.
-    const log = await openToSync(`${file}-wal`);
-    await log?.datasync().finally(() => log.close());
-  }
   function afterCommit(act: () => void): void {
     if (db.inTransaction) waiting.push(act);
     else act();
@@ -94,7 +88,8 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     version: (): string => `${changes()} ${db.pragma('data_version', { simple: true })}`,
     transaction,
     unhurried,
-    onDisk,
+    /** Resolves when all that was committed until now is on disk, which does not hold the process up. Rejects when the disk refuses. */
+    onDisk: () => syncFile(`${file}-wal`),
     /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
     afterCommit,
     /** Writes a consistent copy to `target` while the store is in use. Rejects soon after `over` aborted; what it wrote until then stays. */
@@ -103,14 +98,13 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   };
 }
 
-/** Nothing where there is none: on file systems where SQLite keeps no such log, each commit is on disk when it returns. */
-async function openToSync(file: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(file, 'r+');
-  } catch (error) {
+/** Where SQLite keeps no such log (some file systems, memory) each commit is on disk when it returns. */
+async function syncFile(file: string): Promise<void> {
+  const opened = await open(file, 'r+').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
-  }
+  });
+  await opened?.datasync().finally(() => opened.close());
 }
 
 /** Some pages at a time: between them others get their turn. */
