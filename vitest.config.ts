@@ -5,7 +5,7 @@ import { HANG_MS } from './test/limits.js';
 
 /** Begun last, these would run on alone. */
 const LONGEST =
-  /\/test\/(skills|skills-command|update|chaos\/(storm|odd-answers)|attack\/attack|toy-domain)\.test\.ts$/;
+  /\/test\/(skills|skills-command|update|chaos\/(storm|odd-answers|tasks)|attack\/attack|toy-domain|toy-skill|e2e\/(mcp|ends|restart|page-control))\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -23,7 +23,7 @@ export default defineConfig({
     hookTimeout: 3 * HANG_MS,
     expect: { poll: { timeout: HANG_MS } },
     sequence: { sequencer: LongestFirst },
-    // Vitest leaves one core free, which is half of a small machine; the tests with daemons mostly wait.
-    maxWorkers: Math.max(3, availableParallelism()),
+    // Vitest leaves one core free, which is half of a small machine; the tests with daemons wait for half of their time.
+    maxWorkers: Math.max(4, availableParallelism()),
   },
 });

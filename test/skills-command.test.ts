@@ -207,26 +207,32 @@ describe('it refuses, says what to do, and changes nothing', () => {
     expect(repository.has('src/channels/slack.ts')).toBe(true);
   });
 
-  test.each([
-    '../outside.ts',
-    '/tmp/outside.ts',
-    'src/../../outside.ts',
-    '.git/hooks/pre-commit',
-    '.env',
-    'src/.hidden',
-    'node_modules/zod/index.js',
-    'container/node_modules/x.js',
-    'data/pinch.db',
-    'skills/other/skill.json',
-    'src\\windows.ts',
-    'src//a.ts',
-    'src/',
-    '-rf',
-    '',
-  ])('the path %j', (to) => {
-    const repository = withSkills(skillFiles('bad', { files: { 'a.txt': to } }, { 'a.txt': 'a' }));
-    const answer = apply(repository, 'bad');
-    expect(answer).toMatchObject({ code: 1, stderr: expect.stringContaining('skills/bad/skill.json cannot be used') });
+  test('a path that leads elsewhere', () => {
+    const paths = [
+      '../outside.ts',
+      '/tmp/outside.ts',
+      'src/../../outside.ts',
+      '.git/hooks/pre-commit',
+      '.env',
+      'src/.hidden',
+      'node_modules/zod/index.js',
+      'container/node_modules/x.js',
+      'data/pinch.db',
+      'skills/other/skill.json',
+      'src\\windows.ts',
+      'src//a.ts',
+      'src/',
+      '-rf',
+      '',
+    ];
+    const skills = paths.map((to, at) => skillFiles(`bad${at}`, { files: { 'a.txt': to } }, { 'a.txt': 'a' }));
+    const repository = withSkills(Object.assign({}, ...skills));
+    const refused = (at: number) => `skills/bad${at}/skill.json cannot be used`;
+    const { stderr } = repository.skill(['check', '--no-install']);
+    expect(paths.filter((_, at) => !stderr.includes(refused(at)))).toEqual([]);
+    // Where it is read is the same for every one.
+    for (const at of [0, 3])
+      expect(apply(repository, `bad${at}`)).toMatchObject({ code: 1, stderr: expect.stringContaining(refused(at)) });
     expect(repository.status()).toBe('');
   });
 
@@ -381,47 +387,55 @@ describe('killed', () => {
 });
 
 describe('check', () => {
-  test.each([
-    ['an unknown field', skillFiles('bad', { patches: [] }), 'Unrecognized key: "patches"'],
-    ['a version range', skillFiles('bad', { dependencies: { bolt: '^5.1.0' } }), 'is not an exact version'],
-    ['no JSON', { ...skillFiles('bad', {}), 'skills/bad/skill.json': '{' }, 'is not JSON'],
-    ['no manual', { 'skills/bad/skill.json': '{}' }, 'has no SKILL.md'],
-    ['a source that is missing', skillFiles('bad', { files: { 'a.ts': 'src/a.ts' } }), 'files/a.ts is not there'],
-    ['a file nobody names', skillFiles('bad', {}, { 'a.ts': 'x' }), 'files/a.ts is not named in skill.json'],
-    ['a required skill that is missing', skillFiles('bad', { requires: ['gone'] }), 'There is no skill "gone"'],
+  const written = (text: string) => (name: string) => ({ ...skillFiles(name, {}), [`skills/${name}/SKILL.md`]: text });
+  const bad: [what: string, files: (name: string) => Record<string, string>, words: string][] = [
+    ['an unknown field', (name) => skillFiles(name, { patches: [] }), 'Unrecognized key: "patches"'],
+    ['a version range', (name) => skillFiles(name, { dependencies: { bolt: '^5.1.0' } }), 'is not an exact version'],
+    ['no JSON', (name) => ({ ...skillFiles(name, {}), [`skills/${name}/skill.json`]: '{' }), 'is not JSON'],
+    ['no manual', (name) => ({ [`skills/${name}/skill.json`]: '{}' }), 'has no SKILL.md'],
+    [
+      'a source that is missing',
+      (name) => skillFiles(name, { files: { 'a.ts': 'src/missing.ts' } }),
+      'files/a.ts is not there',
+    ],
+    ['a file nobody names', (name) => skillFiles(name, {}, { 'a.ts': 'x' }), 'files/a.ts is not named in skill.json'],
+    [
+      'a required skill that is missing',
+      (name) => skillFiles(name, { requires: ['gone'] }),
+      'There is no skill "gone"',
+    ],
     [
       'a manual without triggers or with other sections',
-      { ...skillFiles('bad', {}), 'skills/bad/SKILL.md': '---\nname: other\ndescription: Adds it.\n---\n\n## Apply\n' },
+      written('---\nname: other\ndescription: Adds it.\n---\n\n## Apply\n'),
       '`name` in the front matter must be bad',
     ],
     [
       'a description that is no YAML',
-      {
-        ...skillFiles('bad', {}),
-        'skills/bad/SKILL.md': '---\nname: bad\ndescription: It adds: it. Use when asked.\n---\n',
-      },
+      written('---\nname: bad\ndescription: It adds: it. Use when asked.\n---\n'),
       'which YAML reads as something else',
     ],
-    [
-      'a manual that is too long',
-      {
-        ...skillFiles('bad', {}),
-        'skills/bad/SKILL.md': `${skillFiles('bad', {})['skills/bad/SKILL.md']}${'a\n'.repeat(120)}`,
-      },
-      'longer than 150 lines',
-    ],
+    ['a manual that is too long', written('a\n'.repeat(160)), 'longer than 150 lines'],
     [
       'two skills that write the same file',
-      {
+      (name) => ({
         ...skillFiles('a1', { files: { 'a.ts': 'src/a.ts' } }, { 'a.ts': 'x' }),
-        ...skillFiles('b1', { files: { 'a.ts': 'src/a.ts' } }, { 'a.ts': 'y' }),
-      },
-      'b1: src/a.ts is different in a1',
+        ...skillFiles(name, { files: { 'a.ts': 'src/a.ts' } }, { 'a.ts': 'y' }),
+      }),
+      'src/a.ts is different in a1',
     ],
-  ])('finds %s', (_name, files, words) => {
-    const { code, stderr } = withSkills(files).skill(['check', '--no-install']);
+  ];
+
+  test('finds what is wrong with each', () => {
+    const repository = withSkills(Object.assign({}, ...bad.map(([, files], at) => files(`bad${at}`))));
+    const { code, stderr } = repository.skill(['check', '--no-install']);
     expect(code).toBe(1);
-    expect(stderr).toContain(words);
+    const problems = stderr.split('✗ ');
+    const told = (at: number, words: string) =>
+      problems.some((problem) => problem.startsWith(`bad${at}: `) && problem.includes(words));
+    expect(
+      bad.filter(([, , words], at) => !told(at, words)).map(([what]) => what),
+      stderr,
+    ).toEqual([]);
   });
 
   test('accepts what `new` begins, and `new` refuses a name that is taken', () => {

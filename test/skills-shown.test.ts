@@ -23,7 +23,7 @@ const oneFile = (text: string, to = 'src/new.ts') => skillFiles('bad', { files: 
 const hidden = /[^\P{C}\n\t]|\p{Default_Ignorable_Code_Point}|[\u2028\u2029\u2800\u00a0]/u;
 
 describe('a character that a terminal obeys or does not show is written out', () => {
-  test.each([
+  const texts: [what: string, text: string, shown: string][] = [
     ['an escape sequence', 'a\u001b[2K\u001b[1Ab', 'a\\x1b[2K\\x1b[1Ab'],
     ['a line overwritten by a carriage return', 'evil()\r// kind', 'evil()\\x0d// kind'],
     ['a backspace', 'evil\b\b\b\bkind', 'evil\\x08\\x08\\x08\\x08kind'],
@@ -33,11 +33,22 @@ describe('a character that a terminal obeys or does not show is written out', ()
     ['tags and variation selectors that carry text', 'a\u{E0041}b\u{E0100}c', 'a<U+E0041>b<U+E0100>c'],
     ['what looks like a space or like nothing', 'a\u00A0b\u3164c\u2800d', 'a<U+00A0>b<U+3164>c<U+2800>d'],
     ['a line end that only editors know', 'a\u2028evil()', 'a<U+2028>evil()'],
-  ])('%s', (_name, text, shown) => {
-    const repository = withSkills(oneFile(`// one\n${text}\n`));
+  ];
+
+  test('whichever it is', () => {
+    const path = (at: number) => `src/new${at}.ts`;
+    const all = texts.map(([, text], at) => [`a${at}.ts`, path(at), `// one\n${text}\n`] as const);
+    const data = { files: Object.fromEntries(all.map(([from, to]) => [from, to])) };
+    const repository = withSkills(
+      skillFiles('bad', data, Object.fromEntries(all.map(([from, , text]) => [from, text]))),
+    );
     const { stdout, stderr } = show(repository, 'bad');
-    expect(stdout).toContain(`+${shown}\n`);
-    expect(stdout).toMatch(/src\/new\.ts.*hidden/);
+    const isShown = (shown: string, at: number) =>
+      stdout.includes(`+${shown}\n`) && new RegExp(`${path(at).replace('.', '\\.')}.*hidden`).test(stdout);
+    expect(
+      texts.filter(([, , shown], at) => !isShown(shown, at)).map(([what]) => what),
+      stdout,
+    ).toEqual([]);
     expect(stdout + stderr).not.toMatch(hidden);
   });
 

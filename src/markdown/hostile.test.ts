@@ -52,8 +52,8 @@ const TEXTS: [name: string, text: string][] = [
 /** What takes long is cutting, which is the same for all of them: one gets all that may be sent, the others what makes many parts. */
 const CHANNELS: [name: string, chars: number, limit: number, measure: (part: string) => number][] = [
   ['Telegram', CHARS, 4_096, (part) => telegramLength(markdownToTelegramHtml(part))],
-  ['WhatsApp', CHARS / 5, 4_000, (part) => markdownToWhatsApp(part).length],
-  ['Discord', CHARS / 5, 2_000, (part) => part.length],
+  ['WhatsApp', CHARS / 10, 4_000, (part) => markdownToWhatsApp(part).length],
+  ['Discord', CHARS / 10, 2_000, (part) => part.length],
 ];
 
 let holdsNobody: Awaited<ReturnType<typeof createLoopCheck>>;

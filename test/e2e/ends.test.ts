@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { socketCandidates } from '../../src/sandbox/engine.js';
+import { whenBusy } from '../limits.js';
 import { type Family, registerFamily, startFamily } from './family.js';
 import {
   containersOf,
@@ -22,7 +23,7 @@ import {
 import { bash, chatTexts, type Scene, say, startScene, waitForRun } from './talk.js';
 
 /** The promise itself, not the limit of a hang. */
-const PROMISED_MS = 10_000;
+const PROMISED_MS = whenBusy(10_000);
 const CLEAN = { code: 0, signal: null };
 
 async function end(daemon: Pick<DaemonProcess, 'pid' | 'exited'>, ...signals: NodeJS.Signals[]): Promise<void> {

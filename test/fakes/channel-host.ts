@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import type { ChannelDeps, ChannelState, ChannelStorage, InboundMessage } from '../../src/channels/channel.js';
 import { type Clock, systemClock } from '../../src/core/clock.js';
 import { Unreadable } from '../../src/core/set-aside.js';
-import { openStore } from '../../src/store.js';
+import { openStore, type Store } from '../../src/store.js';
 import { HANG_MS } from '../limits.js';
 import { createWaiters } from './telegram-wait.js';
 
@@ -38,8 +38,15 @@ const SPEED_UP = 100;
 /** How long WhatsApp waits for the server's word: a slow machine must not look like a server that says nothing. */
 const ACK_TIMEOUT_MS = 30_000;
 
-/** What a channel keeps, in a database of its own; given to the next host, it is a restart. */
-export const createStorage = (): ChannelStorage => openStore(':memory:').channelAuth.of('channel', Date.now);
+let database: Store | undefined;
+let channels = 0;
+
+/** What a channel keeps; given to the next host, it is a restart. A database takes long to make: all channels of a file are in one. */
+export function createStorage(): ChannelStorage {
+  database ??= openStore(':memory:');
+  channels += 1;
+  return database.channelAuth.of(`channel-${channels}`, Date.now);
+}
 
 export function createChannelHost(storage: ChannelStorage = createStorage()): ChannelHost {
   const waiters = createWaiters();
