@@ -52,6 +52,10 @@ const STATE_OF_NOW = /state = '(ready|leased|queued|open|allowed|waiting|running
 const EXCEPTIONS: [sql: string, why: string][] = [
   ['SELECT * FROM chats ORDER BY id', 'the owner asked for the list of all chats'],
   ['SELECT * FROM chats WHERE group_id', 'sorts the chats of one group'],
+  [
+    "SELECT * FROM tasks WHERE state IN ('active', 'paused') AND group_id = ?2 ORDER BY next_at",
+    'sorts what one group has planned, at most a thousand',
+  ],
   ['SELECT c.* FROM chats c WHERE c.channel = ?1 AND c.address >', 'sorts the topics of one forum'],
   ["SELECT r.session, m.intent = 'asked'", 'sorts the runs of one album, whose messages are at most 100'],
   [

@@ -14,13 +14,29 @@ export interface TerminalCommand {
   call: string;
   /** What is sent, from the arguments. */
   body?(argument: string, more?: string): object;
+  /** Of a list: how many of it a person is shown; with `--all` it is as many as the API gives. */
+  shown?: number;
   /** What a person reads of the answer; JSON when there is none. */
-  show?(answer: unknown, config: Config): string;
+  show?(answer: unknown, config: Config, isAll: boolean): string;
 }
 
+/** The most that a list of the API gives at once. */
+export const MOST_ROWS = 1_000;
+
 /** `show` of a command whose answer has this shape. */
-export function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config) => string) {
-  return (answer: unknown, config: Config): string => show(schema.parse(answer), config);
+export function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config, isAll: boolean) => string) {
+  return (answer: unknown, config: Config, isAll = false): string => show(schema.parse(answer), config, isAll);
+}
+
+/** The first `shown` rows, and below them how the others are seen. `count`: of how many they are, when that is known. */
+export function firstOf<T>(
+  rows: T[],
+  { shown, isAll, command, count }: { shown: number; isAll: boolean; command: string; count?: number | undefined },
+  text: (rows: T[]) => string,
+): string {
+  if (isAll || Math.max(rows.length, count ?? 0) <= shown) return text(rows);
+  const more = count === undefined ? 'There are more' : `${count - shown} more`;
+  return `${text(rows.slice(0, shown))}\n\n${more}: \`pinch ${command} --all\``;
 }
 
 export const originOf = ({ port }: Pick<Config, 'port'>): string => `http://127.0.0.1:${port}`;

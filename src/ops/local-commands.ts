@@ -14,6 +14,7 @@ import type { Machine, Step } from './service-unit.js';
 
 /** The options of these commands, for `parseArgs`. */
 export const localOptions = {
+  all: { type: 'boolean' },
   follow: { type: 'boolean' },
   run: { type: 'string' },
   last: { type: 'string' },
