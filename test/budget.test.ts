@@ -112,7 +112,7 @@ const areas: Area[] = [
     files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
     lines: 2_650,
   },
-  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_700 },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_703 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
   { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 150 },
