@@ -188,5 +188,6 @@ test('statements are prepared by the store alone, when it is opened', () => {
   const sources = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !/\.test\.ts$|testing\//.test(name))
     .filter((name) => /\.prepare(<.*>)?\(/.test(readFileSync(join(import.meta.dirname, name), 'utf8')));
-  expect(sources.sort()).toEqual(['core/db.ts', 'core/statements.ts']);
+  // The doctor has a process of its own, and looks at a database that may be damaged.
+  expect(sources.sort()).toEqual(['core/db.ts', 'core/statements.ts', 'ops/doctor-database.ts']);
 });

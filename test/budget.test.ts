@@ -112,7 +112,7 @@ const areas: Area[] = [
     files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
     lines: 2_650,
   },
-  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_703 },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_704 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
   { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 150 },
@@ -122,7 +122,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_640,
+    lines: 2_710,
     aim: '1,050',
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
