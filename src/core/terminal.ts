@@ -51,7 +51,9 @@ export function columns(rows: string[][]): string {
 /** `14:03` today, else `yesterday 14:03`, `Mon 14:03` within six days, `Mon 23 Nov 14:03`, or with the year. */
 export function shortTime(at: number, now: number, timeZone: string): string {
   const text = (options: Intl.DateTimeFormatOptions, time = at) =>
-    new Intl.DateTimeFormat('en-GB', { timeZone, ...options }).format(time).replace(/,/g, '');
+    formatOf({ timeZone, ...options })
+      .format(time)
+      .replace(/,/g, '');
   const day = (time: number) => text({ dateStyle: 'short' }, time);
   const clock = text({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   if (day(at) === day(now)) return clock;
@@ -63,6 +65,15 @@ export function shortTime(at: number, now: number, timeZone: string): string {
 }
 
 const DAY_MS = 86_400_000;
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Making one costs more than a hundred uses of it. */
+function formatOf(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const name = JSON.stringify(options);
+  const format = formats.get(name) ?? new Intl.DateTimeFormat('en-GB', options);
+  formats.set(name, format);
+  return format;
+}
 
 /** `340 ms`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
 export function shortLength(ms: number): string {
