@@ -122,7 +122,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_710,
+    lines: 2_718,
     aim: '1,050',
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
@@ -142,7 +142,7 @@ const areas: Area[] = [
     lines: 205,
   },
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 142 },
-  { name: 'egress', files: /^src\/egress\//, lines: 811, aim: '420' },
+  { name: 'egress', files: /^src\/egress\//, lines: 813, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
   {
     name: 'recovery by commands and buttons',
