@@ -170,3 +170,39 @@ test('runs and tasks are tables, one run and one task can be read, JSON stays fo
   expect(JSON.parse(await printed('task', '1', '--json'))).toMatchObject({ task: { title: '花に水をやる' } });
   expect(code).toBe(0);
 });
+
+test('of long lists the first are shown and how the others are seen; --all and --json have all of them', async () => {
+  home.intake.receiveFromPage('hi');
+  const { id: chatId, groupId } = home.webChat();
+  const { store } = home;
+  const run = { kind: 'message' as const, groupId: groupId ?? 0, chatId, session: 'chat1-1', runAt: 1, now: 1 };
+  for (let n = 0; n < 40; n += 1) store.runs.enqueue({ ...run, key: `many:${n}` });
+  home.tasks.add({ prompt: 'Hooked.', title: 'hooked' }, home.webChat(), { starts: { kind: 'hook' } });
+  for (let hours = 60; hours > 0; hours -= 1)
+    home.tasks.add({ prompt: 'x', title: `in ${hours}`, every: `${hours}h` }, home.webChat());
+  for (let n = 1; n < 110; n += 1)
+    store.egress.put({ groupId: null, host: `${n}.example`, ports: null, address: null, until: null, now: 1 });
+  const lines = async (...args: string[]) => (await printed(...args)).trimEnd().split('\n');
+
+  const runs = await lines('runs');
+  expect(runs).toHaveLength(33);
+  expect(runs.at(-1)).toBe('There are more: `pinch runs --all`');
+  expect(await lines('runs', '--all')).toHaveLength(42);
+  expect(await lines('runs', 'done')).toEqual(['no runs']);
+  expect(JSON.parse(await printed('runs', '--json')).runs).toHaveLength(41);
+
+  const tasks = await lines('tasks');
+  expect(tasks).toHaveLength(53);
+  expect(tasks[1]).toMatch(/ in 1$/);
+  expect(tasks[50]).toMatch(/ in 50$/);
+  expect(tasks.at(-1)).toBe('11 more: `pinch tasks --all`');
+  expect((await lines('tasks', 'main')).at(-1)).toBe('11 more: `pinch tasks main --all`');
+  expect(await lines('tasks', '--all')).toHaveLength(62);
+  expect(JSON.parse(await printed('tasks', '--json')).tasks).toHaveLength(61);
+  expect(await printed('tasks', 'nobody')).toContain('there is no group "nobody"');
+
+  const egress = await lines('egress');
+  expect(egress.at(-1)).toMatch(/^\d+ more: `pinch egress --all`$/);
+  expect((await lines('egress', '--all')).length).toBeGreaterThan(109);
+  expect(await printed('budgets', '--all')).toContain('it takes no --all');
+});

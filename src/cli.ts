@@ -14,11 +14,11 @@ import { systemClock as clock } from './core/clock.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
 import { nearest } from './core/nearest.js';
-import { columns, originOf } from './core/terminal.js';
+import { columns, MOST_ROWS, originOf, type TerminalCommand } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
 import { memoryTerminal } from './memory/terminal.js';
-import { nameOf } from './ops/completion.js';
+import { nameOf, optionsOf } from './ops/completion.js';
 import { failedStart } from './ops/last-run.js';
 import { localCommands, localOptions, serviceNow } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
@@ -27,7 +27,7 @@ import { pageTerminal } from './page/terminal.js';
 import { replayCommand } from './runs/replay-command.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskCommand } from './tasks/task-command.js';
-import { taskTerminal } from './tasks/terminal.js';
+import { tasksCommand, taskTerminal } from './tasks/terminal.js';
 import { updateCommands } from './update/commands.js';
 
 /** In the order of the help. */
@@ -35,6 +35,7 @@ export const commands = [
   ...pageTerminal,
   ...runTerminal,
   replayCommand,
+  tasksCommand,
   ...taskTerminal,
   taskCommand,
   ...approvalTerminal,
@@ -60,8 +61,14 @@ export async function runCli(args: string[]): Promise<number> {
     const asked = (call: string, body?: object) => ask(config, call, undefined, body);
     if ('run' in command)
       return await command.run({ config, env: process.env, commands, argument, rest, values, ask: asked });
-    const answer = await ask(config, command.call, argument, command.body?.(argument ?? '', rest[0]));
-    return print(command.show && !values.json ? command.show(answer, config) : JSON.stringify(answer, null, 2));
+    const answer = await ask(
+      config,
+      withLimit(command, argument, values),
+      argument,
+      command.body?.(argument ?? '', rest[0]),
+    );
+    if (!command.show || values.json) return print(JSON.stringify(answer, null, 2));
+    return print(command.show(answer, config, values.all === true));
   } catch (error) {
     process.stderr.write(`✗ ${visible(describeError(error))}\n`);
     return error instanceof PinchError && error.code === 'usage' ? 2 : 1;
@@ -88,10 +95,21 @@ function readArguments(args: string[]) {
   const words: readonly string[] | undefined = 'words' in command ? command.words : undefined;
   if (words && argument !== undefined && !words.includes(argument))
     throw wrong(`there is no ${JSON.stringify(argument)}, only ${words.join(', ')}`);
-  const allowed: readonly string[] = ['json', ...('options' in command ? (command.options ?? []) : [])];
+  const allowed = ['json', ...optionsOf(command)];
   const foreign = Object.keys(values).find((option) => !allowed.includes(option));
   if (foreign) throw wrong(`it takes no --${foreign}`);
   return { command, argument, rest, values };
+}
+
+/** The call, for a list with how much of it: one row more than is shown tells that there are more. */
+function withLimit(
+  command: TerminalCommand,
+  argument: string | undefined,
+  { all, json }: { all?: boolean; json?: boolean },
+): string {
+  const call = command.call.replace(':state', argument ? `?state=${encodeURIComponent(argument)}` : '');
+  if (command.shown === undefined || (json && !all)) return call;
+  return `${call}${call.includes('?') ? '&' : '?'}limit=${all ? MOST_ROWS : command.shown + 1}`;
 }
 
 /** Two commands may have one name, with and without an argument. */
@@ -129,10 +147,7 @@ function print(text: string): number {
 async function ask(config: Config, call: string, argument: string | undefined, body?: object): Promise<unknown> {
   if (config.port === 0)
     throw new PinchError('no_port', 'PINCH_PORT=0 turns the API off', { hint: 'set PINCH_PORT to use this command' });
-  const [method = '', path = ''] = call
-    .replace(':id', encodeURIComponent(argument ?? ''))
-    .replace(':state', argument ? `?state=${encodeURIComponent(argument)}` : '')
-    .split(' ');
+  const [method = '', path = ''] = call.replace(':id', encodeURIComponent(argument ?? '')).split(' ');
   const origin = originOf(config);
   const headers = { authorization: `Bearer ${readToken(config)}`, 'content-type': 'application/json' };
   const response = await send(origin + path, { method, headers }, body && JSON.stringify(body)).catch(

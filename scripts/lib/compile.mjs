@@ -1,5 +1,5 @@
 // TypeScript to dist/, the files of its modules beside it, and the agent runner as one file. Knows nothing about Docker.
-import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { hostBundle } from './host-bundle.mjs';
 import {
@@ -48,6 +48,7 @@ export async function build() {
   try {
     await bundleRunner(esbuild);
     await bundled(esbuild, hostBundle(next), 'Pinch');
+    for (const file of filesBelow(next).filter((path) => path.endsWith('.js'))) oneBytePerCharacter(file);
     for (const file of filesBelow(inRoot('src')).filter((path) => !/\.tsx?$/.test(path))) copyInto(next, file);
     for (const file of [...bundles, imageFile]) if (existsSync(file)) cpSync(file, join(next, relative(dist, file)));
     stamp(join(next, '.build'), now);
@@ -69,6 +70,16 @@ function copyInto(target, file) {
   const copy = join(target, relative(inRoot('src'), file));
   mkdirSync(dirname(copy), { recursive: true });
   copyFileSync(file, copy);
+}
+
+/**
+ * V8 keeps the text of a program with two bytes for each character when one of them is beyond Latin-1. esbuild writes those of strings as
+ * escapes, but not those of regular expressions. @param {string} file
+ */
+function oneBytePerCharacter(file) {
+  const text = readFileSync(file, 'utf8');
+  const escaped = text.replaceAll(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  if (escaped !== text) writeFileSync(file, escaped);
 }
 
 /** @param {string} next */

@@ -1,10 +1,11 @@
 // The terminal's commands about approvals.
 import { z } from 'zod';
-import { reading, type TerminalCommand } from '../core/terminal.js';
+import { firstOf, reading, type TerminalCommand } from '../core/terminal.js';
 
 const list = z.object({
   approvals: z.array(z.object({ id: z.number(), state: z.string(), subject: z.string(), detail: z.string() })),
 });
+const SHOWN = 20;
 const answered = reading(z.object({ text: z.string() }), ({ text }) => text);
 
 export const approvalTerminal: TerminalCommand[] = [
@@ -13,11 +14,15 @@ export const approvalTerminal: TerminalCommand[] = [
     what: 'what the owner was asked (open, done, denied, expired, failed), with all of it',
     words: ['open', 'allowed', 'done', 'denied', 'expired', 'failed'],
     call: 'GET /api/approvals:state',
-    show: reading(
-      list,
-      ({ approvals }) =>
-        approvals.map(({ id, state, subject, detail }) => `${id}  ${state}  ${subject}\n${detail}`).join('\n\n') ||
-        'no approvals',
+    shown: SHOWN,
+    show: reading(list, ({ approvals }, _config, isAll) =>
+      firstOf(
+        approvals,
+        { shown: SHOWN, isAll, command: 'approvals' },
+        (some) =>
+          some.map(({ id, state, subject, detail }) => `${id}  ${state}  ${subject}\n${detail}`).join('\n\n') ||
+          'no approvals',
+      ),
     ),
   },
   {

@@ -14,13 +14,29 @@ export interface TerminalCommand {
   call: string;
   /** What is sent, from the arguments. */
   body?(argument: string, more?: string): object;
+  /** Of a list: how many of it a person is shown; with `--all` it is as many as the API gives. */
+  shown?: number;
   /** What a person reads of the answer; JSON when there is none. */
-  show?(answer: unknown, config: Config): string;
+  show?(answer: unknown, config: Config, isAll: boolean): string;
 }
 
+/** The most that a list of the API gives at once. */
+export const MOST_ROWS = 1_000;
+
 /** `show` of a command whose answer has this shape. */
-export function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config) => string) {
-  return (answer: unknown, config: Config): string => show(schema.parse(answer), config);
+export function reading<T>(schema: z.ZodType<T>, show: (answer: T, config: Config, isAll: boolean) => string) {
+  return (answer: unknown, config: Config, isAll = false): string => show(schema.parse(answer), config, isAll);
+}
+
+/** The first `shown` rows, and below them how the others are seen. `count`: of how many they are, when that is known. */
+export function firstOf<T>(
+  rows: T[],
+  { shown, isAll, command, count }: { shown: number; isAll: boolean; command: string; count?: number | undefined },
+  text: (rows: T[]) => string,
+): string {
+  if (isAll || Math.max(rows.length, count ?? 0) <= shown) return text(rows);
+  const more = count === undefined ? 'There are more' : `${count - shown} more`;
+  return `${text(rows.slice(0, shown))}\n\n${more}: \`pinch ${command} --all\``;
 }
 
 export const originOf = ({ port }: Pick<Config, 'port'>): string => `http://127.0.0.1:${port}`;
@@ -35,7 +51,9 @@ export function columns(rows: string[][]): string {
 /** `14:03` today, else `yesterday 14:03`, `Mon 14:03` within six days, `Mon 23 Nov 14:03`, or with the year. */
 export function shortTime(at: number, now: number, timeZone: string): string {
   const text = (options: Intl.DateTimeFormatOptions, time = at) =>
-    new Intl.DateTimeFormat('en-GB', { timeZone, ...options }).format(time).replace(/,/g, '');
+    formatOf({ timeZone, ...options })
+      .format(time)
+      .replace(/,/g, '');
   const day = (time: number) => text({ dateStyle: 'short' }, time);
   const clock = text({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   if (day(at) === day(now)) return clock;
@@ -47,6 +65,15 @@ export function shortTime(at: number, now: number, timeZone: string): string {
 }
 
 const DAY_MS = 86_400_000;
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Making one costs more than a hundred uses of it. */
+function formatOf(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const name = JSON.stringify(options);
+  const format = formats.get(name) ?? new Intl.DateTimeFormat('en-GB', options);
+  formats.set(name, format);
+  return format;
+}
 
 /** `340 ms`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
 export function shortLength(ms: number): string {

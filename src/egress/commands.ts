@@ -50,8 +50,12 @@ function egress({ store, clock, config }: CommandDeps, group: Group, argument: s
   const lines = rules.map(
     (one) => `- ${one.id}: ${describeRule(one)}${one.groupId === null ? ', for every group' : ''}`,
   );
-  return [MODES[store.egress.mode(group.id, config)], ...lines].join('\n');
+  const more = lines.length > MOST_RULES ? [`… and ${lines.length - MOST_RULES} more: \`pinch egress --all\``] : [];
+  return [MODES[store.egress.mode(group.id, config)], ...lines.slice(0, MOST_RULES), ...more].join('\n');
 }
+
+/** They fit into a message. */
+const MOST_RULES = 40;
 
 const REACHED = 'I reach what the rules name, and hosts in links that people who may ask me write';
 const MODES = {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { openStore, type Store } from '../store.js';
 import { egressApi } from './api.js';
+import { egressCommands } from './commands.js';
 import { addRules, describeRule } from './rules.js';
 
 const answer = z.looseObject({ rules: z.array(z.unknown()).optional() });
@@ -144,4 +145,18 @@ describe('the API', () => {
     for (const name of ['none', '99', '0x1'])
       expect((await call('PATCH', `/api/groups/${name}`, { egress: 'open' })).status).toBe(404);
   });
+});
+
+test('in a chat the first rules are listed, as many as fit into a message, and how many more there are', () => {
+  for (let n = 1; n <= 45; n += 1) add(`site${n}.example`);
+  const chat = {
+    ...store.groups.seenChat({ channel: 'web', address: 'x', kind: 'direct', title: 'x', now: 1 }),
+    groupId: main,
+  };
+  const command = egressCommands({ store, config, clock }).find(({ usage }) => usage.startsWith('/egress'));
+  const call = { chat, argument: '', messageId: 0, byOwner: true, senderId: 1 };
+  const lines = command?.answer(call).split('\n') ?? [];
+  expect(lines).toHaveLength(42);
+  expect(lines.at(-1)).toBe('… and 5 more: `pinch egress --all`');
+  expect(command?.answer({ ...call, argument: 'remove 45' })).toContain('Removed: `site45.example`');
 });

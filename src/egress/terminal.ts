@@ -1,8 +1,9 @@
 // The terminal's command about egress.
 import { z } from 'zod';
-import { reading, type TerminalCommand } from '../core/terminal.js';
+import { firstOf, reading, type TerminalCommand } from '../core/terminal.js';
 import { describeRule } from './rules.js';
 
+const SHOWN = 100;
 const listed = {
   host: z.string(),
   ports: z.array(z.number()).nullable(),
@@ -29,9 +30,11 @@ export const egressTerminal: TerminalCommand[] = [
     usage: 'egress',
     what: 'the sites that agents may reach',
     call: 'GET /api/egress',
-    show: reading(answer, ({ rules, modes }) => {
+    shown: SHOWN,
+    show: reading(answer, ({ rules, modes }, _config, isAll) => {
       const lines = rules.map((rule) => `${rule.id}  ${rule.group ?? 'every group'}: ${describeRule(rule)}`);
-      return [...Object.entries(modes).map(([group, mode]) => `${group}: mode ${mode}`), ...lines].join('\n');
+      const all = [...Object.entries(modes).map(([group, mode]) => `${group}: mode ${mode}`), ...lines];
+      return firstOf(all, { shown: SHOWN, isAll, command: 'egress', count: all.length }, (some) => some.join('\n'));
     }),
   },
 ];

@@ -15,13 +15,14 @@ interface Command {
   usage: string;
   what: string;
   words: readonly string[];
+  options: readonly ['all'];
   run(call: Call): Promise<number>;
 }
 
 interface Call {
   argument: string | undefined;
   rest: string[];
-  values: { json?: string | boolean | undefined };
+  values: { json?: string | boolean | undefined; all?: string | boolean | undefined };
   ask(call: string, body?: object): Promise<unknown>;
 }
 
@@ -29,9 +30,11 @@ export const memoryTerminal: Command[] = [
   {
     usage: 'memory [what] [of]',
     words: ['list', 'show', 'diff', 'restore'],
-    what: 'the memory files: list [group]; show, diff or restore <version>',
+    what: 'the memory files: list [group] (--all: more versions of each); show, diff or restore <version>',
+    options: ['all'] as const,
     async run({ argument = 'list', rest: [more], values, ask }: Call): Promise<number> {
-      process.stdout.write(`${visible(await runMemory({ ask, json: values.json === true }, argument, more))}\n`);
+      const asked = { ask, json: values.json === true, isAll: values.all === true };
+      process.stdout.write(`${visible(await runMemory(asked, argument, more))}\n`);
       return 0;
     },
   },
@@ -39,13 +42,13 @@ export const memoryTerminal: Command[] = [
 
 /** Throws PinchError. */
 async function runMemory(
-  { ask, json }: Pick<Call, 'ask'> & { json: boolean },
+  { ask, json, isAll }: Pick<Call, 'ask'> & { json: boolean; isAll: boolean },
   what: string,
   argument: string | undefined,
 ) {
   if (what === 'list') {
     const answer = await ask(`GET /api/memory?${new URLSearchParams({ group: argument ?? 'main' })}`);
-    return json ? JSON.stringify(answer, null, 2) : listText(listed.parse(answer));
+    return json ? JSON.stringify(answer, null, 2) : listText(listed.parse(answer), isAll);
   }
   if (!/^(show|diff|restore)$/.test(what)) throw new PinchError('usage', USAGE);
   if (!/^\d+$/.test(argument ?? ''))
@@ -71,8 +74,15 @@ async function runMemory(
 const USAGE =
   'write `memory [list [<group>]]`, `memory show <version>`, `memory diff <version>` or `memory restore <version>`';
 
-const listText = ({ files }: z.infer<typeof listed>): string =>
-  files.map(({ path, versions }) => [path, ...versions.map(line)].join('\n')).join('\n') || 'no memory files yet';
+/** The newest versions of each; the API gives a few more. */
+const SHOWN_VERSIONS = 3;
+
+function listText({ files }: z.infer<typeof listed>, isAll: boolean): string {
+  const shown = isAll ? undefined : SHOWN_VERSIONS;
+  const isCut = !isAll && files.some(({ versions }) => versions.length > SHOWN_VERSIONS);
+  const lines = files.flatMap(({ path, versions }) => [path, ...versions.slice(0, shown).map(line)]);
+  return [...lines, ...(isCut ? ['', 'Older versions: `--all`'] : [])].join('\n') || 'no memory files yet';
+}
 
 function line({ id, at, run, size, by, deleted, kept, sources, secret }: z.infer<typeof version>): string {
   const what = deleted ? 'deleted' : `${size} bytes${kept ? '' : ', not kept'}`;

@@ -7,6 +7,8 @@ export interface Completed {
   what: string;
   words?: readonly string[] | undefined;
   options?: readonly string[] | undefined;
+  /** Of a list that is shown in part: it takes `--all`. */
+  shown?: number | undefined;
 }
 
 /** A script for the shell to read. */
@@ -16,13 +18,18 @@ export function completionScript(shell: string, commands: readonly Completed[]):
 }
 
 export const nameOf = ({ usage }: Pick<Completed, 'usage'>): string => usage.split(' ')[0] ?? '';
-const optionsOf = ({ options = [] }: Completed): string[] => ['json', ...options].map((name) => `--${name}`);
+/** Those it takes beside `--json`. */
+export const optionsOf = ({ options = [], shown }: Completed): string[] => [
+  ...options,
+  ...(shown === undefined ? [] : ['all']),
+];
+const flagsOf = (command: Completed): string[] => ['json', ...optionsOf(command)].map((name) => `--${name}`);
 const allNames = (commands: readonly Completed[]): string => [...new Set(commands.map(nameOf)), 'help'].join(' ');
 
 function bash(commands: readonly Completed[]): string {
   const cases = commands.map(
     (command) =>
-      `    ${nameOf(command)}) words="${(command.words ?? []).join(' ')}"; options="${optionsOf(command).join(' ')}" ;;`,
+      `    ${nameOf(command)}) words="${(command.words ?? []).join(' ')}"; options="${flagsOf(command).join(' ')}" ;;`,
   );
   return `# pinch completion bash >> ~/.bashrc
 _pinch() {
@@ -43,7 +50,7 @@ function zsh(commands: readonly Completed[]): string {
   const described = commands.map((command) => `    '${nameOf(command)}:${escaped(command.what)}'`);
   const cases = commands.map(
     (command) =>
-      `    ${nameOf(command)}) words=(${(command.words ?? []).join(' ')}); options=(${optionsOf(command).join(' ')}) ;;`,
+      `    ${nameOf(command)}) words=(${(command.words ?? []).join(' ')}); options=(${flagsOf(command).join(' ')}) ;;`,
   );
   return `#compdef pinch
 # pinch completion zsh >> ~/.zshrc
@@ -75,7 +82,7 @@ function fish(commands: readonly Completed[]): string {
     ),
     ...commands.flatMap((command) => [
       ...(command.words ? [`${of(command)} -a ${quoted(command.words.join(' '))}`] : []),
-      ...optionsOf(command).map((option) => `${of(command)} -l ${option.slice(2)}`),
+      ...flagsOf(command).map((option) => `${of(command)} -l ${option.slice(2)}`),
     ]),
     '',
   ].join('\n');

@@ -1,11 +1,8 @@
-// What `pinch doctor` looks at on the machine: Node, the container engine, disk, permissions, clock, database.
-import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
+// What `pinch doctor` looks at on the machine: Node, the container engine, disk, permissions, clock.
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
-import { lastBackup } from '../backup/last.js';
 import type { Config } from '../core/config.js';
-import { databaseTrouble } from '../core/db.js';
-import { describeError, PinchError } from '../core/errors.js';
+import { PinchError } from '../core/errors.js';
 import { mountsFile } from '../mounts/list.js';
 import { examineInTime, examineMounts } from '../mounts/module.js';
 import { connectEngine, engineUnavailable, socketCandidates, within } from '../sandbox/engine.js';
@@ -145,43 +142,5 @@ export function checkClock({ config, clock }: CheckDeps): Finding {
   return config.env.TZ ? ok(time) : ok(`${time} (the machine's zone; TZ in .env sets another)`);
 }
 
-export function checkDatabase({ config, clock }: CheckDeps): Finding[] {
-  const file = join(config.dataDir, 'pinch.db');
-  if (!existsSync(file)) return [skipped('none yet: Pinch was never started on this home')];
-  const db = new Database(file, { readonly: true, fileMustExist: true });
-  try {
-    const result = String(db.pragma('quick_check(1)', { simple: true }));
-    if (result !== 'ok') throw new Error(result);
-  } catch (error) {
-    const [code, hint] = databaseTrouble(file, error);
-    const what = code === 'database_corrupt' ? 'is damaged' : `cannot be read: ${describeError(error)}`;
-    throw new PinchError(code, `${file} ${what}`, { hint, cause: error });
-  } finally {
-    db.close();
-  }
-  const size = `${(statSync(file).size / 1024 ** 2).toFixed(1)} MiB, intact`;
-  const backup = newestBackup(config);
-  // One is made a day while it runs; a daemon that was off for long makes one when it starts.
-  const whole = wholeBackup(config);
-  if (backup !== undefined && clock.now() - backup < 50 * HOUR_MS) return [ok(`${size}, backed up; ${whole}`)];
-  return [
-    ok(`${size}; ${whole}`),
-    warning('there is no backup of the last two days', 'start Pinch; if it runs: `pinch logs`'),
-  ];
-}
-
 const databaseFiles = ({ dataDir }: Config) =>
   ['pinch.db', 'pinch.db-wal'].map((name) => join(dataDir, name)).filter((file) => existsSync(file));
-
-/** The last one of all of the home: those of each day are of the database alone, and lie on the same disk. */
-function wholeBackup(config: Config): string {
-  const last = lastBackup(config);
-  const when = last && `${new Date(last.at).toISOString().slice(0, 16).replace('T', ' ')} UTC, ${last.file}`;
-  return when ? `the whole home: ${when}` : 'the whole home never (`pinch backup <file>`)';
-}
-
-function newestBackup({ dataDir }: Config): number | undefined {
-  const folder = join(dataDir, 'backups');
-  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : [];
-  return files.length === 0 ? undefined : Math.max(...files.map((name) => statSync(join(folder, name)).mtimeMs));
-}

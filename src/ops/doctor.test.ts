@@ -1,10 +1,20 @@
 // Each finding on a machine that is broken in that one way; the engine and the model are small servers on 127.0.0.1.
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createFakeClock, type FakeClock } from '../../test/fakes/clock.js';
@@ -12,7 +22,7 @@ import { startModelServer } from '../../test/fakes/model-windows.js';
 import { loadConfig } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { openStore } from '../store.js';
-import { examine, showFindings } from './doctor.js';
+import { examine, showFindings, type Watcher } from './doctor.js';
 import { fileFindings, wallFindings } from './doctor-walls.js';
 import type { CheckDeps } from './finding.js';
 
@@ -106,10 +116,11 @@ const running = {
 
 interface Situation extends Partial<Omit<CheckDeps, 'config'>> {
   env?: Record<string, string>;
+  watcher?: Watcher;
 }
 
 /** The findings of one check, or of all. Whatever is said, nobody is left without a way on, and no key is in it. */
-async function findings(only?: string, { env, ...rest }: Situation = {}) {
+async function findings(only?: string, { env, watcher, ...rest }: Situation = {}) {
   const own = { PINCH_HOME: home, XDG_CONFIG_HOME: join(home, 'settings'), DOCKER_HOST: 'unix:///nowhere' };
   const config = { ...loadConfig({ ...own, ...env }, home) };
   const deps: CheckDeps = {
@@ -117,10 +128,11 @@ async function findings(only?: string, { env, ...rest }: Situation = {}) {
     clock,
     ask: async () => running,
     service: () => ({ label: 'pinch', file: '', installed: true, running: true, detail: 'active' }),
+    isFull: false,
     mayCall: async () => true,
     ...rest,
   };
-  const all = await examine(deps);
+  const all = await examine(deps, watcher);
   for (const finding of all)
     expect(finding.fix === undefined, JSON.stringify(finding)).toBe(/ok|skipped/.test(finding.state));
   expect(showFindings(all) + JSON.stringify(all)).not.toContain('canary');
@@ -294,6 +306,46 @@ describe('the home', () => {
     expect(await states('database')).toEqual(['ok', 'warning']);
     writeFileSync(file, Buffer.alloc(8_192, 'x'));
     expect((await findings('database'))[0]).toMatchObject({ state: 'failure', detail: `${file} is damaged` });
+  });
+
+  test('has a large database: it is read whole when that is asked for, and as long as it is known to be damaged', async () => {
+    const file = join(home, 'data/pinch.db');
+    openStore(file).close();
+    const db = new Database(file);
+    const rows = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700)';
+    db.exec(
+      `CREATE TABLE big (id INTEGER PRIMARY KEY, text BLOB); ${rows} INSERT INTO big SELECT i, zeroblob(100000) FROM n`,
+    );
+    db.close();
+    const said = async (situation?: Situation) => (await findings('database', situation))[0]?.detail;
+    expect(await said()).toMatch(/MiB, can be read \(`pinch doctor --full` reads all of it\)/);
+    expect(await said({ isFull: true })).toContain('MiB, intact');
+    expect(await said()).toMatch(/can be read; all of it was intact \d{4}-/);
+    const middle = statSync(file).size / 2;
+    const whole = readFileSync(file);
+    // Where overflowing rows of the middle lie.
+    writeFileSync(
+      file,
+      Buffer.concat([whole.subarray(0, middle), Buffer.alloc(4096 * 40, 7), whole.subarray(middle + 4096 * 40)]),
+    );
+    expect(await states('database')).toEqual(['ok', 'warning']);
+    expect(await states('database', { isFull: true })).toEqual(['failure']);
+    expect(await states('database')).toEqual(['failure']);
+    writeFileSync(file, whole);
+    expect(await states('database')).toEqual(['ok', 'warning']);
+    // Without a sound beginning nobody needs all of it.
+    writeFileSync(file, Buffer.concat([Buffer.alloc(8_192, 'x'), whole.subarray(8_192)]));
+    expect(await states('database')).toEqual(['failure']);
+  });
+
+  test('is looked at aloud: each check is named before it begins, and what it found is told at once', async () => {
+    const told: string[] = [];
+    const watcher = {
+      begins: (check: string) => void told.push(check),
+      found: (some: object[]) => void told.push(`${some.length > 0}`),
+    };
+    await findings('node', { watcher });
+    expect(told.slice(0, 4)).toEqual(['node', 'true', 'settings', 'true']);
   });
 });
 

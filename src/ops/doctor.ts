@@ -1,10 +1,10 @@
 // `pinch doctor`: looks at everything a run depends on and says what to do about what is wrong. The list of checks is below; what
-// each looks at is in the file it comes from. Changes nothing, works with and without the daemon, shows no secret.
+// each looks at is in the file it comes from. Changes nothing but the note of when the database was read whole, works with and without the daemon, shows no secret.
 import { describeError, PinchError } from '../core/errors.js';
 import { checkChannels, checkDaemon, checkPort, checkService } from './doctor-daemon.js';
+import { checkDatabase } from './doctor-database.js';
 import {
   checkClock,
-  checkDatabase,
   checkDisk,
   checkEngine,
   checkImage,
@@ -43,12 +43,21 @@ const MAX_DETAIL = 400;
 
 export type NamedFinding = Finding & { check: string };
 
+/** Who is told what it does while it works. */
+export interface Watcher {
+  begins(check: string): void;
+  found(findings: NamedFinding[]): void;
+}
+
 /** All findings, in the order of the list. Never throws: a check that cannot look has failed. */
-export async function examine(deps: CheckDeps): Promise<NamedFinding[]> {
+export async function examine(deps: CheckDeps, watcher?: Watcher): Promise<NamedFinding[]> {
   const findings: NamedFinding[] = [];
   for (const [check, look] of checks) {
+    watcher?.begins(check);
     const found = await Promise.resolve(deps).then(look).catch(failureOf);
-    findings.push(...[found].flat().map((finding) => ({ check, ...withoutSecrets(finding, deps) })));
+    const named = [found].flat().map((finding) => ({ check, ...withoutSecrets(finding, deps) }));
+    watcher?.found(named);
+    findings.push(...named);
   }
   return findings;
 }

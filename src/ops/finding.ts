@@ -16,6 +16,8 @@ export interface CheckDeps {
   /** Asks the running daemon, as in `GET /api/status`. Throws PinchError `not_running`, `not_started` or `no_port`. */
   ask(call: string): Promise<unknown>;
   service(): ServiceState;
+  /** Whether a large database is read whole. */
+  isFull: boolean;
   /** Whether a call that costs money may be made. */
   mayCall(question: string): Promise<boolean>;
 }

@@ -7,6 +7,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '../core/clock.js';
 import { openStore } from '../store.js';
 import { startIntegrityCheck } from './integrity.js';
+import { lastLook } from './whole-look.js';
 
 let dataDir: string;
 let lines: string[];
@@ -44,6 +45,7 @@ test('a damaged database opens, and the owner is told after an end that nobody a
   const store = openStore(join(dataDir, 'pinch.db'));
   start('killed from outside');
   await vi.waitFor(() => expect(told.join()).toMatch(/database is damaged: .*no backup yet/s), 20_000);
+  expect(lastLook(dataDir)?.found).not.toBe('ok');
   store.close();
 });
 

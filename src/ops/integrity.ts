@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { databaseTrouble } from '../core/db.js';
 import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
+import { noteLook } from './whole-look.js';
 
 export interface IntegrityDeps extends LoopDeps {
   config: { dataDir: string };
@@ -42,6 +43,8 @@ export function startIntegrityCheck({ config, home, clock, log, notifyOwner }: I
     // Whatever kept it from looking says nothing of the database.
     if (typeof looked === 'string') return log.warn({ error: looked }, 'the database could not be looked at whole');
     const { found } = looked;
+    const problem = noteLook(config.dataDir, { at: clock.now(), found });
+    if (problem !== undefined) log.warn({ error: problem }, 'that the database was looked at could not be noted');
     if (found === 'ok') return log.info({ tookMs: Math.round(performance.now() - began) }, 'the database is intact');
     const [, hint] = databaseTrouble(file, undefined);
     log.error({ found, hint }, 'the database is damaged');

@@ -8,12 +8,14 @@ import type { Config, Env } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { visible } from '../core/visible.js';
 import { type Completed, completionScript, shells } from './completion.js';
+import type { NamedFinding } from './doctor.js';
 import { logFile, startLog } from './log-file.js';
 import type { ServiceDeps, ServiceState } from './service.js';
 import type { Machine, Step } from './service-unit.js';
 
 /** The options of these commands, for `parseArgs`. */
 export const localOptions = {
+  all: { type: 'boolean' },
   follow: { type: 'boolean' },
   run: { type: 'string' },
   last: { type: 'string' },
@@ -68,8 +70,8 @@ export const localCommands: LocalCommand[] = [
   },
   {
     usage: 'doctor',
-    what: 'looks at everything a run depends on and says what to do (--yes asks the model as well)',
-    options: ['yes'],
+    what: 'looks at everything a run depends on and says what to do (--yes asks the model as well, --full reads all of a large database)',
+    options: ['yes', 'full'],
     run: examineAll,
   },
   {
@@ -181,14 +183,25 @@ async function examineAll(call: LocalCall): Promise<number> {
     import('./doctor.js'),
     import('./service.js'),
   ]);
-  const findings = await examine({
+  // What it looks at now stands below what it has found, until that is there.
+  const now = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`);
+  const watcher = {
+    begins: (check: string) => now(`… ${check}`),
+    found(some: NamedFinding[]) {
+      now('');
+      print(visible(showFindings(some)));
+    },
+  };
+  const deps = {
     config,
     ask,
     clock: systemClock,
     service: () => serviceState(serviceDeps(call)),
-    mayCall: async (question) => values.yes === true || (values.json !== true && (await confirm(question))),
-  });
-  print(visible(values.json ? `${JSON.stringify(findings, null, 2)}\n` : showFindings(findings)));
+    isFull: values.full === true,
+    mayCall: async (question: string) => values.yes === true || (values.json !== true && (await confirm(question))),
+  };
+  const findings = await examine(deps, values.json ? undefined : watcher);
+  if (values.json) print(visible(`${JSON.stringify(findings, null, 2)}\n`));
   return findings.some(({ state }) => state === 'failure') ? 1 : 0;
 }
 

@@ -375,6 +375,12 @@ describe('tasks', () => {
     expect((await get('/api/tasks?after=998&limit=2')).body).toMatchObject({ tasks: [{ id: 999 }, { id: 1_000 }] });
     expect((await get('/api/tasks?after=1000')).body).toMatchObject({ tasks: [{ id: 1_001 }] });
     expect((await get('/api/tasks?after=-1')).status).toBe(400);
+    home.store.tasks.setNext(700, (nextAt ?? 0) - 1);
+    const next = (await get('/api/tasks?order=next&limit=7')).body;
+    expect(next).toMatchObject({ count: 1_001, tasks: [700, 1, 2, 3, 4, 5, 6].map((id) => ({ id })) });
+    expect((await get('/api/tasks?group=main&after=1000')).body).toMatchObject({ tasks: [{ id: 1_001 }] });
+    expect((await get('/api/tasks?group=nobody')).status).toBe(404);
+    expect((await get('/api/tasks?order=title')).status).toBe(400);
   });
 
   test.each<[object, number, RegExp]>([

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import type { getRequestListener, HttpBindings } from '@hono/node-server';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -51,7 +51,13 @@ export async function startPage(
     headersTimeout: Math.min(HEADERS_MS, requestMs),
     connectionsCheckingInterval: checkMs,
   };
-  const server = createServer(timing, getRequestListener(createApp(deps).fetch)).listen(deps.port, '127.0.0.1');
+  const app = createApp(deps);
+  // It loads Node's whole `fetch`. A daemon whose page nobody opens goes without.
+  let listener: Promise<ReturnType<typeof getRequestListener>> | undefined;
+  const server = createServer(timing, async (incoming, outgoing) => {
+    listener ??= import('@hono/node-server').then((node) => node.getRequestListener(app.fetch));
+    await (await listener)(incoming, outgoing);
+  }).listen(deps.port, '127.0.0.1');
   server.maxConnections = MAX_CONNECTIONS;
   await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
     const taken = error.code === 'EADDRINUSE';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { systemClock } from '../core/clock.js';
 import { oneLine } from '../core/one-line.js';
-import { columns, reading, shortLength, shortTime, type TerminalCommand } from '../core/terminal.js';
+import { columns, firstOf, reading, shortLength, shortTime, type TerminalCommand } from '../core/terminal.js';
 import { runRow, runState } from '../core/types.js';
 
 const shownRun = runRow.pick({
@@ -21,6 +21,7 @@ const timeline = z.object({
 });
 
 const MAX_TEXT = 300;
+const SHOWN_RUNS = 30;
 
 export const runTerminal: TerminalCommand[] = [
   {
@@ -28,8 +29,13 @@ export const runTerminal: TerminalCommand[] = [
     what: `the latest runs (${runState.options.join(', ')})`,
     words: runState.options,
     call: 'GET /api/runs:state',
-    show: reading(z.object({ runs: z.array(shownRun) }), ({ runs }, { timeZone }) =>
-      runs.length === 0 ? 'no runs' : columns([RUN_HEADING, ...runs.map((run) => runCells(run, timeZone))]),
+    shown: SHOWN_RUNS,
+    show: reading(z.object({ runs: z.array(shownRun) }), ({ runs }, { timeZone }, isAll) =>
+      runs.length === 0
+        ? 'no runs'
+        : firstOf(runs, { shown: SHOWN_RUNS, isAll, command: 'runs' }, (some) =>
+            columns([RUN_HEADING, ...some.map((run) => runCells(run, timeZone))]),
+          ),
     ),
   },
   {

@@ -15,11 +15,18 @@ import type { Tasks, TaskView } from './tasks.js';
 const newTask = taskInput.extend({ chat: z.string().min(1).max(200).optional() });
 const change = taskInput.partial().extend({ action: taskChange.shape.action.exclude(['run']).optional() });
 
-/** Ordered by their numbers: the last of a page is the `after` of the next one. */
+/**
+ * Ordered by their numbers: the last of a page is the `after` of the next one. Or the first of those that come `next`, and of how many.
+ * `group`: its folder; none for every group.
+ */
 const listQuery = z.object({
   after: z.coerce.number().int().min(0).default(0),
   limit: listLimit.default(1_000),
+  order: z.enum(['id', 'next']).default('id'),
+  group: z.string().optional(),
 });
+/** Rows that are read at once. */
+const MOST_NEXT = 200;
 /** Tasks that one turn of the event loop looks at. */
 const TURN = 5;
 
@@ -41,17 +48,26 @@ function addTasks(app: Hono, { store, tasks, ownerChat }: TaskApiDeps): void {
     if (!chat) throw refuse(404, 'not_found', `there is no chat "${name}"`, 'GET /api/chats lists them');
     return chat;
   };
+  const groupOf = (folder: string): number => {
+    const group = store.groups.all().find((one) => one.folder === folder);
+    if (!group) throw refuse(404, 'not_found', `there is no group "${folder}"`, 'GET /api/groups lists them');
+    return group.id;
+  };
   const findTask = (c: Context): Task => checked(() => tasks.find(Number(c.req.param('id')), null));
   app.get('/api/tasks', async (c) => {
-    const { after, limit } = parse(listQuery, c.req.query());
+    const { after, limit, order, group } = parse(listQuery, c.req.query());
+    const ofGroup = group === undefined ? null : groupOf(group);
+    const next = order === 'next' ? tasks.next(ofGroup, Math.min(limit, MOST_NEXT)) : undefined;
     const views: TaskView[] = [];
-    for (let page = tasks.open(null, after, Math.min(limit, TURN)); page.length > 0; ) {
+    for (let page: Task[] = [], last = after; views.length < limit; last = page.at(-1)?.id ?? last) {
+      const turn = Math.min(limit - views.length, TURN);
+      page = next ? next.splice(0, turn) : tasks.open(ofGroup, last, turn);
+      if (page.length === 0) break;
       views.push(...page.map(tasks.view));
       // A thousand of them take a second: others go on meanwhile.
       await setImmediate();
-      page = tasks.open(null, page.at(-1)?.id, Math.min(limit - views.length, TURN));
     }
-    return c.json({ tasks: views });
+    return c.json({ tasks: views, ...(next && { count: tasks.openCount(ofGroup) }) });
   });
   app.get('/api/tasks/:id', (c) => c.json({ task: tasks.view(findTask(c)) }));
   app.get('/api/tasks/:id/secret', (c) => {

@@ -1,6 +1,7 @@
 // The chat commands about tasks: /tasks, /task, /heartbeat, /hook.
 
-import { shownLine } from '../core/one-line.js';
+import { PinchError } from '../core/errors.js';
+import { oneLine, shownLine } from '../core/one-line.js';
 import type { Chat, Group } from '../core/types.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import { taskName } from '../runs/unattended.js';
@@ -22,11 +23,13 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
   const { store } = deps;
   return [
     {
-      usage: '/tasks',
-      what: 'what is scheduled here',
+      usage: '/tasks [<group>]',
+      what: 'what is scheduled here, what comes next first',
       forMembers: true,
-      answer: inGroup(store, (group, { byOwner, chat }) =>
-        byOwner ? deps.tasks.list(scopeOf(group)) : deps.tasks.list(group.id, chat.id),
+      answer: inGroup(store, (group, { byOwner, chat, argument }) =>
+        byOwner
+          ? deps.tasks.list(listedGroup(store, group, argument), { maxChars: MAX_LIST_CHARS })
+          : deps.tasks.list(group.id, { chatId: chat.id, maxChars: MAX_LIST_CHARS }),
       ),
     },
     {
@@ -51,6 +54,17 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
 
 /** In the main group the owner sees the tasks of all. */
 const scopeOf = ({ isMain, id }: Group): number | null => (isMain ? null : id);
+
+/** In one message of any channel. */
+const MAX_LIST_CHARS = 3_500;
+
+/** In the main group the owner may name one of the others. */
+function listedGroup(store: Store, group: Group, folder: string): number | null {
+  if (folder === '' || !group.isMain) return scopeOf(group);
+  const named = store.groups.all().find((one) => one.folder === folder);
+  if (named) return named.id;
+  throw new PinchError('not_found', `there is no group "${oneLine(folder, 60)}"`, { hint: '`/status` names them' });
+}
 
 const USAGE =
   'Write `/task <number> show`, or `edit`, `pause`, `resume`, `run`, `cancel` or `budget <US dollars a day>` instead of `show`, or `/task add <when> <what>`; `/tasks` has the numbers.';

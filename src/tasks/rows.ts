@@ -154,12 +154,28 @@ function createOpenTasks({ rows, total }: Statements) {
   const of = rows(taskRow).all<[after: number, limit: number, groupId: number]>(
     `SELECT * FROM tasks WHERE ${isOpen} AND group_id = ?3 AND id > ?1 ORDER BY id LIMIT ?2`,
   );
+  // Those that a clock starts, by their times, then the others. What is due next is found at once, however many there are.
+  const timed = rows(taskRow).all<[limit: number]>(
+    `SELECT * FROM tasks INDEXED BY tasks_due WHERE state = 'active' AND next_at IS NOT NULL ORDER BY next_at, id LIMIT ?1`,
+  );
+  const untimed = rows(taskRow).all<[limit: number]>(
+    `SELECT * FROM tasks INDEXED BY tasks_open WHERE ${isOpen} AND next_at IS NULL ORDER BY id LIMIT ?1`,
+  );
+  const nextOf = rows(taskRow).all<[limit: number, groupId: number]>(
+    `SELECT * FROM tasks WHERE ${isOpen} AND group_id = ?2 ORDER BY next_at IS NULL, next_at, id LIMIT ?1`,
+  );
   const countAll = total<[]>(`SELECT count(*) FROM tasks INDEXED BY tasks_open WHERE ${isOpen}`);
   const countOf = total<[groupId: number]>(`SELECT count(*) FROM tasks WHERE ${isOpen} AND group_id = ?1`);
   return {
     /** Those that are not over, of one group or of all; the next ones after this one, as many as there are unless told. */
     open: (groupId: number | null, after = 0, limit = -1): Task[] =>
       groupId === null ? all(after, limit) : of(after, limit, groupId),
+    /** The same in the order in which they come next; those that no clock starts, or that are paused, come last. */
+    next(groupId: number | null, limit: number): Task[] {
+      if (groupId !== null) return nextOf(limit, groupId);
+      const first = timed(limit);
+      return first.length < limit ? [...first, ...untimed(limit - first.length)] : first;
+    },
     openCount: (groupId: number | null): number => (groupId === null ? countAll() : countOf(groupId)),
     /** Those of them that somebody starts with a secret. */
     hooks: rows(taskRow).all<[]>(`SELECT * FROM tasks WHERE ${isOpen} AND secret IS NOT NULL ORDER BY id`),

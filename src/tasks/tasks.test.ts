@@ -112,9 +112,41 @@ describe('in chat', () => {
     tasks.add({ prompt: 'Bins', every: '1h30m' }, family);
     const bins = '**2** Bins: every 1h30m, next Sat 21 Nov 2026, 11:30 (Europe/Berlin)';
     const brief = '**1** Brief: cron `0 9 * * 1-5` (Europe/Berlin), next Mon 23 Nov 2026, 09:00';
-    expect(command('tasks')).toBe(`${brief}\n${bins}`);
+    expect(command('tasks')).toBe(`${bins}\n${brief}`);
+    expect(command('tasks', 'family')).toBe(bins);
+    expect(command('tasks', 'nobody')).toContain('there is no group "nobody"');
+    expect(command('tasks', 'main', family)).toBe(bins);
     expect(command('tasks', '', family)).toBe(bins);
     expect(command('task', '1', family)).toBe('there is no task 1 (the list of tasks has the numbers)');
+  });
+
+  test('of many, what comes next is listed, as much as fits into one message, and how many more there are', () => {
+    tasks.add({ prompt: 'a hook' }, main, { starts: { kind: 'hook' } });
+    tasks.change(tasks.add({ prompt: 'rests', every: '1h' }, main), { action: 'pause' });
+    for (let hours = 60; hours > 0; hours -= 1)
+      tasks.add({ prompt: `In ${hours} ${'x'.repeat(40)}`, every: `${hours}h` }, hours % 2 ? main : family);
+    const lines = command('tasks').split('\n');
+    expect(lines.slice(0, -1).map((line) => Number(/In (\d+)/.exec(line)?.[1]))).toEqual(
+      Array.from({ length: lines.length - 1 }, (_, n) => n + 1),
+    );
+    expect(lines.join('\n').length).toBeGreaterThan(3_000);
+    expect(lines.join('\n').length).toBeLessThan(3_600);
+    expect(lines.at(-1)).toBe(`… and ${62 - (lines.length - 1)} more`);
+    expect(
+      tasks
+        .next(null, 70)
+        .map(({ id }) => id)
+        .slice(-2),
+    ).toEqual([1, 2]);
+    expect(tasks.next(main.groupId, 70).map(({ id }) => id)).toEqual([
+      ...[1, 3, 5].map((n) => 63 - n),
+      ...tasks
+        .next(main.groupId, 70)
+        .map(({ id }) => id)
+        .slice(3, -2),
+      1,
+      2,
+    ]);
   });
 
   test('/task pauses, resumes, runs, cancels, shows', () => {

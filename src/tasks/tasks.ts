@@ -71,6 +71,8 @@ export function createTasks(given: TasksDeps) {
     start: (task: Task, trigger: Trigger): void => store.transaction(() => startTask(deps, task, trigger)),
     /** Of the group, of every group for null. */
     open: store.tasks.open,
+    next: store.tasks.next,
+    openCount: store.tasks.openCount,
     /** A task of the group (of any for null). Throws PinchError `not_found`; "not yours" and "not there" read the same. */
     find(id: number, groupId: number | null): Task {
       const task = store.tasks.get(id);
@@ -88,12 +90,12 @@ export function createTasks(given: TasksDeps) {
       };
     },
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
-    /** Of one group (null: of all), or what is done for one chat of it. */
-    list(groupId: number | null, chatId?: number): string {
+    /** What comes next, of one group (null: of all) or of one chat of it, in at most so many characters. */
+    list(groupId: number | null, { chatId, maxChars }: { chatId?: number; maxChars?: number } = {}): string {
       if (chatId === undefined)
-        return taskList(store.tasks.open(groupId, 0, MAX_LISTED), store.tasks.openCount(groupId));
-      const ofChat = store.tasks.open(groupId).filter((task) => task.chatId === chatId);
-      return taskList(ofChat, ofChat.length);
+        return taskList(store.tasks.next(groupId, MAX_LISTED), store.tasks.openCount(groupId), maxChars);
+      const ofChat = store.tasks.next(groupId, -1).filter((task) => task.chatId === chatId);
+      return taskList(ofChat, ofChat.length, maxChars);
     },
   };
 }

@@ -1,8 +1,10 @@
 // The terminal's commands about tasks and hooks.
 import { z } from 'zod';
 import { systemClock } from '../core/clock.js';
+import type { Config } from '../core/config.js';
 import { oneLine, printable } from '../core/one-line.js';
-import { columns, originOf, reading, shortTime, type TerminalCommand } from '../core/terminal.js';
+import { columns, firstOf, MOST_ROWS, originOf, reading, shortTime, type TerminalCommand } from '../core/terminal.js';
+import { visible } from '../core/visible.js';
 
 const taskAnswer = z.object({
   id: z.number(),
@@ -41,17 +43,47 @@ function hookCall({ secret, signed }: z.infer<typeof hookAnswer>, url: string): 
   ].join('\n');
 }
 
-export const taskTerminal: TerminalCommand[] = [
-  {
-    usage: 'tasks',
-    what: 'what is scheduled',
-    call: 'GET /api/tasks',
-    show: reading(z.object({ tasks: z.array(taskAnswer) }), ({ tasks }, { timeZone }) =>
-      tasks.length === 0
-        ? 'no tasks'
-        : [columns([HEADING, ...tasks.map((task) => taskCells(task, timeZone))]), ...moreText(tasks)].join('\n'),
-    ),
+const page = z.object({ tasks: z.array(taskAnswer.loose()), count: z.number().optional() });
+const SHOWN = 50;
+
+interface ListCall {
+  config: Config;
+  argument: string | undefined;
+  values: { json?: string | boolean | undefined; all?: string | boolean | undefined };
+  ask(call: string): Promise<unknown>;
+}
+
+export const tasksCommand = {
+  usage: 'tasks [group]',
+  what: `what is scheduled, of one group or of all: the next ${SHOWN}, or --all`,
+  options: ['all'] as const,
+  async run({ config, argument, values, ask }: ListCall): Promise<number> {
+    const group = argument === undefined ? '' : `&group=${encodeURIComponent(argument)}`;
+    const isAll = values.all === true || values.json === true;
+    const { tasks, count } = isAll
+      ? { tasks: await allTasks(ask, group), count: undefined }
+      : page.parse(await ask(`GET /api/tasks?order=next&limit=${SHOWN}${group}`));
+    const command = ['tasks', ...(argument === undefined ? [] : [argument])].join(' ');
+    const table = (some: typeof tasks) => columns([HEADING, ...some.map((task) => taskCells(task, config.timeZone))]);
+    const forPeople = () =>
+      tasks.length === 0 ? 'no tasks' : firstOf(tasks, { shown: SHOWN, isAll, command, count }, table);
+    process.stdout.write(`${visible(values.json ? JSON.stringify({ tasks }, null, 2) : forPeople())}\n`);
+    return 0;
   },
+};
+
+/** Page by page, in the order of their numbers. */
+async function allTasks(ask: ListCall['ask'], group: string) {
+  const all: z.infer<typeof page>['tasks'] = [];
+  for (let more = true; more; ) {
+    const { tasks } = page.parse(await ask(`GET /api/tasks?after=${all.at(-1)?.id ?? 0}&limit=${MOST_ROWS}${group}`));
+    all.push(...tasks);
+    more = tasks.length === MOST_ROWS;
+  }
+  return all;
+}
+
+export const taskTerminal: TerminalCommand[] = [
   {
     usage: 'hook <id>',
     what: 'the secret of a hook',
@@ -61,10 +93,6 @@ export const taskTerminal: TerminalCommand[] = [
     ),
   },
 ];
-
-/** The API gives a thousand at a time. */
-const moreText = (tasks: { id: number }[]): string[] =>
-  tasks.length < 1_000 ? [] : [`There may be more: GET /api/tasks?after=${tasks.at(-1)?.id} has the next ones.`];
 
 const HEADING = ['TASK', 'STATE', 'NEXT', 'FAILED', 'STARTS', 'TITLE'];
 

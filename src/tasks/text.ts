@@ -64,9 +64,15 @@ export function taskConfirmation(task: Task, tz?: string): string {
 /** More than that is no list any more. */
 export const MAX_LISTED = 50;
 
-/** The first ones of `count`. */
-export function taskList(tasks: Task[], count: number): string {
+/** The first ones of `count`: as many as have room. */
+export function taskList(tasks: Task[], count: number, maxChars = Number.POSITIVE_INFINITY): string {
+  let left = maxChars;
   const lines = tasks.slice(0, MAX_LISTED).map(taskLine);
+  const fits = lines.findIndex((line) => {
+    left -= line.length + 1;
+    return left < 0;
+  });
+  if (fits >= 0) lines.length = fits;
   const more = count - lines.length;
   return [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n') || 'There are no tasks.';
 }

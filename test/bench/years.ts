@@ -1,5 +1,5 @@
-// `npm run bench -- years`: what five years cost. A daemon with an empty home and one with that of test/bench/large-home.ts at the same time, asked in
-// turn, so that whatever else the machine does falls on both.
+// `npm run bench -- years`: what five years cost. A daemon with a home of one day (young-home.ts: lists are as long, there is nothing before) and one with
+// that of large-home.ts at the same time, asked in turn, so that whatever else the machine does falls on both.
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { type DaemonProcess, newHome, removeHome } from '../e2e/harness.js';
 import { bash } from '../e2e/talk.js';
 import { largeHome } from './large-home.js';
 import { cpuMs, createWorld, quantile, roundTrip, rssMbOf, start, type World } from './world.js';
+import { fillLists } from './young-home.js';
 
 const STARTS = 7;
 const TURNS = 40;
@@ -80,7 +81,7 @@ async function turn(side: Side): Promise<void> {
 const PAGES: Record<string, string> = {
   '/api/status': '/api/status',
   'page of runs': `/api/runs?limit=${WARM_UP}`,
-  'page of dead runs, none in the empty home': '/api/runs?state=dead&limit=50',
+  'page of dead runs': '/api/runs?state=dead&limit=50',
   '/api/tasks': '/api/tasks?limit=50',
   '/api/outbox': '/api/outbox?limit=50',
   '/api/approvals': '/api/approvals',
@@ -257,7 +258,9 @@ export async function benchYears(): Promise<void> {
   const empty = await startSide(newHome());
   await logged(empty.daemon, 'database backed up');
   await empty.daemon.kill('SIGTERM');
-  const large = await startSide(largeHome(empty.home, String(empty.world.olga.id)));
+  const fiveYears = largeHome(empty.home, String(empty.world.olga.id));
+  fillLists(empty.home, fiveYears);
+  const large = await startSide(fiveYears);
   empty.daemon = await start(empty.world, empty.home, KEEP_ALL);
   const sides = [empty, large];
   // Before anything is measured.
@@ -266,7 +269,7 @@ export async function benchYears(): Promise<void> {
   await measureTurns(sides);
   for (const side of sides) await measureSearch(side);
   await measureCommands(sides);
-  table(empty, large, ['empty home', 'five years']);
+  table(empty, large, ['first day', 'five years']);
   await endSide(empty);
   await endSide(large);
   await benchRetention(0.5);

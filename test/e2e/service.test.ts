@@ -1,7 +1,7 @@
 // The daemon as a service manager runs it: no terminal, its log in a file, ended by a crash now and then.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -50,6 +50,20 @@ async function status({ api }: DaemonProcess) {
   const { body } = await api('GET', '/api/status');
   return z.object({ text: z.string(), lastEnd: z.string().nullable() }).parse(body);
 }
+
+test('what a start loads stays small: no `fetch` of Node, and texts of programs that take one byte a character', () => {
+  const root = join(import.meta.dirname, '../..');
+  const script = `await import('./dist/main.js'); process.stdout.write(process.moduleLoadList.join());`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(stdout).toContain('NativeModule http');
+  expect(stdout).not.toContain('undici');
+  const programs = readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.js'));
+  const wide = programs.filter((name) => /[^\p{ASCII}]/u.test(readFileSync(join(root, 'dist', name), 'utf8')));
+  expect(wide).toEqual([]);
+});
 
 test('a kill leaves a reason that the next start logs and shows, a clean end none; no secret reaches a file', async () => {
   const killed = await start();

@@ -114,6 +114,7 @@ export const workTexts = {
     nothingPlanned: 'Nothing is planned.',
     list: 'Tasks',
     none: 'There are no tasks.',
+    more: (count: number) => `… and ${count} more. In a terminal, \`pinch tasks --all\` lists them.`,
     task: 'Task',
     when: 'When',
     next: 'Next',

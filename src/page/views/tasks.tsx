@@ -13,7 +13,7 @@ const t = texts.tasks;
 const DAYS = 7;
 const DAY_MS = 86_400_000;
 const MAX_TIMES = 400;
-const MAX_LISTED = 300;
+const MAX_LISTED = 100;
 
 export const tasksView: View = {
   name: 'tasks',
@@ -22,7 +22,8 @@ export const tasksView: View = {
 };
 
 function Tasks({ asked }: { asked: Asked }) {
-  const tasks = asked.deps.store.tasks.open(null).slice(0, MAX_LISTED);
+  const tasks = asked.deps.store.tasks.next(null, MAX_LISTED);
+  const more = asked.deps.store.tasks.openCount(null) - tasks.length;
   return (
     <>
       <section aria-labelledby="calendar">
@@ -32,6 +33,7 @@ function Tasks({ asked }: { asked: Asked }) {
       <section aria-labelledby="list">
         <h2 id="list">{t.list}</h2>
         <TaskTable tasks={tasks} asked={asked} />
+        {more > 0 && <p class="quiet">{t.more(more)}</p>}
       </section>
       <details class="more">
         <summary>{t.create}</summary>
