@@ -102,7 +102,7 @@ const areas: Area[] = [
     files: /^src\/(page\/files|page\/pages\/(attachments|composer)|channels\/web-files)\./,
     lines: 250,
   },
-  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 470 },
+  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 540 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_296 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },

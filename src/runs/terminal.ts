@@ -6,7 +6,7 @@ import { columns, reading, shortLength, shortTime, type TerminalCommand } from '
 import { runRow, runState } from '../core/types.js';
 
 const shownRun = runRow.pick({
-  ...{ id: true, state: true, kind: true, attempt: true, error: true },
+  ...{ id: true, state: true, kind: true, attempt: true, error: true, dry: true },
   ...{ createdAt: true, startedAt: true, finishedAt: true },
 });
 const timeline = z.object({
@@ -52,7 +52,15 @@ function runCells(run: z.infer<typeof shownRun>, timeZone: string): string[] {
   const now = systemClock.now();
   const took = run.startedAt === null ? '' : shortLength((run.finishedAt ?? now) - run.startedAt);
   const error = oneLine(run.error ?? '', 100);
-  return [`${run.id}`, run.state, run.kind, shortTime(run.createdAt, now, timeZone), took, `${run.attempt}`, error];
+  return [
+    `${run.id}`,
+    run.state,
+    run.dry ? 'dry' : run.kind,
+    shortTime(run.createdAt, now, timeZone),
+    took,
+    `${run.attempt}`,
+    error,
+  ];
 }
 
 function runText(answer: z.infer<typeof timeline>, timeZone: string): string {

@@ -14,7 +14,7 @@ import { createChannelHost } from '../fakes/channel-host.js';
 import { HANG_MS, whenBusy } from '../limits.js';
 import { executablePath, flags } from './browser.js';
 import { type PageFixture, startPageFixture } from './page-fixture.js';
-import { type Seeded, seedControlRoom } from './page-seed.js';
+import { HOSTILE, type Seeded, seedControlRoom } from './page-seed.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = process.env.PINCH_TEST_SCREENSHOTS;
@@ -182,6 +182,75 @@ describe.skipIf(!executablePath)('the control room', () => {
     faults.length = 0;
     await close(one);
     await close(two);
+  });
+
+  /** What a replay would do, played: the run is claimed, held back what it asked for, and ended. */
+  function playReplay(id: number): void {
+    const { store, deps, signals } = home;
+    expect(store.runs.claimDry({ holder: 'test', now: deps.clock.now() })?.id).toBe(id);
+    const hold = (what: string, about: string, text: string) =>
+      store.events.add(id, deps.clock.now(), 'held_back', { what, about, text });
+    hold('message', 'to Family & friends', HOSTILE);
+    hold('answer', 'to its chat', 'Three mails matter.');
+    store.runs.finish({ id, holder: 'test', attempt: 1 }, 'done', deps.clock.now());
+    signals.emit('run:ended', id);
+  }
+  const leftOf = async (page: Page, row: string, at: number) =>
+    (await page.getByRole('row', { name: row }).getByRole('cell').nth(at).boundingBox())?.x ?? 0;
+
+  test('a replay: with another model and other words, dry; when it is over both stand beside each other, without a reload', async () => {
+    const [page, phone] = [await open(looks[0], `/runs/${seeded.done}`), await open(looks[2], '/runs')];
+    await page.getByText('Replay', { exact: true }).click();
+    await page.getByLabel('Model').fill('no model');
+    await button(page, 'Start the replay').click();
+    await page.locator('#said.problem').getByText('the name of a model').waitFor();
+    expect(faults.splice(0)).toHaveLength(1);
+    await page.getByLabel('Model').fill('claude-opus-5');
+    await page.getByLabel('dry', { exact: false }).check();
+    await page.getByLabel('Other words').fill('Only the newest mail');
+    await button(page, 'Start the replay').click();
+    await page.waitForURL(/\/runs\/\d+$/);
+    const id = Number(new URL(page.url()).pathname.split('/').at(-1));
+    expect(id).not.toBe(seeded.done);
+    expect(home.store.runs.get(id)).toMatchObject({
+      dry: true,
+      model: 'claude-opus-5',
+      prompt: 'Only the newest mail',
+    });
+    await page.getByRole('heading', { name: `Run ${id}, dry` }).waitFor();
+    await page.getByText('A dry run: nothing of it leaves this machine.').waitFor();
+    expect(await page.getByRole('heading', { name: 'Beside each other' }).count()).toBe(0);
+    playReplay(id);
+    await page.getByRole('heading', { name: 'Beside each other' }).waitFor();
+    const heads = await page.getByRole('columnheader').allInnerTexts();
+    expect(heads.slice(3)).toEqual(['What', `Run ${seeded.done} did`, `Run ${id} would have done`]);
+    const cells = (name: string) => row(page, name).first().getByRole('cell').allInnerTexts();
+    expect(await cells('answer to its chat')).toEqual(['Two mails matter.', 'Three mails matter.']);
+    expect(await cells('connection example.com:443')).toEqual(['yes', 'not done']);
+    expect((await cells('message to Family'))[0]).toBe('not done');
+    expect(await leftOf(page, 'answer to its chat', 1)).toBeGreaterThan(
+      (await leftOf(page, 'answer to its chat', 0)) + 100,
+    );
+    expect(await wrongOf(page, {})).toEqual([]);
+    await row(phone, 'Only the newest mail').getByText('dry', { exact: true }).waitFor();
+    await row(phone, 'Only the newest mail').getByRole('link').click();
+    await phone.getByRole('heading', { name: 'Beside each other' }).waitFor();
+    expect(await leftOf(phone, 'answer to its chat', 1)).toBe(await leftOf(phone, 'answer to its chat', 0));
+    expect(await phone.evaluate(sideways)).toBe(false);
+    if (pictures) await phone.screenshot({ path: join(pictures, 'phone-replay.png'), fullPage: true });
+    if (pictures) await page.screenshot({ path: join(pictures, 'desktop-replay.png'), fullPage: true });
+    await phone
+      .getByRole('link', { name: `Run ${seeded.done}`, exact: true })
+      .first()
+      .click();
+    await phone
+      .getByText('Repeated by')
+      .getByRole('link', { name: `Run ${id}` })
+      .waitFor();
+    expect(await phone.getByText('Repeated by').innerText()).toContain('dry');
+    faults.length = 0;
+    await close(page);
+    await close(phone);
   });
 
   test('an approval is answered by keyboard, its number is gone everywhere, and a second Enter answers nothing', async () => {
