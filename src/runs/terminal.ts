@@ -51,16 +51,8 @@ const RUN_HEADING = ['RUN', 'STATE', 'KIND', 'MADE', 'TOOK', 'TRIES', 'ERROR'];
 function runCells(run: z.infer<typeof shownRun>, timeZone: string): string[] {
   const now = systemClock.now();
   const took = run.startedAt === null ? '' : shortLength((run.finishedAt ?? now) - run.startedAt);
-  const error = oneLine(run.error ?? '', 100);
-  return [
-    `${run.id}`,
-    run.state,
-    run.dry ? 'dry' : run.kind,
-    shortTime(run.createdAt, now, timeZone),
-    took,
-    `${run.attempt}`,
-    error,
-  ];
+  const [kind, error] = [run.dry ? 'dry' : run.kind, oneLine(run.error ?? '', 100)];
+  return [`${run.id}`, run.state, kind, shortTime(run.createdAt, now, timeZone), took, `${run.attempt}`, error];
 }
 
 function runText(answer: z.infer<typeof timeline>, timeZone: string): string {
