@@ -100,7 +100,7 @@ const areas: Area[] = [
   {
     name: 'files of the page',
     files: /^src\/(page\/files|page\/pages\/(attachments|composer)|channels\/web-files)\./,
-    lines: 250,
+    lines: 290,
   },
   { name: 'texts of the page', files: /^src\/page\/texts/, lines: 540 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_296 },
@@ -112,7 +112,7 @@ const areas: Area[] = [
     files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
     lines: 2_650,
   },
-  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_688 },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_732 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
   { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 150 },

@@ -44,7 +44,7 @@ const select = (from: string, where: string): string =>
    FROM runs r ${from} CROSS JOIN groups g ON g.id = r.group_id CROSS JOIN chats c ON c.id = r.chat_id LEFT JOIN tasks t ON t.id = r.task_id
    WHERE ${where} ORDER BY r.id DESC LIMIT ?2`;
 
-export function createPageLists({ rows }: Statements) {
+export function createPageLists({ rows, value }: Statements) {
   const runs = rows(listedRun);
   const all = runs.all<[before: number, limit: number]>(select('', 'r.id < ?1'));
   const inState = runs.all<[before: number, limit: number, state: string]>(
@@ -60,6 +60,8 @@ export function createPageLists({ rows }: Statements) {
     select('INDEXED BY runs_by_task', 'r.id < ?1 AND r.task_id = ?3'),
   );
   return {
+    /** Where the conversation of a chat begins. */
+    firstMessage: value<[chatId: number], number>('SELECT id FROM messages WHERE chat_id = ?1 ORDER BY id LIMIT 1'),
     /** Newest first. */
     replaysOf: rows(runRow.pick({ id: true, dry: true })).all<[runId: number]>(
       'SELECT id, dry FROM runs INDEXED BY runs_by_replay WHERE replay_of = ?1 ORDER BY id DESC LIMIT 20',

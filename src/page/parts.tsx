@@ -214,8 +214,8 @@ interface FieldProps {
   /** Of the field in the body; `a.b` is b within a. */
   name: string;
   value?: string | number | undefined;
-  /** How it is sent: as a number, as true or false, as the lines of a list. Text without it. */
-  as?: 'number' | 'flag' | 'list';
+  /** How it is sent: as a number, several ones, true or false, the lines of a list. Text without it. */
+  as?: 'number' | 'numbers' | 'flag' | 'list';
   /** An empty field is sent as null instead of being left out. */
   orNull?: boolean;
   options?: (readonly [value: string, label: string])[];
