@@ -124,7 +124,7 @@ const Composer = () => (
       {t.newMessages}
     </button>
     <form id="composer">
-      <ul id="files" aria-label={t.files} />
+      <ul id="files" aria-label={t.files} aria-live="polite" />
       <button type="button" id="attach" aria-label={t.attach}>
         <Icon
           line="m20 11-8.5 8.5a5 5 0 0 1-7-7L13 4a3.4 3.4 0 0 1 4.800 4.800L9.500 17a1.700 1.700 0 0 1-2.400-2.400L14.500 7"

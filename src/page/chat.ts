@@ -82,7 +82,7 @@ function history(deps: PageDeps, after?: number): StoredMessage[] {
 
 /**
  * Gives the next event a page has not seen, undefined when it has seen all: each `message` (id = message id) behind `after`, or
- * of the latest history, then `status` whenever it changed: what /api/status says, how many runs the chat has, and which approvals
+ * of the latest history, then `status` whenever it changed: what /api/status says, how many runs the chat has and its first message, and which approvals
  * there are.
  */
 function createEvents(deps: PageDeps, after: number | undefined): Events {
@@ -103,8 +103,9 @@ function createEvents(deps: PageDeps, after: number | undefined): Events {
     // The text counts the minutes: it would be news every minute.
     const { text: _text, ...status } = deps.status();
     const session = chat ? sessionName(chat) : '';
+    const first = (chat && store.pageLists.firstMessage(chat.id)) ?? null;
     const runs = { ...store.runs.activeOfSession(session), ...progress(session) };
-    const data = JSON.stringify({ ...status, chat: runs, approvals: store.approvals.marks() });
+    const data = JSON.stringify({ ...status, chat: runs, approvals: store.approvals.marks(), first });
     if (data === seenStatus) return undefined;
     seenStatus = data;
     return { event: 'status', data };

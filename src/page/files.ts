@@ -16,17 +16,38 @@ import type { PageDeps } from './deps.js';
 
 export const UPLOAD_PATH = '/api/chat/files';
 
+const NO_TYPE = 'application/octet-stream';
 const TYPE = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/;
 /** As the page names them when it sends a message with them. */
 export const attachment = z.object({
   ref: z.string().refine(isAttachmentRef),
   fileName: z.string().min(1).max(500),
-  mimeType: z.string().regex(TYPE).catch('application/octet-stream'),
+  // Without its parameters: a recorder says `audio/ogg; codecs=opus`.
+  mimeType: z
+    .string()
+    .transform((type) => type.split(';', 1)[0]?.trim() ?? '')
+    .pipe(z.string().regex(TYPE))
+    .catch(NO_TYPE),
   sizeBytes: z.int().nonnegative().catch(0),
 });
 
+/** What the page shows and plays, by the ending of its name. */
+const SHOWN: Record<string, string> = {
+  ...{ png: 'image/png', jpg: 'image/jpeg', jpeg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp' },
+  ...{ mp3: 'audio/mpeg', m4a: 'audio/mp4', aac: 'audio/aac', wav: 'audio/wav', flac: 'audio/flac' },
+  ...{ ogg: 'audio/ogg', oga: 'audio/ogg', opus: 'audio/ogg', weba: 'audio/webm' },
+};
+
+/** Where nobody knew the kind of a file, its name says it. */
+const typeOf = (fileName: string, mimeType: string): string =>
+  (mimeType === NO_TYPE ? SHOWN[fileName.split('.').at(-1)?.toLowerCase() ?? ''] : undefined) ?? mimeType;
+
 export const mediaOf = (files: z.infer<typeof attachment>[]): InboundMedia[] =>
-  files.map((file) => ({ ...file, fileName: safeFileName(file.fileName), kind: kindOf(file.mimeType) }));
+  files.map((file) => {
+    const fileName = safeFileName(file.fileName);
+    const mimeType = typeOf(fileName, file.mimeType);
+    return { ...file, fileName, mimeType, kind: kindOf(mimeType) };
+  });
 
 function kindOf(mimeType: string): InboundMedia['kind'] {
   if (/^image\/(png|jpeg|gif|webp)$/.test(mimeType)) return 'image';
@@ -38,7 +59,10 @@ function kindOf(mimeType: string): InboundMedia['kind'] {
 export function filesOf({ store }: PageDeps, message: StoredMessage) {
   const sent = message.direction === 'out' && message.outboxId !== null ? store.outbox.fileOf(message.outboxId) : null;
   const files = sent ? [{ ...sent, sizeBytes: sent.bytes }] : message.media;
-  return files.map(({ fileName, mimeType, sizeBytes }) => ({ fileName: safeFileName(fileName), mimeType, sizeBytes }));
+  return files.map(({ fileName: name, mimeType, sizeBytes }) => {
+    const fileName = safeFileName(name);
+    return { fileName, mimeType: typeOf(fileName, mimeType), sizeBytes };
+  });
 }
 
 export function addFiles(app: Hono, { store, config }: PageDeps): void {
@@ -68,15 +92,22 @@ export function addFiles(app: Hono, { store, config }: PageDeps): void {
     const path = message?.chatId === chat?.id && message ? pathOf(message, index) : undefined;
     const size = path === undefined ? undefined : (await stat(path).catch(() => undefined))?.size;
     if (path === undefined || size === undefined) throw refuse(404, 'not_found', 'this file is not kept any more');
-    const bytes = Readable.toWeb(createReadStream(path));
-    return new Response(bytes, {
-      headers: {
-        'content-type': 'application/octet-stream',
-        'content-disposition': 'attachment',
-        'content-length': String(size),
-      },
-    });
+    const part = partOf(c.req.header('range'), size);
+    const { start, end } = part ?? { start: 0, end: size - 1 };
+    const headers = { 'accept-ranges': 'bytes', 'content-type': NO_TYPE, 'content-disposition': 'attachment' };
+    if (start > end && part) return c.body(null, 416, { ...headers, 'content-range': `bytes */${size}` });
+    const range = part && { 'content-range': `bytes ${start}-${end}/${size}` };
+    const bytes = Readable.toWeb(createReadStream(path, part));
+    const length = { 'content-length': String(end - start + 1) };
+    return new Response(bytes, { status: part ? 206 : 200, headers: { ...headers, ...length, ...range } });
   });
+}
+
+/** What a player that jumps asks for, first and last byte; undefined for all of it. Several parts at once nobody needs. */
+function partOf(range: string | undefined, size: number): { start: number; end: number } | undefined {
+  const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(range ?? '') ?? [];
+  if (from === '') return to === '' ? undefined : { start: Math.max(0, size - Number(to)), end: size - 1 };
+  return { start: Number(from), end: to === '' ? size - 1 : Math.min(Number(to), size - 1) };
 }
 
 /** For the form of the page. */

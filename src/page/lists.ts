@@ -4,8 +4,13 @@ import type { Statements } from '../core/statements.js';
 import { type Run, runRow } from '../core/types.js';
 
 const listedRun = runRow
-  .pick({ id: true, kind: true, groupId: true, chatId: true, state: true, attempt: true, error: true, taskId: true })
+  .pick({
+    ...{ id: true, kind: true, groupId: true, chatId: true, state: true, attempt: true, error: true, taskId: true },
+    ...{ replayOf: true, dry: true },
+  })
   .extend({
+    /** Asked in the place of its first message: how it begins. */
+    prompt: z.string().nullable(),
     createdAt: z.number(),
     startedAt: z.number().nullable(),
     finishedAt: z.number().nullable(),
@@ -30,6 +35,7 @@ export interface RunFilter {
 /** `from` names the index: which rows are read does not depend on what SQLite guesses of them. */
 const select = (from: string, where: string): string =>
   `SELECT r.id, r.kind, r.group_id, r.chat_id, r.state, r.attempt, r.error, r.task_id, r.created_at, r.started_at, r.finished_at,
+     r.replay_of, r.dry, substr(r.prompt, 1, 200) AS prompt,
      g.folder, c.title AS chat_title, t.title AS task_title,
      (SELECT substr(m.text, 1, 200) FROM run_messages q JOIN messages m ON m.id = q.message_id
       WHERE q.run_id = r.id ORDER BY q.message_id LIMIT 1) AS text,
@@ -38,7 +44,7 @@ const select = (from: string, where: string): string =>
    FROM runs r ${from} CROSS JOIN groups g ON g.id = r.group_id CROSS JOIN chats c ON c.id = r.chat_id LEFT JOIN tasks t ON t.id = r.task_id
    WHERE ${where} ORDER BY r.id DESC LIMIT ?2`;
 
-export function createPageLists({ rows }: Statements) {
+export function createPageLists({ rows, value }: Statements) {
   const runs = rows(listedRun);
   const all = runs.all<[before: number, limit: number]>(select('', 'r.id < ?1'));
   const inState = runs.all<[before: number, limit: number, state: string]>(
@@ -54,6 +60,12 @@ export function createPageLists({ rows }: Statements) {
     select('INDEXED BY runs_by_task', 'r.id < ?1 AND r.task_id = ?3'),
   );
   return {
+    /** Where the conversation of a chat begins. */
+    firstMessage: value<[chatId: number], number>('SELECT id FROM messages WHERE chat_id = ?1 ORDER BY id LIMIT 1'),
+    /** Newest first. */
+    replaysOf: rows(runRow.pick({ id: true, dry: true })).all<[runId: number]>(
+      'SELECT id, dry FROM runs INDEXED BY runs_by_replay WHERE replay_of = ?1 ORDER BY id DESC LIMIT 20',
+    ),
     runs({ state, groupId, taskId, before }: RunFilter, limit: number): ListedRun[] {
       if (taskId !== undefined) return ofTask(before, limit, taskId);
       if (groupId === undefined) return state ? inState(before, limit, state) : all(before, limit);

@@ -32,13 +32,22 @@ export const Money = ({ of }: { of: number | null | undefined }) => <span class=
 const TONES: Record<string, string> = {
   ...{ done: 'good', sent: 'good', ok: 'good', open: 'good', active: 'good', allowed: 'good', up: 'good' },
   ...{ leased: 'busy', running: 'busy', working: 'busy', linking: 'busy', starting: 'busy' },
-  ...{ ready: 'wait', waiting: 'wait', queued: 'wait', paused: 'wait', warning: 'wait', ask: 'wait', asked: 'wait' },
+  ...{
+    ready: 'wait',
+    waiting: 'wait',
+    queued: 'wait',
+    dry: 'wait',
+    paused: 'wait',
+    warning: 'wait',
+    ask: 'wait',
+    asked: 'wait',
+  },
   ...{ dead: 'bad', failed: 'bad', failure: 'bad', blocked: 'bad', down: 'bad', missed: 'bad', refused: 'bad' },
   ...{ 'logged-out': 'bad', unlinked: 'bad', 'expired-version': 'bad', denied: 'bad' },
 };
 
 export const Badge = ({ state, label }: { state: string; label?: string | undefined }) => (
-  <span class={`badge ${TONES[state] ?? 'plain'}`}>{label ?? state}</span>
+  <span class={`badge ${TONES[state] ?? 'calm'}`}>{label ?? state}</span>
 );
 
 /** Of a run, as people say it. */
@@ -59,16 +68,18 @@ interface TableProps<Row> {
   columns: Column<Row>[];
   rows: Row[];
   empty: string;
+  /** The same width for what stands beside each other. */
+  isEven?: boolean;
   keyOf?(row: Row): string | number;
 }
 
 const as = (role: string) => ({ role });
 
 /** On a phone each row is a card: the roles are said, because the layout takes them away. The first column names the row. */
-export function Table<Row>({ caption, columns, rows, empty, keyOf }: TableProps<Row>) {
+export function Table<Row>({ caption, columns, rows, empty, isEven, keyOf }: TableProps<Row>) {
   if (rows.length === 0) return <p class="quiet empty">{empty}</p>;
   return (
-    <table {...as('table')} aria-label={caption}>
+    <table {...as('table')} class={isEven ? 'even' : undefined} aria-label={caption}>
       <thead {...as('rowgroup')}>
         <tr {...as('row')}>
           {columns.map(({ name, isNumber }) => (
@@ -203,8 +214,8 @@ interface FieldProps {
   /** Of the field in the body; `a.b` is b within a. */
   name: string;
   value?: string | number | undefined;
-  /** How it is sent: as a number, as true or false, as the lines of a list. Text without it. */
-  as?: 'number' | 'flag' | 'list';
+  /** How it is sent: as a number, several ones, true or false, the lines of a list. Text without it. */
+  as?: 'number' | 'numbers' | 'flag' | 'list';
   /** An empty field is sent as null instead of being left out. */
   orNull?: boolean;
   options?: (readonly [value: string, label: string])[];

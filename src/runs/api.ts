@@ -5,6 +5,7 @@ import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
 import { type Run, runState } from '../core/types.js';
 import { progressOf } from '../groups/progress.js';
 import { stopRun } from './cancelled.js';
+import { EVERY_GROUP } from './pauses.js';
 import { comparisonOf, type ReplayDeps, replayRequest, startReplay } from './replay.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
 import type { StopSwitch } from './stop-switch.js';
@@ -65,4 +66,27 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
     const request = await readBody(c, replayRequest);
     return c.json({ run: checked(() => startReplay(deps, findRun(c), request)), stopped: deps.stopSwitch.stopped() });
   });
+  addPauses(app, deps);
 };
+
+/** As `/pause` and `/resume`: `all` stands for every group; whatever holds a group back ends when it is resumed. */
+function addPauses(app: Hono, { store, clock }: RunApiDeps): void {
+  const groupOf = (c: Context): number => {
+    const id = c.req.param('id');
+    if (id === 'all') return EVERY_GROUP;
+    const group = store.groups.get(Number(id));
+    if (!group) throw refuse(404, 'not_found', `there is no group ${id}`, 'GET /api/groups lists them');
+    return group.id;
+  };
+  app.post('/api/groups/:id/pause', (c) => {
+    store.pauses.add(groupOf(c), clock.now());
+    return c.json({ paused: true });
+  });
+  app.post('/api/groups/:id/resume', (c) => {
+    store.transaction(() => {
+      for (const id of [EVERY_GROUP, groupOf(c)]) store.pauses.remove(id);
+    });
+    for (const changed of ['task', 'run:ready', 'daemon'] as const) store.signal(changed);
+    return c.json({ paused: false });
+  });
+}

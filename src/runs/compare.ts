@@ -151,7 +151,7 @@ function sideText({ state, models, costMicroUsd, durationMs }: Side): string {
 }
 
 /** What both did stands in one row, in the order of the first side; what only the second did comes after. */
-function pairs(did: Act[], would: Act[]): [Act | undefined, Act | undefined][] {
+export function pairs(did: Act[], would: Act[]): [Act | undefined, Act | undefined][] {
   const left = [...would];
   const rows = did.map((act): [Act | undefined, Act | undefined] => {
     const at = left.findIndex(({ what, about }) => what === act.what && about === act.about);

@@ -53,6 +53,7 @@ export function runLine(deps: TextDeps, run: Run, withGroup: boolean): string {
   const isOpen = run.state === 'ready' || run.state === 'leased';
   const facts = [
     STATES[run.state],
+    run.replayOf === null ? '' : `${run.dry ? 'dry, nothing of it left this machine: ' : ''}run ${run.replayOf} again`,
     withGroup ? `\`${store.groups.get(run.groupId)?.folder}\`` : '',
     timeText(run.createdAt, timeZone),
     length,

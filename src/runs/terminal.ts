@@ -6,7 +6,7 @@ import { columns, firstOf, reading, shortLength, shortTime, type TerminalCommand
 import { runRow, runState } from '../core/types.js';
 
 const shownRun = runRow.pick({
-  ...{ id: true, state: true, kind: true, attempt: true, error: true },
+  ...{ id: true, state: true, kind: true, attempt: true, error: true, dry: true },
   ...{ createdAt: true, startedAt: true, finishedAt: true },
 });
 const timeline = z.object({
@@ -57,8 +57,8 @@ const RUN_HEADING = ['RUN', 'STATE', 'KIND', 'MADE', 'TOOK', 'TRIES', 'ERROR'];
 function runCells(run: z.infer<typeof shownRun>, timeZone: string): string[] {
   const now = systemClock.now();
   const took = run.startedAt === null ? '' : shortLength((run.finishedAt ?? now) - run.startedAt);
-  const error = oneLine(run.error ?? '', 100);
-  return [`${run.id}`, run.state, run.kind, shortTime(run.createdAt, now, timeZone), took, `${run.attempt}`, error];
+  const [kind, error] = [run.dry ? 'dry' : run.kind, oneLine(run.error ?? '', 100)];
+  return [`${run.id}`, run.state, kind, shortTime(run.createdAt, now, timeZone), took, `${run.attempt}`, error];
 }
 
 function runText(answer: z.infer<typeof timeline>, timeZone: string): string {

@@ -49,7 +49,8 @@ export const servicesApi =
         const request = { method, path: '/', query: '', headers };
         const { status, body } = await callService({ service, credential, clock }, request, { signal: over.signal });
         body.destroy();
-        return c.json({ method, status });
+        // What a person reads of it on the page.
+        return c.json({ method, status, text: `${service.name} answered ${status}` });
       } catch (error) {
         if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
         throw refuse(

@@ -1,6 +1,6 @@
 // The control room in a real browser (Chromium), on a real server and store in which something of everything happened: every page on a desktop
 // and a phone, light and dark, looked at by axe. One server and one browser for all of it. PINCH_TEST_SCREENSHOTS=<folder> keeps pictures.
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -10,11 +10,12 @@ import { z } from 'zod';
 import { web } from '../../src/channels/web.js';
 import type { Api } from '../../src/core/http.js';
 import { markdownToSafeHtml } from '../../src/markdown/format.js';
+import { mountsFile } from '../../src/mounts/list.js';
 import { createChannelHost } from '../fakes/channel-host.js';
 import { HANG_MS, whenBusy } from '../limits.js';
 import { executablePath, flags } from './browser.js';
 import { type PageFixture, startPageFixture } from './page-fixture.js';
-import { type Seeded, seedControlRoom } from './page-seed.js';
+import { HOSTILE, type Seeded, seedControlRoom } from './page-seed.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = process.env.PINCH_TEST_SCREENSHOTS;
@@ -29,6 +30,17 @@ const PNG = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
   'base64',
 );
+
+/** Of silence, a WAV of 8,000 a second. */
+function sound(samples: number): Buffer {
+  const head = Buffer.from(
+    'RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\0\0\0\0',
+    'latin1',
+  );
+  head.writeUInt32LE(36 + samples, 4);
+  head.writeUInt32LE(samples, 40);
+  return Buffer.concat([head, Buffer.alloc(samples, 128)]);
+}
 
 const restored: string[] = [];
 const versions = [
@@ -53,6 +65,21 @@ const memoryApi: Api = (app) => {
   });
 };
 
+const asked: string[] = [];
+/** Services as their API shows them: one over HTTP, one MCP server. */
+const servicesApi: Api = (app) => {
+  const groups = ['family'];
+  const services = [
+    { name: 'shop', kind: 'http', groups },
+    { name: 'notes', kind: 'mcp', groups, state: 'running', lastError: null },
+  ];
+  app.get('/api/services', (c) => c.json({ services, problems: [] }));
+  app.post('/api/services/:name/:what', (c) => {
+    asked.push(`${c.req.param('what')} ${c.req.param('name')}`);
+    return c.json({ text: `${c.req.param('name')} answered 200` });
+  });
+};
+
 const looks = [
   { name: 'desktop', viewport: { width: 1280, height: 800 }, colorScheme: 'light' as const },
   { name: 'desktop-dark', viewport: { width: 1280, height: 800 }, colorScheme: 'dark' as const },
@@ -70,7 +97,7 @@ describe.skipIf(!executablePath)('the control room', () => {
     browser = await chromium.launch({ executablePath: executablePath ?? '', args: flags });
     home = await startPageFixture({ markdownToSafeHtml });
     seeded = seedControlRoom(home);
-    home.deps.api.push(memoryApi);
+    home.deps.api.push(memoryApi, servicesApi);
     await home.down();
     await home.up();
   });
@@ -80,9 +107,10 @@ describe.skipIf(!executablePath)('the control room', () => {
   });
   afterEach(() => expect(faults.splice(0)).toEqual([]));
 
-  async function open(look: (typeof looks)[number] | undefined, path = '/settings'): Promise<Page> {
+  /** axe is put into the page, which our content policy refuses; where none is needed, the policy counts. */
+  async function open(look: (typeof looks)[number] | undefined, path = '/settings', bypassCSP = true): Promise<Page> {
     const { name: _, ...options } = look ?? looks[0] ?? { name: '' };
-    const context = await browser.newContext({ ...options, bypassCSP: true });
+    const context = await browser.newContext({ ...options, bypassCSP });
     context.setDefaultTimeout(HANG_MS);
     const page = await context.newPage();
     page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
@@ -184,6 +212,75 @@ describe.skipIf(!executablePath)('the control room', () => {
     await close(two);
   });
 
+  /** What a replay would do, played: the run is claimed, held back what it asked for, and ended. */
+  function playReplay(id: number): void {
+    const { store, deps, signals } = home;
+    expect(store.runs.claimDry({ holder: 'test', now: deps.clock.now() })?.id).toBe(id);
+    const hold = (what: string, about: string, text: string) =>
+      store.events.add(id, deps.clock.now(), 'held_back', { what, about, text });
+    hold('message', 'to Family & friends', HOSTILE);
+    hold('answer', 'to its chat', 'Three mails matter.');
+    store.runs.finish({ id, holder: 'test', attempt: 1 }, 'done', deps.clock.now());
+    signals.emit('run:ended', id);
+  }
+  const leftOf = async (page: Page, row: string, at: number) =>
+    (await page.getByRole('row', { name: row }).getByRole('cell').nth(at).boundingBox())?.x ?? 0;
+
+  test('a replay: with another model and other words, dry; when it is over both stand beside each other, without a reload', async () => {
+    const [page, phone] = [await open(looks[0], `/runs/${seeded.done}`), await open(looks[2], '/runs')];
+    await page.getByText('Replay', { exact: true }).click();
+    await page.getByLabel('Model').fill('no model');
+    await button(page, 'Start the replay').click();
+    await page.locator('#said.problem').getByText('the name of a model').waitFor();
+    expect(faults.splice(0)).toHaveLength(1);
+    await page.getByLabel('Model').fill('claude-opus-5');
+    await page.getByLabel('dry', { exact: false }).check();
+    await page.getByLabel('Other words').fill('Only the newest mail');
+    await button(page, 'Start the replay').click();
+    await page.waitForURL(/\/runs\/\d+$/);
+    const id = Number(new URL(page.url()).pathname.split('/').at(-1));
+    expect(id).not.toBe(seeded.done);
+    expect(home.store.runs.get(id)).toMatchObject({
+      dry: true,
+      model: 'claude-opus-5',
+      prompt: 'Only the newest mail',
+    });
+    await page.getByRole('heading', { name: `Run ${id}, dry` }).waitFor();
+    await page.getByText('A dry run: nothing of it leaves this machine.').waitFor();
+    expect(await page.getByRole('heading', { name: 'Beside each other' }).count()).toBe(0);
+    playReplay(id);
+    await page.getByRole('heading', { name: 'Beside each other' }).waitFor();
+    const heads = await page.getByRole('columnheader').allInnerTexts();
+    expect(heads.slice(3)).toEqual(['What', `Run ${seeded.done} did`, `Run ${id} would have done`]);
+    const cells = (name: string) => row(page, name).first().getByRole('cell').allInnerTexts();
+    expect(await cells('answer to its chat')).toEqual(['Two mails matter.', 'Three mails matter.']);
+    expect(await cells('connection example.com:443')).toEqual(['yes', 'not done']);
+    expect((await cells('message to Family'))[0]).toBe('not done');
+    expect(await leftOf(page, 'answer to its chat', 1)).toBeGreaterThan(
+      (await leftOf(page, 'answer to its chat', 0)) + 100,
+    );
+    expect(await wrongOf(page, {})).toEqual([]);
+    await row(phone, 'Only the newest mail').getByText('dry', { exact: true }).waitFor();
+    await row(phone, 'Only the newest mail').getByRole('link').click();
+    await phone.getByRole('heading', { name: 'Beside each other' }).waitFor();
+    expect(await leftOf(phone, 'answer to its chat', 1)).toBe(await leftOf(phone, 'answer to its chat', 0));
+    expect(await phone.evaluate(sideways)).toBe(false);
+    if (pictures) await phone.screenshot({ path: join(pictures, 'phone-replay.png'), fullPage: true });
+    if (pictures) await page.screenshot({ path: join(pictures, 'desktop-replay.png'), fullPage: true });
+    await phone
+      .getByRole('link', { name: `Run ${seeded.done}`, exact: true })
+      .first()
+      .click();
+    await phone
+      .getByText('Repeated by')
+      .getByRole('link', { name: `Run ${id}` })
+      .waitFor();
+    expect(await phone.getByText('Repeated by').innerText()).toContain('dry');
+    faults.length = 0;
+    await close(page);
+    await close(phone);
+  });
+
   test('an approval is answered by keyboard, its number is gone everywhere, and a second Enter answers nothing', async () => {
     const page = await open(looks[0], '/approvals');
     const count = page.locator('#nav-approvals');
@@ -205,7 +302,7 @@ describe.skipIf(!executablePath)('the control room', () => {
     await row(page, 'day, all groups').getByText('$7.50', { exact: false }).first().waitFor();
     await go(page, '/groups');
     const family = page.locator('section.card', { has: page.getByRole('heading', { name: 'family' }) });
-    await family.getByLabel('Mode').selectOption('listed');
+    await family.getByRole('combobox', { name: 'Mode' }).selectOption('listed');
     await button(page, 'Set: family').click();
     const id = home.store.groups.ensure('family', false, 0).id;
     await expect.poll(() => home.store.egress.ownMode(id)).toBe('listed');
@@ -222,6 +319,59 @@ describe.skipIf(!executablePath)('the control room', () => {
     expect(await row(page, 'ANTHROPIC_API_KEY').innerText()).toContain('not set');
     expect(await page.locator('body').innerText()).not.toContain(home.token);
     faults.length = 0;
+    await close(page);
+  });
+
+  test('a group: its model, pause, rules with a port and an address, services, folders, and what its chats are shown', async () => {
+    const { store, deps } = home;
+    mkdirSync(join(deps.config.env.XDG_CONFIG_HOME ?? '', 'pinch'), { recursive: true, mode: 0o700 });
+    const listed = {
+      photos: { path: '/srv/photos', groups: ['family'] },
+      notes: { path: '/srv/notes', groups: ['family'], rw: true },
+    };
+    writeFileSync(mountsFile(deps.config), JSON.stringify(listed), { mode: 0o600 });
+    const page = await open(looks[0], '/groups');
+    const family = page.locator('section.card', { has: page.getByRole('heading', { name: 'family' }) });
+    const { id } = store.groups.ensure('family', false, 0);
+    await family.getByRole('textbox', { name: 'Model' }).fill('claude-opus-5');
+    await button(page, 'Set: Model, family').press('Enter');
+    await expect.poll(() => store.groupModels.of(id)).toBe('claude-opus-5');
+    await expect.poll(() => family.getByRole('textbox', { name: 'Model' }).getAttribute('value')).toBe('claude-opus-5');
+    await family.getByRole('textbox', { name: 'Model' }).fill('');
+    await button(page, 'Set: Model, family').press('Enter');
+    await expect.poll(() => store.groupModels.of(id)).toBe(undefined);
+    await button(page, 'Pause: family').click();
+    await family.getByText('paused', { exact: true }).waitFor();
+    expect(store.pauses.of(id)).toBeDefined();
+    await button(page, 'Resume: family').click();
+    await button(page, 'Pause: family').waitFor();
+    await button(page, 'Pause: Every group').click();
+    await expect.poll(() => page.getByText('paused', { exact: true }).count()).toBeGreaterThan(1);
+    await button(page, 'Resume: Every group').click();
+    await expect.poll(() => page.getByText('paused', { exact: true }).count()).toBe(0);
+    await family.getByText('Ports, fixed address').click();
+    await family.getByLabel('Host').fill('nas.example');
+    await family.getByLabel('Ports').fill('443, 8443');
+    await family.getByLabel('Address').fill('192.168.1.20');
+    await button(page, 'Allow: family').click();
+    await family.getByText('ports 443, 8443, at 192.168.1.20').waitFor();
+    await button(page, 'Remove: nas.example').click();
+    await family.getByText('nas.example').waitFor({ state: 'detached' });
+    await button(page, 'Test: shop').click();
+    await page.locator('#said').getByText('shop answered 200').waitFor();
+    await button(page, 'Restart: notes').click();
+    await expect.poll(() => asked.splice(0)).toEqual(['test shop', 'restart notes']);
+    expect(await button(page, 'Restart: shop').count()).toBe(0);
+    expect(await family.getByText('/srv/photos').locator('..').innerText()).toContain('read-only');
+    expect(await family.getByText('/srv/notes').locator('..').innerText()).toContain('writable');
+    await family.getByText('Progress: quiet').click();
+    await family.getByRole('combobox', { name: 'Progress' }).selectOption('off');
+    await button(page, /^Save: Progress/).click();
+    await family.getByText('Progress: off').waitFor();
+    await family.getByText('Who may ask').first().click();
+    await family.getByRole('textbox', { name: 'Listed' }).fill('@anna\n@otto');
+    await button(page, 'Save: Family & friends').click();
+    await expect.poll(() => store.groups.findChat('telegram:-100')?.listedSenders).toEqual(['@anna', '@otto']);
     await close(page);
   });
 
@@ -270,8 +420,136 @@ describe.skipIf(!executablePath)('the control room', () => {
     await close(page);
   });
 
+  /** What the assistant sent, as its channel keeps it. */
+  async function sendFile(fileName: string, bytes: Buffer): Promise<void> {
+    const path = join(home.dataDir, 'sent');
+    writeFileSync(path, bytes);
+    const file = { fileName, mimeType: 'application/octet-stream', path: fileName, bytes: bytes.length };
+    home.store.outbox.add({ key: fileName, chatId: home.webChat().id, runId: null, text: '', file, now: 1 });
+    const outboxId = home.store.outbox.list(1)[0]?.id ?? 0;
+    const channel = web.create({}, { ...createChannelHost().deps, folder: join(home.dataDir, 'files', 'web') });
+    await channel?.send({ address: 'owner', text: '', key: `${outboxId}.0`, file: { ...file, path } });
+    const by = { chatId: home.webChat().id, direction: 'out' as const, senderId: null, senderName: 'Pinch' };
+    const text = `[file: ${fileName}]`;
+    home.store.messages.add({ ...by, platformId: fileName, text, sentAt: Date.now(), now: Date.now(), outboxId });
+    home.signals.emit('message', home.webChat().id);
+  }
+
+  test('the chat: sounds are played, whoever sent them and however their kind is called; long ones when asked', async () => {
+    const page = await open(looks[0], '/', false);
+    await page.locator('#file').setInputFiles([
+      { name: 'voice.wav', mimeType: 'audio/wav', buffer: sound(800) },
+      { name: 'note.ogg', mimeType: 'audio/ogg; codecs=opus', buffer: sound(1_600) },
+      { name: 'memo.opus', mimeType: '', buffer: sound(2_400) },
+      { name: 'long.wav', mimeType: 'audio/wav', buffer: sound(5_100_000) },
+    ]);
+    await page.locator('#files li:not(.waiting)').nth(3).waitFor();
+    await page.getByLabel('Message', { exact: true }).press('Enter');
+    const { id } = home.webChat();
+    const kinds = () => home.store.messages.latest(id, 1)[0]?.media.map(({ kind, mimeType }) => `${kind} ${mimeType}`);
+    await expect.poll(kinds).toEqual(['audio audio/wav', 'audio audio/ogg', 'audio audio/ogg', 'audio audio/wav']);
+    await sendFile('answer.mp3', sound(4_000));
+    await button(page, 'Play long.wav').press('Enter');
+    const lengths = { 'voice.wav': 0.1, 'note.ogg': 0.2, 'memo.opus': 0.3, 'answer.mp3': 0.5, 'long.wav': 637.5 };
+    for (const [name, seconds] of Object.entries(lengths)) {
+      const audio = page.locator(`audio[controls][aria-label="${name}"]`);
+      await expect.poll(() => audio.evaluate((of) => 'duration' in of && of.duration)).toBeCloseTo(seconds, 1);
+    }
+    await page.evaluate(`(async () => {
+      const audio = document.querySelector('audio[aria-label="voice.wav"]');
+      const isOver = new Promise((done) => audio.addEventListener('ended', done));
+      await audio.play();
+      await isOver;
+    })()`);
+    const stored = home.store.messages.latest(id, 2)[0]?.id;
+    const part = async (range: string) => {
+      const headers = { authorization: `Bearer ${home.token}`, range };
+      const answer = await fetch(`${home.url}/api/chat/files/${stored}/0`, { headers });
+      return [answer.status, answer.headers.get('content-range'), (await answer.arrayBuffer()).byteLength];
+    };
+    expect(await part('bytes=0-3')).toEqual([206, 'bytes 0-3/844', 4]);
+    expect(await part('bytes=800-')).toEqual([206, 'bytes 800-843/844', 44]);
+    expect(await part('bytes=-10')).toEqual([206, 'bytes 834-843/844', 10]);
+    expect(await part('bytes=900-')).toEqual([416, 'bytes */844', 0]);
+    expect(await part('lines=1-2')).toEqual([200, null, 844]);
+    await close(page);
+  });
+
+  test('the chat: what is pasted is attached, unless it is a picture of a text; more than ten files are said to be too many', async () => {
+    const page = await open(looks[0], '/');
+    const paste = (...items: [kind: string, text: string][]) =>
+      page.evaluate(`(() => {
+        const clipboardData = new DataTransfer();
+        for (const [type, text] of ${JSON.stringify(items)})
+          if (type.startsWith('text/')) clipboardData.setData(type, text);
+          else clipboardData.items.add(new File([text], 'shot.png', { type }));
+        const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true });
+        return document.getElementById('text').dispatchEvent(event);
+      })()`);
+    const files = page.locator('#files li:not(.waiting, .most)');
+    expect(await paste(['image/png', 'x'])).toBe(false);
+    expect(await paste(['text/html', '<img src="x">'], ['image/png', 'x'])).toBe(false);
+    expect(await paste(['text/plain', 'name of the file'], ['image/png', 'x'])).toBe(false);
+    await files.nth(2).waitFor();
+    expect(await paste(['text/plain', 'a\tb'], ['text/html', '<table></table>'], ['image/png', 'x'])).toBe(true);
+    expect(await paste(['text/plain', 'words'])).toBe(true);
+    await paste(...Array.from({ length: 9 }, (): [string, string] => ['image/png', 'x']));
+    await page.getByText('A message takes 10 files.').waitFor();
+    await files.nth(9).waitFor();
+    expect(await files.count()).toBe(10);
+    expect(await page.locator('.most').count()).toBe(1);
+    await close(page);
+  });
+
+  test('the chat on a phone: nothing sticks out, long words and lines of code too; words in tables stay whole', async () => {
+    const long = 'W'.repeat(300);
+    const all = [
+      `${long} and ${long}`,
+      `# ${long}`,
+      `- ${long}\n- https://example.com/${long.toLowerCase()}`,
+      `> ${long}`,
+      `\`${long}\``,
+      `\`\`\`\nconst line = '${long}';\n\`\`\``,
+      `| Name | Description | Remarks | Responsible |\n|---|---|---|---|\n| Considerations | Something that takes many words to say | Unquestionably | Administration |`,
+      `[${long}](https://example.com/)`,
+      `**${long}** *${long}*`,
+    ].join('\n\n');
+    const page = await open(looks[2], '/');
+    home.reply(all);
+    home.intake.receiveFromPage(`${long}\n${'no-place-to-break/'.repeat(40)}`);
+    await page.locator('.message.out table').last().waitFor();
+    await page.getByText('no-place-to-break').last().waitFor();
+    // Sounds and pictures come late and take room: whoever is at the end stays there.
+    await page.locator('audio').nth(3).waitFor({ state: 'attached' });
+    await expect.poll(() => button(page, 'New messages').isVisible()).toBe(false);
+    await expect
+      .poll(() => page.evaluate('scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 5'))
+      .toBe(true);
+    if (pictures) await page.screenshot({ path: join(pictures, 'phone-long.png') });
+    const wide = `[...document.querySelectorAll('.message, .message .text, .message .text > *, #working, #working-text')]
+      .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5).map((one) => one.outerHTML.slice(0, 80))`;
+    expect(await page.evaluate(wide)).toEqual([]);
+    expect(await page.evaluate('scroller.scrollWidth <= scroller.clientWidth')).toBe(true);
+    expect(await page.evaluate(sideways)).toBe(false);
+    const broken = `[...document.querySelectorAll('.message.out table :is(th, td)')].flatMap((cell) => {
+      const text = cell.firstChild;
+      return [...text.data.matchAll(/\\S+/g)].filter(({ 0: word, index }) => {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        return range.getClientRects().length > 1;
+      }).map(([word]) => word);
+    })`;
+    expect(await page.evaluate(broken)).toEqual([]);
+    await close(page);
+  });
+
   test('the chat: older messages come by scrolling up, in order, and the reader stays where they are', async () => {
     const chatId = home.webChat().id;
+    const few = await open(looks[2], '/');
+    await few.locator('.message').first().waitFor();
+    expect(await button(few, 'Older messages').isVisible()).toBe(false);
+    await close(few);
     const by = { chatId, direction: 'in' as const, senderId: null, senderName: 'Owner' };
     const now = Date.now();
     for (let n = 1; n <= 320; n += 1)
@@ -286,6 +564,13 @@ describe.skipIf(!executablePath)('the control room', () => {
     const numbers = texts.map((text) => Number(/number (\d+)/.exec(text)?.[1])).filter((n) => n > 0);
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
     expect(await page.locator('.day').count()).toBe(1);
+    for (const n of [60, 10]) {
+      await page.evaluate('scroller.scrollTop = 0');
+      await page.getByText(`number ${n}.`, { exact: true }).waitFor({ state: 'attached' });
+    }
+    await page.evaluate('scroller.scrollTop = 0');
+    await button(page, 'Older messages').waitFor({ state: 'hidden' });
+    await page.getByText('Summarise my inbox and tell me what matters').waitFor();
     await close(page);
   });
 

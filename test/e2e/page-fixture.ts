@@ -41,6 +41,7 @@ const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<
 
 export async function startPageFixture(options: PageFixtureOptions = {}) {
   const dataDir = mkdtempSync(join(tmpdir(), 'pinch-page-'));
+  const settings = mkdtempSync(join(tmpdir(), 'pinch-page-settings-'));
   const clock = options.clock ?? systemClock;
   const store = openStore(join(dataDir, 'pinch.db'));
   const signals = store.signals;
@@ -73,7 +74,11 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
   };
   const base = { store, clock, log, config: { assistantName: 'Pinch', timeZone: 'UTC' } };
   const ownerChat = createOwnerChat({ store, clock, isBlocked: () => false });
-  const config = { ...loadConfig({ PINCH_HOME: dataDir }, process.cwd()), ...base.config, dataDir };
+  const config = {
+    ...loadConfig({ PINCH_HOME: dataDir, XDG_CONFIG_HOME: settings }, process.cwd()),
+    ...base.config,
+    dataDir,
+  };
   const approvals = createApprovalModule({ ...base, config, ownerChat, stopped: () => state.status.stopped });
   const budgets = createBudgetModule({
     ...base,
@@ -204,7 +209,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     async close() {
       await running.page.close();
       store.close();
-      rmSync(dataDir, { recursive: true, force: true });
+      for (const folder of [dataDir, settings]) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -63,7 +63,7 @@ export function seedControlRoom({ store, intake, tasks, approvals, deps }: PageF
   store.events.add(done.id, now, 'egress', { ...egress, verdict: 'allowed', durationMs: 240 });
   store.events.add(done.id, now, 'egress', { ...egress, host: 'evil.example', verdict: 'refused', durationMs: 3 });
   call(done.id, 'claude-sonnet-5-5', 22_100, now + 5_000);
-  store.outbox.add({ key: `${done.id}:final`, chatId: done.chatId, runId: done.id, text: 'Two mails matter.', now });
+  store.outbox.add({ key: `${done.id}:end:1`, chatId: done.chatId, runId: done.id, text: 'Two mails matter.', now });
   store.events.add(done.id, now, 'finished', { outcome: 'done' });
   store.runs.finish({ id: done.id, holder: 'test', attempt: 1 }, 'done', now + 12_000);
 

@@ -35,18 +35,35 @@ function attachmentOf(path, file) {
   save.type = 'button';
   save.ariaLabel = `${texts.save} ${file.fileName}`;
   item.append(save);
-  if ((isPicture(file) || isSound(file)) && file.sizeBytes <= AT_ONCE_BYTES) show(item, file, load);
+  if (!isPicture(file) && !isSound(file)) return item;
+  if (file.sizeBytes <= AT_ONCE_BYTES) show(item, file, load);
+  else item.append(showButton(item, file, load));
   return item;
+}
+
+function showButton(item, file, load) {
+  const text = isSound(file) ? texts.play : texts.show;
+  const button = buttonOf(text, async () => {
+    button.disabled = true;
+    const shown = await show(item, file, load);
+    if (!shown) return item.append(element('span', 'gone', texts.fileGone));
+    button.remove();
+    if (isSound(file)) shown.focus();
+  });
+  button.type = 'button';
+  button.ariaLabel = `${text} ${file.fileName}`;
+  return button;
 }
 
 async function show(item, file, load) {
   const url = await load();
-  if (!url) return;
+  if (!url) return undefined;
   const shown = isPicture(file)
     ? Object.assign(element('img', ''), { alt: file.fileName })
     : Object.assign(element('audio', ''), { controls: true, ariaLabel: file.fileName });
   shown.src = url;
   item.prepend(shown);
+  return shown;
 }
 
 const sizeText = (bytes) =>

@@ -69,6 +69,7 @@ function showStatus(status) {
   $('stopped').hidden = !status.stopped;
   $('linking').replaceChildren(...channels.filter((channel) => channel.link).map(linkItem));
   setText('problems', problemsOf(status).join('\n'));
+  conversation.beginsAt(status.first);
   showWork(chat, assistantName);
   showApprovals(status.approvals);
   dropUsedButtons(JSON.stringify(status.approvals));

@@ -1,6 +1,6 @@
 // Files that go with the next message: chosen by the button, dropped on the page or pasted. Each is handed over at once, and named by the
 // message that is sent with it.
-import { buttonOf, element } from './elements.js';
+import { buttonOf, element, fill } from './elements.js';
 import { $ } from './messages.js';
 import { request } from './session.js';
 import texts from './texts.js';
@@ -12,7 +12,7 @@ export function createComposerFiles(changed) {
   let files = [];
 
   async function add(file) {
-    if (files.length >= MOST_FILES) return;
+    if (files.length >= MOST_FILES) return tellMost();
     const entry = { fileName: file.name || 'file', mimeType: file.type || 'application/octet-stream', ref: undefined };
     files.push(entry);
     const item = element('li', 'waiting', entry.fileName);
@@ -33,6 +33,10 @@ export function createComposerFiles(changed) {
     else item.append(element('span', 'problem', kept?.error?.message ?? texts.noAnswer));
     changed();
   }
+  function tellMost() {
+    if (!$('files').querySelector('.most'))
+      $('files').append(element('li', 'most', fill(texts.mostFiles, { most: MOST_FILES })));
+  }
   const addAll = (list) => {
     for (const file of list) add(file);
   };
@@ -42,7 +46,13 @@ export function createComposerFiles(changed) {
     addAll($('file').files);
     $('file').value = '';
   });
-  document.addEventListener('paste', ({ clipboardData }) => addAll(clipboardData?.files ?? []));
+  document.addEventListener('paste', (event) => {
+    const { files: pasted, types } = event.clipboardData;
+    // Programs for tables and letters put a picture of the text beside it: the text is meant.
+    if (pasted.length === 0 || (types.includes('text/plain') && types.includes('text/html'))) return;
+    event.preventDefault();
+    addAll(pasted);
+  });
   document.addEventListener('dragover', (event) => {
     if (![...event.dataTransfer.types].includes('Files')) return;
     event.preventDefault();

@@ -54,6 +54,7 @@ function sentOf(field) {
       .map((line) => line.trim())
       .filter(Boolean);
   if (text === '') return field.dataset.orNull ? null : undefined;
+  if (field.dataset.as === 'numbers') return text.split(/[\s,]+/).map(Number);
   return field.dataset.as === 'number' ? Number(text.replace(',', '.')) : field.value;
 }
 

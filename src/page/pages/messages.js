@@ -1,6 +1,5 @@
 // The conversation on the page: stored messages in their order, below them what is not stored yet. Only `html` made by our
 // own server is ever put in as HTML; everything else is text.
-import { attachmentsOf } from './attachments.js';
 import { buttonOf, element } from './elements.js';
 import texts from './texts.js';
 
@@ -10,6 +9,7 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute:
 const AT_END_PX = 80;
 /** And within this many of the beginning, earlier ones are fetched. */
 const NEAR_TOP_PX = 200;
+const QUIET_MS = 1_000;
 
 export const $ = (id) => document.getElementById(id);
 
@@ -22,7 +22,15 @@ export function createConversation({ press, older }) {
   let lastId = 0;
   let lastDay = '';
   let firstId = 0;
+  /** Of the whole conversation; null while nobody said so. */
+  let beginning = null;
   let isFetching = false;
+
+  function offerOlder() {
+    const hasFocus = document.activeElement?.parentElement === $('older');
+    $('older').hidden = firstId === 0 || beginning === null || firstId <= beginning;
+    if (hasFocus && $('older').hidden) $('scroller').focus();
+  }
 
   function messageOf(message) {
     const bubble = bubbleOf(message, timeFormat.format(message.at));
@@ -37,9 +45,8 @@ export function createConversation({ press, older }) {
     const found = await older(firstId);
     isFetching = false;
     if (!found) return;
-    $('older').hidden = found.length === 0;
-    if (found.length === 0) return;
-    firstId = found[0].id;
+    firstId = found[0]?.id ?? beginning;
+    offerOlder();
     const made = [];
     let day = '';
     for (const message of found) {
@@ -53,6 +60,11 @@ export function createConversation({ press, older }) {
     const first = $('messages').firstElementChild;
     // The day goes on.
     if (first?.textContent === day) first.remove();
+    // What is old is no news to who listens.
+    $('conversation').ariaLive = 'off';
+    setTimeout(() => {
+      $('conversation').ariaLive = 'polite';
+    }, QUIET_MS);
     $('messages').prepend(...made);
     scroller.scrollTop = scroller.scrollHeight - fromEnd;
   }
@@ -62,16 +74,18 @@ export function createConversation({ press, older }) {
   return {
     /** All of the latest are there: when they leave room, it is seen whether there are others. */
     settled: () => $('scroller').scrollHeight <= $('scroller').clientHeight && addOlder(),
+    /** Which message the whole conversation begins with. */
+    beginsAt(id) {
+      beginning = id;
+      offerOlder();
+    },
     /** Of the stored messages shown; 0 when there is none. */
     lastId: () => lastId,
     /** Shows the next stored message, in place of its unsent copy if there is one. */
     add(message) {
       this.dropUnsent(message.clientId);
       lastId = message.id;
-      if (firstId === 0) {
-        firstId = message.id;
-        $('older').hidden = false;
-      }
+      if (firstId === 0) firstId = message.id;
       const day = dayFormat.format(message.at);
       if (day !== lastDay) $('messages').append(element('div', 'day', day));
       lastDay = day;
@@ -115,8 +129,10 @@ function followEnd() {
     $('jump').hidden = true;
   };
   scroller.addEventListener('scroll', () => {
-    atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
-    if (!atEnd) return;
+    const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
+    // What grew since the end was gone to is no reader who left it.
+    atEnd = isNear || isFollowing();
+    if (!isNear) return;
     endTop = scroller.scrollTop;
     $('jump').hidden = true;
   });
@@ -142,11 +158,17 @@ function bubbleOf({ id, direction, sender, text, html, files = [], names = [] },
   for (const block of body.querySelectorAll('pre')) addCopyButton(block);
   // One that is wider than the bubble is moved by keyboard, too.
   for (const table of body.querySelectorAll('table')) table.tabIndex = 0;
-  if (files.length > 0) body.append(attachmentsOf(id, files));
+  if (files.length > 0) addFiles(body, id, files);
   for (const { fileName } of names) body.append(element('div', 'file', fileName));
   bubble.append(element('span', 'unseen', direction === 'in' ? texts.you : `${sender}:`), body);
   bubble.append(element('div', 'foot', foot));
   return bubble;
+}
+
+/** Its script comes with the first file. */
+async function addFiles(body, id, files) {
+  const { attachmentsOf } = await import('./attachments.js');
+  body.append(attachmentsOf(id, files));
 }
 
 function buttonsOf({ id, buttons, outboxId }, press) {

@@ -1,8 +1,10 @@
 // Groups and chats: who may ask where, what each group reaches, its folders and services; chats that were seen and belong to nobody.
 import { z } from 'zod';
 import { oneLine } from '../../core/one-line.js';
-import type { Chat } from '../../core/types.js';
-import { Action, Badge, Facts, Field, Name, Table, Time } from '../parts.js';
+import { type Chat, progressMode } from '../../core/types.js';
+import { forumOf } from '../../groups/forums.js';
+import { EVERY_GROUP } from '../../runs/pauses.js';
+import { Action, Badge, Field, Name, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
 import type { Asked, View } from '../view.js';
 
@@ -16,6 +18,7 @@ const group = z.object({
   egressMode: z.string().nullable(),
   taint: z.string(),
   model: z.string().nullish(),
+  pausedAt: z.number().nullish(),
 });
 const rule = z.object({
   id: z.number(),
@@ -25,14 +28,20 @@ const rule = z.object({
   until: z.number().nullish(),
   group: z.string().nullish(),
 });
-const named = z.object({ name: z.string(), kind: z.string().default('http'), groups: z.array(z.string()) });
+const server = z.object({ state: z.string().optional(), lastError: z.string().nullish() });
+const service = server.extend({
+  name: z.string(),
+  kind: z.string(),
+  groups: z.array(z.string()),
+  /** Of one that is reached over HTTP and is an MCP server. */
+  server: server.optional(),
+});
+const mount = z.object({ name: z.string(), path: z.string(), rw: z.boolean(), groups: z.array(z.string()) });
 const shapes = {
   groups: z.object({ groups: z.array(group) }),
   egress: z.object({ rules: z.array(rule), modes: z.record(z.string(), z.string()), presets: z.array(z.string()) }),
-  services: z.object({ services: z.array(named) }),
-  mounts: z.object({
-    mounts: z.array(z.object({ name: z.string(), path: z.string(), rw: z.boolean(), groups: z.array(z.string()) })),
-  }),
+  services: z.object({ services: z.array(service) }),
+  mounts: z.object({ mounts: z.array(mount) }),
 };
 type Group = z.infer<typeof group>;
 type Rule = z.infer<typeof rule>;
@@ -53,6 +62,8 @@ async function readAll({ read }: Asked) {
 }
 type All = Awaited<ReturnType<typeof readAll>>;
 
+const isAllPaused = ({ deps }: Asked): boolean => deps.store.pauses.of(EVERY_GROUP) !== undefined;
+
 export const groupsView: View = {
   name: 'groups',
   topics: ['health'],
@@ -66,6 +77,7 @@ export const groupsView: View = {
           ))}
           <section class="card" aria-labelledby="every">
             <h2 id="every">{t.everyGroup}</h2>
+            <Pause id="all" isPaused={isAllPaused(asked)} about={t.everyGroup} />
             <Rules rules={all.egress.rules.filter((one) => !one.group)} />
             <AllowForm presets={all.egress.presets} />
           </section>
@@ -90,34 +102,75 @@ function GroupSection({ group: one, all, asked }: GroupProps) {
     <section class="card" data-key={title} aria-labelledby={title}>
       <h2 id={title}>
         {one.folder} {one.isMain && <Badge state="plain" label={t.main} />}{' '}
-        {parked && <Badge state="waiting" label={t.parked(parked)} />}
+        {parked && <Badge state="waiting" label={t.parked(parked)} />}{' '}
+        {one.pausedAt && <Badge state="paused" label={t.paused} />}
       </h2>
-      <Facts
-        facts={[
-          [t.model, one.model ?? config.model],
-          [
-            t.mounts,
-            all.mounts
-              .filter(({ groups }) => groups.includes(one.folder))
-              .map(({ name, path, rw }) => `${name}: ${path} (${rw ? t.writable : t.readOnly})`)
-              .join(', ') || t.nothing,
-          ],
-          [
-            t.services,
-            all.services
-              .filter(({ groups }) => groups.includes(one.folder))
-              .map(({ name, kind }) => `${name} (${kind})`)
-              .join(', ') || t.nothing,
-          ],
-        ]}
-      />
+      <Pause id={one.id} isPaused={Boolean(one.pausedAt)} about={one.folder} />
+      <Action call={`PATCH /api/groups/${one.id}`} label={t.set} about={`${t.model}, ${one.folder}`}>
+        <Field label={t.model} name="model" value={one.model ?? ''} orNull hint={t.modelHint(config.model)} />
+      </Action>
       <h3>{t.chats}</h3>
       <Chats chats={store.groups.chatsOf(one.id).slice(0, MOST_CHATS)} folder={one.folder} asked={asked} />
       <h3>{t.reach}</h3>
       <Reach group={one} modeNow={all.egress.modes[one.folder] ?? config.egressMode} />
       <Rules rules={all.egress.rules.filter(({ group: of }) => of === one.folder)} />
       <AllowForm presets={all.egress.presets} folder={one.folder} />
+      <h3>{t.services}</h3>
+      <Services
+        services={all.services
+          .filter(({ groups }) => groups.includes(one.folder))
+          .map((of) => ({ ...of, ...of.server }))}
+      />
+      <h3>{t.mounts}</h3>
+      <Mounts mounts={all.mounts.filter(({ groups }) => groups.includes(one.folder))} />
     </section>
+  );
+}
+
+/** What works goes on to its end; nothing new is begun. */
+const Pause = ({ id, isPaused, about }: { id: number | 'all'; isPaused: boolean; about: string }) => (
+  <div class="actions">
+    <Action
+      call={`POST /api/groups/${id}/${isPaused ? 'resume' : 'pause'}`}
+      label={isPaused ? texts.tasks.resume : texts.tasks.pause}
+      about={about}
+    />
+  </div>
+);
+
+function Services({ services }: { services: z.infer<typeof service>[] }) {
+  return (
+    <>
+      <ul class="plain rows">
+        {services.map(({ name, kind, state, lastError }) => (
+          <li data-key={name}>
+            <strong>{name}</strong> <span class="quiet">{kind}</span> {state && <Badge state={state} />}
+            {lastError && <Name of={lastError} max={300} />}
+            <span class="action">
+              <Action call={`POST /api/services/${name}/test`} label={t.test} about={name} />{' '}
+              {state && <Action call={`POST /api/services/${name}/restart`} label={t.restart} about={name} />}
+            </span>
+          </li>
+        ))}
+      </ul>
+      <p class="quiet">{services.length > 0 ? t.servicesHint : `${t.nothing} ${t.servicesHint}`}</p>
+    </>
+  );
+}
+
+/** Which folders there are is said outside of everything that a browser or a container can reach. */
+function Mounts({ mounts }: { mounts: z.infer<typeof mount>[] }) {
+  return (
+    <>
+      <ul class="plain rows">
+        {mounts.map(({ name, path, rw }) => (
+          <li data-key={name}>
+            <strong>{name}</strong> <Name of={path} max={300} /> <Badge state="" label={rw ? t.writable : t.readOnly} />
+          </li>
+        ))}
+      </ul>
+      <p class="quiet">{mounts.length > 0 ? t.mountsHint : `${t.nothing} ${t.mountsHint}`}</p>
+    </>
   );
 }
 
@@ -171,6 +224,11 @@ const AllowForm = ({ presets, folder }: { presets: string[]; folder?: string }) 
     {...(folder !== undefined && { body: { group: folder } })}
   >
     <Field label={t.host} name="host" isRequired hint={`${t.hostHint}: ${presets.join(', ')}`} />
+    <details class="more">
+      <summary>{t.portsAndAddress}</summary>
+      <Field label={t.portsField} name="ports" as="numbers" hint={t.portsHint} />
+      <Field label={t.address} name="address" hint={t.addressHint} />
+    </details>
   </Action>
 );
 
@@ -198,6 +256,19 @@ function Chats({ chats, folder, asked }: { chats: Chat[]; folder: string; asked:
               </Action>
             </details>
           )}
+          <details class="more">
+            <summary>
+              {t.progress}: {chat.progress}
+            </summary>
+            <Action call={`PATCH /api/chats/${chat.id}`} label={t.save} about={`${t.progress}, ${chat.title}`}>
+              <Field
+                label={t.progress}
+                name="progress"
+                value={chat.progress}
+                options={progressMode.options.map((mode) => [mode, t.progressModes[mode]] as const)}
+              />
+            </Action>
+          </details>
         </li>
       ))}
     </ul>
@@ -252,6 +323,7 @@ const Register = ({ chat, folders }: { chat: Chat; folders: string[] }) => (
     <Action call={`POST /api/chats/${chat.id}/register`} label={t.register} about={chat.title} tone="primary">
       <Field label={t.folder} name="folder" isRequired hint={folders.join(', ')} />
       <SenderFields chat={chat} />
+      {forumOf(chat.address) !== chat.address && <Field label={t.forum} name="forum" as="flag" />}
     </Action>
   </details>
 );

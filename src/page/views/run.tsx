@@ -2,9 +2,10 @@
 import type { Child } from 'hono/jsx';
 import type { Run } from '../../core/types.js';
 import { clockTime, fullTime, lengthText, moneyText } from '../format.js';
-import { Action, Facts, Field, Long, Money, Name, StateBadge, Time } from '../parts.js';
+import { Action, Facts, Long, Money, Name, StateBadge, Time } from '../parts.js';
 import { texts } from '../texts.js';
 import { type Asked, numberOf, type Shown } from '../view.js';
+import { ComparisonOf, ReplayForm, Replays } from './replay.js';
 import { type Entry, timelineOf } from './timeline.js';
 
 const t = texts.run;
@@ -13,7 +14,12 @@ const SHOWN = 200;
 
 export function renderRun(asked: Asked): Shown | undefined {
   const run = asked.deps.store.runs.get(numberOf(asked.id) ?? 0);
-  return run && { title: t.title(run.id), body: <OneRun run={run} asked={asked} /> };
+  return (
+    run && {
+      title: run.dry ? texts.replay.titleDry(run.id) : t.title(run.id),
+      body: <OneRun run={run} asked={asked} />,
+    }
+  );
 }
 
 function OneRun({ run, asked }: { run: Run; asked: Asked }) {
@@ -31,8 +37,10 @@ function OneRun({ run, asked }: { run: Run; asked: Asked }) {
           <Long text={run.error} />
         </section>
       )}
+      <Replays run={run} asked={asked} />
       <Waits runId={run.id} asked={asked} />
-      <Actions run={run} />
+      <Actions run={run} model={modelOf(run, asked)} />
+      <ComparisonOf run={run} asked={asked} />
       <section aria-labelledby="timeline">
         <h2 id="timeline">{t.timeline}</h2>
         {hidden > 0 && (
@@ -50,6 +58,9 @@ function OneRun({ run, asked }: { run: Run; asked: Asked }) {
     </>
   );
 }
+
+/** What it would work with again. */
+const modelOf = ({ groupId }: Run, { deps }: Asked): string => deps.store.groupModels.of(groupId) ?? deps.config.model;
 
 function Summary({ run, asked }: { run: Run; asked: Asked }) {
   const { store } = asked.deps;
@@ -110,7 +121,7 @@ function Waits({ runId, asked }: { runId: number; asked: Asked }) {
   );
 }
 
-function Actions({ run: { id, state } }: { run: Run }) {
+function Actions({ run: { id, state }, model }: { run: Run; model: string }) {
   const isOpen = state === 'ready' || state === 'leased';
   const run = `/api/runs/${id}`;
   return (
@@ -121,21 +132,10 @@ function Actions({ run: { id, state } }: { run: Run }) {
       {(state === 'dead' || state === 'cancelled') && (
         <Action call={`POST ${run}/retry`} label={t.retry} about={t.title(id)} tone="primary" />
       )}
-      {!isOpen && <Replay call={`POST ${run}/replay`} />}
+      {!isOpen && <ReplayForm runId={id} model={model} />}
     </div>
   );
 }
-
-/** The one place where a replay begins: the API says what it takes, and the new run is shown. */
-const Replay = ({ call }: { call: string }) => (
-  <details class="more">
-    <summary>{t.replay}</summary>
-    <p class="quiet">{t.replayHint}</p>
-    <Action call={call} label={t.replay} go="/runs/{run.id}">
-      <Field label={t.replayDry} name="dry" as="flag" />
-    </Action>
-  </details>
-);
 
 function Line({ entry, asked }: { entry: Entry; asked: Asked }) {
   const { timeZone } = asked.deps.config;

@@ -5,6 +5,7 @@ import type { ListedRun } from '../lists.js';
 import { Field, Filter, Money, Name, Older, paged, StateBadge, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
 import { type Asked, numberOf, type View } from '../view.js';
+import { ReplayBadge } from './replay.js';
 import { renderRun } from './run.js';
 
 const t = texts.runs;
@@ -17,7 +18,8 @@ export const runsView: View = {
 };
 
 /** A name for a run: what it was told, or the task it is of. */
-const titleOf = ({ taskTitle, text, kind }: ListedRun): string => taskTitle ?? (text?.trim() || t.kinds[kind]);
+const titleOf = ({ prompt, taskTitle, text, kind }: ListedRun): string =>
+  prompt ?? taskTitle ?? (text?.trim() || t.kinds[kind]);
 
 function tookText({ startedAt, finishedAt, state }: ListedRun, now: number): string {
   if (startedAt === null) return '–';
@@ -70,7 +72,7 @@ const RunTable = ({ runs, asked }: { runs: ListedRun[]; asked: Asked }) => (
         name: t.run,
         cell: (run) => (
           <a class="row-link" href={`/runs/${run.id}`}>
-            <span class="id">{run.id}</span> <Name of={titleOf(run)} />
+            <span class="id">{run.id}</span> <Name of={titleOf(run)} /> <ReplayBadge {...run} />
           </a>
         ),
       },

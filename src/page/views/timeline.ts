@@ -89,6 +89,7 @@ const sentEntries = (store: Store, run: Run): Entry[] =>
 /** What is said of each kind of event beside its name: the fields that people ask for, in this order. */
 const FACTS = [
   'method',
+  'about',
   'service',
   'tool',
   'host',
@@ -109,7 +110,7 @@ const FACTS = [
   'state',
   'was',
 ];
-const TEXTS = ['message', 'text', 'question', 'choices', 'what', 'result', 'error', 'secret', 'where'];
+const TEXTS = ['what', 'message', 'text', 'question', 'choices', 'result', 'error', 'secret', 'where'];
 const BAD = new Set(['attempt_failed', 'message_dead', 'refused', 'budget_refused', 'secret_removed', 'interrupted']);
 const names: Record<string, string> = texts.events;
 
@@ -118,17 +119,19 @@ function eventEntry(event: Event, ends: Map<string, Event>, run: Run): Entry {
   if (kind === 'tool_started') return toolEntry(event, ends.get(String(detail.id)), run);
   const textOf = (name: string): string =>
     detail[name] === undefined || detail[name] === '' ? '' : String(detail[name]);
+  const isHeld = kind === 'held_back';
   const verdict = textOf('verdict');
   const isBad = BAD.has(kind) || verdict === 'refused' || verdict === 'failed';
   return {
     key: `event${id}`,
     at,
     title: names[kind] ?? kind,
+    ...(isHeld && { name: textOf('what') }),
     facts: FACTS.map(textOf)
       .filter((text) => text !== '')
       .map((text) => oneLine(text, 200))
       .concat(typeof detail.durationMs === 'number' ? [lengthText(detail.durationMs)] : []),
-    texts: said(TEXTS.map((name) => ['', textOf(name)])),
+    texts: said(TEXTS.filter((name) => !(isHeld && name === 'what')).map((name) => ['', textOf(name)])),
     ...(kind === 'replay_of' && { link: `/runs/${textOf('runId')}` }),
     ...(isBad && { tone: 'bad' as const }),
   };
