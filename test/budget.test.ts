@@ -125,14 +125,20 @@ const areas: Area[] = [
     lines: 2_554,
     aim: '1,050',
   },
+  {
+    name: 'recovery by commands and buttons',
+    files:
+      /^src\/(runs\/(commands|held-back|pauses|retry-run|run-text)|tasks\/press|budgets\/(amount|raise)|chats\/wrong-command|core\/nearest|delivery\/notice-press|model\/group-models)\.ts$/,
+    lines: 700,
+  },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
   { name: 'updates', files: /^src\/update\//, lines: 66 },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_730, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_750, aim: '1,250' },
   { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
   { name: 'memory', files: /^src\/memory\//, lines: 735, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
-  { name: 'budgets', files: /^src\/budgets\//, lines: 543 },
+  { name: 'budgets', files: /^src\/budgets\//, lines: 515 },
   { name: 'approvals', files: /^src\/approvals\//, lines: 710, aim: '260' },
   { name: 'taint', files: /^src\/taint\//, lines: 122 },
   { name: 'secrets', files: /^src\/secrets\//, lines: 840 },
@@ -144,13 +150,7 @@ const areas: Area[] = [
   { name: 'what model calls cost', files: /^src\/model\/(prices|sse)\.ts$/, lines: 142 },
   { name: 'egress', files: /^src\/egress\//, lines: 811, aim: '420' },
   { name: 'services', files: /^src\/services\//, lines: 1_230, aim: '420' },
-  {
-    name: 'recovery by commands and buttons',
-    files:
-      /^src\/(runs\/(commands|held-back|pauses|retry-run|run-text)|chats\/wrong-command|core\/nearest|delivery\/notice-press|model\/group-models)\.ts$/,
-    lines: 490,
-  },
-  { name: 'orchestrator', files: /^src\//, lines: 6_872, tokens: 118_967, aim: '4,000 lines, 62,000 tokens' },
+  { name: 'orchestrator', files: /^src\//, lines: 6_905, tokens: 119_800, aim: '4,000 lines, 62,000 tokens' },
 ];
 
 test('the code stays within its budgets, in lines and tokens', () => {

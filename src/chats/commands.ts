@@ -1,6 +1,6 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
-import type { Menu } from '../channels/channel.js';
+import type { Button, Menu } from '../channels/channel.js';
 import type { Clock } from '../core/clock.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import { type Chat, sessionName } from '../core/types.js';
@@ -20,6 +20,8 @@ export interface ChatCommandDeps {
     /** Stops everything until it is resumed. Durable when it returns. */
     emergencyStop(reason: string): void;
   };
+  /** What lets me go on in this chat, when something holds me back there. */
+  resumeButtons(chat: Chat): Button[];
 }
 
 export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
@@ -37,6 +39,7 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
       what: 'stop what I am doing in this chat; members: what they started',
       forMembers: 'bare',
       answer: (call) => stop(deps, call),
+      buttons: ({ chat, argument }) => (isAll(argument) ? deps.resumeButtons(chat) : []),
     },
     { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
     {
@@ -91,10 +94,12 @@ function hereText({ groups }: Store, { groupId, title, channel, address }: Chat)
   return `- this chat: ${shownLine(title, 80)} (\`${channel}:${address}\`), ${folder ? `group ${folder}` : 'not registered'}`;
 }
 
+const isAll = (argument: string): boolean => /^(all|everything)$/i.test(argument);
+
 function stop(deps: ChatCommandDeps, { chat, argument, byOwner, senderId }: CommandCall): string {
   if (!byOwner)
     return cancelRunsOf(deps, chat, senderId) > 0 ? 'Stopped.' : 'Nothing that you started is running here.';
-  if (argument.toLowerCase() !== 'all')
+  if (!isAll(argument))
     return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here. `/stop all` stops everything.';
   // Not a signal: were we killed between the commit and the signal, the answer would go out and nothing would be stopped.
   deps.control.emergencyStop('/stop all');

@@ -195,7 +195,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const due = settling(deps.store, routed, deps.clock.now());
   const runId = startOrSteer(deps, { chat, session, messageId, ...due });
   const held = deps.heldBack?.(chat, routed.sender.isOwner);
-  if (held) say(deps, chat.id, held.key, held.text);
+  if (held) say(deps, chat.id, held.key, held.text, held.buttons);
   return { messageId, runId };
 }
 

@@ -11,7 +11,8 @@ import { createOwnerNotices } from '../delivery/notices.js';
 import { modelCommands } from '../model/group-models.js';
 import { runActions, runCommands } from '../runs/commands.js';
 import { createHeldBack } from '../runs/held-back.js';
-import { runButtons } from '../runs/notices.js';
+import { limitButtons, runButtons } from '../runs/notices.js';
+import { reportRetried } from '../runs/retry-run.js';
 import { openStore, type Store } from '../store.js';
 import { chatCommands } from './commands.js';
 import { createIntake, type Intake } from './intake.js';
@@ -43,9 +44,10 @@ function start(): void {
   };
   const budgets = createBudgetModule({
     ...{ ...base, notifyOwner: notify, pauseTask: () => undefined },
-    ...{ taskTitle: () => undefined, taskCap: () => undefined },
+    ...{ taskTitle: () => undefined, taskCap: () => undefined, runCap: store.runs.limitOf },
   });
-  const ofRuns = { ...base, stopSwitch, heldBack, resume, reopenSlot: store.tasks.reopenSlot };
+  const { guard } = budgets;
+  const ofRuns = { ...base, stopSwitch, heldBack, resume, guard, reopenSlot: store.tasks.reopenSlot };
   const emergencyStop = () => {
     stoppedAt = clock.now();
   };
@@ -65,7 +67,7 @@ function start(): void {
     },
     askToRegister: { forCall: () => undefined },
     commands: [
-      ...chatCommands({ store, clock, config, control }),
+      ...chatCommands({ store, clock, config, control, resumeButtons: heldBack.buttons }),
       ...runCommands(ofRuns),
       ...modelCommands({ store, config }),
       ...budgets.commands,
@@ -327,7 +329,9 @@ describe('buttons of notices', () => {
     receive({ press: { platformId: id, value: '👍' }, text: '[reaction]', contextOnly: true }, '2');
     press(id, 'run:retry:2');
     press(id, 'constructor');
-    expect([told(), stateOf(1)]).toEqual([before, 'dead']);
+    expect([told(), stateOf(1)]).toEqual(['Only my owner may press that.', 'dead']);
+    // As those of an unregistered chat hear nothing.
+    expect(before).toContain('try again');
   });
   test('a budget is raised for its day alone', () => {
     const cap = { name: 'group' as const, limit: 5e6, spent: 4.9e6, period: '2026-11-30' };
@@ -342,7 +346,102 @@ describe('buttons of notices', () => {
     clock.set(START + 86_400_000);
     press(late, 'cap:group:10:2026-11-30:1');
     expect(told()).toBe('That was for 2026-11-30, which is over: the budget of today began anew.');
-    expect(raiseButtons({ ...cap, name: 'month' }, 1, 1)).toEqual([]);
+    const ofMonth = notice(raiseButtons({ ...cap, name: 'month', period: '2026-12' }, 1, 1));
+    press(ofMonth, 'cap:month:10:2026-12:1');
+    expect(told()).toMatch(/^Nothing changed: it is \$100\.00 this month/);
+    for (const name of ['run', 'task'] as const) expect(raiseButtons({ ...cap, name }, 1, 1)).toEqual([]);
+  });
+  test('a month is raised for itself alone, as the one below it is a day', () => {
+    const cap = { name: 'month' as const, limit: 100e6, spent: 99e6, period: '2026-11' };
+    press(notice(raiseButtons(cap, 200_000, 1)), 'cap:month:200:2026-11:1');
+    expect(told()).toMatch(/^Raised to \$200\.00 for this month/);
+    expect(asked('/budget day 3 today')).toContain('of this month: $0.00 of $200.00');
+    clock.set(START + 86_400_000);
+    expect(asked('/budget')).toContain('of this month: $0.00 of $100.00');
+  });
+  test('a run goes on with more to spend, once, and no other run', () => {
+    const refusal = {
+      cap: 'run' as const,
+      limitMicroUsd: 2e6,
+      spentMicroUsd: 1.9e6,
+      worstCaseMicroUsd: 200_000,
+      text: '',
+    };
+    const [raise] = limitButtons(1, refusal);
+    expect(raise).toEqual({ label: 'Raise to $4 for this run', value: 'run:raise:1:4' });
+    const id = notice(limitButtons(1, refusal));
+    press(id, 'run:raise:1:4');
+    expect([told(), stateOf(1)]).toEqual(['It may cost $4 now. Run 1 starts again.', 'ready']);
+    expect([store.runs.limitOf(1), store.runs.limitOf(2)]).toEqual([4e6, undefined]);
+    press(id, 'run:raise:1:4');
+    expect(told()).toMatch(/^That was pressed already\. \*\*1\*\* waits/);
+    const late = notice(limitButtons(1, refusal));
+    press(late, 'run:raise:1:4');
+    expect(told()).toContain('run 1 is ready');
+  });
+  test('what holds a chat back ends by its button; an old one ends nothing new', () => {
+    const pressLast = (text: string) => {
+      const row = store.outbox.list(50).find((one) => one.text.includes(text)) ?? never();
+      store.outbox.sent(row.id, clock.now());
+      const platformId = `sent-${row.id}`;
+      const out = { chatId: row.chatId, direction: 'out' as const, platformId, text: row.text, sentAt: 1, now: 1 };
+      store.messages.add({ ...out, senderId: null, senderName: 'Pinch', runId: null, outboxId: row.id });
+      return (from = '1') => {
+        press(platformId, row.buttons?.[0]?.value ?? 'none', from);
+        return told();
+      };
+    };
+    asked('/stop all');
+    const stopped = pressLast('Everything is stopped. I start nothing');
+    say('and this');
+    const held = pressLast('What is written waits');
+    expect(held('2')).toBe('Only my owner may press that.');
+    expect([held(), stoppedAt]).toEqual(['I go on.', undefined]);
+    expect(stopped()).toBe('Nothing is stopped or paused there any more.');
+    asked('/pause family');
+    const paused = pressLast('The group `family` is paused');
+    clock.set(START + 60_000);
+    asked('/resume family');
+    asked('/pause family');
+    expect(paused()).toMatch(/^That is over\. I am paused here since .* by something else/);
+    expect(store.pauses.all()).toHaveLength(1);
+    asked('/resume family');
+    store.budgets.hold(chatOf(direct), clock.now());
+    say('more');
+    const hold = pressLast('I paused myself here');
+    expect(hold()).toBe('I go on there.');
+    expect([hold(), store.budgets.heldChats()]).toEqual(['Nothing is stopped or paused there any more.', []]);
+  });
+  test('a group that the model does not let in tries it again, as often as one likes', () => {
+    const id = notice([{ label: 'Try again', value: 'model:retry:1' }]);
+    store.groups.park(1, 'auth', clock.now() + 60_000);
+    press(id, 'model:retry:1');
+    expect([told(), store.groups.get(1)?.parkedUntil]).toEqual(['I try it again.', clock.now()]);
+    store.groups.unpark(1);
+    press(id, 'model:retry:1');
+    expect(told()).toBe('Nothing waits for the model there any more.');
+  });
+  test('whoever has a run of another chat tried again hears there how it ended, once', () => {
+    const { runId = 0 } = say('@Pinch dig', family);
+    fail();
+    expect(asked(`/retry ${runId}`)).toBe(`Run ${runId} starts again. Its answer goes to Family.`);
+    reportRetried({ store, clock }, { id: runId });
+    fail();
+    for (const _ of [1, 2]) reportRetried({ store, clock }, { id: runId });
+    expect(told()).toBe(`Run ${runId} failed again: it broke \\*down\\*`);
+    clock.set(START + 1);
+    press(notice(runButtons(runId)), `run:retry:${runId}`);
+    store.outbox.add({ key: `${runId}:end:3`, chatId: chatOf(family), runId, text: 'Found\n*it*.', now: 1 });
+    fail('done');
+    reportRetried({ store, clock }, { id: runId });
+    expect(told()).toBe(`Run ${runId} is done: “Found \\*it\\*.”`);
+    const count = store.outbox.list(99).length;
+    const { runId: own = 0 } = say('hi');
+    fail();
+    asked(`/retry ${own}`);
+    fail();
+    reportRetried({ store, clock }, { id: own });
+    expect(store.outbox.list(99)).toHaveLength(count + 1);
   });
   test('a message that could not be sent goes out once more', () => {
     store.outbox.add({ key: 'x', chatId: chatOf(family), runId: null, text: 'milk', now: clock.now() });

@@ -440,7 +440,9 @@ describe('a budget that is used up', () => {
     expect(store.outbox.list(9)).toMatchObject([
       {
         chatId: ids.chatId,
-        text: expect.stringMatching(/^I stopped run 1 in the middle. That is used up; raise it so.\s+Say "go on"/),
+        text: expect.stringMatching(
+          /^I stopped run 1 in the middle. That is used up; raise it so.\s+Then `\/retry 1` goes on.*Say "go on"/,
+        ),
       },
     ]);
     expect(notices).toHaveLength(1);

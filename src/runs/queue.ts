@@ -14,6 +14,7 @@ import { recordDryEnd } from './dry-end.js';
 import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
+import { reportRetried } from './retry-run.js';
 import type { StopSwitch } from './stop-switch.js';
 import { tellRestart } from './tells.js';
 import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
@@ -139,6 +140,7 @@ function releaseForeignLeases(queue: QueueState): void {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
       if (run.state === 'dead') recordDead(queue, run, { why: runNotices.cutOff(run) });
       if (run.dry) recordDryEnd(queue, run, []);
+      reportRetried(queue, run);
     }
   });
 }
@@ -192,6 +194,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   store.transaction(() => {
     recordOutcome(queue, run, end);
     if (run.dry) recordDryEnd(queue, run, changes);
+    reportRetried(queue, run);
   });
   over.abort();
   active.delete(run.id);
