@@ -386,16 +386,20 @@ describe('buttons of notices', () => {
       const platformId = `sent-${row.id}`;
       const out = { chatId: row.chatId, direction: 'out' as const, platformId, text: row.text, sentAt: 1, now: 1 };
       store.messages.add({ ...out, senderId: null, senderName: 'Pinch', runId: null, outboxId: row.id });
-      return (from = '1') => {
+      const pressed = (from = '1') => {
         press(platformId, row.buttons?.[0]?.value ?? 'none', from);
         return told();
       };
+      return Object.assign(pressed, { id: platformId });
     };
     asked('/stop all');
     const stopped = pressLast('Everything is stopped. I start nothing');
     say('and this');
     const held = pressLast('What is written waits');
     expect(held('2')).toBe('Only my owner may press that.');
+    receive({ press: { platformId: held.id, value: '👍' }, text: '[reaction]', contextOnly: true });
+    receive({ text: 'ok', replyTo: { platformId: stopped.id, sender: 'Pinch', text: '' } });
+    expect(stoppedAt).toBeDefined();
     expect([held(), stoppedAt]).toEqual(['I go on.', undefined]);
     expect(stopped()).toBe('Nothing is stopped or paused there any more.');
     asked('/pause family');

@@ -46,7 +46,8 @@ export function createNoticePress({
       return undefined;
     if (!isOwner) return NOT_YOURS;
     if (NO.includes(value)) return { text: 'I leave it as it is.', again: true };
-    const button = chosen(buttons, value);
+    // A thumb below "Everything is stopped" is no word to go on.
+    const button = YES.includes(value) && !key.startsWith(NOTICE) ? undefined : chosen(buttons, value);
     const [name = '', ...words] = button?.value.split(':') ?? [];
     return actions[name]?.({ words, chat, isUsed: notice.buttonsOver !== 0 });
   };
