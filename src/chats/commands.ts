@@ -58,14 +58,22 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
 
 export type ParsedCommand = { command: ChatCommand; argument: string };
 
+/** `/name`, as hurried fingers and keyboards of other scripts write it (`/ stop`, `／stop`, `/stop!`), and what stands behind it. */
+const COMMAND = /^[/／](?: (?=[a-z]+[.,;:!?]*$))?([a-z]+)(?:[.,;:!?]*(?=\s|$)|[,;:](?=\S))\s*([\s\S]*)$/iu;
+/** A few words, which need no full stop: a longer text may. */
+const FEW_WORDS = /^\S+(?:\s+\S+){0,2}$/;
+/** What nobody sees at the ends of a text. */
+const UNSEEN = /^[\s\p{Default_Ignorable_Code_Point}]+|[\s\p{Default_Ignorable_Code_Point}]+$/gu;
+
 /** Parses `/name argument`; undefined when the text is no known command. Never throws. */
 export function parseCommand(text: string, commands: ChatCommand[]): ParsedCommand | undefined {
-  const match = /^\/([a-z]+)(?:\s+([\s\S]*))?$/i.exec(text.trim());
+  const match = COMMAND.exec(text.replace(UNSEEN, ''));
   const word = match?.[1]?.toLowerCase();
   // What Telegram sends when somebody opens the chat.
   const name = word === 'start' ? 'help' : word;
   const command = commands.find((one) => commandName(one) === `/${name}`);
-  return command && { command, argument: (match?.[2] ?? '').trim() };
+  const argument = match?.[2] ?? '';
+  return command && { command, argument: FEW_WORDS.test(argument) ? argument.replace(/[.,;:!?…]+$/, '') : argument };
 }
 
 export function helpText(assistantName: string, commands: ChatCommand[]): string {
@@ -94,7 +102,7 @@ function hereText({ groups }: Store, { groupId, title, channel, address }: Chat)
   return `- this chat: ${shownLine(title, 80)} (\`${channel}:${address}\`), ${folder ? `group ${folder}` : 'not registered'}`;
 }
 
-const isAll = (argument: string): boolean => /^(all|everything)$/i.test(argument);
+const isAll = (argument: string): boolean => /^(all|everything)\b/i.test(argument);
 
 function stop(deps: ChatCommandDeps, { chat, argument, byOwner, senderId }: CommandCall): string {
   if (!byOwner)

@@ -488,3 +488,98 @@ describe('/start before anybody is the owner', () => {
     expect(store.groups.hasOwner('signal')).toBe(true);
   });
 });
+
+describe('commands as people write them', () => {
+  test.each([
+    ['/stop.', /^Nothing is running here/],
+    [' \n /STOP!! ', /^Nothing is running here/],
+    ['/ stop', /^Nothing is running here/],
+    ['／stop', /^Nothing is running here/],
+    ['\u200e/stop\u200b', /^Nothing is running here/],
+    ['/stop @Pinch', /^Nothing is running here/],
+    ['@pinch, /stop.', /^Nothing is running here/],
+    ['/stop,please', /^Nothing is running here/],
+    ['/stop all!', /^Everything is stopped/],
+    ['/runs run #1.', /^\*\*1\*\* failed/],
+    ['/runs 1e3', /^Write `\/runs`/],
+    ['/Retry\n1', /^Run 1 starts again/],
+    ['/retry 1 2', /^Write `\/retry`/],
+    ['/retry message 99', /^There is no message 99 here/],
+    ['/pause 2h', /^Nothing is paused: a pause has no end/],
+    ['/pause until 18:00', /^Nothing is paused: a pause has no end/],
+    ['/help Stop', /^`\/stop \[all\]` —/],
+    ['/pair 123', /^You are my owner here already/],
+    ['/cancel', /Did you mean `\/stop \[all\]`/],
+    ['/reset', /Did you mean `\/new`/],
+    ['/usage', /Did you mean `\/cost`/],
+    ['/stop_all', /Did you mean `\/stop \[all\]`/],
+  ])('%j', (text, answer) => expect(asked(text)).toMatch(answer));
+
+  test.each([
+    '/ new idea: let us paint it',
+    '/ 3 of 4',
+    '//stop',
+    '/tmp, please',
+    'well, /stop',
+  ])('%j is for the model', (text) => {
+    const before = told();
+    expect([say(text).runId, told()]).toEqual([expect.any(Number), before]);
+  });
+
+  test('in the caption of a picture it is one as well, passed on it is none', () => {
+    const media = [{ kind: 'image' as const, ref: 'r', mimeType: 'image/jpeg', fileName: 'a.jpg', sizeBytes: 1 }];
+    receive({ text: '/runs 1', media });
+    expect(told()).toMatch(/^\*\*1\*\* failed/);
+    expect(receive({ text: '/runs 1', forwarded: true }).runId).toBeDefined();
+  });
+
+  test('a word of another bot in a group is left alone, unless we are called', () => {
+    const before = told(family);
+    say('/cancel', family);
+    expect(told(family)).toBe(before);
+    expect(asked('@Pinch /cancel', family)).toContain('Did you mean `/stop');
+    expect(asked('/stop @Pinch', family, '2')).toBe('Nothing that you started is running here.');
+  });
+
+  test('twice at once is once: a retry, a summary, a pause', () => {
+    expect([asked('/retry 1'), asked('/retry 1')]).toEqual([
+      'Run 1 starts again.',
+      'run 1 is ready (it waits for its turn)',
+    ]);
+    expect([asked('/compact'), asked('/compact')].at(-1)).toBe('That waits for its turn already.');
+    expect([asked('/pause'), asked('/pause')].at(-1)).toContain('paused already');
+  });
+
+  test('a `/resume` that was on its way since before the stop ends nothing, unless it is meant', () => {
+    const sentAt = clock.now();
+    clock.set(START + 10 * 60_000);
+    asked('/stop all');
+    clock.set(START + 30 * 60_000);
+    receive({ text: '/resume', sentAt });
+    expect([told(), stoppedAt]).toEqual([
+      expect.stringMatching(/^That came 30 min late\. Everything is stopped/),
+      START + 600_000,
+    ]);
+    receive({ text: '/resume', sentAt: START + 11 * 60_000 });
+    expect([told(), stoppedAt]).toEqual(['I go on.', undefined]);
+    asked('/pause');
+    clock.set(START + 40 * 60_000);
+    receive({ text: '/resume now', sentAt });
+    expect([told(), store.pauses.all()]).toEqual(['I go on.', []]);
+  });
+
+  test('a budget for a day that is over when it comes changes nothing', () => {
+    const sentAt = clock.now();
+    clock.set(START + 86_400_000);
+    receive({ text: '/budget 99 today', sentAt });
+    expect(told()).toBe('That came late: it was for 2026-11-30, which is over. The budget of today began anew.');
+    receive({ text: '/budget 99', sentAt });
+    expect(told()).toContain('of $99.00 spent');
+  });
+
+  test('`/resume` where nobody registered the chat ends the stop', () => {
+    asked('/stop all');
+    say('/resume', { address: '-9', kind: 'group', title: 'New' });
+    expect(stoppedAt).toBeUndefined();
+  });
+});

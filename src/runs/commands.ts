@@ -9,8 +9,8 @@ import type { HeldBack } from './held-back.js';
 import { EVERY_GROUP } from './pauses.js';
 import { replayCommands } from './replay-chat.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
-import { compactionKey } from './run-input.js';
-import { runDetails, runLine } from './run-text.js';
+import { compactionKey, isCompaction } from './run-input.js';
+import { lengthText, runDetails, runLine } from './run-text.js';
 import type { StopSwitch } from './stop-switch.js';
 
 export interface RunCommandDeps extends RetryDeps {
@@ -40,7 +40,8 @@ export function runCommands(deps: RunCommandDeps): ChatCommand[] {
         const [, message] = /^message\s+#?(\d{1,15})$/i.exec(call.argument) ?? [];
         if (message !== undefined) return retryMessage(deps, group, Number(message));
         const run = runNamed(deps, group, call);
-        if (!run) return 'Write `/retry` and the number of a run that failed; `/runs` has the numbers.';
+        if (!run)
+          return 'Write `/retry` and the number of a run that failed, or `/retry message` and that of a message; `/runs` has those of runs.';
         return retry(deps, run, call.chat.id);
       }),
     },
@@ -61,7 +62,8 @@ export function runCommands(deps: RunCommandDeps): ChatCommand[] {
       usage: '/resume [<group>]',
       what: 'go on: end the emergency stop, and the pause of all or of this group',
       // Also where nobody registered the chat: it ends the emergency stop.
-      answer: ({ chat, argument }) =>
+      answer: ({ chat, argument, messageId }) =>
+        tooLate(deps, { chat, messageId, argument }) ??
         saying(() => resume(deps, chat.groupId === null ? undefined : store.groups.get(chat.groupId), argument)),
     },
   ];
@@ -75,7 +77,7 @@ function maySee({ isMain, id }: Group, { chat, byOwner }: CommandCall, run: Run)
 
 /** Undefined when the argument is no number. Throws PinchError `not_found`, which does not tell whether there is such a run elsewhere. */
 function runNamed({ store }: RunCommandDeps, group: Group, call: CommandCall): Run | undefined {
-  const [, number] = /^#?(\d{1,15})$/.exec(call.argument) ?? [];
+  const [, number] = /^(?:run\s+)?#?(\d{1,15})$/i.exec(call.argument) ?? [];
   if (number === undefined) return undefined;
   const run = store.runs.get(Number(number));
   if (run && maySee(group, call, run)) return run;
@@ -131,6 +133,21 @@ function raise(deps: RunCommandDeps, run: Run, usd: number, from: number): strin
   return text;
 }
 
+/** A word so old came when we could be reached again. */
+const LATE_MS = 2 * 60_000;
+
+/** What was written before everything was stopped or paused, and comes after it, was not meant for that. */
+function tooLate(
+  { store, clock, heldBack }: RunCommandDeps,
+  call: Pick<CommandCall, 'chat' | 'messageId' | 'argument'>,
+) {
+  const held = heldBack.of(call.chat);
+  const writtenAt = store.messages.get(call.messageId)?.sentAt ?? clock.now();
+  if (!held || call.argument.toLowerCase() === 'now' || writtenAt > clock.now() - LATE_MS || writtenAt > held.since)
+    return undefined;
+  return `That came ${lengthText(clock.now() - writtenAt)} late. ${held.text}, after you wrote it; \`/resume now\` lets me go on.`;
+}
+
 /** What the button names may be over, and something else hold now. */
 function resumeByButton(deps: RunCommandDeps, chat: Chat, [kind = '', id, at]: string[]): string {
   const { store, heldBack } = deps;
@@ -167,6 +184,10 @@ function compact(
   { chat, messageId }: CommandCall,
 ): string {
   const [now, session] = [clock.now(), sessionName(chat)];
+  if (
+    store.runs.openOfChat(chat.id).some((run) => run.session === session && run.state === 'ready' && isCompaction(run))
+  )
+    return `That waits for its turn already.${heldBack.note(chat)}`;
   const key = compactionKey(session, messageId);
   store.runs.enqueue({ key, kind: 'hook', groupId, chatId: chat.id, session, runAt: now, now });
   store.signal('run:ready');
@@ -180,15 +201,20 @@ const folderNamed = ({ store }: RunCommandDeps, name: string): Group | undefined
 function groupNamed(deps: RunCommandDeps, group: Group | undefined, argument: string): Group | undefined {
   const name = argument.toLowerCase();
   if (name === 'all') return undefined;
-  const named = name === '' ? group : folderNamed(deps, name);
+  if (name === '') return group;
+  const named = folderNamed(deps, name);
   if (named) return named;
   throw new PinchError('not_found', `there is no group "${argument.slice(0, 60)}"`, {
     hint: 'alone it means this group, with `all` every group',
   });
 }
 
+const A_TIME = /^(?:for|until|till)\b|^\d/i;
+
 function pause(deps: RunCommandDeps, here: Group, argument: string): string {
   const { store, clock } = deps;
+  if (A_TIME.test(argument) && !folderNamed(deps, argument))
+    return 'Nothing is paused: a pause has no end of its own. `/pause` holds until `/resume`.';
   const group = groupNamed(deps, here, argument);
   const isNew = store.pauses.add(group?.id ?? EVERY_GROUP, clock.now());
   const what = group ? `The group \`${group.folder}\` is` : 'All groups are';
@@ -199,7 +225,7 @@ function pause(deps: RunCommandDeps, here: Group, argument: string): string {
 /** One meaning: whatever holds this group back ends. The pauses of other groups stay, and are named. */
 function resume(deps: RunCommandDeps, here: Group | undefined, argument: string): string {
   const { store, stopSwitch } = deps;
-  const group = groupNamed(deps, here, argument);
+  const group = groupNamed(deps, here, argument.replace(/^now$/i, ''));
   const wasStopped = stopSwitch.stopped();
   const meant =
     argument.toLowerCase() === 'all' ? store.pauses.all().map(({ groupId }) => groupId) : [EVERY_GROUP, group?.id];

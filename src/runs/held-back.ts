@@ -17,6 +17,7 @@ export interface HeldBackDeps {
 interface Held {
   /** The same as long as the same holds the chat back. */
   name: string;
+  since: number;
   /** What holds, and what ends it. */
   text: string;
   goOn: string;
@@ -26,23 +27,30 @@ export type HeldBack = ReturnType<typeof createHeldBack>;
 type Where = Pick<Chat, 'id' | 'groupId'>;
 
 export function createHeldBack({ store, config, stopSwitch }: HeldBackDeps) {
-  const since = (at: number) => `since ${timeText(at, config.timeZone)}`;
+  const shown = (at: number) => `since ${timeText(at, config.timeZone)}`;
   function heldBack({ id, groupId }: Where): Held | undefined {
     const stoppedAt = stopSwitch.since();
     if (stoppedAt !== undefined)
-      return { name: `stop:${stoppedAt}`, text: `Everything is stopped ${since(stoppedAt)}`, goOn: '`/resume`' };
+      return {
+        name: `stop:${stoppedAt}`,
+        since: stoppedAt,
+        text: `Everything is stopped ${shown(stoppedAt)}`,
+        goOn: '`/resume`',
+      };
     const pause = store.pauses.of(groupId ?? EVERY_GROUP);
     if (pause) {
       const { pausedAt } = pause;
       const name = `pause:${pause.groupId}:${pausedAt}`;
-      if (pause.groupId === EVERY_GROUP) return { name, text: `I am paused ${since(pausedAt)}`, goOn: '`/resume`' };
-      return { name, text: `I am paused here ${since(pausedAt)}`, goOn: '`/resume`' };
+      if (pause.groupId === EVERY_GROUP)
+        return { name, since: pausedAt, text: `I am paused ${shown(pausedAt)}`, goOn: '`/resume`' };
+      return { name, since: pausedAt, text: `I am paused here ${shown(pausedAt)}`, goOn: '`/resume`' };
     }
     const hold = store.budgets.heldChats().find(({ chatId }) => chatId === id);
     if (!hold) return undefined;
     return {
       name: `hold:${id}:${hold.heldAt}`,
-      text: `I paused myself here ${since(hold.heldAt)}`,
+      since: hold.heldAt,
+      text: `I paused myself here ${shown(hold.heldAt)}`,
       goOn: '`/continue`',
     };
   }
