@@ -271,6 +271,9 @@ describe('/model', () => {
     expect(asked('/model claude-sonnet-5-5', family)).toContain('The group `family` works with `claude-sonnet-5-5`');
     const family5 = store.groups.all().find(({ folder }) => folder === 'family')?.id ?? 0;
     expect([store.groupModels.of(family5), store.groupModels.of(1)]).toEqual(['claude-sonnet-5-5', undefined]);
+    expect(asked('/model claude-sonet-5-5')).toMatch(/Did you mean `claude-sonnet-5-5`\?$/);
+    expect(asked('/model llama')).toMatch(/count it as the dearest one\.$/);
+    asked('/model default');
     expect(asked('/model two words')).toContain('a model has a name of one word');
     expect(asked('/model default', family)).toContain('(as the settings say)');
   });
