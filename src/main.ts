@@ -106,7 +106,8 @@ function assembleWork(ground: Ground) {
   const approvals = createApprovalModule({ ...base, begun, ownerChat, stopped, lookAtClock: clockWatch.look });
   const tasks = createTaskModule({ ...base, begun, takeIn, stopSwitch, approvals });
   const taskTitle = store.tasks.titleOf;
-  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, taskCap: store.tasks.capOfRun });
+  const ofCaps = { taskCap: store.tasks.capOfRun, runCap: store.runs.limitOf };
+  const budgets = createBudgetModule({ ...base, pauseTask: tasks.pause, taskTitle, ...ofCaps });
   const { guard, ledger } = budgets;
   const services = createServiceModule({ ...base, environment, approvals, secrets, guards });
   const backend = createBackends(config, environment, log);
@@ -151,9 +152,10 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const control = createControl({ ...base, ...parts });
   const pairing = createPairing(store, owner);
   const heldBack = createHeldBack({ ...base, stopSwitch });
-  const ofRuns = { ...base, stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume: control.resume };
+  const { guard } = budgets;
+  const ofRuns = { ...base, stopSwitch, heldBack, guard, reopenSlot: store.tasks.reopenSlot, resume: control.resume };
   const commands = [
-    ...chatCommands({ ...base, control }),
+    ...chatCommands({ ...base, control, resumeButtons: heldBack.buttons }),
     ...runCommands(ofRuns),
     ...modelCommands(base),
     ...budgets.commands,
@@ -166,7 +168,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   ];
   const askToRegister = createRegisterAsker({ ...base, approvals });
   parts.gateway.add(groupCalls({ store, askToRegister }));
-  const actions = { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns) };
+  const actions = { ...messageActions(base), ...budgets.actions, ...runActions(ofRuns), ...tasks.actions };
   const onNotice = createNoticePress({ store, actions });
   const onPress: OnPress = (press) => approvals.onPress(press) ?? memory.onPress(press) ?? onNotice(press);
   const intake = createIntake({

@@ -42,7 +42,7 @@ export const budgetApi = (deps: BudgetApiDeps) => (app: Hono) => {
     const group = groups.all().find((one) => one.folder === folder);
     if (!group) throw refuse(404, 'not_found', `there is no group "${folder}"`, 'GET /api/groups lists them');
     const microUsd = usd === null ? null : Math.round(usd * 1e6);
-    checked(() => budgets.set({ name, group, microUsd, today }));
+    checked(() => budgets.set({ name, group, microUsd, once: today ? 'today' : undefined }));
     return c.json(view());
   });
   app.post('/api/chats/:id{.+}/continue', (c) => {

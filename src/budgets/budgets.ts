@@ -3,7 +3,7 @@ import { dayName } from '../core/day.js';
 import { PinchError } from '../core/errors.js';
 import { timeText } from '../core/times.js';
 import type { Group } from '../core/types.js';
-import { type CapDeps, capText, dollars, limitOf, periodCaps } from './caps.js';
+import { type CapDeps, capText, dollars, limitOf, periodCaps, periodOf } from './caps.js';
 import type { CapName } from './rows.js';
 
 export interface CapChange {
@@ -12,8 +12,8 @@ export interface CapChange {
   group: Group;
   /** Null: as the settings say. */
   microUsd: number | null;
-  /** For the local day that it is; caps of a day and of a group only. */
-  today: boolean;
+  /** For the local day that it is, or of a month for that one alone; undefined: for good. */
+  once: 'today' | 'this month' | undefined;
 }
 
 export type Budgets = ReturnType<typeof createBudgetControl>;
@@ -47,19 +47,21 @@ function capsText({ run, caps }: ReturnType<typeof listCaps>, timeZone: string):
   return [...lines, `- ${capText({ name: 'run' })}: ${dollars(run.limitMicroUsd)}`].join('\n');
 }
 
-function setCap({ store, clock }: CapDeps, { name, group, microUsd, today }: CapChange, day: string): void {
-  if (today && name !== 'day' && name !== 'group')
-    throw new PinchError('bad_budget', 'only the budgets of a day can be changed for today alone', {
-      hint: 'leave out "today"',
+function setCap({ store, clock }: CapDeps, { name, group, microUsd, once }: CapChange, today: string): void {
+  const may = { day: 'today', group: 'today', month: 'this month', run: undefined }[name];
+  if (once !== undefined && once !== may)
+    throw new PinchError('bad_budget', `${capText({ name, of: group.folder })} cannot be changed for ${once} alone`, {
+      hint: may ? `write \`${may}\`, or nothing, behind the amount` : 'leave it out',
     });
-  const key = { name, groupId: name === 'group' ? group.id : null, day: today ? day : '' };
+  const day = periodOf(name, today);
+  const key = { name, groupId: name === 'group' ? group.id : null, day: once ? day : '' };
   if (microUsd === null) store.budgets.dropCap({ ...key, day });
   else {
     // What was said for today alone would hide what is said now.
-    if (!today) store.budgets.dropCap({ ...key, day });
+    if (!once) store.budgets.dropCap({ ...key, day });
     store.budgets.setCap({ ...key, microUsd });
   }
-  store.budgets.dropCapsBefore(day);
+  store.budgets.dropCapsBefore(today);
   store.groups.retryParked(clock.now());
   store.signal('run:ready');
 }

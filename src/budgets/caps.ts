@@ -47,9 +47,12 @@ export function decideBudget(worstCase: number, caps: Cap[]): Decision {
   return busy ? { kind: 'busy', cap: busy } : { kind: 'fits' };
 }
 
-/** The limit of a cap now: what the owner set for today, else for good, else the setting. */
+/** What a cap that is changed for once counts for: the month, or the day. Pure. */
+export const periodOf = (name: CapName, day: string): string => (name === 'month' ? day.slice(0, 7) : day);
+
+/** The limit of a cap now: what the owner set for today or this month, else for good, else the setting. */
 export function limitOf({ store, clock, config }: CapDeps, name: CapName, groupId: number | null): number {
-  const day = dayName(clock.now(), config.timeZone);
+  const day = periodOf(name, dayName(clock.now(), config.timeZone));
   return store.budgets.cap({ name, groupId, day }) ?? config.budgets[name];
 }
 
@@ -91,7 +94,8 @@ export function capText({ name, of }: Pick<Cap, 'name' | 'of'>): string {
 export function raiseText({ name, of }: Pick<Cap, 'name' | 'of'>): string {
   if (name === 'task') return `\`/task ${of} budget <amount>\``;
   const what = name === 'group' ? of : name;
-  return `\`/budget ${what} <amount>\`${name === 'group' || name === 'day' ? ` (behind it \`today\`: for today only)` : ''}`;
+  const once = name === 'month' ? 'this month' : 'today';
+  return `\`/budget ${what} <amount>\`${name === 'run' ? '' : ` (behind it \`${once}\`: for ${once} only)`}`;
 }
 
 /** Which cap, how much, until when, and how it is raised, as sentences. */

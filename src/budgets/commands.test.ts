@@ -59,7 +59,38 @@ describe('/budget', () => {
     expect(refusal(1.5)).toBe('fits');
     home.clock.set(Date.parse('2026-11-21T23:00:00Z'));
     expect(refusal(1.5)).toContain('of today for group `main`');
-    expect(say('/budget month 5 today')).toMatch(/only the budgets of a day/);
+    expect(say('/budget month 5 today')).toMatch(/month cannot be changed for today alone/);
+    expect(say('/budget run 5 today')).toMatch(/leave it out/);
+  });
+
+  test('this month: until its end, whatever is changed for days meanwhile', () => {
+    expect(say('/budget month 50 this month')).toContain('of this month: $0.00 of $50.00');
+    say('/budget 1.50 today');
+    home.clock.set(Date.parse('2026-11-30T22:59:59Z'));
+    expect(say('/budget day 3 today')).toContain('of this month: $0.00 of $50.00');
+    home.clock.set(Date.parse('2026-11-30T23:00:00Z'));
+    expect(say('/budget')).toContain('of this month: $0.00 of $10.00');
+  });
+
+  test.each([
+    ['/budget $3', 'main', 3],
+    ['/budget 3,50', 'main', 3.5],
+    ['/budget 3.5 USD', 'main', 3.5],
+    ['/budget usd 3', 'main', 3],
+    ['/budget US$3 today.', 'main', 3],
+    ['/budget 3$ today', 'main', 3],
+    ['/budget Family 3 dollars', 'family', 3],
+    ['/budget 3 family today', 'family', 3],
+    ['/budget family=0.125', 'family', 0.125],
+    ['/budget 0', 'main', 0],
+  ])('%s is understood', (text, folder, usd) => {
+    expect(say(text)).toContain(`for group \`${folder}\`: $0.00 of $${usd.toFixed(2)}`);
+  });
+
+  test.each(['1,000', '1.000 today', 'family 12.500'])('%s may be two amounts: nothing is changed', (amount) => {
+    expect(say(`/budget ${amount}`)).toMatch(/^Is 1.*Write 1/);
+    expect(refusal(1)).toBe('fits');
+    expect(refusal(1.1)).not.toBe('fits');
   });
 
   test('what is said for good counts at once, whatever was said for today', () => {
@@ -86,6 +117,15 @@ describe('/budget', () => {
     '/budget day',
     '/budget day -1',
     '/budget 1e9',
+    '/budget ten',
+    '/budget -1',
+    '/budget 1.2.3',
+    '/budget 10 20 30',
+    '/budget €10',
+    '/budget 9999999',
+    '/budget NaN',
+    '/budget today',
+    '/budget $',
     '/budget day 5 tomorrow',
   ])('%s is explained', (text) => {
     expect(say(text)).toMatch(/^Write `\/budget`/);

@@ -36,7 +36,7 @@ test('a task that spends five times in a row without a word is paused, with one 
   expect(home.paused).toEqual([taskId]);
   expect(questions()).toEqual([
     'Task 1 (Watch \\*it\\*) worked 5 times in a row since Sat 21 Nov 2026, 10:00 for $2.00 and told nobody anything, so I paused it. Shall it go ' +
-      'on? `/task 1 resume` lets it go on, `/task 1 cancel` ends it; `npm run -s pinch -- run 5` shows what the last run did.',
+      'on? `/task 1 resume` lets it go on, `/task 1 cancel` ends it; `/runs 5` shows what the last run did.',
   ]);
 });
 

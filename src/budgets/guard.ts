@@ -4,6 +4,7 @@ import type { LoopDeps } from '../core/deps.js';
 import { shownLine } from '../core/one-line.js';
 import { timeText } from '../core/times.js';
 import type { Run } from '../core/types.js';
+import type { NoticeActions } from '../delivery/notice-press.js';
 import { type CapDeps, dollars, limitOf } from './caps.js';
 import type { Streak } from './rows.js';
 
@@ -20,6 +21,15 @@ export interface LoopGuardDeps extends CapDeps, Pick<LoopDeps, 'notifyOwner'> {
 }
 
 export type LoopGuard = ReturnType<typeof createLoopGuard>;
+
+/** Has runs of the chat go on, and says so. */
+export const goOn = (guard: Pick<LoopGuard, 'release'>, chatId: number): string =>
+  guard.release(chatId) ? 'I go on there.' : 'Nothing is paused there. `/status` names the chats that are.';
+
+/** What the button below the question about a chat does. */
+export const loopActions = (guard: Pick<LoopGuard, 'release'>): NoticeActions => ({
+  loop: ({ words: [, chatId] }) => ({ text: goOn(guard, Number(chatId)), again: false }),
+});
 
 export function createLoopGuard(deps: LoopGuardDeps) {
   const { store, clock } = deps;
@@ -51,17 +61,21 @@ export function createLoopGuard(deps: LoopGuardDeps) {
 function pause(deps: LoopGuardDeps, { id, chatId, taskId }: Run, streak: Streak): void {
   const { store, clock, config, notifyOwner } = deps;
   const worked = `worked ${streak.runs} times in a row since ${timeText(streak.since, config.timeZone)} for ${dollars(streak.costMicroUsd)} and told nobody anything`;
-  const seen = `\`npm run -s pinch -- run ${id}\` shows what the last run did.`;
+  const seen = `\`/runs ${id}\` shows what the last run did.`;
+  const show = { label: 'Show', value: `run:show:${id}` };
   if (taskId !== null) {
     deps.pauseTask(taskId);
     const name = `Task ${taskId} (${shownLine(deps.taskTitle(taskId) ?? '', MAX_TITLE_CHARS)})`;
     const how = `\`/task ${taskId} resume\` lets it go on, \`/task ${taskId} cancel\` ends it`;
-    return void notifyOwner(`loop:${id}`, `${name} ${worked}, so I paused it. Shall it go on? ${how}; ${seen}`);
+    const text = `${name} ${worked}, so I paused it. Shall it go on? ${how}; ${seen}`;
+    const buttons = [{ label: 'Turn on again', value: `task:resume:${taskId}` }, show];
+    return void notifyOwner(`loop:${id}`, text, undefined, buttons);
   }
   store.budgets.hold(chatId, clock.now());
   const title = shownLine(store.groups.chat(chatId)?.title ?? '', MAX_TITLE_CHARS);
   const text = `In the chat "${title}" I ${worked}, so I paused there: what is written waits. Shall I go on? \`/continue ${chatId}\` lets me; ${seen}`;
-  if (notifyOwner(`loop:${id}`, text) === chatId) return;
+  const buttons = [{ label: 'Go on', value: `loop:go:${chatId}` }, show];
+  if (notifyOwner(`loop:${id}`, text, undefined, buttons) === chatId) return;
   const forChat =
     'I paused here: my work led to nothing several times in a row. My owner was asked; what you write waits until then.';
   store.outbox.add({ key: `loop:${id}`, chatId, runId: null, text: forChat, now: clock.now() });

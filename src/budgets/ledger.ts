@@ -24,6 +24,8 @@ const WARN_AT = 0.8;
 export interface LedgerDeps extends CapDeps, Pick<LoopDeps, 'notifyOwner'> {
   /** The task that the run works for, when it has a limit of its own for a day. */
   taskCap(runId: number): { taskId: number; limitMicroUsd: number } | undefined;
+  /** What this run alone may cost, when the owner said so. */
+  runCap(runId: number): number | null | undefined;
 }
 
 /** A call that is under way. */
@@ -84,7 +86,7 @@ function capsOf(deps: LedgerDeps, { groupId, runId }: ModelCallRow, open: Map<nu
     caps.push({
       name: 'run',
       of: `${runId}`,
-      limit: limitOf(deps, 'run', null),
+      limit: deps.runCap(runId) ?? limitOf(deps, 'run', null),
       spent: store.usage.spentByRun(runId),
       held: 0,
     });

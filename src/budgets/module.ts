@@ -4,7 +4,7 @@ import type { LoopDeps } from '../core/deps.js';
 import { budgetApi } from './api.js';
 import { createBudgetControl } from './budgets.js';
 import { budgetCommands } from './commands.js';
-import { createLoopGuard, type LoopGuardDeps } from './guard.js';
+import { createLoopGuard, type LoopGuardDeps, loopActions } from './guard.js';
 import { createLedger, type LedgerDeps } from './ledger.js';
 import { budgetActions } from './raise.js';
 import type { Store } from './store.js';
@@ -12,7 +12,7 @@ import type { Store } from './store.js';
 export interface BudgetModuleDeps
   extends Omit<LoopDeps, 'log'>,
     Pick<LoopGuardDeps, 'pauseTask' | 'taskTitle'>,
-    Pick<LedgerDeps, 'taskCap'> {
+    Pick<LedgerDeps, 'taskCap' | 'runCap'> {
   store: Store;
   config: Pick<Config, 'budgets' | 'timeZone'>;
 }
@@ -23,7 +23,7 @@ export function createBudgetModule(deps: BudgetModuleDeps) {
   return {
     guard,
     ledger: createLedger(deps),
-    actions: budgetActions({ ...deps, budgets }),
+    actions: { ...budgetActions({ ...deps, budgets }), ...loopActions(guard) },
     commands: budgetCommands({ ...deps, budgets, guard }),
     api: budgetApi({ ...deps, budgets, guard }),
   };

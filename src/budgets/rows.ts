@@ -6,7 +6,7 @@ import type { Statements } from '../core/statements.js';
 export const capName = z.enum(['month', 'day', 'group', 'run']);
 export type CapName = z.infer<typeof capName>;
 
-/** Which cap: `group` is one group's for a day. With a `day`, a local date, it holds for that day only; '' is for good. */
+/** Which cap: `group` is one group's for a day. With a `day`, a local date (of the month: `2026-11`), it holds for that one only; '' is for good. */
 export interface CapKey {
   name: CapName;
   groupId: number | null;
@@ -31,8 +31,8 @@ export function createBudgets({ rows, run, named }: Statements) {
     ),
     /** As the settings say again, also for the day that is named. */
     dropCap: named.run<[key: CapKey]>(`DELETE FROM budget_caps WHERE ${isCap} AND day IN ('', @day)`),
-    /** Caps of single days that are over. */
-    dropCapsBefore: run<[day: string]>(`DELETE FROM budget_caps WHERE day <> '' AND day < ?1`),
+    /** Caps of single days and months that are over. */
+    dropCapsBefore: run<[day: string]>(`DELETE FROM budget_caps WHERE day <> '' AND day < substr(?1, 1, length(day))`),
 
     /** One more run in a row; a streak that began before `notBefore` begins anew. Returns what it is then. */
     addToStreak: named

@@ -181,10 +181,13 @@ function mentions(source: Message, bot: BotIdentity): boolean {
   });
 }
 
-/** The words; a command addressed to us loses the address; what has no words is named in one line. */
+/** The words; a command loses our address, before it, in it or behind it; what has no words is named in one line. */
 function textOf(source: Message, bot: BotIdentity): string {
-  const own = new RegExp(`^(/[a-z0-9_]+)@${bot.username}\\b`, 'i');
-  const words = wordsWithLinks(source).replace(own, '$1');
+  const own = new RegExp(
+    `^(?:@${bot.username}[\\s,:]+)?(/[a-z0-9_]+)(?:@${bot.username}\\b|((?:\\s+\\S+){0,2}?)\\s+@${bot.username}[\\s.!]*$)?`,
+    'i',
+  );
+  const words = wordsWithLinks(source).replace(own, '$1$2');
   return (words || wordless(source)).trim();
 }
 

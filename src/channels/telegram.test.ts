@@ -163,6 +163,11 @@ describe('updates as messages', () => {
   test.each([
     ['/status@Pinch_Bot', '/status'],
     ['/stop@pinch_bot all', '/stop all'],
+    ['@pinch_bot /status', '/status'],
+    ['@Pinch_Bot, /stop@pinch_bot', '/stop'],
+    ['/retry 3 @Pinch_Bot.', '/retry 3'],
+    ['/task add every day ask @Pinch_Bot', '/task add every day ask @Pinch_Bot'],
+    ['@Pinch_Bot hello', '@Pinch_Bot hello'],
     ['/status@OtherBot', '/status@OtherBot'],
     ['/status@Pinch_Bot2', '/status@Pinch_Bot2'],
     ['/status', '/status'],

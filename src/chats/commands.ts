@@ -1,6 +1,6 @@
 // The chat commands about the chat itself, and how a command is found in a text. Knows no channel.
 
-import type { Menu } from '../channels/channel.js';
+import type { Button, Menu } from '../channels/channel.js';
 import type { Clock } from '../core/clock.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import { type Chat, sessionName } from '../core/types.js';
@@ -20,6 +20,8 @@ export interface ChatCommandDeps {
     /** Stops everything until it is resumed. Durable when it returns. */
     emergencyStop(reason: string): void;
   };
+  /** What lets me go on in this chat, when something holds me back there. */
+  resumeButtons(chat: Chat): Button[];
 }
 
 export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
@@ -37,6 +39,7 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
       what: 'stop what I am doing in this chat; members: what they started',
       forMembers: 'bare',
       answer: (call) => stop(deps, call),
+      buttons: ({ chat, argument }) => (isAll(argument) ? deps.resumeButtons(chat) : []),
     },
     { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
     {
@@ -55,14 +58,22 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
 
 export type ParsedCommand = { command: ChatCommand; argument: string };
 
+/** `/name`, as hurried fingers and keyboards of other scripts write it (`/ stop`, `／stop`, `/stop!`), and what stands behind it. */
+const COMMAND = /^[/／](?: (?=[a-z]+[.,;:!?]*$))?([a-z]+)(?:[.,;:!?]*(?=\s|$)|[,;:](?=\S))\s*([\s\S]*)$/iu;
+/** A few words, which need no full stop: a longer text may. */
+const FEW_WORDS = /^\S+(?:\s+\S+){0,2}$/;
+/** What nobody sees at the ends of a text. */
+const UNSEEN = /^[\s\p{Default_Ignorable_Code_Point}]+|[\s\p{Default_Ignorable_Code_Point}]+$/gu;
+
 /** Parses `/name argument`; undefined when the text is no known command. Never throws. */
 export function parseCommand(text: string, commands: ChatCommand[]): ParsedCommand | undefined {
-  const match = /^\/([a-z]+)(?:\s+([\s\S]*))?$/i.exec(text.trim());
+  const match = COMMAND.exec(text.replace(UNSEEN, ''));
   const word = match?.[1]?.toLowerCase();
   // What Telegram sends when somebody opens the chat.
   const name = word === 'start' ? 'help' : word;
   const command = commands.find((one) => commandName(one) === `/${name}`);
-  return command && { command, argument: (match?.[2] ?? '').trim() };
+  const argument = match?.[2] ?? '';
+  return command && { command, argument: FEW_WORDS.test(argument) ? argument.replace(/[.,;:!?…]+$/, '') : argument };
 }
 
 export function helpText(assistantName: string, commands: ChatCommand[]): string {
@@ -91,10 +102,12 @@ function hereText({ groups }: Store, { groupId, title, channel, address }: Chat)
   return `- this chat: ${shownLine(title, 80)} (\`${channel}:${address}\`), ${folder ? `group ${folder}` : 'not registered'}`;
 }
 
+const isAll = (argument: string): boolean => /^(all|everything)\b/i.test(argument);
+
 function stop(deps: ChatCommandDeps, { chat, argument, byOwner, senderId }: CommandCall): string {
   if (!byOwner)
     return cancelRunsOf(deps, chat, senderId) > 0 ? 'Stopped.' : 'Nothing that you started is running here.';
-  if (argument.toLowerCase() !== 'all')
+  if (!isAll(argument))
     return cancelRuns(deps, chat, null) > 0 ? 'Stopped.' : 'Nothing is running here. `/stop all` stops everything.';
   // Not a signal: were we killed between the commit and the signal, the answer would go out and nothing would be stopped.
   deps.control.emergencyStop('/stop all');

@@ -53,7 +53,7 @@ beforeEach(() => {
     pairing: createPairing(store),
     assistantName: 'Pinch',
     commands: [
-      ...chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control }),
+      ...chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control, resumeButtons: () => [] }),
       ...taskCommands({ store, tasks }),
     ],
     owner: { channel: 'telegram', address: '1' },

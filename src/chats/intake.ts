@@ -6,7 +6,7 @@ import { checkInbound, type InboundMessage } from '../channels/inbound-message.j
 import type { BaseDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
 import { type Chat, sessionName } from '../core/types.js';
-import type { ChatCommand } from '../groups/chat-command.js';
+import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import { forumOf } from '../groups/forums.js';
 import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
@@ -110,9 +110,12 @@ export function createIntake(given: IntakeDeps) {
 }
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
-  const answer = ({ byOwner }: { byOwner: boolean }): string =>
-    helpText(assistantName, byOwner ? all : all.flatMap(forMember));
-  const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
+  const answer = ({ byOwner, argument }: Pick<CommandCall, 'byOwner' | 'argument'>): string => {
+    const mine = byOwner ? all : all.flatMap(forMember);
+    const [one] = mine.filter((command) => commandName(command) === `/${argument.toLowerCase().replace(/^\//, '')}`);
+    return one ? `\`${one.usage}\` — ${one.what}` : helpText(assistantName, mine);
+  };
+  const all: ChatCommand[] = [{ usage: '/help [<command>]', what: 'this list', forMembers: true, answer }, ...commands];
   return all;
 }
 
@@ -197,7 +200,7 @@ function apply(deps: IntakeDeps, routed: Routed): Received {
   const due = settling(deps.store, routed, deps.clock.now());
   const runId = startOrSteer(deps, { chat, session, messageId, ...due });
   const held = deps.heldBack?.(chat, routed.sender.isOwner);
-  if (held) say(deps, chat.id, held.key, held.text);
+  if (held) say(deps, chat.id, held.key, held.text, held.buttons);
   return { messageId, runId };
 }
 
@@ -249,10 +252,14 @@ const HOW_TO_PAIR =
   'I have no owner here yet. If it is you: on the machine where I run, `npm run -s pinch -- pair` shows a link that opens this chat, and the code for `/pair <code>`.';
 
 /** Wrong codes get no answer: to a stranger the assistant does not exist. */
-function pair(deps: IntakeDeps, { channel, chat, sender }: Routed, code: string): Received {
+function pair(deps: IntakeDeps, routed: Routed, code: string): Received {
+  const { channel, chat, sender } = routed;
   const now = deps.clock.now();
   const outcome = deps.pairing.redeem({ channel, sender: sender.address, code, now });
   if (outcome === 'limited') deps.log.warn({ channel }, 'too many wrong pairing codes, try again in an hour');
+  const platformId = routed.inbound.platformId;
+  if (outcome !== 'paired' && sender.isOwner)
+    say(deps, chat.id, `pair:${chat.id}:${platformId}`, 'You are my owner here already.');
   if (outcome !== 'paired') return {};
   const main = deps.store.groups.ensure('main', true, now);
   deps.store.groups.makeOwner(channel, sender.address);

@@ -31,7 +31,7 @@ beforeEach(() => {
   intake = createIntake({
     askToRegister: { forCall: () => undefined },
     ...{ store, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
-    commands: chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control }),
+    commands: chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control, resumeButtons: () => [] }),
     owner: { channel: 'telegram', address: '1' },
     onPress(press) {
       offered.push(press);
@@ -318,17 +318,18 @@ describe('the button below what a run does', () => {
     expect(offered).toEqual([]);
   });
 
-  test('nobody else stops it, nor a run of another chat, nor one that is over; nothing is said then', () => {
+  test('nobody else stops it, nor a run of another chat, nor one that is over; each hears why', () => {
     const { runId, message } = working(olga);
     press(message, `stop:${runId}`, { sender: ben });
     press(message, `stop:${runId}`, { sender: { address: '3', name: 'Olga' } });
     press(message, `stop:${runId}`, { chat: direct });
     press(message, 'stop:999999');
     press(message, `stop:${runId} `);
-    expect([state(runId), said()]).toEqual(['ready', []]);
+    const notYours = 'Only whoever asked for it, and my owner, may stop that.';
+    expect([state(runId), said()]).toEqual(['ready', [notYours, notYours]]);
     press(message, `stop:${runId}`);
     press(message, `stop:${runId}`);
-    expect(said()).toEqual(['Stopped.']);
+    expect(said().toSorted()).toEqual([notYours, notYours, 'Stopped.', 'That is over already.']);
   });
 
   test('words that look like it are words; a message whose id was lost by a kill is known by its press', () => {

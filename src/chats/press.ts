@@ -3,6 +3,7 @@
 import type { InboundMessage } from '../channels/inbound-message.js';
 import type { Clock } from '../core/clock.js';
 import type { Chat } from '../core/types.js';
+import { isBeginOf } from '../delivery/notice-press.js';
 import type { OnPress } from '../groups/press.js';
 import type { Store } from '../progress/store.js';
 import { stopRun } from '../runs/cancelled.js';
@@ -24,8 +25,8 @@ interface Pressed {
   outboxId: number | null;
 }
 
-/** What the owner may answer a card with, in a reply to it. */
-const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny', 'try again', 'raise', 'show'];
+/** What the owner may answer with in a reply to a card; to a notice also what stands on its buttons. */
+const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny'];
 /** Buttons of a question of the agent. */
 const CHOICE = /^choice:\d+$/;
 
@@ -38,16 +39,18 @@ export function takePress(
   { inbound, chat, sender }: { inbound: InboundMessage; chat: Chat; sender: Speaker & { id: number } },
 ): Pressed | undefined {
   const { store, assistantName, onPress, onStalePress } = deps;
-  const press = pressOf(inbound, sender.isOwner);
+  const press = pressOf(store, { inbound, chat, isOwner: sender.isOwner });
   if (!press) return undefined;
   const { platformId, value } = press;
   const dropped: Pressed = { inbound, route: { kind: 'ignore' }, outboxId: null };
   if (store.messages.find(chat.id, inbound.platformId)) return dropped;
   const [, runId] = (inbound.text === '' && STOP.exec(value)) || [];
-  if (runId !== undefined)
-    return stopByButton(deps, Number(runId), { chat, sender, platformId })
-      ? { inbound: { ...inbound, text: 'Stop' }, route: { kind: 'pressed', answer: 'Stopped.' }, outboxId: null }
-      : dropped;
+  if (runId !== undefined) {
+    const answer = stopByButton(deps, Number(runId), { chat, sender, platformId });
+    return answer === undefined
+      ? dropped
+      : { inbound: { ...inbound, text: 'Stop' }, route: { kind: 'pressed', answer }, outboxId: null };
+  }
   // Programs can send values that no button of the message has.
   const buttons = store.outbox.unpressedButtons(chat.id, platformId);
   const button = buttons.find((one) => one.value === value);
@@ -79,29 +82,36 @@ export function takePress(
   };
 }
 
-/** The owner stops any run of the chat, others one that they asked for. False when there is nothing that this person could stop. */
+/** The owner stops any run of the chat, others one that they asked for. What they are told; undefined for whoever has no say there at all. */
 function stopByButton(
   { store, clock }: PressDeps,
   runId: number,
   { chat, sender, platformId }: { chat: Chat; sender: Speaker & { id: number }; platformId: string },
-): boolean {
+): string | undefined {
   const run = store.runs.get(runId);
-  if (run?.chatId !== chat.id || !(sender.isOwner || store.progress.hasAsked(runId, sender.id))) return false;
+  if (run?.chatId !== chat.id || !standingOf({ sender, chat }).mayAsk) return undefined;
+  if (!sender.isOwner && !store.progress.hasAsked(runId, sender.id))
+    return 'Only whoever asked for it, and my owner, may stop that.';
   const now = clock.now();
   // Sent right before Pinch was killed, maybe: now it is known, and is taken away.
   if (!store.progress.get(runId, 'message')?.platformId)
     store.progress.put({ runId, kind: 'message', chatId: chat.id, platformId, sender: '', at: now });
   const isStopped = stopRun(store, run, now);
   if (!isStopped) store.signal('outbox:over', runId);
-  return isStopped;
+  return isStopped ? 'Stopped.' : 'That is over already.';
 }
 
 /** An edit is no answer: the words that it changes were taken as they were. */
-function pressOf({ press, replyTo, text, edited, forwarded }: InboundMessage, isOwner: boolean) {
+function pressOf(
+  { outbox }: Pick<Store, 'outbox'>,
+  { inbound, chat, isOwner }: { inbound: InboundMessage; chat: Chat; isOwner: boolean },
+) {
+  const { press, replyTo, text, edited, forwarded } = inbound;
   if (press) return { ...press, value: plain(press.value) };
-  const value = plain(text.trim().toLowerCase());
-  const isAnswer = isOwner && replyTo && !edited && !forwarded && WORDS.includes(value);
-  return isAnswer ? { platformId: replyTo.platformId, value } : undefined;
+  if (!isOwner || !replyTo || edited || forwarded) return undefined;
+  const value = plain(text.trim().toLowerCase()).replace(/[.!]+$/, '');
+  const isOnButton = () => outbox.unpressedButtons(chat.id, replyTo.platformId).some((one) => isBeginOf(one, value));
+  return WORDS.includes(value) || isOnButton() ? { platformId: replyTo.platformId, value } : undefined;
 }
 
 /** Without the colour of the skin and the mark that asks for a picture. */

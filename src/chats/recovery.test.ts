@@ -11,7 +11,8 @@ import { createOwnerNotices } from '../delivery/notices.js';
 import { modelCommands } from '../model/group-models.js';
 import { runActions, runCommands } from '../runs/commands.js';
 import { createHeldBack } from '../runs/held-back.js';
-import { runButtons } from '../runs/notices.js';
+import { limitButtons, runButtons } from '../runs/notices.js';
+import { reportRetried } from '../runs/retry-run.js';
 import { openStore, type Store } from '../store.js';
 import { chatCommands } from './commands.js';
 import { createIntake, type Intake } from './intake.js';
@@ -43,9 +44,10 @@ function start(): void {
   };
   const budgets = createBudgetModule({
     ...{ ...base, notifyOwner: notify, pauseTask: () => undefined },
-    ...{ taskTitle: () => undefined, taskCap: () => undefined },
+    ...{ taskTitle: () => undefined, taskCap: () => undefined, runCap: store.runs.limitOf },
   });
-  const ofRuns = { ...base, stopSwitch, heldBack, resume, reopenSlot: store.tasks.reopenSlot };
+  const { guard } = budgets;
+  const ofRuns = { ...base, stopSwitch, heldBack, resume, guard, reopenSlot: store.tasks.reopenSlot };
   const emergencyStop = () => {
     stoppedAt = clock.now();
   };
@@ -65,7 +67,7 @@ function start(): void {
     },
     askToRegister: { forCall: () => undefined },
     commands: [
-      ...chatCommands({ store, clock, config, control }),
+      ...chatCommands({ store, clock, config, control, resumeButtons: heldBack.buttons }),
       ...runCommands(ofRuns),
       ...modelCommands({ store, config }),
       ...budgets.commands,
@@ -269,6 +271,9 @@ describe('/model', () => {
     expect(asked('/model claude-sonnet-5-5', family)).toContain('The group `family` works with `claude-sonnet-5-5`');
     const family5 = store.groups.all().find(({ folder }) => folder === 'family')?.id ?? 0;
     expect([store.groupModels.of(family5), store.groupModels.of(1)]).toEqual(['claude-sonnet-5-5', undefined]);
+    expect(asked('/model claude-sonet-5-5')).toMatch(/Did you mean `claude-sonnet-5-5`\?$/);
+    expect(asked('/model llama')).toMatch(/count it as the dearest one\.$/);
+    asked('/model default');
     expect(asked('/model two words')).toContain('a model has a name of one word');
     expect(asked('/model default', family)).toContain('(as the settings say)');
   });
@@ -327,7 +332,9 @@ describe('buttons of notices', () => {
     receive({ press: { platformId: id, value: '👍' }, text: '[reaction]', contextOnly: true }, '2');
     press(id, 'run:retry:2');
     press(id, 'constructor');
-    expect([told(), stateOf(1)]).toEqual([before, 'dead']);
+    expect([told(), stateOf(1)]).toEqual(['Only my owner may press that.', 'dead']);
+    // As those of an unregistered chat hear nothing.
+    expect(before).toContain('try again');
   });
   test('a budget is raised for its day alone', () => {
     const cap = { name: 'group' as const, limit: 5e6, spent: 4.9e6, period: '2026-11-30' };
@@ -342,7 +349,106 @@ describe('buttons of notices', () => {
     clock.set(START + 86_400_000);
     press(late, 'cap:group:10:2026-11-30:1');
     expect(told()).toBe('That was for 2026-11-30, which is over: the budget of today began anew.');
-    expect(raiseButtons({ ...cap, name: 'month' }, 1, 1)).toEqual([]);
+    const ofMonth = notice(raiseButtons({ ...cap, name: 'month', period: '2026-12' }, 1, 1));
+    press(ofMonth, 'cap:month:10:2026-12:1');
+    expect(told()).toMatch(/^Nothing changed: it is \$100\.00 this month/);
+    for (const name of ['run', 'task'] as const) expect(raiseButtons({ ...cap, name }, 1, 1)).toEqual([]);
+  });
+  test('a month is raised for itself alone, as the one below it is a day', () => {
+    const cap = { name: 'month' as const, limit: 100e6, spent: 99e6, period: '2026-11' };
+    press(notice(raiseButtons(cap, 200_000, 1)), 'cap:month:200:2026-11:1');
+    expect(told()).toMatch(/^Raised to \$200\.00 for this month/);
+    expect(asked('/budget day 3 today')).toContain('of this month: $0.00 of $200.00');
+    clock.set(START + 86_400_000);
+    expect(asked('/budget')).toContain('of this month: $0.00 of $100.00');
+  });
+  test('a run goes on with more to spend, once, and no other run', () => {
+    const refusal = {
+      cap: 'run' as const,
+      limitMicroUsd: 2e6,
+      spentMicroUsd: 1.9e6,
+      worstCaseMicroUsd: 200_000,
+      text: '',
+    };
+    const [raise] = limitButtons(1, refusal);
+    expect(raise).toEqual({ label: 'Raise to $4 for this run', value: 'run:raise:1:4' });
+    const id = notice(limitButtons(1, refusal));
+    press(id, 'run:raise:1:4');
+    expect([told(), stateOf(1)]).toEqual(['It may cost $4 now. Run 1 starts again.', 'ready']);
+    expect([store.runs.limitOf(1), store.runs.limitOf(2)]).toEqual([4e6, undefined]);
+    press(id, 'run:raise:1:4');
+    expect(told()).toMatch(/^That was pressed already\. \*\*1\*\* waits/);
+    const late = notice(limitButtons(1, refusal));
+    press(late, 'run:raise:1:4');
+    expect(told()).toContain('run 1 is ready');
+  });
+  test('what holds a chat back ends by its button; an old one ends nothing new', () => {
+    const pressLast = (text: string) => {
+      const row = store.outbox.list(50).find((one) => one.text.includes(text)) ?? never();
+      store.outbox.sent(row.id, clock.now());
+      const platformId = `sent-${row.id}`;
+      const out = { chatId: row.chatId, direction: 'out' as const, platformId, text: row.text, sentAt: 1, now: 1 };
+      store.messages.add({ ...out, senderId: null, senderName: 'Pinch', runId: null, outboxId: row.id });
+      const pressed = (from = '1') => {
+        press(platformId, row.buttons?.[0]?.value ?? 'none', from);
+        return told();
+      };
+      return Object.assign(pressed, { id: platformId });
+    };
+    asked('/stop all');
+    const stopped = pressLast('Everything is stopped. I start nothing');
+    say('and this');
+    const held = pressLast('What is written waits');
+    expect(held('2')).toBe('Only my owner may press that.');
+    receive({ press: { platformId: held.id, value: '👍' }, text: '[reaction]', contextOnly: true });
+    receive({ text: 'ok', replyTo: { platformId: stopped.id, sender: 'Pinch', text: '' } });
+    expect(stoppedAt).toBeDefined();
+    expect([held(), stoppedAt]).toEqual(['I go on.', undefined]);
+    expect(stopped()).toBe('Nothing is stopped or paused there any more.');
+    asked('/pause family');
+    const paused = pressLast('The group `family` is paused');
+    clock.set(START + 60_000);
+    asked('/resume family');
+    asked('/pause family');
+    expect(paused()).toMatch(/^That is over\. I am paused here since .* by something else/);
+    expect(store.pauses.all()).toHaveLength(1);
+    asked('/resume family');
+    store.budgets.hold(chatOf(direct), clock.now());
+    say('more');
+    const hold = pressLast('I paused myself here');
+    expect(hold()).toBe('I go on there.');
+    expect([hold(), store.budgets.heldChats()]).toEqual(['Nothing is stopped or paused there any more.', []]);
+  });
+  test('a group that the model does not let in tries it again, as often as one likes', () => {
+    const id = notice([{ label: 'Try again', value: 'model:retry:1' }]);
+    store.groups.park(1, 'auth', clock.now() + 60_000);
+    press(id, 'model:retry:1');
+    expect([told(), store.groups.get(1)?.parkedUntil]).toEqual(['I try it again.', clock.now()]);
+    store.groups.unpark(1);
+    press(id, 'model:retry:1');
+    expect(told()).toBe('Nothing waits for the model there any more.');
+  });
+  test('whoever has a run of another chat tried again hears there how it ended, once', () => {
+    const { runId = 0 } = say('@Pinch dig', family);
+    fail();
+    expect(asked(`/retry ${runId}`)).toBe(`Run ${runId} starts again. Its answer goes to Family.`);
+    reportRetried({ store, clock }, { id: runId });
+    fail();
+    for (const _ of [1, 2]) reportRetried({ store, clock }, { id: runId });
+    expect(told()).toBe(`Run ${runId} failed again: it broke \\*down\\*`);
+    clock.set(START + 1);
+    press(notice(runButtons(runId)), `run:retry:${runId}`);
+    store.outbox.add({ key: `${runId}:end:3`, chatId: chatOf(family), runId, text: 'Found\n*it*.', now: 1 });
+    fail('done');
+    reportRetried({ store, clock }, { id: runId });
+    expect(told()).toBe(`Run ${runId} is done: “Found \\*it\\*.”`);
+    const count = store.outbox.list(99).length;
+    const { runId: own = 0 } = say('hi');
+    fail();
+    asked(`/retry ${own}`);
+    fail();
+    reportRetried({ store, clock }, { id: own });
+    expect(store.outbox.list(99)).toHaveLength(count + 1);
   });
   test('a message that could not be sent goes out once more', () => {
     store.outbox.add({ key: 'x', chatId: chatOf(family), runId: null, text: 'milk', now: clock.now() });
@@ -383,5 +489,100 @@ describe('/start before anybody is the owner', () => {
     const code = createPairing(store).code('signal');
     intake.receive('signal', { ...opened, text: `/start ${code.toLowerCase()}`, platformId: 'p' });
     expect(store.groups.hasOwner('signal')).toBe(true);
+  });
+});
+
+describe('commands as people write them', () => {
+  test.each([
+    ['/stop.', /^Nothing is running here/],
+    [' \n /STOP!! ', /^Nothing is running here/],
+    ['/ stop', /^Nothing is running here/],
+    ['／stop', /^Nothing is running here/],
+    ['\u200e/stop\u200b', /^Nothing is running here/],
+    ['/stop @Pinch', /^Nothing is running here/],
+    ['@pinch, /stop.', /^Nothing is running here/],
+    ['/stop,please', /^Nothing is running here/],
+    ['/stop all!', /^Everything is stopped/],
+    ['/runs run #1.', /^\*\*1\*\* failed/],
+    ['/runs 1e3', /^Write `\/runs`/],
+    ['/Retry\n1', /^Run 1 starts again/],
+    ['/retry 1 2', /^Write `\/retry`/],
+    ['/retry message 99', /^There is no message 99 here/],
+    ['/pause 2h', /^Nothing is paused: a pause has no end/],
+    ['/pause until 18:00', /^Nothing is paused: a pause has no end/],
+    ['/help Stop', /^`\/stop \[all\]` —/],
+    ['/pair 123', /^You are my owner here already/],
+    ['/cancel', /Did you mean `\/stop \[all\]`/],
+    ['/reset', /Did you mean `\/new`/],
+    ['/usage', /Did you mean `\/cost`/],
+    ['/stop_all', /Did you mean `\/stop \[all\]`/],
+  ])('%j', (text, answer) => expect(asked(text)).toMatch(answer));
+
+  test.each([
+    '/ new idea: let us paint it',
+    '/ 3 of 4',
+    '//stop',
+    '/tmp, please',
+    'well, /stop',
+  ])('%j is for the model', (text) => {
+    const before = told();
+    expect([say(text).runId, told()]).toEqual([expect.any(Number), before]);
+  });
+
+  test('in the caption of a picture it is one as well, passed on it is none', () => {
+    const media = [{ kind: 'image' as const, ref: 'r', mimeType: 'image/jpeg', fileName: 'a.jpg', sizeBytes: 1 }];
+    receive({ text: '/runs 1', media });
+    expect(told()).toMatch(/^\*\*1\*\* failed/);
+    expect(receive({ text: '/runs 1', forwarded: true }).runId).toBeDefined();
+  });
+
+  test('a word of another bot in a group is left alone, unless we are called', () => {
+    const before = told(family);
+    say('/cancel', family);
+    expect(told(family)).toBe(before);
+    expect(asked('@Pinch /cancel', family)).toContain('Did you mean `/stop');
+    expect(asked('/stop @Pinch', family, '2')).toBe('Nothing that you started is running here.');
+  });
+
+  test('twice at once is once: a retry, a summary, a pause', () => {
+    expect([asked('/retry 1'), asked('/retry 1')]).toEqual([
+      'Run 1 starts again.',
+      'run 1 is ready (it waits for its turn)',
+    ]);
+    expect([asked('/compact'), asked('/compact')].at(-1)).toBe('That waits for its turn already.');
+    expect([asked('/pause'), asked('/pause')].at(-1)).toContain('paused already');
+  });
+
+  test('a `/resume` that was on its way since before the stop ends nothing, unless it is meant', () => {
+    const sentAt = clock.now();
+    clock.set(START + 10 * 60_000);
+    asked('/stop all');
+    clock.set(START + 30 * 60_000);
+    receive({ text: '/resume', sentAt });
+    expect([told(), stoppedAt]).toEqual([
+      expect.stringMatching(/^That came 30 min late\. Everything is stopped/),
+      START + 600_000,
+    ]);
+    receive({ text: '/resume', sentAt: START + 11 * 60_000 });
+    expect([told(), stoppedAt]).toEqual(['I go on.', undefined]);
+    asked('/pause');
+    clock.set(START + 40 * 60_000);
+    receive({ text: '/resume now', sentAt });
+    expect([told(), store.pauses.all()]).toEqual(['I go on.', []]);
+  });
+
+  test('a budget for a day that is over when it comes changes nothing', () => {
+    const sentAt = clock.now();
+    clock.set(START + 86_400_000);
+    receive({ text: '/budget 99 today', sentAt });
+    expect(told()).toBe('That came late: it was for 2026-11-30, which is over. The budget of today began anew.');
+    receive({ text: '/budget 99', sentAt });
+    expect(told()).toContain('of $99.00 spent');
+  });
+
+  test('`/resume` where nobody registered the chat ends the stop', () => {
+    asked('/stop all');
+    say('/resume', { address: '-9', kind: 'group', title: 'New' });
+    expect(stoppedAt).toBeUndefined();
   });
 });

@@ -5,7 +5,7 @@ import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
 import { type ParsedCommand, parseCommand } from './commands.js';
-import { nearestCommands, notYoursText, unknownCommandText, wordOfCommand } from './wrong-command.js';
+import { meantCommands, nearestCommands, notYoursText, unknownCommandText, wordOfCommand } from './wrong-command.js';
 
 export type Route =
   /** Nobody registered the chat, or the words are not for us: keep nothing but the chat's name. */
@@ -38,7 +38,7 @@ export function decideRoute(input: RouteInput): Route {
   const { chat, forwarded } = input;
   if (input.contextOnly) return chat.groupId === null ? { kind: 'ignore' } : { kind: 'context' };
   // What was passed on are somebody else's words.
-  const written = forwarded ? '' : stripLeadingTrigger(input.text, input.assistantName);
+  const written = forwarded ? '' : withoutTrigger(input.text, input.assistantName);
   const isCalled = !forwarded && (input.addressesAssistant || mentionsName(input.text, input.assistantName));
   const asked = (chat.kind === 'direct' && decidePairing(written, input)) || decideCommand(written, input, isCalled);
   if (asked) return asked;
@@ -50,7 +50,7 @@ export function decideRoute(input: RouteInput): Route {
 
 /** `/start` is what Telegram sends when somebody opens the chat, with the code when it was opened by a link that has it. */
 function decidePairing(written: string, { sender, chat }: RouteInput): Route | undefined {
-  const [, word, code = ''] = /^\/(pair|start)(?:\s+(\S+))?\s*$/i.exec(written.trim()) ?? [];
+  const [, word, code = ''] = /^\/(pair|start)(?:\s+(\S+?))?[\s.!]*$/i.exec(written.trim()) ?? [];
   if (word?.toLowerCase() === 'pair' || (code && !sender.isOwner)) return { kind: 'pair', code };
   return word && chat.groupId === null && !sender.isOwner ? { kind: 'opened' } : undefined;
 }
@@ -69,7 +69,9 @@ function decideCommand(written: string, input: RouteInput, isCalled: boolean): R
   if (parsed) return said(notYoursText(parsed.command));
   const mine = commands.filter((command) => mayCommand({ command, argument: '' }, input));
   const isForUs = isCalled || chat.kind === 'direct' || nearestCommands(word, commands).length > 0;
-  return isForUs ? said(unknownCommandText(word, nearestCommands(word, mine))) : undefined;
+  return isForUs
+    ? said(unknownCommandText(word, [...meantCommands(word, mine), ...nearestCommands(word, mine)]))
+    : undefined;
 }
 
 const said = (text: string): Route => ({
@@ -115,6 +117,16 @@ function stripLeadingTrigger(text: string, assistantName: string): string {
   const trimmed = text.replace(/^[\s\p{Default_Ignorable_Code_Point}]+/u, '');
   const written = starts(trimmed) ? trimmed : asSeen(trimmed).trimStart();
   return starts(written) ? written.replace(pattern, '').replace(/^[\s,:，：、]+/u, '') : trimmed;
+}
+
+/** Not at the end of a command of a few words, either: `/stop @Pinch`. */
+function withoutTrigger(text: string, assistantName: string): string {
+  const written = stripLeadingTrigger(text, assistantName);
+  const atEnd = new RegExp(
+    `^(/[a-z]+(?:\\s+\\S+){0,2}?)[\\s,]+${triggerPattern(assistantName).source}[\\s.,!?]*$`,
+    'iu',
+  );
+  return atEnd.exec(asSeen(written))?.[1] ?? written;
 }
 
 const triggerPattern = (assistantName: string): RegExp => mentionPattern(asSeen(assistantName));

@@ -23,7 +23,7 @@ beforeEach(() => {
   intake = createIntake({
     ...{ store, clock, assistantName: 'Pinch', log: pino({ level: 'silent' }), pairing: createPairing(store) },
     askToRegister: { forCall: ({ title }) => void calls.push(title) },
-    commands: chatCommands({ store, clock, config, control }),
+    commands: chatCommands({ store, clock, config, control, resumeButtons: () => [] }),
     owner: { channel: 'telegram', address: '1' },
   });
 });

@@ -35,6 +35,27 @@ export function wordOfCommand(text: string): string | undefined {
   return word === undefined || FOLDERS.has(word.toLowerCase()) ? undefined : word.toLowerCase();
 }
 
+/** Words of other assistants and bots for what has another name here. */
+const OTHER_WORDS: Record<string, string> = {
+  stop: 'abort cancel halt kill quit exit end break silence',
+  new: 'reset clear forget restart',
+  budget: 'limit raise cap spend',
+  cost: 'usage price money bill spent',
+  resume: 'unpause unstop start wake',
+  task: 'schedule remind reminder cron todo',
+  retry: 'again redo repeat',
+  undo: 'revert restore back',
+  status: 'info ping health version uptime',
+  progress: 'verbose quiet',
+  help: 'commands menu about settings',
+  approve: 'yes confirm accept',
+  deny: 'no reject',
+};
+
+/** Those that mean it. */
+export const meantCommands = (word: string, commands: ChatCommand[]): ChatCommand[] =>
+  commands.filter((command) => OTHER_WORDS[commandName(command).slice(1)]?.split(' ').includes(word));
+
 /** Those that may have been meant, the nearest first. */
 export function nearestCommands(word: string, commands: ChatCommand[]): ChatCommand[] {
   const found: ChatCommand[] = [];

@@ -247,8 +247,11 @@ function recordFailure(deps: DeliveryDeps, row: OutboxRow, chat: Chat, thrown: u
     if (row.runId !== null) store.signal('outbox:over', row.runId);
     // A notice that cannot be sent must not lead to another notice.
     if (isNotice(row)) return;
-    const what = `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`;
+    const why = `A message to ${shownLine(chat.title, 80)} could not be sent: ${oneLine(error, 500)}`;
     // A file that could not be sent is removed.
+    const what = row.file
+      ? `${why}. The file is gone: ask me for it once more.`
+      : `${why}. \`/retry message ${row.id}\` sends it again.`;
     notifyOwner(`outbox:${row.id}`, what, undefined, row.file ? [] : messageButtons(row.id));
   });
 }

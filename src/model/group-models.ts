@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Config } from '../core/config.js';
 import type { Db } from '../core/db.js';
 import { PinchError } from '../core/errors.js';
+import { nearest } from '../core/nearest.js';
 import type { Statements } from '../core/statements.js';
 import { type ChatCommand, inGroup } from '../groups/chat-command.js';
 import type { createGroups } from '../groups/rows.js';
@@ -43,7 +44,11 @@ export function modelCommands({ store, config }: ModelCommandDeps): ChatCommand[
         const model = store.groupModels.of(id) ?? config.model;
         const why = store.groupModels.of(id) === undefined ? 'as the settings say' : '`/model default` takes that back';
         const since = argument === '' ? '' : ' It counts from the next message on, and for work that is tried again.';
-        const price = prices.knows(model) ? '' : ' I do not know what it costs and count it as the dearest one.';
+        const near = nearest(model, prices.names);
+        const meant = near ? ` Did you mean \`${near}\`?` : '';
+        const price = prices.knows(model)
+          ? ''
+          : ` I do not know what it costs and count it as the dearest one.${meant}`;
         return `The group \`${folder}\` works with \`${model}\` (${why}).${since}${price}`;
       }),
     },

@@ -23,6 +23,7 @@ export function loadPrices(file: string | URL = new URL('./prices.json', import.
   const find = (model: string) => models.find(([name]) => model === name || model.startsWith(`${name}-`))?.[1];
   return {
     knows: (model: string): boolean => find(model) !== undefined,
+    names: Object.keys(listed),
     /**
      * Cost of one call. `price` counts before the list. A model without a price costs nothing when `freeUnknown` (a server of one's own), else as much as the most
      * expensive known one, so that a budget still holds; `estimated` is then true.

@@ -31,6 +31,8 @@ export interface Comparison {
   replay: Side;
   did: Act[];
   would: Act[];
+  /** What the lists cannot say. */
+  notes: string[];
 }
 
 /** What of the store there is of a run. */
@@ -51,8 +53,15 @@ export function compare(of: number, original: RunRecord | undefined, replay: Run
     replay: sideOf(replay),
     did: original ? actsOf(original) : [],
     would: actsOf(replay),
+    notes: [original, replay].flatMap((one) => (one && hidesFiles(one) ? [noteOf(one)] : [])),
   };
 }
+
+/** Of a dry run everything that changed in its folder is known. */
+const hidesFiles = ({ run, events }: RunRecord): boolean =>
+  !run.dry && events.some(({ kind, detail }) => kind === 'tool_started' && detail.tool === 'bash');
+const noteOf = ({ run }: RunRecord): string =>
+  `Run ${run.id} ran commands: files that commands wrote are not listed, but for its memory.`;
 
 function sideOf({ run, modelCalls }: RunRecord): Side {
   const { id, state, startedAt, finishedAt } = run;
@@ -75,6 +84,12 @@ function actsOf(record: RunRecord): Act[] {
     .filter(isEnd)
     .map(({ text, createdAt }) => ({ what: ANSWER, about: 'to its chat', text: cut(text), at: createdAt }));
   const acts = events.flatMap(({ at, kind, detail }) => {
+    // Whatever wrote them: a tool, or a command.
+    if (kind === 'memory_changed')
+      return word(detail.files)
+        .split(', ')
+        .filter(Boolean)
+        .map((about) => ({ what: 'written file', about, at }));
     const act = READ[kind]?.(detail, (key) => texts.get(`${run.id}:${key}`));
     if (!act) return [];
     const { what, about, text } = act;
@@ -139,7 +154,8 @@ export function comparisonText(comparison: Comparison, width = 0): string {
   const heads = [`Run ${of} did`, dry ? `Run ${replay.run} would have done` : `Run ${replay.run} did`];
   const rows = pairs(did, would).map(([left, right]) => [left && line(left), right && line(right)]);
   const sums = [original ? sideText(original) : 'it is gone', sideText(replay)];
-  return [title, ...(width > 0 ? besides(heads, [...rows, sums], width) : below(heads, rows, sums))].join('\n');
+  const end = comparison.notes.length > 0 ? ['', ...comparison.notes] : [];
+  return [title, ...(width > 0 ? besides(heads, [...rows, sums], width) : below(heads, rows, sums)), ...end].join('\n');
 }
 
 const line = ({ what, about, text }: Act): string =>

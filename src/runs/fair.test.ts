@@ -161,7 +161,7 @@ function createWorld(maxContainers: number) {
     supervisor: { engineDown: () => false, reportDown: () => undefined },
     stopSwitch: { stopped: () => false },
     diskIsLow: () => false,
-    dryFolders: { changes: async () => [], drop: async () => undefined, sweep: async () => undefined },
+    dryFolders: { changes: async () => [], sweep: async () => undefined },
     orders: {
       dropMedia: async () => undefined,
       promptMessages: async () => [],

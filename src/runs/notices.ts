@@ -1,5 +1,6 @@
 // What the owner and a chat are told about runs: what happened and what to do next. What a container said is in it only as a short quotation,
 // marked as one: no container speaks as Pinch.
+import { raisedTo } from '../budgets/raise.js';
 import type { Button } from '../channels/channel.js';
 import { quoted } from '../core/one-line.js';
 import type { Group, Run } from '../core/types.js';
@@ -47,7 +48,7 @@ export const runNotices = {
     `Its messages are kept. \`/retry ${run.id}\` tries it again.`,
   /** For the owner and the chat, about a limit of that run alone. */
   overLimit: (run: Run, refusal: BudgetRefusal): string =>
-    `I stopped run ${run.id} in the middle. ${refusal.text}${refusal.cap === 'run' ? '\n\nSay "go on" and I go on from there, with the same limit again.' : ''}`,
+    `I stopped run ${run.id} in the middle. ${refusal.text}\n\nThen \`/retry ${run.id}\` goes on from there. Say "go on" for a new run with the same limit again.`,
   parked: (group: Group, errorClass: ErrorClass, error: string): string =>
     errorClass === 'auth'
       ? `The model back end refused the key. ${reported(errorClass, error)}\n\nRuns of group \`${group.folder}\` wait; nothing is lost. Correct ANTHROPIC_API_KEY ` +
@@ -68,3 +69,13 @@ export const runButtons = (runId: number): Button[] => [
   { label: 'Try again', value: `run:retry:${runId}` },
   { label: 'Show', value: `run:show:${runId}` },
 ];
+
+/** Below the notice that its own limit stopped it. */
+export function limitButtons(runId: number, refusal: BudgetRefusal): Button[] {
+  const { limitMicroUsd: limit, spentMicroUsd: spent, worstCaseMicroUsd: worstCase } = refusal;
+  const usd = raisedTo({ limit, spent, worstCase });
+  return [
+    { label: `Raise to $${usd} for this run`, value: `run:raise:${runId}:${usd}` },
+    { label: 'Show', value: `run:show:${runId}` },
+  ];
+}

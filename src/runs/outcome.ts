@@ -1,13 +1,14 @@
 // Records how an attempt ended: done, cancelled, to be tried again, parked or dead. Every change is guarded by the lease.
 import type { LoopGuard } from '../budgets/guard.js';
 import { raiseButtons } from '../budgets/raise.js';
+import type { Button } from '../channels/channel.js';
 import type { LoopDeps } from '../core/deps.js';
 import type { Group, Run } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
 import type { Fallback } from '../model/fallback.js';
 import type { FinishReport } from '../wire.js';
 import { queueAnswer } from './answers.js';
-import { runButtons, runNotices } from './notices.js';
+import { limitButtons, runButtons, runNotices } from './notices.js';
 import { decideFailure } from './retry.js';
 import { type LeaseRef, NEXT_PART_MS } from './rows.js';
 import type { Store } from './store.js';
@@ -114,7 +115,8 @@ export function recordDead(
     why,
     forChat = runNotices.deadForChat,
     handled,
-  }: { why?: string; forChat?: string; handled?: number[] | undefined },
+    buttons = runButtons(run.id),
+  }: { why?: string; forChat?: string; handled?: number[] | undefined; buttons?: Button[] },
 ): void {
   // Nobody waits for it but who reads how it went.
   if (run.dry) return;
@@ -125,7 +127,9 @@ export function recordDead(
   // When no runner had any of them, a new run would end as this one did: they stay with it, for a retry.
   if (left.length < ids.length) splitOff(store, run, left, now);
   if (run.taskId !== null) return;
-  const ownerChat = why !== undefined && notifyOwner(`dead:${run.id}:${now}`, why, run.groupId, runButtons(run.id));
+  const ownerChat = why !== undefined && notifyOwner(`dead:${run.id}:${now}`, why, run.groupId, buttons);
+  // That says it all.
+  if (ownerChat === run.reportChat) store.runs.reportTo(run.id, null);
   const apology = { key: `dead:${run.id}:${now}`, chatId: run.chatId, runId: run.id, text: forChat, now };
   if (ownerChat !== run.chatId) store.outbox.add(apology);
 }
@@ -156,7 +160,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     if (errorClass === 'disk') return recordDead(deps, run, { forChat: runNotices.fullForChat, handled });
     if (!refusal) return recordDead(deps, run, { why: runNotices.dead(run, group, errorClass, error), handled });
     const why = runNotices.overLimit(run, refusal);
-    return recordDead(deps, run, { why, forChat: why, handled });
+    return recordDead(deps, run, { why, forChat: why, handled, buttons: limitButtons(run.id, refusal) });
   }
   // A parked run is due at once: its group waits, and goes on when any of its runs succeeds.
   const runAt = next.kind === 'park' ? now : now + next.delayMs;
@@ -169,6 +173,7 @@ function recordFailure(deps: OutcomeDeps, { run, group, lease, now }: Attempt, f
     `parked:${group.id}:${now}`,
     runNotices.parked(group, errorClass, error),
     group.id,
+    [{ label: 'Try again', value: `model:retry:${group.id}` }],
   );
   if (ownerChat === run.chatId || run.taskId !== null || run.dry) return;
   const text = runNotices.parkedForChat;

@@ -12,7 +12,9 @@ import type { GroupContainer } from '../sandbox/pool.js';
 import type { SandboxExit } from '../sandbox/sandbox.js';
 import { openStore, type Store } from '../store.js';
 import type { PromptMessage, RunSpec, WorkLine } from '../wire.js';
+import { stopRun } from './cancelled.js';
 import { createQueue, type Queue } from './queue.js';
+import { retryRun } from './retry-run.js';
 import { createOutageTells } from './tells.js';
 
 let store: Store;
@@ -32,6 +34,8 @@ let notices: string[];
 let ended: number[];
 /** Where the owner is told. */
 let ownerChat: number;
+/** Of the first two runs, whose dry folders were to go, at each look. */
+let swept: number[][];
 let isDiskLow = false;
 let isStopped = false;
 let wallClockMs: number;
@@ -79,7 +83,7 @@ beforeEach(() => {
   store = openStore(join(mkdtempSync(join(tmpdir(), 'pinch-queue-')), 'pinch.db'));
   clock = createFakeClock();
   signals = store.signals;
-  [pool, sent, notices, ended, readsWork] = [[], [], [], [], true];
+  [pool, sent, notices, ended, readsWork, swept] = [[], [], [], [], true, []];
   [fetchMedia, dropMedia] = [async () => undefined, async () => undefined];
   container = Promise.resolve(newContainer());
   const group = store.groups.ensure('main', true, 1);
@@ -111,7 +115,10 @@ const start = (leaseHolder: string): Queue => {
         end(gone('it was stopped'));
       },
     },
-    dryFolders: { changes: async () => [], drop: async () => undefined, sweep: async () => undefined },
+    dryFolders: {
+      changes: async () => [],
+      sweep: async (isOpen) => void swept.push([1, 2].filter((id) => !isOpen(id))),
+    },
     guard: { note: (run) => void ended.push(run.id) },
     fallback: { afterFailure: (_, errorClass) => ({ errorClass }) },
     supervisor: { engineDown: () => false, reportDown: () => undefined },
@@ -164,6 +171,50 @@ test('a run is handed over, reported and answered; its place is given back', asy
   expect(store.outbox.list(5)).toMatchObject([{ key: `${runId}:end:2`, text: 'hi' }]);
   expect(pool).toEqual(['acquired', 'released']);
   expect(queue.onFinish(runId, { outcome: 'done', text: 'again', step: 2, handledMessageIds: [] })).toBe(false);
+});
+
+test('a run that somebody had tried again from another chat: told there once, and not where the notice says it already', async () => {
+  const { id: other } = store.groups.seenChat({ channel: 'web', address: 'b', kind: 'direct', title: 'B', now: 1 });
+  const deps = { store, clock, reopenSlot: () => undefined };
+  const dies = async (runId: number, messageId: number) => {
+    queue.onFinish(runId, { outcome: 'failed', errorClass: 'check', message: 'full', handledMessageIds: [messageId] });
+    await settled();
+  };
+  const toldOther = () => store.outbox.list(20).flatMap(({ chatId, text }) => (chatId === other ? [text] : []));
+  const { runId, messageId } = await say('dig');
+  await dies(runId, messageId);
+  const retry = async () => {
+    retryRun(deps, stateOf(runId) ?? expect.unreachable(), other);
+    await clock.advance(1);
+  };
+  await retry();
+  await dies(runId, messageId);
+  expect(toldOther()).toEqual([`Run ${runId} failed again: full`]);
+  ownerChat = other;
+  await retry();
+  await dies(runId, messageId);
+  expect([toldOther().length, stateOf(runId)?.reportChat]).toEqual([1, null]);
+  await retry();
+  queue.onFinish(runId, { outcome: 'done', text: 'found', step: 2, handledMessageIds: [messageId] });
+  await settled();
+  expect(toldOther()[0]).toBe(`Run ${runId} is done: “found”`);
+});
+
+test('folders of dry runs go when these are over: at the start, and when one that waits is stopped meanwhile', async () => {
+  const { runId } = await say('hello');
+  expect([runId, swept]).toEqual([1, [[1, 2]]]);
+  store.runs.enqueue({
+    ...ids,
+    key: 'dry',
+    kind: 'replay',
+    session: 'd',
+    runAt: clock.now() + 9_000,
+    now: 1,
+    dry: true,
+  });
+  stopRun(store, stateOf(2) ?? expect.unreachable(), clock.now());
+  await settled();
+  expect(swept).toEqual([[1, 2], [2]]);
 });
 
 test('files that cannot be had while the container starts: the place is given back when it comes', async () => {
@@ -444,7 +495,9 @@ describe('a budget that is used up', () => {
     expect(store.outbox.list(9)).toMatchObject([
       {
         chatId: ids.chatId,
-        text: expect.stringMatching(/^I stopped run 1 in the middle. That is used up; raise it so.\s+Say "go on"/),
+        text: expect.stringMatching(
+          /^I stopped run 1 in the middle. That is used up; raise it so.\s+Then `\/retry 1` goes on.*Say "go on"/,
+        ),
       },
     ]);
     expect(notices).toHaveLength(1);

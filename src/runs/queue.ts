@@ -15,6 +15,7 @@ import { recordDryEnd } from './dry-end.js';
 import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
+import { reportRetried } from './retry-run.js';
 import type { StopSwitch } from './stop-switch.js';
 import { tellRestart } from './tells.js';
 import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
@@ -22,7 +23,7 @@ import { hostNote, puttingTogether, type WorkOrders } from './work-order.js';
 export interface QueueDeps extends OutcomeDeps {
   pool: Pick<Pool, 'share' | 'canHostDry' | 'acquire' | 'release' | 'kill' | 'endGroup'>;
   /** What dry runs write into instead of their groups' folders. */
-  dryFolders: Pick<DryFolders, 'changes' | 'drop' | 'sweep'>;
+  dryFolders: Pick<DryFolders, 'changes' | 'sweep'>;
   /** Finds out when an engine that did not answer does again, and signals `run:ready`. */
   supervisor: Pick<Supervisor, 'engineDown' | 'reportDown'>;
   stopSwitch: Pick<StopSwitch, 'stopped'>;
@@ -56,12 +57,21 @@ interface ActiveRun {
 }
 
 /** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id; when a group that waits may get a place. */
-type QueueState = QueueDeps & { active: Map<number, ActiveRun>; lookAgainAt: number | undefined };
+type QueueState = QueueDeps & {
+  active: Map<number, ActiveRun>;
+  lookAgainAt: number | undefined;
+  sweep(): Promise<void>;
+};
 
 export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
-  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined };
+  let sweeping = Promise.resolve();
+  const sweep = () => {
+    sweeping = sweeping.then(() => sweepDryFolders(deps));
+    return sweeping;
+  };
+  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined, sweep };
   const { store, clock, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
@@ -85,8 +95,10 @@ export function createQueue(deps: QueueDeps) {
       // The process before this one may have been killed in the middle of an emergency stop: finish that stop now.
       if (queue.stopSwitch.stopped()) endEverything(queue);
       releaseForeignLeases(queue);
-      void sweepDryFolders(queue);
+      void queue.sweep();
       store.signals.on('run:ready', pump);
+      // A dry run that waited for another attempt was stopped, maybe.
+      store.signals.on('task', () => void queue.sweep());
       store.signals.on('run:steered', (runId) => void steer(queue, runId));
       store.signals.on('run:stopped', (runId) => void abort(queue, runId));
       pump();
@@ -141,6 +153,7 @@ function releaseForeignLeases(queue: QueueState): void {
       store.events.add(run.id, now, 'lease_released', { why: 'Pinch was restarted', state: run.state });
       if (run.state === 'dead') recordDead(queue, run, { why: runNotices.cutOff(run) });
       if (run.dry) recordDryEnd(queue, run, []);
+      reportRetried(queue, run);
     }
   });
 }
@@ -196,6 +209,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   store.transaction(() => {
     recordOutcome(queue, run, end);
     if (run.dry) recordDryEnd(queue, run, changes);
+    reportRetried(queue, run);
   });
   over.abort();
   active.delete(run.id);
@@ -207,7 +221,7 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   await setImmediate();
   store.signal('run:ended', run.id);
   store.signal('run:ready');
-  if (run.dry && state !== 'ready') await dropDryFolders(queue, run);
+  if (run.dry && state !== 'ready') await queue.sweep();
   if (state !== 'done') return;
   // What was fetched for it can go.
   await queue.orders.dropMedia(run.id).catch((error: unknown) => {
@@ -229,14 +243,8 @@ async function changesOf(
   });
 }
 
-/** What cannot be removed now is at the next start. */
-async function dropDryFolders({ dryFolders, log }: QueueState, { id }: Run): Promise<void> {
-  await dryFolders.drop(id).catch((error: unknown) => {
-    log.warn({ runId: id, error: describeError(error) }, 'the folder of a dry run could not be removed');
-  });
-}
-
-async function sweepDryFolders({ store, dryFolders, log }: QueueState): Promise<void> {
+/** Of all that are over: what could not be removed before, too. What cannot be removed now is at the next end or start. */
+async function sweepDryFolders({ store, dryFolders, log }: QueueDeps): Promise<void> {
   const isOpen = (id: number) => /^(ready|leased)$/.test(store.runs.get(id)?.state ?? '');
   await dryFolders.sweep(isOpen).catch((error: unknown) => {
     log.warn({ error: describeError(error) }, 'folders of dry runs could not be removed');

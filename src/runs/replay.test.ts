@@ -129,6 +129,25 @@ test('the chat that asked is told once, when the dry run is over for good', () =
   expect(store.outbox.list(9).map(({ text }) => text)).toEqual([expect.stringContaining('- written file: a (new)')]);
 });
 
+test('what commands wrote is not listed, which is said; memory is, whoever wrote it', () => {
+  const first = endedRun('message');
+  const tool = (id: number, tool: string, input: string) =>
+    store.events.add(id, 1, 'tool_started', { id: 'x', tool, input });
+  tool(first.id, 'write', '{"path":"/workspace/memory/a.md","content":"x"}');
+  tool(first.id, 'bash', '{"command":"echo > memory/b.md; echo > c.txt"}');
+  store.events.add(first.id, 2, 'memory_changed', { files: 'memory/a.md, memory/b.md' });
+  const { id } = replay(first, { dry: true });
+  tool(id, 'bash', '{"command":"ls"}');
+  const comparison = comparisonOf(store, store.runs.get(id) ?? expect.unreachable());
+  expect(comparison?.did.map(({ what, about }) => `${what} ${about}`)).toEqual(
+    expect.arrayContaining(['written file memory/a.md', 'written file memory/b.md']),
+  );
+  expect(comparison?.did).toHaveLength(2);
+  const note = `Run ${first.id} ran commands: files that commands wrote are not listed, but for its memory.`;
+  expect(comparison?.notes).toEqual([note]);
+  for (const width of [0, 80]) expect(comparisonText(comparison ?? expect.unreachable(), width)).toContain(note);
+});
+
 test('side by side: what both did in one row, then what only the second did, then what it cost', () => {
   const side = {
     run: 1,
@@ -143,6 +162,7 @@ test('side by side: what both did in one row, then what only the second did, the
     ...{ of: 1, dry: true, original: side, replay: { ...side, run: 2 } },
     did: [act('message', 'to Home'), act('task', 'Water')],
     would: [act('task', 'Water'), act('file', 'a.txt')],
+    notes: [],
   };
   expect(comparisonText(comparison, 61).split('\n').slice(1)).toEqual([
     'Run 1 did                     | Run 2 would have done',

@@ -126,4 +126,5 @@ export const comparisonShape = z.object({
   replay: side,
   did: z.array(act),
   would: z.array(act),
+  notes: z.array(z.string()),
 });

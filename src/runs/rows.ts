@@ -57,7 +57,7 @@ export function createRuns(statements: Statements) {
 
 const NO_REPLAY = { replayOf: null, dry: false, model: null, prompt: null, reportChat: null };
 
-function createEnqueue({ rows, run, values, named }: Statements) {
+function createEnqueue({ rows, run, value, values, named }: Statements) {
   const enqueue = named.value<[row: NewRun], number>(
     `INSERT INTO runs (key, kind, group_id, chat_id, session, run_at, created_at, task_id, input, replay_of, dry, model, prompt, report_chat)
      VALUES (@key, @kind, @groupId, @chatId, @session, @runAt, @now, @taskId, @input, @replayOf, @dry, @model, @prompt, @reportChat)
@@ -107,6 +107,11 @@ function createEnqueue({ rows, run, values, named }: Statements) {
       `UPDATE runs SET run_at = min(run_at, ?1)
        WHERE outage_told_at IS NOT NULL AND state = 'ready' AND cut_offs <= ${CUT_OFFS_AT_ONCE}`,
     ),
+    /** What this run alone may cost; null as the settings say. */
+    limitOf: value<[id: number], number | null>('SELECT raised_to_micro_usd FROM runs WHERE id = ?1'),
+    setLimit: run<[id: number, microUsd: number]>('UPDATE runs SET raised_to_micro_usd = ?2 WHERE id = ?1'),
+    /** Who else than its chat is told how it ends; null: nobody. */
+    reportTo: run<[id: number, chatId: number | null]>('UPDATE runs SET report_chat = ?2 WHERE id = ?1'),
     /** A dead or cancelled run starts over; false when it is neither. */
     revive: run<[id: number, now: number]>(
       `UPDATE runs SET state = 'ready', attempt = 0, handed_attempt = 0, attempts_lost = 0, cut_offs = 0, run_at = ?2,

@@ -51,7 +51,7 @@ test('what is changed in the copy is told, and the folder of the group is as it 
     { path: 'removed', how: 'removed' },
   ]);
   expect(fs.readFileSync(join(group(), 'changed'), 'utf8')).toBe('changed');
-  await folders.drop(7);
+  await folders.sweep(() => false);
   expect(fs.readdirSync(join(home, 'data/dry'))).toEqual([]);
 });
 
@@ -71,7 +71,7 @@ test('links are copied as links, in both directions: nothing outside is read, wr
     ['another', 'new', undefined],
     ['plain', 'changed', undefined],
   ]);
-  await folders.drop(7);
+  await folders.sweep(() => false);
   expect(fs.readFileSync(join(home, 'secret/key'), 'utf8')).toBe('the key');
 });
 

@@ -63,9 +63,7 @@ export function createDryFolders({ dataDir, groupsDir, log }: DryFolderDeps) {
       const text = await readFile(join(place, 'manifest.json'), 'utf8').catch(() => undefined);
       return text === undefined ? [] : compare(join(place, 'workspace'), new Map(manifest.parse(JSON.parse(text))));
     },
-    /** Its container must be gone. Harmless when there is nothing. Rejects when something stays. */
-    drop: (runId: number): Promise<void> => removeTree(placeOf(runId)),
-    /** Removes what earlier processes left of runs that are over. */
+    /** Removes what is left of runs that are over: their containers must be gone. Harmless when there is nothing. Rejects when something stays. */
     async sweep(isOpen: (runId: number) => boolean): Promise<void> {
       for (const name of await readdir(root).catch(() => []))
         if (!/^\d+$/.test(name) || !isOpen(Number(name))) await removeTree(join(root, name));

@@ -1,5 +1,6 @@
 // The chat commands about tasks: /tasks, /task, /heartbeat, /hook.
 
+import { readAmount } from '../budgets/amount.js';
 import { PinchError } from '../core/errors.js';
 import { oneLine, shownLine } from '../core/one-line.js';
 import type { Chat, Group } from '../core/types.js';
@@ -102,7 +103,7 @@ const edited = (task: Task): string => `${taskConfirmation(task)}\n> ${shownLine
 
 function changeTask(deps: TaskCommandDeps, scope: number | null, argument: string): string {
   const { tasks } = deps;
-  const [number = '', action = 'show', amount] = argument.toLowerCase().split(/\s+/);
+  const [number = '', action = 'show'] = argument.toLowerCase().split(/\s+/);
   if (!/^\d{1,15}$/.test(number)) return USAGE;
   const task = tasks.find(Number(number), scope);
   switch (action) {
@@ -118,7 +119,7 @@ function changeTask(deps: TaskCommandDeps, scope: number | null, argument: strin
     case 'cancel':
       return taskConfirmation(tasks.change(task, { action }));
     case 'budget': {
-      const budget = taskInput.shape.budget.safeParse(Number(amount?.replace(/^\$/, ''))).data;
+      const budget = taskInput.shape.budget.safeParse(readAmount(argument.replace(/^\S+\s+\S+\s*/, ''))).data;
       if (budget === undefined) return USAGE;
       tasks.change(task, { action: 'update', fields: { budget } });
       return `${taskName(task)} may cost $${budget.toFixed(2)} a day.`;

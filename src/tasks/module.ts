@@ -12,6 +12,7 @@ import { taskCommands } from './commands.js';
 import { createHooks } from './hooks.js';
 import { createTaskCalls } from './host-calls.js';
 import { startInboxWatch } from './inbox-watch.js';
+import { taskActions, taskButtons } from './press.js';
 import { type SchedulerDeps, startScheduler } from './scheduler.js';
 import type { Store } from './store.js';
 import { createTasks } from './tasks.js';
@@ -34,10 +35,11 @@ export function createTaskModule({ config, stopSwitch, approvals, takeIn, ownerC
   function onTooMany(groupId: number, why: string): void {
     const folder = store.groups.get(groupId)?.folder ?? '?';
     const key = `task-quota:${groupId}:${dayName(clock.now(), config.timeZone)}`;
-    loop.notifyOwner(key, taskNotices.tooMany(folder, why), groupId);
+    loop.notifyOwner(key, taskNotices.tooMany(folder, why), groupId, taskButtons.tooMany(groupId));
   }
   return {
     pause: tasks.pause,
+    actions: taskActions({ store, clock, tasks, reopenSlot: store.tasks.reopenSlot }),
     routes: createTaskCalls({ store, clock, tasks, askOwner, onTooMany }),
     commands: taskCommands({ store, tasks }),
     api: taskApi({ store, tasks, ownerChat, hooks: createHooks({ store, clock, tasks, takeIn }) }),

@@ -7,11 +7,12 @@ import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import { sessionName } from '../core/types.js';
 import type { BudgetRefusal } from '../groups/timeline.js';
-import { runButtons } from '../runs/notices.js';
+import { limitButtons } from '../runs/notices.js';
 import type { TaskRunInput } from '../runs/run-input.js';
 import type { StopSwitch } from '../runs/stop-switch.js';
 import { taskName } from '../runs/unattended.js';
 import { type Due, decideDue, decideGate, type GateDecision, inputOf } from './due.js';
+import { taskButtons } from './press.js';
 import { isTimed, type Slot, type Task } from './rows.js';
 import { nextSlot } from './schedule.js';
 import type { Store } from './store.js';
@@ -98,7 +99,8 @@ function begin(deps: SchedulerDeps, task: Task, now: number): void {
   if (!begun.isSetAside(name)) return begun.during(name, () => fireDue(deps, task, now));
   begun.forget(name);
   haltTask(store, task.id, 'paused', now);
-  deps.notifyOwner(`task-ended-us:${task.id}:${now}`, taskNotices.paused(task, 2, ENDED_US));
+  const buttons = taskButtons.paused(task.id);
+  deps.notifyOwner(`task-ended-us:${task.id}:${now}`, taskNotices.paused(task, 2, ENDED_US), undefined, buttons);
 }
 
 /** Every slot of the task that is due, and the time of its next one. In the caller's transaction. */
@@ -113,14 +115,15 @@ function fireDue(deps: SchedulerDeps, task: Task, now: number): void {
     // Its time zone may no longer exist. Paused, the task neither blocks the other due tasks nor fails again at once.
     log.error({ taskId: task.id, err: error }, 'the times of a task cannot be computed');
     haltTask(store, task.id, 'paused', now);
-    return void deps.notifyOwner(`task-broken:${task.id}:${now}`, taskNotices.paused(task, 1, describeError(error)));
+    const text = taskNotices.paused(task, 1, describeError(error));
+    return void deps.notifyOwner(`task-broken:${task.id}:${now}`, text, undefined, taskButtons.paused(task.id));
   }
   store.tasks.setNext(task.id, due.nextAt ?? null);
   if (due.missed) {
     const { at: slotAt, count } = due.missed;
     store.tasks.addSlot({ taskId: task.id, slotAt, state: 'missed', count, detail: 'nothing ran at the time', now });
     log.warn({ taskId: task.id, count }, 'task slots missed');
-    if (starts.kind === 'once') deps.notifyOwner(`missed:${task.id}:${slotAt}`, taskNotices.missed(task), task.groupId);
+    if (starts.kind === 'once') tellMissed(deps, task, `missed:${task.id}:${slotAt}`, taskNotices.missed(task));
   }
   for (const { at, late, missed } of due.fire) openSlot(deps, task, { ...inputOf(task, at), late, missed });
   if (due.nextAt === undefined) endWhenOver(deps, { ...task, nextAt: null });
@@ -155,13 +158,13 @@ function releaseWaiting(deps: SchedulerDeps): void {
 
 /** One that ended Pinch twice has failed: the task and the others go on. */
 function releaseOnce(deps: SchedulerDeps, task: Task, slot: Slot): boolean {
-  const { begun = unwatched, store, clock, notifyOwner } = deps;
+  const { begun = unwatched, store, clock } = deps;
   const { slotAt } = slot;
   const name = `slot ${task.id} ${slotAt}`;
   if (!begun.isSetAside(name)) return begun.during(name, () => release(deps, task, slot));
   begun.forget(name);
   store.tasks.endSlot({ taskId: task.id, slotAt, state: 'failed', detail: ENDED_US, now: clock.now() });
-  notifyOwner(`slot-ended-us:${task.id}:${slotAt}`, taskNotices.failed(task, ENDED_US));
+  tellMissed(deps, task, `slot-ended-us:${task.id}:${slotAt}`, taskNotices.failed(task, ENDED_US));
   return true;
 }
 
@@ -183,11 +186,15 @@ function release(deps: SchedulerDeps, task: Task, { slotAt, input }: Slot): bool
 }
 
 /** Slots of one fate in a row become one row; of the first that is blocked the owner is told. */
-function passedBy({ store, notifyOwner }: SchedulerDeps, task: Task, slotAt: number, { kind, why }: Passed): void {
-  if (store.tasks.mergeSlot(task.id, slotAt, kind)) store.tasks.dropSlotBefore(task.id, slotAt);
-  else if (kind === 'blocked')
-    notifyOwner(`blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, why), task.groupId);
+function passedBy(deps: SchedulerDeps, task: Task, slotAt: number, { kind, why }: Passed): void {
+  const { tasks } = deps.store;
+  if (tasks.mergeSlot(task.id, slotAt, kind)) tasks.dropSlotBefore(task.id, slotAt);
+  else if (kind === 'blocked') tellMissed(deps, task, `blocked:${task.id}:${slotAt}`, taskNotices.blocked(task, why));
 }
+
+/** It did not run. */
+const tellMissed = ({ notifyOwner }: SchedulerDeps, { id, groupId }: Task, key: string, text: string) =>
+  notifyOwner(key, text, groupId, taskButtons.failed(id));
 
 function gateOf({ store, clock, timeZone }: SchedulerDeps, task: Task, slotAt: number): GateDecision {
   const { overlap, after, budgetMicroUsd } = task.options;
@@ -233,7 +240,7 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
     for (const { taskId, slotAt, runState, error, ...run } of ended) {
       const refusal = run.errorClass === 'budget' ? store.events.budgetRefusal(run.runId, 0) : undefined;
       if (runState === 'dead' && refusal?.cap === 'task') {
-        overBudget(deps, { taskId, slotAt }, refusal);
+        overBudget(deps, { taskId, slotAt, runId: run.runId }, refusal);
         continue;
       }
       const state = runState === 'dead' ? 'failed' : runState === 'done' ? 'done' : 'cancelled';
@@ -241,7 +248,8 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
       const task = store.tasks.get(taskId);
       if (!task) continue;
       store.tasks.pruneSlots(taskId, KEPT_SLOTS);
-      countFailures(deps, { task, runId: run.runId }, state === 'failed' ? (error ?? 'unknown error') : undefined);
+      const why = state === 'failed' ? (error ?? 'unknown error') : undefined;
+      countFailures(deps, { task, runId: run.runId, refusal }, why);
       endWhenOver(deps, task);
     }
     const mayStart = ended.length > 0 || runId === null;
@@ -254,36 +262,43 @@ function settle(deps: SchedulerDeps, runId: number | null): void {
 /** The task's own limit for a day cut its run off: no failure, the next day it goes on. The owner is told once a day. */
 function overBudget(
   deps: SchedulerDeps,
-  { taskId, slotAt }: Pick<Slot, 'taskId' | 'slotAt'>,
-  { period, text }: BudgetRefusal,
+  { taskId, slotAt, runId }: Pick<Slot, 'taskId' | 'slotAt'> & { runId: number },
+  refusal: BudgetRefusal,
 ): void {
   const { store, notifyOwner, clock } = deps;
   store.tasks.endSlot({ taskId, slotAt, state: 'skipped', detail: BUDGET_USED_UP, now: clock.now() });
   const task = store.tasks.get(taskId);
   if (!task) return;
-  notifyOwner(`task-budget:${taskId}:${period}`, `${taskName(task)} stopped in the middle. ${text}`);
+  const { period, text } = refusal;
+  const buttons = taskButtons.overBudget(taskId, runId, refusal);
+  notifyOwner(
+    `task-budget:${taskId}:${period}`,
+    `${taskName(task)} stopped in the middle. ${text}`,
+    undefined,
+    buttons,
+  );
   endWhenOver(deps, task);
 }
 
 /** One failing slot never stops the series; five in a row do, until a person looks at it. */
 function countFailures(
   { store, notifyOwner, clock }: SchedulerDeps,
-  { task, runId }: { task: Task; runId: number },
+  { task, runId, refusal }: { task: Task; runId: number; refusal: BudgetRefusal | undefined },
   error: string | undefined,
 ): void {
-  const buttons = runButtons(runId);
+  const failed = refusal?.cap === 'run' ? limitButtons(runId, refusal) : taskButtons.failed(task.id, runId);
   const failures = error === undefined ? 0 : task.failures + 1;
   if (failures !== task.failures) store.tasks.setFailures(task.id, failures);
   if (error === undefined || task.state !== 'active') return;
   if (failures === 1)
-    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId, buttons);
+    notifyOwner(`task-failed:${task.id}:${clock.now()}`, taskNotices.failed(task, error), task.groupId, failed);
   if (failures < MAX_FAILURES || task.starts.kind === 'once') return;
   haltTask(store, task.id, 'paused', clock.now());
   notifyOwner(
     `task-paused:${task.id}:${clock.now()}`,
     taskNotices.paused(task, failures, error),
     task.groupId,
-    buttons,
+    taskButtons.paused(task.id, runId),
   );
 }
 

@@ -85,10 +85,11 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     config: { ...base.config, budgets: { month: 100_000_000, day: 10_000_000, group: 5_000_000, run: 2_000_000 } },
     notifyOwner: () => undefined,
     taskCap: store.tasks.capOfRun,
+    runCap: store.runs.limitOf,
     taskTitle: (id) => store.tasks.get(id)?.title,
     pauseTask: () => undefined,
   });
-  const commands = [...budgets.commands, ...chatCommands({ ...base, control }), ...taskCommands({ store, tasks })];
+  const commands = [...budgets.commands, ...chatCommands({ ...base, control, resumeButtons: () => [] }), ...taskCommands({ store, tasks })];
   const intake = createIntake({
     ...base,
     pairing,

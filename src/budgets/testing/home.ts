@@ -27,6 +27,7 @@ export function createHome({ now = '2026-11-21T09:00:00Z', limits = {}, file = '
       return chat.id;
     },
     taskCap: store.tasks.capOfRun,
+    runCap: store.runs.limitOf,
     taskTitle: (id: number) => store.tasks.get(id)?.title,
     pauseTask: (id: number) => void paused.push(id),
   };

@@ -19,7 +19,7 @@ export function startScene() {
   const intake = createIntake({
     ...{ store, clock, log: pino({ level: 'silent' }), pairing: createPairing(store), assistantName: 'Pinch' },
     askToRegister: { forCall: () => undefined },
-    commands: chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control }),
+    commands: chatCommands({ store, clock, config: { assistantName: 'Pinch' }, control, resumeButtons: () => [] }),
     owner: { channel: 'telegram', address: '1' },
   });
   let nextId = 100;

@@ -5,7 +5,7 @@ import { type RateLimitData, REST } from '@discordjs/rest';
 import { ChannelType, MessageFlags, Routes } from 'discord-api-types/v10';
 import { z } from 'zod';
 import type { OutboundPart } from './channel.js';
-import { waitOf } from './discord-errors.js';
+import { isGone, waitOf } from './discord-errors.js';
 import { type DiscordMessage, discordMessage, nameOf, person } from './discord-inbound.js';
 
 export interface DiscordSettings {
@@ -71,7 +71,7 @@ export function createDiscordApi({ token, root }: DiscordSettings, signal: Abort
       return discordMessage.parse(await rest().get(Routes.channelMessage(channelId, id), until()));
     },
     /** Resolves with the new message's id. Within some minutes the same key is the same message (`enforce_nonce`). */
-    async post({ address, text, file, key, replyTo }: OutboundPart): Promise<string> {
+    async post({ address, text, file, key, silent, replyTo }: OutboundPart): Promise<string> {
       const body = {
         content: text,
         // At most 25 characters.
@@ -79,12 +79,25 @@ export function createDiscordApi({ token, root }: DiscordSettings, signal: Abort
         enforce_nonce: true,
         // No text can call a person, a role or everyone.
         allowed_mentions: { parse: [] },
-        flags: MessageFlags.SuppressEmbeds,
+        flags: MessageFlags.SuppressEmbeds | (silent ? MessageFlags.SuppressNotifications : 0),
         ...(replyTo && { message_reference: { message_id: replyTo.platformId, fail_if_not_exists: false } }),
       };
       const files = file ? [{ name: file.fileName, contentType: file.mimeType, data: await readFile(file.path) }] : [];
       const answer = await rest().post(Routes.channelMessages(address), { body, files, ...until() });
       return z.object({ id: z.string() }).parse(answer).id;
+    },
+    async edit(address: string, id: string, text: string): Promise<string> {
+      const body = { content: text, allowed_mentions: { parse: [] } };
+      await rest().patch(Routes.channelMessage(address, id), { body, ...until() });
+      return id;
+    },
+    async remove(address: string, id: string): Promise<string> {
+      await rest()
+        .delete(Routes.channelMessage(address, id), until())
+        .catch((error: unknown) => {
+          if (!isGone(error)) throw error;
+        });
+      return id;
     },
     async typing(id: string): Promise<void> {
       await rest().post(Routes.channelTyping(id), until());

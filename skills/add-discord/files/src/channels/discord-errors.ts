@@ -1,6 +1,7 @@
 // What a failed Discord call means: what to tell the owner, when to try again, whether a message may still be sent. Pure.
 // The library's errors never leave this file: some hold the text of the message.
 import { DiscordAPIError, HTTPError, type RateLimitData, RateLimitError } from '@discordjs/rest';
+import { RESTJSONErrorCodes } from 'discord-api-types/v10';
 import { ChannelError } from './channel.js';
 
 /** Looking again costs little and notices when a person put it right. */
@@ -29,6 +30,10 @@ export function toChannelError(error: unknown): ChannelError {
   }
   return new ChannelError('network', reasonOf(error));
 }
+
+/** What was to be taken away is gone already. */
+export const isGone = (error: unknown): boolean =>
+  error instanceof DiscordAPIError && error.code === RESTJSONErrorCodes.UnknownMessage;
 
 /** How long a limit lasts, ms. Discord tells it in one of these. */
 export const waitOf = (limit: Pick<RateLimitData, 'retryAfter' | 'timeToReset' | 'sublimitTimeout'>): number =>

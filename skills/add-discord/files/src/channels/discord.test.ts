@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createChannelHost, createStorage } from '../../test/fakes/channel-host.js';
 import { type FakeDiscord, startFakeDiscord } from '../../test/fakes/discord.js';
+import { testProgress } from '../progress/testing/scene.js';
 import type { ChannelStorage } from './channel.js';
 import { discord } from './discord.js';
 import { markdownToDiscord } from './discord-format.js';
@@ -28,6 +29,7 @@ testReceivingContract('discord', async (): Promise<Platform> => {
     address: chat.id,
     says: (text) => fake.says(chat, anna, text),
     read: () => fake.sent().map(({ content }) => content),
+    shows: () => fake.sent().map(({ content }) => content),
     // Discord holds nothing for a bot: what was not committed is what comes after the stored place in the history.
     unacknowledged: () => fake.messages.filter(({ id, author }) => author === anna && BigInt(id) > cursor()).length,
     offline: fake.offline,
@@ -64,6 +66,12 @@ async function openedDiscord(...args: Parameters<typeof openDiscord>) {
   await opened.host.untilState('open');
   return opened;
 }
+
+testProgress('discord', async () => {
+  const { fake, host, channel, direct } = await openDiscord();
+  const shows = () => fake.sent().map(({ content }) => content);
+  return { host, channel, address: direct.id, shows, rang: () => fake.world.rings };
+});
 
 describe('what people write', () => {
   test('who, where and when, in a direct chat and in a channel', async () => {

@@ -45,6 +45,11 @@ function createDiscord(settings: DiscordSettings, deps: ChannelDeps): Channel {
     split: (text) =>
       splitMarkdown(text, { limit: MAX_MESSAGE_CHARS, measure: (part) => markdownToDiscord(part).length }),
     send: (part) => connection.send(() => sender.post({ ...part, text: markdownToDiscord(part.text) })),
+    // Five a channel within five seconds, of all that is sent there.
+    edits: { silent: true, gapMs: 3_000, forMs: 7 * 86_400_000 },
+    edit: ({ address, platformId, text }) =>
+      connection.send(() => sender.edit(address, platformId, markdownToDiscord(text))),
+    remove: (address, id) => connection.send(() => sender.remove(address, id)),
     kindOf: (address) => kindOf(deps, address),
     typing(address) {
       reader.typing(address).catch((error: unknown) => {

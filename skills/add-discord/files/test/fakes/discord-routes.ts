@@ -2,6 +2,8 @@
 import type { FakeAttachment, FakeChannel, FakeMessage, FakeUser, World } from './discord.js';
 
 const MAX_CONTENT = 2_000;
+/** `SUPPRESS_NOTIFICATIONS` */
+const SILENT = 1 << 12;
 
 export interface Request {
   query: URLSearchParams;
@@ -72,6 +74,33 @@ export const routes: Route[] = [
       return found ? ok(describeMessage(world, found, origin)) : no(404, 10_008, 'Unknown Message');
     },
   },
+  {
+    name: 'edit',
+    method: 'PATCH',
+    path: /^\/channels\/(\w+)\/messages\/(\w+)$/,
+    answer(world, { json, origin }, [channel = '', id = '']) {
+      const found = world.messages.find((one) => one.channel === channel && one.id === id);
+      if (!found) return no(404, 10_008, 'Unknown Message');
+      if (found.author !== world.self) return no(403, 50_005, 'Cannot edit a message authored by another user');
+      const content = String(json.content ?? '');
+      if (content === '') return no(400, 50_006, 'Cannot send an empty message');
+      if (content.length > MAX_CONTENT) return no(400, 50_035, 'Invalid Form Body');
+      Object.assign(found, { content, editedAt: Date.now() });
+      return ok(describeMessage(world, found, origin));
+    },
+  },
+  {
+    name: 'remove',
+    method: 'DELETE',
+    path: /^\/channels\/(\w+)\/messages\/(\w+)$/,
+    answer(world, _request, [channel = '', id = '']) {
+      const at = world.messages.findIndex((one) => one.channel === channel && one.id === id);
+      if (at < 0) return no(404, 10_008, 'Unknown Message');
+      if (world.messages[at]?.author !== world.self) return no(403, 50_013, 'Missing Permissions');
+      world.messages.splice(at, 1);
+      return { status: 204, body: undefined };
+    },
+  },
   { name: 'post', method: 'POST', path: /^\/channels\/(\w+)\/messages$/, answer: post },
   {
     name: 'typing',
@@ -117,6 +146,7 @@ function post(world: World, { json, files, origin }: Request, [channel = '']: st
     ...(nonce !== undefined && { nonce }),
   };
   world.messages.push(message);
+  if (((message.flags ?? 0) & SILENT) === 0) world.rings += 1;
   return ok(describeMessage(world, message, origin));
 }
 

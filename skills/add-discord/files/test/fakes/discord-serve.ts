@@ -162,6 +162,7 @@ function contentOf(type: string, body: Buffer): Pick<Request, 'json' | 'files'> 
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(body === undefined ? undefined : JSON.stringify(body));
+  // Nothing is no JSON: the client would try to read it.
+  if (body === undefined) return void response.writeHead(status).end();
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }

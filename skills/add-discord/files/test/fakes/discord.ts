@@ -70,6 +70,8 @@ export interface World {
   users: Map<string, FakeUser>;
   channels: Map<string, FakeChannel>;
   messages: FakeMessage[];
+  /** Messages of the bot that people were notified of, those that are gone too. */
+  rings: number;
   /** Names of the routes that were called, in order, refused ones too; `heartbeat` for each beat. */
   requests: string[];
   faults: Map<string, Fault[]>;
@@ -174,6 +176,7 @@ function createWorld(): World {
     users: new Map(),
     channels: new Map(),
     messages: [],
+    rings: 0,
     requests: [],
     faults: new Map(),
     nextId() {

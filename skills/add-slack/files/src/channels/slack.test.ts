@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createChannelHost, createStorage } from '../../test/fakes/channel-host.js';
 import { type FakeSlack, plainSlack, startFakeSlack } from '../../test/fakes/slack.js';
+import { testProgress } from '../progress/testing/scene.js';
 import type { ChannelStorage } from './channel.js';
 import { slack } from './slack.js';
 import { markdownToSlack } from './slack-format.js';
@@ -70,6 +71,13 @@ async function openedSlack(...args: Parameters<typeof openSlack>) {
   await opened.host.untilState('open');
   return opened;
 }
+
+testProgress('slack', async () => {
+  const { fake, host, channel, direct } = await openSlack();
+  const shows = () => fake.sent().map(({ text }) => plainSlack(text));
+  const rang = () => fake.requests.filter((method) => method === 'chat.postMessage').length;
+  return { host, channel, address: direct.id, shows, rang };
+});
 
 describe('what people write', () => {
   test('who, where and when, in a direct chat and in a channel', async () => {
