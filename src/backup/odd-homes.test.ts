@@ -21,7 +21,7 @@ import { expect, test } from 'vitest';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { loadConfig } from '../core/config.js';
 import { openStore } from '../store.js';
-import { type Entry, writeArchive } from './archive.js';
+import { type Entry, isEncrypted, writeArchive } from './archive.js';
 import { makeBackup } from './backup.js';
 import { restoreHome } from './restore.js';
 
@@ -132,8 +132,9 @@ test('a backup of a newer Pinch says so, and what has no room is found out befor
   expect(readdirSync(join(home, 'data'))).toEqual(['lock.db']);
 });
 
-test('a folder that is not there is named', async () => {
+test('a folder or a file that is not there is named', async () => {
   const { config } = newHome();
   const file = join(newFolder(), 'away', 'home.pinch');
   await expect(makeBackup({ config, file, now: NOW, onProgress })).rejects.toMatchObject({ code: 'no_folder' });
+  for (const wrong of [file, tmpdir()]) expect(() => isEncrypted(wrong)).toThrow('there is no file');
 });

@@ -19,7 +19,7 @@ import type { Clock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { PinchError } from '../core/errors.js';
 import { lockHome } from '../sandbox/home.js';
-import { type Entry, readArchive } from './archive.js';
+import { type Entry, noRoom, readArchive } from './archive.js';
 import { about, end, FORMAT } from './backup.js';
 import { ABOUT, DATABASE, END, isSafe, SETTINGS } from './contents.js';
 import { writeFileAndTest } from './database-file.js';
@@ -50,9 +50,7 @@ export interface Restored {
 
 /** Throws PinchError: `already_running`, `home_not_empty`, `backup_damaged`. */
 export async function restoreHome(task: Task): Promise<Restored> {
-  const { config, file, force, clock } = task;
-  if (!existsSync(file))
-    throw new PinchError('no_file', `there is no file ${file}`, { hint: 'give the path of a backup' });
+  const { config, force, clock } = task;
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const lock = lockHome(config);
   try {
@@ -147,9 +145,7 @@ async function writeOne({ header, body }: Entry, path: string, isDatabase: boole
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const { bavail, bsize } = statfsSync(dirname(path));
   if (size > bavail * bsize)
-    throw new PinchError('no_room', `the disk has no room for what is in it: ${Math.ceil(size / 1024 ** 2)} MiB more`, {
-      hint: 'make room, or restore on another disk. Nothing has been changed',
-    });
+    throw noRoom(`the disk has no room for what is in it: ${Math.ceil(size / 1024 ** 2)} MiB more`);
   if (isDatabase) return writeFileAndTest(body, path);
   if (type !== 'file') {
     for await (const chunk of body) void chunk;
