@@ -84,7 +84,7 @@ const areas: Area[] = [
   {
     name: 'memory in the runner: journal, what holds always, past sessions',
     files: /^container\/agent-runner\/src\/(journal|memories|write-down|past)/,
-    lines: 405,
+    lines: 440,
   },
   { name: 'runner', files: /^container\//, lines: 2_281 },
   { name: 'demo model', files: /^src\/model\/demo-model\.ts$/, lines: 180 },
@@ -129,7 +129,7 @@ const areas: Area[] = [
   { name: 'updates', files: /^src\/update\//, lines: 66 },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_730, aim: '1,250' },
   { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
-  { name: 'memory', files: /^src\/memory\//, lines: 735, aim: '220' },
+  { name: 'memory', files: /^src\/memory\//, lines: 775, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 543 },
