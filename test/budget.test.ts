@@ -122,7 +122,7 @@ const areas: Area[] = [
   {
     name: 'ops, command line and terminal',
     files: /^src\/(ops\/|cli\.ts|\w+\/terminal\.ts)/,
-    lines: 2_554,
+    lines: 2_576,
     aim: '1,050',
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
