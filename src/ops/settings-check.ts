@@ -52,15 +52,7 @@ export function lineNotices(text: string): string[] {
     if (!quote && /\S#/.test(value))
       return [`${where}: the value of ${name} ends before its #, where a remark begins; put it in quotes`];
     const isKey = /_(KEY|TOKEN)$/.test(name) && !value.includes('-----BEGIN');
-    if (
-      isKey &&
-      /[^\x21-\x7e]/.test(
-        value
-          .replace(/\s+#.*$/s, '')
-          .replace(/["'`]/g, '')
-          .trim(),
-      )
-    )
+    if (isKey && /[^\x21-\x7e]/.test(value.replace(/\s+#.*$/s, '').replace(/^[ \t\r]+|[ \t\r]+$|["'`]/g, '')))
       return [`${where}: the value of ${name} has a blank or a letter in it that no key has; was it copied as it is?`];
     return [];
   });
