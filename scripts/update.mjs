@@ -47,9 +47,7 @@ async function recover(by) {
 }
 
 async function update() {
-  const unfinished = readState(root);
-  if (unfinished && isAtWork(unfinished))
-    throw new SetupError(`Another update is at work (process ${unfinished.pid}).`);
+  const unfinished = refuseSecond();
   if (unfinished?.step === 'starting' && !task.check)
     return finish(unfinished, unfinished.service !== undefined && !task.service);
   // Killed just before it was started again.
@@ -66,6 +64,14 @@ async function update() {
   await replaced(state);
 }
 
+/** Looked at again whenever time has passed: while somebody was asked, another one may have begun. */
+function refuseSecond() {
+  const found = readState(root);
+  if (found && found.pid !== process.pid && isAtWork(found))
+    throw new SetupError(`Another update is at work (process ${found.pid}).`);
+  return found;
+}
+
 async function agreed() {
   if (task.yes) return true;
   if (!process.stdin.isTTY) throw new SetupError('Nobody can be asked here: add --yes when you want it.');
@@ -80,6 +86,7 @@ async function agreed() {
  * @param {{ commit: string, name: string }} upstream
  */
 async function prepared(upstream) {
+  refuseSecond();
   // Killed during its test, an update leaves what it tested behind.
   await stopDaemon(loadSqlite(root), { home: join(work, 'home') });
   cleanUp();

@@ -1,5 +1,5 @@
 // What `pinch` prints of other people's text.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type PageFixture, startPageFixture } from '../test/e2e/page-fixture.js';
@@ -55,6 +55,12 @@ test('task add, edit, pause, resume, cancel and run say what holds now; what is 
   expect(await printed('task', '1', 'edit', 'when', 'every weekday at 8:30')).toContain('cron 30 8 * * 1-5');
   expect(await printed('task', '1', 'edit', 'every 1h', 'Look')).toContain('every 1h');
   expect(await printed('task', '1', 'edit', 'title', 'Mail')).toContain('(Mail)');
+  for (const args of [
+    ['replay', '1', '--model', 'no model'],
+    ['approve', '1', 'sometimes'],
+    ['allow', ''],
+  ])
+    expect(await printed(...args), args[0]).toMatch(/^✗ [^\n✖]+\n$/);
   for (const [action, state] of ['pause paused', 'resume active', 'run active', 'cancel cancelled'].map((one) =>
     one.split(' '),
   ))
@@ -73,6 +79,20 @@ test('task add, edit, pause, resume, cancel and run say what holds now; what is 
   ];
   for (const args of [...wrong, ['1', 'edit', 'when'], ['add', 'every 2h x', '--chat', 'no:where']])
     expect(await printed('task', ...args), args.join(' ')).toMatch(/^✗ [^\n]+\n$/);
+});
+
+test('a home that is a file, or of another user, is not taken for one that was never used', async () => {
+  const closed = join(home.dataDir, 'closed');
+  mkdirSync(closed);
+  vi.stubEnv('PINCH_HOME', join(home.dataDir, 'data', 'dashboard-token'));
+  expect(await printed('status')).toMatch(/^✗ PINCH_HOME is no folder: \S+\n$/);
+  vi.stubEnv('PINCH_HOME', closed);
+  chmodSync(closed, 0);
+  // The superuser may read everything.
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  const said = await printed('status').finally(() => isRoot && process.seteuid?.(0));
+  expect(said).toMatch(/^✗ \S+ belongs to another user of this machine \(.*\)\n$/);
 });
 
 test('config shows each setting, where it is from and no secret, and what services add to the prompt', async () => {

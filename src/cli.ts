@@ -1,5 +1,6 @@
 // `pinch …`: asks the running daemon over its local JSON API and prints what a person (or `--json` a script) reads.
 import { once } from 'node:events';
+import { accessSync, constants, readdirSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -57,6 +58,7 @@ export async function runCli(args: string[]): Promise<number> {
   try {
     const { command, argument, rest, values } = readArguments(args);
     if (!command) return print(usageText());
+    checkHome(process.env.PINCH_HOME);
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     const asked = (call: string, body?: object) => ask(config, call, undefined, body);
     if ('run' in command)
@@ -75,7 +77,23 @@ export async function runCli(args: string[]): Promise<number> {
   }
 }
 
-const options = { json: { type: 'boolean' }, help: { type: 'boolean' }, ...localOptions } as const;
+/** A home that is closed to us looks like one that was never used. Throws PinchError. */
+function checkHome(home: string | undefined): void {
+  for (const path of home ? [home, join(home, 'data'), join(home, '.env')] : [])
+    try {
+      accessSync(path, constants.R_OK);
+      if (path === home) readdirSync(path);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : '';
+      if (code === 'ENOTDIR') throw new PinchError('usage', `PINCH_HOME is no folder: ${home}`);
+      if (code === 'EACCES' || code === 'EPERM')
+        throw new PinchError('foreign_home', `${path} belongs to another user of this machine`, {
+          hint: 'run this as the user who started Pinch, or set PINCH_HOME to your own',
+        });
+    }
+}
+
+const options = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, ...localOptions } as const;
 
 /** The command and what it was given; no command for the help. Throws PinchError `usage`. */
 function readArguments(args: string[]) {

@@ -159,8 +159,11 @@ export const workLine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('run'), run: runSpec }),
   z.object({ type: z.literal('steer'), runId: z.number().int(), messages: z.array(promptMessage) }),
   z.object({ type: z.literal('abort'), runId: z.number().int(), reason: z.string() }),
-  /** One memory file as it was before; `text` null: there was none. Answered with `POST /memory/restored`. */
-  z.object({ type: z.literal('restore'), id: z.int(), path: z.string(), text: z.string().nullable() }),
+  /** One memory file as before, `text` null: none; only over what the journal has, by its mark `now`. Answered with `POST /memory/restored`. */
+  z.object({
+    ...{ type: z.literal('restore'), id: z.int(), path: z.string() },
+    ...{ text: z.string().nullable(), now: z.string().nullable() },
+  }),
   z.object({ type: z.literal('stop') }),
 ]);
 export type WorkLine = z.infer<typeof workLine>;
@@ -376,8 +379,9 @@ export const memoryReport = z.object({
 export const memoryKnown = z.object({ files: z.array(z.object({ path: z.string(), mark: z.string() })) });
 /** Of a version: the SHA-256 of its text, or how large it is. */
 export const memoryMark = (hash: string | null, bytes: number): string => hash ?? `left out: ${bytes}`;
-/** `POST /memory/restored`: the work line with this id was carried out, or why not. */
-export const memoryRestored = z.object({ id: z.int(), problem: z.string().max(500).optional() });
+/** `POST /memory/restored`: the work line with this id was carried out, or why not; `found`: what the journal had not. */
+const problem = z.string().max(500).optional();
+export const memoryRestored = z.object({ id: z.int(), problem, found: memoryChange.optional() });
 
 /** `POST /history`: full-text search in the group's own chats and memory files. */
 export const historyRequest = z.object({

@@ -58,6 +58,7 @@ if (verb === 'start' || verb === 'restart') {
 
 /** The real one, which hangs where a test wants the update to be killed. */
 const GIT = `#!/bin/sh
+case "$*" in *"fetch --no-tags"*) [ -e "$HOME/hang-fetching" ] && { echo $$ > "$HOME/hanging"; while [ -e "$HOME/hang-fetching" ]; do sleep 0.05; done; } ;; esac
 case "$*" in *--ff-only*) [ -e "$HOME/hang-switching" ] && { echo $$ > "$HOME/hanging"; exec sleep 600; } ;; esac
 exec ${spawnSync('which', ['git'], { encoding: 'utf8' }).stdout.trim()} "$@"
 `;
@@ -75,6 +76,7 @@ beforeAll(async () => {
   first = head();
   fork.git('clone', '-q', fork.root, upstream());
   fork.git('remote', 'add', 'upstream', upstream());
+  fork.git('config', 'merge.ff', 'only');
   // What the owner of the fork has changed.
   fork.write('src/own.ts', 'export const own = 1;\n');
   fork.write('package-lock.json', versionOf('0.1.1')(fork.read('package-lock.json')));
@@ -278,6 +280,29 @@ test('both sides changed the same line: the files are named, nothing is touched,
   expect(pinch('update', 'no-such', '--check').stderr).toContain('There is no branch no-such here');
   fork.git('worktree', 'remove', '--force', beside);
   fork.git('reset', '-q', '--hard', base);
+});
+
+test('an update that began while this one asked or fetched is left alone', async () => {
+  release({ 'README.md': (text) => text.replace('Pinch', 'Punch') });
+  writeFileSync(inHome('hang-fetching'), '');
+  const update = spawn(process.execPath, ['scripts/pinch.mjs', 'update', '--yes'], {
+    cwd: fork.root,
+    env: environment(),
+  });
+  let said = '';
+  update.stderr.on('data', (text) => {
+    said += text;
+  });
+  await eventually(() => readIfThere('hanging').trim() || undefined, 'it fetches');
+  const other = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)', 'update.mjs']);
+  mkdirSync(join(fork.root, '.update/copy'), { recursive: true });
+  writeFileSync(join(fork.root, '.update/state.json'), JSON.stringify({ pid: other.pid, step: 'testing' }));
+  for (const name of ['hanging', 'hang-fetching']) rmSync(inHome(name));
+  await once(update, 'close');
+  expect(said).toContain(`Another update is at work (process ${other.pid})`);
+  expect(existsSync(join(fork.root, '.update/copy'))).toBe(true);
+  other.kill();
+  rmSync(join(fork.root, '.update'), { recursive: true });
 });
 
 test('a version that starts in the copy and not in the home is taken back with its migration, and the owner is told', async () => {

@@ -24,7 +24,7 @@ export const homeFolder = () => resolve(process.env.PINCH_HOME || root);
 export function readSettings() {
   const file = join(homeFolder(), '.env');
   /** @type {Record<string, string | undefined>} */
-  const settings = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
+  const settings = existsSync(file) ? parseEnv(readFileSync(file, 'utf8').replace(/^\uFEFF/, '')) : {};
   for (const [name, value] of Object.entries(process.env)) if (value) settings[name] = value;
   for (const [name, value] of Object.entries(settings)) if (!value) delete settings[name];
   return settings;

@@ -8,7 +8,10 @@ import { changedPaths, checkCheckout } from './skill-git.mjs';
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX)$/.test(name)),
 );
-const own = ['-c', 'core.hooksPath=/dev/null', '-c', 'commit.gpgsign=false', '-c', 'advice.detachedHead=false'];
+/** A fork with commits of its own cannot be fast-forwarded, whatever its owner wants elsewhere. */
+const own = ['core.hooksPath=/dev/null', 'commit.gpgsign=false', 'advice.detachedHead=false', 'merge.ff=true'].flatMap(
+  (setting) => ['-c', setting],
+);
 
 /**
  * @param {string} folder

@@ -58,6 +58,14 @@ export const dropState = (root) => rmSync(stateFile(root), { force: true });
 /** Whether the process that does it lives; another program may have got its number since. @param {UpdateState} state */
 export function isAtWork({ pid }) {
   if (pid === process.pid) return true;
-  const { stdout } = spawnSync('ps', ['-p', String(pid), '-o', 'args='], { encoding: 'utf8' });
-  return (stdout ?? '').includes('update.mjs');
+  return argumentsOf(pid).includes('update.mjs');
+}
+
+/** Small systems have no `ps`. @param {number} pid @returns {string} '' for none */
+function argumentsOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return spawnSync('ps', ['-p', String(pid), '-o', 'args='], { encoding: 'utf8' }).stdout ?? '';
+  }
 }

@@ -6,7 +6,7 @@ import { SetupError, say } from './progress.mjs';
 import { startService, stopDaemon } from './update-daemon.mjs';
 import { backUpBefore, databaseFate, lockHome, restoreDatabase } from './update-database.mjs';
 import { checkClean, git, headOf, migrationsOf, resetTo } from './update-git.mjs';
-import { dropState, workFolder, writeState } from './update-state.mjs';
+import { dropState, readState, workFolder, writeState } from './update-state.mjs';
 import { trees } from './update-try.mjs';
 
 /** What is built, or fetched, beside what is committed. */
@@ -23,6 +23,7 @@ const made = [...trees, 'dist'];
 export async function switchOver(Database, root, begun) {
   const work = workFolder(root);
   checkClean(root);
+  if (readState(root)?.pid !== begun.pid) throw new SetupError('Another update has begun here meanwhile.');
   if (headOf(root) !== begun.from) throw new SetupError('Something was committed here meanwhile: try again.');
   // Who has to put it back must not depend on what lies here half-way.
   cpSync(join(root, 'scripts'), join(work, 'scripts'), { recursive: true });

@@ -1,5 +1,5 @@
 // One file: a gzipped tar archive, encrypted when there is a passphrase. Any tar program reads one that is not.
-import { closeSync, createReadStream, createWriteStream, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, createWriteStream, openSync, readSync, statSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
@@ -31,10 +31,21 @@ export async function writeArchive(file: string, entries: AsyncIterable<Entry>, 
     controller.finalize();
   })();
   packed.catch((error) => controller.error(error));
-  await Promise.all([packed, written]);
+  await Promise.all([packed, written]).catch((cause: unknown) => {
+    throw isFull(cause) ? noRoom(`the disk of ${file} is full`, cause) : cause;
+  });
 }
 
+const isFull = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^(ENOSPC|EDQUOT)$/.test(`${error.code}`);
+
+export const noRoom = (what: string, cause?: unknown): PinchError =>
+  new PinchError('no_room', what, { hint: 'make room, or take another disk. Nothing has been changed', cause });
+
+/** Throws PinchError when there is no such file. */
 export function isEncrypted(file: string): boolean {
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile())
+    throw new PinchError('no_file', `there is no file ${file}`, { hint: 'give the path of a backup' });
   const start = Buffer.alloc(MARK.length);
   const fd = openSync(file, 'r');
   readSync(fd, start);
@@ -62,6 +73,7 @@ export async function readArchive(
     await Promise.all([bytes, taken]);
   } catch (cause) {
     if (cause instanceof PinchError) throw cause;
+    if (isFull(cause)) throw noRoom('the disk is full', cause);
     throw new PinchError(
       'backup_damaged',
       `${file} cannot be read as a backup${passphrase === undefined ? '' : ' with this passphrase'}: ${describeError(cause)}`,

@@ -1,7 +1,7 @@
 // `pinch backup <file>`: the whole home in one file, while Pinch works or not. What agents can write is read without following any link.
 import { closeSync, createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { z } from 'zod';
@@ -18,8 +18,13 @@ const MAX_ENTRIES = 1_000_000;
 /** Of the database, while it is put into the file. */
 const COPY = 'restoring-copy-';
 const DAY_MS = 86_400_000;
+/** What the header of an entry can say, in seconds. */
+const LAST_MTIME = 8 ** 11 - 1;
+/** A larger file of which the disk holds less than a tenth is one of holes: written out it fills the disk. */
+const HOLES_BYTES = 1024 ** 3;
 
-export const about = z.object({ format: z.literal(1), at: z.number() });
+export const FORMAT = 1;
+export const about = z.object({ format: z.number(), at: z.number() });
 /** Files and links in it. */
 export const end = z.object({ entries: z.number() });
 
@@ -43,6 +48,10 @@ interface Task {
 export async function makeBackup(task: Task): Promise<Backup> {
   const { config, file, passphrase } = task;
   if (existsSync(file)) throw new PinchError('exists', `${file} is there already`, { hint: 'name a new file' });
+  if (!existsSync(dirname(file)))
+    throw new PinchError('no_folder', `there is no folder ${dirname(file)}`, {
+      hint: 'make it first, or name another',
+    });
   if (!existsSync(join(config.dataDir, 'pinch.db')))
     throw new PinchError('no_home', `there is nothing to back up in ${config.home}`, { hint: 'is PINCH_HOME right?' });
   const part = `${file}.part`;
@@ -83,7 +92,7 @@ async function copyDatabase(from: string, to: string): Promise<void> {
 }
 
 async function* everything({ config, now, onProgress }: Task, database: string, made: Backup): AsyncGenerator<Entry> {
-  yield small(ABOUT, { format: 1, at: now });
+  yield small(ABOUT, { format: FORMAT, at: now });
   yield whole(DATABASE, database);
   made.entries += 1;
   for (const name of SETTINGS) {
@@ -161,7 +170,7 @@ function look(root: string, path: string, name: string): Found | undefined {
 function lookAt(folder: Folder, name: string): Found | undefined {
   const stat = statEntry(folder, name);
   if (!stat) return undefined;
-  const { mtime } = stat;
+  const mtime = new Date(Math.min(Math.max(0, stat.mtimeMs), LAST_MTIME * 1_000));
   const mode = stat.mode & 0o777;
   if (stat.isDirectory()) return { header: { size: 0, mode, mtime, type: 'directory' } };
   if (stat.isSymbolicLink()) {
@@ -171,7 +180,12 @@ function lookAt(folder: Folder, name: string): Found | undefined {
   if (!stat.isFile()) return {};
   const taken = takeEntry(folder, name);
   if (!taken) return undefined;
-  if (taken.stat.isFile()) return { fd: taken.fd, header: { size: taken.stat.size, mode, mtime, type: 'file' } };
+  const { size, blocks } = taken.stat;
+  if (size > HOLES_BYTES && blocks * 5_120 < size) {
+    closeSync(taken.fd);
+    return undefined;
+  }
+  if (taken.stat.isFile()) return { fd: taken.fd, header: { size, mode, mtime, type: 'file' } };
   closeSync(taken.fd);
   return {};
 }

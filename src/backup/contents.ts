@@ -21,9 +21,11 @@ export function belongs(path: string): boolean {
   return first !== 'mcp' || third === undefined || third === 'data' || second === '';
 }
 
-/** Whether an entry of an archive may be written: below the home, and only where a backup has something. Pure. */
-export function isSafe(path: string): boolean {
+/** Whether an entry of an archive may be written: below the home, only where a backup has something, and of a kind that it has. Pure. */
+export function isSafe(path: string, type = 'file'): boolean {
   const parts = path.split('/');
+  if (path === 'groups' || path === 'data') return type === 'directory';
+  if (!/^(file|directory|symlink)$/.test(type)) return false;
   const isPlain = parts.every((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0'));
-  return isPlain && (path === DATABASE || belongs(path) || path === 'groups' || path === 'data');
+  return isPlain && (path === DATABASE || belongs(path));
 }

@@ -15,15 +15,18 @@ const matching = (pattern: RegExp, error: string) => z.string().regex(pattern, {
 export const flag = z
   .enum(['1', 'true', '0', 'false'], { error: 'use 1 or true, 0 or false' })
   .transform((value) => value === '1' || value === 'true');
+/** `+5`, `1 000` and `$10` are numbers for people. */
+const written = z.string().transform((text) => text.trim().replace(/^[+$]\s*|(?<=\d)[\s_'’](?=\d{3}(?!\d))/g, ''));
 const whole = (min: number, max: number) => {
   const error = `use a whole number from ${min} to ${max}`;
-  return matching(/^\d{1,9}$/, error)
+  return written
+    .pipe(matching(/^\d{1,9}$/, error))
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error });
 };
-const usd = matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or 2.50').transform((value) =>
-  Math.round(Number(value) * 1_000_000),
-);
+const usd = written
+  .pipe(matching(/^\d+(\.\d+)?$/, 'use an amount in US dollars such as 10 or 2.50'))
+  .transform((value) => Math.round(Number(value) * 1_000_000));
 /** US dollars for a million tokens: input/output, or input/output/cache read. */
 const price = matching(
   /^\d+(\.\d+)?(\/\d+(\.\d+)?){1,2}$/,
@@ -189,10 +192,20 @@ function truePath(path: string): string {
   }
 }
 
+/** The variables of a `.env` as editors of all systems write it: with a mark before the first line, tabs, `export` and other ends of lines. */
+export function parseEnvFile(text: string): Env {
+  const plain = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+  const trimmed = Object.entries(parseEnv(plain)).map(([name, value = '']) => [
+    name.replace(/^\s*(export\s+)?/, '').trim(),
+    value.replace(/^\t+|\s*\t\s*$/g, ''),
+  ]);
+  return Object.fromEntries(trimmed.filter(([name = '']) => /^[A-Za-z_]\w*$/.test(name)));
+}
+
 /** The process environment over the home's `.env`; empty strings dropped. */
 export function readEnv(environment: Env, home: string): Env {
   const file = join(home, '.env');
-  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
+  const fromFile = existsSync(file) ? parseEnvFile(readFileSync(file, 'utf8')) : {};
   const set = (values: Env) => Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
   return Object.fromEntries([...set(fromFile), ...set(environment)]);
 }

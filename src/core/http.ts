@@ -45,5 +45,7 @@ export async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> 
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw refuse(400, 'bad_request', z.prettifyError(parsed.error));
+  // One line: a terminal shows it as it is.
+  const issues = parsed.error.issues.slice(0, 3).map(({ path, message }) => [...path, message].join(': '));
+  throw refuse(400, 'bad_request', issues.join('; '));
 }

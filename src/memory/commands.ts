@@ -79,7 +79,7 @@ const planFor = ({ memory }: Store, groupId: number) =>
   planUndo(memory.present(groupId), ({ path, sourceId }, runId) => memory.before(groupId, path, sourceId, runId));
 
 function takeBack({ restores }: MemoryCommandDeps, group: Group, chat: Chat, { files, runId }: Undo): string {
-  const items = files.map(({ now, back }) => ({ path: now.path, version: back?.id ?? null }));
+  const items = files.map(({ now, back }) => ({ path: now.path, version: back?.id ?? null, over: now.id }));
   restores.request(group.id, chat.id, items);
   const again = files.map(({ now }) => `\`/memory restore ${now.id}\``).join(', ');
   return `I take back what run ${runId} changed, and say when it is done. Should it have been right after all: ${again}.`;

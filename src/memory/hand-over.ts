@@ -22,7 +22,10 @@ export interface HandOverDeps {
 const MAX_JOURNAL_BYTES = 200 * 1024 * 1024;
 /** One run makes so many versions of a file; then its last one is replaced: no run can push out what was there before it. */
 const VERSIONS_PER_RUN = 5;
-export function memoryCalls(deps: HandOverDeps): Route[] {
+/** Takes what a container has of a file and the journal had not; nobody of it knows who wrote that. */
+export type TakeFound = (link: Link, change: MemoryChange) => Promise<void>;
+
+export function memoryCalls(deps: HandOverDeps): { routes: Route[]; takeFound: TakeFound } {
   const known = (link: Link) => {
     const there = deps.store.memory.allNewest(link.groupId).filter(({ state }) => state !== 'deleted');
     return memoryKnown.parse({
@@ -31,12 +34,16 @@ export function memoryCalls(deps: HandOverDeps): Route[] {
   };
   // One after the other, so that their slices do not add up.
   let last: Promise<unknown> = Promise.resolve();
-  const take = (link: Link, body: unknown): Promise<object> => {
-    const taken = last.then(() => takeFiles(deps, link, body));
+  const inTurn = (work: () => Promise<object>): Promise<object> => {
+    const taken = last.then(work);
     last = taken.catch(() => undefined);
     return taken;
   };
-  return [post('/memory/known', known, { rate: 'memory' }), post('/memory', take, { rate: 'memory' })];
+  const take = (link: Link, body: unknown) => inTurn(() => takeFiles(deps, link, body));
+  return {
+    routes: [post('/memory/known', known, { rate: 'memory' }), post('/memory', take, { rate: 'memory' })],
+    takeFound: async (link, change) => void (await inTurn(() => keepFound(deps, link, change))),
+  };
 }
 
 interface Looked {
@@ -62,6 +69,16 @@ async function takeFiles(deps: HandOverDeps, link: Link, body: unknown): Promise
     const about = { groupId: link.groupId, author, runId: author === 'run' ? runId : null, sources } as const;
     const taken = looked.filter((one) => record(deps, one, about));
     if (taken.length > 0) tellRun(deps, run, taken, author);
+  });
+  return {};
+}
+
+async function keepFound(deps: HandOverDeps, link: Link, change: MemoryChange): Promise<object> {
+  const { store } = deps;
+  const found = await lookAt(deps, link.groupId, change);
+  store.transaction(() => {
+    const sources = sourcesFor(store, link, true);
+    record(deps, found, { groupId: link.groupId, author: 'outside', runId: null, sources });
   });
   return {};
 }

@@ -25,19 +25,20 @@ let family: GroupAtWork;
 /** What the runner was sent; its answer, when it gives one. */
 let lines: WorkLine[];
 let problem: string | undefined | null;
+let found: MemoryChange | undefined;
 let room: boolean;
 let stopped: boolean;
 
 beforeEach(() => {
   store = openStore(':memory:');
-  [lines, problem, room, stopped] = [[], undefined, true, false];
+  [lines, problem, found, room, stopped] = [[], undefined, undefined, true, false];
   const worker: GroupContainer = {
     containerId: 'c',
     closed: new Promise(() => undefined),
     send(line) {
       lines.push(line);
       if (line.type === 'restore' && problem !== null)
-        void call(main.link, '/memory/restored', { id: line.id, ...(problem && { problem }) });
+        void call(main.link, '/memory/restored', { id: line.id, ...(problem && { problem }), ...(found && { found }) });
       return true;
     },
   };
@@ -183,7 +184,7 @@ describe('/undo', () => {
     expect(command('/undo')).toContain('+```js');
     expect(command('/undo yes')).toContain('I take back what run');
     await settled();
-    expect(lines).toEqual([{ type: 'restore', id: 1, path: 'CLAUDE.md', text: 'one\n2\n' }]);
+    expect(lines).toMatchObject([{ type: 'restore', id: 1, path: 'CLAUDE.md', text: 'one\n2\n' }]);
     expect(said()[0]).toMatch(/^Done: `CLAUDE.md` is as before/);
     const first = command('/undo');
     for (const part of ['-two', '+2', '`memory/new.md` (new)', '`memory/old.md` (deleted)', '-old'])
@@ -207,6 +208,35 @@ describe('/undo', () => {
     expect([press(shown, false), press('choice:1')]).toEqual([undefined, undefined]);
     await settled();
     expect(lines).toEqual([]);
+  });
+
+  test('what the container has and the journal had not is kept as somebody’s, and nothing is claimed', async () => {
+    command('/undo');
+    [problem, found] = ['it was changed since', kept('CLAUDE.md', 'by a person')];
+    command('/undo yes');
+    await settled();
+    expect(said()[0]).toMatch(/^That could not be .*CLAUDE.md: it was changed since/);
+    expect([newest('CLAUDE.md')?.author, textNow('CLAUDE.md')]).toEqual(['outside', 'by a person']);
+    // Of another file than was asked for nothing is taken.
+    expect([textNow('memory/old.md'), versions('memory/old.md')[0]?.author]).toEqual([undefined, 'run']);
+  });
+
+  test('what another run changed after it was shown is not taken back; what goes makes room first', async () => {
+    await handOver([gone('memory/new.md'), kept('memory/new.md/deep.md', 'a folder now')]);
+    command('/undo');
+    room = false;
+    command('/undo yes');
+    await handOver([kept('CLAUDE.md', 'of another run')], { runId: nextRun() });
+    room = true;
+    await clock.advance(1_500);
+    await settled();
+    const sent = lines.map((line) => line.type === 'restore' && [line.path, line.text]);
+    expect(sent.slice(-2)).toEqual([
+      ['memory/new.md/deep.md', null],
+      ['memory/old.md', 'old'],
+    ]);
+    expect(said()[0]).toMatch(/CLAUDE.md: it was changed since this was shown/);
+    expect(textNow('CLAUDE.md')).toBe('of another run');
   });
 
   test('what was changed by hand since is left alone, and other groups see nothing of it', async () => {

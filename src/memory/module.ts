@@ -5,12 +5,15 @@ import { type HandOverDeps, memoryCalls } from './hand-over.js';
 import { createRestores, type RestoreDeps } from './restore.js';
 import { createMemorySearch } from './search.js';
 
-export function createMemoryModule(deps: HandOverDeps & RestoreDeps & Omit<MemoryCommandDeps, 'restores'>) {
-  const restores = createRestores(deps);
+type MemoryDeps = HandOverDeps & Omit<RestoreDeps, 'takeFound'> & Omit<MemoryCommandDeps, 'restores'>;
+
+export function createMemoryModule(deps: MemoryDeps) {
+  const handOver = memoryCalls(deps);
+  const restores = createRestores({ ...deps, takeFound: handOver.takeFound });
   const { start, stop, routes } = restores;
   return {
     ...memoryCommands({ ...deps, restores }),
-    routes: [...memoryCalls(deps), ...routes],
+    routes: [...handOver.routes, ...routes],
     api: memoryApi({ ...deps, restores }),
     search: createMemorySearch(deps.store),
     start,

@@ -6,13 +6,12 @@ import type { BaseDeps } from '../core/deps.js';
 import { describeError, PinchError } from '../core/errors.js';
 import type { Group } from '../core/types.js';
 import type { GroupContainer, Pool } from '../sandbox/pool.js';
-import { createFileRestorer } from './restore-file.js';
+import { createFileRestorer, type FileRestorerDeps } from './restore-file.js';
 import type { Restore, RestoreItem } from './rows.js';
 import type { Store } from './store.js';
 import { shownPath } from './view.js';
 
-export interface RestoreDeps extends BaseDeps {
-  store: Store;
+export interface RestoreDeps extends BaseDeps, FileRestorerDeps {
   pool: Pick<Pool, 'acquire' | 'release' | 'canHost' | 'containers'>;
   stopped(): boolean;
 }
@@ -39,7 +38,7 @@ export function createRestores(deps: RestoreDeps) {
     try {
       // One that cannot be does not keep the others from it.
       const problems: string[] = [];
-      for (const one of items)
+      for (const one of inOrder(store, items))
         await files.restore(worker, groupId, one).catch((error: unknown) => problems.push(describeError(error)));
       if (problems.length > 0) throw new PinchError('not_restored', problems.join('; '));
     } finally {
@@ -104,6 +103,12 @@ function recordEnd({ store, clock, log }: RestoreDeps, { id, chatId, items }: Re
   });
   log.info({ restore: id, files: items.length, problem }, 'memory restore ended');
   store.signal('memory');
+}
+
+/** What goes comes first: a file may stand where a folder of another one was. */
+function inOrder({ memory }: Store, items: RestoreItem[]): RestoreItem[] {
+  const isGone = ({ version }: RestoreItem) => version === null || memory.get(version)?.state === 'deleted';
+  return [...items.filter(isGone), ...items.filter((one) => !isGone(one))];
 }
 
 type Hearing = Pick<RestoreDeps, 'store' | 'clock'>;

@@ -28,7 +28,8 @@ export type NewVersion = Omit<Version, 'id' | 'newest'>;
 const present = versionRow.extend({ sourceId: z.number(), sourceRunId: z.number().nullable() });
 export type Present = z.infer<typeof present>;
 
-const item = z.object({ path: z.string(), version: z.number().nullable() });
+/** `over`: only while this version is the newest. */
+const item = z.object({ path: z.string(), version: z.number().nullable(), over: z.number().exactOptional() });
 const restoreRow = z.object({
   id: z.number(),
   groupId: z.number(),

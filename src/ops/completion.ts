@@ -64,7 +64,7 @@ ${described.join('\n')}
   case "\${words[2]}" in
 ${cases.join('\n').replaceAll('words=(', 'words_=(')}
   esac
-  if [[ "\${words[CURRENT]}" == -* ]]; then compadd -- $options; elif (( CURRENT == 3 )); then compadd -- $words_; fi
+  if [[ "\${words[CURRENT]}" == -* ]]; then compadd -- $options; elif (( CURRENT == 3 && $#words_ )); then compadd -- $words_; else _files; fi
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
 compdef _pinch pinch
@@ -73,7 +73,9 @@ compdef _pinch pinch
 
 function fish(commands: readonly Completed[]): string {
   const quoted = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-  const of = (command: Completed) => `complete -c pinch -n '__fish_seen_subcommand_from ${nameOf(command)}'`;
+  const of = (command: Completed, more = '') =>
+    `complete -c pinch -n '__fish_seen_subcommand_from ${nameOf(command)}${more}'`;
+  const second = '; and test (count (commandline -opc)) -eq 2';
   return [
     '# pinch completion fish > ~/.config/fish/completions/pinch.fish',
     'complete -c pinch -f',
@@ -81,7 +83,8 @@ function fish(commands: readonly Completed[]): string {
       (command) => `complete -c pinch -n __fish_use_subcommand -a ${nameOf(command)} -d ${quoted(command.what)}`,
     ),
     ...commands.flatMap((command) => [
-      ...(command.words ? [`${of(command)} -a ${quoted(command.words.join(' '))}`] : []),
+      ...(command.words ? [`${of(command, second)} -a ${quoted(command.words.join(' '))}`] : []),
+      ...(/<file>|\[folder\]/.test(command.usage) ? [`${of(command)} -F`] : []),
       ...flagsOf(command).map((option) => `${of(command)} -l ${option.slice(2)}`),
     ]),
     '',

@@ -115,3 +115,12 @@ test.each(shells.filter(has))('%s takes its script without a word', (shell) => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   if (shell === 'fish') expect(stdout).toMatch(/^approvals\twhat .*\napprove\tsay yes to it\n$/);
 });
+
+test('files are offered where one is meant, and words only in their place', () => {
+  const script = completionScript('fish', commands).split('\n');
+  const of = (name: string) => script.filter((line) => line.includes(`seen_subcommand_from ${name}`)).join('\n');
+  for (const name of ['backup', 'restore', 'mounts']) expect(of(name), name).toMatch(/ -F$/m);
+  expect(of('memory')).toMatch(/eq 2' -a 'list show diff restore'$/m);
+  expect(of('memory')).not.toMatch(/ -F$/m);
+  expect(completionScript('zsh', commands)).toContain('else _files');
+});

@@ -68,6 +68,7 @@ test('people read the lines of one run; what is no JSON comes as it is', async (
   );
   expect(await readLogs({ ...view(), run: 71 })).toContain('other run');
   expect(await readLogs({ ...view(), last: 1 })).toContain('torn');
+  expect(await readLogs({ ...view(), last: 0 })).toBe('');
   await expect(readLogs({ ...view(), file: `${file}.none` })).rejects.toThrow('there is no log');
 });
 

@@ -28,7 +28,7 @@ export async function readLogs(view: LogView): Promise<string> {
   }
   const lines = files.flatMap((name) => linesOf(readFileSync(name, 'utf8'))).filter(matching(view));
   return lines
-    .slice(-view.last)
+    .slice(Math.max(0, lines.length - view.last))
     .map(await showing(view))
     .join('');
 }

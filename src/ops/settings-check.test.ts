@@ -67,12 +67,16 @@ test.each([
   ['ASSISTANT_NAME="Bo', 'the quotes around the value of ASSISTANT_NAME'],
   ['ASSISTANT_NAME=“Bo”', 'the quotes around the value of ASSISTANT_NAME'],
   ['A="one\ntwo"\nB C=1', 'line 3 sets nothing: the name "B C"'],
+  ['MAIL_PASSWORD=pa#ss', 'the value of MAIL_PASSWORD ends before its #'],
+  ['ANTHROPIC_API_KEY=sk ant', 'the value of ANTHROPIC_API_KEY has a blank'],
+  ['ANTHROPIC_API_KEY="sk-ant\u00a0"', 'the value of ANTHROPIC_API_KEY has a blank'],
+  ['TELEGRAM_BOT_TOKEN=1:ab…', 'the value of TELEGRAM_BOT_TOKEN has a blank'],
 ])('a line that is none: %j', (text, notice) => {
   expect(lineNotices(text)).toEqual([expect.stringContaining(notice)]);
 });
 
 test('lines as they should be', () => {
-  const text = `\uFEFF# remark: none\r\nA=1\r\nexport B = 2 # why\n C='x y' \nD="a\n\nb c=d"\nE=it's\nF=\nG="x" # quoted`;
+  const text = `\uFEFF# remark: none\r\nA=1\r\nexport B = 2 # why\n C='x y' \nD="a\n\nb c=d"\nE=it's\nF=\nG="x" # quoted\nMAIL_PASSWORD=ab cd ef\nH_TOKEN=x\t# why\nI_KEY="-----BEGIN KEY-----\nx y"\nJ="#1"`;
   expect(lineNotices(text)).toEqual([]);
 });
 
@@ -107,4 +111,31 @@ test.each([
   'whatsapp:+49 170 abc',
 ])('what is no number is refused: %s', (owner) => {
   expect(() => loadConfig({ PINCH_OWNER: owner }, home)).toThrow('PINCH_OWNER');
+});
+
+test.each([
+  ['a mark before the first line', '\uFEFFPINCH_PORT=7000'],
+  ['ends of lines of an old Mac', 'TZ=UTC\rPINCH_PORT=7000\rASSISTANT_NAME=Bo'],
+  ['export and two blanks', 'export  PINCH_PORT = 7000 '],
+  ['tabs', '\tPINCH_PORT=\t7000 \t'],
+  ['export and a tab', 'export\tPINCH_PORT=7000'],
+  ['a sign before the number', 'PINCH_PORT=+7000'],
+  ['a blank within the number', 'PINCH_PORT=7 000'],
+])('what an editor or a person writes counts: %s', (_name, text) => {
+  writeFileSync(join(home, '.env'), text);
+  expect(loadConfig({ PINCH_HOME: home }, repository).port).toBe(7_000);
+});
+
+test.each([
+  ['+5', 5],
+  ['$ 7.50', 7.5],
+  ['1 000', 1_000],
+  ['1\u00a0000', 1_000],
+  ['12_000.5', 12_000.5],
+])('an amount as people write it: %s', (text, usd) => {
+  expect(loadConfig({ PINCH_BUDGET_USD_DAY: text }, home).budgets.day).toBe(usd * 1_000_000);
+});
+
+test.each(['5,50', '1 00', '-5', '1 0000', '5 000 00', '+'])('what could be two amounts is none: %s', (text) => {
+  expect(() => loadConfig({ PINCH_BUDGET_USD_DAY: text }, home)).toThrow('PINCH_BUDGET_USD_DAY');
 });

@@ -1,10 +1,9 @@
 // What in `.env` is probably not meant so: no error, Pinch starts, but somebody should look. Never shows a value, which may be a key.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import * as channels from '../channels/index.js';
-import { type Config, settingNames } from '../core/config.js';
+import { type Config, parseEnvFile, settingNames } from '../core/config.js';
 import { nearest } from '../core/nearest.js';
 import { readServices, variablesOf } from '../services/list.js';
 import { serverVariables } from '../services/servers.js';
@@ -50,6 +49,11 @@ export function lineNotices(text: string): string[] {
     const [quote] = /^["'`“”„‘’«]/.exec(value.trim()) ?? [];
     if (quote && !isClosed(value.trim()))
       return [`${where}: the quotes around the value of ${name} are not a pair of " or '`];
+    if (!quote && /\S#/.test(value))
+      return [`${where}: the value of ${name} ends before its #, where a remark begins; put it in quotes`];
+    const isKey = /_(KEY|TOKEN)$/.test(name) && !value.includes('-----BEGIN');
+    if (isKey && /[^\x21-\x7e]/.test(value.replace(/\s+#.*$/s, '').replace(/^[ \t\r]+|[ \t\r]+$|["'`]/g, '')))
+      return [`${where}: the value of ${name} has a blank or a letter in it that no key has; was it copied as it is?`];
     return [];
   });
 }
@@ -74,7 +78,7 @@ function linesOf(text: string): { line: string; at: number }[] {
 
 function nameNotices(config: Checked, text: string): string[] {
   const known = [...settingNames, ...channelSettings(), ...others];
-  const names = Object.keys(parseEnv(text)).filter((name) => /^[A-Za-z_]\w*$/.test(name) && !known.includes(name));
+  const names = Object.keys(parseEnvFile(text)).filter((name) => !known.includes(name));
   if (names.includes('PINCH_HOME') || names.length > 0)
     known.push(...ofServices(config), ...ofSkills(config.repository));
   return names

@@ -92,9 +92,11 @@ describe('what changed', () => {
 });
 
 describe('a version comes back', () => {
-  const restore = async (name: string, text: string | null) => {
+  const markOf = (text: string) => memoryMark(sha(text), Buffer.byteLength(text));
+  /** `now`: what the journal has of it, as text. */
+  const restore = async (name: string, text: string | null, now: string | null = null) => {
     const before = bench.host.memory.restored.length;
-    bench.host.push({ type: 'restore', id: 7, path: name, text });
+    bench.host.push({ type: 'restore', id: 7, path: name, text, now: now === null ? null : markOf(now) });
     return bench.host.until(() => bench.host.memory.restored[before]);
   };
 
@@ -104,7 +106,7 @@ describe('a version comes back', () => {
     linkTo(file('elsewhere'), 'CLAUDE.md');
     expect(await restore('CLAUDE.md', 'back')).toEqual({ id: 7 });
     expect([fs.lstatSync(file('CLAUDE.md')).isFile(), fs.existsSync(file('elsewhere'))]).toEqual([true, false]);
-    expect(await restore('memory/new/a.md', null)).toEqual({ id: 7 });
+    expect(await restore('memory/new/a.md', null, 'back')).toEqual({ id: 7 });
     expect(fs.readdirSync(file('memory/new'))).toEqual([]);
     expect(await restore('memory/never.md', null)).toEqual({ id: 7 });
   });
@@ -113,7 +115,43 @@ describe('a version comes back', () => {
     expect(await restore(name, 'x')).toEqual({ id: 7, problem: 'this is no memory file' });
   });
 
-  test('nothing is written through a link in the place of a folder', async () => {
+  test('what somebody wrote meanwhile stays, and the journal gets it; what a run writes, the run hands over', async () => {
+    write('CLAUDE.md', 'by a person');
+    for (const text of ['old', null])
+      expect(await restore('CLAUDE.md', text, 'by a run')).toMatchObject({
+        problem: expect.stringContaining('was changed since'),
+        found: { path: 'CLAUDE.md', state: 'kept', text: 'by a person' },
+      });
+    expect(await restore('CLAUDE.md', 'old', null)).toMatchObject({ found: { text: 'by a person' } });
+    expect(fs.readFileSync(file('CLAUDE.md'), 'utf8')).toBe('by a person');
+    // A kill between the writing and the note of it has it done once more.
+    expect(await restore('CLAUDE.md', 'by a person', 'by a run')).toEqual({ id: 7 });
+    write('memory/big.md', 'x'.repeat(200_000));
+    expect(await restore('memory/big.md', 'old', 'small')).toMatchObject({ found: { state: 'left out' } });
+    id += 1;
+    bench.fake.push(writes('memory/now.md', 'new'), { content: [use('bash', { command: 'sleep 60' })] });
+    bench.start({ id, messages: [testMessage(id, 'go')] });
+    await bench.host.event(({ detail }) => detail.tool === 'bash');
+    const { found, problem } = await restore('memory/now.md', 'old', 'old');
+    expect([found, problem]).toEqual([undefined, expect.stringContaining('was changed since')]);
+  });
+
+  test.each<[string, () => void, string, RegExp | undefined]>([
+    ['a folder', () => fs.mkdirSync(file('memory/a/b'), { recursive: true }), 'memory/a', undefined],
+    ['a folder with other files', () => write('memory/a/.x', 'x'), 'memory/a', /ENOTEMPTY|not empty/],
+    ['a file for a folder', () => write('memory/a', 'x'), 'memory/a/b.md', /EEXIST|ENOTDIR/],
+    ['nothing, with the longest name', () => undefined, `memory/${'n'.repeat(250)}`, undefined],
+    ['a file that may not be written', () => write('memory/ro', 'old'), 'memory/ro', undefined],
+  ])('where %s stands', async (_name, make, name, wrong) => {
+    make();
+    const { problem = '' } = await restore(name, 'back', 'old');
+    if (wrong) expect(problem).toMatch(wrong);
+    else expect([problem, fs.readFileSync(file(name), 'utf8')]).toEqual(['', 'back']);
+    // Not there as a file is gone.
+    if (wrong) expect(await restore(name, null)).toEqual({ id: 7 });
+  });
+
+  test('nothing is written through a link in the place of a folder, at any level', async () => {
     const outside = path.join(bench.paths.root, 'outside');
     fs.mkdirSync(outside);
     linkTo(outside, 'memory');
@@ -121,7 +159,9 @@ describe('a version comes back', () => {
     expect(bench.host.memory.restored.some(({ problem }) => problem?.includes('a link stands in the place'))).toBe(
       true,
     );
-    expect(fs.readdirSync(outside)).toEqual([]);
+    fs.mkdirSync(path.join(outside, 'deep'));
+    await restore('memory/deep/a.md', 'x');
+    expect(fs.readdirSync(path.join(outside, 'deep'))).toEqual([]);
   });
 });
 
@@ -134,6 +174,14 @@ describe('what people want always', () => {
     ['## always:\r\n- CRLF\r\n## B', '## always:\r\n- CRLF'],
     ['# Always\none\n# Notes\nx\n## Always\ntwo', '# Always\none\n## Always\ntwo'],
     ['## Always\n\n## Notes\nx', ''],
+    ['## Always\n- a\n```\n# rm x\n```\n- b\n## C', '## Always\n- a\n```\n# rm x\n```\n- b'],
+    ['```\n## Always\n- in a block', '## Always\n- in a block'],
+    ['## Always\n- a\n~~~\n- not closed\n# B\nx', '## Always\n- a\n~~~\n- not closed'],
+    ['##Always\n- a', '##Always\n- a'],
+    ['## 1. **Always:**\n- a\n## 2. B', '## 1. **Always:**\n- a'],
+    ['### ⛔ ALWAYS\n- a\n# B', '### ⛔ ALWAYS\n- a'],
+    ['Always\n------\n- a\n\n# B', 'Always\n------\n- a'],
+    ['Always\n======\n\n# B', ''],
     ['## Notes\nalways ask', ''],
     ['', ''],
   ])('%j', (text, found) => {

@@ -13,6 +13,7 @@ import {
   type MemoryChange,
   memoryMark,
   type RunSpec,
+  type WorkLine,
 } from '../../../src/wire.js';
 import type { Host } from './host.js';
 import { readStart } from './plain-file.js';
@@ -35,6 +36,10 @@ const MAX_DEPTH = 8;
 const MAX_READ_BYTES = 8 * 1024 * 1024;
 const BATCH_BYTES = 256 * 1024;
 const FIRST_CHARS = 100;
+const CHANGED = 'it was changed since, and stays as it is; look at what it is now, and ask again';
+
+const markOf = (text: string): string =>
+  memoryMark(createHash('sha256').update(text).digest('hex'), Buffer.byteLength(text));
 
 export type Journal = ReturnType<typeof createJournal>;
 
@@ -80,6 +85,14 @@ export function createJournal({
     for (const one of found.values()) one.change = undefined;
   }
 
+  /** What stands there and is neither what the host has nor what is to come. */
+  function unknownThere(name: string, now: string | null, text: string | null): MemoryChange | undefined {
+    const state = { isWhole: true, left: MAX_READ_BYTES };
+    const there = lookAt(placeOf(paths, name), name, { seen: undefined, state });
+    const isKnown = there?.mark === now || (text !== null && there?.mark === markOf(text));
+    return isKnown ? undefined : there?.change;
+  }
+
   function handOver(run: Run, outside: boolean): Promise<unknown> {
     const { isWhole } = look(run);
     const found = seen;
@@ -104,11 +117,15 @@ export function createJournal({
     index: () =>
       [...seen].flatMap(([name, { first }]) => (name.startsWith('memory/') ? [{ name, first }] : [])).sort(byName),
     /** Writes a file as the host has it from before, and says whether it did. */
-    restore({ id, path: name, text }: { id: number; path: string; text: string | null }): Promise<unknown> {
-      const problem = bringBack(paths, name, text);
+    restore({ id, path: name, text, now }: Omit<Extract<WorkLine, { type: 'restore' }>, 'type'>): Promise<unknown> {
+      const there = MEMORY_PATH.test(name) ? unknownThere(name, now, text) : undefined;
+      const problem = there ? CHANGED : bringBack(paths, name, text);
       // It is handed over again: what was written may not be what the journal has.
       told?.delete(name);
-      const answer = host.restored({ id, ...(problem !== undefined && { problem: head(problem, 500) }) });
+      // What a run did, it hands over as its own.
+      const isOfRun = working > 0 || seen.get(name)?.change !== undefined;
+      const found = there && !isOfRun ? { found: there } : {};
+      const answer = host.restored({ id, ...found, ...(problem !== undefined && { problem: head(problem, 500) }) });
       return answer.catch((error) => console.error('what was brought back is not told', error));
     },
   };
@@ -209,8 +226,7 @@ function lookAt(file: string, name: string, { seen, state }: Look): Found | unde
         mark: memoryMark(null, stat.size),
         change: { path: name, state: 'left out', bytes: stat.size },
       };
-    const hash = createHash('sha256').update(text).digest('hex');
-    return { sign, first, mark: memoryMark(hash, bytes.length), change: { path: name, state: 'kept', text } };
+    return { sign, first, mark: markOf(text), change: { path: name, state: 'kept', text } };
   } catch {
     state.isWhole = false;
     return seen;
@@ -223,13 +239,19 @@ function bringBack(paths: Paths, name: string, text: string | null): string | un
     if (!MEMORY_PATH.test(name)) return 'this is no memory file';
     const file = placeOf(paths, name);
     const folder = path.dirname(file);
+    if (text !== null) fs.mkdirSync(folder, { recursive: true });
+    if (!isOwn(folder, name)) return text === null ? undefined : 'a link stands in the place of its folder';
+    // Of folders that stand in its place only empty ones go: what else is in them is no memory file.
+    if (fs.lstatSync(file, { throwIfNoEntry: false })?.isDirectory()) {
+      if (text === null) return undefined;
+      removeEmpty(file);
+    }
     if (text === null) {
-      if (isOwn(folder)) fs.rmSync(file, { force: true });
+      fs.rmSync(file, { force: true });
       return undefined;
     }
-    fs.mkdirSync(folder, { recursive: true });
-    if (!isOwn(folder)) return 'a link stands in the place of its folder';
-    const draft = path.join(folder, `.${path.basename(file)}.restored`);
+    // The name of the file may be as long as a name can be.
+    const draft = path.join(folder, '.restored');
     fs.rmSync(draft, { force: true });
     fs.writeFileSync(draft, text, { flag: 'wx' });
     fs.renameSync(draft, file);
@@ -240,9 +262,18 @@ function bringBack(paths: Paths, name: string, text: string | null): string | un
 }
 
 /** There, and reached through no link below the group's own folder. */
-function isOwn(folder: string): boolean {
+function isOwn(folder: string, name: string): boolean {
+  const depth = name.startsWith('global/') ? 0 : name.split('/').length - 1;
+  const top = path.join(folder, ...Array.from({ length: depth }, () => '..'));
   return (
-    fs.existsSync(folder) &&
-    fs.realpathSync(folder) === path.join(fs.realpathSync(path.dirname(folder)), path.basename(folder))
+    fs.existsSync(`${folder}/.`) &&
+    fs.realpathSync(folder) === path.join(fs.realpathSync(top), path.relative(top, folder))
   );
+}
+
+/** Throws when there is anything but folders in it. */
+function removeEmpty(folder: string): void {
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) removeEmpty(path.join(folder, entry.name));
+  fs.rmdirSync(folder);
 }
