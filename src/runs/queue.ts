@@ -11,7 +11,7 @@ import type { GroupContainer, Pool } from '../sandbox/pool.js';
 import type { Supervisor } from '../sandbox/supervisor.js';
 import { markMessages } from '../taint/taint.js';
 import type { ErrorClass, FinishReport, RunSpec } from '../wire.js';
-import { recordDryEnd } from './dry-end.js';
+import { createDrySweep, recordDryEnd } from './dry-end.js';
 import { isBackground } from './fair.js';
 import { runNotices } from './notices.js';
 import { type AttemptEnd, type OutcomeDeps, recordDead, recordOutcome } from './outcome.js';
@@ -57,21 +57,17 @@ interface ActiveRun {
 }
 
 /** What the queue knows while it runs, and a crash may lose: the runs that are being worked on, by id; when a group that waits may get a place. */
-type QueueState = QueueDeps & {
+interface QueueState extends QueueDeps {
   active: Map<number, ActiveRun>;
   lookAgainAt: number | undefined;
+  /** Removes the folders of dry runs that are over. */
   sweep(): Promise<void>;
-};
+}
 
 export type Queue = ReturnType<typeof createQueue>;
 
 export function createQueue(deps: QueueDeps) {
-  let sweeping = Promise.resolve();
-  const sweep = () => {
-    sweeping = sweeping.then(() => sweepDryFolders(deps));
-    return sweeping;
-  };
-  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined, sweep };
+  const queue: QueueState = { ...deps, active: new Map(), lookAgainAt: undefined, sweep: createDrySweep(deps) };
   const { store, clock, active } = queue;
   const working = new Set<Promise<void>>();
   let timer: { cancel(): void } | undefined;
@@ -240,14 +236,6 @@ async function changesOf(
   return dryFolders.changes(id).catch((error: unknown) => {
     log.warn({ runId: id, error: describeError(error) }, 'what a dry run has written is not known');
     return [];
-  });
-}
-
-/** Of all that are over: what could not be removed before, too. What cannot be removed now is at the next end or start. */
-async function sweepDryFolders({ store, dryFolders, log }: QueueDeps): Promise<void> {
-  const isOpen = (id: number) => /^(ready|leased)$/.test(store.runs.get(id)?.state ?? '');
-  await dryFolders.sweep(isOpen).catch((error: unknown) => {
-    log.warn({ error: describeError(error) }, 'folders of dry runs could not be removed');
   });
 }
 

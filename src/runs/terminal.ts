@@ -5,10 +5,12 @@ import { oneLine } from '../core/one-line.js';
 import { columns, firstOf, reading, shortLength, shortTime, type TerminalCommand } from '../core/terminal.js';
 import { runRow, runState } from '../core/types.js';
 
-const shownRun = runRow.pick({
-  ...{ id: true, state: true, kind: true, attempt: true, error: true, dry: true },
-  ...{ createdAt: true, startedAt: true, finishedAt: true },
-});
+const shownRun = runRow
+  .pick({
+    ...{ id: true, state: true, kind: true, attempt: true, error: true },
+    ...{ createdAt: true, startedAt: true, finishedAt: true },
+  })
+  .extend({ dry: z.boolean() });
 const timeline = z.object({
   run: shownRun,
   waitsFor: z.array(z.unknown()),
