@@ -48,6 +48,7 @@ import { progressCommands } from './progress/commands.js';
 import { createProgress } from './progress/show.js';
 import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
+import { createRecap } from './recap/module.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { callersOf } from './runs/callers.js';
@@ -152,7 +153,9 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const pairing = createPairing(store, owner);
   const heldBack = createHeldBack({ ...base, stopSwitch });
   const ofRuns = { ...base, stopSwitch, heldBack, reopenSlot: store.tasks.reopenSlot, resume: control.resume };
+  const recap = createRecap(base);
   const commands = [
+    ...recap.commands,
     ...chatCommands({ ...base, control }),
     ...runCommands(ofRuns),
     ...modelCommands(base),
@@ -194,6 +197,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     services.api(mcp.view),
     egress.api,
     opsApi({ ...base, ...parts, control, promptParts }),
+    recap.api,
   ];
   return { control, pairing, intake, api };
 }

@@ -6,7 +6,7 @@ import { checkInbound, type InboundMessage } from '../channels/inbound-message.j
 import type { BaseDeps } from '../core/deps.js';
 import type { TakeIn } from '../core/set-aside.js';
 import { type Chat, sessionName } from '../core/types.js';
-import type { ChatCommand } from '../groups/chat-command.js';
+import type { ChatCommand, CommandCall } from '../groups/chat-command.js';
 import { forumOf } from '../groups/forums.js';
 import type { StoredVersion } from '../groups/messages.js';
 import type { OnPress } from '../groups/press.js';
@@ -108,15 +108,20 @@ export function createIntake(given: IntakeDeps) {
 }
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
-  const answer = ({ byOwner }: { byOwner: boolean }): string =>
-    helpText(assistantName, byOwner ? all : all.flatMap(forMember));
-  const all: ChatCommand[] = [{ usage: '/help', what: 'this list', forMembers: true, answer }, ...commands];
+  const answer = ({ byOwner, argument }: Pick<CommandCall, 'byOwner' | 'argument'>): string =>
+    helpText(assistantName, byOwner ? all : all.flatMap(forMember), argument);
+  const what = 'what I understand: what is used every day, `all`, or one command';
+  const all: ChatCommand[] = [{ usage: '/help [all | <command>]', what, forMembers: true, answer }, ...commands];
   return all;
 }
 
 /** As somebody who is not the owner may use it. */
 const forMember = (command: ChatCommand): ChatCommand[] =>
-  command.forMembers === 'bare' ? [{ ...command, usage: commandName(command) }] : command.forMembers ? [command] : [];
+  command.forMembers === 'bare'
+    ? [{ ...command, usage: commandName(command), inShort: command.inShort?.split(';')[0] }]
+    : command.forMembers
+      ? [command]
+      : [];
 
 export type Intake = ReturnType<typeof createIntake>;
 

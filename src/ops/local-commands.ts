@@ -51,6 +51,7 @@ const START_LINES = 40;
 export interface LocalCommand {
   usage: string;
   what: string;
+  isEveryday?: true;
   words?: readonly string[];
   /** Those of `localOptions` that it takes. */
   options?: readonly (keyof typeof localOptions)[];
@@ -69,6 +70,7 @@ export const localCommands: LocalCommand[] = [
   {
     usage: 'doctor',
     what: 'looks at everything a run depends on and says what to do (--yes asks the model as well)',
+    isEveryday: true,
     options: ['yes'],
     run: examineAll,
   },
@@ -90,6 +92,7 @@ export const localCommands: LocalCommand[] = [
   {
     usage: 'logs',
     what: 'what Pinch logged: --follow, --run <id>, --last <lines>',
+    isEveryday: true,
     options: ['follow', 'run', 'last'],
     run: showLogs,
   },

@@ -24,6 +24,7 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
     {
       usage: '/tasks',
       what: 'what is scheduled here',
+      inShort: 'what is planned, and when next',
       forMembers: true,
       answer: inGroup(store, (group, { byOwner, chat }) =>
         byOwner ? deps.tasks.list(scopeOf(group)) : deps.tasks.list(group.id, chat.id),

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { systemClock } from '../core/clock.js';
 import { oneLine, printable } from '../core/one-line.js';
-import { columns, originOf, reading, shortTime, type TerminalCommand } from '../core/terminal.js';
+import { columns, originOf, reading, type TerminalCommand } from '../core/terminal.js';
+import { shortTime } from '../core/times.js';
 
 const taskAnswer = z.object({
   id: z.number(),
@@ -45,6 +46,7 @@ export const taskTerminal: TerminalCommand[] = [
   {
     usage: 'tasks',
     what: 'what is scheduled',
+    isEveryday: true,
     call: 'GET /api/tasks',
     show: reading(z.object({ tasks: z.array(taskAnswer) }), ({ tasks }, { timeZone }) =>
       tasks.length === 0

@@ -91,7 +91,7 @@ export const houseTexts = {
     demo: 'demo model (no account)',
     queue: 'Queue',
     queueText: (working: number, waiting: number, dead: number) =>
-      `${working} working, ${waiting} waiting, ${dead} given up`,
+      `${working} working, ${waiting} waiting, ${dead} failed`,
     outbox: 'Messages to send',
     stop: 'Emergency stop',
     stopSure: 'Stop everything now? Containers end, and nothing is started until you resume.',

@@ -4,7 +4,7 @@ import { plural } from './plural.js';
 
 export const workTexts = {
   /** Of runs, as people say them. */
-  runStates: { ready: 'waiting', leased: 'working', done: 'done', dead: 'given up', cancelled: 'stopped' },
+  runStates: { ready: 'waiting', leased: 'working', done: 'done', dead: 'failed', cancelled: 'stopped' },
   runs: {
     list: 'Runs, newest first',
     none: 'No runs here.',
