@@ -110,14 +110,14 @@ describe('/cost', () => {
     spend(home, 0.2 * USD);
     const text = [
       '**Today** $0.20 in 1 model calls, **this month** $0.50 in 2.',
-      ...['**By group**', '- `family`: $0.30, today $0.00', '- `main`: $0.20, today $0.20'],
-      ...['**By model**', '- `m`: $0.50, today $0.20'],
-      ...['**By task**', '- conversations: $0.50, today $0.20'],
-      ...['**By day**', '- 2026-11-21: $0.20', '- 2026-11-20: $0.30'],
+      ...['**By group, this month**', '- `family`: $0.30, today $0.00', '- `main`: $0.20, today $0.20'],
+      ...['**By model, this month**', '- `m`: $0.50, today $0.20'],
+      ...['**By task, this month**', '- conversations: $0.50, today $0.20'],
+      ...['**By day**', '- Sat 21 Nov: $0.20', '- Fri 20 Nov: $0.30'],
     ];
     expect(say('/cost').split('\n')).toEqual(text);
     // Somebody else in a chat of the main group.
-    expect(say('/cost', home.chat, false)).toContain('**By group**\n- `main`: $0.20, today $0.20\n');
+    expect(say('/cost', home.chat, false)).toContain('**By group, this month**\n- `main`: $0.20, today $0.20\n');
     expect(say('/cost', home.chat, false)).not.toContain('family');
     const chat = home.store.groups.seenChat({
       channel: 'telegram',
@@ -128,7 +128,7 @@ describe('/cost', () => {
     });
     home.store.groups.assignChat(chat.id, home.group('family').id);
     expect(say('/cost', { ...chat, groupId: home.group('family').id })).toContain(
-      '**By group**\n- `family`: $0.30, today $0.00\n',
+      '**By group, this month**\n- `family`: $0.30, today $0.00\n',
     );
   });
 });

@@ -52,6 +52,15 @@ function sumBy<Row extends Sums>(rows: Row[], keyOf: (row: Row) => string) {
     .sort((a, b) => b.costMicroUsd - a.costMicroUsd);
 }
 
+const weekdays = new Intl.DateTimeFormat('en-GB', {
+  timeZone: 'UTC',
+  weekday: 'short',
+  day: 'numeric',
+  month: 'short',
+});
+/** `2026-11-30` as `Mon 30 Nov`. */
+const dayText = (day: string): string => weekdays.format(Date.parse(day)).replace(',', '');
+
 /** As people read it; lists are of this month. */
 export function costsText({ today, thisMonth, days }: Costs): string {
   const list = <Row extends { costMicroUsd: number }>(
@@ -64,11 +73,13 @@ export function costsText({ today, thisMonth, days }: Costs): string {
     const texts = month.map(
       (row) => `${label(row)}: ${dollars(row.costMicroUsd)}, today ${dollars(spentToday.get(label(row)) ?? 0)}`,
     );
-    return texts.length > 0 ? [`**By ${name}**`, ...texts.slice(0, SHOWN_TASKS).map((one) => `- ${one}`)] : [];
+    return texts.length > 0
+      ? [`**By ${name}, this month**`, ...texts.slice(0, SHOWN_TASKS).map((one) => `- ${one}`)]
+      : [];
   };
   const by = (key: 'group' | 'model', rows: Costs['today']['rows']) => sumBy(rows, (row) => row[key]);
   const taskLabel = ({ task, title }: Costs['today']['tasks'][number]) =>
-    task === null ? 'conversations' : `${task} ${shownLine(title ?? '', MAX_TITLE_CHARS)}`.trim();
+    task === null ? 'conversations' : `task ${task} ${shownLine(title ?? '', MAX_TITLE_CHARS)}`.trim();
   return [
     `**Today** ${dollars(today.costMicroUsd)} in ${today.calls} model calls, **this month** ${dollars(thisMonth.costMicroUsd)} in ${thisMonth.calls}.`,
     ...list('group', by('group', thisMonth.rows), by('group', today.rows), ({ name }) => `\`${name}\``),
@@ -77,7 +88,7 @@ export function costsText({ today, thisMonth, days }: Costs): string {
     ...(days.length > 0
       ? [
           '**By day**',
-          ...days.slice(0, SHOWN_DAYS).map(({ day, costMicroUsd }) => `- ${day}: ${dollars(costMicroUsd)}`),
+          ...days.slice(0, SHOWN_DAYS).map(({ day, costMicroUsd }) => `- ${dayText(day)}: ${dollars(costMicroUsd)}`),
         ]
       : []),
   ].join('\n');

@@ -4,7 +4,7 @@ import { shortTime } from '../core/times.js';
 import type { Recap, RecapRun } from './recap.js';
 
 const MAX_LISTED = 12;
-const MAX_WHY_CHARS = 120;
+const MAX_WHY_CHARS = 200;
 const MAX_NAMES = 4;
 
 const SIGNS: Record<RecapRun['state'], string> = { done: '✓', dead: '✗', cancelled: '–', ready: '…', leased: '…' };
@@ -75,8 +75,8 @@ function runText({ now, timeZone }: Recap, run: RecapRun, { prefix, line: cut, m
   ];
   const line = `- ${SIGNS[state]} ${shortTime(at, now, timeZone)} ${cut(what, 80)} (${facts.filter(Boolean).join(', ')})`;
   if (state !== 'dead') return line;
-  const remedy = mayAct ? ` Again: \`${prefix}retry ${id}\`` : '';
-  return `${line}\n  **failed**: ${cut(why ?? 'nobody knows why', MAX_WHY_CHARS)}.${remedy}`;
+  const remedy = mayAct ? ` → \`${prefix}retry ${id}\`` : '';
+  return `${line}\n  **failed**: ${cut(why ?? 'nobody knows why', MAX_WHY_CHARS)}${remedy}`;
 }
 
 const MISSED: Record<string, string> = { missed: 'missed', skipped: 'left out', blocked: 'could not start' };

@@ -38,6 +38,7 @@ const versions = [
 /** The journal as its API shows it. */
 const memoryApi: Api = (app) => {
   app.get('/api/memory', (c) => c.json({ files: [{ path: 'memory/tea.md', versions }] }));
+  app.get('/api/memory/undo', (c) => c.json({ group: 'main', run: 1, files: [{ path: 'memory/tea.md' }] }));
   app.get('/api/memory/:id', (c) => {
     const version = versions.find(({ id }) => `${id}` === c.req.param('id'));
     return c.json({
