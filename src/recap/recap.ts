@@ -79,7 +79,7 @@ function viewOf(store: TaskStore, run: Run) {
   return {
     ...{ id, state, taskId, attempt, finishedAt },
     at: startedAt ?? createdAt,
-    what: whatOf(store, run, oneLine),
+    what: whatOf(store, run, oneLine) || run.kind,
     group: store.groups.get(run.groupId)?.folder ?? '',
     costMicroUsd: store.usage.spentByRun(id),
     why: state === 'done' || !run.error ? null : oneLine(run.error, MAX_WHY_CHARS),
