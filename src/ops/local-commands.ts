@@ -206,6 +206,8 @@ async function confirm(question: string): Promise<boolean> {
 
 async function showLogs({ config, values: { json, run, last = '200', follow } }: LocalCall): Promise<number> {
   const { followLogs, readLogs } = await import('./logs.js');
+  // Times as everywhere else: in the zone of the settings, whatever this terminal's is.
+  process.env.TZ = config.timeZone;
   const view = {
     file: logFile(config.dataDir),
     run: run === undefined ? undefined : whole('--run', run),

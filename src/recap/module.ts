@@ -12,7 +12,7 @@ export function createRecap(deps: RecapDeps) {
   const recap: ChatCommand = {
     usage: '/recap [<number>h | <number>d]',
     what: 'what I did since yesterday evening, or in so many hours or days: what it cost, what failed and why, what waits for you',
-    inShort: 'what I did since yesterday evening, and its cost',
+    inShort: 'what I did since yesterday evening',
     forMembers: true,
     answer: inGroup(store, (group, { argument, byOwner, chat }: CommandCall) => {
       const hours = argument === '' ? undefined : hoursOf(argument);

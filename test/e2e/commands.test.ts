@@ -117,7 +117,7 @@ test('every command is answered, and no word of them reaches the model', async (
   // On the screen of a phone: few lines, and none that has to go on below itself.
   const help = (await answered('/help')).split('\n').slice(2);
   expect(help.length).toBeLessThan(14);
-  for (const line of help) expect(line.length, line).toBeLessThan(56);
+  for (const line of help) expect(line.length, line).toBeLessThan(52);
   const inFamily = { by: ben, chat: family };
   expect(await answered('/budget 99', inFamily)).toContain('Only my owner may use /budget.');
   expect(await answered('/runs 1', inFamily)).toContain('there is no run 1 here');
