@@ -132,7 +132,7 @@ const areas: Area[] = [
   },
   { name: 'what agents may plan', files: /^src\/tasks\/quota\.ts$/, lines: 85 },
   { name: 'updates', files: /^src\/update\//, lines: 66 },
-  { name: 'tasks', files: /^src\/tasks\//, lines: 1_740, aim: '1,250' },
+  { name: 'tasks', files: /^src\/tasks\//, lines: 1_750, aim: '1,250' },
   { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
   { name: 'memory', files: /^src\/memory\//, lines: 735, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },

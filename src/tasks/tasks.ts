@@ -14,7 +14,7 @@ import { countPlan, createPlans, type Plans } from './quota.js';
 import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
-import { MAX_LISTED, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
+import { lastText, MAX_LISTED, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
 import { parseWhen } from './when.js';
 
 export interface TasksDeps {
@@ -90,10 +90,11 @@ export function createTasks(given: TasksDeps) {
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
     /** Of one group (null: of all), or what is done for one chat of it. */
     list(groupId: number | null, chatId?: number): string {
+      const lastOf = ({ id }: Task) => lastText(store.tasks.slotsOf(id, 1), timeZone);
       if (chatId === undefined)
-        return taskList(store.tasks.open(groupId, 0, MAX_LISTED), store.tasks.openCount(groupId));
+        return taskList(store.tasks.open(groupId, 0, MAX_LISTED), store.tasks.openCount(groupId), lastOf);
       const ofChat = store.tasks.open(groupId).filter((task) => task.chatId === chatId);
-      return taskList(ofChat, ofChat.length);
+      return taskList(ofChat, ofChat.length, lastOf);
     },
   };
 }
