@@ -11,7 +11,7 @@ export const opsTerminal: TerminalCommand[] = [
     what: 'emergency stop: end everything, start nothing until resume',
     isEveryday: true,
     call: 'POST /api/stop',
-    show: () => 'Everything is stopped. `resume` ends that.',
+    show: () => 'Everything is stopped, also after a restart. Go on: pinch resume',
   },
   {
     usage: 'set-aside',

@@ -90,5 +90,7 @@ const Wrote = ({ recap: { changed } }: { recap: Found }) => (
         <Name of={files.join(', ')} max={100} /> (<a href={`/runs/${run}`}>{t.by(run)}</a>)
       </>
     ))}
+    {'. '}
+    <a href="/memory">{texts.memory.takeBack}</a>
   </p>
 );
