@@ -17,7 +17,7 @@ export interface RecapDeps {
 export type Seen = { kind: 'all' } | { kind: 'group'; group: Group } | { kind: 'chat'; chatId: number };
 
 /** Runs that are looked at: a busy day has fewer, and a page must not wait for more. */
-const MOST_RUNS = 300;
+const MOST_RUNS = 150;
 const MOST_MISSED = 10;
 const MAX_WHY_CHARS = 240;
 const HOUR_MS = 3_600_000;
