@@ -178,7 +178,7 @@ test('runs and tasks are tables, one run and one task can be read, JSON stays fo
   home.tasks.add({ prompt: 'Water the plants.', title: '花に水をやる', every: '1h' }, home.webChat());
   home.tasks.add({ prompt: 'Feed the cat.', title: 'cat', every: '2h' }, home.webChat());
   expect(await printed('runs', 'ready')).toMatch(
-    /^RUN +STATE +KIND +MADE +TOOK +TRIES +ERROR\n\d+ +ready +message +\d\d:\d\d +0\n$/,
+    /^RUN +STATE +BEGAN +TOOK +TRIES +COST +WHAT\n\d+ +waits +\d\d:\d\d +0 +“What is new\?”\n\npinch run \d+ says more; pinch recap /,
   );
   const rows = (await printed('tasks')).trimEnd().split('\n');
   expect(rows[0]).toMatch(/^TASK +STATE +NEXT +FAILED +STARTS +TITLE$/);
@@ -225,4 +225,38 @@ test('of long lists the first are shown and how the others are seen; --all and -
   expect(egress.at(-1)).toMatch(/^\d+ more: `pinch egress --all`$/);
   expect((await lines('egress', '--all')).length).toBeGreaterThan(109);
   expect(await printed('budgets', '--all')).toContain('it takes no --all');
+});
+
+test('alone it shows what is used every day, `help` all or one command, and other words lead to the one that is meant', async () => {
+  const [short, all] = [await printed(), await printed('help')];
+  for (const name of ['recap', 'status', 'runs', 'costs', 'undo', 'stop', 'logs', 'doctor'])
+    expect(short).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+  expect(short).not.toContain('completion');
+  expect(short.split('\n').length).toBeLessThan(24);
+  expect(all).toContain('completion <shell>');
+  for (const line of `${short}${all}`.split('\n')) expect(line.length).toBeLessThan(120);
+  expect(await printed('help', 'undo')).toMatch(/^ {2}undo \[run\]/);
+  expect(await printed('undo', '--help')).toMatch(/^ {2}undo \[run\]/);
+  for (const [said, meant] of ['yesterday recap', 'cost costs', 'cancel stop', 'why runs', 'revert undo'].map((one) =>
+    one.split(' '),
+  ))
+    expect(await printed(said ?? '')).toContain(`did you mean ${meant}?`);
+  expect(await printed('help', 'nothinglikeit')).toContain('there is no command');
+});
+
+test('recap says what was done and how to go on; one that failed says why, in its list too', async () => {
+  home.intake.receiveFromPage('Book the *table*');
+  const run = home.store.runs.claim({ holder: 'w', now: Date.now(), excludeGroups: [] }) ?? expect.unreachable();
+  const lease = { id: run.id, holder: 'w', attempt: run.attempt };
+  home.store.runs.dead(lease, { errorClass: 'unknown', error: 'the disk is full', now: Date.now() });
+  const text = await printed('recap');
+  expect(text).toMatch(/^Since yesterday 18:00: 1 run, \$0\.00: 1 failed\.\n\n- ✗ \d\d:\d\d “Book the \*table\*”/);
+  expect(text).toContain(`failed: the disk is full → pinch retry ${run.id}\n`);
+  expect(text).toContain('Stop everything: pinch stop');
+  expect(await printed('run', `${run.id}`)).toContain(
+    `Failed: the disk is full\nTry it again: pinch retry ${run.id}\n`,
+  );
+  expect(await printed('recap', '12h')).toMatch(/^Since \S/);
+  expect(await printed('recap', 'Easter')).toMatch(/^✗ recap: "Easter" is no time/);
+  expect(code).toBe(2);
 });

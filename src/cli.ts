@@ -15,16 +15,18 @@ import { systemClock as clock } from './core/clock.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
 import { nearest } from './core/nearest.js';
-import { columns, MOST_ROWS, originOf, type TerminalCommand } from './core/terminal.js';
+import { MOST_ROWS, originOf, type TerminalCommand } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
 import { memoryTerminal } from './memory/terminal.js';
 import { nameOf, optionsOf } from './ops/completion.js';
+import { helpText } from './ops/help.js';
 import { failedStart } from './ops/last-run.js';
 import { localCommands, localOptions, serviceNow } from './ops/local-commands.js';
 import { opsTerminal } from './ops/terminal.js';
 import { readToken } from './page/auth.js';
 import { pageTerminal } from './page/terminal.js';
+import { recapTerminal } from './recap/terminal.js';
 import { replayCommand } from './runs/replay-command.js';
 import { runTerminal } from './runs/terminal.js';
 import { taskCommand } from './tasks/task-command.js';
@@ -33,6 +35,7 @@ import { updateCommands } from './update/commands.js';
 
 /** In the order of the help. */
 export const commands = [
+  ...recapTerminal,
   ...pageTerminal,
   ...runTerminal,
   replayCommand,
@@ -57,7 +60,7 @@ export async function runCli(args: string[]): Promise<number> {
   process.umask(0o077);
   try {
     const { command, argument, rest, values } = readArguments(args);
-    if (!command) return print(usageText());
+    if (!command) return print(help(argument));
     checkHome(process.env.PINCH_HOME);
     const config = loadConfig(process.env, join(dirname(fileURLToPath(import.meta.url)), '..'));
     const asked = (call: string, body?: object) => ask(config, call, undefined, body);
@@ -98,8 +101,10 @@ const options = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h'
 /** The command and what it was given; no command for the help. Throws PinchError `usage`. */
 function readArguments(args: string[]) {
   const { values, positionals } = parsed(args);
-  const [name = 'help', argument, ...rest] = positionals;
-  if (values.help || name === 'help') return { argument, rest, values };
+  const [name, argument, ...rest] = positionals;
+  // Alone it is short; `help` has all, and `--help` behind a command that one.
+  if (name === undefined) return { argument: values.help ? '' : undefined, rest, values };
+  if (values.help || name === 'help') return { argument: name === 'help' ? (argument ?? '') : name, rest, values };
   const command = commands.find((one) => nameOf(one) === name && fits(one, argument)) ?? byName(name);
   const wrong = (what: string, hint = `pinch ${command.usage}`) =>
     new PinchError('usage', `${name}: ${what}`, { hint });
@@ -152,9 +157,9 @@ function parsed(args: string[]) {
   }
 }
 
-function usageText(): string {
-  const lines = commands.map(({ usage, what }) => [`  ${usage}`, what]);
-  return `Usage: pinch <command> [--json]\n\n${columns(lines)}\n\nWhere \`pinch\` is not on the PATH: npm run -s pinch -- <command>; \`link\` puts it there.`;
+/** Throws PinchError `usage` when there is no such command. */
+function help(asked: string | undefined): string {
+  return helpText(commands, asked, process.stdout.columns || 100) ?? byName(asked ?? '').usage;
 }
 
 function print(text: string): number {

@@ -48,6 +48,7 @@ import { progressCommands } from './progress/commands.js';
 import { createProgress } from './progress/show.js';
 import { createQuotas } from './quotas/quotas.js';
 import { createDiskWatch } from './quotas/watch.js';
+import { createRecap } from './recap/module.js';
 import { startRetention } from './retention/sweep.js';
 import { runApi } from './runs/api.js';
 import { callersOf } from './runs/callers.js';
@@ -154,7 +155,9 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
   const heldBack = createHeldBack({ ...base, stopSwitch });
   const { guard } = budgets;
   const ofRuns = { ...base, stopSwitch, heldBack, guard, reopenSlot: store.tasks.reopenSlot, resume: control.resume };
+  const recap = createRecap(base);
   const commands = [
+    ...recap.commands,
     ...chatCommands({ ...base, control, resumeButtons: heldBack.buttons }),
     ...runCommands(ofRuns),
     ...modelCommands(base),
@@ -196,6 +199,7 @@ function assembleWays({ base, ...parts }: Ground & ReturnType<typeof assembleWor
     services.api(mcp.view),
     egress.api,
     opsApi({ ...base, ...parts, control, promptParts }),
+    recap.api,
   ];
   return { control, pairing, intake, api };
 }

@@ -93,6 +93,11 @@ const areas: Area[] = [
   { name: 'progress in chats', files: /^src\/(progress\/|groups\/(progress|steps)\.ts)/, lines: 590 },
   { name: 'albums and edits', files: /^src\/(chats\/(albums|edits|store-edit)|groups\/worked-on)\.ts$/, lines: 145 },
   { name: 'names and mentions', files: /^src\/(channels\/whatsapp-(mentions|people)|core\/mention)\.ts$/, lines: 110 },
+  {
+    name: 'what was done since yesterday evening, help of the terminal',
+    files: /^src\/(recap\/|ops\/help\.ts)/,
+    lines: 270,
+  },
   { name: 'backups of the whole home', files: /^src\/backup\//, lines: 789 },
   { name: 'retention', files: /^src\/retention\//, lines: 491 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 303 },

@@ -13,7 +13,7 @@ const floors = [
   ['ground'],
   ['store'],
   ['page'],
-  ['ops', 'retention'],
+  ['ops', 'retention', 'recap'],
   ['chats', 'memory', 'backup', 'update'],
   ['tasks'],
   ['mcp'],

@@ -167,7 +167,9 @@ async function finished(docker, body, failure) {
     docker.modem.followProgress(body, resolve, (event) => {
       if (typeof event.stream === 'string') lines.push(event.stream);
       if (typeof event.error === 'string') told = event.error;
-      status = oneLine(String(event.stream ?? event.status ?? '')) || status;
+      const line = oneLine(String(event.stream ?? event.status ?? ''));
+      // The number of a layer says less than the step it is of.
+      if (!line.startsWith('--->')) status = line || status;
     });
   });
   const error = await telling(end, () => status);

@@ -18,6 +18,7 @@ export function approvalCommands({ store, approvals }: { store: Store; approvals
     {
       usage: '/approvals',
       what: 'what I may not do without you, and ask you for',
+      inShort: 'what waits for your yes or no',
       answer: () => {
         const open = store.approvals.list('open', 50);
         return open.map((one) => `- ${titleOf(one)}`).join('\n') || 'Nothing waits for your answer.';

@@ -12,6 +12,7 @@ export const approvalTerminal: TerminalCommand[] = [
   {
     usage: 'approvals [state]',
     what: 'what the owner was asked (open, done, denied, expired, failed), with all of it',
+    isEveryday: true,
     words: ['open', 'allowed', 'done', 'denied', 'expired', 'failed'],
     call: 'GET /api/approvals:state',
     shown: SHOWN,

@@ -149,15 +149,15 @@ describe('/cost', () => {
     home.clock.set(Date.parse('2026-11-21T09:00:00Z'));
     spend(home, 0.2 * USD);
     const text = [
-      'This month $0.50 in 2 model calls (today $0.20 in 1).',
-      '- groups: `family` $0.30 ($0.00), `main` $0.20 ($0.20)',
-      '- models: `m` $0.50 ($0.20)',
-      '- tasks: no task $0.50 ($0.20)',
-      '- days: 2026-11-21 $0.20, 2026-11-20 $0.30',
+      '**Today** $0.20 in 1 model calls, **this month** $0.50 in 2.',
+      ...['**By group, this month**', '- `family`: $0.30, today $0.00', '- `main`: $0.20, today $0.20'],
+      ...['**By model, this month**', '- `m`: $0.50, today $0.20'],
+      ...['**By task, this month**', '- conversations: $0.50, today $0.20'],
+      ...['**By day**', '- Sat 21 Nov: $0.20', '- Fri 20 Nov: $0.30'],
     ];
     expect(say('/cost').split('\n')).toEqual(text);
     // Somebody else in a chat of the main group.
-    expect(say('/cost', home.chat, false)).toContain('- groups: `main` $0.20 ($0.20)\n');
+    expect(say('/cost', home.chat, false)).toContain('**By group, this month**\n- `main`: $0.20, today $0.20\n');
     expect(say('/cost', home.chat, false)).not.toContain('family');
     const chat = home.store.groups.seenChat({
       channel: 'telegram',
@@ -167,7 +167,9 @@ describe('/cost', () => {
       now: 1,
     });
     home.store.groups.assignChat(chat.id, home.group('family').id);
-    expect(say('/cost', { ...chat, groupId: home.group('family').id })).toContain('- groups: `family` $0.30 ($0.00)\n');
+    expect(say('/cost', { ...chat, groupId: home.group('family').id })).toContain(
+      '**By group, this month**\n- `family`: $0.30, today $0.00\n',
+    );
   });
 });
 

@@ -25,6 +25,7 @@ export function budgetCommands(deps: BudgetCommandDeps): ChatCommand[] {
     {
       usage: '/cost',
       what: 'what was spent, by group, model, task and day',
+      inShort: 'what was spent today and this month',
       forMembers: true,
       answer: inGroup(store, (group, { byOwner }) => costsText(costsOf(deps, byOwner ? scopeOf(group) : group.id))),
     },

@@ -52,7 +52,16 @@ function sumBy<Row extends Sums>(rows: Row[], keyOf: (row: Row) => string) {
     .sort((a, b) => b.costMicroUsd - a.costMicroUsd);
 }
 
-/** As people read it; amounts are of this month, and of today in brackets. */
+const weekdays = new Intl.DateTimeFormat('en-GB', {
+  timeZone: 'UTC',
+  weekday: 'short',
+  day: 'numeric',
+  month: 'short',
+});
+/** `2026-11-30` as `Mon 30 Nov`. */
+const dayText = (day: string): string => weekdays.format(Date.parse(day)).replace(',', '');
+
+/** As people read it; lists are of this month. */
 export function costsText({ today, thisMonth, days }: Costs): string {
   const list = <Row extends { costMicroUsd: number }>(
     name: string,
@@ -62,24 +71,24 @@ export function costsText({ today, thisMonth, days }: Costs): string {
   ) => {
     const spentToday = new Map(ofToday.map((row) => [label(row), row.costMicroUsd]));
     const texts = month.map(
-      (row) => `${label(row)} ${dollars(row.costMicroUsd)} (${dollars(spentToday.get(label(row)) ?? 0)})`,
+      (row) => `${label(row)}: ${dollars(row.costMicroUsd)}, today ${dollars(spentToday.get(label(row)) ?? 0)}`,
     );
-    return texts.length > 0 ? [`- ${name}: ${texts.slice(0, SHOWN_TASKS).join(', ')}`] : [];
+    return texts.length > 0
+      ? [`**By ${name}, this month**`, ...texts.slice(0, SHOWN_TASKS).map((one) => `- ${one}`)]
+      : [];
   };
   const by = (key: 'group' | 'model', rows: Costs['today']['rows']) => sumBy(rows, (row) => row[key]);
   const taskLabel = ({ task, title }: Costs['today']['tasks'][number]) =>
-    task === null ? 'no task' : `${task} ${shownLine(title ?? '', MAX_TITLE_CHARS)}`.trim();
+    task === null ? 'conversations' : `task ${task} ${shownLine(title ?? '', MAX_TITLE_CHARS)}`.trim();
   return [
-    `This month ${dollars(thisMonth.costMicroUsd)} in ${thisMonth.calls} model calls (today ${dollars(today.costMicroUsd)} in ${today.calls}).`,
-    ...list('groups', by('group', thisMonth.rows), by('group', today.rows), ({ name }) => `\`${name}\``),
-    ...list('models', by('model', thisMonth.rows), by('model', today.rows), ({ name }) => `\`${name}\``),
-    ...list('tasks', thisMonth.tasks, today.tasks, taskLabel),
+    `**Today** ${dollars(today.costMicroUsd)} in ${today.calls} model calls, **this month** ${dollars(thisMonth.costMicroUsd)} in ${thisMonth.calls}.`,
+    ...list('group', by('group', thisMonth.rows), by('group', today.rows), ({ name }) => `\`${name}\``),
+    ...list('model', by('model', thisMonth.rows), by('model', today.rows), ({ name }) => `\`${name}\``),
+    ...list('task', thisMonth.tasks, today.tasks, taskLabel),
     ...(days.length > 0
       ? [
-          `- days: ${days
-            .slice(0, SHOWN_DAYS)
-            .map(({ day, costMicroUsd }) => `${day} ${dollars(costMicroUsd)}`)
-            .join(', ')}`,
+          '**By day**',
+          ...days.slice(0, SHOWN_DAYS).map(({ day, costMicroUsd }) => `- ${dayText(day)}: ${dollars(costMicroUsd)}`),
         ]
       : []),
   ].join('\n');

@@ -4,10 +4,16 @@ import { PinchError } from '../core/errors.js';
 import { reading, type TerminalCommand } from '../core/terminal.js';
 import { capName } from './rows.js';
 
-const text = reading(z.object({ text: z.string() }), ({ text }) => text.replaceAll('`', ''));
+const text = reading(z.object({ text: z.string() }), ({ text }) => text.replaceAll(/`|\*\*/g, ''));
 
 export const budgetTerminal: TerminalCommand[] = [
-  { usage: 'costs', what: 'what was spent, by group, model, task and day', call: 'GET /api/costs', show: text },
+  {
+    usage: 'costs',
+    what: 'what was spent, by group, model, task and day',
+    isEveryday: true,
+    call: 'GET /api/costs',
+    show: text,
+  },
   { usage: 'budgets', what: 'what may be spent, what is left, and until when', call: 'GET /api/budgets', show: text },
   {
     usage: 'budget <which=usd>',

@@ -9,7 +9,7 @@ import { forumOf } from '../groups/forums.js';
 import type { Store } from '../tasks/store.js';
 import { cancelRuns, cancelRunsOf } from './cancel.js';
 import { parseRegistration, registerChat, unknownPeople } from './registration.js';
-import { commandName } from './wrong-command.js';
+import { commandName, nearestCommands, unknownCommandText } from './wrong-command.js';
 
 export interface ChatCommandDeps {
   store: Store;
@@ -30,18 +30,25 @@ export function chatCommands(deps: ChatCommandDeps): ChatCommand[] {
     {
       usage: '/status',
       what: 'what is running, waiting and connected',
+      inShort: 'what is going on now',
       forMembers: true,
       answer: ({ chat, byOwner }) =>
         `${byOwner ? status().text : statusHere(deps, chat)}\n${hereText(deps.store, chat)}`,
     },
     {
       usage: '/stop [all]',
-      what: 'stop what I am doing in this chat; members: what they started',
+      what: 'stop what I am doing in this chat; members: what they started; `all`: everything, everywhere, until `/resume`',
+      inShort: 'stop what I do here; `/stop all`: everything',
       forMembers: 'bare',
       answer: (call) => stop(deps, call),
       buttons: ({ chat, argument }) => (isAll(argument) ? deps.resumeButtons(chat) : []),
     },
-    { usage: '/new', what: 'start a new conversation; memory files stay', answer: (call) => newSession(deps, call) },
+    {
+      usage: '/new',
+      what: 'start a new conversation; memory files stay',
+      inShort: 'a new conversation; memory stays',
+      answer: (call) => newSession(deps, call),
+    },
     {
       usage: '/register <folder> [forum] [all | listed <name>…]',
       what: 'let me work in this chat, with its own memory folder; `forum`: in all topics here; `listed`: only the named people (and you) may ask me',
@@ -76,19 +83,31 @@ export function parseCommand(text: string, commands: ChatCommand[]): ParsedComma
   return command && { command, argument: FEW_WORDS.test(argument) ? argument.replace(/[.,;:!?…]+$/, '') : argument };
 }
 
-export function helpText(assistantName: string, commands: ChatCommand[]): string {
-  const lines = commands.map(({ usage, what }) => `- \`${usage}\` — ${what}`);
-  return `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.\n\n${lines.join('\n')}`;
+/** What fits on the screen of a phone; with `all` every command, with a name that one. */
+export function helpText(assistantName: string, commands: ChatCommand[], asked = ''): string {
+  const word = asked.toLowerCase().replace(/^\//, '');
+  const line = ({ usage, what }: ChatCommand) => `- \`${usage}\` — ${what}`;
+  if (word === 'all') return commands.map(line).join('\n');
+  const one = commands.find((command) => commandName(command) === `/${word}`);
+  if (one) return line(one);
+  if (word !== '') return unknownCommandText(word, nearestCommands(word, commands));
+  const short = commands.flatMap((command) =>
+    command.inShort ? [`- \`${commandName(command)}\` ${command.inShort}`] : [],
+  );
+  const opening = `I am ${assistantName}. In a direct chat just write; in a group say @${assistantName} or reply to me.`;
+  return `${opening}\n\n${short.join('\n')}\n- \`/help all\` all ${commands.length} commands`;
 }
 
 /** The menu of the platform: the same commands, by right. Those of Telegram's names have letters only, as ours have. */
 export function menuOf(commands: ChatCommand[], ownerChats: string[]): Menu {
   const itemOf = (command: ChatCommand) => ({
     name: commandName(command).slice(1),
-    what: oneLine(command.what.replaceAll(/[`*]/g, ''), 200),
+    what: oneLine((command.inShort ?? command.what).replaceAll(/[`*]/g, ''), 200),
   });
-  const everybody = commands.filter(({ forMembers }) => forMembers !== undefined);
-  return { everybody: everybody.map(itemOf), owner: commands.map(itemOf), ownerChats };
+  // What is used every day stands first: a phone shows a handful.
+  const sorted = [...commands].sort((a, b) => Number(!a.inShort) - Number(!b.inShort));
+  const everybody = sorted.filter(({ forMembers }) => forMembers !== undefined);
+  return { everybody: everybody.map(itemOf), owner: sorted.map(itemOf), ownerChats };
 }
 
 /** For members: nothing about other groups, what they do and cost, or the machine. */

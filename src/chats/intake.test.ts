@@ -238,7 +238,7 @@ describe('what members are told', () => {
     expect(asMember('/help')).toContain('/status');
     expect(replies()[0]).toContain('`/stop`');
     expect(replies()[0]).not.toMatch(/\/register|\/stop \[all\]|\/resume|\/hook/);
-    receive(message('/help', { direct: false }));
+    receive(message('/help all', { direct: false }));
     expect(replies()[0]).toMatch(/\/register(.|\n)*\/hook/);
   });
 });

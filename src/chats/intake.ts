@@ -110,18 +110,20 @@ export function createIntake(given: IntakeDeps) {
 }
 
 function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
-  const answer = ({ byOwner, argument }: Pick<CommandCall, 'byOwner' | 'argument'>): string => {
-    const mine = byOwner ? all : all.flatMap(forMember);
-    const [one] = mine.filter((command) => commandName(command) === `/${argument.toLowerCase().replace(/^\//, '')}`);
-    return one ? `\`${one.usage}\` — ${one.what}` : helpText(assistantName, mine);
-  };
-  const all: ChatCommand[] = [{ usage: '/help [<command>]', what: 'this list', forMembers: true, answer }, ...commands];
+  const answer = ({ byOwner, argument }: Pick<CommandCall, 'byOwner' | 'argument'>): string =>
+    helpText(assistantName, byOwner ? all : all.flatMap(forMember), argument);
+  const what = 'what I understand: what is used every day, `all`, or one command';
+  const all: ChatCommand[] = [{ usage: '/help [all | <command>]', what, forMembers: true, answer }, ...commands];
   return all;
 }
 
 /** As somebody who is not the owner may use it. */
 const forMember = (command: ChatCommand): ChatCommand[] =>
-  command.forMembers === 'bare' ? [{ ...command, usage: commandName(command) }] : command.forMembers ? [command] : [];
+  command.forMembers === 'bare'
+    ? [{ ...command, usage: commandName(command), inShort: command.inShort?.split(';')[0] }]
+    : command.forMembers
+      ? [command]
+      : [];
 
 export type Intake = ReturnType<typeof createIntake>;
 

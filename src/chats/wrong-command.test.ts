@@ -18,6 +18,7 @@ const usages = [
   '/resume [<group>]',
   '/register <folder>',
   '/pause',
+  ...['/recap', '/cost', '/undo [yes]'],
 ]);
 const commands = usages.map((usage): ChatCommand => ({ usage, what: '', answer: () => '' }));
 
@@ -58,6 +59,11 @@ describe('what may have been meant', () => {
     ['budget5', ['/budget']],
     ['run', ['/runs']],
     ['resmue', ['/resume']],
+    ['cancel', ['/stop']],
+    ['why', ['/runs']],
+    ['revert', ['/undo']],
+    ['money', ['/cost']],
+    ['yesterday', ['/recap']],
     ['weather', []],
     ['x', []],
   ])('%s: %j', (word, names) => {

@@ -14,5 +14,5 @@ export function createLog(level: string, clean: (line: string) => string, destin
 export async function terminal(): Promise<DestinationStream> {
   if (!process.stdout.isTTY) return pino.destination({ dest: 1, sync: true });
   const { default: pretty } = await import('pino-pretty');
-  return pretty({ colorize: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss', sync: true });
+  return pretty({ colorize: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss', sync: true });
 }

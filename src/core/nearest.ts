@@ -1,8 +1,23 @@
 // What somebody may have meant who wrote a name that is none. Pure.
 
-/** The known name that differs least from `written`, when it differs little: a letter or two, capitals, `-` for `_`, a missing word. */
+/** Words people say for commands that are named otherwise, in a chat and in the terminal. */
+const SAID: Record<string, readonly string[]> = {
+  recap: ['night', 'yesterday', 'today', 'summary', 'report', 'digest', 'activity', 'history', 'done', 'did', 'what'],
+  runs: ['why', 'error', 'errors', 'failed', 'failures', 'fail', 'log', 'logs', 'run', 'jobs'],
+  stop: ['cancel', 'halt', 'abort', 'kill', 'quit', 'end'],
+  undo: ['revert', 'rollback', 'restore', 'forget', 'back'],
+  cost: ['money', 'spent', 'spend', 'spending', 'usage', 'price', 'costs', 'bill'],
+  costs: ['money', 'spent', 'spend', 'spending', 'usage', 'price', 'cost', 'bill'],
+  resume: ['start', 'continue', 'go', 'unpause'],
+  tasks: ['schedule', 'cron', 'reminders', 'jobs'],
+  approvals: ['pending', 'waiting', 'questions'],
+};
+
+/** The known name that is said so, else the one that differs least from `written`, when it differs little: a letter or two, capitals, `-` for `_`, a missing word. */
 export function nearest(written: string, known: readonly string[]): string | undefined {
   const plain = wordsOf(written).join('_');
+  const said = known.find((name) => SAID[name]?.includes(plain));
+  if (said) return said;
   const most = Math.max(1, Math.floor(plain.length / 5));
   const [best] = known
     .map((name) => ({ name, steps: distance(plain, wordsOf(name).join('_')) }))

@@ -1,5 +1,5 @@
 // A command of `pinch` that asks the running daemon over its JSON API. Each module has a list; cli.ts puts them together. How such a command
-// shows tables, times and lengths.
+// shows tables and lengths.
 import stringWidth from 'string-width';
 import type { z } from 'zod';
 import type { Config } from './config.js';
@@ -8,6 +8,8 @@ export interface TerminalCommand {
   /** As it is written: its name, then `<argument>`s that it needs and `[argument]`s that may be left out. */
   usage: string;
   what: string;
+  /** In the short help of `pinch` alone. */
+  isEveryday?: true;
   /** What the first argument may be, where that is a list of words. */
   words?: readonly string[];
   /** Method and path; the argument replaces `:id` (a number) or `:state`. */
@@ -46,33 +48,6 @@ export function columns(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => stringWidth(row[at] ?? ''))));
   const padded = (cell: string, at: number) => cell + ' '.repeat((widths[at] ?? 0) - stringWidth(cell));
   return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
-}
-
-/** `14:03` today, else `yesterday 14:03`, `Mon 14:03` within six days, `Mon 23 Nov 14:03`, or with the year. */
-export function shortTime(at: number, now: number, timeZone: string): string {
-  const text = (options: Intl.DateTimeFormatOptions, time = at) =>
-    formatOf({ timeZone, ...options })
-      .format(time)
-      .replace(/,/g, '');
-  const day = (time: number) => text({ dateStyle: 'short' }, time);
-  const clock = text({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  if (day(at) === day(now)) return clock;
-  if (day(at) === day(now - DAY_MS)) return `yesterday ${clock}`;
-  if (day(at) === day(now + DAY_MS)) return `tomorrow ${clock}`;
-  if (Math.abs(now - at) < 6 * DAY_MS) return `${text({ weekday: 'short' })} ${clock}`;
-  const sameYear = text({ year: 'numeric' }) === text({ year: 'numeric' }, now);
-  return `${text({ weekday: 'short', day: 'numeric', month: 'short', ...(!sameYear && { year: 'numeric' }) })} ${clock}`;
-}
-
-const DAY_MS = 86_400_000;
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-/** Making one costs more than a hundred uses of it. */
-function formatOf(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const name = JSON.stringify(options);
-  const format = formats.get(name) ?? new Intl.DateTimeFormat('en-GB', options);
-  formats.set(name, format);
-  return format;
 }
 
 /** `340 ms`, `12 s`, `3 min 5 s`, `2 h 10 min`. */

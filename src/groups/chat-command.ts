@@ -7,6 +7,9 @@ export interface ChatCommand {
   /** How it is written, for /help: a slash and its name of lower-case letters, then what may follow. */
   usage: string;
   what: string;
+  /** The same in a few words, for the help that fits on a phone and the platform's menu: only what is used every day has it. What an argument
+   * does stands behind a semicolon. */
+  inShort?: string | undefined;
   /** People in a registered chat may use it, or only without an argument (`bare`); the others are the owner's. */
   forMembers?: true | 'bare';
   /** Changes rows in the transaction that stores the message, and returns what the chat is told. */

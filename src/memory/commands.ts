@@ -6,7 +6,7 @@ import type { OnPress } from '../groups/press.js';
 import type { Restores } from './restore.js';
 import type { Version } from './rows.js';
 import type { Store } from './store.js';
-import { planUndo, type Undo } from './undo.js';
+import { itemsOf, type Undo, undoOf } from './undo.js';
 import { aboutVersion, diffOf, shownPath } from './view.js';
 
 export interface MemoryCommandDeps {
@@ -29,7 +29,7 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
 
   const isYes = ({ argument }: CommandCall) => /^(yes|ok|ja|y)$/i.test(argument);
   function undo(group: Group, call: CommandCall): string {
-    const plan = planFor(store, group.id);
+    const plan = undoOf(store, group.id);
     if (!plan) return 'No change of a run is left that could be taken back. `/memory` shows what there is.';
     if (call.argument && !isYes(call)) return 'Write `/undo`, and then `/undo yes`. `/memory` has older versions.';
     const last = shown.get(call.chat.id);
@@ -46,9 +46,10 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
     {
       usage: '/undo [yes]',
       what: 'what the last run changed in its memory files, and take it back',
+      inShort: 'take back what I wrote to memory last',
       answer: inGroup(store, undo),
       buttons(call) {
-        const plan = call.chat.groupId === null ? undefined : planFor(store, call.chat.groupId);
+        const plan = call.chat.groupId === null ? undefined : undoOf(store, call.chat.groupId);
         return plan && shown.get(call.chat.id)?.key === plan.key
           ? [{ label: 'Take it back', value: `undo:${plan.key}` }]
           : [];
@@ -64,7 +65,7 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
     const [, key] = UNDO.exec(value) ?? [];
     const group = isOwner && key && chat.groupId !== null ? store.groups.get(chat.groupId) : undefined;
     if (!group) return undefined;
-    const plan = planFor(store, group.id);
+    const plan = undoOf(store, group.id);
     if (!plan || plan.key !== key)
       return {
         text: 'The memory files have changed since I showed you this. `/undo` shows what there is now.',
@@ -75,12 +76,9 @@ export function memoryCommands(deps: MemoryCommandDeps): { commands: ChatCommand
   return { commands, onPress };
 }
 
-const planFor = ({ memory }: Store, groupId: number) =>
-  planUndo(memory.present(groupId), ({ path, sourceId }, runId) => memory.before(groupId, path, sourceId, runId));
-
-function takeBack({ restores }: MemoryCommandDeps, group: Group, chat: Chat, { files, runId }: Undo): string {
-  const items = files.map(({ now, back }) => ({ path: now.path, version: back?.id ?? null, over: now.id }));
-  restores.request(group.id, chat.id, items);
+function takeBack({ restores }: MemoryCommandDeps, group: Group, chat: Chat, undo: Undo): string {
+  const { files, runId } = undo;
+  restores.request(group.id, chat.id, itemsOf(undo));
   const again = files.map(({ now }) => `\`/memory restore ${now.id}\``).join(', ');
   return `I take back what run ${runId} changed, and say when it is done. Should it have been right after all: ${again}.`;
 }
@@ -96,7 +94,7 @@ function undoText({ store, config }: MemoryCommandDeps, { runId, files }: Undo):
   });
   const latest = files.find(({ now }) => now.at === when)?.now;
   const about = latest ? aboutVersion({ ...latest, runId }, config.timeZone) : '';
-  return `The last change by a run: ${about}\n\n${parts.join('\n\n')}\n\nTake it back: \`/undo yes\`.`;
+  return `The last change by a run: ${about}\n\n${parts.join('\n\n')}\n\nTake it back: \`/undo yes\`. What was sent stays sent.`;
 }
 
 function memory(deps: MemoryCommandDeps, group: Group, { argument, chat }: CommandCall): string {

@@ -1,7 +1,9 @@
 // The journal as containers fill it and as the owner uses it; the runner that writes files is played here.
 
+import { Hono } from 'hono';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
 import { createFakeClock } from '../../test/fakes/clock.js';
 import { createContainerCalls, type GroupAtWork, groupAtWork } from '../../test/fakes/container-calls.js';
 import { whenBusy } from '../../test/limits.js';
@@ -276,6 +278,35 @@ describe('/undo', () => {
     expect(store.memory.waitingRestores()).toHaveLength(1);
     expect(lines).toEqual([]);
   });
+});
+
+test('the page and the terminal take back the run that they showed, and no other', async () => {
+  const app = new Hono();
+  memory.api(app);
+  const asked = async () => (await app.request('/api/memory/undo')).json();
+  const post = (run: number, group = 'main') =>
+    app.request('/api/memory/undo', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ group, run }),
+    });
+  expect(await asked()).toEqual({ group: 'main', run: null, files: [] });
+  await handOver([kept('memory/tea.md', 'Assam')], { outside: true });
+  const first = nextRun();
+  await handOver([kept('memory/tea.md', 'Earl Grey'), kept('memory/new.md', 'x')], { runId: first });
+  const files = [
+    { path: 'memory/new.md', isNew: true },
+    { path: 'memory/tea.md', isNew: false, diff: expect.stringContaining('+Earl Grey') },
+  ];
+  const answer = z.object({ run: z.number(), files: z.array(z.unknown()) }).parse(await asked());
+  expect(answer.run).toBe(first);
+  for (const file of files) expect(answer.files).toContainEqual(expect.objectContaining(file));
+  expect((await post(first + 1)).status).toBe(409);
+  expect((await post(first, 'family')).status).toBe(409);
+  expect((await post(first, 'nobody')).status).toBe(404);
+  expect(lines).toEqual([]);
+  expect(await (await post(first)).json()).toEqual({ run: first, state: 'done' });
+  expect(lines.map((line) => line.type === 'restore' && line.path).sort()).toEqual(['memory/new.md', 'memory/tea.md']);
 });
 
 describe('search in memory files', () => {

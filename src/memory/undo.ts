@@ -1,5 +1,6 @@
-// What taking back the last change of a run means: which files become what they were before it. Pure.
-import type { Present, Version } from './rows.js';
+// What taking back the last change of a run means: which files become what they were before it. Reads rows and changes none.
+import type { Present, RestoreItem, Version } from './rows.js';
+import type { Store } from './store.js';
 
 export interface Undo {
   runId: number;
@@ -25,3 +26,11 @@ export function planUndo(
   const newest = Math.max(...changed.map(({ id }) => id));
   return { runId, files, key: `${runId}-${newest}-${files.length}` };
 }
+
+/** What `/undo` in this group is about now. */
+export const undoOf = ({ memory }: Store, groupId: number): Undo | undefined =>
+  planUndo(memory.present(groupId), ({ path, sourceId }, runId) => memory.before(groupId, path, sourceId, runId));
+
+/** A file that was not there before goes. */
+export const itemsOf = ({ files }: Undo): RestoreItem[] =>
+  files.map(({ now, back }) => ({ path: now.path, version: back?.id ?? null, over: now.id }));

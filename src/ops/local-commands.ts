@@ -53,6 +53,7 @@ const START_LINES = 40;
 export interface LocalCommand {
   usage: string;
   what: string;
+  isEveryday?: true;
   words?: readonly string[];
   /** Those of `localOptions` that it takes. */
   options?: readonly (keyof typeof localOptions)[];
@@ -71,6 +72,7 @@ export const localCommands: LocalCommand[] = [
   {
     usage: 'doctor',
     what: 'looks at everything a run depends on and says what to do (--yes asks the model as well, --full reads all of a large database)',
+    isEveryday: true,
     options: ['yes', 'full'],
     run: examineAll,
   },
@@ -92,6 +94,7 @@ export const localCommands: LocalCommand[] = [
   {
     usage: 'logs',
     what: 'what Pinch logged: --follow, --run <id>, --last <lines>',
+    isEveryday: true,
     options: ['follow', 'run', 'last'],
     run: showLogs,
   },
@@ -216,6 +219,8 @@ async function confirm(question: string): Promise<boolean> {
 
 async function showLogs({ config, values: { json, run, last = '200', follow } }: LocalCall): Promise<number> {
   const { followLogs, readLogs } = await import('./logs.js');
+  // Times as everywhere else: in the zone of the settings, whatever this terminal's is.
+  process.env.TZ = config.timeZone;
   const view = {
     file: logFile(config.dataDir),
     run: run === undefined ? undefined : whole('--run', run),

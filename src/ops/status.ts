@@ -137,7 +137,7 @@ function statusText(status: Facts, now: number): string {
     ...(status.engine.state === 'down' ? [`No containers: ${oneLine(status.engine.detail, 300)}`] : []),
     ...(status.outage ? [`No answer from the model at ${status.outage.server}: ${status.outage.why}`] : []),
     ...status.channels.map(({ name, state, detail }) => `- ${name}: ${state}${detail && ` (${oneLine(detail, 300)})`}`),
-    `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} given up`,
+    `- runs: ${status.runs.leased ?? 0} working, ${status.runs.ready ?? 0} waiting, ${status.runs.dead ?? 0} failed in all; \`recap\` tells what was done`,
     `- containers: ${status.containers.map(containerText).join(', ') || 'none'}`,
     ...(status.servers.length > 0 ? [`- MCP servers: ${status.servers.join(', ')}`] : []),
     ...status.groups
@@ -148,7 +148,7 @@ function statusText(status: Facts, now: number): string {
     ...status.groups.filter((group) => group.skillsLeftOut.length > 0).map(leftOutLine),
     ...(status.approvalsOpen ? [`- approvals that wait for an answer: ${status.approvalsOpen}`] : []),
     `- messages to send: ${status.outboxQueued}`,
-    `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(4)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
+    `- cost today: $${(status.costTodayMicroUsd / 1e6).toFixed(2)} of $${(status.budgetDayMicroUsd / 1e6).toFixed(2)}`,
   ];
   return lines.join('\n');
 }

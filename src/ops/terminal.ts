@@ -9,8 +9,9 @@ export const opsTerminal: TerminalCommand[] = [
   {
     usage: 'stop',
     what: 'emergency stop: end everything, start nothing until resume',
+    isEveryday: true,
     call: 'POST /api/stop',
-    show: () => 'Everything is stopped. `resume` ends that.',
+    show: () => 'Everything is stopped, also after a restart. Go on: pinch resume',
   },
   {
     usage: 'set-aside',
@@ -24,5 +25,11 @@ export const opsTerminal: TerminalCommand[] = [
           .join('\n\n') || 'nothing',
     ),
   },
-  { usage: 'resume', what: 'end the emergency stop', call: 'POST /api/resume', show: () => 'Working again.' },
+  {
+    usage: 'resume',
+    what: 'end the emergency stop',
+    isEveryday: true,
+    call: 'POST /api/resume',
+    show: () => 'Working again.',
+  },
 ];

@@ -1,5 +1,4 @@
 // Times, lengths, amounts and sizes as the page shows them. Pure but for a cache of formats.
-import { dayName } from '../core/day.js';
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
@@ -9,15 +8,6 @@ function format(timeZone: string, options: Intl.DateTimeFormatOptions): Intl.Dat
   const made = formats.get(name) ?? new Intl.DateTimeFormat('en-GB', { timeZone, hourCycle: 'h23', ...options });
   formats.set(name, made);
   return made;
-}
-
-/** Today only the time, in this year without the year. */
-export function shortTime(at: number, now: number, timeZone: string): string {
-  const [day, today] = [dayName(at, timeZone), dayName(now, timeZone)];
-  const time = format(timeZone, { hour: '2-digit', minute: '2-digit' }).format(at);
-  if (day === today) return time;
-  const year = day.slice(0, 4) === today.slice(0, 4) ? {} : { year: 'numeric' as const };
-  return `${format(timeZone, { day: 'numeric', month: 'short', ...year }).format(at)}, ${time}`;
 }
 
 export const fullTime = (at: number, timeZone: string): string =>

@@ -2,9 +2,10 @@
 import { raw } from 'hono/html';
 import type { Child } from 'hono/jsx';
 import { oneLine } from '../core/one-line.js';
+import { shortTime } from '../core/times.js';
 import type { Run } from '../core/types.js';
 import { visible } from '../core/visible.js';
-import { fullTime, moneyText, shortTime } from './format.js';
+import { fullTime, moneyText } from './format.js';
 import { texts } from './texts.js';
 import type { Asked } from './view.js';
 

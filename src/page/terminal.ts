@@ -7,10 +7,12 @@ export const pageTerminal: TerminalCommand[] = [
   {
     usage: 'status',
     what: 'what is running, waiting and connected, and the link to the page',
+    isEveryday: true,
     call: 'GET /api/status',
     show: reading(
       z.object({ text: z.string() }),
-      ({ text }, config) => `${text.replaceAll('**', '')}\n\nPage: ${pageLink(originOf(config), readToken(config))}`,
+      ({ text }, config) =>
+        `${text.replaceAll(/\*\*|`/g, '')}\n\nPage: ${pageLink(originOf(config), readToken(config))}`,
     ),
   },
   {

@@ -2,12 +2,14 @@
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { checked, listLimit, parse, readBody, refuse } from '../core/http.js';
+import { oneLine } from '../core/one-line.js';
 import { type Run, runState } from '../core/types.js';
 import { progressOf } from '../groups/progress.js';
 import { stopRun } from './cancelled.js';
 import { EVERY_GROUP } from './pauses.js';
 import { comparisonOf, type ReplayDeps, replayRequest, startReplay } from './replay.js';
 import { type RetryDeps, retryRun } from './retry-run.js';
+import { whatOf } from './run-text.js';
 import type { StopSwitch } from './stop-switch.js';
 
 const listQuery = z.object({ state: runState.nullable().default(null), limit: listLimit });
@@ -25,9 +27,15 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
     if (!run) throw refuse(404, 'not_found', `there is no run ${id}`);
     return run;
   };
+  /** With what a person knows it by, and what it cost. */
+  const shown = (run: Run) => ({
+    ...run,
+    what: whatOf(store, run, oneLine),
+    costMicroUsd: store.usage.spentByRun(run.id),
+  });
   app.get('/api/runs', (c) => {
     const { state, limit } = parse(listQuery, c.req.query());
-    return c.json({ runs: store.runs.list(state, limit) });
+    return c.json({ runs: store.runs.list(state, limit).map(shown) });
   });
   app.get('/api/runs/:id', (c) => {
     const run = findRun(c);
@@ -35,7 +43,7 @@ export const runApi = (deps: RunApiDeps) => (app: Hono) => {
     const ids = (name: string) => events.flatMap(({ kind, detail }) => (kind === name ? [detail.approval] : []));
     const decided = ids('approval_decided');
     return c.json({
-      run,
+      run: shown(run),
       // While it works: what chats are shown of it.
       progress: run.state === 'leased' ? progressOf(events) : null,
       // Approvals it asked for that nobody has answered; it has ended, or does other work. The answer starts a run of its own.

@@ -30,6 +30,7 @@ export function runCommands(deps: RunCommandDeps): ChatCommand[] {
     {
       usage: '/runs [<number>]',
       what: 'what I did lately, what it cost and why it failed; with a number: one of them',
+      inShort: 'the last ten runs; `/runs 12`: why, and more',
       forMembers: true,
       answer: inGroup(store, (group, call) => showRuns(deps, group, call)),
     },
@@ -94,7 +95,12 @@ function showRuns(deps: RunCommandDeps, group: Group, call: CommandCall): string
   if (argument !== '') return 'Write `/runs`, or `/runs` and the number of one.';
   const ofGroup = () => (seesAll ? store.runs.list(null, LISTED) : store.runs.ofGroup(group.id, LISTED));
   const runs = byOwner ? ofGroup() : store.runs.ofChat(chat.id, LISTED);
-  return runs.map((one) => `- ${runLine(texts, one, seesAll)}`).join('\n') || 'There was nothing to do yet.';
+  const [first] = runs;
+  if (!first) return 'There was nothing to do yet.';
+  const failed = runs.find(({ state }) => state === 'dead');
+  const again = failed && byOwner ? `, \`/retry ${failed.id}\` tries that one again` : '';
+  const more = `\n\n\`/runs ${(failed ?? first).id}\` says more${again}; \`/recap\` sums up since yesterday evening.`;
+  return runs.map((one) => `- ${runLine(texts, one, seesAll)}`).join('\n') + more;
 }
 
 /** What the buttons below a notice about a run do. */

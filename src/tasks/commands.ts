@@ -26,6 +26,7 @@ export function taskCommands(deps: TaskCommandDeps): ChatCommand[] {
     {
       usage: '/tasks [<group>]',
       what: 'what is scheduled here, what comes next first',
+      inShort: 'what is planned, and when next',
       forMembers: true,
       answer: inGroup(store, (group, { byOwner, chat, argument }) =>
         byOwner

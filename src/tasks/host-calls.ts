@@ -22,6 +22,8 @@ interface TaskCallDeps {
   onTooMany(groupId: number, why: string): void;
 }
 
+const RECAP = 'Whoever asks what was done since yesterday evening, and what it cost, in all chats, can write /recap.';
+
 export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: TaskCallDeps): Route[] {
   const isMain = (link: Link) => store.groups.get(link.groupId)?.isMain === true;
   const scope = (link: Link) => (isMain(link) ? null : link.groupId);
@@ -63,7 +65,8 @@ export function createTaskCalls({ store, clock, tasks, askOwner, onTooMany }: Ta
     }),
     post('/tasks/list', (link, body) => {
       workingRun(store, link, parse(wire.taskListRequest, body).runId);
-      return { text: tasks.list(scope(link)) };
+      // Asked what it did at night, an agent knows its own conversation only.
+      return { text: `${tasks.list(scope(link))}\n\n${RECAP}` };
     }),
     post('/tasks/:id', (link, body, id = 0) => {
       const { runId, action, fields } = parse(wire.taskChangeRequest, body);

@@ -75,6 +75,10 @@ const slotView = slotRow.omit({ input: true }).extend({
 });
 export type SlotView = z.infer<typeof slotView>;
 
+const missedSlot = slotRow
+  .pick({ taskId: true, slotAt: true, state: true, count: true, detail: true })
+  .extend({ title: z.string() });
+
 const endedSlot = slotRow
   .pick({ taskId: true, slotAt: true })
   .extend({ runId: z.number(), runState: z.string(), errorClass: z.string().nullable(), error: z.string().nullable() });
@@ -216,6 +220,12 @@ function createSlots({ rows, value, total, exists, named }: Statements) {
     endedSlots: rows(endedSlot).all<[runId: number | null]>(
       `SELECT s.task_id, s.slot_at, s.run_id, r.state AS run_state, r.error_class, r.error FROM slots s JOIN runs r ON r.id = s.run_id
        WHERE s.state IN ('waiting', 'running') AND s.state = 'running' AND r.state IN ('done', 'dead', 'cancelled') AND (?1 IS NULL OR s.run_id = ?1)`,
+    ),
+    /** Those nothing was done at, the last first; of one group or of all. */
+    missedSince: rows(missedSlot).all<[since: number, groupId: number | null, limit: number]>(
+      `SELECT s.task_id, t.title, s.slot_at, s.state, s.count, s.detail FROM slots s INDEXED BY slots_by_created JOIN tasks t ON t.id = s.task_id
+       WHERE s.created_at >= ?1 AND s.state IN ('missed', 'skipped', 'blocked') AND (?2 IS NULL OR t.group_id = ?2)
+       ORDER BY s.created_at DESC LIMIT ?3`,
     ),
     /** Newest first. */
     slotsOf: rows(slotView).all<[taskId: number, limit: number]>(

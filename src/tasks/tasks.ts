@@ -14,7 +14,7 @@ import { countPlan, createPlans, type Plans } from './quota.js';
 import { isTimed, type Starts, type Task } from './rows.js';
 import { nextSlot, parseSchedule } from './schedule.js';
 import type { Store } from './store.js';
-import { MAX_LISTED, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
+import { lastText, MAX_LISTED, nextTimes, startsText, type TaskFacts, taskDetails, taskList } from './text.js';
 import { parseWhen } from './when.js';
 
 export interface TasksDeps {
@@ -92,10 +92,11 @@ export function createTasks(given: TasksDeps) {
     details: (task: Task): string => taskDetails(task, factsOf(deps, task, 5), timeZone),
     /** What comes next, of one group (null: of all) or of one chat of it, in at most so many characters. */
     list(groupId: number | null, { chatId, maxChars }: { chatId?: number; maxChars?: number } = {}): string {
+      const lastOf = ({ id }: Task) => lastText(store.tasks.slotsOf(id, 1), timeZone);
       if (chatId === undefined)
-        return taskList(store.tasks.next(groupId, MAX_LISTED), store.tasks.openCount(groupId), maxChars);
+        return taskList(store.tasks.next(groupId, MAX_LISTED), store.tasks.openCount(groupId), { lastOf, maxChars });
       const ofChat = store.tasks.next(groupId, -1).filter((task) => task.chatId === chatId);
-      return taskList(ofChat, ofChat.length, maxChars);
+      return taskList(ofChat, ofChat.length, { lastOf, maxChars });
     },
   };
 }

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { systemClock } from '../core/clock.js';
 import type { Config } from '../core/config.js';
 import { oneLine, printable } from '../core/one-line.js';
-import { columns, firstOf, MOST_ROWS, originOf, reading, shortTime, type TerminalCommand } from '../core/terminal.js';
+import { columns, firstOf, MOST_ROWS, originOf, reading, type TerminalCommand } from '../core/terminal.js';
+import { shortTime } from '../core/times.js';
 import { visible } from '../core/visible.js';
 
 const taskAnswer = z.object({
@@ -56,6 +57,7 @@ interface ListCall {
 export const tasksCommand = {
   usage: 'tasks [group]',
   what: `what is scheduled, of one group or of all: the next ${SHOWN}, or --all`,
+  isEveryday: true as const,
   options: ['all'] as const,
   async run({ config, argument, values, ask }: ListCall): Promise<number> {
     const group = argument === undefined ? '' : `&group=${encodeURIComponent(argument)}`;

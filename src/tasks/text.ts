@@ -64,10 +64,20 @@ export function taskConfirmation(task: Task, tz?: string): string {
 /** More than that is no list any more. */
 export const MAX_LISTED = 50;
 
-/** The first ones of `count`: as many as have room. */
-export function taskList(tasks: Task[], count: number, maxChars = Number.POSITIVE_INFINITY): string {
+interface ListManner {
+  /** What became of a task's last time. */
+  lastOf(task: Task): string;
+  maxChars?: number | undefined;
+}
+
+/** The first ones of `count`, each with what became of its last time: as many as have room. */
+export function taskList(
+  tasks: Task[],
+  count: number,
+  { lastOf, maxChars = Number.POSITIVE_INFINITY }: ListManner,
+): string {
   let left = maxChars;
-  const lines = tasks.slice(0, MAX_LISTED).map(taskLine);
+  const lines = tasks.slice(0, MAX_LISTED).map((task) => taskLine(task, lastOf(task)));
   const fits = lines.findIndex((line) => {
     left -= line.length + 1;
     return left < 0;
@@ -77,15 +87,26 @@ export function taskList(tasks: Task[], count: number, maxChars = Number.POSITIV
   return [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n') || 'There are no tasks.';
 }
 
-function taskLine(task: Task): string {
+function taskLine(task: Task, last = ''): string {
   const { id, title, state, failures, starts } = task;
   const [next] = nextTimes(task);
   const notes = [
     state === 'active' ? '' : state,
-    failures > 0 ? `failed ${failures} times in a row` : '',
+    failures > 1 ? `failed ${failures} times in a row` : '',
+    last,
     next ? `next ${next}${zoneOf(starts)}` : '',
   ];
   return [`**${id}** ${shownLine(title, MAX_TITLE_CHARS)}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
+}
+
+const MAX_WHY_CHARS = 160;
+
+/** Of a task's newest slot, if there is one: `last Mon 23 Nov 2026, 09:00: failed in run 3 (why)`. */
+export function lastText([slot]: SlotView[], timeZone: string): string {
+  if (!slot || slot.state === 'waiting') return '';
+  const { slotAt, state, detail, runId } = slot;
+  const of = runId === null ? '' : ` in run ${runId}`;
+  return `last ${timeText(slotAt, timeZone)}: ${state}${of}${detail ? ` (${shownLine(detail, MAX_WHY_CHARS)})` : ''}`;
 }
 
 /** That of a cron pattern stands beside it. */

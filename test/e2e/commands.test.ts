@@ -81,7 +81,10 @@ test('every command is answered, and no word of them reaches the model', async (
   const { ben, family } = people;
   const calls = scene.model.requests.length;
   const answers: [string, string | RegExp][] = [
-    ['/help', '/retry <number>'],
+    ['/help all', '/retry <number>'],
+    ['/help undo', '/undo [yes]'],
+    ['/recap', /^Since yesterday 18:00: nothing was done/],
+    ['/recap 3d', 'Since '],
     ['/status', 'main'],
     ['/tasks', 'There are no tasks.'],
     ['/task add every day at 8:00 tell me the weather', 'Task 1 (tell me the weather) is scheduled'],
@@ -111,6 +114,10 @@ test('every command is answered, and no word of them reaches the model', async (
   ];
   for (const [text, words] of answers.filter(([text]) => text !== '/pair'))
     expect(await answered(text), text).toMatch(words);
+  // On the screen of a phone: few lines, and none that has to go on below itself.
+  const help = (await answered('/help')).split('\n').slice(2);
+  expect(help.length).toBeLessThan(14);
+  for (const line of help) expect(line.length, line).toBeLessThan(52);
   const inFamily = { by: ben, chat: family };
   expect(await answered('/budget 99', inFamily)).toContain('Only my owner may use /budget.');
   expect(await answered('/runs 1', inFamily)).toContain('there is no run 1 here');

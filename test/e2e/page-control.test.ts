@@ -50,6 +50,7 @@ const versions = [
 /** The journal as its API shows it. */
 const memoryApi: Api = (app) => {
   app.get('/api/memory', (c) => c.json({ files: [{ path: 'memory/tea.md', versions }] }));
+  app.get('/api/memory/undo', (c) => c.json({ group: 'main', run: 1, files: [{ path: 'memory/tea.md' }] }));
   app.get('/api/memory/:id', (c) => {
     const version = versions.find(({ id }) => `${id}` === c.req.param('id'));
     return c.json({
@@ -186,10 +187,17 @@ describe.skipIf(!executablePath)('the control room', () => {
 
   test('two browsers: what one does is seen in the other, what is written there stays, and a restart is survived', async () => {
     const [one, two] = [await open(looks[0], `/runs/${seeded.dead}`), await open(looks[2], '/runs')];
-    await row(two, 'Book the table').getByText('given up').waitFor();
+    const recap = two.locator('.recap');
+    expect(await recap.innerText()).toMatch(
+      /^Since yesterday 18:00\n[\s\S]*1 failed[\s\S]*answered 500[\s\S]*Try again/,
+    );
+    await recap.getByRole('link', { name: /question.* your answer/ }).waitFor();
+    await recap.getByRole('button', { name: 'Stop everything' }).waitFor();
+    await row(two, 'Book the table').getByText('failed').waitFor();
     await one.getByText('the model back end answered 500').first().waitFor();
     await button(one, /^Try again/).press('Enter');
     await row(two, 'Book the table').getByText('waiting').waitFor();
+    await recap.getByText('answered 500').waitFor({ state: 'detached' });
     await button(one, /^Stop/).click();
     await row(two, 'Book the table').getByText('stopped').waitFor();
 

@@ -22,6 +22,7 @@ import { opsApi } from '../../src/ops/api.js';
 import type { StatusSnapshot } from '../../src/ops/status.js';
 import { loadPageToken } from '../../src/page/auth.js';
 import { type PageDeps, startPage } from '../../src/page/server.js';
+import { createRecap } from '../../src/recap/module.js';
 import { runApi } from '../../src/runs/api.js';
 import { openStore } from '../../src/store.js';
 import { taskApi } from '../../src/tasks/api.js';
@@ -121,6 +122,7 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
       budgets.api,
       taskApi({ store, tasks, hooks, ownerChat: () => webChat() }),
       approvals.api,
+      createRecap(base).api,
       egressApi({ store, clock, config: { egressMode: 'ask' } }),
       opsApi({
         ...{ ...base, config, environment: {}, containers: { pool: { containers: () => [] }, sandbox: {} } },

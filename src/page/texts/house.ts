@@ -9,6 +9,9 @@ export const houseTexts = {
     changed: 'Changed',
     size: 'Size',
     versions: 'Versions',
+    wroteLast: 'Written last, by',
+    takeBack: 'Take it back',
+    takeBackSure: 'Bring these files back as they were before that run? What was sent stays sent.',
     none: 'No memory has been recorded yet. It is when a run changes CLAUDE.md or a file in memory/.',
     version: 'Version',
     by: 'By',
@@ -109,7 +112,7 @@ export const houseTexts = {
     demo: 'demo model (no account)',
     queue: 'Queue',
     queueText: (working: number, waiting: number, dead: number) =>
-      `${working} working, ${waiting} waiting, ${dead} given up`,
+      `${working} working, ${waiting} waiting, ${dead} failed`,
     outbox: 'Messages to send',
     stop: 'Emergency stop',
     stopSure: 'Stop everything now? Containers end, and nothing is started until you resume.',

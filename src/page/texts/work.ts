@@ -4,7 +4,17 @@ import { plural } from './plural.js';
 
 export const workTexts = {
   /** Of runs, as people say them. */
-  runStates: { ready: 'waiting', leased: 'working', done: 'done', dead: 'given up', cancelled: 'stopped' },
+  runStates: { ready: 'waiting', leased: 'working', done: 'done', dead: 'failed', cancelled: 'stopped' },
+  /** What stands above the runs: since yesterday evening. */
+  recap: {
+    title: (since: string) => `Since ${since}`,
+    waits: (count: number) => `${plural(count, 'question waits', 'questions wait')} for your answer`,
+    wrote: 'Written to memory:',
+    by: (run: number) => `run ${run}`,
+    stop: 'Stop everything',
+    stopSure: 'End all work now and start nothing until you resume?',
+    missed: (count: number, title: string) => `${plural(count, 'time')} of ${title} left out`,
+  },
   runs: {
     list: 'Runs, newest first',
     none: 'No runs here.',
@@ -23,6 +33,7 @@ export const workTexts = {
   },
   run: {
     title: (id: number) => `Run ${id}`,
+    about: (id: number, what: string) => `Run ${id}: ${what}`,
     retry: 'Try again',
     stop: 'Stop',
     stopSure: 'Stop this run?',

@@ -6,6 +6,7 @@ import { sizeText } from '../format.js';
 import { Action, Badge, Facts, Field, Filter, Long, Name, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
 import { type Asked, numberOf, type Shown, type View } from '../view.js';
+import { readUndo, TakeBack } from './take-back.js';
 
 const t = texts.memory;
 
@@ -37,6 +38,7 @@ export const memoryView: View = {
 async function renderJournal(asked: Asked): Promise<Shown> {
   const groups = asked.deps.store.groups.all();
   const folder = asked.query.group || (groups[0]?.folder ?? 'main');
+  const undo = await readUndo(asked, folder);
   const { files } = (await asked.read(`/api/memory?group=${encodeURIComponent(folder)}`, journal)) ?? { files: [] };
   return {
     body: (
@@ -51,6 +53,7 @@ async function renderJournal(asked: Asked): Promise<Shown> {
             />
           </Filter>
         )}
+        {undo && <TakeBack undo={undo} />}
         {files.length === 0 && <p class="quiet empty">{t.none}</p>}
         {files.map(({ path, versions }) => (
           <section data-key={path}>

@@ -1,28 +1,34 @@
 // One run: what it was asked, everything that happened, what it cost, and what can be done with it.
 import type { Child } from 'hono/jsx';
+import { oneLine } from '../../core/one-line.js';
+import { timeText } from '../../core/times.js';
 import type { Run } from '../../core/types.js';
+import { whatOf } from '../../runs/run-text.js';
 import { clockTime, fullTime, lengthText, moneyText } from '../format.js';
-import { Action, Facts, Long, Money, Name, StateBadge, Time } from '../parts.js';
+import { Action, Facts, Long, Money, Name, StateBadge } from '../parts.js';
 import { texts } from '../texts.js';
 import { type Asked, numberOf, type Shown } from '../view.js';
 import { ComparisonOf, ReplayForm, Replays } from './replay.js';
+import { readUndo, TakeBack } from './take-back.js';
 import { type Entry, timelineOf } from './timeline.js';
 
 const t = texts.run;
 /** Of a long timeline, the end. */
 const SHOWN = 200;
 
-export function renderRun(asked: Asked): Shown | undefined {
-  const run = asked.deps.store.runs.get(numberOf(asked.id) ?? 0);
-  return (
-    run && {
-      title: run.dry ? texts.replay.titleDry(run.id) : t.title(run.id),
-      body: <OneRun run={run} asked={asked} />,
-    }
-  );
+export async function renderRun(asked: Asked): Promise<Shown | undefined> {
+  const { store } = asked.deps;
+  const run = store.runs.get(numberOf(asked.id) ?? 0);
+  if (!run) return undefined;
+  // Only of the last run that wrote there: what later ones wrote would go with it.
+  const undo = await readUndo(asked, store.groups.get(run.groupId)?.folder ?? '');
+  return {
+    title: run.dry ? texts.replay.titleDry(run.id) : t.about(run.id, oneLine(whatOf(store, run, oneLine), 80)),
+    body: <OneRun run={run} asked={asked} takeBack={undo?.run === run.id && <TakeBack undo={undo} />} />,
+  };
 }
 
-function OneRun({ run, asked }: { run: Run; asked: Asked }) {
+function OneRun({ run, asked, takeBack }: { run: Run; asked: Asked; takeBack: Child }) {
   const entries = timelineOf(asked.deps.store, run);
   const hidden = asked.query.all ? 0 : Math.max(0, entries.length - SHOWN);
   return (
@@ -30,16 +36,14 @@ function OneRun({ run, asked }: { run: Run; asked: Asked }) {
       <Summary run={run} asked={asked} />
       {run.error && (
         <section class="note bad" aria-label={t.failed}>
-          <h2>
-            {t.failed}
-            {run.errorClass && ` (${run.errorClass})`}
-          </h2>
+          <h2>{t.failed}</h2>
           <Long text={run.error} />
         </section>
       )}
       <Replays run={run} asked={asked} />
       <Waits runId={run.id} asked={asked} />
       <Actions run={run} model={modelOf(run, asked)} />
+      {takeBack}
       <ComparisonOf run={run} asked={asked} />
       <section aria-labelledby="timeline">
         <h2 id="timeline">{t.timeline}</h2>
@@ -86,7 +90,7 @@ function Summary({ run, asked }: { run: Run; asked: Asked }) {
             </a>
           ),
         ],
-        [t.created, <Time at={run.createdAt} asked={asked} />],
+        [t.created, timeText(run.createdAt, asked.deps.config.timeZone)],
         [t.duration, run.startedAt !== null && end !== null ? lengthText(end - run.startedAt) : undefined],
         [t.attempts, run.attempt],
         [t.cost, <Money of={sum((call) => call.costMicroUsd)} />],

@@ -5,6 +5,7 @@ import type { ListedRun } from '../lists.js';
 import { Field, Filter, Money, Name, Older, paged, StateBadge, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
 import { type Asked, numberOf, type View } from '../view.js';
+import { Recap, recap } from './recap.js';
 import { ReplayBadge } from './replay.js';
 import { renderRun } from './run.js';
 
@@ -13,8 +14,21 @@ const SHOWN = 50;
 
 export const runsView: View = {
   name: 'runs',
-  topics: ['runs'],
-  render: (asked) => (asked.id === undefined ? { body: <Runs asked={asked} /> } : renderRun(asked)),
+  topics: ['runs', 'approvals', 'memory'],
+  async render(asked) {
+    if (asked.id !== undefined) return await renderRun(asked);
+    // Whoever filters looks for something else.
+    const isFiltered = Object.values(asked.query).some((value) => value !== '');
+    const found = isFiltered ? undefined : await asked.read('/api/recap', recap);
+    return {
+      body: (
+        <>
+          {found && <Recap recap={found} asked={asked} />}
+          <Runs asked={asked} />
+        </>
+      ),
+    };
+  },
 };
 
 /** A name for a run: what it was told, or the task it is of. */

@@ -1,9 +1,10 @@
 // Tasks: when they come next, which there are, and a form for a new one. One of them is in task.tsx.
 import { dayName } from '../../core/day.js';
+import { shortTime } from '../../core/times.js';
 import { isTimed, type Task } from '../../tasks/rows.js';
 import { nextSlots } from '../../tasks/schedule.js';
 import { nextTimes } from '../../tasks/text.js';
-import { dayText, shortTime } from '../format.js';
+import { dayText } from '../format.js';
 import { Badge, Money, Name, Table, Time } from '../parts.js';
 import { texts } from '../texts.js';
 import type { Asked, View } from '../view.js';

@@ -38,7 +38,7 @@ export function taskTools({ host, run, signal }: RunContext): Tool[] {
     }),
     zodTool({
       name: 'task_list',
-      description: 'List the tasks of this group with their ids, states and next times.',
+      description: 'List the tasks of this group with their ids, states, next times and what became of the last.',
       inputSchema: nothing,
       run: () => host.ask('/tasks/list', { runId: run.id }, signal),
     }),
