@@ -18,6 +18,9 @@ const together = new Set([
 /** What dockerode loads for engines behind SSH and for sessions of BuildKit. Pinch uses neither, and they are most of its time and memory. */
 const unused = /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader)$/;
 
+/** Loaded with the first request of the page, when dist/ may have been built anew: a file of its own in there would be gone. */
+const later = /^@hono\/node-server$/;
+
 /** Loaded by those packages when it is needed, or asked for although it may be missing. */
 const apart = /^(protobufjs|supports-color|encoding)$/;
 
@@ -56,7 +59,9 @@ const packages = {
       if (apart.test(path)) return { path, external: true };
       const name = path.split('/', path.startsWith('@') ? 2 : 1).join('/');
       // What they need themselves goes with them.
-      return importer.startsWith(source) && !together.has(name) ? { path, external: true } : undefined;
+      return importer.startsWith(source) && (!together.has(name) || later.test(path))
+        ? { path, external: true }
+        : undefined;
     });
     build.onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: 'module.exports = {};' }));
   },
