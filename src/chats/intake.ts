@@ -113,7 +113,10 @@ function withHelp({ assistantName, commands }: IntakeDeps): ChatCommand[] {
     const [one] = mine.filter((command) => commandName(command) === `/${argument.toLowerCase().replace(/^\//, '')}`);
     return one ? `\`${one.usage}\` — ${one.what}` : helpText(assistantName, mine);
   };
-  const all: ChatCommand[] = [{ usage: '/help [<command>]', what: 'this list', forMembers: true, answer }, ...commands];
+  const all: ChatCommand[] = [
+    { usage: '/help', what: 'this list; with a command: what it does', forMembers: true, answer },
+    ...commands,
+  ];
   return all;
 }
 
