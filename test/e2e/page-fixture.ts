@@ -84,7 +84,11 @@ export async function startPageFixture(options: PageFixtureOptions = {}) {
     taskTitle: (id) => store.tasks.get(id)?.title,
     pauseTask: () => undefined,
   });
-  const commands = [...budgets.commands, ...chatCommands({ ...base, control, resumeButtons: () => [] }), ...taskCommands({ store, tasks })];
+  const commands = [
+    ...budgets.commands,
+    ...chatCommands({ ...base, control, resumeButtons: () => [] }),
+    ...taskCommands({ store, tasks }),
+  ];
   const intake = createIntake({
     ...base,
     pairing,
