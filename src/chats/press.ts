@@ -27,6 +27,7 @@ interface Pressed {
 
 /** What the owner may answer with in a reply to a card; to a notice also what stands on its buttons. */
 const WORDS = ['yes', 'no', 'ok', '👍', '👎', 'allow', 'always', 'deny'];
+const TOO_OLD = 'That is too old: I no longer know what it was about.';
 /** Buttons of a question of the agent. */
 const CHOICE = /^choice:\d+$/;
 
@@ -63,11 +64,13 @@ export function takePress(
   if (isButton && !button) {
     // Somebody still sees buttons that were pressed before.
     if (buttons.length === 0) endButtons();
-    const late =
-      key === undefined || buttons.length > 0 ? undefined : onStalePress?.({ key, value, chat, isOwner, by });
-    return late
-      ? { inbound: { ...inbound, text: '[a button]' }, route: { kind: 'pressed', answer: late.text }, outboxId: null }
-      : dropped;
+    const used = () => (key === undefined ? undefined : onStalePress?.({ key, value, chat, isOwner, by })?.text);
+    // Its row went with its age, and with it what the button was for.
+    const isForgotten = key === undefined && isOwner && store.messages.sent(chat.id, platformId) !== undefined;
+    const answer = isForgotten ? TOO_OLD : buttons.length > 0 ? undefined : used();
+    return answer === undefined
+      ? dropped
+      : { inbound: { ...inbound, text: '[a button]' }, route: { kind: 'pressed', answer }, outboxId: null };
   }
   const answer = key === undefined ? undefined : onPress?.({ key, value, chat, isOwner, by });
   const isChoice = isButton && CHOICE.test(value) && chat.groupId !== null && standingOf({ sender, chat }).mayAsk;

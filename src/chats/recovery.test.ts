@@ -323,6 +323,18 @@ describe('buttons of notices', () => {
     receive({ text, replyTo: { platformId: id, sender: 'Pinch', text: '' } });
     expect(told()).toMatch(text === 'show' ? /Attempts: 1/ : /^Run 1 starts again/);
   });
+  test('what is gone is said: the run, the row of the notice itself', () => {
+    const id = notice([{ label: 'Try again', value: 'run:retry:99' }]);
+    press(id, 'run:retry:99');
+    expect(told()).toBe('Run 99 is no longer known.');
+    const out = { chatId: chatOf(direct), direction: 'out' as const, platformId: 'old', text: 'x', sentAt: 1, now: 1 };
+    store.messages.add({ ...out, senderId: null, senderName: 'Pinch', runId: null, outboxId: null });
+    press('old', 'run:retry:1', '2');
+    press('never', 'run:retry:1');
+    expect(told()).toBe('Run 99 is no longer known.');
+    press('old', 'run:retry:1');
+    expect([told(), stateOf(1)]).toEqual(['That is too old: I no longer know what it was about.', 'dead']);
+  });
   test('nobody but the owner, and no value that no button has', () => {
     const id = notice(runButtons(1));
     const before = told();

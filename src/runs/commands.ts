@@ -35,8 +35,8 @@ export function runCommands(deps: RunCommandDeps): ChatCommand[] {
       answer: inGroup(store, (group, call) => showRuns(deps, group, call)),
     },
     {
-      usage: '/retry <number> | message <number>',
-      what: 'try again what failed or was stopped, or send again what could not be sent',
+      usage: '/retry <number>',
+      what: 'try again what failed or was stopped; `message <number>`: send again what could not be sent',
       answer: inGroup(store, (group, call) => {
         const [, message] = /^message\s+#?(\d{1,15})$/i.exec(call.argument) ?? [];
         if (message !== undefined) return retryMessage(deps, group, Number(message));

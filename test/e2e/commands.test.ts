@@ -173,7 +173,10 @@ test('emergency stop and resume: a message meanwhile waits, is told so once, and
   tg.userSends(direct, olga, 'hello?');
   await tg.waitForConfirmed();
   scene.model.push({ text: 'Back.' }, { text: 'Back.' });
-  tg.userSends(direct, olga, '/resume');
+  const held = await tg.waitForSent(
+    (sent) => sent.plain.startsWith('Everything is stopped since') && sent.chat_id === olga.id,
+  );
+  tg.userPresses(direct, olga, held.message_id, dataOf(held, 'Resume'));
   await eventually(async () => tg.sent.filter(({ plain }) => plain === 'Back.').length === 2, 'both are answered');
   expect(tg.sent.slice(count).map(({ plain }) => plain)).toEqual(['I go on.', 'Back.', 'Back.']);
   const asked = JSON.stringify(scene.model.requests.slice(-2).map(({ body }) => body?.messages));
