@@ -6,6 +6,8 @@ import { callApi } from './session.js';
 import texts from './texts.js';
 
 export function openSites() {
+  // The focus comes back to it when the panel is closed: the button in it is hidden then.
+  $('session').querySelector('summary').focus();
   $('session').open = false;
   say('');
   openPanel('sites');
