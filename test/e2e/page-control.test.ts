@@ -77,7 +77,7 @@ const servicesApi: Api = (app) => {
   app.get('/api/services', (c) => c.json({ services, problems: [] }));
   app.post('/api/services/:name/:what', (c) => {
     asked.push(`${c.req.param('what')} ${c.req.param('name')}`);
-    return c.json({ text: `${c.req.param('name')} answered 200` });
+    return c.json({ method: 'GET', status: 200 });
   });
 };
 
@@ -407,7 +407,7 @@ describe.skipIf(!executablePath)('the control room', () => {
     await button(page, 'Remove: nas.example').click();
     await family.getByText('nas.example').waitFor({ state: 'detached' });
     await button(page, 'Test: shop').click();
-    await page.locator('#said').getByText('shop answered 200').waitFor();
+    await page.locator('#said').getByText('It answered with status 200').waitFor();
     await button(page, 'Restart: notes').click();
     await expect.poll(() => asked.splice(0)).toEqual(['test shop', 'restart notes']);
     expect(await button(page, 'Restart: shop').count()).toBe(0);
