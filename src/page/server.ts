@@ -32,7 +32,8 @@ const CONTENT_POLICY =
   "media-src blob:; manifest-src 'self'; " +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-const SCRIPT_TEXTS = `export default ${JSON.stringify(texts.scripts)};\n`;
+/** Texts as scripts of the browser. */
+const SCRIPT_TEXTS = { '/texts.js': texts.scripts, '/sitetexts.js': texts.sites };
 
 /** Every request has to be there in this time, also a file from a phone far away, so that slow or silent ones do not pile up; looked at this often. */
 const LIMITS = { requestMs: 120_000, checkMs: 2_000 };
@@ -118,7 +119,10 @@ function createApp(deps: PageDeps): Hono {
   addControl(app, deps);
   app.get('/', (c) => c.html(ChatPage()));
   app.get('/login.html', (c) => c.html(LoginPage()));
-  app.get('/texts.js', (c) => c.body(SCRIPT_TEXTS, 200, { 'content-type': 'text/javascript; charset=utf-8' }));
+  for (const [path, words] of Object.entries(SCRIPT_TEXTS)) {
+    const script = `export default ${JSON.stringify(words)};\n`;
+    app.get(path, (c) => c.body(script, 200, { 'content-type': 'text/javascript; charset=utf-8' }));
+  }
   for (const add of deps.api) add(app);
   app.use(serveStatic({ root: pages }));
   app.notFound((c) => refuse(404, 'not_found', `there is no ${c.req.method} ${c.req.path}`).getResponse());

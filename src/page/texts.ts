@@ -3,7 +3,7 @@
 import { countText } from './format.js';
 import { houseTexts } from './texts/house.js';
 import { plural } from './texts/plural.js';
-import { scriptTexts } from './texts/scripts.js';
+import { scriptTexts, siteTexts } from './texts/scripts.js';
 import { workTexts } from './texts/work.js';
 
 export const texts = {
@@ -75,4 +75,5 @@ export const texts = {
   ...houseTexts,
   /** For the scripts in the browser (`/texts.js`). */
   scripts: scriptTexts,
+  sites: siteTexts,
 };

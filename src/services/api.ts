@@ -49,8 +49,7 @@ export const servicesApi =
         const request = { method, path: '/', query: '', headers };
         const { status, body } = await callService({ service, credential, clock }, request, { signal: over.signal });
         body.destroy();
-        // What a person reads of it on the page.
-        return c.json({ method, status, text: `${service.name} answered ${status}` });
+        return c.json({ method, status });
       } catch (error) {
         if (error instanceof PinchError) throw refuse(400, error.code, error.message, error.hint);
         throw refuse(

@@ -11,6 +11,7 @@ import { web } from '../../src/channels/web.js';
 import type { Api } from '../../src/core/http.js';
 import { markdownToSafeHtml } from '../../src/markdown/format.js';
 import { mountsFile } from '../../src/mounts/list.js';
+import { logFile } from '../../src/ops/log-file.js';
 import { createChannelHost } from '../fakes/channel-host.js';
 import { HANG_MS, whenBusy } from '../limits.js';
 import { executablePath, flags } from './browser.js';
@@ -77,7 +78,7 @@ const servicesApi: Api = (app) => {
   app.get('/api/services', (c) => c.json({ services, problems: [] }));
   app.post('/api/services/:name/:what', (c) => {
     asked.push(`${c.req.param('what')} ${c.req.param('name')}`);
-    return c.json({ text: `${c.req.param('name')} answered 200` });
+    return c.json({ method: 'GET', status: 200 });
   });
 };
 
@@ -140,6 +141,27 @@ describe.skipIf(!executablePath)('the control room', () => {
       nodes.map(({ html, failureSummary = '' }) => `${id}: ${html.slice(0, 200)} ${failureSummary.slice(0, 300)}`),
     );
   }
+  /** What nobody gets to by Tab alone, or without seeing where they are. */
+  async function unreachedOf(page: Page): Promise<string[]> {
+    const count = z.number().parse(
+      await page.evaluate(`(() => {
+        window.all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter((one) =>
+          one.checkVisibility({ visibilityProperty: true }) && !one.disabled);
+        window.seen = new Map();
+        document.addEventListener('focusin', ({ target }) => {
+          const { outlineStyle, outlineWidth } = getComputedStyle(target);
+          const ring = getComputedStyle(target.closest('#composer') ?? target).borderColor;
+          seen.set(target, outlineStyle !== 'none' && parseFloat(outlineWidth) > 0 || (target.id === 'text' && ring));
+        });
+        document.activeElement?.blur();
+        return all.length;
+      })()`),
+    );
+    for (let n = 0; n < count + 5; n += 1) await page.keyboard.press('Tab');
+    const left = 'all.filter((one) => !seen.get(one)).map((one) => one.outerHTML.slice(0, 100))';
+    const unreached = z.array(z.string()).parse(await page.evaluate(left));
+    return unreached.map((html) => `is not reached by Tab: ${html}`);
+  }
   const sideways = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
 
   const places = () => [
@@ -173,6 +195,7 @@ describe.skipIf(!executablePath)('the control room', () => {
       const rules = look.colorScheme === 'dark' ? { runOnly: ['color-contrast'] } : {};
       wrong.push(...(await wrongOf(page, rules)).map((text) => `${path} ${text}`));
       if (await page.evaluate(sideways)) wrong.push(`${path} is wider than the screen`);
+      if (look.name === 'desktop') wrong.push(...(await unreachedOf(page)).map((text) => `${path} ${text}`));
       if (!pictures) continue;
       await page.evaluate("for (const one of document.querySelectorAll('#main details')) one.open = false");
       const name = `${look.name}${path.replaceAll('/', '-')}.png`;
@@ -302,6 +325,32 @@ describe.skipIf(!executablePath)('the control room', () => {
     await close(page);
   });
 
+  test('the chat by keyboard alone: its panels hold the focus, are left by Escape and give it back; the menu too', async () => {
+    const page = await open(looks[0], '/', false);
+    const focus = () => page.evaluate('document.activeElement.id || document.activeElement.closest("[id]")?.id');
+    for (const [opener, panel, back] of [
+      ['#open-approvals', 'approvals', 'open-approvals'],
+      ['#open-sites', 'sites', 'session'],
+    ] as const) {
+      if (panel === 'sites') await page.locator('#session summary').press('Enter');
+      await page.locator(opener).press('Enter');
+      await page.locator(`#${panel}[open]`).waitFor();
+      for (let n = 0; n < 25; n += 1) {
+        await page.keyboard.press('Tab');
+        expect(
+          await page.evaluate(
+            `document.getElementById('${panel}').contains(document.activeElement) || document.activeElement === document.body`,
+          ),
+        ).toBe(true);
+      }
+      await page.keyboard.press('Escape');
+      await page.locator(`#${panel}:not([open])`).waitFor({ state: 'attached' });
+      expect(await focus()).toBe(back);
+    }
+    expect(await page.locator('[role=log][aria-live=polite], [role=status]').count()).toBeGreaterThan(2);
+    await close(page);
+  });
+
   test('limits, groups and settings: what is set is there, what is wrong says why, no secret is shown', async () => {
     const page = await open(looks[2], '/costs');
     await page.getByText('Change a limit').click();
@@ -366,7 +415,7 @@ describe.skipIf(!executablePath)('the control room', () => {
     await button(page, 'Remove: nas.example').click();
     await family.getByText('nas.example').waitFor({ state: 'detached' });
     await button(page, 'Test: shop').click();
-    await page.locator('#said').getByText('shop answered 200').waitFor();
+    await page.locator('#said').getByText('It answered with status 200').waitFor();
     await button(page, 'Restart: notes').click();
     await expect.poll(() => asked.splice(0)).toEqual(['test shop', 'restart notes']);
     expect(await button(page, 'Restart: shop').count()).toBe(0);
@@ -380,6 +429,44 @@ describe.skipIf(!executablePath)('the control room', () => {
     await family.getByRole('textbox', { name: 'Listed' }).fill('@anna\n@otto');
     await button(page, 'Save: Family & friends').click();
     await expect.poll(() => store.groups.findChat('telegram:-100')?.listedSenders).toEqual(['@anna', '@otto']);
+    await close(page);
+  });
+
+  test('tasks and the log: a task is made, run now and ended; the log is searched by word and by run', async () => {
+    const log = logFile(home.dataDir);
+    mkdirSync(join(log, '..'), { recursive: true });
+    const lines = [
+      { level: 30, time: Date.now(), runId: 12, msg: 'run finished' },
+      { level: 50, time: Date.now(), runId: 13, msg: 'the teapot broke' },
+    ];
+    writeFileSync(log, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const page = await open(looks[2], '/tasks');
+    await page.getByText('New task').press('Enter');
+    await page.getByRole('textbox', { name: 'What is to be done' }).fill('Count the cups');
+    await page.getByRole('textbox', { name: 'Every' }).fill('often');
+    await button(page, 'Create').click();
+    await page.locator('#said.problem').waitFor();
+    expect(faults.splice(0)).toHaveLength(1);
+    await page.getByRole('textbox', { name: 'Every' }).fill('2h');
+    await button(page, 'Create').press('Enter');
+    await page.waitForURL(/\/tasks\/\d+$/);
+    await button(page, /^Run now/).press('Enter');
+    await page.locator('#said').getByText('Done.').waitFor();
+    await button(page, /^Cancel task/).press('Enter');
+    await button(page, /^Run now/).waitFor({ state: 'detached' });
+    const id = Number(new URL(page.url()).pathname.split('/').at(-1));
+    expect(home.store.tasks.get(id)).toMatchObject({ prompt: 'Count the cups', state: 'cancelled' });
+    await go(page, '/health');
+    for (const [words, here, away] of [
+      ['teapot', 'the teapot broke', 'run finished'],
+      ['run:12', 'run finished', 'the teapot broke'],
+    ] as const) {
+      await page.getByRole('textbox', { name: 'Search' }).fill(words);
+      await page.getByRole('textbox', { name: 'Search' }).press('Enter');
+      await page.waitForURL(`**/health?text=${encodeURIComponent(words)}`);
+      await row(page, here).waitFor();
+      expect(await row(page, away).count()).toBe(0);
+    }
     await close(page);
   });
 

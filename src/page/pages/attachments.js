@@ -44,13 +44,9 @@ function attachmentOf(path, file) {
 function showButton(item, file, load) {
   const text = isSound(file) ? texts.play : texts.show;
   const button = buttonOf(text, async () => {
-    button.disabled = true;
-    const shown = await show(item, file, load);
-    if (!shown) return item.append(element('span', 'gone', texts.fileGone));
     button.remove();
-    if (isSound(file)) shown.focus();
+    (await show(item, file, load))?.focus();
   });
-  button.type = 'button';
   button.ariaLabel = `${text} ${file.fileName}`;
   return button;
 }

@@ -70,7 +70,9 @@ async function send(form) {
   button.disabled = true;
   const answer = await callApi(method, path, method === 'DELETE' ? undefined : bodyOf(form));
   button.disabled = false;
-  say(answer.problem ?? answer.text ?? texts.done, Boolean(answer.problem));
+  // Of a service that was tried.
+  const tried = typeof answer.status === 'number' ? `${texts.answered} ${answer.status}` : undefined;
+  say(answer.problem ?? answer.text ?? tried ?? texts.done, Boolean(answer.problem));
   if (answer.problem) return;
   const place = form.dataset.go?.replace(/\{([\w.]+)\}/g, (_, names) =>
     names.split('.').reduce((of, name) => of?.[name], answer),

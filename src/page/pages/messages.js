@@ -22,7 +22,6 @@ export function createConversation({ press, older }) {
   let lastId = 0;
   let lastDay = '';
   let firstId = 0;
-  /** Of the whole conversation; null while nobody said so. */
   let beginning = null;
   let isFetching = false;
 
@@ -60,7 +59,7 @@ export function createConversation({ press, older }) {
     const first = $('messages').firstElementChild;
     // The day goes on.
     if (first?.textContent === day) first.remove();
-    // What is old is no news to who listens.
+    // No news for who listens.
     $('conversation').ariaLive = 'off';
     setTimeout(() => {
       $('conversation').ariaLive = 'polite';
@@ -74,7 +73,7 @@ export function createConversation({ press, older }) {
   return {
     /** All of the latest are there: when they leave room, it is seen whether there are others. */
     settled: () => $('scroller').scrollHeight <= $('scroller').clientHeight && addOlder(),
-    /** Which message the whole conversation begins with. */
+    /** The whole conversation. */
     beginsAt(id) {
       beginning = id;
       offerOlder();
@@ -130,7 +129,7 @@ function followEnd() {
   };
   scroller.addEventListener('scroll', () => {
     const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
-    // What grew since the end was gone to is no reader who left it.
+    // What grew meanwhile is no reader who left.
     atEnd = isNear || isFollowing();
     if (!isNear) return;
     endTop = scroller.scrollTop;
@@ -165,7 +164,6 @@ function bubbleOf({ id, direction, sender, text, html, files = [], names = [] },
   return bubble;
 }
 
-/** Its script comes with the first file. */
 async function addFiles(body, id, files) {
   const { attachmentsOf } = await import('./attachments.js');
   body.append(attachmentsOf(id, files));

@@ -3,9 +3,12 @@ import { buttonOf, element, fill } from './elements.js';
 import { $ } from './messages.js';
 import { openPanel } from './panel.js';
 import { callApi } from './session.js';
+import sites from './sitetexts.js';
 import texts from './texts.js';
 
 export function openSites() {
+  // The focus comes back to it when the panel is closed: the button in it is hidden then.
+  $('session').querySelector('summary').focus();
   $('session').open = false;
   say('');
   openPanel('sites');
@@ -23,7 +26,7 @@ $('allow').addEventListener('submit', async (event) => {
 async function change(method, path, body) {
   const { problem } = await callApi(method, path, body);
   await load();
-  say(problem ?? texts.sites.done, problem);
+  say(problem ?? sites.done, problem);
   // What was pressed may be gone.
   if (!$('sites').contains(document.activeElement)) $('sites-said').focus();
   return problem === undefined;
@@ -39,28 +42,26 @@ async function load() {
   const problem = egress.problem ?? all.problem;
   if (problem) return say(problem, problem);
   const { rules, modes, presets } = egress;
-  $('allow-hint').textContent = fill(texts.sites.hint, { presets: presets.join(', ') });
+  $('allow-hint').textContent = fill(sites.hint, { presets: presets.join(', ') });
   $('presets').replaceChildren(...presets.map((name) => optionOf(name)));
   const chosen = $('allow-group').value;
   const folders = all.groups.map(({ folder }) => folder);
-  $('allow-group').replaceChildren(...folders.map((folder) => optionOf(folder)), optionOf('', texts.sites.everyGroup));
+  $('allow-group').replaceChildren(...folders.map((folder) => optionOf(folder)), optionOf('', sites.everyGroup));
   if (folders.includes(chosen)) $('allow-group').value = chosen;
   const sections = all.groups.map((group) => groupSection(group, modes[group.folder], rules));
-  $('sites-groups').replaceChildren(...sections, section(texts.sites.everyGroupTitle, rulesOf(rules, null)));
+  $('sites-groups').replaceChildren(...sections, section(sites.everyGroupTitle, rulesOf(rules, null)));
 }
 
 function groupSection({ id, folder, egressMode }, modeNow, rules) {
   const select = element('select', '');
-  select.ariaLabel = fill(texts.sites.reaches, { folder });
-  const byDefault = egressMode
-    ? texts.sites.asSettings
-    : `${modeNow}, ${texts.sites.asSettings}: ${texts.sites.modes[modeNow]}`;
-  const modes = Object.entries(texts.sites.modes).map(([name, what]) => optionOf(name, `${name}: ${what}`));
+  select.ariaLabel = fill(sites.reaches, { folder });
+  const byDefault = egressMode ? sites.asSettings : `${modeNow}, ${sites.asSettings}: ${sites.modes[modeNow]}`;
+  const modes = Object.entries(sites.modes).map(([name, what]) => optionOf(name, `${name}: ${what}`));
   select.append(optionOf('', byDefault), ...modes);
   select.value = egressMode ?? '';
   // Not at each change: the arrow keys go through all of them.
-  const set = buttonOf(texts.sites.set, () => change('PATCH', `/api/groups/${id}`, { egress: select.value || null }));
-  set.ariaLabel = fill(texts.sites.setReaches, { folder });
+  const set = buttonOf(sites.set, () => change('PATCH', `/api/groups/${id}`, { egress: select.value || null }));
+  set.ariaLabel = fill(sites.setReaches, { folder });
   const mode = element('div', 'mode');
   mode.append(select, set);
   return section(folder, mode, rulesOf(rules, folder));
@@ -75,15 +76,15 @@ function section(title, ...content) {
 function rulesOf(rules, folder) {
   const list = element('ul', 'rules');
   list.append(...rules.filter(({ group }) => group === folder).map(ruleItem));
-  return list.children.length > 0 ? list : element('p', 'quiet', texts.sites.noRules);
+  return list.children.length > 0 ? list : element('p', 'quiet', sites.noRules);
 }
 
 function ruleItem({ id, host, ports, address, until }) {
   const item = element('li', '');
   const more = [
-    ports && `${texts.sites.ports} ${ports.join(', ')}`,
-    address && `${texts.sites.at} ${address}`,
-    until && texts.sites.hour,
+    ports && `${sites.ports} ${ports.join(', ')}`,
+    address && `${sites.at} ${address}`,
+    until && sites.hour,
   ];
   const remove = buttonOf(texts.remove, () => change('DELETE', `/api/egress/${id}`));
   remove.ariaLabel = `${texts.remove} ${host}`;

@@ -1,6 +1,7 @@
 // What the scripts in the browser say (`/texts.js`); `{name}` is filled in there.
 export const scriptTexts = {
   done: 'Done.',
+  answered: 'It answered with status',
   noAnswer: 'Pinch does not answer. Try again when it runs.',
   wrongLink: 'This is not the link of this assistant, or it does not answer.',
   loadFailed: 'This could not be loaded:',
@@ -38,24 +39,26 @@ export const scriptTexts = {
   until: 'Without an answer until {time} it is a no.',
   over: 'This is over.',
   by: 'by {name}',
-  sites: {
-    done: 'Done. It counts from now on; connections that are open stay open.',
-    hint: 'A host, *. and a host, or one of {presets}.',
-    everyGroup: 'every group',
-    everyGroupTitle: 'Every group',
-    reaches: 'What {folder} reaches',
-    setReaches: 'Set what {folder} reaches',
-    set: 'Set',
-    asSettings: 'as in the settings',
-    noRules: 'No rules.',
-    ports: 'ports',
-    at: 'at',
-    hour: 'for an hour',
-    modes: {
-      none: 'nothing, whatever the rules say',
-      listed: 'what the rules name',
-      ask: 'what the rules name; others after a question to you',
-      open: 'every public site',
-    },
+};
+
+/** Of the panel of sites alone (`/sitetexts.js`). */
+export const siteTexts = {
+  done: 'Done. It counts from now on; connections that are open stay open.',
+  hint: 'A host, *. and a host, or one of {presets}.',
+  everyGroup: 'every group',
+  everyGroupTitle: 'Every group',
+  reaches: 'What {folder} reaches',
+  setReaches: 'Set what {folder} reaches',
+  set: 'Set',
+  asSettings: 'as in the settings',
+  noRules: 'No rules.',
+  ports: 'ports',
+  at: 'at',
+  hour: 'for an hour',
+  modes: {
+    none: 'nothing, whatever the rules say',
+    listed: 'what the rules name',
+    ask: 'what the rules name; others after a question to you',
+    open: 'every public site',
   },
 };
