@@ -275,7 +275,7 @@ test('both sides changed the same line: the files are named, nothing is touched,
   expect([head(), fork.status(), updateFolder()]).toEqual([own, '', false]);
   const beside = join(fork.root, '../beside');
   fork.git('worktree', 'add', '-q', '-b', 'merged', beside);
-  git(beside, 'merge', '-q', '-X', 'ours', git(upstream(), 'rev-parse', 'HEAD').trim());
+  git(beside, 'merge', '-q', '--ff', '-X', 'ours', git(upstream(), 'rev-parse', 'HEAD').trim());
   expect(pinch('update', 'merged', '--check')).toMatchObject({ stdout: expect.stringContaining('a newer version') });
   expect(pinch('update', 'no-such', '--check').stderr).toContain('There is no branch no-such here');
   fork.git('worktree', 'remove', '--force', beside);

@@ -94,6 +94,7 @@ function storyOf(config: Config, { at, entries, aside, before }: Restored): stri
     ...(before === undefined ? [] : [`What was here before: ${before}. Remove it when you do not miss anything.`]),
     ...(config.env.WHATSAPP_ENABLED ? [WHATSAPP] : []),
     'Further folders for containers (~/.config/pinch/mounts.json) are of each machine and not in a backup.',
+    'Does the Pinch that it was made from still run? Stop that one first: both would answer, and do the same tasks.',
     'Start it with `npm start`.',
   ].join('\n');
 }

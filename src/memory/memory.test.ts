@@ -237,7 +237,7 @@ describe('/undo', () => {
       ['memory/new.md/deep.md', null],
       ['memory/old.md', 'old'],
     ]);
-    expect(said()[0]).toMatch(/CLAUDE.md: it was changed since this was shown/);
+    expect(said()[0]).toMatch(/CLAUDE.md: it was changed since this was shown .* \(3 more files are as before\)$/);
     expect(textNow('CLAUDE.md')).toBe('of another run');
   });
 

@@ -40,7 +40,8 @@ export function createRestores(deps: RestoreDeps) {
       const problems: string[] = [];
       for (const one of inOrder(store, items))
         await files.restore(worker, groupId, one).catch((error: unknown) => problems.push(describeError(error)));
-      if (problems.length > 0) throw new PinchError('not_restored', problems.join('; '));
+      if (problems.length > 0)
+        throw new PinchError('not_restored', problems.join('; ') + others(items.length - problems.length));
     } finally {
       deps.pool.release(worker, false);
     }
@@ -104,6 +105,9 @@ function recordEnd({ store, clock, log }: RestoreDeps, { id, chatId, items }: Re
   log.info({ restore: id, files: items.length, problem }, 'memory restore ended');
   store.signal('memory');
 }
+
+const others = (done: number): string =>
+  done > 0 ? ` (${done} more ${done === 1 ? 'file is' : 'files are'} as before)` : '';
 
 /** What goes comes first: a file may stand where a folder of another one was. */
 function inOrder({ memory }: Store, items: RestoreItem[]): RestoreItem[] {

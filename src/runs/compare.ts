@@ -113,6 +113,10 @@ type Detail = Record<string, unknown>;
 type Found = { what: string; about: string; text?: string | undefined } | undefined;
 const word = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? `${value}` : '');
 
+/** What was held back stands there as that. */
+const called = (what: string, verdict: unknown, about: string): Found =>
+  verdict === 'held' ? undefined : { what: verdict === 'allowed' ? what : `${what}, ${word(verdict)}`, about };
+
 /** By the kind of an event: what was done, with the text of the message that it names. */
 const READ: Record<string, (detail: Detail, textOf: (key: string) => string | undefined) => Found> = {
   held_back: ({ what, about, text }) => ({
@@ -125,14 +129,9 @@ const READ: Record<string, (detail: Detail, textOf: (key: string) => string | un
   asked: ({ question, choices }) => ({ what: 'question', about: word(question), text: word(choices) || undefined }),
   task_changed: ({ about, text }) => ({ what: 'task', about: word(about), text: word(text) || undefined }),
   approval_asked: ({ what }) => ({ what: 'approval', about: word(what) }),
-  service: ({ service, method, path, verdict }) => ({
-    what: verdict === 'allowed' ? 'service' : `service, ${word(verdict)}`,
-    about: `${word(method)} ${word(service)} ${word(path)}`,
-  }),
-  mcp: ({ service, tool, verdict }) => ({
-    what: verdict === 'allowed' ? 'mcp' : `mcp, ${word(verdict)}`,
-    about: `${word(service)} ${word(tool)}`,
-  }),
+  service: ({ service, method, path, verdict }) =>
+    called('service', verdict, `${word(method)} ${word(service)} ${word(path)}`),
+  mcp: ({ service, tool, verdict }) => called('mcp', verdict, `${word(service)} ${word(tool)}`),
   egress: ({ host, port, verdict }) => ({
     what: verdict === 'allowed' ? 'connection' : `connection, ${word(verdict)}`,
     about: `${word(host)}:${word(port)}`,

@@ -174,3 +174,28 @@ test('side by side: what both did in one row, then what only the second did, the
   const gone = comparisonText({ ...comparison, original: null, did: [] });
   expect(gone).toContain('Run 1 did (it is gone):\n- nothing');
 });
+
+test('a call that was held back stands once, beside the one that was made', () => {
+  const first = endedRun('message', 'done');
+  const { id } = startReplay({ store, clock, config }, first, { dry: true });
+  const ended = { status: 200, why: '', bytesUp: 1, bytesDown: 1, durationMs: 1 };
+  const called = { service: 'shop', method: 'POST', path: '/orders', ...ended };
+  store.events.add(first.id, 1, 'service', { ...called, verdict: 'allowed' });
+  store.events.add(id, 1, 'held_back', { what: 'service', about: 'POST shop /orders', text: 'qty=2' });
+  store.events.add(id, 1, 'service', { ...called, verdict: 'held' });
+  store.events.add(id, 1, 'mcp', {
+    service: 'notes',
+    tool: 'add',
+    verdict: 'held',
+    why: '',
+    ok: true,
+    chars: 0,
+    durationMs: 1,
+  });
+  const { did, would } = comparisonOf(store, get(id)) ?? expect.unreachable();
+  expect([did, would]).toMatchObject([
+    [{ about: 'POST shop /orders' }],
+    [{ about: 'POST shop /orders', text: 'qty=2' }],
+  ]);
+  expect(would).toHaveLength(1);
+});

@@ -384,7 +384,7 @@ describe('in a dry run', () => {
     home.write(api({ rules: [{ method: '*', path: '/**', do: 'allow', always: true }] }));
     expect(await home.curl('-X', method, '-d', 'qty=2', url('/orders?a=1'))).toContain('this is a dry run');
     expect(site.seen).toEqual([]);
-    expect(held()).toEqual([{ what: 'service', about: `${method} api /orders?a=1`, text: 'qty=2' }]);
+    expect(held()).toEqual([{ what: 'service', about: `${method} api /orders`, text: '?a=1\nqty=2' }]);
     expect(home.serviceEvents()).toMatchObject([{ verdict: 'held', status: 202 }]);
   });
 

@@ -127,8 +127,10 @@ async function holdCall(
 ): Promise<Outcome> {
   const { deps, request, response, name } = call;
   const body = (await readBody(call)).toString();
-  const about = `${request.method} ${name} ${path}${query && `?${query}`}${verdict.do === 'ask' ? ' (after your yes)' : ''}`;
-  holdBack(deps, dryRun, { what: 'service', about, ...(body !== '' && { text: body }) });
+  // The same words as those of a call that was made, so that both stand side by side.
+  const about = `${request.method} ${name} ${path}${verdict.do === 'ask' ? ' (after your yes)' : ''}`;
+  const said = [query && `?${query}`, body].filter(Boolean).join('\n');
+  holdBack(deps, dryRun, { what: 'service', about, ...(said !== '' && { text: said }) });
   const text = JSON.stringify({ dryRun: true, message: NOTED });
   response.writeHead(HELD_STATUS, { 'content-type': 'application/json' }).end(text);
   return { verdict: 'held', why: verdict.why, status: HELD_STATUS, bytesDown: text.length };

@@ -81,3 +81,23 @@ test('a deletion is taken back by a container that is started for it; what someb
   const texts = await chatTexts(scene.daemon, 'out');
   expect(texts.filter((text) => text.includes('Done:'))).toHaveLength(1);
 });
+
+test('undo brings folders back that became files and the other way round, and leaves what a person wrote since', async () => {
+  await work(
+    `mkdir -p memory/people; echo ann > memory/people/ann.md; echo plan > memory/plan; echo both > memory/both.md`,
+  );
+  await whenHandedOver('memory/both.md', ['run']);
+  await work(
+    `rm -r memory/people memory/plan; echo flat > memory/people; mkdir -p memory/plan; echo a > memory/plan/a.md; echo bad > memory/both.md`,
+  );
+  await whenHandedOver('memory/both.md', ['run', 'run']);
+  // Nobody but this person knows of it yet.
+  writeFileSync(file('memory/both.md'), 'by hand\n');
+  await command('/undo');
+  await command('/undo yes');
+  replies += 1;
+  expect(await nthReply(scene.daemon, replies)).toMatch(/^That could not be .*memory\/both\.md: it was changed since/);
+  expect(await authors('memory/both.md')).toEqual(['outside', 'run', 'run']);
+  const now = ['memory/people/ann.md', 'memory/plan', 'memory/both.md'].map(textOf);
+  expect(now).toEqual(['ann\n', 'plan\n', 'by hand\n']);
+});
