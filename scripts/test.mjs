@@ -1,4 +1,4 @@
-// `npm test [-- what vitest takes]`: the set-up of `npm start`, then lint, types and all tests; with arguments, those tests alone and what they need.
+// `npm test [-- what vitest takes]`: the set-up of `npm start`, then all tests, lint and types beside them; with arguments, those tests alone and what they need.
 // The last line is always `N passed, N failed`.
 import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -135,18 +135,23 @@ async function callApi(daemon: { home: string; port: number }, call: { method: s
   return { status: response.status, body: text === '' ? undefined : (JSON.parse(text) as unknown) };
 }
 
+/** Between two questions, ms: the longer the wait, the less it matters, and whoever is asked has to work for it. */
+const QUICK_MS = 25;
+const PATIENT_MS = 100;
+
 /** Asks until `check` gives something; for states that have no event to wait for. Rejects after `timeoutMs`. */
 export async function eventually<T>(
   check: () => Promise<T | undefined> | T | undefined,
   what: string,
   timeoutMs = HANG_MS,
 ): Promise<T> {
-  const until = Date.now() + timeoutMs;
+  const began = Date.now();
   for (;;) {
     const value = await check();
     if (value !== undefined && value !== false) return value;
-    if (Date.now() > until) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    const waitedMs = Date.now() - began;
+    if (waitedMs > timeoutMs) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(PATIENT_MS, Math.max(QUICK_MS, waitedMs / 10))));
   }
 }
 
