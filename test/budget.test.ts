@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '..');
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|js)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
+    .filter((name) => /\.(tsx?|js)$/.test(name) && !name.includes('.test.') && !name.split('/').includes('testing'))
     .map((name) => join(folder, name));
 }
 
@@ -98,7 +98,7 @@ const areas: Area[] = [
     files: /^src\/(recap\/|ops\/help\.ts)/,
     lines: 270,
   },
-  { name: 'backups of the whole home', files: /^src\/backup\//, lines: 789 },
+  { name: 'backups of the whole home', files: /^src\/backup\//, lines: 790 },
   { name: 'retention', files: /^src\/retention\//, lines: 491 },
   { name: 'search in messages', files: /^src\/groups\/search/, lines: 303 },
   { name: 'whose turn it is', files: /^src\/(runs\/fair|sandbox\/turns)\.ts$/, lines: 128 },
@@ -107,7 +107,7 @@ const areas: Area[] = [
     files: /^src\/(page\/files|page\/pages\/(attachments|composer)|channels\/web-files)\./,
     lines: 285,
   },
-  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 532 },
+  { name: 'texts of the page', files: /^src\/page\/texts/, lines: 534 },
   { name: 'channels', files: /^src\/channels\//, lines: 2_310 },
   { name: 'Markdown for people', files: /^src\/markdown\//, lines: 715 },
   { name: 'MCP servers', files: /^src\/mcp\//, lines: 2_470 },
@@ -115,9 +115,9 @@ const areas: Area[] = [
   {
     name: 'control room',
     files: /^src\/page\/((pages\/)?(views?|parts|control|morph|format|lists|shell|live|chat-page)[./])/,
-    lines: 2_650,
+    lines: 2_929,
   },
-  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_779 },
+  { name: 'page and API', files: /^src\/(page\/(?!terminal)|\w+\/(api|http|metrics)\.ts)/, lines: 1_782 },
   { name: 'clocks that jump', files: /^src\/ops\/clock-watch\.ts$/, lines: 85 },
   { name: 'how everything ends', files: /^src\/ops\/(daemon-process|ending)\.ts$/, lines: 160 },
   { name: 'settings that were not meant so', files: /^src\/(ops\/settings-check|core\/nearest)/, lines: 153 },
@@ -134,7 +134,7 @@ const areas: Area[] = [
   { name: 'updates', files: /^src\/update\//, lines: 66 },
   { name: 'tasks', files: /^src\/tasks\//, lines: 1_875, aim: '1,250' },
   { name: 'quotas of the disk', files: /^src\/quotas\//, lines: 425 },
-  { name: 'memory', files: /^src\/memory\//, lines: 764, aim: '220' },
+  { name: 'memory', files: /^src\/memory\//, lines: 767, aim: '220' },
   { name: 'mounts', files: /^src\/mounts\//, lines: 255 },
   { name: 'kinds of engines', files: /^src\/sandbox\/engine-kind/, lines: 72 },
   { name: 'budgets', files: /^src\/budgets\//, lines: 601 },
