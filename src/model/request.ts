@@ -80,19 +80,32 @@ export async function readCall(
   if (found.forbidden) return invalid(`${found.forbidden}: not available through this gateway`);
   if (sent.isLarge) await setImmediate();
   // Written anew: a second key of the same name would reach the back end without having been checked.
-  const body = sent.bytesOf(sent.json);
-  const size = (value: unknown) => sizeOf(sent.bytesOf(value));
-  const sizes = { prefix: size([json.tools, json.system]), images: size(found.images), all: sizeOf(body) };
+  const fields = Object.entries<unknown>(Object(sent.json)).map(([name, value]) => ({
+    name,
+    bytes: sent.bytesOf(value),
+  }));
+  const body = objectOf(fields);
+  const prefix = fields.filter(({ name }) => PREFIX.test(name));
+  const sizes = { prefix: sizeOf(objectOf(prefix)), images: sizeOf(sent.bytesOf(found.images)), all: sizeOf(body) };
   const beta = new URLSearchParams(query).get('beta') === 'true';
   return {
     path,
     query: beta ? '?beta=true' : '',
     body,
     bodyBytes: sizes.all,
-    countBody: () => sent.bytesOf(Object.fromEntries(Object.entries(json).filter(([field]) => COUNTED.test(field)))),
+    countBody: () => objectOf(fields.filter(({ name }) => COUNTED.test(name))),
     json,
     worstCase: worstCaseOf(json, found, sizes),
   };
+}
+
+/** JSON of an object from that of its fields. */
+function objectOf(fields: { name: string; bytes: Buffer[] }[]): Buffer[] {
+  const pieces = fields.flatMap(({ name, bytes }, at) => [
+    Buffer.from(`${at === 0 ? '' : ','}${JSON.stringify(name)}:`),
+    ...bytes,
+  ]);
+  return [Buffer.from('{'), ...pieces, Buffer.from('}')];
 }
 
 const invalid = (message: string, status = 400): Refusal => ({ status, type: 'invalid_request_error', message });
@@ -102,6 +115,8 @@ const invalid = (message: string, status = 400): Refusal => ({ status, type: 'in
 // for the search, where the owner switched that on.
 const FIELDS =
   /^(model|messages|system|max_tokens|stream|tools|tool_choice|thinking|temperature|top_[pk]|stop_sequences|metadata|cache_control|output_config|output_format|diagnostics)$/;
+/** What is read before the messages, and kept with them where they are. */
+const PREFIX = /^(system|tools)$/;
 const COUNTED = /^(model|messages|system|tools|tool_choice|thinking)$/;
 const MESSAGE_KINDS = /^(text|image|document|search_result|tool_use|tool_result|thinking|redacted_thinking)$/;
 /** What a search of the provider leaves in the history. */
