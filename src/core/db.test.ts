@@ -213,12 +213,14 @@ test('what follows a commit that did not wait for the disk waits for it again', 
 test('what was committed without waiting for the disk is waited for later, where there is a log to wait for', async () => {
   const file = join(folder, 'later.db');
   const db = openDb(file);
-  db.unhurried(() => db.settings.set('a', '1'));
-  await expect(db.onDisk()).resolves.toBeUndefined();
   rmSync(`${file}-wal`);
   await expect(db.onDisk()).resolves.toBeUndefined();
   mkdirSync(`${file}-wal`);
   await expect(db.onDisk()).rejects.toThrow('EISDIR');
   rmSync(`${file}-wal`, { recursive: true });
   db.close();
+  const again = openDb(file);
+  again.unhurried(() => again.settings.set('a', '1'));
+  for (let times = 0; times < 2; times += 1) await expect(again.onDisk()).resolves.toBeUndefined();
+  again.close();
 });

@@ -1,9 +1,10 @@
 // Opens the SQLite file and brings its schema up to date. Each module makes its own tables' functions from `statements`; only the settings,
 // which belong to nobody else, are here. Knows nothing about what is stored.
 import { EventEmitter } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, existsSync, fdatasync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { describeError, PinchError } from './errors.js';
 import type { Logger } from './log.js';
@@ -24,6 +25,7 @@ const CACHE_KB = 4_096;
 export function openDb(file: string, log?: Pick<Logger, 'error'>) {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = openDatabase(file);
+  const walFile = createSync(`${file}-wal`);
   const signals: Signals = new EventEmitter<SignalEvents>().setMaxListeners(50);
   const badRows: BadRow[] = [];
   const statements = createStatements(db, (row) => {
@@ -31,6 +33,40 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     badRows.push(row);
     signals.emit('bad-row');
   });
+  const { transaction, unhurried, afterCommit } = createTransactions(db);
+  const changes = statements.total<[]>('SELECT total_changes()');
+  const signal: Signals['emit'] = (...event) => {
+    afterCommit(() => signals.emit(...event));
+    return true;
+  };
+  return {
+    statements,
+    /** Those that were left out since somebody looked here last. */
+    badRows: (): BadRow[] => badRows.splice(0),
+    /** To listen to. */
+    signals,
+    /** Says what a row that changed means to the next stage: as `afterCommit`. */
+    signal,
+    settings: createSettings(statements),
+    /** Another value after each change of any row, also by another program: what was made of rows before is no longer true. */
+    version: (): string => `${changes()} ${db.pragma('data_version', { simple: true })}`,
+    transaction,
+    unhurried,
+    /** Resolves when all that was committed until now is on disk, which does not hold the process up. Rejects when the disk refuses. */
+    onDisk: walFile.sync,
+    /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
+    afterCommit,
+    /** Writes a consistent copy to `target` while the store is in use. Rejects soon after `over` aborted; what it wrote until then stays. */
+    backup: (target: string, over?: AbortSignal) => copyTo(db, target, over),
+    close(): void {
+      walFile.close();
+      db.close();
+    },
+  };
+}
+
+/** Transactions, and what follows from them once they are committed. */
+function createTransactions(db: Database.Database) {
   const waiting: (() => void)[] = [];
   /**
    * Runs `work` in one IMMEDIATE transaction; within another one, as a part of it. When it throws, all that it changed is undone, and what it
@@ -70,41 +106,29 @@ export function openDb(file: string, log?: Pick<Logger, 'error'>) {
     if (db.inTransaction) waiting.push(act);
     else act();
   }
-  const changes = statements.total<[]>('SELECT total_changes()');
-  const signal: Signals['emit'] = (...event) => {
-    afterCommit(() => signals.emit(...event));
-    return true;
-  };
-  return {
-    statements,
-    /** Those that were left out since somebody looked here last. */
-    badRows: (): BadRow[] => badRows.splice(0),
-    /** To listen to. */
-    signals,
-    /** Says what a row that changed means to the next stage: as `afterCommit`. */
-    signal,
-    settings: createSettings(statements),
-    /** Another value after each change of any row, also by another program: what was made of rows before is no longer true. */
-    version: (): string => `${changes()} ${db.pragma('data_version', { simple: true })}`,
-    transaction,
-    unhurried,
-    /** Resolves when all that was committed until now is on disk, which does not hold the process up. Rejects when the disk refuses. */
-    onDisk: () => syncFile(`${file}-wal`),
-    /** Runs `act` once the transaction around this call is committed, never when it failed; at once outside of one. */
-    afterCommit,
-    /** Writes a consistent copy to `target` while the store is in use. Rejects soon after `over` aborted; what it wrote until then stays. */
-    backup: (target: string, over?: AbortSignal) => copyTo(db, target, over),
-    close: () => void db.close(),
-  };
+  return { transaction, unhurried, afterCommit };
 }
 
-/** Where SQLite keeps no such log (some file systems, memory) each commit is on disk when it returns. */
-async function syncFile(file: string): Promise<void> {
-  const opened = await open(file, 'r+').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  await opened?.datasync().finally(() => opened.close());
+/** Has a file synced that is kept open, off the event loop. */
+function createSync(file: string) {
+  let fd: number | undefined;
+  return {
+    async sync(): Promise<void> {
+      // What was begun with that goes on first.
+      await setImmediate();
+      try {
+        fd ??= openSync(file, 'r+');
+      } catch (error) {
+        // Where SQLite keeps no such log (some file systems, memory) each commit is on disk when it returns.
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+        throw error;
+      }
+      await promisify(fdatasync)(fd);
+    },
+    close(): void {
+      if (fd !== undefined) closeSync(fd);
+    },
+  };
 }
 
 /** Some pages at a time: between them others get their turn. */
