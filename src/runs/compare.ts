@@ -43,6 +43,8 @@ export interface RunRecord {
   modelCalls: { model: string; costMicroUsd: number }[];
 }
 
+/** A file of the group, by its path. */
+export const WRITTEN = 'written file';
 const MAX_TEXT_CHARS = 20_000;
 
 export function compare(of: number, original: RunRecord | undefined, replay: RunRecord): Comparison {
@@ -89,7 +91,7 @@ function actsOf(record: RunRecord): Act[] {
       return word(detail.files)
         .split(', ')
         .filter(Boolean)
-        .map((about) => ({ what: 'written file', about, at }));
+        .map((about) => ({ what: WRITTEN, about, at }));
     const act = READ[kind]?.(detail, (key) => texts.get(`${run.id}:${key}`));
     if (!act) return [];
     const { what, about, text } = act;
@@ -100,13 +102,16 @@ function actsOf(record: RunRecord): Act[] {
 
 const cut = (text: string): string => text.slice(0, MAX_TEXT_CHARS);
 
-/** What was said or done several times in the same words stands once. */
+/** What was said or done several times in the same words stands once, and a file that was written once as it became. */
 function merged(acts: Act[]): Act[] {
-  const seen = new Set<string>();
-  return acts.filter(({ what, about, text }) => {
-    const key = JSON.stringify([what, about, text]);
-    return !seen.has(key) && seen.add(key);
-  });
+  const shown = new Map<string, Act>();
+  for (const act of acts) {
+    const { what, about, text } = act;
+    const key = JSON.stringify(what === WRITTEN ? [what, about] : [what, about, text]);
+    const first = shown.get(key);
+    if (!first || (text && !first.text)) shown.set(key, { ...act, at: first?.at ?? act.at });
+  }
+  return [...shown.values()];
 }
 
 type Detail = Record<string, unknown>;
@@ -137,7 +142,7 @@ const READ: Record<string, (detail: Detail, textOf: (key: string) => string | un
     about: `${word(host)}:${word(port)}`,
   }),
   tool_started: ({ tool, input }) =>
-    tool === 'write' || tool === 'edit' ? { what: 'written file', about: pathIn(word(input)) } : undefined,
+    tool === 'write' || tool === 'edit' ? { what: WRITTEN, about: pathIn(word(input)) } : undefined,
 };
 
 /** The input of a tool may be cut. */

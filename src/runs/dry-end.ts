@@ -4,7 +4,7 @@ import type { LoopDeps } from '../core/deps.js';
 import { describeError } from '../core/errors.js';
 import type { Run } from '../core/types.js';
 import type { DryFolders, FileChange } from '../sandbox/dry-folders.js';
-import { comparisonText } from './compare.js';
+import { comparisonText, WRITTEN } from './compare.js';
 import { noteHeld } from './dry.js';
 import { comparisonOf } from './replay.js';
 import type { Store } from './store.js';
@@ -21,8 +21,9 @@ export function recordDryEnd(
   if (!run || run.state === 'ready' || run.state === 'leased') return;
   const now = clock.now();
   for (const { path, how, bytes, text } of changes) {
-    const about = bytes === undefined ? `${path} (${how})` : `${path} (${how}, ${bytes} bytes)`;
-    noteHeld({ store }, id, { what: 'written file', about, text, key: `file ${path}`, now });
+    const kind = bytes === undefined ? how : `${how}, ${bytes} bytes`;
+    const said = text ? `${kind}: ${text}` : kind;
+    noteHeld({ store }, id, { what: WRITTEN, about: path, text: said, key: `file ${path}`, now });
   }
   const comparison = comparisonOf(store, run);
   if (run.reportChat === null || !comparison) return;

@@ -126,7 +126,7 @@ test('the chat that asked is told once, when the dry run is over for good', () =
   expect(store.outbox.list(9)).toEqual([]);
   store.runs.finish({ id, holder: 'w', attempt: 1 }, 'done', clock.now());
   recordDryEnd({ store, clock }, { id }, [{ path: 'a', how: 'new' }]);
-  expect(store.outbox.list(9).map(({ text }) => text)).toEqual([expect.stringContaining('- written file: a (new)')]);
+  expect(store.outbox.list(9).map(({ text }) => text)).toEqual([expect.stringContaining('- written file: a — new')]);
 });
 
 test('what commands wrote is not listed, which is said; memory is, whoever wrote it', () => {

@@ -145,7 +145,7 @@ test('nothing of a dry replay leaves the machine, and the difference is shown', 
   }
   expect(would).toContainEqual(expect.objectContaining({ what: 'service', about: 'POST shop /orders', text: 'qty=2' }));
   expect(would).toContainEqual(
-    expect.objectContaining({ what: 'written file', about: 'kept.txt (changed, 4 bytes)', text: 'new\n' }),
+    expect.objectContaining({ what: 'written file', about: 'kept.txt', text: 'changed, 4 bytes: new\n' }),
   );
   // The model was told, and went on.
   const asked = JSON.stringify(scene.model.requests.slice(-4));
@@ -257,7 +257,9 @@ test('a dry run that kill -9 interrupts stays dry; what is said meanwhile is no 
   expect(run).toMatchObject({ state: 'done', dry: true });
   expect(await world()).toEqual(before);
   const would = comparison.would.map(({ what, text: said }) => `${what} ${said}`);
-  expect(would).toEqual(expect.arrayContaining(['message leaked', 'answer Three tulips.', 'written file draft\n']));
+  expect(would).toEqual(
+    expect.arrayContaining(['message leaked', 'answer Three tulips.', 'written file new, 6 bytes: draft\n']),
+  );
 });
 
 test('from the chat: the owner reads there what it would have done', async () => {
