@@ -213,9 +213,9 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   const mustEnd = state === 'cancelled' && !(end.outcome === 'cancelled' && end.keeps);
   const release = (container: GroupContainer) => pool.release(container, isBackground(run), mustEnd);
   void entry.acquiring?.then(release, () => undefined);
-  // The answer goes out first.
-  await setImmediate();
+  // What follows from it is done before its answer goes out: should that fail and end the process, the answer would go out twice.
   store.signal('run:ended', run.id);
+  await setImmediate();
   store.signal('run:ready');
   if (run.dry && state !== 'ready') await queue.sweep();
   if (state !== 'done') return;
