@@ -205,9 +205,10 @@ test('of long lists the first are shown and how the others are seen; --all and -
   const lines = async (...args: string[]) => (await printed(...args)).trimEnd().split('\n');
 
   const runs = await lines('runs');
-  expect(runs).toHaveLength(33);
+  // With a heading, and how to go on.
+  expect(runs).toHaveLength(35);
   expect(runs.at(-1)).toBe('There are more: `pinch runs --all`');
-  expect(await lines('runs', '--all')).toHaveLength(42);
+  expect(await lines('runs', '--all')).toHaveLength(44);
   expect(await lines('runs', 'done')).toEqual(['no runs']);
   expect(JSON.parse(await printed('runs', '--json')).runs).toHaveLength(41);
 

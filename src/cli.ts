@@ -14,7 +14,7 @@ import { chatTerminal } from './chats/terminal.js';
 import { systemClock as clock } from './core/clock.js';
 import { type Config, loadConfig } from './core/config.js';
 import { describeError, PinchError } from './core/errors.js';
-import { nearest } from './core/nearest.js';
+import { meant, nearest } from './core/nearest.js';
 import { MOST_ROWS, originOf, type TerminalCommand } from './core/terminal.js';
 import { visible } from './core/visible.js';
 import { egressTerminal } from './egress/terminal.js';
@@ -142,8 +142,9 @@ const fits = ({ usage }: { usage: string }, argument: string | undefined): boole
 function byName(name: string) {
   const command = commands.find((one) => nameOf(one) === name);
   if (command) return command;
-  const meant = nearest(name, commands.map(nameOf));
-  const question = meant ? `; did you mean ${meant}?` : '';
+  const names = commands.map(nameOf);
+  const near = meant(name, names)[0] ?? nearest(name, names);
+  const question = near ? `; did you mean ${near}?` : '';
   throw new PinchError('usage', `there is no command ${JSON.stringify(name)}${question}`, { hint: 'pinch help' });
 }
 

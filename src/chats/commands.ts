@@ -9,7 +9,7 @@ import { forumOf } from '../groups/forums.js';
 import type { Store } from '../tasks/store.js';
 import { cancelRuns, cancelRunsOf } from './cancel.js';
 import { parseRegistration, registerChat, unknownPeople } from './registration.js';
-import { commandName, nearestCommands, unknownCommandText } from './wrong-command.js';
+import { commandName, unknownCommandText, wantedCommands } from './wrong-command.js';
 
 export interface ChatCommandDeps {
   store: Store;
@@ -90,7 +90,7 @@ export function helpText(assistantName: string, commands: ChatCommand[], asked =
   if (word === 'all') return commands.map(line).join('\n');
   const one = commands.find((command) => commandName(command) === `/${word}`);
   if (one) return line(one);
-  if (word !== '') return unknownCommandText(word, nearestCommands(word, commands));
+  if (word !== '') return unknownCommandText(word, wantedCommands(word, commands));
   const short = commands.flatMap((command) =>
     command.inShort ? [`- \`${commandName(command)}\` ${command.inShort}`] : [],
   );

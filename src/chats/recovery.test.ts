@@ -520,7 +520,7 @@ describe('commands as people write them', () => {
     ['/retry message 99', /^There is no message 99 here/],
     ['/pause 2h', /^Nothing is paused: a pause has no end/],
     ['/pause until 18:00', /^Nothing is paused: a pause has no end/],
-    ['/help Stop', /^`\/stop \[all\]` —/],
+    ['/help Stop', /^- `\/stop \[all\]` —/],
     ['/pair 123', /^You are my owner here already/],
     ['/cancel', /Did you mean `\/stop \[all\]`/],
     ['/reset', /Did you mean `\/new`/],

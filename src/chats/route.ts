@@ -5,7 +5,7 @@ import type { Chat } from '../core/types.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 import type { SenderRole } from '../wire.js';
 import { type ParsedCommand, parseCommand } from './commands.js';
-import { meantCommands, nearestCommands, notYoursText, unknownCommandText, wordOfCommand } from './wrong-command.js';
+import { nearestCommands, notYoursText, unknownCommandText, wantedCommands, wordOfCommand } from './wrong-command.js';
 
 export type Route =
   /** Nobody registered the chat, or the words are not for us: keep nothing but the chat's name. */
@@ -69,9 +69,7 @@ function decideCommand(written: string, input: RouteInput, isCalled: boolean): R
   if (parsed) return said(notYoursText(parsed.command));
   const mine = commands.filter((command) => mayCommand({ command, argument: '' }, input));
   const isForUs = isCalled || chat.kind === 'direct' || nearestCommands(word, commands).length > 0;
-  return isForUs
-    ? said(unknownCommandText(word, [...meantCommands(word, mine), ...nearestCommands(word, mine)]))
-    : undefined;
+  return isForUs ? said(unknownCommandText(word, wantedCommands(word, mine))) : undefined;
 }
 
 const said = (text: string): Route => ({

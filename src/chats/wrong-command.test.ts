@@ -1,7 +1,7 @@
 // Words that look like a command and are none.
 import { describe, expect, test } from 'vitest';
 import type { ChatCommand } from '../groups/chat-command.js';
-import { nearestCommands, unknownCommandText, wordOfCommand } from './wrong-command.js';
+import { wantedCommands, unknownCommandText, wordOfCommand } from './wrong-command.js';
 
 const usages = [
   '/help',
@@ -67,12 +67,12 @@ describe('what may have been meant', () => {
     ['weather', []],
     ['x', []],
   ])('%s: %j', (word, names) => {
-    const near = nearestCommands(word, commands).map(({ usage }) => usage.split(' ')[0]);
+    const near = wantedCommands(word, commands).map(({ usage }) => usage.split(' ')[0]);
     expect(near).toEqual(expect.arrayContaining(names));
     if (names.length === 0) expect(near).toEqual([]);
   });
   test('the answer names them, and where all are', () => {
-    expect(unknownCommandText('retyr', nearestCommands('retyr', commands))).toBe(
+    expect(unknownCommandText('retyr', wantedCommands('retyr', commands))).toBe(
       'There is no `/retyr`. Did you mean `/retry <number>`? `/help` lists what I understand.',
     );
     expect(unknownCommandText('weather', [])).toBe('There is no `/weather`. `/help` lists what I understand.');

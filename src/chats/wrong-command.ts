@@ -1,5 +1,5 @@
 // Words that look like a command and are none, or none for whoever writes them: they are answered, and never reach the model. Pure.
-import { nearest } from '../core/nearest.js';
+import { meant, nearest } from '../core/nearest.js';
 import type { ChatCommand } from '../groups/chat-command.js';
 
 /** Where paths of a machine begin. `/run` is not among them: it may be meant for `/runs`. */
@@ -35,26 +35,12 @@ export function wordOfCommand(text: string): string | undefined {
   return word === undefined || FOLDERS.has(word.toLowerCase()) ? undefined : word.toLowerCase();
 }
 
-/** Words of other assistants and bots for what has another name here. */
-const OTHER_WORDS: Record<string, string> = {
-  stop: 'abort cancel halt kill quit exit end break silence',
-  new: 'reset clear forget restart',
-  budget: 'limit raise cap spend',
-  cost: 'usage price money bill spent',
-  resume: 'unpause unstop start wake',
-  task: 'schedule remind reminder cron todo',
-  retry: 'again redo repeat',
-  undo: 'revert restore back',
-  status: 'info ping health version uptime',
-  progress: 'verbose quiet',
-  help: 'commands menu about settings',
-  approve: 'yes confirm accept',
-  deny: 'no reject',
-};
-
-/** Those that mean it. */
-export const meantCommands = (word: string, commands: ChatCommand[]): ChatCommand[] =>
-  commands.filter((command) => OTHER_WORDS[commandName(command).slice(1)]?.split(' ').includes(word));
+/** Those for which people say it. */
+function meantCommands(word: string, commands: ChatCommand[]): ChatCommand[] {
+  const nameOf = (command: ChatCommand) => commandName(command).slice(1);
+  const names = meant(word, commands.map(nameOf));
+  return commands.filter((command) => names.includes(nameOf(command)));
+}
 
 /** Those that may have been meant, the nearest first. */
 export function nearestCommands(word: string, commands: ChatCommand[]): ChatCommand[] {
@@ -70,6 +56,11 @@ export function nearestCommands(word: string, commands: ChatCommand[]): ChatComm
   for (let near = next(); near && found.length < MAX_NEAR; near = next()) found.push(near);
   return found;
 }
+
+/** All that may have been meant: by what people say, then by the letters. */
+export const wantedCommands = (word: string, commands: ChatCommand[]): ChatCommand[] => [
+  ...new Set([...meantCommands(word, commands), ...nearestCommands(word, commands)]),
+];
 
 /** `/stat` for `/status`, `/tasklist` for `/task`. */
 const begins = (word: string, name: string): boolean =>

@@ -1,23 +1,34 @@
 // What somebody may have meant who wrote a name that is none. Pure.
 
 /** Words people say for commands that are named otherwise, in a chat and in the terminal. */
-const SAID: Record<string, readonly string[]> = {
-  recap: ['night', 'yesterday', 'today', 'summary', 'report', 'digest', 'activity', 'history', 'done', 'did', 'what'],
-  runs: ['why', 'error', 'errors', 'failed', 'failures', 'fail', 'log', 'logs', 'run', 'jobs'],
-  stop: ['cancel', 'halt', 'abort', 'kill', 'quit', 'end'],
-  undo: ['revert', 'rollback', 'restore', 'forget', 'back'],
-  cost: ['money', 'spent', 'spend', 'spending', 'usage', 'price', 'costs', 'bill'],
-  costs: ['money', 'spent', 'spend', 'spending', 'usage', 'price', 'cost', 'bill'],
-  resume: ['start', 'continue', 'go', 'unpause'],
-  tasks: ['schedule', 'cron', 'reminders', 'jobs'],
-  approvals: ['pending', 'waiting', 'questions'],
+const SAID: Record<string, string> = {
+  approvals: 'pending waiting questions',
+  approve: 'yes confirm accept',
+  budget: 'limit raise cap',
+  cost: 'money spent spend spending usage price costs bill',
+  costs: 'money spent spend spending usage price cost bill',
+  deny: 'no reject',
+  help: 'commands menu about settings',
+  new: 'reset clear forget restart',
+  progress: 'verbose quiet',
+  recap: 'night yesterday today summary report digest activity history done did what',
+  resume: 'start continue go unpause unstop wake',
+  retry: 'again redo repeat',
+  runs: 'why error errors failed failures fail log logs run jobs',
+  status: 'info ping health version uptime',
+  stop: 'cancel halt abort kill quit end exit break silence',
+  task: 'schedule remind reminder cron todo',
+  tasks: 'schedule cron reminders jobs',
+  undo: 'revert rollback restore forget back',
 };
 
-/** The known name that is said so, else the one that differs least from `written`, when it differs little: a letter or two, capitals, `-` for `_`, a missing word. */
+/** The known names for which people say it. */
+export const meant = (written: string, known: readonly string[]): string[] =>
+  known.filter((name) => SAID[name]?.split(' ').includes(wordsOf(written).join('_')));
+
+/** The known name that differs least from `written`, when it differs little: a letter or two, capitals, `-` for `_`, a missing word. */
 export function nearest(written: string, known: readonly string[]): string | undefined {
   const plain = wordsOf(written).join('_');
-  const said = known.find((name) => SAID[name]?.includes(plain));
-  if (said) return said;
   const most = Math.max(1, Math.floor(plain.length / 5));
   const [best] = known
     .map((name) => ({ name, steps: distance(plain, wordsOf(name).join('_')) }))
