@@ -36,7 +36,6 @@ export interface QueueDeps extends OutcomeDeps {
   channels: Pick<RunningChannels, 'get'>;
 }
 
-const TYPING_AFTER_MS = 150;
 const TYPING_MS = 4_000;
 /** After `/stop` the runner has this long to end by itself; then its container goes. */
 const ABORT_GRACE_MS = 1_200;
@@ -348,8 +347,6 @@ async function abort({ active, clock, pool }: QueueState, runId: number): Promis
 }
 
 async function keepTyping({ store, channels, clock }: QueueState, chatId: number, over: AbortSignal): Promise<void> {
-  // An answer that comes at once needs no word before it.
-  await clock.sleep(TYPING_AFTER_MS, over);
   while (!over.aborted) {
     const chat = store.groups.chat(chatId);
     if (chat) channels.get(chat.channel)?.typing(chat.address);

@@ -93,8 +93,8 @@ function taskLine(task: Task, last = ''): string {
   const notes = [
     state === 'active' ? '' : state,
     failures > 1 ? `failed ${failures} times in a row` : '',
-    last,
     next ? `next ${next}${zoneOf(starts)}` : '',
+    last,
   ];
   return [`**${id}** ${shownLine(title, MAX_TITLE_CHARS)}: ${startsText(starts)}`, ...notes.filter(Boolean)].join(', ');
 }
