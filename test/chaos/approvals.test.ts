@@ -85,10 +85,7 @@ const decide = () => daemon.api('POST', '/api/approvals/1', { decision: 'allow' 
  */
 async function end(most = 1): Promise<number> {
   await tg.waitForSent(({ plain }) => plain === 'heard: yes');
-  await eventually(async () => {
-    const { body } = await daemon.api('GET', '/api/status');
-    return copies() > 0 && JSON.stringify(body).includes('"outboxQueued":0');
-  }, 'everything is sent');
+  await allSent();
   expect(await states()).toEqual(['done']);
   const { outbox } = outboxList.parse((await daemon.api('GET', '/api/outbox')).body);
   expect(outbox.filter(({ key }) => key === 'approved:1')).toHaveLength(1);
@@ -97,6 +94,12 @@ async function end(most = 1): Promise<number> {
   expect(model.rejections()).toEqual([]);
   return copies();
 }
+/** And known to be. */
+const allSent = () =>
+  eventually(async () => {
+    const { body } = await daemon.api('GET', '/api/status');
+    return copies() > 0 && JSON.stringify(body).includes('"outboxQueued":0');
+  }, 'everything is sent');
 const HANGS = { hangMs: Number.POSITIVE_INFINITY, dropConnection: true } as const;
 const ACCEPTED = { after: 'accepted', hangMs: Number.POSITIVE_INFINITY } as const;
 
@@ -163,6 +166,7 @@ test('after the yes, before the agent has heard of it', async () => {
   model.push({ text: 'never read', waitMs: 600_000 });
   await decide();
   await model.waitForRequests(calls + 1);
+  await allSent();
   await crash();
   expect(await end()).toBe(1);
 });

@@ -53,11 +53,14 @@ async function crash(): Promise<void> {
 /** The run is over, the outbox empty: whatever would have been sent twice has been by now. */
 async function settle(runId: number): Promise<void> {
   await waitForRun(daemon, runId, ['done']);
-  await eventually(async () => {
+  await allSent();
+}
+
+const allSent = () =>
+  eventually(async () => {
     const { body } = await daemon.api('GET', '/api/status');
     return JSON.stringify(body).includes('"outboxQueued":0') ? true : undefined;
   }, 'everything is sent');
-}
 
 const replies = () => tg.sent.map((sent) => sent.plain);
 const started = (runId: number, kind: string) =>
@@ -162,8 +165,9 @@ describe('kill -9', () => {
     await model.waitForRequests(1);
     tg.userSends(chat, olga, 'second question');
     await started(1, 'steered');
-    // The model is asked again only after the host has the first answer.
+    // The model is asked again only after the host has the first answer. That the platform took it is known by then, else it would come twice.
     await model.waitForRequests(2);
+    await allSent();
     await crash();
     model.push({ text: 'the second answer' });
     daemon = await start();
