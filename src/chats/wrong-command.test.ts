@@ -1,7 +1,7 @@
 // Words that look like a command and are none.
 import { describe, expect, test } from 'vitest';
 import type { ChatCommand } from '../groups/chat-command.js';
-import { wantedCommands, unknownCommandText, wordOfCommand } from './wrong-command.js';
+import { unknownCommandText, wantedCommands, wordOfCommand } from './wrong-command.js';
 
 const usages = [
   '/help',
