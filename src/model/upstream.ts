@@ -5,7 +5,6 @@ import https from 'node:https';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.js';
 import type { Backend } from '../core/config.js';
@@ -67,8 +66,18 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
   const returned = Object.entries(answer.headers).filter(([name]) => RETURNED.test(name));
   const headers = Object.fromEntries(returned.map(([name, value]) => [name, String(value)]));
   if (progress.status === 200 && headers['content-type']?.startsWith('text/event-stream')) {
-    if (!response.destroyed) response.writeHead(200, headers);
-    return passOn(answer, exchange);
+    if (!response.destroyed) response.writeHead(200, headers).flushHeaders();
+    for await (const chunk of answer.iterator({ destroyOnReturn: false })) {
+      progress.heardAt = clock.now();
+      tap.feed(chunk);
+      if (tap.isWhole()) {
+        // Nothing follows it, and nobody waits until the server has ended its answer; the connection is used again after that.
+        answer.on('error', () => undefined).resume();
+        return chunk;
+      }
+      if (!response.destroyed && !response.write(chunk)) await writable(response);
+    }
+    return undefined;
   }
   const whole = await text(answer);
   const waitS = retryAfterS(headers['retry-after'], headers['retry-after-ms'], clock.now());
@@ -79,45 +88,6 @@ export async function forward(exchange: Exchange, backend: HttpBackend): Promise
   const body = secret && progress.status !== 200 ? whole.replaceAll(secret, '[redacted]') : whole;
   if (!response.destroyed) response.writeHead(progress.status, headers);
   return Buffer.from(body);
-}
-
-/** What comes within so long is passed on together, the head too: each piece wakes the engine and the runner. */
-const TOGETHER_MS = 3;
-
-/** Passes a reply on while it comes; resolves with its end. Rejects when the connection broke: what came until then is on its way. */
-async function passOn(
-  answer: IncomingMessage,
-  { response, progress, tap, clock }: Exchange,
-): Promise<Buffer | undefined> {
-  const waiting: Buffer[] = [];
-  const write = () => {
-    timer = undefined;
-    const together = Buffer.concat(waiting.splice(0));
-    if (response.destroyed) return;
-    if (together.length > 0) response.write(together);
-    else response.flushHeaders();
-  };
-  const soon = () => clock.at(clock.now() + TOGETHER_MS, write);
-  let timer: { cancel(): void } | undefined = soon();
-  try {
-    for await (const chunk of answer.iterator({ destroyOnReturn: false })) {
-      progress.heardAt = clock.now();
-      tap.feed(chunk);
-      waiting.push(chunk);
-      if (tap.isWhole()) break;
-      timer ??= soon();
-      if (response.writableNeedDrain) await writable(response);
-    }
-  } catch (error) {
-    write();
-    await setImmediate();
-    throw error;
-  } finally {
-    timer?.cancel();
-  }
-  // Nothing follows, and nobody waits until the server has ended its answer; the connection is used again after that.
-  answer.on('error', () => undefined).resume();
-  return Buffer.concat(waiting);
 }
 
 /** Resolves when the caller has read, or left. */
