@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, createServer, request, type Server } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { PassThrough, Transform } from 'node:stream';
-import { buffer, text } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openLink } from '../../container/agent-runner/src/link.js';
 import { HANG_MS } from '../../test/limits.js';
@@ -30,66 +30,12 @@ async function pair(server: Server, before = '') {
     helloTimeoutMs: HANG_MS,
     onConnection: (connection) => server.emit('connection', connection),
   });
-  const { port, close, connect } = await inside;
+  const { port, close } = await inside;
   closers.push(close, host.close);
-  return { host, port, connect, stdin, stdout, runnerClosed: () => runnerClosed };
+  return { host, port, stdin, stdout, runnerClosed: () => runnerClosed };
 }
 
 const base = (port: number) => `http://127.0.0.1:${port}`;
-
-describe('a connection of the runner itself, without the port', () => {
-  /** A server on the host, and calls to it over connections that are kept. */
-  async function open(server: Server) {
-    const connections = new Set<unknown>();
-    server.on('connection', (connection) => connections.add(connection));
-    const { host, connect } = await pair(server);
-    const agent = new Agent({ keepAlive: true });
-    agent.createConnection = connect;
-    const call = (path: string, body?: Buffer | string) => {
-      const sent = request({ agent, path, method: body === undefined ? 'GET' : 'POST' });
-      const answer = new Promise<Buffer>((resolve, reject) => {
-        sent.on('response', (response) => void buffer(response).then(resolve, reject)).on('error', reject);
-      });
-      sent.end(body);
-      return { sent, answer };
-    };
-    return { host, connections, call };
-  }
-
-  test('is used again, and carries text beyond ASCII and megabytes both ways', async () => {
-    const bytes = randomBytes(3 * 1024 * 1024);
-    const { call, connections } = await open(createServer((req, res) => void req.pipe(res)));
-    for (const text of ['grüße 🦞', 'x'.repeat(200_000), '']) expect(`${await call('/', text).answer}`).toBe(text);
-    expect((await call('/', bytes).answer).equals(bytes)).toBe(true);
-    expect(connections.size).toBe(1);
-  });
-
-  test('says that the host is silent, breaks off with it, and with the link', async () => {
-    const { host, call } = await open(
-      createServer((req, res) => {
-        if (req.url === '/cut') req.socket.destroy();
-        else res.write('first');
-      }),
-    );
-    await expect(call('/cut').answer).rejects.toThrow();
-    const { sent, answer } = call('/silent');
-    sent.on('response', (response) => response.setTimeout(50, () => response.destroy(new Error('nothing came'))));
-    await expect(answer).rejects.toThrow('nothing came');
-    const last = call('/open').answer;
-    setImmediate(host.close);
-    await expect(last).rejects.toThrow();
-  });
-
-  test('a call that is given up is over on the host', async () => {
-    const server = createServer((_req, res) => void res.on('close', () => server.emit('left')).write('first'));
-    const left = once(server, 'left');
-    const { call } = await open(server);
-    const { sent, answer } = call('/');
-    sent.on('response', () => sent.destroy());
-    await expect(answer).rejects.toThrow();
-    await left;
-  });
-});
 
 describe('the link', () => {
   test('carries plain HTTP, text beyond ASCII, and 64 requests at once', async () => {

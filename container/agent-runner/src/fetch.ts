@@ -5,9 +5,9 @@ import { Readable } from 'node:stream';
 
 /**
  * One for all calls to the host: a new connection goes a long way, through the engine, before it carries anything. The host closes one that
- * nobody used for long, and says so before. In a container they do not go through a port (main.ts).
+ * nobody used for long, and says so before.
  */
-export const toHost = new http.Agent({ keepAlive: true, maxFreeSockets: 8, scheduling: 'lifo' });
+const agent = new http.Agent({ keepAlive: true, maxFreeSockets: 8, scheduling: 'lifo' });
 
 /** `stallMs`: silence after the headers that fails the call; 0 for no limit. */
 export function createFetch(stallMs = 0) {
@@ -15,8 +15,7 @@ export function createFetch(stallMs = 0) {
     new Promise((resolve, reject) => {
       const { method = 'GET', signal, body } = init;
       const headers = Object.fromEntries(new Headers(init.headers));
-      const options = { agent: toHost, method, headers, ...(signal && { signal }) };
-      const request = http.request(String(url), options, (response) => {
+      const request = http.request(String(url), { agent, method, headers, ...(signal && { signal }) }, (response) => {
         response.setTimeout(stallMs, () => response.destroy(new Error(`no byte for ${stallMs} ms`)));
         const replied = new Headers();
         for (const [name, value] of Object.entries(response.headers)) replied.set(name, String(value));

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { createServer, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
-import { HostConnection } from './host-connection.js';
 
 /** `port`: 0 lets the system choose. `onClosed` is called once, when the host is gone or the link broke: the runner must end. */
 type LinkOptions = { stdin: Readable; stdout: Writable; port: number; onClosed(): void };
@@ -58,12 +57,7 @@ export async function openLink({ stdin, stdout, port, onClosed }: LinkOptions) {
   duplex.on('error', close).on('close', close);
   stdin.on('end', close);
   const address = server.address();
-  return {
-    port: typeof address === 'object' && address ? address.port : port,
-    /** For the runner's own calls, which do not wait for a turn among those of scripts. */
-    connect: (): Duplex => new HostConnection(session),
-    close,
-  };
+  return { port: typeof address === 'object' && address ? address.port : port, close };
 }
 
 /** Drops everything up to the first `{"hello":…}` line (some engines put their own bytes in front) and returns that line. */

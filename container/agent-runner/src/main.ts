@@ -4,7 +4,6 @@ import path from 'node:path';
 import { GATEWAY_PORT } from '../../../src/wire.js';
 import { startAgent } from './agent.js';
 import type { ExtraFolder } from './context.js';
-import { toHost } from './fetch.js';
 import { openLink } from './link.js';
 import { openTunnels } from './tunnels.js';
 
@@ -12,7 +11,6 @@ async function main(): Promise<void> {
   const { env, stdin, stdout } = process;
   const port = Number(env.PINCH_RUNNER_PORT ?? GATEWAY_PORT);
   const link = await openLink({ stdin, stdout, port, onClosed: () => process.exit(0) });
-  toHost.createConnection = link.connect;
   await openTunnels(env.PINCH_TUNNELS, link.port);
   const at = (name: string) => env[`PINCH_RUNNER_${name.toUpperCase()}`] ?? `/${name}`;
   const own = { workspace: at('workspace'), global: at('global'), sessions: at('sessions'), skills: at('skills') };
