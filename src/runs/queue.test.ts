@@ -477,6 +477,15 @@ test('an emergency stop takes back what an ended run still sends', async () => {
   expect(store.outbox.list(1)).toMatchObject([{ state: 'dead' }]);
 });
 
+test('a run that is ended as soon as it begins is said to have begun before that', async () => {
+  const order: string[] = [];
+  for (const name of ['run:started', 'run:ended'] as const) signals.on(name, () => void order.push(name));
+  signals.once('run:ready', () => queue.cancelAll());
+  await say('hello');
+  await settled();
+  expect(order).toEqual(['run:started', 'run:ended']);
+});
+
 describe('a budget that is used up', () => {
   const refusal = {
     ...{ limitMicroUsd: 500_000, spentMicroUsd: 450_000, worstCaseMicroUsd: 90_000 },

@@ -193,9 +193,10 @@ async function workOn(queue: QueueState, run: Run): Promise<void> {
   void tellRestart(queue, run, over.signal);
   // Takes the place in the pool before the first await, so that the next claim counts with it.
   void attend(queue, { run, entry, over: over.signal });
+  // Not later: one that ends at once must not be said to begin after its end.
+  store.signal('run:started', run.id);
   // After the work is on its way: these cost time, too.
   void setImmediate().then(() => {
-    store.signal('run:started', run.id);
     log.info({ runId: run.id, attempt: run.attempt }, 'run started');
     if (!run.dry) void keepTyping(queue, run.chatId, over.signal);
   });
