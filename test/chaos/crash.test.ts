@@ -76,6 +76,8 @@ describe('kill -9', () => {
     await daemon.api('POST', '/api/stop', {});
     tg.userSends(chat, olga, 'hello');
     await tg.waitForConfirmed();
+    // That everything is stopped: a kill before it is known to be sent may have it sent again.
+    await allSent();
     await crash();
     daemon = await start();
     expect((await runOf(daemon, 1)).run).toMatchObject({ state: 'ready', attempt: 0 });
